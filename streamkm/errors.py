@@ -1,0 +1,77 @@
+"""Every exception and warning of streamkm; each message says what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class StreamkmError(Exception):
+    """Base of every error that streamkm raises on purpose."""
+
+
+class DataError(StreamkmError, ValueError):
+    """The data cannot be clustered as given."""
+
+
+class NonFiniteError(DataError):
+    """Rows hold NaN, infinity, or values too large to square."""
+
+    def __init__(self, count: int, row: int, block: int) -> None:
+        super().__init__(
+            f"Input contains NaN or infinity: {count} bad row{'s' if count != 1 else ''} in the "
+            f"blocks read so far, the first is row {row} in block {block}. Fill, drop or give "
+            "them zero features before clustering; a zero weight does not hide them."
+        )
+        self.count, self.row, self.block = count, row, block
+
+    def __reduce__(self) -> tuple[type, tuple[int, int, int]]:
+        return type(self), (self.count, self.row, self.block)
+
+
+class ReadError(StreamkmError, OSError):
+    """A block of a store could not be read."""
+
+
+class OutputExistsError(StreamkmError, FileExistsError):
+    """An output is already there and was not to be replaced."""
+
+
+class MemoryLimitError(StreamkmError, MemoryError):
+    """The work cannot be held to the memory limit; the message has the numbers."""
+
+
+class LossRoseError(StreamkmError, ArithmeticError):
+    """The loss rose between two Lloyd iterations, which exact arithmetic rules out.
+
+    Attributes
+    ----------
+    trajectory : streamkm.fitting.Trajectory
+        The last good state; its centroids are those of the lower loss.
+    """
+
+    def __init__(self, before: float, after: float, trajectory: Any) -> None:
+        super().__init__(
+            f"the inertia rose from {before!r} to {after!r}. Either the data changed between "
+            "two reads, or their values are so far apart that float64 cannot hold the sums; "
+            "check the store, or scale the features. The last good state is kept in .trajectory."
+        )
+        self.before, self.after, self.trajectory = before, after, trajectory
+
+    def __reduce__(self) -> tuple[type, tuple[float, float, Any]]:
+        return type(self), (self.before, self.after, self.trajectory)
+
+
+class StreamkmWarning(UserWarning):
+    """Base of streamkm's warnings."""
+
+
+class FewDistinctRowsWarning(StreamkmWarning):
+    """There are fewer distinct rows than clusters; the surplus clusters stay empty."""
+
+
+class ManyBlocksWarning(StreamkmWarning):
+    """A Dask array has so many chunks that its graph alone costs seconds a read."""
+
+
+class KernelCacheWarning(StreamkmWarning):
+    """No folder to cache compiled kernels in; they compile again in every process."""

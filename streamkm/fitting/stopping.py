@@ -1,0 +1,51 @@
+"""When a trajectory has had enough. Every rule has a name that the result carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamkm.fitting.trajectory import Step
+
+NOTHING_MOVED = "nothing moved"
+SHIFT = "centroid shift"
+RELATIVE_LOSS = "relative loss decrease"
+DISTORTION = "distortion decrease"
+MAX_ITER = "max_iter"
+TIME_LIMIT = "time limit"
+
+
+@dataclass(frozen=True)
+class StopRules:
+    """The thresholds of a fit; a rule that is None is off.
+
+    Parameters
+    ----------
+    max_iter : most iterations
+    tol : stop when the sum of squared centroid moves is at most tol * the mean variance of the
+        features, as in scikit-learn
+    loss_tol : stop when (J[t-1] - J[t]) / J[t] < loss_tol, not before the second iteration
+    distortion_tol : stop when the drop in distortion is under this, in squared data units
+    """
+
+    max_iter: int = 300
+    tol: float = 1e-4
+    loss_tol: float | None = None
+    distortion_tol: float | None = None
+
+    def reason(self, history: Sequence[Step], variance: float, weight: float) -> str | None:
+        """The name of the first rule that the last step meets, or None."""
+        last = history[-1]
+        if last.shift == 0:
+            return NOTHING_MOVED
+        if last.shift <= self.tol * variance:
+            return SHIFT
+        if len(history) > 1 and not history[-2].relocated:
+            drop = history[-2].inertia - last.inertia
+            if self.loss_tol is not None and drop < self.loss_tol * last.inertia:
+                return RELATIVE_LOSS
+            if self.distortion_tol is not None and drop / weight < self.distortion_tol:
+                return DISTORTION
+        return MAX_ITER if len(history) >= self.max_iter else None

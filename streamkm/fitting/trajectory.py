@@ -1,0 +1,175 @@
+"""One restart, from its first draw to its last centroids, as an immutable state.
+
+A trajectory never reads. `ask` names the pass it wants next, `tell` takes the statistic and gives
+the next state; between the two it can be saved, sent or dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import LossRoseError
+from streamkm.fitting.stopping import NOTHING_MOVED, StopRules
+from streamkm.passes import Assigned, DrawFarthest, Lloyd, Pass, TopRows
+from streamkm.seeding import Seeding
+
+Array = npt.NDArray[np.float64]
+_RISE = 1e-9
+
+
+@dataclass(frozen=True)
+class Step:
+    """One Lloyd iteration.
+
+    Parameters
+    ----------
+    inertia : of the centroids that entered it
+    shift : sum of squared centroid moves it made
+    empty : clusters that had no rows
+    relocated : how many of those were moved to far rows
+    """
+
+    inertia: float
+    shift: float
+    empty: int = 0
+    relocated: int = 0
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """State of one restart.
+
+    Parameters
+    ----------
+    rules : StopRules
+    relocate : whether empty clusters move to the farthest rows, or stay where they are
+    seeding : Seeding while it runs, then None
+    centroids : ndarray of shape (k, d), float64
+    history : tuple of Step
+    variance : mean variance of the features, known from the first iteration on
+    waiting : the statistic of an iteration whose empty clusters still wait for far rows
+    stop_reason : the rule that ended the iterations
+    inertia : of `centroids`, once known
+    """
+
+    rules: StopRules
+    relocate: bool = True
+    seeding: Seeding | None = None
+    centroids: Array | None = None
+    history: tuple[Step, ...] = ()
+    variance: float = 0.0
+    weight: float = 0.0
+    waiting: Assigned | None = None
+    stop_reason: str | None = None
+    inertia: float | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.inertia is not None
+
+    @property
+    def evaluating(self) -> bool:
+        """Whether all that is missing is the loss of the final centroids."""
+        return self.stop_reason is not None and not self.done
+
+    def ask(self) -> Pass[Any]:
+        """The pass whose statistic is wanted next."""
+        if self.seeding is not None:
+            return self.seeding.ask()
+        assert self.centroids is not None and not self.done
+        if self.waiting is not None:
+            empty = int(np.count_nonzero(self.waiting.counts == 0))
+            return DrawFarthest(empty, self.centroids)
+        return Lloyd(self.centroids)
+
+    def tell(self, statistic: Any) -> Trajectory:
+        """The next state.
+
+        Raises
+        ------
+        LossRoseError
+            When the loss rose by more than rounding; it carries this state.
+        """
+        if self.seeding is not None:
+            then = self.seeding.tell(statistic)
+            if isinstance(then, Seeding):
+                return replace(self, seeding=then)
+            return replace(self, seeding=None, centroids=then)
+        assert self.centroids is not None
+        if self.waiting is not None:
+            return self._moved(self.waiting, statistic)
+        inertia = statistic.inertia(self.centroids)
+        self._watch(inertia)
+        if self.evaluating:
+            return replace(self, inertia=inertia)
+        if not self.history:
+            variance = statistic.variance(self.centroids)
+            told = replace(self, variance=variance, weight=statistic.weight)
+        else:
+            told = self
+        if self.relocate and inertia > 0 and np.any(statistic.counts == 0):
+            return replace(told, waiting=statistic)
+        return told._moved(statistic, None)
+
+    def stopped(self, reason: str) -> Trajectory:
+        """The same centroids with no further iterations, for a reason from outside."""
+        if self.seeding is not None or self.stop_reason is not None:
+            return self
+        return replace(self, waiting=None, stop_reason=reason)
+
+    def _watch(self, inertia: float) -> None:
+        if not np.isfinite(inertia):
+            raise LossRoseError(self.history[-1].inertia if self.history else np.nan, inertia, self)
+        if self.history and not self.history[-1].relocated:
+            before = self.history[-1].inertia
+            if inertia > before * (1 + _RISE):
+                raise LossRoseError(before, inertia, self)
+
+    def _moved(self, assigned: Assigned, far: TopRows | None) -> Trajectory:
+        assert self.centroids is not None
+        empty = np.flatnonzero(assigned.counts == 0)
+        relocated = min(len(empty), len(far.keys)) if far is not None else 0
+        centroids = assigned.means(otherwise=self.centroids)
+        if far is not None and relocated:
+            centroids = _with_relocated(self.centroids, assigned, empty[:relocated], far)
+        moves = centroids - self.centroids
+        step = Step(
+            assigned.inertia(self.centroids),
+            float(np.einsum("kd,kd->", moves, moves)),
+            len(empty),
+            relocated,
+        )
+        history = (*self.history, step)
+        reason = self.rules.reason(history, self.variance, self.weight)
+        return replace(
+            self,
+            centroids=centroids,
+            history=history,
+            waiting=None,
+            stop_reason=reason,
+            inertia=step.inertia if reason == NOTHING_MOVED else None,
+        )
+
+
+def _with_relocated(
+    centroids: Array, assigned: Assigned, empty: npt.NDArray[np.intp], far: TopRows
+) -> Array:
+    """Move empty clusters to the farthest rows, which leave the clusters they were in.
+
+    A row that is all its cluster has stays: taking it would only empty that one.
+    """
+    sums = assigned.sums.astype(np.float64)
+    counts = assigned.counts.astype(np.float64)
+    for cluster, row, weight, label in zip(
+        empty, far.values, far.weights, far.labels, strict=False
+    ):
+        if counts[label] <= weight:
+            continue
+        sums[label] -= weight * row
+        counts[label] -= weight
+        sums[cluster], counts[cluster] = weight * row, weight
+    return Assigned(sums, counts).means(otherwise=centroids)

@@ -1,0 +1,152 @@
+"""Drawing rows: weighted sampling without replacement as a mergeable statistic.
+
+Every row gets a key from its row number; the m smallest keys of *distinct* rows are the draw.
+Keys of a uniform or D**2 draw are Exp(1) / weight (Efraimidis and Spirakis 2006), so no total
+weight has to be known first, and a draw costs one read whatever m is.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.kernels import Centroids, exponentials
+from streamkm.passes.base import Pass, Statistic
+from streamkm.rows import Block, Tile
+
+Array = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class TopRows(Statistic):
+    """The `most` distinct rows of the smallest keys, in the order (key, row number).
+
+    Parameters
+    ----------
+    most : int
+    keys : ndarray of shape (m,), float64
+    numbers : ndarray of shape (m,), int64, row numbers
+    values : ndarray of shape (m, d), float64
+    weights : ndarray of shape (m,), float64
+    labels : ndarray of shape (m,), int32, nearest centroid where the draw had centroids
+    """
+
+    most: int
+    keys: Array
+    numbers: npt.NDArray[np.int64]
+    values: Array
+    weights: Array
+    labels: Labels
+
+    @classmethod
+    def combine(cls, parts: Sequence[TopRows]) -> TopRows:
+        most = parts[0].most
+        keys = np.concatenate([p.keys for p in parts])
+        numbers = np.concatenate([p.numbers for p in parts])
+        # Identities come without features; their d must not stop the others.
+        features = max(p.values.shape[1] for p in parts)
+        values = np.concatenate([p.values.reshape(-1, features) for p in parts])
+        order = np.lexsort((numbers, keys))
+        # Of equal rows the smallest key stands for all, so duplicates are never drawn twice.
+        size = 2 * most
+        while True:
+            _, first = np.unique(values[order[:size]], axis=0, return_index=True)
+            if len(first) >= most or size >= len(order):
+                break
+            size *= 8
+        kept = order[np.sort(first)[:most]]
+        weights = np.concatenate([p.weights for p in parts])
+        labels = np.concatenate([p.labels for p in parts])
+        return cls(most, keys[kept], numbers[kept], values[kept], weights[kept], labels[kept])
+
+    @classmethod
+    def none(cls, most: int) -> TopRows:
+        empty, numbers = np.empty(0), np.empty(0, np.int64)
+        return cls(most, empty, numbers, np.empty((0, 0)), empty, np.empty(0, np.int32))
+
+
+@dataclass(frozen=True)
+class _Draw(Pass[TopRows]):
+    """The `most` rows of the smallest keys; a subclass says what the keys are."""
+
+    most: int
+
+    @abstractmethod
+    def keyed(self, block: Block) -> Iterator[tuple[Tile, Array, Labels]]:
+        """The block's tiles with keys (n,), infinite for rows never drawn, and labels (n,)."""
+
+    def identity(self) -> TopRows:
+        return TopRows.none(self.most)
+
+    def __call__(self, block: Block) -> TopRows:
+        best = self.identity()
+        for tile, keys, labels in self.keyed(block):
+            bar = best.keys[-1] if len(best.keys) == self.most else np.inf
+            hopeful = np.flatnonzero((keys <= bar) & (keys < np.inf))
+            if hopeful.size == 0:
+                continue
+            found = TopRows(
+                self.most,
+                keys[hopeful],
+                _numbers(block, tile)[hopeful],
+                tile.x[hopeful].astype(np.float64),
+                tile.weights[hopeful],
+                labels[hopeful],
+            )
+            best = TopRows.combine([best, found])
+        return best
+
+
+@dataclass(frozen=True)
+class DrawUniform(_Draw):
+    """Rows drawn in proportion to their weight. `stream` separates the draws of one seed."""
+
+    seed: int
+    stream: int
+
+    def keyed(self, block: Block) -> Iterator[tuple[Tile, Array, Labels]]:
+        for tile in block.tiles():
+            draws = exponentials(_numbers(block, tile), self.seed, self.stream)
+            yield tile, _per_weight(draws, tile.weights), np.full(len(draws), -1, np.int32)
+
+
+@dataclass(frozen=True)
+class DrawSquaredDistance(_Draw):
+    """Rows drawn in proportion to weight * squared distance to the nearest centroid (D**2)."""
+
+    seed: int
+    stream: int
+    centroids: Array
+
+    def keyed(self, block: Block) -> Iterator[tuple[Tile, Array, Labels]]:
+        centroids = Centroids(self.centroids, block.dtype)
+        for tile in block.tiles():
+            labels, d2 = centroids.nearest(tile.x)
+            draws = exponentials(_numbers(block, tile), self.seed, self.stream)
+            yield tile, _per_weight(draws, tile.weights * d2), labels
+
+
+@dataclass(frozen=True)
+class DrawFarthest(_Draw):
+    """The rows farthest from their nearest centroid; of equal ones, the lowest row number."""
+
+    centroids: Array
+
+    def keyed(self, block: Block) -> Iterator[tuple[Tile, Array, Labels]]:
+        centroids = Centroids(self.centroids, block.dtype)
+        for tile in block.tiles():
+            labels, d2 = centroids.nearest(tile.x)
+            yield tile, np.where((tile.weights > 0) & (d2 > 0), -d2, np.inf), labels
+
+
+def _numbers(block: Block, tile: Tile) -> npt.NDArray[np.int64]:
+    return block.row_numbers(tile.start, tile.start + len(tile.x))
+
+
+def _per_weight(draws: Array, weights: Array) -> Array:
+    return np.divide(draws, weights, out=np.full_like(draws, np.inf), where=weights > 0)

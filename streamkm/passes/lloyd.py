@@ -1,0 +1,137 @@
+"""Lloyd's step (IEEE Trans. Inf. Theory 28(2), 1982): sums, counts and loss of each cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import NonFiniteError
+from streamkm.kernels import Centroids, accumulate, squared_length
+from streamkm.passes.base import Pass, Statistic
+from streamkm.rows import Block
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Assigned(Statistic):
+    """Rows gathered by their nearest centroid.
+
+    Narrow integers without weights are summed as integers, so no order of blocks can change a
+    bit; their loss follows from `squares`. Everything else is summed in float64.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (k, d), int64 or float64, weighted sums of rows
+    counts : ndarray of shape (k,), of the same dtype, weights
+    loss : float, sum of w * |x - c|**2; 0 where it follows from `squares`
+    squares : int, sum of |x|**2 of integer rows
+    """
+
+    sums: npt.NDArray[Any]
+    counts: npt.NDArray[Any]
+    loss: float = 0.0
+    squares: int = 0
+
+    @classmethod
+    def combine(cls, parts: Sequence[Assigned]) -> Assigned:
+        # Empty blocks do not know the dtype, so theirs is the narrowest.
+        return cls(
+            reduce(np.add, [p.sums for p in parts]),
+            reduce(np.add, [p.counts for p in parts]),
+            sum(p.loss for p in parts),
+            sum(p.squares for p in parts),
+        )
+
+    @property
+    def weight(self) -> float:
+        return float(self.counts.sum())
+
+    def means(self, otherwise: Array) -> Array:
+        """Means of the clusters; rows of `otherwise` (k, d) where a cluster is empty."""
+        occupied = self.counts > 0
+        means = otherwise.copy()
+        means[occupied] = self.sums[occupied] / self.counts[occupied, None]
+        return means
+
+    def inertia(self, centroids: Array) -> float:
+        """Sum of w * |x - c|**2 about the centroids that gathered the rows.
+
+        For integers J = [sum |x|**2 - sum |s|**2 / n] + sum n |c - s/n|**2, with the bracket in
+        exact integers, because the two sums in it nearly cancel.
+        """
+        if self.sums.dtype.kind == "f":
+            return self.loss
+        occupied = self.counts > 0
+        counts = self.counts[occupied]
+        sums = self.sums[occupied]
+        squares = (sums.astype(object) ** 2).sum(axis=1)
+        wholes = sum(int(s) // int(n) for s, n in zip(squares, counts, strict=True))
+        parts = sum(int(s) % int(n) / int(n) for s, n in zip(squares, counts, strict=True))
+        moved = centroids[occupied] - sums / counts[:, None]
+        between = float((counts * np.einsum("kd,kd->k", moved, moved)).sum())
+        return max(0.0, float(self.squares - wholes) - parts + between)
+
+    def variance(self, centroids: Array) -> float:
+        """Mean over the features of the rows' variance, from the within and between sums."""
+        total = self.weight
+        mean = self.sums.sum(axis=0) / total
+        moved = centroids - mean
+        own = self.sums - self.counts[:, None] * centroids
+        between = 2.0 * float((own * moved).sum()) + float(
+            (self.counts * np.einsum("kd,kd->k", moved, moved)).sum()
+        )
+        return max(0.0, (self.inertia(centroids) + between) / (total * centroids.shape[1]))
+
+
+@dataclass(frozen=True)
+class Lloyd(Pass[Assigned]):
+    """Assign every row to its nearest centroid and sum up. Centroids: (k, d) float64."""
+
+    centroids: Array
+
+    def identity(self) -> Assigned:
+        return Assigned(np.zeros(self.centroids.shape, np.int64), np.zeros(len(self.centroids), np.int64))
+
+    def __call__(self, block: Block) -> Assigned:
+        return self.assign(block)
+
+    def assign(self, block: Block, labels: npt.NDArray[Any] | None = None) -> Assigned:
+        """The statistic of a block; its labels are written into `labels` (n,) when given.
+
+        Raises
+        ------
+        NonFiniteError
+            When labels are asked for and a row has none, being NaN or infinite.
+        """
+        if block.n_rows == 0:
+            return self.identity()
+        centroids = Centroids(self.centroids, block.dtype)
+        sums, counts = np.zeros(self.centroids.shape), np.zeros(len(self.centroids))
+        loss, squares = 0.0, 0
+        for tile in block.tiles():
+            nearest, d2 = centroids.nearest(tile.x)
+            if labels is not None:
+                refuse_bad(block, tile.start, d2)
+                labels[tile.start : tile.start + len(nearest)] = nearest
+            loss += accumulate(tile.x, tile.weights, nearest, d2, sums, counts)
+            if block.is_integer:
+                squares += int(squared_length(tile.x))
+        if block.is_integer:  # whole numbers below 2**53, so float64 held them exactly
+            return Assigned(sums.astype(np.int64), counts.astype(np.int64), 0.0, squares)
+        return Assigned(sums, counts, loss)
+
+
+def refuse_bad(block: Block, start: int, d2: Array) -> None:
+    """Refuse a tile that begins at `start` when a distance in it is not finite."""
+    bad = np.flatnonzero(~np.isfinite(d2))
+    if bad.size:
+        place = start + int(bad[0])
+        raise NonFiniteError(
+            bad.size, int(block.row_numbers(place, place + 1)[0]), block.number
+        )

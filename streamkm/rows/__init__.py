@@ -1,0 +1,22 @@
+"""Where rows come from: one type for every kind of data, and the plan of blocks."""
+
+from streamkm.rows.block import Block, Tile
+from streamkm.rows.dask_rows import DaskRows
+from streamkm.rows.layout import Layout
+from streamkm.rows.memory import Budget, parse_bytes
+from streamkm.rows.open import Rows, open_rows
+from streamkm.rows.plan import BlockPlan
+from streamkm.rows.stored import StoredRows
+
+__all__ = [
+    "Block",
+    "BlockPlan",
+    "Budget",
+    "DaskRows",
+    "Layout",
+    "Rows",
+    "StoredRows",
+    "Tile",
+    "open_rows",
+    "parse_bytes",
+]

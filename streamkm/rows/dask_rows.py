@@ -1,0 +1,129 @@
+"""Rows of somebody else's Dask array, kept in its chunks."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+from dask.delayed import Delayed
+
+from streamkm.errors import ManyBlocksWarning
+from streamkm.rows.block import Block
+from streamkm.rows.layout import Layout
+from streamkm.rows.memory import Budget
+from streamkm.rows.plan import BlockPlan
+from streamkm.rows.stored import Call, Graph
+
+_MANY_BLOCKS = 10_000
+
+
+@dataclass(frozen=True)
+class DaskRows:
+    """Rows of a Dask array; its chunks along the row axes are the blocks.
+
+    Parameters
+    ----------
+    array : dask.array.Array, one chunk along each feature axis
+    layout : Layout
+    plan : BlockPlan, the chunks of `array`
+    weights : dask.array.Array of the row shape, in the same chunks, or None
+    opening_reads : int, reads spent on finding unknown chunk sizes
+    """
+
+    array: Any
+    layout: Layout
+    plan: BlockPlan
+    weights: Any = None
+    opening_reads: int = 0
+
+    in_memory = False
+    resident_nbytes = 0
+
+    def mapped(self, call: Call, name: str) -> Any:
+        """A lazy array of boxed results, one a block: the task reads and calls."""
+        inputs = [self.array]
+        if self.weights is not None:
+            inputs.append(da.expand_dims(self.weights, self.layout.feature_axes))
+        question = f"{name}-pass"
+        return da.map_blocks(
+            _call_block,
+            *inputs,
+            call=Delayed(question, {question: call}),
+            layout=self.layout,
+            plan=self.plan,
+            name=f"{name}-block",
+            dtype=object,
+            meta=np.empty((0,) * self.array.ndim, object),
+            chunks=tuple((1,) * n for n in self.array.numblocks),
+        )
+
+    def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
+        """Tasks of blocks first:last, fused with the array's own, and their keys."""
+        (mapped,) = dask.optimize(self.mapped(call, name))
+        axes = [range(n) for n in self.array.numblocks]
+        boxes = [(mapped.name, *place) for place in itertools.product(*axes)]
+        # Feature axes have one chunk each, so C order over all axes is C order over the row axes
+        # wherever they stand.
+        graph: Graph = dict(mapped.__dask_graph__())
+        return graph, boxes[first:last]
+
+
+def _call_block(
+    values: Any,
+    weights: Any = None,
+    *,
+    call: Call,
+    layout: Layout,
+    plan: BlockPlan,
+    block_id: tuple[int, ...] | None = None,
+) -> Any:
+    assert block_id is not None
+    index = tuple(block_id[a] for a in layout.row_axes)
+    number = int(np.ravel_multi_index(index, plan.grid))
+    region = plan.region(number)
+    boxed = np.empty((1,) * len(layout.shape), object)
+    boxed[(0,) * len(layout.shape)] = call(
+        Block(
+            layout.matrix(np.asarray(values)),
+            None if weights is None else np.asarray(weights).reshape(-1),
+            number,
+            tuple(s.start for s in region),
+            tuple(s.stop - s.start for s in region),
+            layout.row_shape,
+        )
+    )
+    return boxed
+
+
+def open_dask(array: Any, axes: tuple[int, ...], weights: Any, budget: Budget) -> DaskRows:
+    """Rows of a Dask array; unknown chunk sizes are counted first, which costs a read."""
+    opening_reads = 0
+    if any(np.isnan(n) for n in array.shape):
+        array = array.copy()
+        array.compute_chunk_sizes()
+        opening_reads = 1
+    layout = Layout(array.shape, axes, array.dtype)
+    # Joins chunks of the same rows only, so it moves nothing between blocks.
+    array = array.rechunk({a: -1 for a in axes})
+    edges = tuple((0, *itertools.accumulate(array.chunks[a])) for a in layout.row_axes)
+    plan = BlockPlan(edges)
+    if plan.n_blocks > _MANY_BLOCKS:
+        warnings.warn(
+            f"a Dask array of {plan.n_blocks} row chunks needs one graph of that many tasks a read; "
+            "rechunk it to 64-128 MiB, or give the Zarr store itself, which is read in waves",
+            ManyBlocksWarning,
+            stacklevel=4,
+        )
+    if weights is not None:
+        chunks = tuple(array.chunks[a] for a in layout.row_axes)
+        weights = da.asarray(weights).rechunk(chunks)
+    rows = DaskRows(array, layout, plan, weights, opening_reads)
+    budget.check(
+        plan.largest * layout.n_features * layout.dtype.itemsize, plan.n_blocks, 0
+    )
+    return rows

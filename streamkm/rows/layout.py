@@ -1,0 +1,128 @@
+"""Which axes of an array are rows and which are features."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import DataError
+
+_KINDS = "buif"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shape of the data, split into row axes and feature axes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the whole array.
+    feature_axes : tuple of int
+        Axes that make up a row's features, in the order they are flattened.
+    dtype : numpy dtype of the data as stored.
+    """
+
+    shape: tuple[int, ...]
+    feature_axes: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __post_init__(self) -> None:
+        if self.dtype.kind not in _KINDS or self.dtype == np.uint64:
+            raise DataError(
+                f"dtype {self.dtype} cannot be clustered: complex data, objects and text have no "
+                "distances here. Give real numbers: bool, integers up to int64, or floats."
+            )
+        if self.dtype.itemsize > 8:
+            raise DataError(f"dtype {self.dtype} is wider than float64; convert it first.")
+        if self.n_rows == 0:
+            raise DataError(
+                f"Found array with 0 sample(s) (shape={self.shape}) while a minimum of 1 is "
+                "required: the data are empty."
+            )
+        if self.n_features == 0:
+            raise DataError(
+                f"Found array with 0 feature(s) (shape={self.shape}) while a minimum of 1 is "
+                "required."
+            )
+
+    @property
+    def row_axes(self) -> tuple[int, ...]:
+        return tuple(a for a in range(len(self.shape)) if a not in self.feature_axes)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return tuple(self.shape[a] for a in self.row_axes)
+
+    @property
+    def n_rows(self) -> int:
+        return math.prod(self.row_shape)
+
+    @property
+    def n_features(self) -> int:
+        return math.prod(self.shape[a] for a in self.feature_axes)
+
+    @property
+    def nbytes(self) -> int:
+        return self.n_rows * self.n_features * self.dtype.itemsize
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether sums of unweighted rows are kept exactly, as integers."""
+        return self.dtype.kind in "bui" and self.dtype.itemsize <= 2
+
+    def matrix(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A block's values as (rows, features); a view wherever strides allow."""
+        moved = np.moveaxis(values, self.feature_axes, range(-len(self.feature_axes), 0))
+        return moved.reshape(-1, self.n_features)
+
+    def full_region(self, region: tuple[slice, ...]) -> tuple[slice, ...]:
+        """A region of the row axes as one of the whole array: all features."""
+        rows = iter(region)
+        return tuple(
+            slice(None) if a in self.feature_axes else next(rows) for a in range(len(self.shape))
+        )
+
+
+def feature_axes(
+    ndim: int,
+    names: tuple[str | None, ...] | None,
+    wanted: str | int | tuple[str | int, ...] | list[str | int] | None,
+) -> tuple[int, ...]:
+    """Resolve names or numbers of feature dimensions to axis numbers.
+
+    Two-dimensional data need no answer: their last axis holds the features.
+    """
+    if wanted is None:
+        if ndim == 2:
+            return (1,)
+        known = f" Its dimensions are {list(names)}." if names and any(names) else ""
+        raise DataError(
+            f"Found array with dim {ndim}, while dim 2 (rows, features) is required unless "
+            f"feature_dim names the feature axes: feature_dim='band', or a number.{known} "
+            "Reshape your data either using array.reshape(-1, 1) if it has a single feature "
+            "or array.reshape(1, -1) if it contains a single sample."
+        )
+    axes = []
+    for item in wanted if isinstance(wanted, (tuple, list)) else (wanted,):
+        if isinstance(item, str):
+            if not names or item not in names:
+                raise DataError(
+                    f"no dimension is called {item!r}; the data have "
+                    f"{list(names) if names and any(names) else 'no names: give a number'}."
+                )
+            axes.append(names.index(item))
+        elif -ndim <= item < ndim:
+            axes.append(item % ndim)
+        else:
+            raise DataError(f"feature_dim {item} is not an axis of {ndim}-dimensional data.")
+    if len(set(axes)) != len(axes) or len(axes) >= ndim:
+        raise DataError(
+            f"feature_dim {wanted!r} must name different axes and leave at least one for the "
+            f"rows of {ndim}-dimensional data."
+        )
+    return tuple(axes)

@@ -1,0 +1,124 @@
+"""The door: whatever comes in becomes rows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+import zarr
+
+from streamkm.errors import DataError
+from streamkm.rows.dask_rows import DaskRows, open_dask
+from streamkm.rows.layout import Layout, feature_axes
+from streamkm.rows.memory import Budget
+from streamkm.rows.stored import StoredRows, open_stored, read_only
+
+Rows: TypeAlias = StoredRows | DaskRows
+FeatureDim: TypeAlias = str | int | tuple[str | int, ...] | list[str | int] | None
+
+
+def open_rows(
+    data: Any,
+    *,
+    feature_dim: FeatureDim = None,
+    variable: str | None = None,
+    sample_weight: Any = None,
+    budget: Budget | None = None,
+) -> Rows:
+    """Rows of any supported data, with the blocks planned.
+
+    Parameters
+    ----------
+    data : ndarray, dask array, zarr.Array, xarray.DataArray, or path or URL of a Zarr array or group
+        Of shape (rows, features), or of any shape with `feature_dim` given.
+    feature_dim : name or number of the feature dimension, or several
+    variable : name of the array within a Zarr group
+    sample_weight : array of the row shape, of any of the kinds above, or None
+    budget : Budget, or None for no limit
+
+    Raises
+    ------
+    DataError
+        For data that cannot be clustered: the message names the cause and the fix.
+    MemoryLimitError
+        When a single block cannot be held to the limit.
+    """
+    budget = budget or Budget()
+    array, names = _array_of(data, variable)
+    weights = None if sample_weight is None else _array_of(sample_weight, None)[0]
+    axes = feature_axes(array.ndim, names, feature_dim)
+    if weights is not None:
+        _check_weights_shape(weights, tuple(n for a, n in enumerate(array.shape) if a not in axes))
+    if isinstance(weights, da.Array) and not isinstance(array, da.Array):
+        layout = Layout(array.shape, axes, array.dtype)
+        plan = open_stored(array, layout, None, budget).plan
+        sizes = iter(plan.chunks)
+        chunks = tuple(-1 if a in axes else next(sizes) for a in range(array.ndim))
+        array = da.from_array(array, chunks=chunks)
+    if isinstance(array, da.Array):
+        return open_dask(array, axes, weights, budget)
+    return open_stored(array, Layout(array.shape, axes, array.dtype), weights, budget)
+
+
+def _check_weights_shape(weights: Any, row_shape: tuple[int, ...]) -> None:
+    known = not any(np.isnan(n) for n in (*weights.shape, *row_shape))
+    if weights.ndim != len(row_shape) or (known and weights.shape != row_shape):
+        raise DataError(
+            f"sample_weight has shape {weights.shape}; one weight a row needs {row_shape}."
+        )
+    if weights.dtype.kind not in "buif":
+        raise DataError(f"sample_weight must be real numbers, not {weights.dtype}.")
+
+
+def _array_of(data: Any, variable: str | None) -> tuple[Any, tuple[str | None, ...] | None]:
+    """The array inside, unread where it is lazy, and its dimension names."""
+    if isinstance(data, (str, os.PathLike)):
+        data = open_zarr(data, variable)
+    if isinstance(data, xr.DataArray):
+        names: tuple[Any, ...] | None = tuple(data.dims)
+        return (data.data if data.chunks else read_only(data.to_numpy())), names
+    if isinstance(data, zarr.Array):
+        return data, dimension_names(data)
+    if isinstance(data, da.Array):
+        return data, None
+    if isinstance(data, (zarr.Group, xr.Dataset)):
+        raise DataError("give one array: group['name'], dataset['name'] or variable='name'.")
+    return read_only(np.asarray(data)), None
+
+
+def dimension_names(array: Any) -> tuple[str | None, ...] | None:
+    """Names of a Zarr array's dimensions: the v3 field, or xarray's attribute of v2."""
+    names = getattr(array.metadata, "dimension_names", None)
+    names = names or array.attrs.get("_ARRAY_DIMENSIONS")
+    return tuple(names) if names else None
+
+
+def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
+    """Open a Zarr array by path or URL; of a group, its `variable` or its only array.
+
+    Raises
+    ------
+    DataError
+        When there is no such store or variable; the message lists what is there.
+    """
+    where = os.fspath(path)
+    try:
+        node = zarr.open(where, mode="r")
+    except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
+        there = "" if "://" in where or Path(where).exists() else ": no such path"
+        raise DataError(f"{where} is not a Zarr array or group{there}.") from error
+    if isinstance(node, zarr.Array):
+        if variable is not None:
+            raise DataError(f"{where} is a single array; leave out the variable {variable!r}.")
+        return node
+    arrays = dict(node.arrays())
+    if variable is None and len(arrays) == 1:
+        return next(iter(arrays.values()))
+    if variable not in arrays:
+        asked = "name one with variable=" if variable is None else f"it has no {variable!r}; try"
+        raise DataError(f"{where} is a group: {asked} {sorted(arrays) or '(it has no arrays)'}.")
+    return arrays[variable]

@@ -1,0 +1,83 @@
+"""Block planning: which rows form which block. Pure arithmetic, no data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """A grid of blocks over the row axes, numbered in C order.
+
+    Parameters
+    ----------
+    edges : tuple of tuple of int
+        For each row axis, where its blocks begin, and the end of the last.
+    """
+
+    edges: tuple[tuple[int, ...], ...]
+
+    @cached_property
+    def grid(self) -> tuple[int, ...]:
+        return tuple(len(e) - 1 for e in self.edges)
+
+    @property
+    def n_blocks(self) -> int:
+        return math.prod(self.grid)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return tuple(e[-1] for e in self.edges)
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...]:
+        """Block sizes per row axis, as Dask writes chunks."""
+        return tuple(tuple(np.diff(e).tolist()) for e in self.edges)
+
+    @property
+    def largest(self) -> int:
+        """Rows of the largest block."""
+        return math.prod(max(c) for c in self.chunks)
+
+    def index(self, number: int) -> tuple[int, ...]:
+        """The place of a block in the grid."""
+        return tuple(int(i) for i in np.unravel_index(number, self.grid))
+
+    def region(self, number: int) -> tuple[slice, ...]:
+        """The rows of a block: a slice for each row axis."""
+        index = self.index(number)
+        return tuple(slice(e[i], e[i + 1]) for e, i in zip(self.edges, index, strict=True))
+
+
+def plan_blocks(
+    row_shape: Sequence[int], unit: Sequence[int], row_nbytes: int, target_nbytes: int
+) -> BlockPlan:
+    """Blocks of whole units (stored chunks or shards) of at most `target_nbytes`.
+
+    A block grows along the last row axis first, so that it stays one run of the stored order; it
+    is never smaller than a unit, because a chunk read twice is decoded twice.
+
+    Examples
+    --------
+    >>> plan_blocks((1000,), (100,), row_nbytes=8, target_nbytes=2400).edges
+    ((0, 300, 600, 900, 1000),)
+    """
+    nbytes = math.prod(unit) * row_nbytes
+    sizes = list(unit)
+    for axis in reversed(range(len(unit))):
+        whole = -(-row_shape[axis] // unit[axis])
+        count = max(1, min(whole, target_nbytes // max(nbytes, 1)))
+        sizes[axis] = unit[axis] * count
+        nbytes *= count
+        if count < whole:
+            break
+    return BlockPlan(
+        tuple(
+            (*range(0, length, size), length) for length, size in zip(row_shape, sizes, strict=True)
+        )
+    )

@@ -1,0 +1,139 @@
+"""Rows that can be sliced: Zarr arrays and NumPy arrays, read block by block from the plan."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from streamkm.errors import ReadError
+from streamkm.rows.block import Block
+from streamkm.rows.layout import Layout
+from streamkm.rows.memory import Budget
+from streamkm.rows.plan import BlockPlan, plan_blocks
+
+_IN_MEMORY_BLOCK_NBYTES = 4 * 2**20
+
+Call = Callable[[Block], Any]
+Graph = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """Rows of an array that is sliced afresh for every block.
+
+    Parameters
+    ----------
+    array : zarr.Array or numpy.ndarray
+    layout : Layout
+    plan : BlockPlan, in whole chunks or shards of a Zarr array
+    weights : array of the row shape that slices like `array`, or None
+    """
+
+    array: Any
+    layout: Layout
+    plan: BlockPlan
+    weights: Any = None
+    opening_reads: int = 0
+
+    @property
+    def in_memory(self) -> bool:
+        return isinstance(self.array, np.ndarray)
+
+    @property
+    def resident_nbytes(self) -> int:
+        """Bytes of the input that lie in this process anyway."""
+        kept = (self.array, self.weights)
+        return sum(a.nbytes for a in kept if isinstance(a, np.ndarray))
+
+    def block(self, number: int) -> Block:
+        """Read one block.
+
+        Raises
+        ------
+        ReadError
+            Naming the block, its rows and the stored chunk that failed.
+        """
+        region = self.plan.region(number)
+        try:
+            values = self.array[self.layout.full_region(region)]
+            weights = None if self.weights is None else self.weights[region]
+        except Exception as error:
+            raise ReadError(self._failure(number, region, error)) from error
+        return Block(
+            self.layout.matrix(np.asarray(values)),
+            None if weights is None else np.asarray(weights).reshape(-1),
+            number,
+            tuple(s.start for s in region),
+            tuple(s.stop - s.start for s in region),
+            self.layout.row_shape,
+        )
+
+    def _failure(self, number: int, region: tuple[slice, ...], error: Exception) -> str:
+        rows = ", ".join(f"{s.start}:{s.stop}" for s in region)
+        culprit = "" if self.in_memory else self._unreadable_chunk(region)
+        return (
+            f"block {number} (rows {rows}) could not be read{culprit}: "
+            f"{type(error).__name__}: {error}. Restore that part of the store, or fit a copy "
+            "without it."
+        )
+
+    def _unreadable_chunk(self, region: tuple[slice, ...]) -> str:
+        steps = self.array.shards or self.array.chunks
+        spans = [
+            range(0, n, step) if s == slice(None) else range(s.start - s.start % step, s.stop, step)
+            for s, step, n in zip(
+                self.layout.full_region(region), steps, self.array.shape, strict=True
+            )
+        ]
+        for corner in itertools.product(*spans):
+            try:
+                self.array[tuple(slice(c, c + s) for c, s in zip(corner, steps, strict=True))]
+            except Exception:
+                place = tuple(c // s for c, s in zip(corner, steps, strict=True))
+                return f", chunk {self.array.metadata.encode_chunk_key(place)} of {self.array.store_path}"
+        return ""
+
+    def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
+        """Tasks that read blocks first:last and call `call` on each, fused, and their keys."""
+        question, source = f"{name}-pass", f"{name}-rows"
+        graph: Graph = {question: call, source: self}
+        keys: list[Any] = [(f"{name}-block", number) for number in range(first, last)]
+        for key in keys:
+            graph[key] = (_read_and_call, question, source, key[1])
+        return graph, keys
+
+
+def _read_and_call(call: Call, rows: StoredRows, number: int) -> Any:
+    return call(rows.block(number))
+
+
+def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> StoredRows:
+    """Plan the blocks of a sliceable array under a memory budget."""
+    row_nbytes = layout.n_features * layout.dtype.itemsize
+    if isinstance(array, zarr.Array):
+        stored = array.shards or array.chunks
+        unit = [min(stored[a], layout.shape[a]) for a in layout.row_axes]
+        target = budget.block_nbytes(layout.nbytes // max(math.prod(unit) * row_nbytes, 1))
+    else:
+        unit = [1] * len(layout.row_axes)
+        # Small enough that every core has blocks, by a rule that no machine changes.
+        target = _IN_MEMORY_BLOCK_NBYTES
+    plan = plan_blocks(layout.row_shape, unit, row_nbytes, target)
+    rows = StoredRows(array, layout, plan, weights)
+    if not rows.in_memory:
+        budget.check(plan.largest * row_nbytes, plan.n_blocks, rows.resident_nbytes)
+    return rows
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A plain ndarray view that no task can write through."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

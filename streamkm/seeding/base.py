@@ -1,0 +1,52 @@
+"""What a seeding method is."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import FewDistinctRowsWarning
+from streamkm.passes import Pass
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Seeding(ABC):
+    """State of a seeding method between two reads.
+
+    Parameters
+    ----------
+    k : number of centroids wanted
+    seed : unsigned 64-bit integer that every draw is keyed by
+    """
+
+    k: int
+    seed: int
+
+    @abstractmethod
+    def ask(self) -> Pass[Any]:
+        """The pass whose statistic is wanted next."""
+
+    @abstractmethod
+    def tell(self, statistic: Any) -> Seeding | Array:
+        """The next state, or the centroids (k, d) when done."""
+
+
+def exactly_k(values: Array, k: int) -> Array:
+    """The first k of the drawn rows; where fewer are distinct, rows are repeated, with a warning."""
+    if len(values) < k:
+        warnings.warn(
+            f"the data have only {len(values)} distinct rows of positive weight for {k} clusters; "
+            f"Number of distinct clusters ({len(values)}) found smaller than n_clusters ({k}): "
+            "the surplus centroids repeat others and stay empty. Ask for fewer clusters.",
+            FewDistinctRowsWarning,
+            stacklevel=2,
+        )
+        values = np.resize(values, (k, values.shape[1]))
+    return values[:k]
