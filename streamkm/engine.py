@@ -165,14 +165,14 @@ def _fold(call: Callable[[Block], Any], kind: type[S], rows: Rows, wave: int) ->
     total = rows.plan.n_blocks
     with _one_blas_thread():
         if total == 1 and isinstance(rows, StoredRows) and rows.in_memory:
-            return call(rows.block(0))  # type: ignore[no-any-return]
+            return cast(S, call(rows.block(0)))
         if isinstance(rows, DaskRows):  # slicing its graph costs more than holding it
             wave = FAN_IN ** max(1, int(np.ceil(np.log(total) / np.log(FAN_IN))))
         graphs = (
             _tree(call, kind, rows, first, min(first + wave, total))
             for first in range(0, total, wave)
         )
-        return _fold_waves(kind, _results(graphs))
+        return cast(S, _fold_waves(kind, _results(graphs)))
 
 
 def _tree(call: Any, kind: type[Statistic], rows: Rows, first: int, last: int) -> Delayed:

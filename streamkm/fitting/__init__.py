@@ -1,7 +1,20 @@
 """State in, state out: how centroids are found."""
 
 from streamkm.fitting.fit import FitState, begin_fit, fit
+from streamkm.fitting.solve import describe, label, seeds_of, solve
 from streamkm.fitting.stopping import StopRules
-from streamkm.fitting.trajectory import Step, Trajectory
+from streamkm.fitting.trajectory import Step, Trajectory, history_array
 
-__all__ = ["FitState", "Step", "StopRules", "Trajectory", "begin_fit", "fit"]
+__all__ = [
+    "FitState",
+    "Step",
+    "StopRules",
+    "Trajectory",
+    "begin_fit",
+    "describe",
+    "fit",
+    "history_array",
+    "label",
+    "seeds_of",
+    "solve",
+]

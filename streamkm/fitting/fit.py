@@ -45,6 +45,11 @@ class FitState:
         losses = [np.inf if t.inertia is None else t.inertia for t in self.trajectories]
         return self.trajectories[int(np.argmin(losses))]
 
+    @property
+    def can_stop(self) -> bool:
+        """Whether every trajectory has centroids to stop at."""
+        return all(t.seeding is None for t in self.trajectories)
+
     def stopped(self, reason: str) -> FitState:
         return replace(self, trajectories=tuple(t.stopped(reason) for t in self.trajectories))
 
@@ -130,7 +135,7 @@ def fit(
             return
         passes = [t.ask() for t in asking]
         if checked:
-            answers = map_reduce(Product(tuple(passes)), rows, wave).parts
+            answers = list(map_reduce(Product(tuple(passes)), rows, wave).parts)
         else:
             census, *answers = map_reduce(Product((Census(), *passes)), rows, wave).parts
             census.check()

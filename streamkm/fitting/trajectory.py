@@ -6,7 +6,8 @@ the next state; between the two it can be saved, sent or dropped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,12 @@ class Step:
     shift: float
     empty: int = 0
     relocated: int = 0
+
+
+def history_array(steps: Sequence[Step]) -> npt.NDArray[Any]:
+    """Steps as a structured array with the fields of `Step`."""
+    kinds = [("inertia", "f8"), ("shift", "f8"), ("empty", "i8"), ("relocated", "i8")]
+    return np.array([astuple(step) for step in steps], dtype=kinds)
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Trajectory:
         """The pass whose statistic is wanted next."""
         if self.seeding is not None:
             return self.seeding.ask()
-        assert self.centroids is not None and not self.done
+        assert self.centroids is not None
         if self.waiting is not None:
             empty = int(np.count_nonzero(self.waiting.counts == 0))
             return DrawFarthest(empty, self.centroids)

@@ -176,9 +176,7 @@ def _squared_distances(x, centroids, out):  # type: ignore[no-untyped-def]
             out[i, c] = _direct(x[i], centroids[c])
 
 
-def squared_distances(
-    x: FloatArray, centroids: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def squared_distances(x: FloatArray, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Squared distances (n, k) of a tile, by direct differences."""
     out = np.empty((len(x), len(centroids)), np.float64)
     _squared_distances(x, centroids, out)

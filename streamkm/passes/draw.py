@@ -46,11 +46,12 @@ class TopRows(Statistic):
     @classmethod
     def combine(cls, parts: Sequence[TopRows]) -> TopRows:
         most = parts[0].most
+        parts = [p for p in parts if len(p.keys)]  # identities do not know the features
+        if not parts:
+            return cls.none(most)
         keys = np.concatenate([p.keys for p in parts])
         numbers = np.concatenate([p.numbers for p in parts])
-        # Identities come without features; their d must not stop the others.
-        features = max(p.values.shape[1] for p in parts)
-        values = np.concatenate([p.values.reshape(-1, features) for p in parts])
+        values = np.concatenate([p.values for p in parts])
         order = np.lexsort((numbers, keys))
         # Of equal rows the smallest key stands for all, so duplicates are never drawn twice.
         size = 2 * most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -66,13 +67,13 @@ class Assigned(Statistic):
         exact integers, because the two sums in it nearly cancel.
         """
         if self.sums.dtype.kind == "f":
-            return self.loss
+            return float(self.loss)
         occupied = self.counts > 0
         counts = self.counts[occupied]
         sums = self.sums[occupied]
         squares = (sums.astype(object) ** 2).sum(axis=1)
         wholes = sum(int(s) // int(n) for s, n in zip(squares, counts, strict=True))
-        parts = sum(int(s) % int(n) / int(n) for s, n in zip(squares, counts, strict=True))
+        parts = math.fsum(int(s) % int(n) / int(n) for s, n in zip(squares, counts, strict=True))
         moved = centroids[occupied] - sums / counts[:, None]
         between = float((counts * np.einsum("kd,kd->k", moved, moved)).sum())
         return max(0.0, float(self.squares - wholes) - parts + between)
@@ -96,7 +97,9 @@ class Lloyd(Pass[Assigned]):
     centroids: Array
 
     def identity(self) -> Assigned:
-        return Assigned(np.zeros(self.centroids.shape, np.int64), np.zeros(len(self.centroids), np.int64))
+        return Assigned(
+            np.zeros(self.centroids.shape, np.int64), np.zeros(len(self.centroids), np.int64)
+        )
 
     def __call__(self, block: Block) -> Assigned:
         return self.assign(block)
@@ -132,6 +135,4 @@ def refuse_bad(block: Block, start: int, d2: Array) -> None:
     bad = np.flatnonzero(~np.isfinite(d2))
     if bad.size:
         place = start + int(bad[0])
-        raise NonFiniteError(
-            bad.size, int(block.row_numbers(place, place + 1)[0]), block.number
-        )
+        raise NonFiniteError(bad.size, int(block.row_numbers(place, place + 1)[0]), block.number)

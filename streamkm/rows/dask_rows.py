@@ -109,13 +109,13 @@ def open_dask(array: Any, axes: tuple[int, ...], weights: Any, budget: Budget) -
         opening_reads = 1
     layout = Layout(array.shape, axes, array.dtype)
     # Joins chunks of the same rows only, so it moves nothing between blocks.
-    array = array.rechunk({a: -1 for a in axes})
+    array = array.rechunk(dict.fromkeys(axes, -1))
     edges = tuple((0, *itertools.accumulate(array.chunks[a])) for a in layout.row_axes)
     plan = BlockPlan(edges)
     if plan.n_blocks > _MANY_BLOCKS:
         warnings.warn(
-            f"a Dask array of {plan.n_blocks} row chunks needs one graph of that many tasks a read; "
-            "rechunk it to 64-128 MiB, or give the Zarr store itself, which is read in waves",
+            f"a Dask array of {plan.n_blocks} row chunks needs one graph of that many tasks a "
+            "read; rechunk it to 64-128 MiB, or give the Zarr store itself, which is read in waves",
             ManyBlocksWarning,
             stacklevel=4,
         )
@@ -123,7 +123,5 @@ def open_dask(array: Any, axes: tuple[int, ...], weights: Any, budget: Budget) -
         chunks = tuple(array.chunks[a] for a in layout.row_axes)
         weights = da.asarray(weights).rechunk(chunks)
     rows = DaskRows(array, layout, plan, weights, opening_reads)
-    budget.check(
-        plan.largest * layout.n_features * layout.dtype.itemsize, plan.n_blocks, 0
-    )
+    budget.check(plan.largest * layout.n_features * layout.dtype.itemsize, plan.n_blocks, 0)
     return rows

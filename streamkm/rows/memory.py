@@ -12,7 +12,7 @@ from streamkm.errors import MemoryLimitError
 # [scripts/prove-memory prints it].
 PROCESS_NBYTES = 320 * 2**20
 BLOCK_NBYTES = 64 * 2**20
-# A block while it is read: the decoded block, its chunks in the decoder's hands, their stored bytes.
+# A block while it is read: itself, its chunks in the decoder's hands, their stored bytes.
 _COPIES = 3
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
@@ -54,17 +54,25 @@ class Budget:
     ----------
     limit : bytes of one process, or None
     threads : tasks that run at once in it
-    statistic_nbytes : the largest statistic of any pass, all trajectories together
+    clusters : centroids or candidates of the widest pass, all trajectories together
+    n_features : features of a row
     """
 
     limit: int | None = None
     threads: int = 1
-    statistic_nbytes: int = 0
+    clusters: int = 0
+    n_features: int = 0
+
+    @property
+    def statistic_nbytes(self) -> int:
+        """Sums and counts of the widest pass."""
+        return self.clusters * (self.n_features + 2) * 8
 
     def projected(self, block_nbytes: int, n_blocks: int, resident_nbytes: int = 0) -> int:
         """Peak bytes of a process that reads blocks of `block_nbytes`."""
         levels = math.ceil(math.log(max(n_blocks, 2), 8))
-        statistics = (2 * self.threads + 7 * levels) * self.statistic_nbytes
+        # A thread holds a statistic and the centroids it is about, in two precisions.
+        statistics = (3 * self.threads + 7 * levels) * self.statistic_nbytes
         blocks = min(self.threads, n_blocks) * _COPIES * block_nbytes
         return PROCESS_NBYTES + resident_nbytes + blocks + statistics
 

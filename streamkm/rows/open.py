@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -33,7 +35,7 @@ def open_rows(
 
     Parameters
     ----------
-    data : ndarray, dask array, zarr.Array, xarray.DataArray, or path or URL of a Zarr array or group
+    data : ndarray, dask array, zarr.Array, xarray.DataArray, or path or URL of a Zarr store
         Of shape (rows, features), or of any shape with `feature_dim` given.
     feature_dim : name or number of the feature dimension, or several
     variable : name of the array within a Zarr group
@@ -47,10 +49,11 @@ def open_rows(
     MemoryLimitError
         When a single block cannot be held to the limit.
     """
-    budget = budget or Budget()
     array, names = _array_of(data, variable)
     weights = None if sample_weight is None else _array_of(sample_weight, None)[0]
     axes = feature_axes(array.ndim, names, feature_dim)
+    features = math.prod(array.shape[a] for a in axes)
+    budget = replace(budget or Budget(), n_features=features)
     if weights is not None:
         _check_weights_shape(weights, tuple(n for a, n in enumerate(array.shape) if a not in axes))
     if isinstance(weights, da.Array) and not isinstance(array, da.Array):

@@ -15,10 +15,11 @@ import zarr
 from streamkm.errors import ReadError
 from streamkm.rows.block import Block
 from streamkm.rows.layout import Layout
-from streamkm.rows.memory import Budget
+from streamkm.rows.memory import BLOCK_NBYTES, Budget
 from streamkm.rows.plan import BlockPlan, plan_blocks
 
-_IN_MEMORY_BLOCK_NBYTES = 4 * 2**20
+_BLOCKS = 64
+_SMALLEST_NBYTES = 4 * 2**20
 
 Call = Callable[[Block], Any]
 Graph = dict[Any, Any]
@@ -97,7 +98,8 @@ class StoredRows:
                 self.array[tuple(slice(c, c + s) for c, s in zip(corner, steps, strict=True))]
             except Exception:
                 place = tuple(c // s for c, s in zip(corner, steps, strict=True))
-                return f", chunk {self.array.metadata.encode_chunk_key(place)} of {self.array.store_path}"
+                key = self.array.metadata.encode_chunk_key(place)
+                return f", chunk {key} of {self.array.store_path}"
         return ""
 
     def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
@@ -120,12 +122,13 @@ def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> Sto
     if isinstance(array, zarr.Array):
         stored = array.shards or array.chunks
         unit = [min(stored[a], layout.shape[a]) for a in layout.row_axes]
-        target = budget.block_nbytes(layout.nbytes // max(math.prod(unit) * row_nbytes, 1))
+        largest = budget.block_nbytes(layout.nbytes // max(math.prod(unit) * row_nbytes, 1))
     else:
         unit = [1] * len(layout.row_axes)
-        # Small enough that every core has blocks, by a rule that no machine changes.
-        target = _IN_MEMORY_BLOCK_NBYTES
-    plan = plan_blocks(layout.row_shape, unit, row_nbytes, target)
+        largest = BLOCK_NBYTES
+    # Small enough that every core has blocks, by a rule that no machine changes.
+    target = max(_SMALLEST_NBYTES, layout.nbytes // _BLOCKS)
+    plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest))
     rows = StoredRows(array, layout, plan, weights)
     if not rows.in_memory:
         budget.check(plan.largest * row_nbytes, plan.n_blocks, rows.resident_nbytes)

@@ -1,15 +1,15 @@
 """Where centroids begin: one small dataclass a method, each a sequence of passes.
 
-A method never reads. It is asked which pass it wants next (`ask`) and told the statistic
-(`tell`), which gives the next method state, or the centroids. So whoever drives it can put the passes
-of many restarts into one read, and keep the state between any two.
+A method never reads. It is asked which pass it wants next (`ask`) and told the statistic (`tell`),
+which gives its next state, or the centroids. So whoever drives it can put the passes of many
+restarts into one read, and keep the state between any two.
 """
 
 from streamkm.seeding.base import Seeding
 from streamkm.seeding.farthest import Farthest
 from streamkm.seeding.kmeans_parallel import KMeansParallel
 from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
-from streamkm.seeding.methods import METHODS, begin, reads
+from streamkm.seeding.methods import METHODS, Method, begin, method_of
 from streamkm.seeding.random_rows import RandomRows
 
 __all__ = [
@@ -17,8 +17,9 @@ __all__ = [
     "Farthest",
     "KMeansParallel",
     "KMeansPlusPlus",
+    "Method",
     "RandomRows",
     "Seeding",
     "begin",
-    "reads",
+    "method_of",
 ]

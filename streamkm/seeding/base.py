@@ -38,8 +38,17 @@ class Seeding(ABC):
         """The next state, or the centroids (k, d) when done."""
 
 
+def joined(before: Array, drawn: Array) -> Array:
+    """Rows drawn before and now; both may be none."""
+    return (
+        np.concatenate([before, drawn])
+        if len(before) and len(drawn)
+        else (before if len(before) else drawn)
+    )
+
+
 def exactly_k(values: Array, k: int) -> Array:
-    """The first k of the drawn rows; where fewer are distinct, rows are repeated, with a warning."""
+    """The first k of the drawn rows; where there are fewer, they are repeated, with a warning."""
     if len(values) < k:
         warnings.warn(
             f"the data have only {len(values)} distinct rows of positive weight for {k} clusters; "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from streamkm.passes import DrawFarthest, DrawUniform, TopRows
-from streamkm.seeding.base import Array, Seeding, exactly_k
+from streamkm.seeding.base import Array, Seeding, exactly_k, joined
 
 
 @dataclass(frozen=True)
@@ -29,5 +29,5 @@ class Farthest(Seeding):
     def tell(self, statistic: TopRows) -> Farthest | Array:
         if not len(statistic.keys):
             return exactly_k(self.chosen, self.k)
-        chosen = np.concatenate([self.chosen.reshape(-1, statistic.values.shape[1]), statistic.values])
+        chosen = joined(self.chosen, statistic.values)
         return chosen if len(chosen) == self.k else replace(self, chosen=chosen)

@@ -1,9 +1,9 @@
 """k-means|| (Bahmani et al., "Scalable k-means++", PVLDB 5(7), 2012). rounds + 2 reads.
 
-Each round draws 2k rows in proportion to their squared distance to all drawn before. As the draw is by
-keys, not by coin flips, it needs no total first and never gives too few. The last read gathers
-all rows about the candidates; the means of those cells, weighted by their rows, are clustered
-in memory.
+Each round draws 2k rows in proportion to their squared distance to all drawn before. As the draw
+is by keys, not by coin flips, it needs no total first and never gives too few. The last read
+gathers all rows about the candidates; the means of those cells, weighted by their rows, are
+clustered in memory.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from streamkm.passes import Assigned, DrawSquaredDistance, DrawUniform, Lloyd, TopRows
-from streamkm.seeding.base import Array, Seeding, exactly_k
+from streamkm.seeding.base import Array, Seeding, exactly_k, joined
 from streamkm.seeding.recluster import recluster
 
 ROUNDS = 2
-_OVERSAMPLING = 2
+OVERSAMPLING = 2
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class KMeansParallel(Seeding):
     round: int = 0
 
     def ask(self) -> DrawUniform | DrawSquaredDistance | Lloyd:
-        most, stream = _OVERSAMPLING * self.k, self.round
+        most, stream = OVERSAMPLING * self.k, self.round
         if self.round == 0:
             return DrawUniform(most, self.seed, stream)
         if self.round <= ROUNDS:
@@ -44,18 +44,16 @@ class KMeansParallel(Seeding):
     def tell(self, statistic: TopRows | Assigned) -> KMeansParallel | Array:
         if isinstance(statistic, Assigned):
             return self._centroids(statistic)
-        drawn = statistic.values.reshape(len(statistic.keys), -1)
-        before = self.candidates.reshape(-1, drawn.shape[1]) if len(drawn) else self.candidates
-        candidates = np.concatenate([before, drawn]) if len(drawn) else before
-        if len(candidates) < self.k and len(drawn) < _OVERSAMPLING * self.k:
+        candidates = joined(self.candidates, statistic.values)
+        if len(candidates) < self.k and len(statistic.keys) < OVERSAMPLING * self.k:
             return exactly_k(candidates, self.k)  # these are all the distinct rows there are
         return replace(self, candidates=candidates, round=self.round + 1)
 
     def _centroids(self, cells: Assigned) -> Array:
-        occupied = cells.counts > 0
-        means = np.unique(cells.means(self.candidates)[occupied], axis=0, return_index=True)[1]
-        places = np.flatnonzero(occupied)[np.sort(means)]
-        if len(places) < self.k:  # means of different cells may coincide; candidates never do
+        occupied = np.flatnonzero(cells.counts > 0)
+        means = cells.means(self.candidates)[occupied]
+        distinct = np.sort(np.unique(means, axis=0, return_index=True)[1])
+        if len(distinct) < self.k:  # means of different cells may coincide; candidates never do
             return exactly_k(self.candidates, self.k)
-        points = cells.means(self.candidates)[places]
-        return recluster(points, cells.counts[places].astype(np.float64), self.k, self.seed)
+        weights = cells.counts[occupied].astype(np.float64)
+        return recluster(means[distinct], weights[distinct], self.k, self.seed)

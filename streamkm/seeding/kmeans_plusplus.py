@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from streamkm.passes import DrawSquaredDistance, DrawUniform, TopRows
-from streamkm.seeding.base import Array, Seeding, exactly_k
+from streamkm.seeding.base import Array, Seeding, exactly_k, joined
 
 
 @dataclass(frozen=True)
@@ -30,5 +30,5 @@ class KMeansPlusPlus(Seeding):
     def tell(self, statistic: TopRows) -> KMeansPlusPlus | Array:
         if not len(statistic.keys):  # every row has a centroid at its place
             return exactly_k(self.chosen, self.k)
-        chosen = np.concatenate([self.chosen.reshape(-1, statistic.values.shape[1]), statistic.values])
+        chosen = joined(self.chosen, statistic.values)
         return chosen if len(chosen) == self.k else replace(self, chosen=chosen)

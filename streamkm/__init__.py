@@ -1,0 +1,34 @@
+"""Exact k-means for data larger than memory, on Dask, Zarr and Xarray.
+
+Public names load on first use, so ``import streamkm`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamkm.estimators import KMeans as KMeans
+    from streamkm.stores import Model as Model
+    from streamkm.stores import load_model as load_model
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "KMeans": "streamkm.estimators",
+    "Model": "streamkm.stores",
+    "load_model": "streamkm.stores",
+}
+
+__all__ = ["KMeans", "Model", "__version__", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'streamkm' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,5 @@
+"""``python -m streamkm``."""
+
+from streamkm.cli import main
+
+main()

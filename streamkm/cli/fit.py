@@ -1,0 +1,200 @@
+"""``streamkm fit``."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from contextlib import ExitStack
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from streamkm.cli.common import data_options, dimensions, plain_errors
+from streamkm.cli.labels import label_store, row_dimensions
+from streamkm.cli.progress import ReadProgress
+from streamkm.engine import threads
+from streamkm.errors import StreamkmWarning
+from streamkm.fitting import (
+    FitState,
+    StopRules,
+    begin_fit,
+    history_array,
+    label,
+    seeds_of,
+    solve,
+)
+from streamkm.passes import label_dtype
+from streamkm.rows import Budget, Rows, open_rows
+from streamkm.rows.memory import show_bytes
+from streamkm.seeding import METHODS, method_of
+from streamkm.stores import Model, check_output, save_model, versions, whole
+
+
+@click.command(name="fit")
+@click.argument("data")
+@click.option("-k", "--n-clusters", type=click.IntRange(1), required=True, help="Clusters.")
+@click.option("-o", "--output", required=True, metavar="MODEL.zarr", help="The model.")
+@click.option("--labels", metavar="LABELS.zarr", help="Also write every row's label.")
+@click.option("--init", type=click.Choice(list(METHODS)), default="k-means||", show_default=True)
+@click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
+@click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
+@click.option(
+    "--tol",
+    type=click.FloatRange(0),
+    default=1e-4,
+    show_default=True,
+    help="Stop when the squared centroid moves sum to less than this times the variance.",
+)
+@click.option(
+    "--loss-tol",
+    type=click.FloatRange(0),
+    help="Stop when the loss drops by a smaller share than this.",
+)
+@click.option("--time-limit", type=click.FloatRange(0), help="Begin no iteration after SECONDS.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@data_options
+@click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and no progress.")
+@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+def command(data: str, output: str, labels: str | None, **options: Any) -> None:
+    """Cluster the rows of the Zarr array DATA (a path or URL)."""
+    with plain_errors():
+        warnings.simplefilter("always", StreamkmWarning)
+        _fit(data, output, labels, **options)
+
+
+def _fit(
+    data: str,
+    output: str,
+    labels: str | None,
+    *,
+    n_clusters: int,
+    init: str,
+    n_init: int,
+    max_iter: int,
+    tol: float,
+    loss_tol: float | None,
+    time_limit: float | None,
+    seed: int,
+    variable: str | None,
+    feature_dims: tuple[str, ...],
+    memory_limit: int | None,
+    dry_run: bool,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    target = check_output(output, overwrite)
+    label_target = check_output(labels, overwrite) if labels else None
+    budget = Budget(memory_limit, threads(), method_of(init).width(n_clusters) * n_init)
+    rows = open_rows(data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget)
+    rules = StopRules(max_iter, tol, loss_tol)
+    state = begin_fit(rows, n_clusters, init, seeds_of(seed, n_init), rules)
+    if dry_run:
+        _show(_forecast(rows, budget, n_clusters, init, max_iter, bool(labels)), as_json)
+        return
+    parameters = {
+        "n_clusters": n_clusters,
+        "init": init,
+        "n_init": n_init,
+        "max_iter": max_iter,
+        "tol": tol,
+        "loss_tol": loss_tol,
+        "time_limit": time_limit,
+        "seed": seed,
+        "data": data,
+        "variable": variable,
+        "feature_dim": list(dimensions(feature_dims) or ()),
+    }
+    dtype = label_dtype(n_clusters)
+    with ExitStack() as outputs:
+        bar = outputs.enter_context(
+            ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, quiet=as_json)
+        )
+        state = solve(
+            rows,
+            state,
+            time_limit=time_limit,
+            watch=bar.read_done,
+            keep_evaluation=label_target is not None,
+        )
+        if label_target is not None:
+            bar.next_read("labels")
+            with whole(label_target) as partial:
+                names = row_dimensions(data, variable, rows)
+                state = label(rows, state, label_store(partial, rows, dtype, names), dtype)
+        model = _model(state, parameters)
+        save_model(target, model)
+    _show(_result(model, output, labels), as_json)
+
+
+def _model(state: FitState, parameters: dict[str, Any]) -> Model:
+    best = state.best
+    assert best.centroids is not None
+    assert best.inertia is not None
+    return Model(
+        best.centroids,
+        best.inertia,
+        history_array(best.history),
+        best.stop_reason or "",
+        state.n_passes,
+        state.bytes_read,
+        parameters,
+        versions(),
+    )
+
+
+def _forecast(
+    rows: Rows, budget: Budget, n_clusters: int, init: str, max_iter: int, labelled: bool
+) -> dict[str, Any]:
+    row_nbytes = rows.layout.nbytes // rows.layout.n_rows
+    seeding = method_of(init).reads(n_clusters)
+    most = seeding + max_iter + 1
+    block = rows.plan.largest * row_nbytes
+    return {
+        "rows": rows.layout.n_rows,
+        "features": rows.layout.n_features,
+        "dtype": str(rows.layout.dtype),
+        "blocks": rows.plan.n_blocks,
+        "block_bytes": block,
+        "bytes_a_read": rows.layout.nbytes,
+        "reads_seeding": seeding,
+        "reads_iterations_at_most": max_iter,
+        "reads_labels": int(labelled),
+        "reads_at_most": most,
+        "bytes_at_most": most * rows.layout.nbytes,
+        "threads": budget.threads,
+        "projected_memory_bytes": Budget(
+            budget.limit, budget.threads, budget.clusters, rows.layout.n_features
+        ).projected(block, rows.plan.n_blocks, rows.resident_nbytes),
+        "memory_limit_bytes": budget.limit,
+    }
+
+
+def _result(model: Model, output: str, labels: str | None) -> dict[str, Any]:
+    return {
+        "inertia": model.inertia,
+        "iterations": len(model.history),
+        "stop_reason": model.stop_reason,
+        "reads": model.n_passes,
+        "bytes_read": model.bytes_read,
+        "model": output,
+        "labels": labels,
+    }
+
+
+def _show(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        if value is None:
+            continue
+        if "bytes" in name:
+            text = show_bytes(value)
+        else:
+            text = f"{value:,}" if isinstance(value, int) else str(value)
+        table.add_row(name.replace("_bytes", "").replace("_", " "), text)
+    Console(highlight=False).print(table)

@@ -1,0 +1,59 @@
+"""``streamkm info``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from streamkm.cli.common import plain_errors
+from streamkm.errors import DataError
+from streamkm.rows.memory import show_bytes
+from streamkm.rows.open import dimension_names, open_zarr
+from streamkm.stores import Model, load_model
+
+
+@click.command(name="info")
+@click.argument("path")
+@click.option("--variable", help="Array within a Zarr group.")
+def command(path: str, variable: str | None) -> None:
+    """Show what the model or Zarr array at PATH holds."""
+    with plain_errors():
+        try:
+            facts = _of_model(load_model(path))
+        except DataError:
+            facts = _of_array(open_zarr(path, variable))
+        table = Table(show_header=False, box=None)
+        for name, value in facts.items():
+            table.add_row(name, value)
+        Console(highlight=False).print(table)
+
+
+def _of_model(model: Model) -> dict[str, str]:
+    k, d = model.centroids.shape
+    facts = {
+        "centroids": f"{k} x {d}",
+        "inertia": f"{model.inertia:.6g}",
+        "iterations": str(len(model.history)),
+        "stopped by": model.stop_reason,
+        "reads": f"{model.n_passes} ({show_bytes(model.bytes_read)})",
+    }
+    asked = {n: v for n, v in model.parameters.items() if v not in (None, [])}
+    facts["parameters"] = ", ".join(f"{name}={value}" for name, value in asked.items())
+    facts["versions"] = ", ".join(f"{name} {value}" for name, value in model.versions.items())
+    return facts
+
+
+def _of_array(array: Any) -> dict[str, str]:
+    facts = {
+        "shape": str(array.shape),
+        "dimensions": str(dimension_names(array) or "unnamed"),
+        "dtype": str(array.dtype),
+        "chunks": str(array.chunks),
+        "bytes": show_bytes(array.nbytes),
+    }
+    if array.shards:
+        facts["shards"] = str(array.shards)
+    return facts

@@ -1,0 +1,50 @@
+"""``streamkm predict``."""
+
+from __future__ import annotations
+
+import click
+
+from streamkm.cli.common import data_options, dimensions, plain_errors
+from streamkm.cli.labels import label_store, row_dimensions
+from streamkm.cli.progress import ReadProgress
+from streamkm.engine import threads, write_rows
+from streamkm.errors import DataError
+from streamkm.passes import Labels, label_dtype
+from streamkm.rows import Budget, open_rows
+from streamkm.stores import check_output, load_model, whole
+
+
+@click.command(name="predict")
+@click.argument("model")
+@click.argument("data")
+@click.option("-o", "--output", required=True, metavar="LABELS.zarr", help="Where labels go.")
+@data_options
+@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+def command(
+    model: str,
+    data: str,
+    output: str,
+    variable: str | None,
+    feature_dims: tuple[str, ...],
+    memory_limit: int | None,
+    overwrite: bool,
+) -> None:
+    """Label the rows of the Zarr array DATA with MODEL: one read."""
+    with plain_errors():
+        target = check_output(output, overwrite)
+        centroids = load_model(model).centroids
+        k, d = centroids.shape
+        budget = Budget(memory_limit, threads(), k)
+        rows = open_rows(
+            data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget
+        )
+        if rows.layout.n_features != d:
+            raise DataError(f"{data} has {rows.layout.n_features} features, but the model has {d}.")
+        dtype = label_dtype(k)
+        with ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar, whole(target) as partial:
+            bar.next_read("labels")
+            out = label_store(partial, rows, dtype, row_dimensions(data, variable, rows))
+            assigned = write_rows(Labels(centroids, dtype), rows, out)
+        click.echo(
+            f"{rows.layout.n_rows:,} rows labelled, inertia {assigned.inertia(centroids):.6g}"
+        )

@@ -1,0 +1,345 @@
+"""scikit-learn shells: validate, rename, delegate."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from numbers import Integral, Real
+from typing import Any, Self
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+import zarr
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from streamkm.engine import map_reduce, map_rows, threads
+from streamkm.errors import DataError
+from streamkm.fitting import (
+    FitState,
+    StopRules,
+    begin_fit,
+    describe,
+    history_array,
+    label,
+    seeds_of,
+    solve,
+)
+from streamkm.fitting.stopping import MAX_ITER
+from streamkm.passes import Census, Distances, Labels, Lloyd, PerRow, Product, label_dtype
+from streamkm.rows import Budget, Rows, open_rows, parse_bytes
+from streamkm.seeding import method_of
+
+_LAZY = (str, os.PathLike, da.Array, zarr.Array, xr.DataArray)
+
+
+class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
+    """Exact k-means (Lloyd) for data of any size.
+
+    The data are read block by block, a handful of times for seeding and once an iteration; memory
+    is bounded by the blocks in flight. The same data, block plan and seed give the same bits on
+    every Dask scheduler.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+    init : {'k-means||', 'k-means++', 'random', 'farthest'} or array (k, d), default='k-means||'
+        'k-means||' takes 4 reads and 'random' one; 'k-means++' (plain, not greedy) and 'farthest'
+        are exact and take one read a centroid.
+    n_init : 'auto' or int, default='auto'
+        Restarts; all share each read. 'auto' is 10 for 'random', else 1.
+    max_iter : int, default=300
+    tol : float, default=1e-4
+        Stop when the sum of squared centroid moves is at most `tol` times the mean variance of the
+        features. 0 runs until nothing moves.
+    verbose : int, default=0
+        Print a line a read.
+    random_state : int, RandomState instance or None, default=None
+    copy_x : bool, default=True
+        As in scikit-learn; the data are never changed either way.
+    algorithm : {'lloyd'}, default='lloyd'
+    loss_tol : float or None, default=None
+        Stop when (J[t-1] - J[t]) / J[t] is under it.
+    distortion_tol : float or None, default=None
+        Stop when the mean squared distance drops by less, in squared data units.
+    time_limit : float or None, default=None
+        Seconds after which no further iteration begins.
+    empty_cluster : {'relocate', 'keep'}, default='relocate'
+        Move an empty cluster to the row farthest from its centroid (a further read, only then),
+        or keep its centroid where it is. It is never set to zero.
+    feature_dim : str, int or sequence of them, default=None
+        The feature dimension(s) of N-d data; all others are rows.
+    memory_limit : str, int or None, default=None
+        Peak memory of the process, such as '2GiB'; blocks are planned to keep it.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (n_clusters, n_features), float64
+    labels_ : of the kind that came in: an int32 ndarray; or a lazy array in the shape of the rows,
+        of the smallest unsigned dtype, which costs a read when computed
+    inertia_ : float, sum of squared distances of rows to `cluster_centers_`, weighted
+    n_iter_ : int
+    history_ : structured ndarray of shape (n_iter_,), with 'inertia' (of the centroids that entered
+        the iteration), 'shift', 'empty', 'relocated'
+    n_passes_ : int, reads of the data, seeding and labelling included
+    bytes_read_ : int, decoded bytes of those reads
+    stop_reason_ : str, the rule that ended the fit
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamkm import KMeans
+    >>> x = np.arange(20).reshape(5, 4)
+    >>> km = KMeans(2, init=np.array([[3, 4, 5, 6], [7, 8, 9, 10]]), max_iter=10).fit(x)
+    >>> float(km.history_["inertia"][0])
+    468.0
+    >>> km.labels_.tolist()
+    [0, 0, 1, 1, 1]
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Any = "k-means||",
+        n_init: int | str = "auto",
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        verbose: int = 0,
+        random_state: Any = None,
+        copy_x: bool = True,
+        algorithm: str = "lloyd",
+        loss_tol: float | None = None,
+        distortion_tol: float | None = None,
+        time_limit: float | None = None,
+        empty_cluster: str = "relocate",
+        feature_dim: Any = None,
+        memory_limit: str | int | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.verbose = verbose
+        self.random_state = random_state
+        self.copy_x = copy_x
+        self.algorithm = algorithm
+        self.loss_tol = loss_tol
+        self.distortion_tol = distortion_tol
+        self.time_limit = time_limit
+        self.empty_cluster = empty_cluster
+        self.feature_dim = feature_dim
+        self.memory_limit = memory_limit
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Find the centroids.
+
+        Parameters
+        ----------
+        X : array-like, dask array, zarr.Array, xarray.DataArray, or path or URL of a Zarr array
+            Of shape (n_samples, n_features), or N-d with `feature_dim` set.
+        y : ignored
+        sample_weight : array of the row shape, of any of those kinds, or None
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        streamkm.errors.DataError
+            A ValueError that names what is wrong with the data and the fix.
+        streamkm.errors.MemoryLimitError
+            When the work cannot be held to `memory_limit`.
+        """
+        init = self._check_parameters()
+        rows = self._rows(X, sample_weight, reset=True)
+        seeds = seeds_of(self._entropy(), self._n_init())
+        rules = StopRules(self.max_iter, self.tol, self.loss_tol, self.distortion_tol)
+        state = begin_fit(
+            rows, self.n_clusters, init, seeds, rules, self.empty_cluster == "relocate"
+        )
+        eager = not isinstance(X, _LAZY)
+        watch = _print_state if self.verbose else None
+        state = solve(rows, state, time_limit=self.time_limit, watch=watch, keep_evaluation=eager)
+        if eager:
+            self.labels_: Any = np.empty(rows.layout.row_shape, np.int32)
+            state = label(rows, state, self.labels_, self.labels_.dtype)
+        self._keep(state)
+        if not eager:
+            self.labels_ = self._like(X, map_rows(self._labels(), rows))
+        return self
+
+    def _check_parameters(self) -> str | npt.NDArray[np.float64]:
+        """Refuse bad parameters before any work; the seeding, by name or as centroids."""
+        check_scalar(self.n_clusters, "n_clusters", Integral, min_val=1)
+        check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
+        for name in ("tol", "loss_tol", "distortion_tol", "time_limit"):
+            if getattr(self, name) is not None:
+                check_scalar(getattr(self, name), name, Real, min_val=0)
+        if self.n_init != "auto":
+            check_scalar(self.n_init, "n_init", Integral, min_val=1)
+        if self.algorithm != "lloyd":
+            raise ValueError(f"algorithm={self.algorithm!r} is not offered; use 'lloyd'.")
+        if self.empty_cluster not in ("relocate", "keep"):
+            raise ValueError(f"empty_cluster={self.empty_cluster!r}; use 'relocate' or 'keep'.")
+        if callable(self.init):
+            raise ValueError(
+                "init must be a name or an array; call the function and pass its array."
+            )
+        if isinstance(self.init, str):
+            method_of(self.init)
+            return self.init
+        return np.array(self.init, dtype=np.float64, ndmin=2)
+
+    def _n_init(self) -> int:
+        if not isinstance(self.init, str):
+            return 1
+        if self.n_init == "auto":
+            return 10 if self.init == "random" else 1
+        return int(self.n_init)
+
+    def _entropy(self) -> int:
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _keep(self, state: FitState) -> None:
+        best = state.best
+        assert best.centroids is not None
+        self.cluster_centers_ = best.centroids
+        self.inertia_ = best.inertia
+        self.n_iter_ = len(best.history)
+        self.history_ = history_array(best.history)
+        self.n_passes_ = state.n_passes
+        self.bytes_read_ = state.bytes_read
+        self.stop_reason_ = best.stop_reason
+        self._n_features_out = self.n_clusters
+        if best.stop_reason == MAX_ITER:
+            warnings.warn(
+                f"stopped after max_iter={self.max_iter} iterations before any tolerance was met; "
+                "raise max_iter, or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def predict(self, X: Any) -> Any:
+        """The nearest centroid of every row: of the kind that came in, lazy where that was lazy.
+
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        int32 ndarray of shape (n_samples,), or a lazy array in the shape of the rows
+        """
+        check_is_fitted(self)
+        return self._answer(X, self._labels(None if isinstance(X, _LAZY) else np.dtype(np.int32)))
+
+    def transform(self, X: Any) -> Any:
+        """Euclidean distances of every row to every centroid.
+
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        Array of shape (n_samples, n_clusters), float32 for float32 data, else float64; lazy where
+        the data are.
+        """
+        check_is_fitted(self)
+        rows = self._rows(X, None, reset=False)
+        dtype = np.dtype(np.float32 if rows.layout.dtype == np.float32 else np.float64)
+        return self._answer(X, Distances(self.cluster_centers_, dtype), rows)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Minus the inertia of X about the centroids. One read.
+
+        Parameters
+        ----------
+        X, sample_weight : as for `fit`
+        y : ignored
+        """
+        check_is_fitted(self)
+        rows = self._rows(X, sample_weight, reset=False)
+        question = Product((Census(), Lloyd(self.cluster_centers_)))
+        census, assigned = map_reduce(question, rows).parts
+        census.check()
+        return -float(assigned.inertia(self.cluster_centers_))
+
+    def _answer(self, X: Any, question: PerRow[Any], rows: Rows | None = None) -> Any:
+        rows = rows or self._rows(X, None, reset=False)
+        lazy = map_rows(question, rows)
+        return self._like(X, lazy) if isinstance(X, _LAZY) else lazy.compute()
+
+    def _labels(self, dtype: np.dtype[Any] | None = None) -> Labels:
+        return Labels(self.cluster_centers_, dtype or label_dtype(self.n_clusters))
+
+    def _like(self, X: Any, lazy: da.Array) -> Any:
+        """Per-row answers as labelled as the data were."""
+        if not isinstance(X, xr.DataArray):
+            return lazy
+        wanted = self.feature_dim if self.feature_dim is not None else X.dims[-1]
+        wanted = wanted if isinstance(wanted, (tuple, list)) else (wanted,)
+        features = {X.dims[f] if isinstance(f, int) else f for f in wanted}
+        dims = [d for d in X.dims if d not in features]
+        coords = {n: c for n, c in X.coords.items() if set(c.dims) <= set(dims)}
+        if lazy.ndim == len(dims):
+            return xr.DataArray(lazy if X.chunks else lazy.compute(), coords, dims, name="labels")
+        named = [*dims, "cluster"]
+        return xr.DataArray(lazy if X.chunks else lazy.compute(), coords, named, name="distances")
+
+    def _rows(self, X: Any, sample_weight: Any, *, reset: bool) -> Rows:
+        data = X
+        if not isinstance(X, _LAZY) and self.feature_dim is None:
+            data = validate_data(
+                self, X, reset=reset, dtype="numeric", ensure_all_finite=False, accept_sparse=False
+            )
+        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
+        width = self.n_clusters
+        if reset and isinstance(self.init, str):
+            width = method_of(self.init).width(width) * self._n_init()
+        rows = open_rows(
+            data,
+            feature_dim=self.feature_dim,
+            sample_weight=_weights(sample_weight),
+            budget=Budget(limit, threads(), width),
+        )
+        if reset:
+            self.n_features_in_ = rows.layout.n_features
+        elif rows.layout.n_features != self.n_features_in_:
+            raise DataError(
+                f"X has {rows.layout.n_features} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        return rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Lazy labels stay behind: they hold the graph of the data."""
+        state: dict[str, Any] = super().__getstate__()
+        labels = state.get("labels_")
+        lazy = isinstance(labels, da.Array) or getattr(labels, "chunks", None) is not None
+        return {n: v for n, v in state.items() if n != "labels_"} if lazy else state
+
+
+def _weights(sample_weight: Any) -> Any:
+    """Weights as they are where lazy; lists and Series as arrays."""
+    lazy = sample_weight is None or isinstance(sample_weight, _LAZY)
+    return sample_weight if lazy else np.asarray(sample_weight)
+
+
+def _print_state(state: FitState) -> None:
+    print(describe(state))

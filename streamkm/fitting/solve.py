@@ -1,0 +1,97 @@
+"""Consumers of the states: run a fit to its end, and label with what it found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from streamkm.engine import write_rows
+from streamkm.fitting.fit import FitState, fit
+from streamkm.fitting.stopping import TIME_LIMIT
+from streamkm.passes import Labels
+from streamkm.rows import Rows
+
+Watch = Callable[[FitState], None]
+
+
+def solve(
+    rows: Rows,
+    state: FitState,
+    *,
+    time_limit: float | None = None,
+    watch: Watch | None = None,
+    keep_evaluation: bool = False,
+) -> FitState:
+    """Read until the fit is done, or the time is up.
+
+    Parameters
+    ----------
+    rows : Rows
+    state : FitState
+    time_limit : seconds after which no further iteration begins; seeding is always finished
+    watch : called with every state
+    keep_evaluation : leave the last read to `label`, where labels are wanted as well
+
+    Returns
+    -------
+    FitState
+    """
+    end = None if time_limit is None else time.monotonic() + time_limit
+    for told in fit(rows, state, keep_evaluation=keep_evaluation):
+        state = told
+        if watch:
+            watch(state)
+        if end is not None and time.monotonic() > end and state.can_stop:
+            break
+    if state.done or end is None or time.monotonic() <= end:
+        return state
+    return solve(rows, state.stopped(TIME_LIMIT), watch=watch, keep_evaluation=keep_evaluation)
+
+
+def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitState:
+    """Write every row's label under the best trajectory into `out`: one read.
+
+    The same read gives the loss of the final centroids, where `solve` left that open.
+    """
+    best = state.best
+    assert best.centroids is not None
+    statistic = write_rows(Labels(best.centroids, dtype), rows, out)
+    told = replace(
+        state, n_passes=state.n_passes + 1, bytes_read=state.bytes_read + rows.layout.nbytes
+    )
+    return replace(told, trajectories=(best.tell(statistic),)) if best.evaluating else told
+
+
+def seeds_of(entropy: int, n_init: int) -> Sequence[int]:
+    """Independent 64-bit seeds, one a restart, from one number."""
+    words = np.random.SeedSequence(entropy).generate_state(n_init, np.uint64)
+    return [int(word) for word in words]
+
+
+def describe(state: FitState) -> str:
+    """One line about the last read, for a log.
+
+    Examples
+    --------
+    ``read 7: iteration 3, inertia 1.2345e+06, shift 0.02``
+    """
+    seeding = [t for t in state.trajectories if t.seeding is not None]
+    if seeding:
+        return f"read {state.n_passes}: seeding"
+    moving = [t for t in state.trajectories if t.history]
+    if not moving:
+        return f"read {state.n_passes}: seeded"
+    best = min(moving, key=lambda t: t.history[-1].inertia)
+    last = best.history[-1]
+    what = f"iteration {len(best.history)}"
+    if best.waiting is not None:
+        what = f"iteration {len(best.history) + 1}, an empty cluster found"
+    inertia = last.inertia if best.inertia is None else best.inertia
+    line = f"read {state.n_passes}: {what}, inertia {inertia:.6g}, shift {last.shift:.3g}"
+    if last.empty:
+        line += f", {last.empty} empty, {last.relocated} relocated"
+    return f"{line}, stop: {best.stop_reason}" if best.stop_reason else line

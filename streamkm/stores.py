@@ -1,0 +1,177 @@
+"""What streamkm writes: a model or labels, whole under their name or not there at all."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from streamkm.errors import DataError, OutputExistsError
+from streamkm.rows import BlockPlan
+
+FORMAT = 1
+_KIND = "streamkm model"
+
+
+def check_output(path: str | os.PathLike[str], overwrite: bool) -> Path:
+    """Refuse an output that cannot be written, before any work.
+
+    Raises
+    ------
+    OutputExistsError
+        When something is there and `overwrite` is not set.
+    DataError
+        For URLs and folders that do not exist.
+    """
+    if "://" in os.fspath(path):
+        raise DataError(
+            f"{path}: outputs go to a local folder; copy the store up when it is whole."
+        )
+    target = Path(path)
+    if target.exists() and not overwrite:
+        raise OutputExistsError(f"{target} exists; name another output, or pass --overwrite.")
+    if target.exists() and not (target / "zarr.json").exists():
+        raise OutputExistsError(f"{target} is not a Zarr v3 store, so it is never overwritten.")
+    if not target.absolute().parent.is_dir():
+        raise DataError(f"{target.absolute().parent} is not a folder; make it first.")
+    return target
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """A sibling to write to, which takes the target's name only when the block succeeds."""
+    tag = uuid.uuid4().hex[:8]
+    partial = target.with_name(f".{target.name}.partial-{tag}")
+    try:
+        yield partial
+        if target.exists():
+            replaced = target.with_name(f".{target.name}.replaced-{tag}")
+            target.rename(replaced)
+            partial.rename(target)
+            shutil.rmtree(replaced)
+        else:
+            partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def create_labels(
+    path: Path,
+    plan: BlockPlan,
+    dtype: np.dtype[Any],
+    dimensions: tuple[str | None, ...] | None,
+    attributes: dict[str, Any],
+) -> Any:
+    """An empty Zarr array of the row shape, chunked so that every chunk lies within one block."""
+    chunks = tuple(math.gcd(*edges[:-1]) or edges[-1] for edges in plan.edges)
+    return zarr.create_array(
+        path,
+        shape=plan.row_shape,
+        chunks=chunks,
+        dtype=dtype,
+        dimension_names=dimensions,
+        attributes=attributes,
+    )
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted model as it is stored.
+
+    Parameters
+    ----------
+    centroids : ndarray of shape (k, d), float64
+    inertia : float, of these centroids
+    history : structured array with a field for each column of `Step`
+    stop_reason : str
+    n_passes, bytes_read : int, reads of the data and their decoded bytes
+    parameters : what the fit was asked for
+    versions : of streamkm and what the bits depend on
+    """
+
+    centroids: npt.NDArray[np.float64]
+    inertia: float
+    history: npt.NDArray[Any]
+    stop_reason: str
+    n_passes: int
+    bytes_read: int
+    parameters: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result may depend on."""
+    names = ("streamkm", "numpy", "numba", "dask", "zarr")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def save_model(target: Path, model: Model) -> None:
+    """Write a model as a Zarr group: arrays `centroids` and `history/*`, the rest as attributes."""
+    with whole(target) as partial:
+        group = zarr.create_group(
+            partial,
+            attributes={
+                "kind": _KIND,
+                "format": FORMAT,
+                "inertia": model.inertia,
+                "stop_reason": model.stop_reason,
+                "n_passes": model.n_passes,
+                "bytes_read": model.bytes_read,
+                "parameters": model.parameters,
+                "versions": model.versions,
+            },
+        )
+        _write(group, "centroids", model.centroids, ("cluster", "feature"))
+        history = group.create_group("history")
+        for name in model.history.dtype.names or ():
+            _write(history, name, np.ascontiguousarray(model.history[name]), ("iteration",))
+
+
+def _write(group: Any, name: str, values: npt.NDArray[Any], dimensions: tuple[str, ...]) -> None:
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        chunks=tuple(max(1, n) for n in values.shape),
+        dtype=values.dtype,
+        dimension_names=dimensions,
+    )
+    array[...] = values
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model back.
+
+    Raises
+    ------
+    DataError
+        When there is no model at the path, or one of a newer format.
+    """
+    try:
+        group = zarr.open_group(os.fspath(path), mode="r")
+    except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
+        raise DataError(f"{path} is not a streamkm model (a Zarr group).") from error
+    attributes: Any = dict(group.attrs)
+    if attributes.get("kind") != _KIND:
+        raise DataError(f"{path} is a Zarr group, but not a streamkm model.")
+    if attributes["format"] > FORMAT:
+        raise DataError(f"{path} has format {attributes['format']}; this streamkm reads {FORMAT}.")
+    columns = {name: np.asarray(array[...]) for name, array in group["history"].arrays()}  # type: ignore[union-attr]
+    length = len(next(iter(columns.values()), ()))
+    history = np.empty(length, [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        history[name] = column
+    known = ("inertia", "stop_reason", "n_passes", "bytes_read", "parameters", "versions")
+    centroids = np.asarray(group["centroids"][...])  # type: ignore[index]
+    return Model(centroids=centroids, history=history, **{name: attributes[name] for name in known})
