@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -52,6 +53,15 @@ class Bytes(click.ParamType[int]):
 def dimensions(names: tuple[str, ...]) -> tuple[str | int, ...] | None:
     """Dimensions as given on the command line: names, or numbers."""
     return tuple(int(n) if n.lstrip("-").isdigit() else n for n in names) or None
+
+
+def peak_memory() -> int | None:
+    """The most memory this process held at once, where the system tells (Linux)."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if "VmHWM" in line)
 
 
 @contextmanager

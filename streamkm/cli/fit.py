@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from streamkm.cli.common import data_options, dimensions, plain_errors
+from streamkm.cli.common import data_options, dimensions, peak_memory, plain_errors
 from streamkm.cli.labels import label_store, row_dimensions
 from streamkm.cli.progress import ReadProgress
 from streamkm.engine import threads
@@ -56,7 +56,7 @@ from streamkm.stores import Model, check_output, save_model, versions, whole
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @data_options
 @click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and no progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def command(data: str, output: str, labels: str | None, **options: Any) -> None:
     """Cluster the rows of the Zarr array DATA (a path or URL)."""
@@ -109,9 +109,7 @@ def _fit(
     }
     dtype = label_dtype(n_clusters)
     with ExitStack() as outputs:
-        bar = outputs.enter_context(
-            ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, quiet=as_json)
-        )
+        bar = outputs.enter_context(ReadProgress(rows.plan.n_blocks, rows.layout.nbytes))
         state = solve(
             rows,
             state,
@@ -126,7 +124,7 @@ def _fit(
                 state = label(rows, state, label_store(partial, rows, dtype, names), dtype)
         model = _model(state, parameters)
         save_model(target, model)
-    _show(_result(model, output, labels), as_json)
+    _show(_result(model, output, labels, memory_limit), as_json)
 
 
 def _model(state: FitState, parameters: dict[str, Any]) -> Model:
@@ -172,13 +170,17 @@ def _forecast(
     }
 
 
-def _result(model: Model, output: str, labels: str | None) -> dict[str, Any]:
+def _result(
+    model: Model, output: str, labels: str | None, memory_limit: int | None
+) -> dict[str, Any]:
     return {
         "inertia": model.inertia,
         "iterations": len(model.history),
         "stop_reason": model.stop_reason,
         "reads": model.n_passes,
         "bytes_read": model.bytes_read,
+        "peak_memory_bytes": peak_memory(),
+        "memory_limit_bytes": memory_limit,
         "model": output,
         "labels": labels,
     }

@@ -28,12 +28,11 @@ class ReadProgress(Callback):  # type: ignore[misc]
     ----------
     n_blocks : blocks of a read
     nbytes : decoded bytes of a read
-    quiet : show nothing
     """
 
-    def __init__(self, n_blocks: int, nbytes: int, quiet: bool = False) -> None:
+    def __init__(self, n_blocks: int, nbytes: int) -> None:
         super().__init__(posttask=self._block_done)
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._console = Console(stderr=True, highlight=False)
         self._nbytes = nbytes
         self._began = time.monotonic()
         self._bar = Progress(
@@ -44,7 +43,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._console,
-            disable=not self._console.is_terminal or quiet,
+            disable=not self._console.is_terminal,
             transient=True,
         )
         self._task = self._bar.add_task("read 1", total=n_blocks)

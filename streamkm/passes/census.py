@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from streamkm.errors import DataError, NonFiniteError
 from streamkm.passes.base import Pass, Statistic
@@ -72,26 +73,27 @@ class Census(Pass[Counted]):
         return Counted()
 
     def __call__(self, block: Block) -> Counted:
-        total = Counted(rows=block.n_rows)
-        for tile in block.tiles() if self._has_doubts(block) else ():
-            largest = np.sqrt(np.finfo(np.float64).max / max(tile.x.shape[1], 1)) / 4
-            with np.errstate(invalid="ignore"):
-                bad = np.flatnonzero(~(np.abs(tile.x).max(axis=1) < largest))
-            first = _NO_ROW
-            if bad.size:
-                place = tile.start + int(bad[0])
+        if block.n_rows == 0:
+            return self.identity()
+        bad, first = 0, _NO_ROW
+        for tile in block.tiles() if block.values.dtype.kind == "f" else ():
+            places = _bad_rows(tile.x)
+            if places.size and first == _NO_ROW:
+                place = tile.start + int(places[0])
                 first = (int(block.row_numbers(place, place + 1)[0]), block.number)
-            usable = (tile.weights >= 0) & np.isfinite(tile.weights)
-            part = Counted(
-                0,
-                int(np.count_nonzero(tile.weights[usable])),
-                int(np.count_nonzero(~usable)),
-                bad.size,
-                first,
-            )
-            total = Counted.combine([total, part])
-        return total if self._has_doubts(block) else Counted(block.n_rows, block.n_rows)
+            bad += places.size
+        weighted, negative = block.n_rows, 0
+        if block.weights is not None:
+            usable = np.isfinite(block.weights) & (block.weights >= 0)
+            weighted = int(np.count_nonzero(block.weights[usable]))
+            negative = int(np.count_nonzero(~usable))
+        return Counted(block.n_rows, weighted, negative, bad, first)
 
-    @staticmethod
-    def _has_doubts(block: Block) -> bool:
-        return block.weights is not None or block.values.dtype.kind == "f"
+
+def _bad_rows(x: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    """Places of rows with a value that is NaN, infinite, or whose square would overflow."""
+    most = np.sqrt(np.finfo(np.float64).max / x.shape[1]) / 4
+    if float(x.min()) > -most and float(x.max()) < most:  # no copy, and false for NaN
+        return np.empty(0, np.intp)
+    with np.errstate(invalid="ignore"):
+        return np.flatnonzero(~(np.abs(x).max(axis=1).astype(np.float64) < most))

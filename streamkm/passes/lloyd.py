@@ -72,7 +72,7 @@ class Assigned(Statistic):
         counts = self.counts[occupied]
         sums = self.sums[occupied]
         squares = (sums.astype(object) ** 2).sum(axis=1)
-        wholes = sum(int(s) // int(n) for s, n in zip(squares, counts, strict=True))
+        wholes: int = sum(int(s) // int(n) for s, n in zip(squares, counts, strict=True))
         parts = math.fsum(int(s) % int(n) / int(n) for s, n in zip(squares, counts, strict=True))
         moved = centroids[occupied] - sums / counts[:, None]
         between = float((counts * np.einsum("kd,kd->k", moved, moved)).sum())
