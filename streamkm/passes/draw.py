@@ -56,11 +56,11 @@ class TopRows(Statistic):
         # Of equal rows the smallest key stands for all, so duplicates are never drawn twice.
         size = 2 * most
         while True:
-            _, first = np.unique(values[order[:size]], axis=0, return_index=True)
+            first = _first_of_equals(values[order[:size]])
             if len(first) >= most or size >= len(order):
                 break
             size *= 8
-        kept = order[np.sort(first)[:most]]
+        kept = order[first[:most]]
         weights = np.concatenate([p.weights for p in parts])
         labels = np.concatenate([p.labels for p in parts])
         return cls(most, keys[kept], numbers[kept], values[kept], weights[kept], labels[kept])
@@ -69,6 +69,17 @@ class TopRows(Statistic):
     def none(cls, most: int) -> TopRows:
         empty, numbers = np.empty(0), np.empty(0, np.int64)
         return cls(most, empty, numbers, np.empty((0, 0)), empty, np.empty(0, np.int32))
+
+
+def _first_of_equals(values: Array) -> npt.NDArray[np.intp]:
+    """Places of the rows (m, d) that equal no earlier row, in order."""
+    bits = np.ascontiguousarray(values + 0.0).view(np.uint64)  # + 0.0: minus zero is zero
+    odd = np.arange(1, 2 * bits.shape[1], 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    hashes = ((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1)
+    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+    if not np.array_equal(values, values[first[group]]):  # different rows of one hash
+        first = np.unique(values, axis=0, return_index=True)[1]
+    return np.sort(first)
 
 
 @dataclass(frozen=True)

@@ -80,14 +80,15 @@ class Assigned(Statistic):
 
     def variance(self, centroids: Array) -> float:
         """Mean over the features of the rows' variance, from the within and between sums."""
-        total = self.weight
+        total = float(self.weight)
         mean = self.sums.sum(axis=0) / total
         moved = centroids - mean
         own = self.sums - self.counts[:, None] * centroids
         between = 2.0 * float((own * moved).sum()) + float(
             (self.counts * np.einsum("kd,kd->k", moved, moved)).sum()
         )
-        return max(0.0, (self.inertia(centroids) + between) / (total * centroids.shape[1]))
+        variance: float = (self.inertia(centroids) + between) / (total * centroids.shape[1])
+        return max(0.0, variance)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,24 @@
+"""Data that many tests share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_sample_image
+
+
+def mixture(n, d, k, seed=0, offset=0.0, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(k, d)) * 6
+    return (offset + centres[rng.integers(k, size=n)] + rng.normal(size=(n, d))).astype(dtype)
+
+
+@pytest.fixture(scope="session")
+def blobs():
+    return mixture(5000, 6, 8)
+
+
+@pytest.fixture(scope="session")
+def pixels():
+    """Real uint8 rows: every fourth pixel of a photograph."""
+    return np.ascontiguousarray(load_sample_image("china.jpg")[::2, ::2].reshape(-1, 3))

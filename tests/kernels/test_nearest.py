@@ -1,0 +1,76 @@
+"""A label is the float64 arg-min, whatever the form, the precision or the place of the row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from streamkm.kernels import Centroids, squared_distances
+from tests import reference
+from tests.conftest import mixture
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("d", "k"), [(1, 2), (3, 16), (7, 5), (8, 40), (64, 9), (5, 700), (20, 600)]
+)
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_labels_are_the_float64_arg_min(d, k, dtype, offset):
+    x = mixture(1031, d, 4, offset=offset, dtype=dtype)
+    centroids = x[np.random.default_rng(1).choice(len(x), k)].astype(np.float64) + 0.25
+    labels, d2 = Centroids(centroids, dtype).nearest(x)
+    exact = reference.squared_distances(x, centroids)
+    chosen = exact[np.arange(len(x)), labels]
+    # The oracle sums in another order, so ties to 1e-13 are its own rounding.
+    assert (chosen <= exact.min(axis=1) * (1 + 1e-13)).all()
+    np.testing.assert_allclose(d2, chosen, rtol=1e-12)
+
+
+@pytest.mark.parametrize("d", [2, 30])
+def test_tight_clusters_far_apart_are_told_apart(d):
+    """float32 scores are useless here: clusters 1e-3 wide at a distance of 1e4."""
+    rng = np.random.default_rng(0)
+    ends = np.where(rng.random(2000) < 0.5, -1e3, 1e3)
+    x = (ends[:, None] + 1e-3 * rng.normal(size=(2000, d))).astype(np.float32)
+    centroids = np.concatenate([x[ends < 0][:3], x[ends > 0][:3]]).astype(np.float64)
+    labels, _ = Centroids(centroids, np.float32).nearest(x)
+    exact = reference.squared_distances(x, centroids)
+    assert (exact[np.arange(len(x)), labels] <= exact.min(axis=1) * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("d", [3, 12])
+def test_ties_go_to_the_lowest_index(d):
+    centroids = np.repeat(np.arange(3.0)[:, None], d, axis=1)[[1, 0, 1, 2, 0]]
+    x = np.repeat(np.array([0, 1, 2, 0.5], np.float32)[:, None], d, axis=1)
+    labels, _ = Centroids(centroids, np.float32).nearest(x)
+    assert labels.tolist() == [1, 0, 3, 0]
+
+
+@pytest.mark.parametrize("d", [3, 40])
+def test_a_row_gets_the_same_answer_wherever_it_stands_in_a_tile(d):
+    x = mixture(700, d, 6)
+    centroids = Centroids(x[:20].astype(np.float64), np.float32)
+    labels, d2 = centroids.nearest(x)
+    for start in (1, 255, 256, 300):
+        moved, moved_d2 = centroids.nearest(x[start:])
+        assert np.array_equal(moved, labels[start:])
+        assert np.array_equal(moved_d2, d2[start:])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_rows_that_are_not_finite_show_in_their_distance_and_spoil_no_other(bad):
+    x = mixture(600, 5, 4)
+    clean, clean_d2 = Centroids(x[:7].astype(np.float64), np.float32).nearest(x)
+    spoilt = x.copy()
+    spoilt[300, 2] = bad
+    labels, d2 = Centroids(x[:7].astype(np.float64), np.float32).nearest(spoilt)
+    assert not np.isfinite(d2[300])
+    others = np.arange(600) != 300
+    assert np.array_equal(labels[others], clean[others])
+    assert np.array_equal(d2[others], clean_d2[others])
+
+
+def test_squared_distances_are_direct():
+    x, centroids = mixture(50, 4, 2), mixture(3, 4, 2).astype(np.float64)
+    got = squared_distances(x, centroids)
+    np.testing.assert_allclose(got, reference.squared_distances(x, centroids), rtol=1e-13)

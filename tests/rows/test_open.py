@@ -1,0 +1,167 @@
+"""Every kind of data becomes the same rows; what cannot be clustered is refused with its fix."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from streamkm.engine import map_reduce
+from streamkm.errors import DataError, ManyBlocksWarning
+from streamkm.passes import Lloyd
+from streamkm.rows import Budget, DaskRows, open_rows
+from tests import reference
+
+SHAPE = (4, 30, 20)  # band, y, x
+
+
+@pytest.fixture
+def cube():
+    return np.random.default_rng(0).integers(0, 255, SHAPE).astype(np.uint8)
+
+
+def stored(path, values, **options):
+    array = zarr.create_array(path, shape=values.shape, dtype=values.dtype, **options)
+    array[...] = values
+    return array
+
+
+def kinds(cube, folder):
+    names = ("band", "y", "x")
+    yield "numpy", cube, 0
+    yield "dask", da.from_array(cube, chunks=(4, 7, 6)), 0
+    yield "dask, chunked features", da.from_array(cube, chunks=(3, 30, 6)), 0
+    yield "zarr", stored(folder / "a", cube, chunks=(4, 10, 10)), 0
+    yield "zarr, chunked features", stored(folder / "b", cube, chunks=(1, 10, 10)), 0
+    yield "zarr, shards", stored(folder / "c", cube, chunks=(2, 5, 5), shards=(4, 10, 10)), 0
+    yield "zarr, named", stored(folder / "d", cube, chunks=(1, 7, 9), dimension_names=names), "band"
+    yield "path", folder / "d", "band"
+    yield "xarray", xr.DataArray(cube, dims=names), "band"
+    yield "xarray, lazy", xr.DataArray(cube, dims=names).chunk(y=11), "band"
+    moved = np.moveaxis(cube, 0, 1)
+    yield "features in the middle", da.from_array(moved, chunks=(10, 2, 10)), 1
+    yield "features last, by minus one", np.moveaxis(cube, 0, 2), -1
+    yield "a view", np.asfortranarray(cube), 0
+
+
+def test_every_kind_gives_the_same_statistic(cube, tmp_path):
+    rows = cube.reshape(4, -1).T
+    centroids = rows[:5].astype(np.float64)
+    of_row = reference.labels(rows, centroids)
+    for name, data, feature_dim in kinds(cube, tmp_path):
+        opened = open_rows(data, feature_dim=feature_dim)
+        assert (opened.layout.n_rows, opened.layout.n_features) == (600, 4), name
+        assigned = map_reduce(Lloyd(centroids), opened)
+        assert assigned.sums.dtype == np.int64, name
+        assert np.array_equal(assigned.counts, np.bincount(of_row, minlength=5)), name
+        assert assigned.inertia(centroids) == reference.inertia(rows, centroids), name
+
+
+@pytest.mark.parametrize(
+    "dtype", ["?", "u1", "i1", "u2", "i2", "i4", "u4", "i8", "f2", "f4", "f8", ">f4", ">i2"]
+)
+def test_every_dtype_is_clustered_as_its_values(dtype):
+    x = (np.random.default_rng(0).integers(0, 2, (300, 3)) * 3).astype(dtype)
+    centroids = np.array([[0.0, 0, 0], [1, 1, 0.5]])
+    assigned = map_reduce(Lloyd(centroids), open_rows(x))
+    assert assigned.inertia(centroids) == pytest.approx(reference.inertia(x, centroids), rel=1e-12)
+
+
+def test_a_group_needs_a_variable_unless_it_has_one_array(tmp_path, cube):
+    group = zarr.create_group(tmp_path / "g.zarr")
+    group.create_array("one", data=cube[0])
+    assert open_rows(tmp_path / "g.zarr").layout.n_rows == 30
+    group.create_array("two", data=cube[1])
+    assert open_rows(tmp_path / "g.zarr", variable="two").layout.n_rows == 30
+    assert open_rows(f"{tmp_path}/g.zarr/two").layout.n_rows == 30
+    with pytest.raises(DataError, match=r"name one with variable= \['one', 'two'\]"):
+        open_rows(tmp_path / "g.zarr")
+    with pytest.raises(DataError, match=r"no 'three'; try \['one', 'two'\]"):
+        open_rows(tmp_path / "g.zarr", variable="three")
+    with pytest.raises(DataError, match="leave out the variable"):
+        open_rows(tmp_path / "g.zarr/one", variable="one")
+
+
+def test_unknown_chunk_sizes_cost_one_counting_read_and_are_not_changed_in_place(blobs):
+    lazy = da.from_array(blobs, chunks=(700, 6))
+    filtered = lazy[da.from_array(blobs[:, 0] > 0, chunks=700)]
+    rows = open_rows(filtered)
+    assert rows.opening_reads == 1
+    assert rows.layout.n_rows == (blobs[:, 0] > 0).sum()
+    assert np.isnan(filtered.shape[0])
+    assert open_rows(lazy).opening_reads == 0
+
+
+def test_uneven_and_empty_chunks(blobs):
+    parts = [blobs[:10], blobs[:0], blobs[10:11], blobs[11:], blobs[:0]]
+    lazy = da.concatenate([da.from_array(p, chunks=p.shape) for p in parts])
+    centroids = blobs[:3].astype(np.float64)
+    got = map_reduce(Lloyd(centroids), open_rows(lazy))
+    assert got.counts.tolist() == np.bincount(reference.labels(blobs, centroids)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        (np.zeros((0, 3)), {}, "0 sample"),
+        (np.zeros((3, 0)), {}, "0 feature"),
+        (np.zeros(5), {}, "dim 1"),
+        (np.zeros((2, 3, 4)), {}, "feature_dim"),
+        (np.zeros((2, 3), complex), {}, "complex128 cannot be clustered"),
+        (np.array([["a"]], object), {}, "object cannot be clustered"),
+        (np.zeros((2, 3), "M8[s]"), {}, "cannot be clustered"),
+        (np.zeros((2, 3)), {"feature_dim": 2}, "not an axis"),
+        (np.zeros((2, 3)), {"feature_dim": "band"}, "no names: give a number"),
+        (np.zeros((2, 3)), {"feature_dim": (0, 1)}, "leave at least one"),
+        (np.zeros((2, 3)), {"feature_dim": (1, -1)}, "different axes"),
+        (xr.DataArray(np.zeros((2, 3)), dims=("y", "x")), {"feature_dim": "b"}, r"\['y', 'x'\]"),
+        (np.zeros((4, 3)), {"sample_weight": np.ones(3)}, r"needs \(4,\)"),
+        (np.zeros((4, 3)), {"sample_weight": np.array(["a"] * 4)}, "real numbers"),
+        ("nowhere.zarr", {}, "no such path"),
+    ],
+)
+def test_bad_input_is_refused_with_its_cause(data, options, message):
+    with pytest.raises(DataError, match=message):
+        open_rows(data, **options)
+
+
+def test_a_path_that_holds_no_zarr(tmp_path):
+    with pytest.raises(DataError, match="is not a Zarr array or group"):
+        open_rows(tmp_path)
+
+
+def test_weights_of_every_kind(blobs, tmp_path):
+    weights = np.random.default_rng(0).random(len(blobs))
+    store = stored(tmp_path / "x", blobs, chunks=(999, 6))
+    weight_store = stored(tmp_path / "w", weights, chunks=(500,))
+    centroids = blobs[:3].astype(np.float64)
+    want = map_reduce(Lloyd(centroids), open_rows(blobs, sample_weight=weights))
+    for data in (blobs, store, da.from_array(blobs, chunks=(801, 6))):
+        for given in (weights, weight_store, da.from_array(weights, chunks=100)):
+            got = map_reduce(Lloyd(centroids), open_rows(data, sample_weight=given))
+            np.testing.assert_allclose(got.sums, want.sums, rtol=1e-12)
+    both = open_rows(store, sample_weight=da.from_array(weights, chunks=100))
+    assert isinstance(both, DaskRows)
+
+
+def test_a_dask_array_of_very_many_chunks_is_warned_about():
+    with pytest.warns(ManyBlocksWarning, match="10001 row chunks"):
+        open_rows(da.zeros((10_001, 2), chunks=(1, 2)))
+
+
+def test_input_is_never_written_through(blobs):
+    rows = open_rows(blobs)
+    assert not rows.array.flags.writeable
+    assert blobs.flags.writeable
+
+
+def test_a_memory_limit_makes_blocks_smaller_in_whole_shards(tmp_path):
+    store = zarr.create_array(
+        tmp_path / "z", shape=(2**22, 64), chunks=(2**12, 64), shards=(2**15, 64), dtype="f4"
+    )
+    free = open_rows(store).plan
+    tight = open_rows(store, budget=Budget(400 * 2**20, threads=2)).plan
+    assert tight.largest < free.largest
+    assert all(edge % 2**15 == 0 for edge in tight.edges[0])

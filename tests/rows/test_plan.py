@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamkm.rows.plan import BlockPlan, plan_blocks
+
+axes = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 12)), min_size=1, max_size=3)
+
+
+@given(axes, st.integers(1, 16), st.integers(1, 5000))
+def test_blocks_cover_every_row_once_in_whole_units_within_the_target(sizes, row_nbytes, target):
+    shape, unit = [n for n, _ in sizes], [min(u, n) for n, u in sizes]
+    plan = plan_blocks(shape, unit, row_nbytes, target)
+    seen = np.zeros(shape, int)
+    for number in range(plan.n_blocks):
+        seen[plan.region(number)] += 1
+    assert (seen == 1).all()
+    for edges, step in zip(plan.edges, unit, strict=True):
+        assert all(edge % step == 0 for edge in edges[:-1])
+    assert plan.largest * row_nbytes <= max(target, math.prod(unit) * row_nbytes)
+
+
+def test_blocks_grow_along_the_last_axis_first():
+    plan = plan_blocks((100, 100), (10, 10), row_nbytes=1, target_nbytes=1000)
+    assert plan.chunks == ((10,) * 10, (100,))
+
+
+def test_numbers_run_in_c_order():
+    plan = BlockPlan(((0, 2, 4), (0, 3, 6, 7)))
+    assert [plan.index(n) for n in range(plan.n_blocks)] == list(np.ndindex(2, 3))

@@ -1,0 +1,84 @@
+"""What a pass reads: each stored chunk once, and nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import numpy as np
+import pytest
+import zarr
+from zarr.storage import MemoryStore, WrapperStore
+
+from streamkm.engine import map_reduce
+from streamkm.errors import ReadError
+from streamkm.passes import Census
+from streamkm.rows import Budget, open_rows
+
+
+class Counting(WrapperStore):
+    """Counts every read of a key, and fails those it is told to."""
+
+    def __init__(self, store):
+        super().__init__(store)
+        self.reads = Counter()
+        self.nbytes = Counter()
+        self.broken = ""
+
+    async def get(self, key, prototype, byte_range=None):
+        self.reads[key] += 1
+        await asyncio.sleep(0)
+        if self.broken and key.endswith(self.broken):
+            raise OSError("disk on fire")
+        value = await self._store.get(key, prototype, byte_range)
+        self.nbytes[key] += 0 if value is None else len(value)
+        return value
+
+
+LAYOUTS = {
+    "rows": {"chunks": (100, 6)},
+    "features chunked": {"chunks": (100, 2)},
+    "sharded": {"chunks": (50, 6), "shards": (200, 6)},
+    "compressed shards, features chunked": {"chunks": (50, 3), "shards": (200, 6)},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_stored_chunk_is_read_once_a_pass(layout):
+    store = Counting(MemoryStore())
+    array = zarr.create_array(store, shape=(1050, 6), dtype="f4", **LAYOUTS[layout])
+    array[...] = np.random.default_rng(0).random((1050, 6))
+    rows = open_rows(array, budget=Budget(321 * 2**20, threads=1))
+    store.reads.clear()
+    store.nbytes.clear()
+    assert map_reduce(Census(), rows).rows == 1050
+    stored = {key: len(value) for key, value in store._store._store_dict.items() if "c/" in key}
+    assert set(store.reads) == set(stored)
+    for key, nbytes in stored.items():
+        assert store.nbytes[key] <= nbytes, key
+        # The last shard is cut short by the array's end: Zarr reads its index, then its chunks.
+        assert store.reads[key] == 1 or (array.shards and key == max(stored))
+
+
+def test_an_unreadable_chunk_is_named():
+    store = Counting(MemoryStore())
+    array = zarr.create_array(store, shape=(1000, 6), dtype="f4", chunks=(100, 3))
+    array[...] = 1
+    store.broken = "c/7/1"
+    with pytest.raises(ReadError, match=r"block \d+ .*chunk c/7/1 of .*disk on fire.*Restore"):
+        map_reduce(Census(), open_rows(array))
+
+
+def test_row_numbers_are_positions_in_c_order():
+    shape = (6, 4, 10, 9)  # time, band, y, x
+    array = zarr.create_array(MemoryStore(), shape=shape, dtype="i4", chunks=(2, 4, 5, 3))
+    rows = open_rows(array, feature_dim=1, budget=Budget(320 * 2**20 + 6000, threads=1))
+    assert rows.plan.n_blocks > 1
+    position = np.arange(6 * 10 * 9).reshape(6, 10, 9)
+    seen = []
+    for number in range(rows.plan.n_blocks):
+        block = rows.block(number)
+        got = block.row_numbers(0, block.n_rows)
+        assert np.array_equal(got, position[rows.plan.region(number)].reshape(-1))
+        seen.extend(got.tolist())
+    assert sorted(seen) == list(range(540))
