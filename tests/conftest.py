@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ["SCIPY_ARRAY_API"] = "1"  # or scikit-learn skips one of its checks; read at import
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image

@@ -17,15 +17,17 @@ with warnings.catch_warnings(record=True) as seen:
 """
 
 
-def _run(**settings):
+def _run(folder, **settings):
     command = [sys.executable, "-c", _USE]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **settings}
-    result = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    result = subprocess.run(
+        command, env=environment, cwd=folder, check=True, capture_output=True, text=True
+    )
     return result.stdout.split()
 
 
 def test_kernels_are_cached_on_disk(tmp_path):
-    assert _run(NUMBA_CACHE_DIR=str(tmp_path)) == ["6.0", "set()"]
+    assert _run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path)) == ["6.0", "set()"]
     assert list(tmp_path.rglob("*.nbi"))
 
 
@@ -36,4 +38,4 @@ def test_without_a_writable_folder_kernels_still_run_and_say_so(tmp_path):
     shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "kernels" / "__pycache__").touch()
     nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "NUMBA_CACHE_DIR": ""}
-    assert _run(PYTHONPATH=str(tmp_path), **nowhere) == ["6.0", "{'KernelCacheWarning'}"]
+    assert _run(tmp_path, PYTHONPATH=str(tmp_path), **nowhere) == ["6.0", "{'KernelCacheWarning'}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import pickle
 
 import numpy as np
@@ -75,7 +76,7 @@ class TestMonoid:
     @given(st.lists(st.integers(0, 120), max_size=6), st.randoms())
     def test_any_cut_any_order_and_any_grouping_mean_the_same(self, question, cuts, random):
         edges = [0, *sorted(cuts), 120]
-        parts = [question(block(a, b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        parts = [question(block(a, b)) for a, b in itertools.pairwise(edges)]
         kind = type(parts[0])
         whole = kind.combine(parts)
         random.shuffle(parts)

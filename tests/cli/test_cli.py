@@ -1,0 +1,204 @@
+"""The command line, run as its users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import zarr
+from click.testing import CliRunner
+
+from streamkm import load_model
+from streamkm.cli import main
+from tests import reference
+from tests.conftest import mixture
+
+
+@pytest.fixture
+def store(blobs, tmp_path):
+    group = zarr.create_group(tmp_path / "data.zarr")
+    group.create_array("x", data=blobs, chunks=(400, 6), dimension_names=("row", "band"))
+    group.create_array("other", data=np.zeros((3, 3)))
+    return tmp_path / "data.zarr"
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_fit_predict_and_info(store, blobs, tmp_path):
+    model, labels = tmp_path / "m.zarr", tmp_path / "l.zarr"
+    out = run(
+        "fit",
+        store,
+        "--variable",
+        "x",
+        "-k",
+        5,
+        "-o",
+        model,
+        "--labels",
+        labels,
+        "--feature-dim",
+        "band",
+    )
+    fitted = load_model(model)
+    written = zarr.open_array(labels, mode="r")
+    assert fitted.inertia == pytest.approx(reference.inertia(blobs, fitted.centroids))
+    assert np.array_equal(written[...], reference.labels(blobs, fitted.centroids))
+    assert written.metadata.dimension_names == ("row",)
+    assert written.dtype == np.uint8
+    assert fitted.stop_reason in out.stdout
+    # A line a read in a log; the last read, which labels, is named.
+    assert out.stderr.count("read ") == fitted.n_passes - 1
+    again = tmp_path / "again.zarr"
+    said = run("predict", model, store, "--variable", "x", "-o", again).stdout
+    assert "5,000 rows labelled" in said
+    assert np.array_equal(zarr.open_array(again)[...], written[...])
+    assert "5 x 6" in run("info", model).stdout
+    assert "(5000, 6)" in run("info", store, "--variable", "x").stdout
+    assert sorted(os.listdir(tmp_path)) == ["again.zarr", "data.zarr", "l.zarr", "m.zarr"]
+
+
+def test_the_same_command_gives_the_same_bits(store, tmp_path):
+    for name in ("a", "b"):
+        run(
+            "fit",
+            store,
+            "--variable",
+            "x",
+            "-k",
+            4,
+            "-o",
+            tmp_path / name,
+            "--seed",
+            3,
+            "--n-init",
+            2,
+        )
+    a, b = (load_model(tmp_path / name) for name in ("a", "b"))
+    assert a.centroids.tobytes() == b.centroids.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("init", "reads"), [("k-means++", 9), ("farthest", 9), ("random", 1), ("k-means||", 4)]
+)
+def test_a_dry_run_says_what_it_would_cost_and_reads_nothing(
+    store, tmp_path, init, reads, monkeypatch
+):
+    monkeypatch.setattr(zarr.Array, "__getitem__", None)
+    command = ["fit", store, "--variable", "x", "-k", 9, "-o", tmp_path / "m", "--init", init]
+    facts = json.loads(run(*command, "--max-iter", 10, "--dry-run", "--json").stdout)
+    assert facts["reads_seeding"] == reads
+    assert facts["reads_at_most"] == reads + 10 + 1
+    assert facts["bytes_a_read"] == 5000 * 6 * 4
+    assert facts["rows"] == 5000
+    assert facts["projected_memory_bytes"] > facts["block_bytes"]
+    assert "projected memory" in run(*command, "--dry-run").stdout
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_run_keeps_to_what_the_dry_run_said(store, tmp_path):
+    command = [
+        "fit",
+        store,
+        "--variable",
+        "x",
+        "-k",
+        9,
+        "--max-iter",
+        5,
+        "--json",
+        "-o",
+        tmp_path / "m",
+    ]
+    promised = json.loads(run(*command, "--dry-run").stdout)
+    result = json.loads(run(*command).stdout)
+    assert result["reads"] <= promised["reads_at_most"]
+    assert result["bytes_read"] == result["reads"] * promised["bytes_a_read"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-k", 3], "name one with variable= ['other', 'x']"),
+        (["-k", 3, "--variable", "y"], "has no 'y'"),
+        (["-k", 5001, "--variable", "x"], "n_samples=5000 should be >= n_clusters=5001"),
+        (["-k", 3, "--variable", "x", "--feature-dim", "time"], "no dimension is called 'time'"),
+        (["-k", 3, "--variable", "x", "--memory-limit", "1MiB"], "Raise the limit"),
+    ],
+)
+def test_errors_are_one_line_that_names_the_fix(store, tmp_path, arguments, message):
+    result = run("fit", store, "-o", tmp_path / "m", *arguments, code=1)
+    assert message in " ".join(result.stderr.split())
+    assert result.stderr.startswith("Error: ")
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "m").exists()
+
+
+def test_outputs_that_exist_are_kept_unless_told_otherwise(store, tmp_path):
+    command = ["fit", store, "--variable", "x", "-k", 3, "-o", tmp_path / "m"]
+    run(*command)
+    before = load_model(tmp_path / "m").inertia
+    assert "--overwrite" in run(*command, code=1).stderr
+    assert load_model(tmp_path / "m").inertia == before
+    run(*command, "--overwrite", "-k", 4)
+    assert load_model(tmp_path / "m").centroids.shape == (4, 6)
+
+
+def test_predict_refuses_other_features(store, tmp_path):
+    run("fit", store, "--variable", "x", "-k", 3, "-o", tmp_path / "m")
+    result = run(
+        "predict", tmp_path / "m", store, "--variable", "other", "-o", tmp_path / "l", code=1
+    )
+    assert "has 3 features, but the model has 6" in " ".join(result.stderr.split())
+
+
+def test_bad_rows_end_a_run_with_nothing_written(tmp_path, blobs):
+    spoilt = blobs.copy()
+    spoilt[77, 0] = np.nan
+    zarr.create_array(tmp_path / "x.zarr", data=spoilt, chunks=(400, 6))
+    result = run(
+        "fit",
+        tmp_path / "x.zarr",
+        "-k",
+        3,
+        "-o",
+        tmp_path / "m",
+        "--labels",
+        tmp_path / "l",
+        code=1,
+    )
+    assert "row 77" in " ".join(result.stderr.split())
+    assert os.listdir(tmp_path) == ["x.zarr"]
+
+
+def test_few_distinct_rows_warn_and_go_on(tmp_path):
+    zarr.create_array(tmp_path / "x", data=np.repeat([[0.0], [1.0]], 9, axis=0), chunks=(5, 1))
+    with pytest.warns(UserWarning, match="only 2 distinct rows"):
+        run("fit", tmp_path / "x", "-k", 3, "-o", tmp_path / "m")
+    assert load_model(tmp_path / "m").inertia == 0
+
+
+def test_ctrl_c_leaves_nothing_and_says_so(tmp_path):
+    x = np.tile(mixture(50_000, 16, 9), (20, 1))
+    zarr.create_array(tmp_path / "x", data=x, chunks=(20_000, 16))
+    command = [sys.executable, "-m", "streamkm", "fit", tmp_path / "x", "-k", "60", "--tol", "0"]
+    command += ["-o", tmp_path / "m", "--labels", tmp_path / "l"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        process.stderr.readline()  # the first read is done
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted; no output was written" in said
+    assert "Traceback" not in said
+    assert os.listdir(tmp_path) == ["x"]

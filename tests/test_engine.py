@@ -1,0 +1,213 @@
+"""One fold: the same bits however it is run, one fused task a block, one writer a chunk."""
+
+from __future__ import annotations
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+from dask.callbacks import Callback
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamkm import engine
+from streamkm.engine import map_reduce, map_rows, write_rows
+from streamkm.errors import ReadError
+from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
+from streamkm.rows import open_rows
+from tests import reference
+from tests.conftest import mixture
+
+X = mixture(6000, 5, 7, seed=3)
+CENTROIDS = X[:9].astype(np.float64)
+QUESTION = Product((Census(), Lloyd(CENTROIDS), DrawSquaredDistance(6, 1, 1, CENTROIDS)))
+
+
+def bits(products):
+    _, assigned, drawn = products.parts
+    arrays = (assigned.sums, assigned.counts, np.float64(assigned.loss), drawn.keys, drawn.values)
+    return b"".join(a.tobytes() for a in arrays)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("engine") / "x.zarr"
+    array = zarr.create_array(path, shape=X.shape, chunks=(61, 5), dtype=X.dtype)
+    array[...] = X
+    return array
+
+
+@pytest.fixture(scope="module")
+def many(store):
+    """The store in 99 blocks of a chunk each, so that waves and levels matter."""
+    rows = open_rows(store)
+    edges = ((*range(0, 6000, 61), 6000),)
+    return type(rows)(rows.array, rows.layout, type(rows.plan)(edges))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set({"distributed.worker.memory.terminate": False}),
+        LocalCluster(2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as made,
+        Client(made, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize("wave", [8, 64, 512])
+def test_the_bits_are_those_of_one_graph_for_any_wave(many, wave):
+    assert bits(map_reduce(QUESTION, many, wave)) == bits(map_reduce(QUESTION, many, 8**6))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 700), st.sampled_from([8, 64]))
+def test_waves_fold_as_one_tree_for_any_number_of_blocks(n, wave):
+    """The shape of the tree itself, read off a statistic that writes down its own brackets."""
+
+    class Brackets(str):
+        @classmethod
+        def combine(cls, parts):
+            return parts[0] if len(parts) == 1 else cls(f"({' '.join(parts)})")
+
+    def groups(keys, size):
+        return [keys[at : at + size] for at in range(0, len(keys), size)]
+
+    def whole(keys):
+        while len(keys) > 1:
+            keys = [Brackets.combine(group) for group in groups(keys, 8)]
+        return keys[0]
+
+    blocks = [Brackets(i) for i in range(n)]
+    waves = [whole(part) for part in groups(blocks, wave)]
+    assert engine._fold_waves(Brackets, iter(waves)) == whole(blocks)
+
+
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
+def test_the_bits_are_the_same_on_every_local_scheduler(many, scheduler):
+    with dask.config.set(scheduler=scheduler, num_workers=2):
+        got = bits(map_reduce(QUESTION, many, 8))
+    assert got == bits(map_reduce(QUESTION, many))
+
+
+def test_the_bits_are_the_same_on_a_cluster_and_inside_its_tasks(many, cluster):
+    want = bits(map_reduce(QUESTION, many))
+    with cluster.as_current():
+        assert bits(map_reduce(QUESTION, many, 8)) == want
+        lazy = open_rows(da.from_array(X, chunks=(61, 5)))
+        assert bits(map_reduce(QUESTION, lazy)) == want
+    inside = cluster.submit(lambda rows: bits(map_reduce(QUESTION, rows, 8)), many)
+    assert inside.result(timeout=60) == want
+
+
+def test_a_corrupted_chunk_on_a_cluster_raises_its_name_and_leaves_nothing(cluster, tmp_path):
+    array = zarr.create_array(tmp_path / "x", shape=(1000, 5), chunks=(10, 5), dtype="f4")
+    array[...] = X[:1000]
+    (tmp_path / "x" / "c" / "42" / "0").write_bytes(b"not zstd")
+    edges = ((*range(0, 1000, 10), 1000),)
+    rows = open_rows(array)
+    rows = type(rows)(rows.array, rows.layout, type(rows.plan)(edges))
+    with cluster.as_current():
+        with pytest.raises(ReadError, match=r"block 42 .*chunk c/42/0"):
+            map_reduce(Census(), rows, 8)
+        assert {f.status for f in cluster.futures.values()} <= {"error"}
+
+
+class TaskCount(Callback):
+    def __init__(self):
+        super().__init__(pretask=lambda key, *_: self.keys.append(key))
+        self.keys = []
+
+    def blocks(self):
+        return [k for k in self.keys if isinstance(k, tuple) and k[0].endswith("-block")]
+
+    def others(self):
+        return [k for k in self.keys if k not in self.blocks() and "-tree" not in str(k)]
+
+
+@pytest.mark.parametrize("kind", ["store", "dask", "dask, unfused steps", "dask cube"])
+def test_a_block_is_one_task_fused_with_its_read(many, kind):
+    data = {
+        "store": None,
+        "dask": da.from_zarr(many.array),
+        "dask, unfused steps": (da.from_zarr(many.array) * 2).astype("f4") + 1,
+        "dask cube": da.zeros((99, 5, 61), chunks=(1, 5, 61)) + 1,
+    }[kind]
+    rows = many if data is None else open_rows(data, feature_dim=1)
+    with TaskCount() as seen:
+        map_reduce(Lloyd(CENTROIDS), rows)
+    assert len(seen.blocks()) == 99
+    # The pass and the rows are nodes of the graph, once each.
+    assert len(seen.others()) <= 2, seen.others()[:5]
+
+
+def test_graphs_are_bounded_by_the_wave(many, monkeypatch):
+    sizes = []
+    make = engine._tree
+
+    def watched(*arguments):
+        graph = make(*arguments)
+        sizes.append(len(graph.__dask_graph__()))
+        return graph
+
+    monkeypatch.setattr(engine, "_tree", watched)
+    map_reduce(Census(), many, wave=8)
+    assert len(sizes) == 13
+    assert max(sizes) <= 8 + 1 + 2
+
+
+def test_no_dask_at_all_for_a_single_block_in_memory(blobs):
+    with TaskCount() as seen:
+        map_reduce(Census(), open_rows(blobs))
+    assert seen.keys == []
+
+
+def test_the_users_number_of_threads_is_kept(monkeypatch):
+    with dask.config.set(num_workers=7):
+        assert engine.threads() == 7
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "5")
+    assert engine.threads() == 5
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK")
+    assert engine.threads() == dask.system.CPU_COUNT
+
+
+def test_per_row_answers_are_lazy_and_in_the_rows_own_shape():
+    cube = np.moveaxis(X.reshape(60, 100, 5), -1, 0)
+    lazy = map_rows(
+        Labels(CENTROIDS, np.dtype("u1")),
+        open_rows(da.from_array(cube, chunks=(5, 7, 30)), feature_dim=0),
+    )
+    assert lazy.chunks == ((7,) * 8 + (4,), (30, 30, 30, 10))
+    want = reference.labels(X, CENTROIDS).reshape(60, 100)
+    assert np.array_equal(lazy.compute(), want)
+    assert np.array_equal(lazy[3:9, 40].compute(), want[3:9, 40])
+
+
+def test_writing_gives_labels_and_statistic_in_one_read(many, tmp_path):
+    out = zarr.create_array(tmp_path / "l", shape=(6000,), chunks=(61,), dtype="u1")
+    with TaskCount() as seen:
+        assigned = write_rows(Labels(CENTROIDS, np.dtype("u1")), many, out)
+    assert len(seen.blocks()) == 99
+    assert np.array_equal(out[...], reference.labels(X, CENTROIDS))
+    assert assigned.inertia(CENTROIDS) == pytest.approx(reference.inertia(X, CENTROIDS))
+
+
+def test_two_writers_of_one_chunk_are_refused(many, tmp_path):
+    out = zarr.create_array(tmp_path / "l", shape=(6000,), chunks=(100,), dtype="u1")
+    with pytest.raises(ValueError, match="two tasks would write one chunk"):
+        write_rows(Labels(CENTROIDS, np.dtype("u1")), many, out)
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_an_array_in_memory_is_filled_on_any_scheduler(scheduler):
+    x = np.tile(X, (300, 1))
+    rows = open_rows(x)
+    assert rows.plan.n_blocks > 1
+    out = np.full(len(x), -1, np.int32)
+    with dask.config.set(scheduler=scheduler, num_workers=2):
+        write_rows(Labels(CENTROIDS, out.dtype), rows, out)
+    assert np.array_equal(out[-6000:], reference.labels(X, CENTROIDS))
+    assert (out >= 0).all()
