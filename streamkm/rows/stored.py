@@ -18,7 +18,7 @@ from streamkm.rows.layout import Layout
 from streamkm.rows.memory import BLOCK_NBYTES, Budget
 from streamkm.rows.plan import BlockPlan, plan_blocks
 
-_BLOCKS = 64
+_BLOCKS = 28  # at least, so that every core has some; of full size from 1 GB on
 _SMALLEST_NBYTES = 4 * 2**20
 
 Call = Callable[[Block], Any]

@@ -39,7 +39,7 @@ def test_the_budget_gives_blocks_that_it_projects_to_fit():
 
 
 def test_work_over_the_limit_is_refused_with_the_numbers():
-    with pytest.raises(MemoryLimitError, match=r"64.0 MiB.*2 threads.*over the limit of 330.0 MiB"):
+    with pytest.raises(MemoryLimitError, match=r"32.0 MiB.*2 threads.*over the limit of 330.0 MiB"):
         Budget(330 * 2**20, threads=2).check(BLOCK_NBYTES, 10)
 
 

@@ -48,7 +48,7 @@ def test_each_stored_chunk_is_read_once_a_pass(layout):
     store = Counting(MemoryStore())
     array = zarr.create_array(store, shape=(1050, 6), dtype="f4", **LAYOUTS[layout])
     array[...] = np.random.default_rng(0).random((1050, 6))
-    rows = open_rows(array, budget=Budget(321 * 2**20, threads=1))
+    rows = open_rows(array, budget=Budget(257 * 2**20, threads=1))
     store.reads.clear()
     store.nbytes.clear()
     assert map_reduce(Census(), rows).rows == 1050
@@ -72,7 +72,7 @@ def test_an_unreadable_chunk_is_named():
 def test_row_numbers_are_positions_in_c_order():
     shape = (6, 4, 10, 9)  # time, band, y, x
     array = zarr.create_array(MemoryStore(), shape=shape, dtype="i4", chunks=(2, 4, 5, 3))
-    rows = open_rows(array, feature_dim=1, budget=Budget(320 * 2**20 + 6000, threads=1))
+    rows = open_rows(array, feature_dim=1, budget=Budget(256 * 2**20 + 10000, threads=1))
     assert rows.plan.n_blocks > 1
     position = np.arange(6 * 10 * 9).reshape(6, 10, 9)
     seen = []
