@@ -48,9 +48,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="streamkm-memory-"))
     peaks = []
     try:
-        print(
-            f"cap {CAP / 1e9} GB of data, --memory-limit {LIMIT}, k=50, 5 iterations, labels written"
-        )
+        print(f"cap {CAP / 1e9} GB of data, limit {LIMIT}, k=50, 5 iterations, labels written")
         print("| store GB | blocks | projected MiB | measured peak MiB | reads |")
         print("|---|---|---|---|---|")
         for size in sizes:
@@ -76,9 +74,7 @@ def main() -> None:
             if size == sizes[-1]:
                 control = capped("-c", CONTROL, str(data))
                 said = control.stderr.strip().splitlines()[-1:] or ["nothing"]
-                print(
-                    f"control, loading it all under the same cap: exit {control.returncode}, {said[0]}"
-                )
+                print(f"control, loading it all: exit {control.returncode}, {said[0]}")
                 if control.returncode == 0:
                     sys.exit("the control did not fail, so the cap proves nothing")
             shutil.rmtree(data)

@@ -1,6 +1,6 @@
 """The nearest centroid of every row of a tile: labels and squared distances.
 
-A strip of 256 rows is scored at a time, transposed, so that the arg-min runs *across rows* in
+A strip of 256 rows is scored at a time, centroids by rows, so that the arg-min runs *across rows* in
 vector registers. Scores ``|c|^2 - 2 x.c`` about an origin are computed in the data's precision; a
 row whose two best scores are closer than their rounding bound is decided again by float64
 direct differences. A label is therefore always the float64 arg-min, whatever BLAS, CPU, strip or
@@ -43,8 +43,8 @@ def _decide_again(row, centroids):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _load(x, start, width, origin, strip, lengths):  # type: ignore[no-untyped-def]
-    """Transpose rows into `strip` about the origin, and their squared lengths."""
+def _load_across(x, start, width, origin, strip, lengths):  # type: ignore[no-untyped-def]
+    """Rows about the origin as columns of `strip` (d, STRIP), and their squared lengths."""
     lengths[:] = 0
     for i in range(width):
         for j in range(x.shape[1]):
@@ -53,6 +53,21 @@ def _load(x, start, width, origin, strip, lengths):  # type: ignore[no-untyped-d
             lengths[i] += value * value
     if width < strip.shape[1]:
         strip[:, width:] = 0
+
+
+@kernel
+def _load_along(x, start, width, origin, strip, lengths):  # type: ignore[no-untyped-def]
+    """Rows about the origin as rows of `strip` (STRIP, d), and their squared lengths."""
+    lengths[:] = 0
+    for i in range(width):
+        length = x.dtype.type(0)
+        for j in range(x.shape[1]):
+            value = x[start + i, j] - origin[j]
+            strip[i, j] = value
+            length += value * value
+        lengths[i] = length
+    if width < strip.shape[0]:
+        strip[width:] = 0
 
 
 @kernel
@@ -70,13 +85,13 @@ def _keep_two(scores, c, best, second, label):  # type: ignore[no-untyped-def]
 def _settle(x, start, width, centroids, slack, work, labels, d2):  # type: ignore[no-untyped-def]
     """Write the strip's labels, deciding doubtful rows again, and direct distances."""
     lengths, best, second, label = work
+    for i in range(STRIP):
+        # Not "gap <= bound": a row with a NaN is doubtful too.
+        bound = slack[0] + slack[1] * np.sqrt(lengths[i])
+        label[i] = label[i] if second[i] - best[i] > bound else -1
     for i in range(width):
         row = x[start + i]
-        chosen = label[i]
-        bound = slack[0] + slack[1] * np.sqrt(np.float64(lengths[i]))
-        gap = np.float64(second[i]) - np.float64(best[i])
-        if not gap > bound:
-            chosen = _decide_again(row, centroids)
+        chosen = label[i] if label[i] >= 0 else _decide_again(row, centroids)
         labels[start + i] = chosen
         d2[start + i] = _direct(row, centroids[chosen])
 
@@ -93,7 +108,7 @@ def _nearest_small(x, centroids, origin, scaled, norms, slack, labels, d2):  # t
     label = np.empty(STRIP, np.int32)
     for start in range(0, n, STRIP):
         width = min(STRIP, n - start)
-        _load(x, start, width, origin, strip, lengths)
+        _load_across(x, start, width, origin, strip, lengths)
         best[:] = np.inf
         second[:] = np.inf
         label[:] = 0
@@ -111,7 +126,7 @@ def _nearest_small(x, centroids, origin, scaled, norms, slack, labels, d2):  # t
 def _nearest_large(x, centroids, origin, scaled, norms, slack, labels, d2):  # type: ignore[no-untyped-def]
     n, d = x.shape
     k = centroids.shape[0]
-    strip = np.zeros((d, STRIP), x.dtype)
+    strip = np.zeros((STRIP, d), x.dtype)
     lengths = np.empty(STRIP, x.dtype)
     best = np.empty(STRIP, x.dtype)
     second = np.empty(STRIP, x.dtype)
@@ -119,14 +134,14 @@ def _nearest_large(x, centroids, origin, scaled, norms, slack, labels, d2):  # t
     scores = np.empty((min(k, _PANEL), STRIP), x.dtype)
     for start in range(0, n, STRIP):
         width = min(STRIP, n - start)
-        _load(x, start, width, origin, strip, lengths)
+        _load_along(x, start, width, origin, strip, lengths)
         best[:] = np.inf
         second[:] = np.inf
         label[:] = 0
         for first in range(0, k, _PANEL):
             size = min(_PANEL, k - first)
             panel = scores[:size]
-            np.dot(scaled[first : first + size], strip, panel)
+            np.dot(scaled[first : first + size], strip.T, panel)
             for c in range(size):
                 norm = norms[first + c]
                 for i in range(STRIP):
@@ -156,7 +171,7 @@ class Centroids:
         unit = float(np.finfo(precision).eps)
         longest = float(np.sqrt(np.einsum("kd,kd->k", centred, centred).max(initial=0.0)))
         factor = 2.0 * (self.values.shape[1] + 8) * unit
-        self._slack = np.array([factor * longest**2, 2.0 * factor * longest])
+        self._slack = np.array([factor * longest**2, 2.0 * factor * longest]).astype(precision)
         self._nearest = _nearest_small if self.values.shape[1] < _LARGE_D else _nearest_large
 
     def nearest(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
