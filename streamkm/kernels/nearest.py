@@ -1,10 +1,10 @@
 """The nearest centroid of every row of a tile: labels and squared distances.
 
-A strip of 256 rows is scored at a time, centroids by rows, so that the arg-min runs *across rows* in
-vector registers. Scores ``|c|^2 - 2 x.c`` about an origin are computed in the data's precision; a
-row whose two best scores are closer than their rounding bound is decided again by float64
-direct differences. A label is therefore always the float64 arg-min, whatever BLAS, CPU, strip or
-chunk a row came in; ties go to the lowest index. The squared distance is always direct.
+A strip of 256 rows is scored at a time, as a matrix of (centroids, rows), so that the arg-min runs
+*across rows* in vector registers. Scores ``|c|^2 - 2 x.c`` about an origin are computed in the
+data's precision; a row whose two best scores are closer than their rounding bound is decided again
+by float64 direct differences. A label is therefore always the float64 arg-min, whatever BLAS, CPU,
+strip or chunk a row came in; ties go to the lowest index. The squared distance is always direct.
 """
 
 from __future__ import annotations
