@@ -11,7 +11,7 @@ import numpy as np
 
 from streamkm.engine import write_rows
 from streamkm.fitting.fit import FitState, fit
-from streamkm.fitting.stopping import TIME_LIMIT
+from streamkm.fitting.stopping import NOTHING_MOVED, TIME_LIMIT
 from streamkm.passes import Labels
 from streamkm.rows import Rows
 
@@ -90,8 +90,9 @@ def describe(state: FitState) -> str:
     what = f"iteration {len(best.history)}"
     if best.waiting is not None:
         what = f"iteration {len(best.history) + 1}, an empty cluster found"
-    inertia = last.inertia if best.inertia is None else best.inertia
-    line = f"read {state.n_passes}: {what}, inertia {inertia:.6g}, shift {last.shift:.3g}"
+    if best.done and best.stop_reason != NOTHING_MOVED:
+        return f"read {state.n_passes}: inertia {best.inertia:.6g} of the final centroids"
+    line = f"read {state.n_passes}: {what}, inertia {last.inertia:.6g}, shift {last.shift:.3g}"
     if last.empty:
         line += f", {last.empty} empty, {last.relocated} relocated"
     return f"{line}, stop: {best.stop_reason}" if best.stop_reason else line

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -125,6 +129,19 @@ def test_uneven_and_empty_chunks(blobs):
 def test_bad_input_is_refused_with_its_cause(data, options, message):
     with pytest.raises(DataError, match=message):
         open_rows(data, **options)
+
+
+def test_a_url_is_read_where_it_is(tmp_path, blobs):
+    stored(tmp_path / "x.zarr", blobs, chunks=(700, 6))
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        rows = open_rows(f"http://127.0.0.1:{server.server_port}/x.zarr")
+        got = map_reduce(Lloyd(blobs[:3].astype(np.float64)), rows)
+        server.shutdown()
+    of_row = reference.labels(blobs, blobs[:3])
+    assert got.counts.tolist() == np.bincount(of_row).tolist()
+    assert open_rows(f"file://{tmp_path}/x.zarr").layout.n_rows == len(blobs)
 
 
 def test_a_path_that_holds_no_zarr(tmp_path):
