@@ -38,6 +38,7 @@ from streamkm.fitting.stopping import MAX_ITER
 from streamkm.passes import Census, Distances, Labels, Lloyd, PerRow, Product, label_dtype
 from streamkm.rows import Budget, Rows, open_rows, parse_bytes
 from streamkm.seeding import method_of
+from streamkm.xarray import labelled_like
 
 _LAZY = (str, os.PathLike, da.Array, zarr.Array, xr.DataArray)
 
@@ -290,17 +291,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def _like(self, X: Any, lazy: da.Array) -> Any:
         """Per-row answers as labelled as the data were."""
-        if not isinstance(X, xr.DataArray):
-            return lazy
-        wanted = self.feature_dim if self.feature_dim is not None else X.dims[-1]
-        wanted = wanted if isinstance(wanted, (tuple, list)) else (wanted,)
-        features = {X.dims[f] if isinstance(f, int) else f for f in wanted}
-        dims = [d for d in X.dims if d not in features]
-        coords = {n: c for n, c in X.coords.items() if set(c.dims) <= set(dims)}
-        if lazy.ndim == len(dims):
-            return xr.DataArray(lazy if X.chunks else lazy.compute(), coords, dims, name="labels")
-        named = [*dims, "cluster"]
-        return xr.DataArray(lazy if X.chunks else lazy.compute(), coords, named, name="distances")
+        return labelled_like(X, self.feature_dim, lazy) if isinstance(X, xr.DataArray) else lazy
 
     def _rows(self, X: Any, sample_weight: Any, *, reset: bool) -> Rows:
         data = X

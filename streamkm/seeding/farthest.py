@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-import numpy as np
-
-from streamkm.passes import DrawFarthest, DrawUniform, TopRows
-from streamkm.seeding.base import Array, Seeding, exactly_k, joined
+from streamkm.passes import DrawFarthest, DrawUniform
+from streamkm.seeding.one_by_one import OneByOne
 
 
 @dataclass(frozen=True)
-class Farthest(Seeding):
-    """A random row, then again and again the row farthest from all chosen.
-
-    Parameters
-    ----------
-    chosen : ndarray of shape (i, d), the centroids chosen so far
-    """
-
-    chosen: Array = field(default_factory=lambda: np.empty((0, 0)))
+class Farthest(OneByOne):
+    """A random row, then again and again the row farthest from all chosen."""
 
     def ask(self) -> DrawUniform | DrawFarthest:
         if not len(self.chosen):
             return DrawUniform(1, self.seed, 0)
         return DrawFarthest(1, self.chosen)
-
-    def tell(self, statistic: TopRows) -> Farthest | Array:
-        if not len(statistic.keys):
-            return exactly_k(self.chosen, self.k)
-        chosen = joined(self.chosen, statistic.values)
-        return chosen if len(chosen) == self.k else replace(self, chosen=chosen)

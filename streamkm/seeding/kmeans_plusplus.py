@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-import numpy as np
-
-from streamkm.passes import DrawSquaredDistance, DrawUniform, TopRows
-from streamkm.seeding.base import Array, Seeding, exactly_k, joined
+from streamkm.passes import DrawSquaredDistance, DrawUniform
+from streamkm.seeding.one_by_one import OneByOne
 
 
 @dataclass(frozen=True)
-class KMeansPlusPlus(Seeding):
-    """Rows drawn one by one in proportion to their squared distance to those drawn before.
-
-    Parameters
-    ----------
-    chosen : ndarray of shape (i, d), the centroids drawn so far
-    """
-
-    chosen: Array = field(default_factory=lambda: np.empty((0, 0)))
+class KMeansPlusPlus(OneByOne):
+    """Rows drawn one by one in proportion to their squared distance to those drawn before."""
 
     def ask(self) -> DrawUniform | DrawSquaredDistance:
         stream = len(self.chosen)
-        if not len(self.chosen):
+        if stream == 0:
             return DrawUniform(1, self.seed, stream)
         return DrawSquaredDistance(1, self.seed, stream, self.chosen)
-
-    def tell(self, statistic: TopRows) -> KMeansPlusPlus | Array:
-        if not len(statistic.keys):  # every row has a centroid at its place
-            return exactly_k(self.chosen, self.k)
-        chosen = joined(self.chosen, statistic.values)
-        return chosen if len(chosen) == self.k else replace(self, chosen=chosen)

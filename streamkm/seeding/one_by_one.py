@@ -1,0 +1,29 @@
+"""Methods that choose one row a read, knowing those chosen before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+
+from streamkm.passes import TopRows
+from streamkm.seeding.base import Array, Seeding, exactly_k, joined
+
+
+@dataclass(frozen=True)
+class OneByOne(Seeding):
+    """A subclass says which row is next.
+
+    Parameters
+    ----------
+    chosen : ndarray of shape (i, d), the centroids chosen so far
+    """
+
+    chosen: Array = field(default_factory=lambda: np.empty((0, 0)))
+
+    def tell(self, statistic: TopRows) -> Self | Array:
+        if not len(statistic.keys):  # every row has a centroid at its place
+            return exactly_k(self.chosen, self.k)
+        chosen = joined(self.chosen, statistic.values)
+        return chosen if len(chosen) == self.k else replace(self, chosen=chosen)

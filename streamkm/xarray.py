@@ -1,0 +1,29 @@
+"""xarray's shell: per-row answers that keep the dims and coordinates of their data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dask.array as da
+import xarray as xr
+
+from streamkm.rows.layout import feature_axes
+
+
+def labelled_like(data: xr.DataArray, feature_dim: Any, answers: da.Array) -> xr.DataArray:
+    """Answers of the rows of `data`, with its row dims and the coordinates that lie along them.
+
+    Parameters
+    ----------
+    data : DataArray, lazy or not; the answers are lazy where it is
+    feature_dim : as for `streamkm.KMeans`
+    answers : dask array in the shape of the rows, with a further axis for one answer a cluster
+    """
+    names = tuple(str(d) for d in data.dims)
+    features = feature_axes(data.ndim, names, feature_dim)
+    dims = [d for axis, d in enumerate(data.dims) if axis not in features]
+    coords = {n: c for n, c in data.coords.items() if set(c.dims) <= set(dims)}
+    values = answers if data.chunks else answers.compute()
+    if answers.ndim == len(dims):
+        return xr.DataArray(values, coords, dims, name="labels")
+    return xr.DataArray(values, coords, [*dims, "cluster"], name="distances")
