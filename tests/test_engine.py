@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamkm import engine
-from streamkm.engine import map_reduce, map_rows, write_rows
+from streamkm.engine import fold, map_reduce, map_rows, write_rows
 from streamkm.errors import ReadError
 from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
 from streamkm.rows import open_rows
@@ -83,7 +83,7 @@ def test_waves_fold_as_one_tree_for_any_number_of_blocks(n, wave):
 
     blocks = [Brackets(i) for i in range(n)]
     waves = [whole(part) for part in groups(blocks, wave)]
-    assert engine._fold_waves(Brackets, iter(waves)) == whole(blocks)
+    assert fold._fold_waves(Brackets, iter(waves)) == whole(blocks)
 
 
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
@@ -146,14 +146,14 @@ def test_a_block_is_one_task_fused_with_its_read(many, kind):
 
 def test_graphs_are_bounded_by_the_wave(many, monkeypatch):
     sizes = []
-    make = engine._tree
+    make = fold._tree
 
     def watched(*arguments):
         graph = make(*arguments)
         sizes.append(len(graph.__dask_graph__()))
         return graph
 
-    monkeypatch.setattr(engine, "_tree", watched)
+    monkeypatch.setattr(fold, "_tree", watched)
     map_reduce(Census(), many, wave=8)
     assert len(sizes) == 13
     assert max(sizes) <= 8 + 1 + 2

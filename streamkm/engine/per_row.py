@@ -1,0 +1,118 @@
+"""Per-row answers: lazy, or written where they belong while the same read is folded."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import dask.array as da
+import numpy as np
+
+from streamkm.engine.fold import WAVE, fold, unbox
+from streamkm.passes import PerRow, Statistic
+from streamkm.passes.base import S
+from streamkm.rows import Block, Rows
+
+
+def map_rows(question: PerRow[S], rows: Rows) -> da.Array:
+    """Per-row answers as a lazy array in the shape and blocks of the rows; a read when computed.
+
+    Parameters
+    ----------
+    question : PerRow
+    rows : Rows
+
+    Returns
+    -------
+    dask.array.Array of the row shape, and (width,) last where the pass gives several a row.
+    """
+    name = f"streamkm-{uuid.uuid4().hex}"
+    extra = () if question.width is None else ((question.width,),)
+    graph, boxes = rows.graph(_Answers(question), name, 0, rows.plan.n_blocks)
+    for number, box in enumerate(boxes):
+        place = (*rows.plan.index(number), *(0 for _ in extra))
+        graph[(name, *place)] = (unbox, box)
+    return da.Array(graph, name, (*rows.plan.chunks, *extra), dtype=question.dtype)
+
+
+def write_rows(question: PerRow[S], rows: Rows, out: Any) -> S:
+    """Per-row answers into `out`, and the statistic of the same rows: one read for both.
+
+    Parameters
+    ----------
+    question : PerRow
+    rows : Rows
+    out : zarr.Array or ndarray of the row shape (and width)
+        Each task writes its own region of a Zarr array, whose chunks must lie within the blocks;
+        an ndarray is filled here.
+    """
+    kind = type(question.identity())
+    if isinstance(out, np.ndarray):
+        gathered = fold(_Gather(question), _Gathered, rows, WAVE)
+        for region, values in gathered.pieces:
+            out[region] = values
+        return cast(S, gathered.statistic)
+    steps = (out.shards or out.chunks)[: len(rows.plan.edges)]
+    for edges, step in zip(rows.plan.edges, steps, strict=True):
+        if any(edge % step for edge in edges[:-1]):
+            raise ValueError(
+                f"blocks begin at rows that are no multiple of the output's chunk ({step}), so two "
+                "tasks would write one chunk; rechunk the data evenly, or write the lazy labels."
+            )
+    return fold(_Write(question, out), kind, rows, WAVE)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """A pass's per-row answers in the block's shape, without the statistic."""
+
+    question: PerRow[Any]
+
+    def __call__(self, block: Block) -> Any:
+        return _shaped(self.question(block)[0], block)
+
+
+@dataclass(frozen=True)
+class _Write:
+    """Write the answers of a block to its own region of a store; keep the statistic."""
+
+    question: PerRow[Any]
+    out: Any
+
+    def __call__(self, block: Block) -> Any:
+        values, statistic = self.question(block)
+        self.out[_region(block)] = _shaped(values, block)
+        return statistic
+
+
+@dataclass(frozen=True)
+class _Gathered(Statistic):
+    """Answers of several blocks, for results that lie in memory like their data."""
+
+    pieces: tuple[tuple[tuple[slice, ...], Any], ...]
+    statistic: Statistic
+
+    @classmethod
+    def combine(cls, parts: Sequence[_Gathered]) -> _Gathered:
+        kind = type(parts[0].statistic)
+        pieces = tuple(piece for part in parts for piece in part.pieces)
+        return cls(pieces, kind.combine([part.statistic for part in parts]))
+
+
+@dataclass(frozen=True)
+class _Gather:
+    question: PerRow[Any]
+
+    def __call__(self, block: Block) -> _Gathered:
+        values, statistic = self.question(block)
+        return _Gathered(((_region(block), _shaped(values, block)),), statistic)
+
+
+def _region(block: Block) -> tuple[slice, ...]:
+    return tuple(slice(o, o + n) for o, n in zip(block.origin, block.shape, strict=True))
+
+
+def _shaped(values: Any, block: Block) -> Any:
+    return values.reshape(*block.shape, *values.shape[1:])

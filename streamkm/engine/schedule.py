@@ -1,0 +1,69 @@
+"""Where graphs run: on the user's scheduler or Client, with BLAS held back."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import dask
+from dask.delayed import Delayed
+from dask.system import CPU_COUNT
+from threadpoolctl import threadpool_limits
+
+_IN_FLIGHT = 2
+
+
+def threads() -> int:
+    """Tasks that run at once here: Dask's setting, Slurm's, or the cores this process may use."""
+    configured = dask.config.get("num_workers", None)
+    return int(configured or os.environ.get("SLURM_CPUS_PER_TASK") or CPU_COUNT)
+
+
+def results(graphs: Iterator[Delayed]) -> Iterator[Any]:
+    """Answers of the waves in order; on a cluster the next is submitted before the last drains."""
+    client = _client()
+    if client is None:
+        settings = {} if dask.config.get("num_workers", None) else {"num_workers": threads()}
+        for graph in graphs:
+            with dask.config.set(settings):
+                (result,) = dask.compute(graph)
+            yield result
+        return
+    waiting: deque[Any] = deque()
+    try:
+        for graph in graphs:
+            waiting.append(client.compute(graph))
+            if len(waiting) == _IN_FLIGHT:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        if waiting:
+            client.cancel(list(waiting))
+
+
+def _client() -> Any:
+    """The user's distributed Client when waves can be queued on it: not from inside a task."""
+    if "distributed" not in sys.modules or dask.config.get("scheduler", None) is not None:
+        return None
+    import distributed
+
+    try:
+        distributed.get_worker()
+    except ValueError:
+        pass
+    else:
+        return None
+    try:
+        return distributed.default_client()
+    except ValueError:
+        return None
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Dask owns the cores: BLAS is held to one thread for the whole read, not task by task."""
+    return threadpool_limits(1, user_api="blas")  # type: ignore[no-any-return]
