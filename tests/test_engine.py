@@ -103,6 +103,22 @@ def test_the_bits_are_the_same_on_a_cluster_and_inside_its_tasks(many, cluster):
     assert inside.result(timeout=60) == want
 
 
+def test_waves_are_queued_on_a_client_two_at_a_time(many, cluster, monkeypatch):
+    """Also on one that made itself the default, which sets Dask's scheduler."""
+    queued = []
+    make = fold._tree
+
+    def watched(*arguments):
+        queued.append(len(cluster.futures))
+        return make(*arguments)
+
+    monkeypatch.setattr(fold, "_tree", watched)
+    with cluster.as_current(), dask.config.set(scheduler="dask.distributed"):
+        map_reduce(Census(), many, 8)
+    assert len(queued) == 13
+    assert max(queued) == 1  # beside the wave that is being made
+
+
 def test_a_corrupted_chunk_on_a_cluster_raises_its_name_and_leaves_nothing(cluster, tmp_path):
     array = zarr.create_array(tmp_path / "x", shape=(1000, 5), chunks=(10, 5), dtype="f4")
     array[...] = X[:1000]

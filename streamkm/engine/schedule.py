@@ -48,7 +48,9 @@ def results(graphs: Iterator[Delayed]) -> Iterator[Any]:
 
 def _client() -> Any:
     """The user's distributed Client when waves can be queued on it: not from inside a task."""
-    if "distributed" not in sys.modules or dask.config.get("scheduler", None) is not None:
+    # A Client that is the default sets the scheduler itself.
+    wanted = dask.config.get("scheduler", None)
+    if "distributed" not in sys.modules or wanted not in (None, "dask.distributed", "distributed"):
         return None
     import distributed
 
