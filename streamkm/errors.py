@@ -13,6 +13,10 @@ class DataError(StreamkmError, ValueError):
     """The data cannot be clustered as given."""
 
 
+class NotAModelError(DataError):
+    """There is no streamkm model at the path."""
+
+
 class NonFiniteError(DataError):
     """Rows hold NaN, infinity, or values too large to square."""
 

@@ -22,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from streamkm.engine import map_reduce, map_rows, threads
+from streamkm.engine import map_reduce, map_rows, threads, write_rows
 from streamkm.errors import DataError
 from streamkm.fitting import (
     FitState,
@@ -171,15 +171,14 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         state = begin_fit(
             rows, self.n_clusters, init, seeds, rules, self.empty_cluster == "relocate"
         )
-        eager = not isinstance(X, _LAZY)
+        eager = not _is_lazy(X)
+        labels = np.empty(rows.layout.row_shape if eager else 0, _label_dtype(X, self.n_clusters))
         watch = _print_state if self.verbose else None
         state = solve(rows, state, time_limit=self.time_limit, watch=watch, keep_evaluation=eager)
         if eager:
-            self.labels_: Any = np.empty(rows.layout.row_shape, np.int32)
-            state = label(rows, state, self.labels_, self.labels_.dtype)
+            state = label(rows, state, labels, labels.dtype)
         self._keep(state)
-        if not eager:
-            self.labels_ = self._like(X, map_rows(self._labels(), rows))
+        self.labels_ = self._like(X, labels if eager else map_rows(self._labels(X), rows))
         return self
 
     def _check_parameters(self) -> str | npt.NDArray[np.float64]:
@@ -187,7 +186,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         check_scalar(self.n_clusters, "n_clusters", Integral, min_val=1)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
         for name in ("tol", "loss_tol", "distortion_tol", "time_limit"):
-            if getattr(self, name) is not None:
+            if name == "tol" or getattr(self, name) is not None:
                 check_scalar(getattr(self, name), name, Real, min_val=0)
         if self.n_init != "auto":
             check_scalar(self.n_init, "n_init", Integral, min_val=1)
@@ -247,7 +246,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         int32 ndarray of shape (n_samples,), or a lazy array in the shape of the rows
         """
         check_is_fitted(self)
-        return self._answer(X, self._labels(None if isinstance(X, _LAZY) else np.dtype(np.int32)))
+        question = self._labels(X)
+        rows = self._rows(X, None, reset=False, answer_nbytes=question.dtype.itemsize)
+        return self._answer(X, question, rows)
 
     def transform(self, X: Any) -> Any:
         """Euclidean distances of every row to every centroid.
@@ -262,7 +263,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         the data are.
         """
         check_is_fitted(self)
-        rows = self._rows(X, None, reset=False)
+        k = len(self.cluster_centers_)
+        rows = self._rows(X, None, reset=False, answer_nbytes=8 * k)
         dtype = np.dtype(np.float32 if rows.layout.dtype == np.float32 else np.float64)
         return self._answer(X, Distances(self.cluster_centers_, dtype), rows)
 
@@ -281,33 +283,38 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         census.check()
         return -float(assigned.inertia(self.cluster_centers_))
 
-    def _answer(self, X: Any, question: PerRow[Any], rows: Rows | None = None) -> Any:
-        rows = rows or self._rows(X, None, reset=False)
-        lazy = map_rows(question, rows)
-        return self._like(X, lazy) if isinstance(X, _LAZY) else lazy.compute()
+    def _answer(self, X: Any, question: PerRow[Any], rows: Rows) -> Any:
+        if _is_lazy(X):
+            return self._like(X, map_rows(question, rows))
+        extra = () if question.width is None else (question.width,)
+        out = np.empty((*rows.layout.row_shape, *extra), question.dtype)
+        write_rows(question, rows, out)
+        return self._like(X, out)
 
-    def _labels(self, dtype: np.dtype[Any] | None = None) -> Labels:
-        return Labels(self.cluster_centers_, dtype or label_dtype(self.n_clusters))
+    def _labels(self, X: Any) -> Labels:
+        centroids = self.cluster_centers_
+        return Labels(centroids, _label_dtype(X, len(centroids)))
 
-    def _like(self, X: Any, lazy: da.Array) -> Any:
+    def _like(self, X: Any, answers: Any) -> Any:
         """Per-row answers as labelled as the data were."""
-        return labelled_like(X, self.feature_dim, lazy) if isinstance(X, xr.DataArray) else lazy
+        named = isinstance(X, xr.DataArray)
+        return labelled_like(X, self.feature_dim, answers) if named else answers
 
-    def _rows(self, X: Any, sample_weight: Any, *, reset: bool) -> Rows:
+    def _rows(self, X: Any, sample_weight: Any, *, reset: bool, answer_nbytes: int = 8) -> Rows:
         data = X
         if not isinstance(X, _LAZY) and self.feature_dim is None:
             data = validate_data(
                 self, X, reset=reset, dtype="numeric", ensure_all_finite=False, accept_sparse=False
             )
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
-        width = self.n_clusters
+        width = self.n_clusters if reset else len(self.cluster_centers_)
         if reset and isinstance(self.init, str):
             width = method_of(self.init).width(width) * self._n_init()
         rows = open_rows(
             data,
             feature_dim=self.feature_dim,
             sample_weight=_weights(sample_weight),
-            budget=Budget(limit, threads(), width),
+            budget=Budget(limit, threads(), width, answer_nbytes=answer_nbytes),
         )
         if reset:
             self.n_features_in_ = rows.layout.n_features
@@ -320,10 +327,21 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def __getstate__(self) -> dict[str, Any]:
         """Lazy labels stay behind: they hold the graph of the data."""
-        state: dict[str, Any] = super().__getstate__()
+        state: dict[str, Any] = dict(super().__getstate__())
         labels = state.get("labels_")
-        lazy = isinstance(labels, da.Array) or getattr(labels, "chunks", None) is not None
-        return {n: v for n, v in state.items() if n != "labels_"} if lazy else state
+        if _is_lazy(labels):
+            del state["labels_"]
+        return state
+
+
+def _is_lazy(data: Any) -> bool:
+    """Whether answers about the data stay lazy; a DataArray in memory answers at once."""
+    return isinstance(data, _LAZY) and not (isinstance(data, xr.DataArray) and not data.chunks)
+
+
+def _label_dtype(data: Any, n_clusters: int) -> np.dtype[Any]:
+    """int32 for plain arrays, as in scikit-learn; else the smallest that holds every label."""
+    return label_dtype(n_clusters) if isinstance(data, _LAZY) else np.dtype(np.int32)
 
 
 def _weights(sample_weight: Any) -> Any:

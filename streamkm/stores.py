@@ -6,8 +6,9 @@ import math
 import os
 import platform
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -18,53 +19,88 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from streamkm.errors import DataError, OutputExistsError
+from streamkm.errors import DataError, NotAModelError, OutputExistsError
 from streamkm.rows import BlockPlan
 
 FORMAT = 1
 _KIND = "streamkm model"
 
 
-def check_output(path: str | os.PathLike[str], overwrite: bool) -> Path:
+def check_output(
+    path: str | os.PathLike[str], overwrite: bool, apart_from: Sequence[str | None] = ()
+) -> Path:
     """Refuse an output that cannot be written, before any work.
+
+    Parameters
+    ----------
+    path : where the output goes
+    overwrite : whether a Zarr v3 store that is there may be replaced
+    apart_from : inputs and other outputs, which must not lie in each other
 
     Raises
     ------
     OutputExistsError
-        When something is there and `overwrite` is not set.
+        When something is there and `overwrite` is not set, or it may never be replaced.
     DataError
         For URLs and folders that do not exist.
     """
     if "://" in os.fspath(path):
-        raise DataError(
-            f"{path}: outputs go to a local folder; copy the store up when it is whole."
-        )
-    target = Path(path)
+        raise DataError(f"{path}: outputs go to a local folder; copy the store up when whole.")
+    target = Path(path).resolve()
+    for other in apart_from:
+        if other is None or "://" in other:
+            continue
+        place = Path(other).resolve()
+        if target == place or target in place.parents or place in target.parents:
+            raise OutputExistsError(f"{path} and {other} lie in each other; name another output.")
+    _check_free(target, overwrite)
+    if not target.parent.is_dir():
+        raise DataError(f"{target.parent} is not a folder; make it first.")
+    return target
+
+
+def _check_free(target: Path, overwrite: bool) -> None:
     if target.exists() and not overwrite:
         raise OutputExistsError(f"{target} exists; name another output, or pass --overwrite.")
     if target.exists() and not (target / "zarr.json").exists():
         raise OutputExistsError(f"{target} is not a Zarr v3 store, so it is never overwritten.")
-    if not target.absolute().parent.is_dir():
-        raise DataError(f"{target.absolute().parent} is not a folder; make it first.")
-    return target
 
 
 @contextmanager
-def whole(target: Path) -> Iterator[Path]:
-    """A sibling to write to, which takes the target's name only when the block succeeds."""
+def whole(target: Path, overwrite: bool) -> Iterator[Path]:
+    """A sibling to write to, which takes the target's name only when the block succeeds.
+
+    Raises
+    ------
+    OutputExistsError
+        When something has taken the name meanwhile and `overwrite` is not set.
+    """
     tag = uuid.uuid4().hex[:8]
     partial = target.with_name(f".{target.name}.partial-{tag}")
+    replaced = target.with_name(f".{target.name}.replaced-{tag}")
     try:
         yield partial
+        _check_free(target, overwrite)
         if target.exists():
-            replaced = target.with_name(f".{target.name}.replaced-{tag}")
             target.rename(replaced)
+        try:
             partial.rename(target)
-            shutil.rmtree(replaced)
-        else:
-            partial.rename(target)
+        except BaseException:
+            if replaced.exists():
+                replaced.rename(target)
+            raise
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
+        if target.exists():
+            _remove(replaced)
+
+
+def _remove(folder: Path, patience: float = 5.0) -> None:
+    """Remove a folder that tasks of a failed read may still be writing to."""
+    end = time.monotonic() + patience
+    while folder.exists() and time.monotonic() < end:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.02)
 
 
 def create_labels(
@@ -117,9 +153,9 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-def save_model(target: Path, model: Model) -> None:
+def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
     """Write a model as a Zarr group: arrays `centroids` and `history/*`, the rest as attributes."""
-    with whole(target) as partial:
+    with whole(target, overwrite) as partial:
         group = zarr.create_group(
             partial,
             attributes={
@@ -161,10 +197,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     try:
         group = zarr.open_group(os.fspath(path), mode="r")
     except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
-        raise DataError(f"{path} is not a streamkm model (a Zarr group).") from error
+        raise NotAModelError(f"{path} is not a streamkm model (a Zarr group).") from error
     attributes: Any = dict(group.attrs)
     if attributes.get("kind") != _KIND:
-        raise DataError(f"{path} is a Zarr group, but not a streamkm model.")
+        raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model.")
     if attributes["format"] > FORMAT:
         raise DataError(f"{path} has format {attributes['format']}; this streamkm reads {FORMAT}.")
     columns = {name: np.asarray(array[...]) for name, array in group["history"].arrays()}  # type: ignore[union-attr]

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-import dask.array as da
 import xarray as xr
 
 from streamkm.rows.layout import feature_axes
 
 
-def labelled_like(data: xr.DataArray, feature_dim: Any, answers: da.Array) -> xr.DataArray:
+def labelled_like(data: xr.DataArray, feature_dim: Any, answers: Any) -> xr.DataArray:
     """Answers of the rows of `data`, with its row dims and the coordinates that lie along them.
 
     Parameters
     ----------
-    data : DataArray, lazy or not; the answers are lazy where it is
+    data : DataArray
     feature_dim : as for `streamkm.KMeans`
-    answers : dask array in the shape of the rows, with a further axis for one answer a cluster
+    answers : array in the shape of the rows, with a further axis for one answer a cluster
     """
     names = tuple(str(d) for d in data.dims)
     features = feature_axes(data.ndim, names, feature_dim)
     dims = [d for axis, d in enumerate(data.dims) if axis not in features]
     coords = {n: c for n, c in data.coords.items() if set(c.dims) <= set(dims)}
-    values = answers if data.chunks else answers.compute()
     if answers.ndim == len(dims):
-        return xr.DataArray(values, coords, dims, name="labels")
-    return xr.DataArray(values, coords, [*dims, "cluster"], name="distances")
+        return xr.DataArray(answers, coords, dims, name="labels")
+    return xr.DataArray(answers, coords, [*dims, "cluster"], name="distances")

@@ -115,6 +115,27 @@ def test_history_is_a_column_for_each_thing(blobs):
     assert (np.diff(km.history_["inertia"]) <= 0).all()
 
 
+def test_a_dataarray_in_memory_is_labelled_by_the_reads_that_are_counted(blobs):
+    named = xr.DataArray(blobs, dims=("row", "band"))
+    km, plain = (KMeans(4, random_state=0).fit(data) for data in (named, blobs))
+    assert km.n_passes_ == plain.n_passes_
+    assert isinstance(km.labels_.data, np.ndarray)
+
+
+def test_labels_hold_every_fitted_cluster_whatever_the_parameters_say_now(blobs):
+    km = KMeans(300, init="random", n_init=1, random_state=0).fit(da.from_array(blobs))
+    km.set_params(n_clusters=2)
+    assert int(km.predict(da.from_array(blobs)).max()) == 299
+
+
+def test_the_limit_counts_what_transform_answers(tmp_path):
+    store = zarr.create_array(tmp_path / "x", shape=(10**8, 3), chunks=(10**5, 3), dtype="u1")
+    km = KMeans(64, memory_limit="1GiB")
+    km.cluster_centers_, km.n_features_in_ = np.zeros((64, 3)), 3
+    distances = km.transform(store)
+    assert distances.nbytes / distances.npartitions < 2**30 / 10
+
+
 def test_random_states(blobs):
     def centres(state):
         return KMeans(4, random_state=state).fit(blobs).cluster_centers_
@@ -183,13 +204,14 @@ def test_bad_rows_are_named(blobs, kind, bad):
         ({"n_init": 0}, "n_init"),
         ({"max_iter": 0}, "max_iter"),
         ({"tol": -1}, "tol"),
+        ({"tol": None}, "tol"),
         ({"algorithm": "elkan"}, "use 'lloyd'"),
         ({"empty_cluster": "zero"}, "'relocate' or 'keep'"),
         ({"memory_limit": "much"}, "write 2GiB"),
     ],
 )
 def test_bad_parameters_are_refused_before_any_work(blobs, parameters, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         KMeans(**parameters).fit(blobs)
 
 

@@ -73,16 +73,33 @@ def test_outputs_are_checked_before_work(model, tmp_path):
 
 def test_a_failure_leaves_the_old_output_and_no_traces(model, tmp_path):
     save_model(tmp_path / "m", model)
-    with pytest.raises(RuntimeError), whole(tmp_path / "m") as partial:  # noqa: PT012
+    with pytest.raises(RuntimeError), whole(tmp_path / "m", True) as partial:  # noqa: PT012
         zarr.create_group(partial)
         raise RuntimeError
     assert load_model(tmp_path / "m").inertia == 3.5
     assert os.listdir(tmp_path) == ["m"]
 
 
+def test_a_name_taken_meanwhile_is_kept(model, tmp_path):
+    with pytest.raises(OutputExistsError), whole(tmp_path / "m", False) as partial:  # noqa: PT012
+        zarr.create_group(partial)
+        save_model(tmp_path / "m", model)
+    assert load_model(tmp_path / "m").inertia == 3.5
+    assert os.listdir(tmp_path) == ["m"]
+
+
+def test_a_link_is_followed_and_its_store_replaced(model, tmp_path):
+    save_model(tmp_path / "real", model)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    target = check_output(tmp_path / "link", overwrite=True)
+    save_model(target, Model(model.centroids, 1.0, model.history, "x", 1, 1), True)
+    assert load_model(tmp_path / "link").inertia == 1.0
+    assert sorted(os.listdir(tmp_path)) == ["link", "real"]
+
+
 def test_overwriting_leaves_only_the_new(model, tmp_path):
     save_model(tmp_path / "m", model)
-    save_model(tmp_path / "m", Model(model.centroids, 1.0, model.history, "x", 1, 1))
+    save_model(tmp_path / "m", Model(model.centroids, 1.0, model.history, "x", 1, 1), True)
     assert load_model(tmp_path / "m").inertia == 1.0
     assert os.listdir(tmp_path) == ["m"]
 
@@ -91,7 +108,7 @@ def test_a_kill_in_the_middle_leaves_nothing_under_the_name(tmp_path):
     code = """
         import sys, time, pathlib, zarr
         from streamkm.stores import whole
-        with whole(pathlib.Path(sys.argv[1])) as partial:
+        with whole(pathlib.Path(sys.argv[1]), False) as partial:
             zarr.create_group(partial)
             print("writing", flush=True)
             time.sleep(60)

@@ -85,14 +85,14 @@ def _fit(
     as_json: bool,
     overwrite: bool,
 ) -> None:
-    target = check_output(output, overwrite)
-    label_target = check_output(labels, overwrite) if labels else None
+    target = check_output(output, overwrite, [data, labels])
+    label_target = check_output(labels, overwrite, [data]) if labels else None
     budget = Budget(memory_limit, threads(), method_of(init).width(n_clusters) * n_init)
     rows = open_rows(data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget)
     rules = StopRules(max_iter, tol, loss_tol)
     state = begin_fit(rows, n_clusters, init, seeds_of(seed, n_init), rules)
     if dry_run:
-        _show(_forecast(rows, budget, n_clusters, init, max_iter, bool(labels)), as_json)
+        _show(_forecast(rows, budget, n_clusters, init, n_init, max_iter, bool(labels)), as_json)
         return
     parameters = {
         "n_clusters": n_clusters,
@@ -119,11 +119,11 @@ def _fit(
         )
         if label_target is not None:
             bar.next_read("labels")
-            with whole(label_target) as partial:
+            with whole(label_target, overwrite) as partial:
                 names = row_dimensions(data, variable, rows)
                 state = label(rows, state, label_store(partial, rows, dtype, names), dtype)
         model = _model(state, parameters)
-        save_model(target, model)
+        save_model(target, model, overwrite)
     _show(_result(model, output, labels, memory_limit), as_json)
 
 
@@ -144,11 +144,18 @@ def _model(state: FitState, parameters: dict[str, Any]) -> Model:
 
 
 def _forecast(
-    rows: Rows, budget: Budget, n_clusters: int, init: str, max_iter: int, labelled: bool
+    rows: Rows,
+    budget: Budget,
+    n_clusters: int,
+    init: str,
+    n_init: int,
+    max_iter: int,
+    labelled: bool,
 ) -> dict[str, Any]:
     row_nbytes = rows.layout.nbytes // rows.layout.n_rows
     seeding = method_of(init).reads(n_clusters)
-    most = seeding + max_iter + 1
+    # The last loss and the labels come from one read, unless several restarts compete for it.
+    most = seeding + max_iter + 1 + int(labelled and n_init > 1)
     block = rows.plan.largest * row_nbytes
     return {
         "rows": rows.layout.n_rows,
@@ -159,8 +166,9 @@ def _forecast(
         "bytes_a_read": rows.layout.nbytes,
         "reads_seeding": seeding,
         "reads_iterations_at_most": max_iter,
-        "reads_labels": int(labelled),
+        "reads_loss_and_labels": most - seeding - max_iter,
         "reads_at_most": most,
+        "reads_besides": "one for each iteration that finds an empty cluster",
         "bytes_at_most": most * rows.layout.nbytes,
         "threads": budget.threads,
         "projected_memory_bytes": Budget(

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamkm.cli.common import plain_errors
-from streamkm.errors import DataError
+from streamkm.errors import NotAModelError
 from streamkm.rows.memory import show_bytes
 from streamkm.rows.open import dimension_names, open_zarr
 from streamkm.stores import Model, load_model
@@ -23,7 +23,7 @@ def command(path: str, variable: str | None) -> None:
     with plain_errors():
         try:
             facts = _of_model(load_model(path))
-        except DataError:
+        except NotAModelError:
             facts = _of_array(open_zarr(path, variable))
         table = Table(show_header=False, box=None)
         for name, value in facts.items():

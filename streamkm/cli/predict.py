@@ -31,7 +31,7 @@ def command(
 ) -> None:
     """Label the rows of the Zarr array DATA with MODEL: one read."""
     with plain_errors():
-        target = check_output(output, overwrite)
+        target = check_output(output, overwrite, [model, data])
         centroids = load_model(model).centroids
         k, d = centroids.shape
         budget = Budget(memory_limit, threads(), k)
@@ -41,7 +41,10 @@ def command(
         if rows.layout.n_features != d:
             raise DataError(f"{data} has {rows.layout.n_features} features, but the model has {d}.")
         dtype = label_dtype(k)
-        with ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar, whole(target) as partial:
+        with (
+            ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar,
+            whole(target, overwrite) as partial,
+        ):
             bar.next_read("labels")
             out = label_store(partial, rows, dtype, row_dimensions(data, variable, rows))
             assigned = write_rows(Labels(centroids, dtype), rows, out)

@@ -26,10 +26,12 @@ def accumulate(x, weights, labels, d2, sums, counts):  # type: ignore[no-untyped
 
 @kernel
 def squared_length(x):  # type: ignore[no-untyped-def]
-    """Sum of the squares of a tile; exact for integers while below 2**53."""
-    total = 0.0
+    """Sum of the squares of a tile of whole numbers, exact while a row's is below 2**53."""
+    total = np.int64(0)
     for i in range(x.shape[0]):
+        row = 0.0
         for j in range(x.shape[1]):
             value = np.float64(x[i, j])
-            total += value * value
+            row += value * value
+        total += np.int64(row)
     return total

@@ -162,16 +162,22 @@ class Centroids:
     def __init__(self, values: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> None:
         precision = np.dtype(dtype)
         self.values = np.ascontiguousarray(values, dtype=np.float64)
-        self._origin = self.values.mean(axis=0).astype(precision)
-        centred = self.values - self._origin
-        self._scaled = np.ascontiguousarray(-2.0 * centred, dtype=precision)
-        self._norms = np.einsum("kd,kd->k", centred, centred).astype(precision)
+        limits = np.finfo(precision)
         # |score error| <= (d + 8) u (|c|^2 + 2 |x||c|) for a sum in any order (Higham 2002,
         # section 3.1); twice that, for the two scores that are compared.
-        unit = float(np.finfo(precision).eps)
-        longest = float(np.sqrt(np.einsum("kd,kd->k", centred, centred).max(initial=0.0)))
-        factor = 2.0 * (self.values.shape[1] + 8) * unit
-        self._slack = np.array([factor * longest**2, 2.0 * factor * longest]).astype(precision)
+        factor = 2.0 * (self.values.shape[1] + 8) * float(limits.eps)
+        with np.errstate(over="ignore"):
+            self._origin = self.values.mean(axis=0).astype(precision)
+            centred = self.values - self._origin
+            norms = np.einsum("kd,kd->k", centred, centred)
+            longest = float(norms.max())
+            self._scaled = np.ascontiguousarray(-2.0 * centred, dtype=precision)
+            self._norms = norms.astype(precision)
+            self._slack = np.array([longest, 2.0 * np.sqrt(longest)]) * factor
+            self._slack = self._slack.astype(precision)
+        # The bound holds while nothing under- or overflows; else every row is decided directly.
+        if not float(limits.tiny) / float(limits.eps) ** 2 < longest < float(limits.max) / 64:
+            self._slack[:] = np.inf
         self._nearest = _nearest_small if self.values.shape[1] < _LARGE_D else _nearest_large
 
     def nearest(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:

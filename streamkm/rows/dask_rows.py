@@ -14,7 +14,7 @@ from dask.delayed import Delayed
 
 from streamkm.errors import ManyBlocksWarning
 from streamkm.rows.block import Block
-from streamkm.rows.layout import Layout
+from streamkm.rows.layout import Layout, check_weights
 from streamkm.rows.memory import Budget
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import Call, Graph
@@ -107,6 +107,9 @@ def open_dask(array: Any, axes: tuple[int, ...], weights: Any, budget: Budget) -
         array = array.copy()
         array.compute_chunk_sizes()
         opening_reads = 1
+        if weights is not None and any(np.isnan(n) for n in weights.shape):
+            weights = weights.copy()
+            weights.compute_chunk_sizes()
     layout = Layout(array.shape, axes, array.dtype)
     # Joins chunks of the same rows only, so it moves nothing between blocks.
     array = array.rechunk(dict.fromkeys(axes, -1))
@@ -120,8 +123,10 @@ def open_dask(array: Any, axes: tuple[int, ...], weights: Any, budget: Budget) -
             stacklevel=4,
         )
     if weights is not None:
+        check_weights(weights, layout.row_shape)
         chunks = tuple(array.chunks[a] for a in layout.row_axes)
         weights = da.asarray(weights).rechunk(chunks)
     rows = DaskRows(array, layout, plan, weights, opening_reads)
-    budget.check(plan.largest * layout.n_features * layout.dtype.itemsize, plan.n_blocks, 0)
+    row_nbytes = layout.n_features * layout.dtype.itemsize + budget.answer_nbytes
+    budget.check(plan.largest * row_nbytes, plan.n_blocks, 0)
     return rows

@@ -126,3 +126,14 @@ def feature_axes(
             f"rows of {ndim}-dimensional data."
         )
     return tuple(axes)
+
+
+def check_weights(weights: Any, row_shape: tuple[int, ...]) -> None:
+    """Refuse weights that are not one real number a row; unknown lengths are let through."""
+    known = not any(np.isnan(n) for n in (*weights.shape, *row_shape))
+    if weights.ndim != len(row_shape) or (known and weights.shape != row_shape):
+        raise DataError(
+            f"sample_weight has shape {weights.shape}; one weight a row needs {row_shape}."
+        )
+    if weights.dtype.kind not in "buif":
+        raise DataError(f"sample_weight must be real numbers, not {weights.dtype}.")

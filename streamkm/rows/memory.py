@@ -19,7 +19,7 @@ _COPIES = 5
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
-def parse_bytes(text: str | int) -> int:
+def parse_bytes(text: str | float) -> int:
     """Bytes from ``'2GiB'``, ``'500 MB'`` or a number.
 
     Examples
@@ -27,9 +27,9 @@ def parse_bytes(text: str | int) -> int:
     >>> parse_bytes("1.5GiB"), parse_bytes("500 MB"), parse_bytes(1024)
     (1610612736, 500000000, 1024)
     """
-    if isinstance(text, int):
-        return text
-    match = re.fullmatch(r"\s*([0-9.]+)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    if not isinstance(text, str):
+        return int(text)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
     if not match:
         raise ValueError(f"{text!r} is not a size; write 2GiB, 500MB or a number of bytes")
     number, unit, binary = match.groups()
@@ -58,12 +58,14 @@ class Budget:
     threads : tasks that run at once in it
     clusters : centroids or candidates of the widest pass, all trajectories together
     n_features : features of a row
+    answer_nbytes : bytes of a row's answer, where a read gives one for each row
     """
 
     limit: int | None = None
     threads: int = 1
     clusters: int = 0
     n_features: int = 0
+    answer_nbytes: int = 0
 
     @property
     def statistic_nbytes(self) -> int:

@@ -13,10 +13,10 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from streamkm.errors import DataError
+from streamkm.errors import DataError, MemoryLimitError
 from streamkm.rows.dask_rows import DaskRows, open_dask
-from streamkm.rows.layout import Layout, feature_axes
-from streamkm.rows.memory import Budget
+from streamkm.rows.layout import Layout, check_weights, feature_axes
+from streamkm.rows.memory import Budget, show_bytes
 from streamkm.rows.stored import StoredRows, open_stored, read_only
 
 Rows: TypeAlias = StoredRows | DaskRows
@@ -49,13 +49,16 @@ def open_rows(
     MemoryLimitError
         When a single block cannot be held to the limit.
     """
-    array, names = _array_of(data, variable)
-    weights = None if sample_weight is None else _array_of(sample_weight, None)[0]
+    budget = budget or Budget()
+    array, names = _array_of(data, variable, budget)
     axes = feature_axes(array.ndim, names, feature_dim)
+    if isinstance(sample_weight, xr.DataArray) and names is not None:
+        sample_weight = _by_name(sample_weight, [n for a, n in enumerate(names) if a not in axes])
+    weights = None if sample_weight is None else _array_of(sample_weight, None, budget)[0]
     features = math.prod(array.shape[a] for a in axes)
-    budget = replace(budget or Budget(), n_features=features)
+    budget = replace(budget, n_features=features)
     if weights is not None:
-        _check_weights_shape(weights, tuple(n for a, n in enumerate(array.shape) if a not in axes))
+        check_weights(weights, tuple(n for a, n in enumerate(array.shape) if a not in axes))
     if isinstance(weights, da.Array) and not isinstance(array, da.Array):
         layout = Layout(array.shape, axes, array.dtype)
         plan = open_stored(array, layout, None, budget).plan
@@ -67,23 +70,32 @@ def open_rows(
     return open_stored(array, Layout(array.shape, axes, array.dtype), weights, budget)
 
 
-def _check_weights_shape(weights: Any, row_shape: tuple[int, ...]) -> None:
-    known = not any(np.isnan(n) for n in (*weights.shape, *row_shape))
-    if weights.ndim != len(row_shape) or (known and weights.shape != row_shape):
+def _by_name(weights: xr.DataArray, row_dims: list[str | None]) -> xr.DataArray:
+    """Weights in the order of the data's row dimensions."""
+    if set(weights.dims) != set(row_dims):
         raise DataError(
-            f"sample_weight has shape {weights.shape}; one weight a row needs {row_shape}."
+            f"sample_weight has dimensions {list(weights.dims)}; one weight a row needs {row_dims}."
         )
-    if weights.dtype.kind not in "buif":
-        raise DataError(f"sample_weight must be real numbers, not {weights.dtype}.")
+    return weights.transpose(*row_dims)
 
 
-def _array_of(data: Any, variable: str | None) -> tuple[Any, tuple[str | None, ...] | None]:
+def _array_of(
+    data: Any, variable: str | None, budget: Budget
+) -> tuple[Any, tuple[str | None, ...] | None]:
     """The array inside, unread where it is lazy, and its dimension names."""
     if isinstance(data, (str, os.PathLike)):
         data = open_zarr(data, variable)
     if isinstance(data, xr.DataArray):
         names: tuple[Any, ...] | None = tuple(data.dims)
-        return (data.data if data.chunks else read_only(data.to_numpy())), names
+        if data.chunks:
+            return data.data, names
+        if budget.limit is not None and budget.projected(0, 1, data.nbytes) > budget.limit:
+            raise MemoryLimitError(
+                f"this DataArray holds {show_bytes(data.nbytes)} and has no chunks, so all of it "
+                f"lies in memory, over the limit of {show_bytes(budget.limit)}. Open it with "
+                "chunks={}, or give the path of its store."
+            )
+        return read_only(data.to_numpy()), names
     if isinstance(data, zarr.Array):
         return data, dimension_names(data)
     if isinstance(data, da.Array):

@@ -20,6 +20,7 @@ from streamkm.rows.plan import BlockPlan, plan_blocks
 
 _BLOCKS = 28  # at least, so that every core has some; of full size from 1 GB on
 _SMALLEST_NBYTES = 4 * 2**20
+_STRETCH = 8
 
 Call = Callable[[Block], Any]
 Graph = dict[Any, Any]
@@ -105,11 +106,20 @@ class StoredRows:
     def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
         """Tasks that read blocks first:last and call `call` on each, fused, and their keys."""
         question, source = f"{name}-pass", f"{name}-rows"
-        graph: Graph = {question: call, source: self}
+        graph: Graph = {question: call}
         keys: list[Any] = [(f"{name}-block", number) for number in range(first, last)]
+        if self.in_memory:  # views here; another process is sent its own rows, not all of them
+            for key in keys:
+                graph[key] = (_call, question, self.block(key[1]))
+            return graph, keys
+        graph[source] = self
         for key in keys:
             graph[key] = (_read_and_call, question, source, key[1])
         return graph, keys
+
+
+def _call(call: Call, block: Block) -> Any:
+    return call(block)
 
 
 def _read_and_call(call: Call, rows: StoredRows, number: int) -> Any:
@@ -118,10 +128,14 @@ def _read_and_call(call: Call, rows: StoredRows, number: int) -> Any:
 
 def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> StoredRows:
     """Plan the blocks of a sliceable array under a memory budget."""
-    row_nbytes = layout.n_features * layout.dtype.itemsize
+    row_nbytes = layout.n_features * layout.dtype.itemsize + budget.answer_nbytes
+    if weights is not None:
+        row_nbytes += weights.dtype.itemsize
     if isinstance(array, zarr.Array):
         stored = array.shards or array.chunks
         unit = [min(stored[a], layout.shape[a]) for a in layout.row_axes]
+        if isinstance(weights, zarr.Array):
+            unit = _aligned(unit, weights.shards or weights.chunks, layout.row_shape)
         largest = budget.block_nbytes(layout.nbytes // max(math.prod(unit) * row_nbytes, 1))
     else:
         unit = [1] * len(layout.row_axes)
@@ -130,9 +144,18 @@ def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> Sto
     target = max(_SMALLEST_NBYTES, layout.nbytes // _BLOCKS)
     plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest))
     rows = StoredRows(array, layout, plan, weights)
-    if not rows.in_memory:
-        budget.check(plan.largest * row_nbytes, plan.n_blocks, rows.resident_nbytes)
+    budget.check(plan.largest * row_nbytes, plan.n_blocks, rows.resident_nbytes)
     return rows
+
+
+def _aligned(unit: list[int], other: tuple[int, ...], row_shape: tuple[int, ...]) -> list[int]:
+    """Units that are whole chunks of the weights too, so that none of those is read twice.
+
+    Where the two hardly fit each other that would make blocks of any size: then weights, which are
+    small, are read again.
+    """
+    both = [min(math.lcm(u, o), n) for u, o, n in zip(unit, other, row_shape, strict=True)]
+    return both if math.prod(both) <= _STRETCH * math.prod(unit) else unit
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

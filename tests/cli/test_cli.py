@@ -126,6 +126,14 @@ def test_a_run_keeps_to_what_the_dry_run_said(store, tmp_path):
     assert result["bytes_read"] == result["reads"] * promised["bytes_a_read"]
 
 
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_the_bound_holds_with_labels_and_restarts(store, tmp_path, restarts):
+    command = ["fit", store, "--variable", "x", "-k", 9, "--max-iter", 3, "--tol", 0, "--json"]
+    command += ["--n-init", restarts, "--labels", tmp_path / "l", "-o", tmp_path / "m"]
+    promised = json.loads(run(*command, "--dry-run").stdout)
+    assert json.loads(run(*command).stdout)["reads"] <= promised["reads_at_most"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -152,6 +160,15 @@ def test_outputs_that_exist_are_kept_unless_told_otherwise(store, tmp_path):
     assert load_model(tmp_path / "m").inertia == before
     run(*command, "--overwrite", "-k", 4)
     assert load_model(tmp_path / "m").centroids.shape == (4, 6)
+
+
+@pytest.mark.parametrize("output", ["data.zarr", "data.zarr/x", "data.zarr/x/m", "l.zarr"])
+def test_outputs_never_replace_inputs_or_each_other(store, tmp_path, output):
+    command = ["fit", store, "--variable", "x", "-k", 3, "-o", tmp_path / output]
+    result = run(*command, "--labels", tmp_path / "l.zarr", "--overwrite", code=1)
+    assert "lie in each other; name another output" in " ".join(result.stderr.split())
+    assert zarr.open_array(store / "x").shape == (5000, 6)
+    assert os.listdir(tmp_path) == ["data.zarr"]
 
 
 def test_predict_refuses_other_features(store, tmp_path):

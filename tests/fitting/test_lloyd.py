@@ -119,6 +119,23 @@ def test_the_first_read_is_checked_and_costs_nothing_more(blobs):
     assert states(blobs, 4, blobs[:4].astype(float))[0].n_passes == 1
 
 
+@pytest.mark.parametrize("init", [*METHODS, "array"])
+@pytest.mark.parametrize("tol", [0, 1e-4])
+def test_rounding_of_the_means_of_equal_rows_is_no_risen_loss(init, tol):
+    """(0.1 + 0.1 + 0.1) / 3 is not 0.1, so J goes from 0 to 7e-32."""
+    distinct = np.array([[0.1], [0.7], [1.3]])
+    x = np.repeat(distinct, [3, 6, 7], axis=0)
+    start = distinct if init == "array" else init
+    best = states(x, 3, start, rules=StopRules(tol=tol))[-1].best
+    assert best.inertia < 1e-30
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_differences_below_the_rounding_of_the_values_end_without_an_error(seed):
+    x = 1.7e9 + 1e-6 * np.random.default_rng(seed).normal(size=(500, 2))
+    assert states(x, 5, seed=seed, rules=StopRules(50, tol=0))[-1].done
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_more_clusters_than_distinct_rows_ends_with_a_warning(method):
     x = np.repeat(np.array([[0.0, 1], [5, 5], [9, 0]]), 50, axis=0)

@@ -38,6 +38,16 @@ def test_tight_clusters_far_apart_are_told_apart(d):
     assert (exact[np.arange(len(x)), labels] <= exact.min(axis=1) * (1 + 1e-12)).all()
 
 
+@pytest.mark.parametrize("scale", [1e-44, 1e-38, 1e-22, 1e-18, 1e10, 1e18, 1e19, 3e37])
+@pytest.mark.parametrize("d", [3, 16])
+def test_scores_that_under_or_overflow_float32_are_not_trusted(d, scale):
+    x = (np.random.default_rng(0).normal(size=(2000, d)) * scale).astype(np.float32)
+    centroids = x[:20].astype(np.float64) * 1.01
+    labels, _ = Centroids(centroids, np.float32).nearest(x)
+    exact = reference.squared_distances(x, centroids)
+    assert (exact[np.arange(len(x)), labels] <= exact.min(axis=1) * (1 + 1e-12)).all()
+
+
 @pytest.mark.parametrize("d", [3, 12])
 def test_ties_go_to_the_lowest_index(d):
     centroids = np.repeat(np.arange(3.0)[:, None], d, axis=1)[[1, 0, 1, 2, 0]]

@@ -9,15 +9,23 @@ from streamkm.rows.memory import BLOCK_NBYTES, PROCESS_NBYTES, show_bytes
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("2GiB", 2 * 2**30), ("1.5 MB", 1_500_000), ("64k", 64_000), (17, 17), ("9", 9)],
+    [
+        ("2GiB", 2 * 2**30),
+        ("1.5 MB", 1_500_000),
+        ("64k", 64_000),
+        (17, 17),
+        (2e9, 2_000_000_000),
+        ("9", 9),
+    ],
 )
 def test_sizes_are_read(text, count):
     assert parse_bytes(text) == count
 
 
 def test_a_size_that_is_none_says_how_to_write_one():
-    with pytest.raises(ValueError, match="write 2GiB"):
-        parse_bytes("lots")
+    for text in ("lots", "1.2.3GiB", "-1"):
+        with pytest.raises(ValueError, match="write 2GiB"):
+            parse_bytes(text)
 
 
 def test_sizes_are_shown():

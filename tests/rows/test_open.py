@@ -13,7 +13,7 @@ import xarray as xr
 import zarr
 
 from streamkm.engine import map_reduce
-from streamkm.errors import DataError, ManyBlocksWarning
+from streamkm.errors import DataError, ManyBlocksWarning, MemoryLimitError
 from streamkm.passes import Lloyd
 from streamkm.rows import Budget, DaskRows, open_rows
 from tests import reference
@@ -161,6 +161,44 @@ def test_weights_of_every_kind(blobs, tmp_path):
             np.testing.assert_allclose(got.sums, want.sums, rtol=1e-12)
     both = open_rows(store, sample_weight=da.from_array(weights, chunks=100))
     assert isinstance(both, DaskRows)
+
+
+def test_weights_go_with_rows_that_are_not_counted_yet(blobs):
+    weights = np.random.default_rng(0).random(len(blobs))
+    kept = blobs[:, 0] > 0
+    mask = da.from_array(kept, chunks=700)
+    x, w = da.from_array(blobs, chunks=(700, 6))[mask], da.from_array(weights, chunks=700)
+    centroids = blobs[:3].astype(np.float64)
+    got = map_reduce(Lloyd(centroids), open_rows(x, sample_weight=w[mask]))
+    want = map_reduce(Lloyd(centroids), open_rows(blobs[kept], sample_weight=weights[kept]))
+    np.testing.assert_allclose(got.sums, want.sums, rtol=1e-12)
+    with pytest.raises(DataError, match="one weight a row needs"):
+        open_rows(x, sample_weight=w)
+
+
+def test_named_weights_are_matched_by_name(cube):
+    named = xr.DataArray(cube, dims=("band", "y", "x"))
+    weights = xr.DataArray(np.random.default_rng(0).random((30, 20)), dims=("y", "x"))
+    centroids = cube.reshape(4, -1).T[:3].astype(np.float64)
+    one, two = (
+        map_reduce(Lloyd(centroids), open_rows(named, feature_dim="band", sample_weight=w))
+        for w in (weights, weights.T)
+    )
+    assert np.array_equal(one.sums, two.sums)
+    with pytest.raises(DataError, match=r"has dimensions \['y', 'time'\]"):
+        open_rows(named, feature_dim="band", sample_weight=weights.rename(x="time"))
+
+
+def test_blocks_are_whole_chunks_of_stored_weights_too(tmp_path):
+    x = zarr.create_array(tmp_path / "x", shape=(90_000, 100), chunks=(1000, 100), dtype="f4")
+    w = zarr.create_array(tmp_path / "w", shape=(90_000,), chunks=(1500,), dtype="f8")
+    assert all(e % 3000 == 0 for e in open_rows(x, sample_weight=w).plan.edges[0][:-1])
+
+
+def test_a_dataarray_that_would_be_loaded_over_the_limit_is_refused():
+    big = xr.DataArray(np.broadcast_to(np.float32(0), (2**24, 32)), dims=("row", "band"))
+    with pytest.raises(MemoryLimitError, match=r"2.0 GiB.*Open it with chunks=\{\}"):
+        open_rows(big, budget=Budget(2**30, 2))
 
 
 def test_a_dask_array_of_very_many_chunks_is_warned_about():
