@@ -73,26 +73,21 @@ def seeds_of(entropy: int, n_init: int) -> Sequence[int]:
 
 
 def describe(state: FitState) -> str:
-    """One line about the last read, for a log.
-
-    Examples
-    --------
-    ``read 7: iteration 3, inertia 1.2345e+06, shift 0.02``
-    """
-    seeding = [t for t in state.trajectories if t.seeding is not None]
-    if seeding:
-        return f"read {state.n_passes}: seeding"
+    """One line about the last read, for a log: of several restarts, about the best so far."""
+    read = f"read {state.n_passes}"
+    if not state.can_stop:
+        return f"{read}: seeding"
     moving = [t for t in state.trajectories if t.history]
     if not moving:
-        return f"read {state.n_passes}: seeded"
+        return f"{read}: seeded"
     best = min(moving, key=lambda t: t.history[-1].inertia)
     last = best.history[-1]
-    what = f"iteration {len(best.history)}"
     if best.waiting is not None:
-        what = f"iteration {len(best.history) + 1}, an empty cluster found"
+        return f"{read}: far rows wanted for an empty cluster"
     if best.done and best.stop_reason != NOTHING_MOVED:
-        return f"read {state.n_passes}: inertia {best.inertia:.6g} of the final centroids"
-    line = f"read {state.n_passes}: {what}, inertia {last.inertia:.6g}, shift {last.shift:.3g}"
+        return f"{read}: inertia {best.inertia:.6g} of the final centroids"
+    line = f"{read}: iteration {len(best.history)}, inertia {last.inertia:.6g}"
+    line += f", shift {last.shift:.3g}"
     if last.empty:
         line += f", {last.empty} empty, {last.relocated} relocated"
     return f"{line}, stop: {best.stop_reason}" if best.stop_reason else line

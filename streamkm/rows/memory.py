@@ -101,7 +101,8 @@ class Budget:
                 f"the smallest block that whole chunks or shards allow is "
                 f"{show_bytes(block_nbytes)}, and with {self.threads} threads and statistics of "
                 f"{show_bytes(self.statistic_nbytes)} that needs {show_bytes(need)} "
-                f"({show_bytes(PROCESS_NBYTES)} of it for the process itself), over the limit of "
+                f"({show_bytes(PROCESS_NBYTES)} of it for the process itself, "
+                f"{show_bytes(resident_nbytes)} for input in memory), over the limit of "
                 f"{show_bytes(self.limit)}. Raise the limit, use fewer threads "
                 "(dask.config.set(num_workers=1)), or store the data in smaller chunks."
             )
