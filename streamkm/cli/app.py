@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from importlib import import_module
 
 import click
@@ -34,3 +35,17 @@ class _Lazy(click.Group):
 @click.version_option(streamkm.__version__, prog_name="streamkm")
 def main() -> None:
     """Exact k-means for data larger than memory."""
+    _one_heap()
+
+
+def _one_heap() -> None:
+    """Let all threads allocate from one heap, where the C library is glibc.
+
+    With a heap for each thread the blocks that pass through leave holes in all of them, and the
+    peak depends on who decoded what [docs/benchmarks.md]. It has to be said before threads start.
+    """
+    m_arena_max = -8
+    try:
+        ctypes.CDLL(None).mallopt(m_arena_max, 1)
+    except (AttributeError, OSError):
+        return
