@@ -246,9 +246,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         int32 ndarray of shape (n_samples,), or a lazy array in the shape of the rows
         """
         check_is_fitted(self)
-        question = self._labels(X)
-        rows = self._rows(X, None, reset=False, answer_nbytes=question.dtype.itemsize)
-        return self._answer(X, question, rows)
+        return self._answer(X, self._labels(X), self._rows(X, None, reset=False))
 
     def transform(self, X: Any) -> Any:
         """Euclidean distances of every row to every centroid.

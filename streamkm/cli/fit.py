@@ -156,7 +156,7 @@ def _forecast(
     seeding = method_of(init).reads(n_clusters)
     # The last loss and the labels come from one read, unless several restarts compete for it.
     most = seeding + max_iter + 1 + int(labelled and n_init > 1)
-    block = rows.plan.largest * row_nbytes
+    block = rows.plan.largest * (row_nbytes + budget.answer_nbytes)
     return {
         "rows": rows.layout.n_rows,
         "features": rows.layout.n_features,

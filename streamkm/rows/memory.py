@@ -58,14 +58,15 @@ class Budget:
     threads : tasks that run at once in it
     clusters : centroids or candidates of the widest pass, all trajectories together
     n_features : features of a row
-    answer_nbytes : bytes of a row's answer, where a read gives one for each row
+    answer_nbytes : bytes of a row's answer; room for a label by default, wanted or not, so that
+        the plan does not hang on it
     """
 
     limit: int | None = None
     threads: int = 1
     clusters: int = 0
     n_features: int = 0
-    answer_nbytes: int = 0
+    answer_nbytes: int = 8
 
     @property
     def statistic_nbytes(self) -> int:
