@@ -6,9 +6,14 @@ import os
 
 os.environ["SCIPY_ARRAY_API"] = "1"  # or scikit-learn skips one of its checks; read at import
 
+import hypothesis
 import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
+
+# No test may fail because a machine is slow.
+hypothesis.settings.register_profile("streamkm", deadline=None)
+hypothesis.settings.load_profile("streamkm")
 
 
 def mixture(n, d, k, seed=0, offset=0.0, dtype=np.float32):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamkm.rows.plan import BlockPlan, plan_blocks
 
-axes = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 12)), min_size=1, max_size=3)
+axes = st.lists(st.tuples(st.integers(1, 16), st.integers(1, 12)), min_size=1, max_size=3)
 
 
 @given(axes, st.integers(1, 16), st.integers(1, 5000))
