@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -53,9 +54,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     Parameters
     ----------
     n_clusters : int, default=8
-    init : {'k-means||', 'k-means++', 'random', 'farthest'} or array (k, d), default='k-means||'
-        'k-means||' takes 4 reads and 'random' one; 'k-means++' (plain, not greedy) and 'farthest'
-        are exact and take one read a centroid.
+    init : {'auto', 'coreset', 'k-means||', 'k-means++', 'random', 'farthest'} or array (k, d)
+        'auto', the default, is 'coreset': two reads, and a search in memory. 'k-means||' takes 4
+        reads and 'random' one; 'k-means++' (plain, not greedy) and 'farthest' are exact and take
+        one read a centroid.
     n_init : 'auto' or int, default='auto'
         Restarts; all share each read. 'auto' is 10 for 'random', else 1.
     max_iter : int, default=300
@@ -93,6 +95,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         the iteration), 'shift', 'empty', 'relocated'
     n_passes_ : int, reads of the data, seeding and labelling included
     bytes_read_ : int, decoded bytes of those reads
+    reads_ : dict, reads and bytes of each phase: 'seeding', 'iterations', 'labelling'
     stop_reason_ : str, the rule that ended the fit
     n_features_in_ : int
 
@@ -112,7 +115,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self,
         n_clusters: int = 8,
         *,
-        init: Any = "k-means||",
+        init: Any = "auto",
         n_init: int | str = "auto",
         max_iter: int = 300,
         tol: float = 1e-4,
@@ -166,10 +169,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         """
         init = self._check_parameters()
         rows = self._rows(X, sample_weight, reset=True)
+        room = self._budget(reset=True).room(rows.layout)
         seeds = seeds_of(self._entropy(), self._n_init())
         rules = StopRules(self.max_iter, self.tol, self.loss_tol, self.distortion_tol)
         state = begin_fit(
-            rows, self.n_clusters, init, seeds, rules, self.empty_cluster == "relocate"
+            rows, self.n_clusters, init, seeds, rules, self.empty_cluster == "relocate", room
         )
         eager = not _is_lazy(X)
         labels = np.empty(rows.layout.row_shape if eager else 0, _label_dtype(X, self.n_clusters))
@@ -223,7 +227,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.n_iter_ = len(best.history)
         self.history_ = history_array(best.history)
         self.n_passes_ = state.n_passes
-        self.bytes_read_ = state.bytes_read
+        self.bytes_read_ = state.reads.bytes_read
+        self.reads_ = state.reads.by_phase
         self.stop_reason_ = best.stop_reason
         self._n_features_out = self.n_clusters
         if best.stop_reason == MAX_ITER:
@@ -304,15 +309,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             data = validate_data(
                 self, X, reset=reset, dtype="numeric", ensure_all_finite=False, accept_sparse=False
             )
-        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
-        width = self.n_clusters if reset else len(self.cluster_centers_)
-        if reset and isinstance(self.init, str):
-            width = method_of(self.init).width(width) * self._n_init()
         rows = open_rows(
             data,
             feature_dim=self.feature_dim,
             sample_weight=_weights(sample_weight),
-            budget=Budget(limit, threads(), width, answer_nbytes=answer_nbytes),
+            budget=replace(self._budget(reset=reset), answer_nbytes=answer_nbytes),
         )
         if reset:
             self.n_features_in_ = rows.layout.n_features
@@ -322,6 +323,21 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 f"{self.n_features_in_} features as input."
             )
         return rows
+
+    def _budget(self, *, reset: bool) -> Budget:
+        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
+        if not reset:
+            return Budget(limit, threads(), len(self.cluster_centers_))
+        if not isinstance(self.init, str):
+            return Budget(limit, threads(), self.n_clusters, fits=True)
+        method, restarts = method_of(self.init), self._n_init()
+        return Budget(
+            limit,
+            threads(),
+            method.width(self.n_clusters) * restarts,
+            fits=True,
+            summaries=restarts if method.samples else 0,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Lazy labels stay behind: they hold the graph of the data."""

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
+import streamkm.rows.memory
+
 # No test may fail because a machine is slow.
 hypothesis.settings.register_profile("streamkm", deadline=None)
 hypothesis.settings.load_profile("streamkm")
@@ -31,3 +33,9 @@ def blobs():
 def pixels():
     """Real uint8 rows: every fourth pixel of a photograph."""
     return np.ascontiguousarray(load_sample_image("china.jpg")[::2, ::2].reshape(-1, 3))
+
+
+@pytest.fixture
+def no_table(monkeypatch):
+    """Every question is asked of the data, as if they had too many distinct rows for a table."""
+    monkeypatch.setattr(streamkm.rows.memory, "TABLE_NBYTES", 0)

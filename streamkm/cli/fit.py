@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -37,7 +38,7 @@ from streamkm.stores import Model, check_output, save_model, versions, whole
 @click.option("-k", "--n-clusters", type=click.IntRange(1), required=True, help="Clusters.")
 @click.option("-o", "--output", required=True, metavar="MODEL.zarr", help="The model.")
 @click.option("--labels", metavar="LABELS.zarr", help="Also write every row's label.")
-@click.option("--init", type=click.Choice(list(METHODS)), default="k-means||", show_default=True)
+@click.option("--init", type=click.Choice(["auto", *METHODS]), default="auto", show_default=True)
 @click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
 @click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
 @click.option(
@@ -87,10 +88,19 @@ def _fit(
 ) -> None:
     target = check_output(output, overwrite, [data, labels])
     label_target = check_output(labels, overwrite, [data]) if labels else None
-    budget = Budget(memory_limit, threads(), method_of(init).width(n_clusters) * n_init)
+    method = method_of(init)
+    budget = Budget(
+        memory_limit,
+        threads(),
+        method.width(n_clusters) * n_init,
+        fits=True,
+        summaries=n_init if method.samples else 0,
+    )
     rows = open_rows(data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget)
     rules = StopRules(max_iter, tol, loss_tol)
-    state = begin_fit(rows, n_clusters, init, seeds_of(seed, n_init), rules)
+    state = begin_fit(
+        rows, n_clusters, init, seeds_of(seed, n_init), rules, room=budget.room(rows.layout)
+    )
     if dry_run:
         _show(_forecast(rows, budget, n_clusters, init, n_init, max_iter, bool(labels)), as_json)
         return
@@ -137,7 +147,7 @@ def _model(state: FitState, parameters: dict[str, Any]) -> Model:
         history_array(best.history),
         best.stop_reason or "",
         state.n_passes,
-        state.bytes_read,
+        state.reads.bytes_read,
         parameters,
         versions(),
     )
@@ -171,9 +181,9 @@ def _forecast(
         "reads_besides": "one for each iteration that finds an empty cluster",
         "bytes_at_most": most * rows.layout.nbytes,
         "threads": budget.threads,
-        "projected_memory_bytes": Budget(
-            budget.limit, budget.threads, budget.clusters, rows.layout.n_features
-        ).projected(block, rows.plan.n_blocks, rows.resident_nbytes),
+        "projected_memory_bytes": replace(budget, n_features=rows.layout.n_features).projected(
+            block, rows.plan.n_blocks, rows.resident_nbytes
+        ),
         "memory_limit_bytes": budget.limit,
     }
 

@@ -34,6 +34,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         super().__init__(posttask=self._block_done)
         self._console = Console(stderr=True, highlight=False)
         self._nbytes = nbytes
+        self._read = 0
         self._began = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -67,10 +68,13 @@ class ReadProgress(Callback):  # type: ignore[misc]
             self._bar.advance(self._task)
 
     def read_done(self, state: FitState) -> None:
-        """Say what a read brought, and begin the next bar."""
+        """Say what a read, or a step in memory, brought, and begin the next bar."""
         seconds = time.monotonic() - self._began
-        rate = show_bytes(self._nbytes / max(seconds, 1e-9))
-        self._console.print(f"{describe(state)}, {seconds:.1f} s, {rate}/s", soft_wrap=True)
+        line = f"{describe(state)}, {seconds:.1f} s"
+        if state.n_passes > self._read:
+            line += f", {show_bytes(self._nbytes / max(seconds, 1e-9))}/s"
+        self._read = state.n_passes
+        self._console.print(line, soft_wrap=True)
         self.next_read(f"read {state.n_passes + 1}")
 
     def next_read(self, name: str) -> None:

@@ -49,7 +49,8 @@ def fold(call: Callable[[Block], Any], kind: type[S], rows: Rows, wave: int) -> 
             _tree(call, kind, rows, first, min(first + wave, total))
             for first in range(0, total, wave)
         )
-        return cast(S, _fold_waves(kind, results(graphs)))
+        here = isinstance(rows, StoredRows) and rows.stays_here
+        return cast(S, _fold_waves(kind, results(graphs, here)))
 
 
 def _tree(call: Any, kind: type[Statistic], rows: Rows, first: int, last: int) -> Delayed:

@@ -23,11 +23,16 @@ def threads() -> int:
     return int(configured or os.environ.get("SLURM_CPUS_PER_TASK") or CPU_COUNT)
 
 
-def results(graphs: Iterator[Delayed]) -> Iterator[Any]:
-    """Answers of the waves in order; on a cluster the next is submitted before the last drains."""
-    client = _client()
+def results(graphs: Iterator[Delayed], here: bool = False) -> Iterator[Any]:
+    """Answers of the waves in order; on a cluster the next is submitted before the last drains.
+
+    `here` keeps the work on this process's threads, for rows that are in its memory.
+    """
+    client = None if here else _client()
     if client is None:
-        settings = {} if dask.config.get("num_workers", None) else {"num_workers": threads()}
+        settings: dict[str, Any] = {"scheduler": "threads"} if here else {}
+        if not dask.config.get("num_workers", None):
+            settings["num_workers"] = threads()
         for graph in graphs:
             with dask.config.set(settings):
                 (result,) = dask.compute(graph)

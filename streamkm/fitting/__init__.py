@@ -1,12 +1,14 @@
 """State in, state out: how centroids are found."""
 
 from streamkm.fitting.fit import FitState, begin_fit, fit
+from streamkm.fitting.reads import Reads
 from streamkm.fitting.solve import describe, label, seeds_of, solve
 from streamkm.fitting.stopping import StopRules
 from streamkm.fitting.trajectory import Step, Trajectory, history_array
 
 __all__ = [
     "FitState",
+    "Reads",
     "Step",
     "StopRules",
     "Trajectory",

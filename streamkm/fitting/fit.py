@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from streamkm.engine import WAVE, map_reduce
 from streamkm.errors import DataError
+from streamkm.fitting.reads import Reads
 from streamkm.fitting.stopping import StopRules
 from streamkm.fitting.trajectory import Trajectory
-from streamkm.passes import Census, Product
-from streamkm.rows import BlockPlan, Rows
-from streamkm.seeding import begin
+from streamkm.passes import Census, Distinct, Product, Table
+from streamkm.rows import BlockPlan, Budget, Room, Rows, rows_in_memory
+from streamkm.seeding import Task, begin
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,20 @@ class FitState:
     ----------
     plan : BlockPlan, which rows form which block; the bits of the result hang on it
     trajectories : one a restart
-    n_passes : reads of the data so far
-    bytes_read : decoded bytes of those reads
+    room : Room, what may be kept in memory between reads
+    reads : Reads so far
+    table : Table of all distinct rows where they are few: from then on it is asked, not the data
     """
 
     plan: BlockPlan
     trajectories: tuple[Trajectory, ...]
-    n_passes: int = 0
-    bytes_read: int = 0
+    room: Room
+    reads: Reads
+    table: Table | None = None
+
+    @property
+    def n_passes(self) -> int:
+        return self.reads.total
 
     @property
     def done(self) -> bool:
@@ -50,18 +57,20 @@ class FitState:
         """Whether every trajectory has centroids to stop at."""
         return all(t.seeding is None for t in self.trajectories)
 
+    @property
+    def phase(self) -> str:
+        """What the next read is for."""
+        return "iterations" if self.can_stop else "seeding"
+
     def stopped(self, reason: str) -> FitState:
         return replace(self, trajectories=tuple(t.stopped(reason) for t in self.trajectories))
 
-    def told(self, statistics: Sequence[Any], nbytes: int) -> FitState:
-        """The state after a read that answered every trajectory that was not done."""
+    def told(self, statistics: Sequence[Any]) -> FitState:
+        """The state after an answer to every trajectory that was not done."""
         answers = iter(statistics)
-        return replace(
-            self,
-            trajectories=tuple(t if t.done else t.tell(next(answers)) for t in self.trajectories),
-            n_passes=self.n_passes + 1,
-            bytes_read=self.bytes_read + nbytes,
-        )
+        told = tuple(t if t.done else t.tell(next(answers)) for t in self.trajectories)
+        reads = self.reads if self.table else self.reads.one_more(self.phase)
+        return replace(self, trajectories=told, reads=reads)
 
 
 def begin_fit(
@@ -71,6 +80,7 @@ def begin_fit(
     seeds: Sequence[int],
     rules: StopRules | None = None,
     relocate: bool = True,
+    room: Room | None = None,
 ) -> FitState:
     """The first state: nothing read yet.
 
@@ -82,6 +92,7 @@ def begin_fit(
     seeds : one a restart
     rules : StopRules
     relocate : whether empty clusters move to the farthest rows
+    room : Room, what may be kept in memory; by default what fits without a memory limit
 
     Raises
     ------
@@ -92,8 +103,10 @@ def begin_fit(
     if n_rows < n_clusters:
         raise DataError(f"n_samples={n_rows} should be >= n_clusters={n_clusters}.")
     rules = rules or StopRules()
+    room = room or Budget(fits=True, summaries=len(seeds)).room(rows.layout)
     if isinstance(init, str):
-        trajectories = [Trajectory(rules, relocate, begin(init, n_clusters, s)) for s in seeds]
+        tasks = [Task(n_clusters, seed, n_rows, room.sample) for seed in seeds]
+        trajectories = [Trajectory(rules, relocate, begin(init, task)) for task in tasks]
     else:
         if init.shape != (n_clusters, n_features):
             raise DataError(
@@ -104,8 +117,8 @@ def begin_fit(
             raise DataError("the initial centers contain NaN or infinity.")
         centroids = np.array(init, dtype=np.float64)
         trajectories = [Trajectory(rules, relocate, centroids=centroids)]
-    opening = rows.opening_reads
-    return FitState(rows.plan, tuple(trajectories), opening, opening * rows.layout.nbytes)
+    reads = Reads(rows.layout.nbytes, opening=rows.opening_reads)
+    return FitState(rows.plan, tuple(trajectories), room, reads)
 
 
 def fit(
@@ -128,17 +141,27 @@ def fit(
     ------
     FitState
     """
-    checked = state.n_passes > rows.opening_reads
+    source = rows if state.table is None else _in_memory(state.table)
     while not state.done:
         asking = [t for t in state.trajectories if not t.done]
-        if keep_evaluation and len(state.trajectories) == 1 and asking[0].evaluating:
+        alone = len(state.trajectories) == 1 and asking[0].evaluating
+        if keep_evaluation and alone and state.table is None:
             return
         passes = [t.ask() for t in asking]
-        if checked:
-            answers = list(map_reduce(Product(tuple(passes)), rows, wave).parts)
+        if state.n_passes > rows.opening_reads:
+            state = state.told(map_reduce(Product(tuple(passes)), source, wave).parts)
+            yield state
+            continue
+        first = Product((Census(), Distinct(state.room.table), *passes))
+        census, table, *answers = map_reduce(first, rows, wave).parts
+        census.check()
+        if table.complete:  # begin again with it, so that nothing hangs on how the rows were stored
+            state = replace(state, reads=state.reads.one_more(state.phase), table=table)
+            source = _in_memory(table)
         else:
-            census, *answers = map_reduce(Product((Census(), *passes)), rows, wave).parts
-            census.check()
-            checked = True
-        state = state.told(answers, rows.layout.nbytes)
+            state = state.told(answers)
         yield state
+
+
+def _in_memory(table: Table) -> Rows:
+    return rows_in_memory(table.values, table.weights)

@@ -12,9 +12,10 @@ import numpy as np
 from streamkm.engine import write_rows
 from streamkm.fitting.fit import FitState, fit
 from streamkm.fitting.stopping import NOTHING_MOVED, TIME_LIMIT
-from streamkm.passes import Labels
+from streamkm.passes import Labels, LookedUp
 from streamkm.rows import Rows
 
+_REPEATS = 4  # how often rows must repeat for looking labels up to be the quicker way
 Watch = Callable[[FitState], None]
 
 
@@ -59,11 +60,14 @@ def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitSta
     """
     best = state.best
     assert best.centroids is not None
+    state = replace(state, reads=state.reads.one_more("labelling"))
+    if state.table and _REPEATS * len(state.table.weights) <= rows.layout.n_rows:
+        write_rows(LookedUp.of(state.table, best.centroids, dtype), rows, out)
+        return state
     statistic = write_rows(Labels(best.centroids, dtype), rows, out)
-    told = replace(
-        state, n_passes=state.n_passes + 1, bytes_read=state.bytes_read + rows.layout.nbytes
-    )
-    return replace(told, trajectories=(best.tell(statistic),)) if best.evaluating else told
+    if not best.evaluating:
+        return state
+    return replace(state, trajectories=(best.tell(statistic),))
 
 
 def seeds_of(entropy: int, n_init: int) -> Sequence[int]:
@@ -74,7 +78,9 @@ def seeds_of(entropy: int, n_init: int) -> Sequence[int]:
 
 def describe(state: FitState) -> str:
     """One line about the last read, for a log: of several restarts, about the best so far."""
-    read = f"read {state.n_passes}"
+    read = "in memory" if state.table else f"read {state.n_passes}"
+    if state.table and not any(t.history for t in state.trajectories):
+        return f"{read}: {len(state.table.weights):,} distinct rows"
     if not state.can_stop:
         return f"{read}: seeding"
     moving = [t for t in state.trajectories if t.history]

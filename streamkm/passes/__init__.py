@@ -2,25 +2,33 @@
 
 from streamkm.passes.base import Pass, Product, Products, Statistic
 from streamkm.passes.census import Census, Counted
+from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
 from streamkm.passes.lloyd import Assigned, Lloyd
-from streamkm.passes.per_row import Distances, Labels, PerRow, label_dtype
+from streamkm.passes.per_row import Distances, Labels, LookedUp, PerRow, label_dtype
+from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform
 
 __all__ = [
     "Assigned",
     "Census",
     "Counted",
     "Distances",
+    "Distinct",
     "DrawFarthest",
     "DrawSquaredDistance",
     "DrawUniform",
     "Labels",
     "Lloyd",
+    "LookedUp",
     "Pass",
     "PerRow",
     "Product",
     "Products",
+    "SampleSensitive",
+    "SampleUniform",
+    "Sampled",
     "Statistic",
+    "Table",
     "TopRows",
     "label_dtype",
 ]

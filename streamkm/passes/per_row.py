@@ -9,9 +9,10 @@ from typing import Any, Generic
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.kernels import squared_distances
+from streamkm.kernels import Centroids, RowTable, squared_distances
 from streamkm.passes.base import S
 from streamkm.passes.census import Counted
+from streamkm.passes.distinct import Table
 from streamkm.passes.lloyd import Assigned, Lloyd, refuse_bad
 from streamkm.rows import Block
 
@@ -52,6 +53,48 @@ class Labels(PerRow[Assigned]):
     def __call__(self, block: Block) -> tuple[npt.NDArray[Any], Assigned]:
         labels = np.empty(block.n_rows, self.dtype)
         return labels, Lloyd(self.centroids).assign(block, labels)
+
+
+@dataclass(frozen=True)
+class LookedUp(PerRow[Counted]):
+    """Labels from a table of rows whose labels are known; other rows are decided on the spot.
+
+    Parameters
+    ----------
+    table : RowTable
+    labels : ndarray of shape (m,), of the table's rows
+    centroids : ndarray of shape (k, d)
+    """
+
+    table: RowTable
+    labels: npt.NDArray[Any]
+    centroids: Array
+
+    @classmethod
+    def of(cls, table: Table, centroids: Array, dtype: np.dtype[Any]) -> LookedUp:
+        rows = table.rows()
+        labels, _ = Labels(centroids, dtype)(Block.of(rows.values))
+        return cls(rows, labels, centroids)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        return self.labels.dtype
+
+    def identity(self) -> Counted:
+        return Counted()
+
+    def __call__(self, block: Block) -> tuple[npt.NDArray[Any], Counted]:
+        out = np.empty(block.n_rows, self.dtype)
+        centroids = Centroids(self.centroids, block.dtype)
+        for tile in block.tiles():
+            places = self.table.find(tile.x)
+            labels = self.labels[places]
+            unknown = np.flatnonzero(places < 0)
+            if unknown.size:
+                labels[unknown], d2 = centroids.nearest(tile.x[unknown])
+                refuse_bad(block, tile.start, d2)
+            out[tile.start : tile.start + len(labels)] = labels
+        return out, Counted(rows=block.n_rows)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from streamkm.rows.block import Block, Tile
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.layout import Layout
-from streamkm.rows.memory import Budget, parse_bytes
+from streamkm.rows.memory import Budget, Room, parse_bytes
 from streamkm.rows.open import Rows, open_rows
 from streamkm.rows.plan import BlockPlan
-from streamkm.rows.stored import StoredRows
+from streamkm.rows.stored import StoredRows, rows_in_memory
 
 __all__ = [
     "Block",
@@ -14,9 +14,11 @@ __all__ = [
     "Budget",
     "DaskRows",
     "Layout",
+    "Room",
     "Rows",
     "StoredRows",
     "Tile",
     "open_rows",
     "parse_bytes",
+    "rows_in_memory",
 ]

@@ -6,7 +6,10 @@ import math
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from streamkm.errors import MemoryLimitError
+from streamkm.rows.layout import Layout
 
 # The interpreter, Dask, Zarr, Numba's compiler and scikit-learn, before any data
 # [scripts/prove-memory prints it].
@@ -16,6 +19,13 @@ BLOCK_NBYTES = 32 * 2**20
 # A block while it is read: itself, its chunks in the decoder's hands, their stored bytes, and
 # what the allocator keeps of the one before [measured: 3.5 to 4.9, docs/benchmarks.md].
 _COPIES = 5
+# What is kept of the data between reads, at most.
+TABLE_NBYTES = 16 * 2**20
+SAMPLE_NBYTES = 64 * 2**20  # of one restart
+SAMPLES_NBYTES = 256 * 2**20  # of all
+_SAMPLE_COPIES = 3  # itself, the parts it is put together from, and what is solved
+_BESIDE_A_DISTINCT_ROW = 8 + 8 + 8  # weight, hash, slots
+_BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -49,6 +59,20 @@ def show_bytes(count: float) -> str:
 
 
 @dataclass(frozen=True)
+class Room:
+    """How many rows may be kept in memory between reads.
+
+    Parameters
+    ----------
+    table : distinct rows of the table that replaces the data where it holds them all
+    sample : rows of one restart's summary
+    """
+
+    table: int
+    sample: int
+
+
+@dataclass(frozen=True)
 class Budget:
     """What a process may use, and what is known of the work before it begins.
 
@@ -60,6 +84,8 @@ class Budget:
     n_features : features of a row
     answer_nbytes : bytes of a row's answer; room for a label by default, wanted or not, so that
         the plan does not hang on it
+    fits : whether the rows are for a fit, which may keep a table of distinct rows
+    summaries : how many restarts keep a summary
     """
 
     limit: int | None = None
@@ -67,6 +93,34 @@ class Budget:
     clusters: int = 0
     n_features: int = 0
     answer_nbytes: int = 8
+    fits: bool = False
+    summaries: int = 0
+
+    @property
+    def _to_keep(self) -> float:
+        """What the limit leaves beside the process."""
+        return math.inf if self.limit is None else max(0, self.limit - PROCESS_NBYTES)
+
+    @property
+    def table_nbytes(self) -> int:
+        """Of the table of distinct rows; every thread and level of the tree may hold one."""
+        return int(min(TABLE_NBYTES, self._to_keep / 64)) if self.fits else 0
+
+    @property
+    def sample_nbytes(self) -> int:
+        """Of the summaries of all restarts."""
+        most = min(self.summaries * SAMPLE_NBYTES, SAMPLES_NBYTES)
+        return int(min(most, self._to_keep / 8))
+
+    def room(self, layout: Layout) -> Room:
+        """Rows of the table and of a summary."""
+        row_nbytes = layout.n_features * np.result_type(layout.dtype, np.float32).itemsize
+        distinct = row_nbytes + _BESIDE_A_DISTINCT_ROW
+        sampled = row_nbytes + _BESIDE_A_SAMPLED_ROW
+        # All parts of data that fit whole are not larger than the data themselves.
+        whole = layout.n_rows * distinct <= 4 * self.table_nbytes
+        table = layout.n_rows if whole else self.table_nbytes // distinct
+        return Room(table, self.sample_nbytes // (max(1, self.summaries) * sampled))
 
     @property
     def statistic_nbytes(self) -> int:
@@ -78,6 +132,8 @@ class Budget:
         levels = math.ceil(math.log(max(n_blocks, 2), 8))
         # A thread holds a statistic and the centroids it is about, in two precisions.
         statistics = (3 * self.threads + 7 * levels) * self.statistic_nbytes
+        statistics += (self.threads + 7) * self.table_nbytes
+        statistics += _SAMPLE_COPIES * self.sample_nbytes
         blocks = min(self.threads, n_blocks) * _COPIES * block_nbytes
         return PROCESS_NBYTES + resident_nbytes + blocks + statistics
 

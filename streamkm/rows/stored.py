@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class StoredRows:
     layout : Layout
     plan : BlockPlan, in whole chunks or shards of a Zarr array
     weights : array of the row shape that slices like `array`, or None
+    stays_here : whether the rows are this process's own, not to be sent to a cluster
     """
 
     array: Any
@@ -43,6 +44,7 @@ class StoredRows:
     plan: BlockPlan
     weights: Any = None
     opening_reads: int = 0
+    stays_here: bool = False
 
     @property
     def in_memory(self) -> bool:
@@ -146,6 +148,12 @@ def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> Sto
     rows = StoredRows(array, layout, plan, weights)
     budget.check(plan.largest * row_nbytes, plan.n_blocks, rows.resident_nbytes)
     return rows
+
+
+def rows_in_memory(values: npt.NDArray[Any], weights: npt.NDArray[np.float64]) -> StoredRows:
+    """Weighted rows (n, d) that stand for others: a table of distinct rows."""
+    rows = open_stored(values, Layout(values.shape, (1,), values.dtype), weights, Budget())
+    return replace(rows, stays_here=True)
 
 
 def _aligned(unit: list[int], other: tuple[int, ...], row_shape: tuple[int, ...]) -> list[int]:

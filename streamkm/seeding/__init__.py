@@ -6,20 +6,23 @@ restarts into one read, and keep the state between any two.
 """
 
 from streamkm.seeding.base import Seeding
+from streamkm.seeding.coreset import Coreset
 from streamkm.seeding.farthest import Farthest
 from streamkm.seeding.kmeans_parallel import KMeansParallel
 from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
-from streamkm.seeding.methods import METHODS, Method, begin, method_of
+from streamkm.seeding.methods import METHODS, Method, Task, begin, method_of
 from streamkm.seeding.random_rows import RandomRows
 
 __all__ = [
     "METHODS",
+    "Coreset",
     "Farthest",
     "KMeansParallel",
     "KMeansPlusPlus",
     "Method",
     "RandomRows",
     "Seeding",
+    "Task",
     "begin",
     "method_of",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 
 from streamkm.passes import Assigned, DrawSquaredDistance, DrawUniform, Lloyd, TopRows
 from streamkm.seeding.base import Array, Seeding, exactly_k, joined
-from streamkm.seeding.recluster import recluster
+from streamkm.seeding.search import in_memory, search
 
 ROUNDS = 2
 OVERSAMPLING = 2
@@ -56,4 +56,7 @@ class KMeansParallel(Seeding):
         if len(distinct) < self.k:  # means of different cells may coincide; candidates never do
             return exactly_k(self.candidates, self.k)
         weights = cells.counts[occupied].astype(np.float64)
-        return recluster(means[distinct], weights[distinct], self.k, self.seed)
+        if len(distinct) == self.k:
+            return means[distinct]
+        with in_memory(means[distinct], weights[distinct]) as points:
+            return search(points, self.k, self.seed)

@@ -6,10 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamkm.seeding.base import Seeding
+from streamkm.seeding.coreset import Coreset
 from streamkm.seeding.farthest import Farthest
 from streamkm.seeding.kmeans_parallel import OVERSAMPLING, ROUNDS, KMeansParallel
 from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
 from streamkm.seeding.random_rows import RandomRows
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a seeding is for.
+
+    Parameters
+    ----------
+    k : centroids wanted
+    seed : of its draws
+    n_rows : of the data
+    sample : rows of a summary that memory has room for
+    """
+
+    k: int
+    seed: int
+    n_rows: int
+    sample: int
 
 
 @dataclass(frozen=True)
@@ -18,39 +37,56 @@ class Method:
 
     Parameters
     ----------
-    start : the state it begins with, from k and a seed
-    reads : reads of the data at most, from k
+    start : the state it begins with
+    reads : reads of the data, from k
     width : centroids and candidates of its widest pass, from k
+    samples : whether it keeps a summary of the rows in memory
     """
 
-    start: Callable[[int, int], Seeding]
+    start: Callable[[Task], Seeding]
     reads: Callable[[int], int]
     width: Callable[[int], int]
+    samples: bool = False
+
+
+def _simple(kind: Callable[[int, int], Seeding]) -> Callable[[Task], Seeding]:
+    return lambda task: kind(task.k, task.seed)
 
 
 METHODS = {
-    "k-means||": Method(
-        KMeansParallel, lambda k: ROUNDS + 2, lambda k: OVERSAMPLING * (ROUNDS + 1) * k
+    "coreset": Method(
+        lambda task: Coreset.begin(task.k, task.seed, task.n_rows, task.sample),
+        lambda k: 2,
+        lambda k: k,
+        samples=True,
     ),
-    "k-means++": Method(KMeansPlusPlus, lambda k: k, lambda k: k),
-    "random": Method(RandomRows, lambda k: 1, lambda k: k),
-    "farthest": Method(Farthest, lambda k: k, lambda k: k),
+    "k-means||": Method(
+        _simple(KMeansParallel), lambda k: ROUNDS + 2, lambda k: OVERSAMPLING * (ROUNDS + 1) * k
+    ),
+    "k-means++": Method(_simple(KMeansPlusPlus), lambda k: k, lambda k: k),
+    "random": Method(_simple(RandomRows), lambda k: 1, lambda k: k),
+    "farthest": Method(_simple(Farthest), lambda k: k, lambda k: k),
 }
+AUTO = "coreset"
 
 
-def begin(method: str, k: int, seed: int) -> Seeding:
+def begin(method: str, task: Task) -> Seeding:
     """The first state of a method."""
-    return method_of(method).start(k, seed)
+    return method_of(method).start(task)
 
 
 def method_of(name: str) -> Method:
-    """A method by its name.
+    """A method by its name; 'auto' is the one that docs/seeding.md found best.
 
     Raises
     ------
     ValueError
         Naming the methods there are.
     """
+    if name == "auto":
+        name = AUTO
     if name not in METHODS:
-        raise ValueError(f"init={name!r} is not known; use one of {sorted(METHODS)} or an array.")
+        raise ValueError(
+            f"init={name!r} is not known; use one of {sorted((*METHODS, 'auto'))} or an array."
+        )
     return METHODS[name]

@@ -57,8 +57,8 @@ def test_fit_predict_and_info(store, blobs, tmp_path):
     assert written.metadata.dimension_names == ("row",)
     assert written.dtype == np.uint8
     assert fitted.stop_reason in out.stdout
-    # A line a read in a log; the last read, which labels, is named.
-    assert out.stderr.count("read ") == fitted.n_passes - 1
+    assert "in memory: 5,000 distinct rows" in out.stderr
+    assert fitted.n_passes == 2
     again = tmp_path / "again.zarr"
     said = run("predict", model, store, "--variable", "x", "-o", again).stdout
     assert "5,000 rows labelled" in said
@@ -89,7 +89,8 @@ def test_the_same_command_gives_the_same_bits(store, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("init", "reads"), [("k-means++", 9), ("farthest", 9), ("random", 1), ("k-means||", 4)]
+    ("init", "reads"),
+    [("k-means++", 9), ("farthest", 9), ("random", 1), ("k-means||", 4), ("auto", 2)],
 )
 def test_a_dry_run_says_what_it_would_cost_and_reads_nothing(
     store, tmp_path, init, reads, monkeypatch
@@ -106,6 +107,15 @@ def test_a_dry_run_says_what_it_would_cost_and_reads_nothing(
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.usefixtures("no_table")
+def test_a_log_has_a_line_a_read(store, tmp_path):
+    command = ["fit", store, "--variable", "x", "-k", 5, "-o", tmp_path / "m"]
+    out = run(*command, "--labels", tmp_path / "l")
+    # The last read, which labels, is named.
+    assert out.stderr.count("read ") == load_model(tmp_path / "m").n_passes - 1
+
+
+@pytest.mark.usefixtures("no_table")
 def test_a_run_keeps_to_what_the_dry_run_said(store, tmp_path):
     command = [
         "fit",
@@ -126,6 +136,7 @@ def test_a_run_keeps_to_what_the_dry_run_said(store, tmp_path):
     assert result["bytes_read"] == result["reads"] * promised["bytes_a_read"]
 
 
+@pytest.mark.usefixtures("no_table")
 @pytest.mark.parametrize("restarts", [1, 2])
 def test_the_bound_holds_with_labels_and_restarts(store, tmp_path, restarts):
     command = ["fit", store, "--variable", "x", "-k", 9, "--max-iter", 3, "--tol", 0, "--json"]

@@ -11,6 +11,8 @@ from streamkm.rows import open_rows
 from tests import reference
 from tests.conftest import mixture
 
+pytestmark = pytest.mark.usefixtures("no_table")
+
 X = mixture(2000, 2, 3, seed=2)
 FAR = np.array([[0.0, 0], [1, 1], [1e4, 1e4], [2e4, 1e4]])  # the last two get no row
 

@@ -18,6 +18,8 @@ from streamkm.seeding import METHODS
 from tests import reference
 from tests.conftest import mixture
 
+pytestmark = pytest.mark.usefixtures("no_table")
+
 UNTIL_STILL = StopRules(max_iter=300, tol=0)
 
 

@@ -10,6 +10,8 @@ from streamkm.fitting import Step, StopRules, begin_fit, fit, solve
 from streamkm.rows import open_rows
 from tests import reference
 
+pytestmark = pytest.mark.usefixtures("no_table")
+
 X = (10 * np.random.default_rng(5).random((3000, 3))).astype(np.float32)
 INIT = X[:9].astype(np.float64)
 

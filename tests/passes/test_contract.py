@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 import streamkm.passes
 from streamkm.passes import (
     Census,
+    Distinct,
     DrawFarthest,
     DrawSquaredDistance,
     DrawUniform,
     Lloyd,
     Pass,
     Product,
+    SampleSensitive,
+    SampleUniform,
 )
 from streamkm.rows import Block
 
@@ -33,6 +36,11 @@ PASSES = [
     DrawUniform(5, 1, 0),
     DrawSquaredDistance(5, 1, 1, _CENTROIDS),
     DrawFarthest(5, _CENTROIDS),
+    Distinct(400),
+    Distinct(60),
+    SampleUniform(400, 0.3, 1, 0),
+    SampleUniform(20, 0.3, 1, 0),
+    SampleSensitive(30, 40.0, 1, 1, _CENTROIDS, 0.002, np.array([0.01, 0.02, 0.03, 0.04])),
     Product((Census(), Lloyd(_CENTROIDS), DrawUniform(3, 2, 0))),
 ]
 

@@ -1,0 +1,50 @@
+"""What a fit has read, and what for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+PHASES = ("opening", "seeding", "iterations", "labelling")
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Reads of the data by phase. What is asked of a table in memory is no read.
+
+    Parameters
+    ----------
+    nbytes : decoded bytes of one read
+    opening : to count the rows, where their number was unknown
+    seeding : while any restart had no centroids yet
+    iterations : after that, the loss of the final centroids included
+    labelling : to write labels
+
+    Examples
+    --------
+    >>> reads = Reads(nbytes=1000, seeding=2, iterations=3)
+    >>> reads.total, reads.bytes_read, reads.by_phase["seeding"]
+    (5, 5000, {'reads': 2, 'bytes': 2000})
+    """
+
+    nbytes: int
+    opening: int = 0
+    seeding: int = 0
+    iterations: int = 0
+    labelling: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(getattr(self, phase) for phase in PHASES)
+
+    @property
+    def bytes_read(self) -> int:
+        return self.total * self.nbytes
+
+    @property
+    def by_phase(self) -> dict[str, dict[str, int]]:
+        """Reads and bytes of each phase that had any."""
+        counts = {phase: getattr(self, phase) for phase in PHASES}
+        return {p: {"reads": n, "bytes": n * self.nbytes} for p, n in counts.items() if n}
+
+    def one_more(self, phase: str) -> Reads:
+        return replace(self, **{phase: getattr(self, phase) + 1})

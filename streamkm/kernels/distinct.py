@@ -1,0 +1,146 @@
+"""A table of distinct rows: each row once, with the sum of its weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.kernels._jit import kernel
+
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT = np.uint64(29)
+
+
+@kernel
+def _hash(row):  # type: ignore[no-untyped-def]
+    value = _SPREAD
+    for j in range(row.shape[0]):
+        value = (value ^ np.uint64(row[j])) * _SPREAD
+        value ^= value >> _SHIFT
+    return value
+
+
+@kernel
+def _place(row, hashed, slots, rows, hashes):  # type: ignore[no-untyped-def]
+    """The slot that holds a row, or the free one where it belongs (open addressing)."""
+    last = np.uint64(slots.shape[0] - 1)
+    slot = hashed & last
+    while slots[slot] >= 0:
+        at = slots[slot]
+        if hashes[at] == hashed:
+            equal = True
+            for j in range(row.shape[0]):
+                if rows[at, j] != row[j]:
+                    equal = False
+                    break
+            if equal:
+                break
+        slot = (slot + np.uint64(1)) & last
+    return slot
+
+
+@kernel
+def _add(x, weights, slots, rows, hashes, totals, count, most):  # type: ignore[no-untyped-def]
+    """Out: slots, rows, hashes, totals. Returns the new count, or -1 when that is over `most`."""
+    for i in range(x.shape[0]):
+        if not weights[i] > 0:
+            continue
+        hashed = _hash(x[i])
+        slot = _place(x[i], hashed, slots, rows, hashes)
+        at = slots[slot]
+        if at < 0:
+            if count == most:
+                return -1
+            at = count
+            count += 1
+            slots[slot] = at
+            hashes[at] = hashed
+            for j in range(x.shape[1]):
+                rows[at, j] = x[i, j]
+        totals[at] += weights[i]
+    return count
+
+
+@kernel
+def _refill(slots, hashes, count):  # type: ignore[no-untyped-def]
+    last = np.uint64(slots.shape[0] - 1)
+    for at in range(count):
+        slot = hashes[at] & last
+        while slots[slot] >= 0:
+            slot = (slot + np.uint64(1)) & last
+        slots[slot] = at
+
+
+@kernel
+def _find(x, slots, rows, hashes, out):  # type: ignore[no-untyped-def]
+    for i in range(x.shape[0]):
+        out[i] = slots[_place(x[i], _hash(x[i]), slots, rows, hashes)]
+
+
+class RowTable:
+    """Distinct rows in the order they were met.
+
+    Parameters
+    ----------
+    n_features : d
+    dtype : float32 or float64, of the tiles to come
+    most : distinct rows it may hold
+    """
+
+    def __init__(self, n_features: int, dtype: npt.DTypeLike, most: int) -> None:
+        self._dtype = np.dtype(dtype)
+        self._most = most
+        self._count = 0
+        self._rows: npt.NDArray[Any] = np.empty((0, n_features), f"u{self._dtype.itemsize}")
+        self._hashes = np.empty(0, np.uint64)
+        self._totals = np.empty(0)
+        self._slots = np.full(2, -1, np.int32)
+
+    def add(self, x: npt.NDArray[np.floating], weights: npt.NDArray[np.float64]) -> bool:
+        """Add the rows (n, d) of positive weight (n,); False when there are too many to hold."""
+        self._reserve(min(self._count + len(x), self._most))
+        kept = (self._slots, self._rows, self._hashes, self._totals)
+        self._count = _add(self._bits(x), weights, *kept, self._count, self._most)
+        return self._count >= 0
+
+    def find(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+        """The place (n,) of each row among `values`, or -1."""
+        out = np.empty(len(x), np.int64)
+        _find(self._bits(x), self._slots, self._rows, self._hashes, out)
+        return out
+
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        """The distinct rows (m, d)."""
+        return self._rows[: self._count].view(self._dtype)
+
+    @property
+    def totals(self) -> npt.NDArray[np.float64]:
+        """Their weights (m,)."""
+        return self._totals[: self._count]
+
+    def canonical(self) -> npt.NDArray[np.intp]:
+        """Places of the rows in an order that does not depend on when they were met."""
+        hashes = self._hashes[: self._count]
+        order = np.argsort(hashes)
+        if np.any(np.diff(hashes[order]) == 0):  # different rows of one hash
+            order = np.lexsort((*self._rows[: self._count].T, hashes))
+        return order
+
+    def _bits(self, x: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
+        return (np.ascontiguousarray(x, self._dtype) + 0.0).view(self._rows.dtype)  # no minus zero
+
+    def _reserve(self, size: int) -> None:
+        if size > len(self._rows):
+            size = min(self._most, max(size, 2 * len(self._rows)))
+            more = size - len(self._rows)
+            self._rows = np.concatenate(
+                [self._rows, np.empty((more, *self._rows.shape[1:]), self._rows.dtype)]
+            )
+            self._hashes = np.concatenate([self._hashes, np.empty(more, np.uint64)])
+            self._totals = np.concatenate([self._totals, np.zeros(more)])
+        if 2 * size > len(self._slots):
+            self._slots = np.full(1 << (2 * size - 1).bit_length(), -1, np.int32)
+            _refill(self._slots, self._hashes, self._count)

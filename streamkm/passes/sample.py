@@ -1,0 +1,151 @@
+"""Weighted samples that stand for all rows: coresets, in one read each.
+
+Every row gets a rate, and a key Exp(1) / rate from its row number; rows whose key is under a
+threshold are kept. A row of rate q is so kept with probability p = 1 - exp(-q * threshold), and
+weight / p makes every sum over the sample an unbiased one over the rows (Horvitz and Thompson,
+JASA 47, 1952). If more than `most` rows pass, the threshold falls to the key of the first that is
+left out, which keeps that true (rank conditioning: Cohen and Kaplan, PODC 2007). Rows whose rate is
+high against the threshold are kept for certain, with the weight they have.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.kernels import Centroids, exponentials
+from streamkm.passes.base import Pass, Statistic
+from streamkm.rows import Block, Tile
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sampled(Statistic):
+    """Rows whose key is under the threshold, by (key, row number).
+
+    Parameters
+    ----------
+    most : int, rows it may hold
+    threshold : float
+    keys, rates, weights : ndarray of shape (m,), float64
+    numbers : ndarray of shape (m,), int64, row numbers
+    values : ndarray of shape (m, d), float32 or float64
+    """
+
+    most: int
+    threshold: float
+    keys: Array
+    rates: Array
+    weights: Array
+    numbers: npt.NDArray[np.int64]
+    values: npt.NDArray[Any]
+
+    @classmethod
+    def combine(cls, parts: Sequence[Sampled]) -> Sampled:
+        most = parts[0].most
+        threshold = min(p.threshold for p in parts)
+        parts = [p for p in parts if len(p.keys)]
+        if not parts:
+            return cls.none(most, threshold)
+        keys = np.concatenate([p.keys for p in parts])
+        numbers = np.concatenate([p.numbers for p in parts])
+        order = np.lexsort((numbers, keys))
+        order = order[keys[order] < threshold]
+        if len(order) > most:
+            threshold = float(keys[order[most]])
+            order = order[:most]
+        columns: Any = (
+            np.concatenate([getattr(p, name) for p in parts])[order]
+            for name in ("keys", "rates", "weights", "numbers", "values")
+        )
+        return cls(most, threshold, *columns)
+
+    @classmethod
+    def none(cls, most: int, threshold: float) -> Sampled:
+        empty = np.empty(0)
+        return cls(most, threshold, empty, empty, empty, np.empty(0, np.int64), np.empty((0, 0)))
+
+    def lowest(self, most: int) -> Sampled:
+        """The sample as it had been with room for fewer rows."""
+        return self if len(self.keys) <= most else self.combine([replace(self, most=most)])
+
+    @property
+    def estimates(self) -> Array:
+        """What each row (m,) stands for: its weight over the probability that it is here."""
+        return self.weights / -np.expm1(-self.rates * self.threshold)
+
+
+@dataclass(frozen=True)
+class _Sample(Pass[Sampled]):
+    """Rows drawn at some rate; a subclass says at which.
+
+    Parameters
+    ----------
+    most : int, rows to hold at most
+    threshold : float, such that rate * threshold is about the chance of a row
+    seed, stream : int, key of the draws
+    """
+
+    most: int
+    threshold: float
+    seed: int
+    stream: int
+
+    @abstractmethod
+    def rated(self, block: Block) -> Iterator[tuple[Tile, Array]]:
+        """The block's tiles with rates (n,), zero for rows without weight."""
+
+    def identity(self) -> Sampled:
+        return Sampled.none(self.most, self.threshold)
+
+    def __call__(self, block: Block) -> Sampled:
+        found = [self.identity()]
+        for tile, rates in self.rated(block):
+            numbers = block.row_numbers(tile.start, tile.start + len(tile.x))
+            draws = exponentials(numbers, self.seed, self.stream)
+            keys = np.divide(draws, rates, out=np.full_like(draws, np.inf), where=rates > 0)
+            kept = np.flatnonzero(keys < self.threshold)
+            if kept.size:
+                columns: Any = (a[kept] for a in (keys, rates, tile.weights, numbers, tile.x))
+                found.append(Sampled(self.most, self.threshold, *columns))
+        return Sampled.combine(found)
+
+
+@dataclass(frozen=True)
+class SampleUniform(_Sample):
+    """Every row of positive weight at rate one."""
+
+    def rated(self, block: Block) -> Iterator[tuple[Tile, Array]]:
+        for tile in block.tiles():
+            yield tile, (tile.weights > 0).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class SampleSensitive(_Sample):
+    """Rows at rates that bound their sensitivity, their largest share in the loss of any centroids.
+
+    About centroids of a rough solution, weight * (|x - c|**2 + base[c]) (Feldman and Langberg, STOC
+    2011; Bachem et al., "Practical coreset constructions", 2017, section 4.2).
+
+    Parameters
+    ----------
+    centroids : ndarray of shape (k, d)
+    scale : float, of the squared distances
+    base : ndarray of shape (k,), the rate of a row at its centroid
+    """
+
+    centroids: Array
+    scale: float
+    base: Array
+
+    def rated(self, block: Block) -> Iterator[tuple[Tile, Array]]:
+        centroids = Centroids(self.centroids, block.dtype)
+        for tile in block.tiles():
+            labels, d2 = centroids.nearest(tile.x)
+            yield tile, tile.weights * (self.scale * d2 + self.base[labels])

@@ -1,0 +1,93 @@
+"""The coreset: what the search finds on it, and that it stands for the rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans as SklearnKMeans
+
+from streamkm.engine import map_reduce
+from streamkm.fitting import begin_fit, solve
+from streamkm.rows import Room, open_rows
+from streamkm.seeding import Seeding, Task, begin
+from tests import reference
+from tests.conftest import mixture
+
+
+def seeded(data, k, seed=0, sample=4096, weights=None):
+    rows = open_rows(data, sample_weight=weights)
+    state = begin("coreset", Task(k, seed, rows.layout.n_rows, sample))
+    asked = []
+    while isinstance(state, Seeding):
+        question = state.ask()
+        answer = map_reduce(question, rows)
+        asked.append(answer)
+        state = state.tell(answer)
+    return state, asked
+
+
+@pytest.mark.parametrize("k", [5, 40])
+def test_a_twentieth_of_the_rows_finds_as_low_a_loss_as_ten_restarts(k):
+    x = mixture(80_000, 4, 30, seed=1)
+    theirs = SklearnKMeans(k, n_init=10, random_state=0).fit(x).inertia_
+    rows = open_rows(x)
+    state = solve(rows, begin_fit(rows, k, "auto", [0], room=Room(0, 4096)))
+    assert state.reads.seeding == 2
+    assert state.best.inertia <= 1.002 * theirs
+
+
+def test_tiny_far_clusters_are_found():
+    """Two rows in fifty thousand, which a plain sample of four thousand would miss."""
+    x = mixture(50_000, 3, 4)
+    x[[7, 40_000]] = [[900, 0, 0], [0, -900, 900]]
+    for seed in range(5):
+        centroids, asked = seeded(x, 6, seed)
+        assert not {7, 40_000} <= set(asked[0].numbers)
+        assert reference.squared_distances(x[[7, 40_000]], centroids).min(axis=1).max() < 1
+
+
+def test_the_loss_on_the_coreset_is_the_loss_on_the_rows():
+    """For good, random and far centroids alike, within what its size allows."""
+    x = mixture(60_000, 3, 8, seed=2)
+    rng = np.random.default_rng(0)
+    good, asked = seeded(x, 8, 0)
+    sample = asked[-1]
+    kinds = {
+        "good": good,
+        "random": x[rng.integers(len(x), size=8)].astype(float),
+        "far": good + 50,
+    }
+    for name, centroids in kinds.items():
+        estimate = reference.inertia(sample.values, centroids, sample.estimates)
+        assert estimate == pytest.approx(reference.inertia(x, centroids), rel=0.06), name
+    assert len(sample.keys) <= 4096
+
+
+def test_mostly_weightless_rows_cost_a_further_read_and_no_error():
+    x = mixture(100_000, 2, 3)
+    weights = np.zeros(len(x))
+    weights[::5000] = 1
+    centroids, asked = seeded(x, 3, weights=weights)
+    assert len(asked) > 2
+    kept = x[::5000]
+    assert (
+        reference.inertia(kept, centroids) <= 1.01 * SklearnKMeans(3, n_init=20).fit(kept).inertia_
+    )
+
+
+def test_the_same_bits_for_any_number_of_cores(monkeypatch):
+    x = mixture(30_000, 3, 6)
+    want, _ = seeded(x, 6)
+    for cores in ("1", "5"):
+        monkeypatch.setenv("SLURM_CPUS_PER_TASK", cores)
+        assert np.array_equal(seeded(x, 6)[0], want)
+
+
+def test_restarts_are_the_fits_of_their_own_seeds():
+    rows = open_rows(mixture(20_000, 3, 9))
+    room = Room(0, 4096)
+    shared = solve(rows, begin_fit(rows, 7, "auto", [5, 6, 7], room=room))
+    alone = [solve(rows, begin_fit(rows, 7, "auto", [seed], room=room)) for seed in (5, 6, 7)]
+    for trajectory, one in zip(shared.trajectories, alone, strict=True):
+        assert trajectory.centroids.tobytes() == one.best.centroids.tobytes()
+    assert shared.n_passes == max(one.n_passes for one in alone)
