@@ -29,6 +29,7 @@ from streamkm.fitting import (
     FitState,
     StopRules,
     begin_fit,
+    default_reading_tol,
     describe,
     history_array,
     label,
@@ -60,6 +61,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         one read a centroid.
     n_init : 'auto' or int, default='auto'
         Restarts; all share each read. 'auto' is 10 for 'random', else 1.
+    restarts : {'all', 'halving'}, default='all'
+        'halving' drops the worse half of the restarts after 2, 4, 8, ... iterations.
     max_iter : int, default=300
     tol : float, default=1e-4
         Stop when the sum of squared centroid moves is at most `tol` times the mean variance of the
@@ -70,8 +73,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     copy_x : bool, default=True
         As in scikit-learn; the data are never changed either way.
     algorithm : {'lloyd'}, default='lloyd'
-    loss_tol : float or None, default=None
-        Stop when (J[t-1] - J[t]) / J[t] is under it.
+    loss_tol : float, None or 'auto', default='auto'
+        Stop when (J[t-1] - J[t]) / J[t] is under it. 'auto' is 1e-3 after a coreset, whose search
+        has converged in memory, as long as an iteration costs a read; else it is off.
     distortion_tol : float or None, default=None
         Stop when the mean squared distance drops by less, in squared data units.
     time_limit : float or None, default=None
@@ -117,13 +121,14 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         *,
         init: Any = "auto",
         n_init: int | str = "auto",
+        restarts: str = "all",
         max_iter: int = 300,
         tol: float = 1e-4,
         verbose: int = 0,
         random_state: Any = None,
         copy_x: bool = True,
         algorithm: str = "lloyd",
-        loss_tol: float | None = None,
+        loss_tol: float | str | None = "auto",
         distortion_tol: float | None = None,
         time_limit: float | None = None,
         empty_cluster: str = "relocate",
@@ -133,6 +138,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.n_clusters = n_clusters
         self.init = init
         self.n_init = n_init
+        self.restarts = restarts
         self.max_iter = max_iter
         self.tol = tol
         self.verbose = verbose
@@ -171,9 +177,16 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         rows = self._rows(X, sample_weight, reset=True)
         room = self._budget(reset=True).room(rows.layout)
         seeds = seeds_of(self._entropy(), self._n_init())
-        rules = StopRules(self.max_iter, self.tol, self.loss_tol, self.distortion_tol)
+        rules = self._rules()
         state = begin_fit(
-            rows, self.n_clusters, init, seeds, rules, self.empty_cluster == "relocate", room
+            rows,
+            self.n_clusters,
+            init,
+            seeds,
+            rules,
+            self.empty_cluster == "relocate",
+            room,
+            self.restarts == "halving",
         )
         eager = not _is_lazy(X)
         labels = np.empty(rows.layout.row_shape if eager else 0, _label_dtype(X, self.n_clusters))
@@ -190,12 +203,14 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         check_scalar(self.n_clusters, "n_clusters", Integral, min_val=1)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
         for name in ("tol", "loss_tol", "distortion_tol", "time_limit"):
-            if name == "tol" or getattr(self, name) is not None:
+            if getattr(self, name) not in ((None, "auto") if name != "tol" else ()):
                 check_scalar(getattr(self, name), name, Real, min_val=0)
         if self.n_init != "auto":
             check_scalar(self.n_init, "n_init", Integral, min_val=1)
         if self.algorithm != "lloyd":
             raise ValueError(f"algorithm={self.algorithm!r} is not offered; use 'lloyd'.")
+        if self.restarts not in ("all", "halving"):
+            raise ValueError(f"restarts={self.restarts!r}; use 'all' or 'halving'.")
         if self.empty_cluster not in ("relocate", "keep"):
             raise ValueError(f"empty_cluster={self.empty_cluster!r}; use 'relocate' or 'keep'.")
         if callable(self.init):
@@ -206,6 +221,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             method_of(self.init)
             return self.init
         return np.array(self.init, dtype=np.float64, ndmin=2)
+
+    def _rules(self) -> StopRules:
+        if self.loss_tol == "auto":
+            reading_tol = default_reading_tol(self.init)
+            return StopRules(self.max_iter, self.tol, None, reading_tol, self.distortion_tol)
+        loss_tol = None if self.loss_tol is None else float(self.loss_tol)
+        return StopRules(self.max_iter, self.tol, loss_tol, None, self.distortion_tol)
 
     def _n_init(self) -> int:
         if not isinstance(self.init, str):

@@ -3,7 +3,7 @@
 from streamkm.fitting.fit import FitState, begin_fit, fit
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.solve import describe, label, seeds_of, solve
-from streamkm.fitting.stopping import StopRules
+from streamkm.fitting.stopping import StopRules, default_reading_tol
 from streamkm.fitting.trajectory import Step, Trajectory, history_array
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "StopRules",
     "Trajectory",
     "begin_fit",
+    "default_reading_tol",
     "describe",
     "fit",
     "history_array",

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from streamkm.engine import WAVE, map_reduce
 from streamkm.errors import DataError
+from streamkm.fitting.halving import halved
 from streamkm.fitting.reads import Reads
-from streamkm.fitting.stopping import StopRules
+from streamkm.fitting.stopping import DROPPED, StopRules
 from streamkm.fitting.trajectory import Trajectory
 from streamkm.passes import Census, Distinct, Product, Table
 from streamkm.rows import BlockPlan, Budget, Room, Rows, rows_in_memory
@@ -29,6 +30,7 @@ class FitState:
     trajectories : one a restart
     room : Room, what may be kept in memory between reads
     reads : Reads so far
+    halving : whether the worse half of the restarts is dropped after 2, 4, 8, ... iterations
     table : Table of all distinct rows where they are few: from then on it is asked, not the data
     """
 
@@ -36,6 +38,7 @@ class FitState:
     trajectories: tuple[Trajectory, ...]
     room: Room
     reads: Reads
+    halving: bool = False
     table: Table | None = None
 
     @property
@@ -49,8 +52,8 @@ class FitState:
     @property
     def best(self) -> Trajectory:
         """The trajectory of the lowest loss; of equal ones the first."""
-        losses = [np.inf if t.inertia is None else t.inertia for t in self.trajectories]
-        return self.trajectories[int(np.argmin(losses))]
+        racing = [t for t in self.trajectories if t.stop_reason != DROPPED]
+        return min(racing, key=lambda t: np.inf if t.inertia is None else t.inertia)
 
     @property
     def can_stop(self) -> bool:
@@ -70,7 +73,7 @@ class FitState:
         answers = iter(statistics)
         told = tuple(t if t.done else t.tell(next(answers)) for t in self.trajectories)
         reads = self.reads if self.table else self.reads.one_more(self.phase)
-        return replace(self, trajectories=told, reads=reads)
+        return replace(self, trajectories=halved(told) if self.halving else told, reads=reads)
 
 
 def begin_fit(
@@ -81,6 +84,7 @@ def begin_fit(
     rules: StopRules | None = None,
     relocate: bool = True,
     room: Room | None = None,
+    halving: bool = False,
 ) -> FitState:
     """The first state: nothing read yet.
 
@@ -93,6 +97,7 @@ def begin_fit(
     rules : StopRules
     relocate : whether empty clusters move to the farthest rows
     room : Room, what may be kept in memory; by default what fits without a memory limit
+    halving : whether hopeless restarts are dropped
 
     Raises
     ------
@@ -118,7 +123,7 @@ def begin_fit(
         centroids = np.array(init, dtype=np.float64)
         trajectories = [Trajectory(rules, relocate, centroids=centroids)]
     reads = Reads(rows.layout.nbytes, opening=rows.opening_reads)
-    return FitState(rows.plan, tuple(trajectories), room, reads)
+    return FitState(rows.plan, tuple(trajectories), room, reads, halving)
 
 
 def fit(
@@ -156,7 +161,9 @@ def fit(
         census, table, *answers = map_reduce(first, rows, wave).parts
         census.check()
         if table.complete:  # begin again with it, so that nothing hangs on how the rows were stored
-            state = replace(state, reads=state.reads.one_more(state.phase), table=table)
+            free = tuple(t.without_reads() for t in state.trajectories)
+            reads = state.reads.one_more(state.phase)
+            state = replace(state, reads=reads, table=table, trajectories=free)
             source = _in_memory(table)
         else:
             state = state.told(answers)

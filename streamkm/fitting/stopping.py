@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from streamkm.seeding import method_of
+
 if TYPE_CHECKING:
     from streamkm.fitting.trajectory import Step
 
@@ -15,6 +17,17 @@ RELATIVE_LOSS = "relative loss decrease"
 DISTORTION = "distortion decrease"
 MAX_ITER = "max_iter"
 TIME_LIMIT = "time limit"
+DROPPED = "dropped"  # by halving
+
+
+# A read that lowers the loss by less is not worth it after a coreset [docs/seeding.md].
+_WORTH_A_READ = 1e-3
+
+
+def default_reading_tol(init: object) -> float | None:
+    """The `reading_tol` of a fit whose thresholds were not asked for: on after a coreset."""
+    samples = isinstance(init, str) and method_of(init).samples
+    return _WORTH_A_READ if samples else None
 
 
 @dataclass(frozen=True)
@@ -27,12 +40,14 @@ class StopRules:
     tol : stop when the sum of squared centroid moves is at most tol * the mean variance of the
         features, as in scikit-learn
     loss_tol : stop when (J[t-1] - J[t]) / J[t] < loss_tol, not before the second iteration
+    reading_tol : like `loss_tol`, but only while an iteration costs a read of the data
     distortion_tol : stop when the drop in distortion is under this, in squared data units
     """
 
     max_iter: int = 300
     tol: float = 1e-4
     loss_tol: float | None = None
+    reading_tol: float | None = None
     distortion_tol: float | None = None
 
     def reason(self, history: Sequence[Step], variance: float, weight: float) -> str | None:
@@ -44,7 +59,8 @@ class StopRules:
             return SHIFT
         if len(history) > 1 and not history[-2].relocated:
             drop = history[-2].inertia - last.inertia
-            if self.loss_tol is not None and drop < self.loss_tol * last.inertia:
+            least = max(self.loss_tol or 0.0, self.reading_tol or 0.0)
+            if least and drop < least * last.inertia:
                 return RELATIVE_LOSS
             if self.distortion_tol is not None and drop / weight < self.distortion_tol:
                 return DISTORTION

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import LossRoseError
-from streamkm.fitting.stopping import NOTHING_MOVED, StopRules
+from streamkm.fitting.stopping import DROPPED, NOTHING_MOVED, StopRules
 from streamkm.passes import Assigned, DrawFarthest, Lloyd, Pass, TopRows
 from streamkm.seeding import Seeding
 
@@ -127,6 +127,14 @@ class Trajectory:
         if self.seeding is not None or self.stop_reason is not None:
             return self
         return replace(self, waiting=None, stop_reason=reason)
+
+    def dropped(self) -> Trajectory:
+        """Given up: it keeps its history, but no loss that could be the lowest."""
+        return replace(self, waiting=None, stop_reason=DROPPED, inertia=np.inf)
+
+    def without_reads(self) -> Trajectory:
+        """The same, now that iterations cost no reads."""
+        return replace(self, rules=replace(self.rules, reading_tol=None))
 
     def _watch(self, inertia: float) -> None:
         if not np.isfinite(inertia):

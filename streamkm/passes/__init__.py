@@ -4,6 +4,7 @@ from streamkm.passes.base import Pass, Product, Products, Statistic
 from streamkm.passes.census import Census, Counted
 from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
+from streamkm.passes.farthest_first import FarthestFirst, Picked
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.passes.per_row import Distances, Labels, LookedUp, PerRow, label_dtype
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform
@@ -17,11 +18,13 @@ __all__ = [
     "DrawFarthest",
     "DrawSquaredDistance",
     "DrawUniform",
+    "FarthestFirst",
     "Labels",
     "Lloyd",
     "LookedUp",
     "Pass",
     "PerRow",
+    "Picked",
     "Product",
     "Products",
     "SampleSensitive",

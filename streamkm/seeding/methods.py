@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from streamkm.seeding.base import Seeding
 from streamkm.seeding.coreset import Coreset
 from streamkm.seeding.farthest import Farthest
+from streamkm.seeding.farthest_parallel import FarthestParallel
 from streamkm.seeding.kmeans_parallel import OVERSAMPLING, ROUNDS, KMeansParallel
 from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
 from streamkm.seeding.random_rows import RandomRows
@@ -66,6 +67,7 @@ METHODS = {
     "k-means++": Method(_simple(KMeansPlusPlus), lambda k: k, lambda k: k),
     "random": Method(_simple(RandomRows), lambda k: 1, lambda k: k),
     "farthest": Method(_simple(Farthest), lambda k: k, lambda k: k),
+    "farthest||": Method(_simple(FarthestParallel), lambda k: 1, lambda k: k),
 }
 AUTO = "coreset"
 

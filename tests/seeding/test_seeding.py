@@ -35,9 +35,12 @@ def test_k_distinct_centroids_in_the_reads_that_were_said(method, k, blobs):
     assert reads == method_of(method).reads(k)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "farthest||"])
 def test_chunks_do_not_matter(method, pixels):
-    """Integers: the same bits. dask-ml's and OTB's seedings depend on their chunks."""
+    """Integers: the same bits. dask-ml's and OTB's seedings depend on their chunks.
+
+    Only 'farthest||' picks within each block; its docs say so.
+    """
     want, _ = run(method, pixels, 5, seed=3)
     for chunks in (1000, 7777, 60_000):
         got, _ = run(method, da.from_array(pixels, chunks=(chunks, 3)), 5, seed=3)

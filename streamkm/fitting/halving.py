@@ -1,0 +1,26 @@
+"""Successive halving (Jamieson and Talwalkar, AISTATS 2016): hopeless restarts read no further."""
+
+from __future__ import annotations
+
+from streamkm.fitting.stopping import DROPPED
+from streamkm.fitting.trajectory import Trajectory
+
+
+def halved(trajectories: tuple[Trajectory, ...]) -> tuple[Trajectory, ...]:
+    """Keep a half of the restarts after 2 steps of the slowest, a quarter after 4, and so on.
+
+    They are compared by the loss at that step. A restart that ended by its own rules stays, in the
+    place of one that runs.
+    """
+    racing = [t for t in trajectories if t.stop_reason != DROPPED]
+    running = [t for t in racing if t.stop_reason is None]
+    age = min((0 if t.seeding else len(t.history) for t in running), default=0)
+    if age < 2:
+        return trajectories
+    kept = -(-len(trajectories) // 2 ** (age.bit_length() - 1))
+
+    def loss(trajectory: Trajectory) -> float:
+        return trajectory.history[min(age, len(trajectory.history)) - 1].inertia
+
+    hopeless = {id(t) for t in sorted(racing, key=loss)[kept:]} & {id(t) for t in running}
+    return tuple(t.dropped() if id(t) in hopeless else t for t in trajectories)
