@@ -9,7 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamkm import plot as plot
     from streamkm.estimators import KMeans as KMeans
+    from streamkm.selection import centroids_of as centroids_of
+    from streamkm.selection import sweep as sweep
     from streamkm.stores import Model as Model
     from streamkm.stores import load_model as load_model
 
@@ -18,13 +21,17 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "KMeans": "streamkm.estimators",
     "Model": "streamkm.stores",
+    "centroids_of": "streamkm.selection",
     "load_model": "streamkm.stores",
+    "sweep": "streamkm.selection",
 }
 
-__all__ = ["KMeans", "Model", "__version__", "load_model"]
+__all__ = ["KMeans", "Model", "__version__", "centroids_of", "load_model", "plot", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":
+        return import_module("streamkm.plot")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'streamkm' has no attribute {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)

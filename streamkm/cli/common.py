@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from streamkm.errors import StreamkmError
+from streamkm.errors import DataError, StreamkmError
 from streamkm.rows import parse_bytes
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,6 +63,29 @@ def peak_memory() -> int | None:
     except OSError:
         return None
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if "VmHWM" in line)
+
+
+def check_plot(path: str | None) -> None:
+    """Refuse a picture that cannot be drawn, before long work."""
+    if path is None:
+        return
+    if importlib.util.find_spec("matplotlib") is None:
+        raise DataError("--plot needs matplotlib: pip install 'streamkm[plot]'.")
+    if not Path(path).resolve().parent.is_dir():
+        raise DataError(f"{Path(path).resolve().parent} is not a folder; make it first.")
+    if Path(path).suffix.lower() not in (".png", ".pdf", ".svg", ".jpg"):
+        raise DataError(f"{path}: name the picture .png, .pdf, .svg or .jpg.")
+
+
+def save_plot(kind: str, what: Any, path: str) -> None:
+    """Draw `streamkm.plot.<kind>` of something into a file."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from streamkm import plot
+
+    ax = getattr(plot, kind)(what)
+    ax.figure.savefig(path, dpi=150)
 
 
 @contextmanager

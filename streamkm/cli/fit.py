@@ -12,7 +12,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from streamkm.cli.common import data_options, dimensions, peak_memory, plain_errors
+from streamkm.cli.common import (
+    check_plot,
+    data_options,
+    dimensions,
+    peak_memory,
+    plain_errors,
+    save_plot,
+)
 from streamkm.cli.labels import label_store, row_dimensions
 from streamkm.cli.progress import ReadProgress
 from streamkm.engine import threads
@@ -21,6 +28,7 @@ from streamkm.fitting import (
     FitState,
     StopRules,
     begin_fit,
+    default_reading_tol,
     history_array,
     label,
     seeds_of,
@@ -40,6 +48,13 @@ from streamkm.stores import Model, check_output, save_model, versions, whole
 @click.option("--labels", metavar="LABELS.zarr", help="Also write every row's label.")
 @click.option("--init", type=click.Choice(["auto", *METHODS]), default="auto", show_default=True)
 @click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
+@click.option(
+    "--restarts",
+    type=click.Choice(["all", "halving"]),
+    default="all",
+    show_default=True,
+    help="Carry all restarts to their end, or drop the worse half again and again.",
+)
 @click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
 @click.option(
     "--tol",
@@ -51,12 +66,14 @@ from streamkm.stores import Model, check_output, save_model, versions, whole
 @click.option(
     "--loss-tol",
     type=click.FloatRange(0),
-    help="Stop when the loss drops by a smaller share than this.",
+    help="Stop when the loss drops by a smaller share than this; by default 1e-3 after a coreset "
+    "while iterations cost reads. 0 turns it off.",
 )
 @click.option("--time-limit", type=click.FloatRange(0), help="Begin no iteration after SECONDS.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @data_options
 @click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing.")
+@click.option("--plot", "picture", metavar="FILE.png", help="Also draw the loss of each iteration.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def command(data: str, output: str, labels: str | None, **options: Any) -> None:
@@ -74,6 +91,7 @@ def _fit(
     n_clusters: int,
     init: str,
     n_init: int,
+    restarts: str,
     max_iter: int,
     tol: float,
     loss_tol: float | None,
@@ -82,10 +100,12 @@ def _fit(
     variable: str | None,
     feature_dims: tuple[str, ...],
     memory_limit: int | None,
+    picture: str | None,
     dry_run: bool,
     as_json: bool,
     overwrite: bool,
 ) -> None:
+    check_plot(picture)
     target = check_output(output, overwrite, [data, labels])
     label_target = check_output(labels, overwrite, [data]) if labels else None
     method = method_of(init)
@@ -97,9 +117,16 @@ def _fit(
         summaries=n_init if method.samples else 0,
     )
     rows = open_rows(data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget)
-    rules = StopRules(max_iter, tol, loss_tol)
+    reading_tol = default_reading_tol(init) if loss_tol is None else None
+    rules = StopRules(max_iter, tol, loss_tol, reading_tol)
     state = begin_fit(
-        rows, n_clusters, init, seeds_of(seed, n_init), rules, room=budget.room(rows.layout)
+        rows,
+        n_clusters,
+        init,
+        seeds_of(seed, n_init),
+        rules,
+        room=budget.room(rows.layout),
+        halving=restarts == "halving",
     )
     if dry_run:
         _show(_forecast(rows, budget, n_clusters, init, n_init, max_iter, bool(labels)), as_json)
@@ -108,6 +135,7 @@ def _fit(
         "n_clusters": n_clusters,
         "init": init,
         "n_init": n_init,
+        "restarts": restarts,
         "max_iter": max_iter,
         "tol": tol,
         "loss_tol": loss_tol,
@@ -134,7 +162,9 @@ def _fit(
                 state = label(rows, state, label_store(partial, rows, dtype, names), dtype)
         model = _model(state, parameters)
         save_model(target, model, overwrite)
-    _show(_result(model, output, labels, memory_limit), as_json)
+    if picture:
+        save_plot("loss", model, picture)
+    _show(_result(model, state, output, labels, memory_limit), as_json)
 
 
 def _model(state: FitState, parameters: dict[str, Any]) -> Model:
@@ -179,6 +209,11 @@ def _forecast(
         "reads_loss_and_labels": most - seeding - max_iter,
         "reads_at_most": most,
         "reads_besides": "one for each iteration that finds an empty cluster",
+        "reads_if_few_distinct_rows": 1 + int(labelled),
+        "distinct_rows_at_most_then": budget.room(rows.layout).table,
+        "bytes_seeding": seeding * rows.layout.nbytes,
+        "bytes_iterations_at_most": max_iter * rows.layout.nbytes,
+        "bytes_loss_and_labels": (most - seeding - max_iter) * rows.layout.nbytes,
         "bytes_at_most": most * rows.layout.nbytes,
         "threads": budget.threads,
         "projected_memory_bytes": replace(budget, n_features=rows.layout.n_features).projected(
@@ -189,14 +224,18 @@ def _forecast(
 
 
 def _result(
-    model: Model, output: str, labels: str | None, memory_limit: int | None
+    model: Model, state: FitState, output: str, labels: str | None, memory_limit: int | None
 ) -> dict[str, Any]:
+    phases = state.reads.by_phase
     return {
         "inertia": model.inertia,
         "iterations": len(model.history),
         "stop_reason": model.stop_reason,
         "reads": model.n_passes,
+        **{f"reads_{phase}": cost["reads"] for phase, cost in phases.items()},
         "bytes_read": model.bytes_read,
+        **{f"bytes_{phase}": cost["bytes"] for phase, cost in phases.items()},
+        "distinct_rows": len(state.table.weights) if state.table else None,
         "peak_memory_bytes": peak_memory(),
         "memory_limit_bytes": memory_limit,
         "model": output,

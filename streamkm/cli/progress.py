@@ -68,11 +68,13 @@ class ReadProgress(Callback):  # type: ignore[misc]
             self._bar.advance(self._task)
 
     def read_done(self, state: FitState) -> None:
-        """Say what a read, or a step in memory, brought, and begin the next bar."""
+        """Say what a read brought, and begin the next bar; of steps in memory, only the last."""
         seconds = time.monotonic() - self._began
         line = f"{describe(state)}, {seconds:.1f} s"
         if state.n_passes > self._read:
             line += f", {show_bytes(self._nbytes / max(seconds, 1e-9))}/s"
+        elif not state.done:
+            return
         self._read = state.n_passes
         self._console.print(line, soft_wrap=True)
         self.next_read(f"read {state.n_passes + 1}")

@@ -1,6 +1,6 @@
 """State in, state out: how centroids are found."""
 
-from streamkm.fitting.fit import FitState, begin_fit, fit
+from streamkm.fitting.fit import FitState, begin_fit, begin_sweep, fit
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.solve import describe, label, seeds_of, solve
 from streamkm.fitting.stopping import StopRules, default_reading_tol
@@ -13,6 +13,7 @@ __all__ = [
     "StopRules",
     "Trajectory",
     "begin_fit",
+    "begin_sweep",
     "default_reading_tol",
     "describe",
     "fit",

@@ -15,7 +15,7 @@ from streamkm.fitting.halving import halved
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.stopping import DROPPED, StopRules
 from streamkm.fitting.trajectory import Trajectory
-from streamkm.passes import Census, Distinct, Product, Table
+from streamkm.passes import Census, Distinct, Pass, Product, Scatter, Table
 from streamkm.rows import BlockPlan, Budget, Room, Rows, rows_in_memory
 from streamkm.seeding import Task, begin
 
@@ -31,6 +31,8 @@ class FitState:
     room : Room, what may be kept in memory between reads
     reads : Reads so far
     halving : whether the worse half of the restarts is dropped after 2, 4, 8, ... iterations
+    riders : further passes that go with the first read
+    answers : their statistics, once read
     table : Table of all distinct rows where they are few: from then on it is asked, not the data
     """
 
@@ -39,6 +41,8 @@ class FitState:
     room: Room
     reads: Reads
     halving: bool = False
+    riders: tuple[Pass[Any], ...] = ()
+    answers: tuple[Any, ...] = ()
     table: Table | None = None
 
     @property
@@ -111,7 +115,7 @@ def begin_fit(
     room = room or Budget(fits=True, summaries=len(seeds)).room(rows.layout)
     if isinstance(init, str):
         tasks = [Task(n_clusters, seed, n_rows, room.sample) for seed in seeds]
-        trajectories = [Trajectory(rules, relocate, begin(init, task)) for task in tasks]
+        trajectories = [Trajectory(rules, relocate, seeding=begin(init, task)) for task in tasks]
     else:
         if init.shape != (n_clusters, n_features):
             raise DataError(
@@ -124,6 +128,33 @@ def begin_fit(
         trajectories = [Trajectory(rules, relocate, centroids=centroids)]
     reads = Reads(rows.layout.nbytes, opening=rows.opening_reads)
     return FitState(rows.plan, tuple(trajectories), room, reads, halving)
+
+
+def begin_sweep(
+    rows: Rows,
+    n_clusters: Sequence[int],
+    init: str,
+    seeds: Sequence[int],
+    rules: StopRules | None = None,
+    room: Room | None = None,
+    riders: Sequence[Pass[Any]] = (),
+) -> FitState:
+    """The first state of a fit of every k with every seed, k after k; all share each read.
+
+    Parameters
+    ----------
+    rows, init, seeds, rules, room : as for `begin_fit`
+    n_clusters : the values of k
+    riders : further passes for the first read; their statistics are `FitState.answers`
+
+    Raises
+    ------
+    DataError
+        When there are fewer rows than clusters.
+    """
+    states = [begin_fit(rows, k, init, seeds, rules, room=room) for k in n_clusters]
+    trajectories = tuple(replace(t, step=Scatter) for state in states for t in state.trajectories)
+    return replace(states[0], trajectories=trajectories, riders=tuple(riders))
 
 
 def fit(
@@ -157,9 +188,11 @@ def fit(
             state = state.told(map_reduce(Product(tuple(passes)), source, wave).parts)
             yield state
             continue
-        first = Product((Census(), Distinct(state.room.table), *passes))
-        census, table, *answers = map_reduce(first, rows, wave).parts
+        riders: tuple[Pass[Any], ...] = (Census(), Distinct(state.room.table), *state.riders)
+        census, table, *answers = map_reduce(Product((*riders, *passes)), rows, wave).parts
         census.check()
+        state = replace(state, answers=tuple(answers[: len(state.riders)]))
+        del answers[: len(state.riders)]
         if table.complete:  # begin again with it, so that nothing hangs on how the rows were stored
             free = tuple(t.without_reads() for t in state.trajectories)
             reads = state.reads.one_more(state.phase)

@@ -54,6 +54,7 @@ class Trajectory:
     ----------
     rules : StopRules
     relocate : whether empty clusters move to the farthest rows, or stay where they are
+    step : the pass of an iteration, `Lloyd` or one that gathers more
     seeding : Seeding while it runs, then None
     centroids : ndarray of shape (k, d), float64
     history : tuple of Step
@@ -61,10 +62,12 @@ class Trajectory:
     waiting : the statistic of an iteration whose empty clusters still wait for far rows
     stop_reason : the rule that ended the iterations
     inertia : of `centroids`, once known
+    gathered : the statistic of the final centroids
     """
 
     rules: StopRules
     relocate: bool = True
+    step: type[Lloyd] = Lloyd
     seeding: Seeding | None = None
     centroids: Array | None = None
     history: tuple[Step, ...] = ()
@@ -73,6 +76,7 @@ class Trajectory:
     waiting: Assigned | None = None
     stop_reason: str | None = None
     inertia: float | None = None
+    gathered: Assigned | None = None
 
     @property
     def done(self) -> bool:
@@ -91,7 +95,7 @@ class Trajectory:
         if self.waiting is not None:
             empty = int(np.count_nonzero(self.waiting.counts == 0))
             return DrawFarthest(empty, self.centroids)
-        return Lloyd(self.centroids)
+        return self.step(self.centroids)
 
     def tell(self, statistic: Any) -> Trajectory:
         """The next state.
@@ -112,7 +116,7 @@ class Trajectory:
         inertia = statistic.inertia(self.centroids)
         self._watch(inertia)
         if self.evaluating:
-            return replace(self, inertia=inertia)
+            return replace(self, inertia=inertia, gathered=statistic)
         if not self.history:
             variance = statistic.variance(self.centroids)
             told = replace(self, variance=variance, weight=statistic.weight)
@@ -177,6 +181,7 @@ class Trajectory:
             waiting=None,
             stop_reason=reason,
             inertia=step.inertia if reason == NOTHING_MOVED else None,
+            gathered=assigned if reason == NOTHING_MOVED else None,
         )
 
 

@@ -8,6 +8,7 @@ from streamkm.passes.farthest_first import FarthestFirst, Picked
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.passes.per_row import Distances, Labels, LookedUp, PerRow, label_dtype
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform
+from streamkm.passes.scatter import Scatter, Scattered
 
 __all__ = [
     "Assigned",
@@ -30,6 +31,8 @@ __all__ = [
     "SampleSensitive",
     "SampleUniform",
     "Sampled",
+    "Scatter",
+    "Scattered",
     "Statistic",
     "Table",
     "TopRows",

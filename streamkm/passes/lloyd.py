@@ -105,8 +105,16 @@ class Lloyd(Pass[Assigned]):
     def __call__(self, block: Block) -> Assigned:
         return self.assign(block)
 
-    def assign(self, block: Block, labels: npt.NDArray[Any] | None = None) -> Assigned:
-        """The statistic of a block; its labels are written into `labels` (n,) when given.
+    def assign(
+        self,
+        block: Block,
+        labels: npt.NDArray[Any] | None = None,
+        distances: Array | None = None,
+    ) -> Assigned:
+        """The statistic of a block.
+
+        Where they are given, its labels are written into `labels` (n,), and the weighted distances
+        of each cluster's rows are added to `distances` (k,).
 
         Raises
         ------
@@ -123,6 +131,9 @@ class Lloyd(Pass[Assigned]):
             if labels is not None:
                 refuse_bad(block, tile.start, d2)
                 labels[tile.start : tile.start + len(nearest)] = nearest
+            if distances is not None:
+                apart = tile.weights * np.sqrt(d2)
+                distances += np.bincount(nearest, apart, minlength=len(distances))
             loss += accumulate(tile.x, tile.weights, nearest, d2, sums, counts)
             if block.is_integer:
                 squares += int(squared_length(tile.x))

@@ -11,9 +11,11 @@ import time
 
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from click.testing import CliRunner
 
+import streamkm
 from streamkm import load_model
 from streamkm.cli import main
 from tests import reference
@@ -230,3 +232,51 @@ def test_ctrl_c_leaves_nothing_and_says_so(tmp_path):
     assert "Interrupted; no output was written" in said
     assert "Traceback" not in said
     assert os.listdir(tmp_path) == ["x"]
+
+
+def test_a_sweep_writes_what_python_gives_and_says_the_elbow(store, tmp_path, blobs):
+    out, picture = tmp_path / "s.zarr", tmp_path / "elbow.png"
+    command = ["sweep", store, "--variable", "x", "-k", "1:3,5", "--n-init", 4, "-o", out]
+    said = run(*command, "--plot", picture).stdout
+    assert "16 fits in 1 read of the data" in said
+    assert "clear elbow" in said or "elbow at k=" in said
+    found = xr.open_zarr(out, consolidated=False)
+    want = streamkm.sweep(blobs, [1, 2, 3, 5], n_init=4)
+    np.testing.assert_allclose(found["train_distortion"], want["train_distortion"])
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "exists" in run(*command, code=1).stderr
+    facts = json.loads(run(*command, "--overwrite", "--json").stdout)
+    assert facts["n_clusters"] == [1, 2, 3, 5]
+    assert facts["calinski_harabasz"][0] is None
+    assert facts["reads"]["seeding"]["reads"] == 1
+
+
+@pytest.mark.parametrize("wish", ["x", "0", "3:1", "1:2:3:4", ""])
+def test_numbers_of_clusters_that_are_none(store, tmp_path, wish):
+    said = run("sweep", store, "-k", wish, "-o", tmp_path / "s", code=2).stderr
+    assert "write 1:20, 10:100:10 or 2,4,8" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("no/where.png", "is not a folder; make it first"), ("loss.doc", "name the picture .png")],
+)
+def test_a_picture_that_cannot_be_is_refused_before_the_fit(store, tmp_path, name, message):
+    command = ["fit", store, "--variable", "x", "-k", 3, "-o", tmp_path / "m"]
+    assert message in run(*command, "--plot", tmp_path / name, code=1).stderr
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.usefixtures("no_table")
+def test_reads_and_bytes_are_told_by_phase(store, tmp_path, blobs):
+    command = ["fit", store, "--variable", "x", "-k", 9, "--labels", tmp_path / "l", "--json"]
+    command += ["-o", tmp_path / "m", "--plot", tmp_path / "loss.png"]
+    promised = json.loads(run(*command, "--dry-run").stdout)
+    facts = json.loads(run(*command).stdout)
+    phases = ("seeding", "iterations", "labelling")
+    assert facts["reads_seeding"] == promised["reads_seeding"] == 2
+    assert facts["reads_iterations"] <= promised["reads_iterations_at_most"] + 1
+    assert facts["reads"] == sum(facts[f"reads_{phase}"] for phase in phases)
+    assert facts["bytes_seeding"] == promised["bytes_seeding"] == 2 * blobs.nbytes
+    assert facts["bytes_read"] == sum(facts[f"bytes_{phase}"] for phase in phases)
+    assert (tmp_path / "loss.png").exists()

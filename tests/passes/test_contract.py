@@ -24,6 +24,7 @@ from streamkm.passes import (
     Product,
     SampleSensitive,
     SampleUniform,
+    Scatter,
 )
 from streamkm.rows import Block
 
@@ -64,12 +65,14 @@ def same(a, b):
 
 def test_every_pass_is_put_through_the_contract():
     # FarthestFirst merges by picking again: deterministic by the plan, not a monoid of the rows.
+    # Scatter sums roots, which no order leaves exact. Both have tests of their own.
+    excused = {FarthestFirst, Scatter}
     public = {
         kind
         for _, kind in inspect.getmembers(streamkm.passes, inspect.isclass)
-        if issubclass(kind, Pass) and not inspect.isabstract(kind) and kind is not FarthestFirst
+        if issubclass(kind, Pass) and not inspect.isabstract(kind)
     }
-    assert public == {type(p) for p in PASSES}
+    assert public - excused == {type(p) for p in PASSES}
 
 
 @pytest.mark.parametrize("question", PASSES, ids=lambda p: type(p).__name__)

@@ -1,0 +1,138 @@
+"""``streamkm sweep``."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from streamkm.cli.common import check_plot, data_options, dimensions, plain_errors, save_plot
+from streamkm.cli.progress import ReadProgress
+from streamkm.errors import StreamkmWarning
+from streamkm.rows import open_rows
+from streamkm.rows.memory import show_bytes
+from streamkm.rows.open import open_zarr
+from streamkm.seeding import METHODS
+from streamkm.selection import sweep
+from streamkm.stores import check_output, whole
+
+_COLUMNS = {
+    "train_mean": "train",
+    "train_min": "least",
+    "train_spread": "spread",
+    "validation_mean": "valid.",
+    "calinski_harabasz": "C.-H.",
+    "davies_bouldin": "D.-B.",
+    "silhouette": "silh.",
+}
+
+
+class Clusters(click.ParamType[list[int]]):
+    """Numbers of clusters: 1:20, 10:100:10 or 2,4,8."""
+
+    name = "k"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[int]:
+        try:
+            found: set[int] = set()
+            for part in value.split(","):
+                first, *rest = [int(number) for number in part.split(":")]
+                last, step, *more = [*rest, *(first, 1)[len(rest) :]]
+                if more:
+                    raise ValueError(value)
+                found |= set(range(first, last + 1, step))
+            if not found or min(found) < 1:
+                raise ValueError(value)
+        except ValueError:
+            self.fail(f"{value!r}: write 1:20, 10:100:10 or 2,4,8.", param, ctx)
+        return sorted(found)
+
+
+@click.command(name="sweep")
+@click.argument("data")
+@click.option(
+    "-k", "--n-clusters", type=Clusters(), required=True, help="1:20, 10:100:10 or 2,4,8."
+)
+@click.option("-o", "--output", required=True, metavar="SWEEP.zarr", help="The whole result.")
+@click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
+@click.option("--validation", metavar="DATA2", help="Rows for the validation loss: one read.")
+@click.option("--init", type=click.Choice(["auto", *METHODS]), default="auto", show_default=True)
+@click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
+@click.option("--tol", type=click.FloatRange(0), default=1e-4, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@data_options
+@click.option("--plot", "picture", metavar="FILE.png", help="Also draw the distortions and elbow.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+def command(
+    data: str,
+    output: str,
+    n_clusters: list[int],
+    validation: str | None,
+    variable: str | None,
+    feature_dims: tuple[str, ...],
+    picture: str | None,
+    as_json: bool,
+    overwrite: bool,
+    seed: int,
+    **options: Any,
+) -> None:
+    """Fit every k to the rows of DATA, all in the reads of the slowest fit; say the elbow."""
+    with plain_errors():
+        warnings.simplefilter("always", StreamkmWarning)
+        check_plot(picture)
+        target = check_output(output, overwrite, [data, validation])
+        names = dimensions(feature_dims)
+        rows = open_rows(data, feature_dim=names, variable=variable)
+        with ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar:
+            found = sweep(
+                open_zarr(data, variable),
+                n_clusters,
+                validation=None if validation is None else open_zarr(validation, variable),
+                feature_dim=names,
+                random_state=seed,
+                watch=bar.read_done,
+                **options,
+            )
+        found.attrs["parameters"] |= {"data": data, "validation": validation, "variable": variable}
+        with whole(target, overwrite) as partial:
+            found.to_zarr(partial, zarr_format=3, consolidated=False)
+        if picture:
+            save_plot("elbow", found, picture)
+        _show(found, as_json)
+
+
+def _show(found: Any, as_json: bool) -> None:
+    shown = {name: title for name, title in _COLUMNS.items() if name in found}
+    ks = found["n_clusters"].values.tolist()
+    iterations = found["iterations"].values.max(axis=1).tolist()
+    attributes = {a: found.attrs[a] for a in ("elbow", "elbow_strength", "verdict", "reads")}
+    if as_json:
+        columns = {name: _plain(found[name].values) for name in shown}
+        columns = {"n_clusters": ks, **columns, "iterations": iterations}
+        click.echo(json.dumps({**columns, **attributes}))
+        return
+    table = Table(box=None)
+    for title in ("k", *shown.values(), "steps"):
+        table.add_column(title, justify="right")
+    for place, k in enumerate(ks):
+        values = (f"{found[name].values[place]:.5g}" for name in shown)
+        table.add_row(str(k), *values, str(iterations[place]))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(found.attrs["verdict"])
+    fits, reads = found["iterations"].size, found.attrs["n_passes"]
+    console.print(
+        f"{fits} fits in {reads} read{'s' * (reads > 1)} of the data, "
+        f"{show_bytes(found.attrs['bytes_read'])}"
+    )
+
+
+def _plain(values: np.ndarray[Any, Any]) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values.tolist()]

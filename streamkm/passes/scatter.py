@@ -1,0 +1,70 @@
+"""How far the rows of each cluster lie from its centroid, beside what Lloyd's step gathers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.passes.lloyd import Assigned, Lloyd
+from streamkm.rows import Block
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scattered(Assigned):
+    """Rows gathered by their nearest centroid, with their distances.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (k,), weighted sums of distances, not squared
+    """
+
+    distances: Array = field(default_factory=lambda: np.zeros(0))
+
+    @classmethod
+    def of(cls, gathered: Assigned, distances: Array) -> Scattered:
+        return cls(gathered.sums, gathered.counts, gathered.loss, gathered.squares, distances)
+
+    @classmethod
+    def combine(cls, parts: Sequence[Assigned]) -> Scattered:
+        distances = [p.distances for p in parts if isinstance(p, Scattered)]
+        return cls.of(Assigned.combine(parts), np.sum(distances, axis=0))
+
+    def calinski_harabasz(self, centroids: Array) -> float:
+        """Variance between clusters over variance within (Calinski and Harabasz 1974)."""
+        k, n = int(np.count_nonzero(self.counts)), self.weight
+        means = self.means(otherwise=centroids)
+        moved = np.square(centroids - means).sum(axis=1)
+        within = self.inertia(centroids) - float((self.counts * moved).sum())
+        overall = self.sums.sum(axis=0) / n
+        between = float((self.counts * np.square(means - overall).sum(axis=1)).sum())
+        if k < 2 or n <= k or not within > 0:
+            return float("nan")
+        return between / within * (n - k) / (k - 1)
+
+    def davies_bouldin(self, centroids: Array) -> float:
+        """Mean over clusters of the worst (s_i + s_j) / d_ij (Davies and Bouldin 1979)."""
+        occupied = np.flatnonzero(self.counts)
+        centroids = centroids[occupied]
+        spread = self.distances[occupied] / self.counts[occupied]
+        apart = np.sqrt(np.square(centroids[:, None] - centroids[None]).sum(axis=2))
+        np.fill_diagonal(apart, np.inf)
+        if len(occupied) < 2 or not apart.min() > 0:
+            return float("nan")
+        return float(((spread[:, None] + spread[None]) / apart).max(axis=1).mean())
+
+
+@dataclass(frozen=True)
+class Scatter(Lloyd):
+    """Lloyd's step that also measures distances; it costs a root a row."""
+
+    def identity(self) -> Scattered:
+        return Scattered.of(super().identity(), np.zeros(len(self.centroids)))
+
+    def __call__(self, block: Block) -> Scattered:
+        distances = np.zeros(len(self.centroids))
+        return Scattered.of(self.assign(block, distances=distances), distances)

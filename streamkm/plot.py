@@ -1,0 +1,139 @@
+"""Pictures of a fit and of a sweep (needs matplotlib: ``pip install streamkm[plot]``).
+
+Every function draws on the Axes it is given, or on new ones, and returns them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from streamkm.engine import map_reduce
+from streamkm.errors import DataError
+from streamkm.passes import DrawUniform, Labels
+from streamkm.rows import Block, open_rows
+
+_TRAIN, _VALIDATION, _MARK = "#1f4e79", "#c55a11", "#7f7f7f"
+
+
+def loss(model: Any, ax: Axes | None = None) -> Axes:
+    """The loss of every iteration of a fit.
+
+    Parameters
+    ----------
+    model : fitted KMeans, or Model
+    ax : matplotlib Axes, or None for new ones
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm, streamkm.plot
+    >>> x = np.random.default_rng(0).normal(size=(500, 2))
+    >>> ax = streamkm.plot.loss(streamkm.KMeans(4, init="random", random_state=0).fit(x))
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('iteration', 'inertia')
+    """
+    ax = ax or _axes()
+    history = model.history_ if hasattr(model, "history_") else model.history
+    last = model.inertia_ if hasattr(model, "inertia_") else model.inertia
+    losses = np.append(history["inertia"], last)
+    ax.plot(np.arange(len(losses)), losses, "o-", color=_TRAIN, markersize=4)
+    moved = np.flatnonzero(history["relocated"])
+    if moved.size:
+        ax.plot(moved, losses[moved], "s", color=_VALIDATION, label="empty clusters moved")
+        ax.legend(frameon=False)
+    ax.set_xlabel("iteration")
+    ax.set_ylabel("inertia")
+    ax.set_title(f"{len(history)} iterations, inertia {last:.5g}")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
+
+
+def elbow(sweep: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """The distortion against k: mean, spread and least of the restarts, and the elbow.
+
+    Parameters
+    ----------
+    sweep : xarray.Dataset, as `streamkm.sweep` returns it
+    ax : matplotlib Axes, or None for new ones
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    if sweep.attrs.get("kind") != "streamkm sweep":
+        raise DataError("this Dataset is no sweep; give what streamkm.sweep returned.")
+    ax = ax or _axes()
+    k = sweep["n_clusters"].values
+    many = sweep.sizes["restart"] > 1
+    for name, colour in (("train", _TRAIN), ("validation", _VALIDATION)):
+        if f"{name}_mean" not in sweep:
+            continue
+        mean, spread = (sweep[f"{name}_{what}"].values for what in ("mean", "spread"))
+        ax.plot(k, mean, "o-", color=colour, markersize=4, label=f"{name} (mean)" if many else name)
+        if many:
+            ax.fill_between(k, mean - spread, mean + spread, color=colour, alpha=0.2, lw=0)
+            ax.plot(
+                k, sweep[f"{name}_min"].values, "--", color=colour, lw=1, label=f"{name} (least)"
+            )
+    if sweep.attrs["elbow"] is not None:
+        ax.axvline(sweep.attrs["elbow"], color=_MARK, lw=1, ls=":", zorder=0)
+    ax.set_xlabel("number of clusters k")
+    ax.set_ylabel("distortion (mean squared distance)")
+    ax.set_title(sweep.attrs["verdict"])
+    ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(frameon=False)
+    return ax
+
+
+def clusters(
+    model: Any, X: Any, ax: Axes | None = None, *, rows: int = 2000, seed: int = 0
+) -> Axes:
+    """A sample of the rows in the colours of their clusters; one read.
+
+    With more than two features, along the two directions in which the sample varies most.
+
+    Parameters
+    ----------
+    model : fitted KMeans, or Model
+    X : as for `KMeans.fit`
+    ax : matplotlib Axes, or None for new ones
+    rows : how many to draw
+    seed : of the draw
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    ax = ax or _axes()
+    centroids = model.cluster_centers_ if hasattr(model, "cluster_centers_") else model.centroids
+    opened = open_rows(X, feature_dim=getattr(model, "feature_dim", None))
+    sample = map_reduce(DrawUniform(rows, seed, 0), opened).values
+    labels, _ = Labels(centroids, np.dtype(np.int32))(Block.of(sample))
+    middle, axes = sample.mean(axis=0), np.eye(sample.shape[1])
+    names = [f"feature {number}" for number in range(sample.shape[1])]
+    if sample.shape[1] > 2:
+        axes = np.linalg.svd(sample - middle, full_matrices=False)[2][:2]
+        names = ["first principal axis", "second principal axis"]
+        sample, centroids = (sample - middle) @ axes.T, (centroids - middle) @ axes.T
+    if sample.shape[1] == 1:
+        sample, centroids = (np.column_stack([a, np.zeros(len(a))]) for a in (sample, centroids))
+        names = [*names, ""]
+    ax.scatter(sample[:, 0], sample[:, 1], c=labels, cmap="tab20", s=6, lw=0)
+    ax.scatter(centroids[:, 0], centroids[:, 1], marker="x", color="black", s=50)
+    ax.set_xlabel(names[0])
+    ax.set_ylabel(names[1])
+    return ax
+
+
+def _axes() -> Axes:
+    return plt.subplots(figsize=(7, 4.5), layout="constrained")[1]

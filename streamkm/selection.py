@@ -1,0 +1,259 @@
+"""Choosing k: every k, every restart and the validation loss in one set of reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from sklearn.metrics import silhouette_score
+
+from streamkm.engine import map_reduce, threads
+from streamkm.errors import DataError
+from streamkm.fitting import (
+    FitState,
+    StopRules,
+    Trajectory,
+    begin_sweep,
+    default_reading_tol,
+    seeds_of,
+    solve,
+)
+from streamkm.fitting.elbow import find_elbow
+from streamkm.passes import Census, DrawUniform, Labels, Lloyd, Product, Scattered, TopRows
+from streamkm.rows import Block, Budget, Rows, open_rows, parse_bytes
+from streamkm.seeding import method_of
+from streamkm.stores import versions
+
+_SILHOUETTE_STREAM = 2**62  # of the sample's draw, apart from those of any seeding
+
+
+def sweep(
+    X: Any,
+    n_clusters: Sequence[int] = range(1, 21),
+    *,
+    n_init: int = 1,
+    init: str = "auto",
+    validation: Any = None,
+    sample_weight: Any = None,
+    max_iter: int = 300,
+    tol: float = 1e-4,
+    loss_tol: float | str | None = "auto",
+    random_state: int = 0,
+    feature_dim: Any = None,
+    memory_limit: str | int | None = None,
+    silhouette_rows: int = 2000,
+    watch: Callable[[FitState], None] | None = None,
+) -> xr.Dataset:
+    """Fit every k, `n_init` times each, in the reads of the slowest fit alone.
+
+    Parameters
+    ----------
+    X : as for `KMeans.fit`
+    n_clusters : the values of k, rising
+    n_init : restarts of every k
+    init : name of a seeding method
+        'auto' is 'coreset' for one restart and 'random' for several, whose spread is then of
+        interest and whose seeding is one read for all of them.
+    validation : data of the same features, read once for the loss of every fit on them
+    sample_weight : one weight a row of X
+    max_iter, tol, loss_tol, feature_dim, memory_limit : as for `KMeans`
+    random_state : int
+    silhouette_rows : rows drawn for the silhouette; 0 leaves it out
+    watch : called with the `FitState` after every read
+
+    Returns
+    -------
+    xarray.Dataset
+        Over (n_clusters, restart): `train_distortion` and, with validation data,
+        `validation_distortion` (mean squared distance, squared data units), `iterations`.
+        Over n_clusters: the `_mean`, `_min` and `_spread` (standard deviation) of the distortions,
+        and of the best restart `calinski_harabasz`, `davies_bouldin`, `silhouette` (of the sample),
+        `centroids` (padded with NaN) and `history` (the distortion of every iteration).
+        Attributes: `elbow`, `elbow_strength`, `verdict`, `n_passes`, `bytes_read`.
+
+    Raises
+    ------
+    DataError
+        A ValueError that names what is wrong with the data, or the values of k.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm
+    >>> rng = np.random.default_rng(0)
+    >>> x = np.repeat(rng.normal(size=(3, 2)) * 50, 100, axis=0) + rng.normal(size=(300, 2))
+    >>> found = streamkm.sweep(x, range(1, 7))
+    >>> found.attrs["elbow"], found.attrs["n_passes"]
+    (3, 1)
+    """
+    ks = _checked(n_clusters, n_init)
+    if init == "auto":
+        init = "coreset" if n_init == 1 else "random"
+    method = method_of(init)
+    limit = None if memory_limit is None else parse_bytes(memory_limit)
+    budget = Budget(
+        limit,
+        threads(),
+        sum(method.width(k) for k in ks) * n_init,
+        fits=True,
+        summaries=len(ks) * n_init if method.samples else 0,
+    )
+    rows = open_rows(X, feature_dim=feature_dim, sample_weight=sample_weight, budget=budget)
+    others = None
+    if validation is not None:
+        others = open_rows(validation, feature_dim=feature_dim, budget=budget)
+        if others.layout.n_features != rows.layout.n_features:
+            raise DataError(
+                f"the validation data have {others.layout.n_features} features, but the data have "
+                f"{rows.layout.n_features}."
+            )
+    automatic = loss_tol == "auto"
+    rules = StopRules(
+        max_iter,
+        tol,
+        None if automatic or loss_tol is None else float(loss_tol),
+        default_reading_tol(init) if automatic else None,
+    )
+    riders = [DrawUniform(silhouette_rows, random_state, _SILHOUETTE_STREAM)]
+    seeds = seeds_of(random_state, n_init)
+    room = budget.room(rows.layout)
+    state = begin_sweep(rows, ks, init, seeds, rules, room, riders[: int(silhouette_rows > 0)])
+    state = solve(rows, state, watch=watch)
+    found = Fits(ks, n_init, state.trajectories)
+    dataset = found.dataset(state.answers[0] if state.answers else None)
+    if others is not None:
+        _add(dataset, "validation", found.distortions(others))
+    dataset.attrs |= {
+        "kind": "streamkm sweep",
+        "n_passes": state.n_passes,
+        "bytes_read": state.reads.bytes_read,
+        "reads": state.reads.by_phase,
+        "parameters": {
+            "init": init,
+            "n_init": n_init,
+            "max_iter": max_iter,
+            "tol": tol,
+            "random_state": random_state,
+        },
+        "versions": versions(),
+    }
+    return dataset
+
+
+def _checked(n_clusters: Sequence[int], n_init: int) -> list[int]:
+    ks = [int(k) for k in n_clusters]
+    if not ks or ks != sorted(set(ks)) or ks[0] < 1:
+        raise DataError(f"n_clusters={n_clusters!r}: give rising numbers of clusters from 1 on.")
+    if n_init < 1:
+        raise DataError(f"n_init={n_init}: every k needs one restart at least.")
+    return ks
+
+
+@dataclass(frozen=True)
+class Fits:
+    """The fits of a sweep, k after k.
+
+    Parameters
+    ----------
+    n_clusters : list of int
+    n_init : int
+    trajectories : n_init for each k, done
+    """
+
+    n_clusters: list[int]
+    n_init: int
+    trajectories: tuple[Trajectory, ...]
+
+    @property
+    def best(self) -> list[Trajectory]:
+        """The restart of the lowest loss, for each k."""
+        groups = np.array([t.inertia for t in self.trajectories]).reshape(-1, self.n_init)
+        places = groups.argmin(axis=1) + self.n_init * np.arange(len(groups))
+        return [self.trajectories[place] for place in places]
+
+    def dataset(self, sample: TopRows | None) -> xr.Dataset:
+        """What the fits found."""
+        weight = self.trajectories[0].weight
+        table = xr.Dataset(coords={"n_clusters": self.n_clusters})
+        inertia = np.array([t.inertia for t in self.trajectories])
+        _add(table, "train", inertia.reshape(-1, self.n_init) / weight)
+        iterations = np.array([len(t.history) for t in self.trajectories])
+        table["iterations"] = (("n_clusters", "restart"), iterations.reshape(-1, self.n_init))
+        scores: dict[str, list[float]] = {
+            "calinski_harabasz": [],
+            "davies_bouldin": [],
+            "silhouette": [],
+        }
+        for t in self.best:
+            assert isinstance(t.gathered, Scattered)
+            assert t.centroids is not None
+            scores["calinski_harabasz"].append(t.gathered.calinski_harabasz(t.centroids))
+            scores["davies_bouldin"].append(t.gathered.davies_bouldin(t.centroids))
+            scores["silhouette"].append(_silhouette(t.centroids, sample))
+        for name, values in scores.items():
+            table[name] = ("n_clusters", values)
+        centroids = [t.centroids for t in self.best]
+        history = [np.array([step.inertia for step in t.history]) / weight for t in self.best]
+        table["centroids"] = (("n_clusters", "cluster", "feature"), _padded(centroids))
+        table["history"] = (("n_clusters", "iteration"), _padded(history))
+        elbow = find_elbow(self.n_clusters, table["train_min"].values.tolist())
+        table.attrs |= {
+            "elbow": elbow.n_clusters if elbow.clear else None,
+            "elbow_strength": elbow.strength,
+            "verdict": str(elbow),
+            "weight": weight,
+        }
+        return table
+
+    def distortions(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """Mean squared distance of other rows under every fit, in one read of them."""
+        centroids = [t.centroids for t in self.trajectories if t.centroids is not None]
+        passes = (Lloyd(c) for c in centroids)
+        census, *gathered = map_reduce(Product((Census(), *passes)), rows).parts
+        census.check()
+        pairs = zip(gathered, centroids, strict=True)
+        found = np.array([one.inertia(c) / one.weight for one, c in pairs])
+        return found.reshape(-1, self.n_init)
+
+
+def _add(table: xr.Dataset, name: str, distortions: npt.NDArray[np.float64]) -> None:
+    """Distortions (k, restart), and what they come to for each k."""
+    table[f"{name}_distortion"] = (("n_clusters", "restart"), distortions)
+    table[f"{name}_mean"] = ("n_clusters", distortions.mean(axis=1))
+    table[f"{name}_min"] = ("n_clusters", distortions.min(axis=1))
+    table[f"{name}_spread"] = ("n_clusters", distortions.std(axis=1))
+
+
+def _silhouette(centroids: npt.NDArray[np.float64], sample: TopRows | None) -> float:
+    if sample is None:
+        return float("nan")
+    labels, _ = Labels(centroids, np.dtype(np.int32))(Block.of(sample.values))
+    if not 1 < len(np.unique(labels)) < len(labels):
+        return float("nan")
+    return float(silhouette_score(sample.values, labels))
+
+
+def _padded(arrays: Sequence[Any]) -> npt.NDArray[np.float64]:
+    """Arrays of different lengths in one, with NaN where one ends."""
+    longest = max(len(a) for a in arrays)
+    out = np.full((len(arrays), longest, *arrays[0].shape[1:]), np.nan)
+    for place, array in enumerate(arrays):
+        out[place, : len(array)] = array
+    return out
+
+
+def centroids_of(found: xr.Dataset, n_clusters: int) -> npt.NDArray[np.float64]:
+    """The best centroids (k, d) of one k of a sweep, such as for `KMeans(init=...)`.
+
+    Raises
+    ------
+    DataError
+        When the sweep has no such k.
+    """
+    if n_clusters not in found["n_clusters"].values:
+        raise DataError(f"the sweep has no k={n_clusters}; it has {found['n_clusters'].values}.")
+    values: npt.NDArray[np.float64] = found["centroids"].sel(n_clusters=n_clusters).values
+    return values[:n_clusters]

@@ -1,0 +1,170 @@
+"""A sweep: every k and restart in the reads of the slowest fit, and what it says of k."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from sklearn.datasets import load_digits
+from sklearn.preprocessing import scale
+
+import streamkm
+from streamkm.errors import DataError
+from streamkm.fitting import StopRules, begin_fit, seeds_of, solve
+from streamkm.fitting.elbow import find_elbow
+from streamkm.rows import Room, open_rows
+from tests import reference
+from tests.conftest import mixture
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = scale(load_digits(n_class=2).data)
+    return data[:288], data[288:]
+
+
+def counting_store(folder, x):
+    """A Zarr array and a list that grows by one with every chunk that is read."""
+    seen = []
+
+    class Counting(zarr.storage.LocalStore):
+        async def get(self, key, *args, **kwargs):
+            seen.append(key)
+            return await super().get(key, *args, **kwargs)
+
+    array = zarr.create_array(folder / "x.zarr", data=x, chunks=(500, x.shape[1]))
+    del array
+    return zarr.open_array(Counting(folder / "x.zarr", read_only=True)), seen
+
+
+@pytest.mark.usefixtures("no_table")
+def test_every_fit_is_the_fit_alone_and_all_cost_the_reads_of_the_slowest(blobs):
+    found = streamkm.sweep(blobs, [2, 5, 9], n_init=3, init="random", random_state=4)
+    rows, reads = open_rows(blobs), []
+    for k in (2, 5, 9):
+        for restart, seed in enumerate(seeds_of(4, 3)):
+            alone = solve(rows, begin_fit(rows, k, "random", [seed], StopRules(), room=Room(0, 0)))
+            reads.append(alone.n_passes)
+            distortion = found["train_distortion"].sel(n_clusters=k)[restart]
+            assert float(distortion) == alone.best.inertia / len(blobs)
+            assert found["iterations"].sel(n_clusters=k)[restart] == len(alone.best.history)
+    assert found.attrs["n_passes"] == max(reads)
+
+
+@pytest.mark.usefixtures("no_table")
+def test_each_stored_chunk_is_read_once_a_read(blobs, tmp_path):
+    array, seen = counting_store(tmp_path, blobs)
+    held, others = counting_store(tmp_path / "v", blobs[::-1].copy())
+    seen.clear()
+    others.clear()
+    found = streamkm.sweep(array, range(1, 6), n_init=4, validation=held, tol=1e-2)
+    chunks = [key for key in seen if key.startswith("c/")]
+    assert len(chunks) == 10 * found.attrs["n_passes"]
+    assert len([key for key in others if key.startswith("c/")]) == 10
+
+
+def test_few_distinct_rows_take_one_read(pixels):
+    found = streamkm.sweep(pixels, range(1, 8), n_init=5)
+    assert found.attrs["n_passes"] == 1
+    assert found.attrs["reads"] == {"seeding": {"reads": 1, "bytes": pixels.nbytes}}
+
+
+def test_the_assignments_experiment(digits):
+    """Train and validation loss for k = 1..20, 20 runs each; k=1 has one answer."""
+    train, validation = digits
+    found = streamkm.sweep(
+        train, range(1, 21), n_init=20, validation=validation, max_iter=50, tol=0, loss_tol=1e-5
+    )
+    total = found["train_mean"].values * len(train)
+    held = found["validation_mean"].values * len(validation)
+    assert total[0] == pytest.approx(15_343.135, abs=1e-3)
+    assert held[0] == pytest.approx(3_395.669, abs=1e-3)
+    np.testing.assert_allclose(total[1:4], [11_235, 9_774, 9_193], rtol=0.06)
+    np.testing.assert_allclose(held[1:4], [2_642, 2_374, 2_219], rtol=0.06)
+    assert found["train_distortion"].shape == (20, 20)
+    assert found["train_spread"][0] < 1e-9 < found["train_spread"][3]
+
+
+def test_what_is_kept_of_each_k_is_its_best(digits):
+    train, validation = digits
+    found = streamkm.sweep(train, [1, 4, 7], n_init=6, validation=validation)
+    for k in (1, 4, 7):
+        one = found.sel(n_clusters=k)
+        centroids = streamkm.centroids_of(found, k)
+        assert centroids.shape == (k, 64)
+        assert reference.inertia(train, centroids) / len(train) == pytest.approx(
+            float(one["train_min"])
+        )
+        best = int(one["train_distortion"].values.argmin())
+        assert reference.inertia(validation, centroids) / len(validation) == pytest.approx(
+            float(one["validation_distortion"][best])
+        )
+        history = one["history"].values[: int(one["iterations"][best])]
+        assert (np.diff(history) <= 1e-9).all()
+        assert np.isnan(one["centroids"].values[k:]).all()
+    with pytest.raises(DataError, match=r"no k=3; it has \[1 4 7\]"):
+        streamkm.centroids_of(found, 3)
+
+
+def test_scores_agree_on_clear_clusters():
+    x = mixture(2000, 2, 5, seed=8) * np.float32(3)
+    found = streamkm.sweep(x, range(1, 10), n_init=8)
+    assert found.attrs["elbow"] == 5
+    assert found.attrs["verdict"].startswith("elbow at k=5")
+    ks = found["n_clusters"].values
+    assert ks[np.nanargmax(found["silhouette"].values)] == 5
+    assert ks[np.nanargmax(found["calinski_harabasz"].values)] == 5
+    assert ks[np.nanargmin(found["davies_bouldin"].values)] == 5
+
+
+@pytest.mark.parametrize("d", [1, 2, 8])
+def test_noise_has_no_clear_elbow(d):
+    found = streamkm.sweep(np.random.default_rng(d).random((4000, d)), range(1, 13))
+    assert found.attrs["elbow"] is None
+    assert found.attrs["verdict"].startswith("no clear elbow (the most is k=")
+
+
+def test_a_power_law_has_no_elbow_and_a_flat_tail_has_one():
+    k = np.arange(1, 15)
+    assert find_elbow(k, 100.0 / k).strength == pytest.approx(0, abs=1e-9)
+    bent = np.where(k < 6, 100.0 / k**2, 100 / 36)
+    assert find_elbow(k, bent).n_clusters == 6
+    assert find_elbow(k, bent).strength == 1
+    assert not find_elbow([1, 2], [5, 1]).clear
+    assert find_elbow([1, 2, 3], [5, 0, 0]).n_clusters == 2
+    assert find_elbow([1, 2, 3], [0, 0, 0]).strength == 0
+
+
+def test_weights_count_as_repeats(blobs):
+    times = np.arange(len(blobs)) % 3
+    weighted = streamkm.sweep(blobs, [1, 3], sample_weight=times.astype(float))
+    repeated = streamkm.sweep(np.repeat(blobs, times, axis=0), [1, 3])
+    for name in ("train_min", "calinski_harabasz", "davies_bouldin"):
+        np.testing.assert_allclose(weighted[name], repeated[name], err_msg=name)
+
+
+def test_it_survives_a_store(blobs, tmp_path):
+    found = streamkm.sweep(blobs, [1, 2, 3])
+    found.to_zarr(tmp_path / "s.zarr", zarr_format=3, consolidated=False)
+    back = xr.open_zarr(tmp_path / "s.zarr", consolidated=False).load()
+    xr.testing.assert_equal(found, back)
+    assert back.attrs["verdict"] == found.attrs["verdict"]
+    assert back.attrs["elbow"] is None or back.attrs["elbow"] == found.attrs["elbow"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_clusters": []}, "rising numbers of clusters from 1 on"),
+        ({"n_clusters": [3, 2]}, "rising numbers of clusters from 1 on"),
+        ({"n_clusters": [0, 2]}, "rising numbers of clusters from 1 on"),
+        ({"n_clusters": [1], "n_init": 0}, "at least"),
+        ({"n_clusters": [2], "validation": np.ones((5, 3))}, "3 features, but the data have 6"),
+        ({"n_clusters": [5001]}, "n_samples=5000 should be >= n_clusters=5001"),
+        ({"n_clusters": [2], "validation": np.full((5, 6), np.nan)}, "5 bad rows"),
+    ],
+)
+def test_bad_wishes_are_refused(blobs, arguments, message):
+    with pytest.raises(DataError, match=message):
+        streamkm.sweep(blobs, **arguments)
