@@ -1,8 +1,10 @@
-"""The learner's journal: a photograph in sixteen colours, each the mean of the pixels it replaces.
+"""The learner's journal: a photograph in sixteen colours, from fifty random beginnings.
 
     python examples/photograph_in_sixteen_colours.py OUTPUT.png
 
-The photograph is a cube (y, x, colour) in a Zarr store. The same lines serve a store that is larger
+Fifty times sixteen distinct pixels are drawn, and moved to the means of the pixels nearest to them;
+the lowest J is kept. The photograph is a cube (y, x, colour) in a Zarr store. As its colours repeat,
+one read of it serves all fifty. The same lines serve a store that is larger
 than memory: nothing here but the picture at the end holds it whole.
 """
 
@@ -29,12 +31,12 @@ def main(output: str) -> None:
             chunks=(100, 160, 3),
             dimension_names=("y", "x", "colour"),
         )
-        km = KMeans(16, feature_dim="colour", n_init=5, random_state=0).fit(store)
+        km = KMeans(16, feature_dim="colour", init="random", n_init=50, random_state=0).fit(store)
         palette = km.cluster_centers_.round().astype(np.uint8)
         Image.fromarray(palette[km.labels_.compute()]).save(output)
     for number, inertia in enumerate(km.history_["inertia"], 1):
         print(f"J after {number - 1} steps: {inertia / photograph[..., 0].size:.2f}")
-    print(f"stopped by {km.stop_reason_} after {km.n_passes_} reads, five restarts in all of them")
+    print(f"stopped by {km.stop_reason_} after {km.n_passes_} read: fifty restarts, one read")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,65 @@
+"""How well a coreset stands for all rows: loss on it against loss on them, by its size.
+
+    scripts/bench coreset
+
+For optimal centroids, for random rows and for centroids of a bad start; the error at which 19 of 20
+samples are within, and that error times the root of the sample's size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from data import SETS
+
+from streamkm import KMeans
+from streamkm.engine import map_reduce
+from streamkm.passes import Lloyd
+from streamkm.rows import Block, open_rows
+from streamkm.seeding import Seeding, Task, begin
+
+K = 50
+SIZES = (1024, 4096, 16384)
+SEEDS = 20
+
+
+def loss(block: Block, centroids: np.ndarray) -> float:
+    return Lloyd(centroids)(block).inertia(centroids)
+
+
+def coreset(x: np.ndarray, size: int, seed: int) -> Block:
+    rows = open_rows(x)
+    state = begin("coreset", Task(K, seed, len(x), size))
+    while isinstance(state, Seeding):
+        sample = map_reduce(state.ask(), rows)
+        if getattr(state, "rough", None) is not None:
+            small = sample.lowest(size)
+            return Block.of(small.values, small.estimates)
+        state = state.tell(sample)
+    raise AssertionError("the sample is the second answer")
+
+
+def main() -> None:
+    print(f"| data | centroids | {' | '.join(f'm = {size:,}' for size in SIZES)} |")
+    print("|---|---|" + "---|" * len(SIZES))
+    for name in ("pixels", "landsat", "words", "overlapping", "heavy", "tiny"):
+        x = SETS[name]()
+        rng = np.random.default_rng(0)
+        random = x[rng.choice(len(x), K, replace=False)].astype(np.float64)
+        fitted = KMeans(K, random_state=0).fit(x).cluster_centers_
+        bad = np.concatenate([fitted[: K // 2], fitted[: K // 2] + x.std()])
+        kinds = {"optimal": fitted, "random rows": random, "half of them astray": bad}
+        block, errors = Block.of(x), {kind: [] for kind in kinds}
+        true = {kind: loss(block, centroids) for kind, centroids in kinds.items()}
+        for size in SIZES:
+            samples = [coreset(x, size, seed) for seed in range(SEEDS)]
+            for kind, centroids in kinds.items():
+                off = [abs(loss(sample, centroids) / true[kind] - 1) for sample in samples]
+                errors[kind].append(float(np.quantile(off, 0.95)))
+        for kind, found in errors.items():
+            pairs = zip(found, SIZES, strict=True)
+            cells = " | ".join(f"{e:.2%} ({e * size**0.5:.2f})" for e, size in pairs)
+            print(f"| {name} | {kind} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
