@@ -3,9 +3,9 @@
     python examples/photograph_in_sixteen_colours.py OUTPUT.png
 
 Fifty times sixteen distinct pixels are drawn, and moved to the means of the pixels nearest to them;
-the lowest J is kept. The photograph is a cube (y, x, colour) in a Zarr store. As its colours repeat,
-one read of it serves all fifty. The same lines serve a store that is larger
-than memory: nothing here but the picture at the end holds it whole.
+the lowest J is kept. The photograph is a cube (y, x, colour) in a Zarr store. As its colours
+repeat, one read of it serves all fifty. The same lines serve a store that is larger than memory:
+nothing here but the picture at the end holds it whole.
 """
 
 from __future__ import annotations

@@ -359,6 +359,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             method.width(self.n_clusters) * restarts,
             fits=True,
             summaries=restarts if method.samples else 0,
+            summary_rows=method.sample(self.n_clusters),
         )
 
     def __getstate__(self) -> dict[str, Any]:

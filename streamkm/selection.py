@@ -100,6 +100,7 @@ def sweep(
         sum(method.width(k) for k in ks) * n_init,
         fits=True,
         summaries=len(ks) * n_init if method.samples else 0,
+        summary_rows=method.sample(max(ks)),
     )
     rows = open_rows(X, feature_dim=feature_dim, sample_weight=sample_weight, budget=budget)
     others = None

@@ -115,6 +115,7 @@ def _fit(
         method.width(n_clusters) * n_init,
         fits=True,
         summaries=n_init if method.samples else 0,
+        summary_rows=method.sample(n_clusters),
     )
     rows = open_rows(data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget)
     reading_tol = default_reading_tol(init) if loss_tol is None else None

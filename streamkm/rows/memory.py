@@ -85,7 +85,8 @@ class Budget:
     answer_nbytes : bytes of a row's answer; room for a label by default, wanted or not, so that
         the plan does not hang on it
     fits : whether the rows are for a fit, which may keep a table of distinct rows
-    summaries : how many restarts keep a summary
+    summaries : how many restarts keep a summary of the rows
+    summary_rows : rows that each of them needs at least
     """
 
     limit: int | None = None
@@ -95,6 +96,7 @@ class Budget:
     answer_nbytes: int = 8
     fits: bool = False
     summaries: int = 0
+    summary_rows: int = 0
 
     @property
     def _to_keep(self) -> float:
@@ -108,19 +110,20 @@ class Budget:
 
     @property
     def sample_nbytes(self) -> int:
-        """Of the summaries of all restarts."""
+        """Of the summaries of all restarts: what they need, and more where there is room."""
         most = min(self.summaries * SAMPLE_NBYTES, SAMPLES_NBYTES)
-        return int(min(most, self._to_keep / 8))
+        needed = self.summary_rows * (8 * self.n_features + _BESIDE_A_SAMPLED_ROW)
+        return max(int(min(most, self._to_keep / 8)), self.summaries * needed)
 
     def room(self, layout: Layout) -> Room:
         """Rows of the table and of a summary."""
         row_nbytes = layout.n_features * np.result_type(layout.dtype, np.float32).itemsize
         distinct = row_nbytes + _BESIDE_A_DISTINCT_ROW
-        sampled = row_nbytes + _BESIDE_A_SAMPLED_ROW
         # All parts of data that fit whole are not larger than the data themselves.
         whole = layout.n_rows * distinct <= 4 * self.table_nbytes
         table = layout.n_rows if whole else self.table_nbytes // distinct
-        return Room(table, self.sample_nbytes // (max(1, self.summaries) * sampled))
+        sampled = max(1, self.summaries) * (row_nbytes + _BESIDE_A_SAMPLED_ROW)
+        return Room(table, max(self.summary_rows, self.sample_nbytes // sampled))
 
     @property
     def statistic_nbytes(self) -> int:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streamkm.passes import Sampled, SampleSensitive, SampleUniform
+from streamkm.passes import Distinct, Sampled, SampleSensitive, SampleUniform
+from streamkm.rows import Block
 from streamkm.seeding.base import Array, Seeding, exactly_k
 from streamkm.seeding.search import Points, in_memory, lloyd, search, start
 
@@ -25,6 +26,11 @@ _FEW_A_CLUSTER = 128
 _DROP = 1e-5
 _STEP = 2e9  # multiplications of a step of the search: a fraction of a second
 _CERTAIN = 64.0  # threshold at which no row of rate one is left out
+
+
+def least_sample(k: int) -> int:
+    """Rows without which no sample is worth searching."""
+    return max(_PILOT, _SEARCHED_A_CLUSTER * k)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Coreset(Seeding):
 
     @classmethod
     def begin(cls, k: int, seed: int, n_rows: int, most: int) -> Coreset:
-        most = max(most, _PILOT, _SEARCHED_A_CLUSTER * k)
+        most = max(most, least_sample(k))
         share = max(_PILOT, _PILOT_A_CLUSTER * k) / n_rows
         return cls(k, seed, n_rows, most, np.inf if share >= 1 else -float(np.log1p(-share)))
 
@@ -76,13 +82,13 @@ class Coreset(Seeding):
         return replace(self, rough=_rough(sample, self.k, self.seed))
 
     def _centroids(self, sample: Sampled) -> Array:
-        distinct = np.unique(sample.values, axis=0)
-        if len(distinct) <= self.k:
-            return exactly_k(distinct.astype(np.float64), self.k)
+        few = _distinct(sample, self.k)
+        if few is not None:
+            return exactly_k(few, self.k)
         step = _STEP / (self.k * sample.values.shape[1])
         searched = sample.lowest(int(max(_SEARCHED_A_CLUSTER * self.k, step)))
-        few = searched.lowest(max(_FEW, _FEW_A_CLUSTER * self.k))
-        with _points(few) as first, _points(searched) as points:
+        start = searched.lowest(max(_FEW, _FEW_A_CLUSTER * self.k))
+        with _points(start) as first, _points(searched) as points:
             centroids = search(points, self.k, self.seed, first)
         if searched is sample:
             return centroids
@@ -94,6 +100,12 @@ def _points(sample: Sampled) -> AbstractContextManager[Points]:
     return in_memory(sample.values, sample.estimates)
 
 
+def _distinct(sample: Sampled, k: int) -> Array | None:
+    """The distinct rows, where there are k at most."""
+    table = Distinct(k)(Block.of(sample.values))
+    return table.values.astype(np.float64) if table.complete else None
+
+
 def _rough(pilot: Sampled, k: int, seed: int) -> Rough:
     """A solution of the pilot, and rates that sum to about one over all rows.
 
@@ -101,9 +113,8 @@ def _rough(pilot: Sampled, k: int, seed: int) -> Rough:
     a third for the cells alike.
     """
     with _points(pilot) as points:
-        distinct = np.unique(pilot.values, axis=0)
-        enough = len(distinct) > k
-        centroids = start(points, k, seed) if enough else distinct.astype(np.float64)
+        few = _distinct(pilot, k)
+        centroids = start(points, k, seed) if few is None else few
         labels, d2, _ = points.two_nearest(centroids)
         counts = np.bincount(labels, points.weights, minlength=len(centroids))
         losses = np.bincount(labels, points.weights * d2, minlength=len(centroids))

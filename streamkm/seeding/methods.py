@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamkm.seeding.base import Seeding
-from streamkm.seeding.coreset import Coreset
+from streamkm.seeding.coreset import Coreset, least_sample
 from streamkm.seeding.farthest import Farthest
 from streamkm.seeding.farthest_parallel import FarthestParallel
 from streamkm.seeding.kmeans_parallel import OVERSAMPLING, ROUNDS, KMeansParallel
@@ -41,13 +41,18 @@ class Method:
     start : the state it begins with
     reads : reads of the data, from k
     width : centroids and candidates of its widest pass, from k
-    samples : whether it keeps a summary of the rows in memory
+    sample : rows of the summary that it keeps in memory at least, from k; 0 for none
     """
 
     start: Callable[[Task], Seeding]
     reads: Callable[[int], int]
     width: Callable[[int], int]
-    samples: bool = False
+    sample: Callable[[int], int] = lambda k: 0
+
+    @property
+    def samples(self) -> bool:
+        """Whether it keeps a summary."""
+        return self.sample(1) > 0
 
 
 def _simple(kind: Callable[[int, int], Seeding]) -> Callable[[Task], Seeding]:
@@ -59,7 +64,7 @@ METHODS = {
         lambda task: Coreset.begin(task.k, task.seed, task.n_rows, task.sample),
         lambda k: 2,
         lambda k: k,
-        samples=True,
+        least_sample,
     ),
     "k-means||": Method(
         _simple(KMeansParallel), lambda k: ROUNDS + 2, lambda k: OVERSAMPLING * (ROUNDS + 1) * k
