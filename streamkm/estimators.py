@@ -176,7 +176,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         init = self._check_parameters()
         rows = self._rows(X, sample_weight, reset=True)
         room = self._budget(reset=True).room(rows.layout)
-        seeds = seeds_of(self._entropy(), self._n_init())
+        seeds = seeds_of(entropy_of(self.random_state), self._n_init())
         rules = self._rules()
         state = begin_fit(
             rows,
@@ -202,8 +202,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         """Refuse bad parameters before any work; the seeding, by name or as centroids."""
         check_scalar(self.n_clusters, "n_clusters", Integral, min_val=1)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
-        for name in ("tol", "loss_tol", "distortion_tol", "time_limit"):
-            if getattr(self, name) not in ((None, "auto") if name != "tol" else ()):
+        unset = {"loss_tol": (None, "auto"), "distortion_tol": (None,), "time_limit": (None,)}
+        for name in ("tol", *unset):
+            if getattr(self, name) not in unset.get(name, ()):
                 check_scalar(getattr(self, name), name, Real, min_val=0)
         if self.n_init != "auto":
             check_scalar(self.n_init, "n_init", Integral, min_val=1)
@@ -235,11 +236,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         if self.n_init == "auto":
             return 10 if self.init == "random" else 1
         return int(self.n_init)
-
-    def _entropy(self) -> int:
-        if isinstance(self.random_state, Integral):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _keep(self, state: FitState) -> None:
         best = state.best
@@ -369,6 +365,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         if _is_lazy(labels):
             del state["labels_"]
         return state
+
+
+def entropy_of(random_state: Any) -> int:
+    """The number that all draws come from: scikit-learn's `random_state` as an integer."""
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def _is_lazy(data: Any) -> bool:

@@ -116,7 +116,10 @@ def clusters(
     """
     ax = ax or _axes()
     centroids = model.cluster_centers_ if hasattr(model, "cluster_centers_") else model.centroids
-    opened = open_rows(X, feature_dim=getattr(model, "feature_dim", None))
+    asked = model.parameters if hasattr(model, "parameters") else vars(model)
+    opened = open_rows(
+        X, feature_dim=asked.get("feature_dim") or None, variable=asked.get("variable")
+    )
     sample = map_reduce(DrawUniform(rows, seed, 0), opened).values
     labels, _ = Labels(centroids, np.dtype(np.int32))(Block.of(sample))
     middle, axes = sample.mean(axis=0), np.eye(sample.shape[1])

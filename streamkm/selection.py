@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from sklearn.metrics import silhouette_score
+from sklearn.utils import check_scalar
 
 from streamkm.engine import map_reduce, threads
 from streamkm.errors import DataError
+from streamkm.estimators import entropy_of
 from streamkm.fitting import (
     FitState,
     StopRules,
@@ -23,7 +26,7 @@ from streamkm.fitting import (
     solve,
 )
 from streamkm.fitting.elbow import find_elbow
-from streamkm.passes import Census, DrawUniform, Labels, Lloyd, Product, Scattered, TopRows
+from streamkm.passes import Census, Labels, Lloyd, Product, Sampled, SampleUniform, Scattered
 from streamkm.rows import Block, Budget, Rows, open_rows, parse_bytes
 from streamkm.seeding import method_of
 from streamkm.stores import versions
@@ -42,7 +45,7 @@ def sweep(
     max_iter: int = 300,
     tol: float = 1e-4,
     loss_tol: float | str | None = "auto",
-    random_state: int = 0,
+    random_state: Any = 0,
     feature_dim: Any = None,
     memory_limit: str | int | None = None,
     silhouette_rows: int = 2000,
@@ -61,7 +64,7 @@ def sweep(
     validation : data of the same features, read once for the loss of every fit on them
     sample_weight : one weight a row of X
     max_iter, tol, loss_tol, feature_dim, memory_limit : as for `KMeans`
-    random_state : int
+    random_state : int, RandomState instance or None
     silhouette_rows : rows drawn for the silhouette; 0 leaves it out
     watch : called with the `FitState` after every read
 
@@ -71,7 +74,8 @@ def sweep(
         Over (n_clusters, restart): `train_distortion` and, with validation data,
         `validation_distortion` (mean squared distance, squared data units), `iterations`.
         Over n_clusters: the `_mean`, `_min` and `_spread` (standard deviation) of the distortions,
-        and of the best restart `calinski_harabasz`, `davies_bouldin`, `silhouette` (of the sample),
+        and of the best restart `calinski_harabasz` (weights count as repeated rows),
+        `davies_bouldin` (about the centroids), `silhouette` (of the sample),
         `centroids` (padded with NaN) and `history` (the distortion of every iteration).
         Attributes: `elbow`, `elbow_strength`, `verdict`, `n_passes`, `bytes_read`.
 
@@ -89,7 +93,11 @@ def sweep(
     >>> found.attrs["elbow"], found.attrs["n_passes"]
     (3, 1)
     """
-    ks = _checked(n_clusters, n_init)
+    ks = _numbers_of_clusters(n_clusters)
+    check_scalar(n_init, "n_init", Integral, min_val=1)
+    check_scalar(max_iter, "max_iter", Integral, min_val=1)
+    check_scalar(tol, "tol", Real, min_val=0)
+    check_scalar(silhouette_rows, "silhouette_rows", Integral, min_val=0)
     if init == "auto":
         init = "coreset" if n_init == 1 else "random"
     method = method_of(init)
@@ -118,8 +126,11 @@ def sweep(
         None if automatic or loss_tol is None else float(loss_tol),
         default_reading_tol(init) if automatic else None,
     )
-    riders = [DrawUniform(silhouette_rows, random_state, _SILHOUETTE_STREAM)]
-    seeds = seeds_of(random_state, n_init)
+    entropy = entropy_of(random_state)
+    sampled = min(1.0, 2 * silhouette_rows / rows.layout.n_rows)
+    threshold = np.inf if sampled == 1 else -float(np.log1p(-sampled))
+    riders = [SampleUniform(silhouette_rows, threshold, entropy, _SILHOUETTE_STREAM)]
+    seeds = seeds_of(entropy, n_init)
     room = budget.room(rows.layout)
     state = begin_sweep(rows, ks, init, seeds, rules, room, riders[: int(silhouette_rows > 0)])
     state = solve(rows, state, watch=watch)
@@ -137,20 +148,19 @@ def sweep(
             "n_init": n_init,
             "max_iter": max_iter,
             "tol": tol,
-            "random_state": random_state,
+            "random_state": entropy,
         },
         "versions": versions(),
     }
     return dataset
 
 
-def _checked(n_clusters: Sequence[int], n_init: int) -> list[int]:
-    ks = [int(k) for k in n_clusters]
-    if not ks or ks != sorted(set(ks)) or ks[0] < 1:
-        raise DataError(f"n_clusters={n_clusters!r}: give rising numbers of clusters from 1 on.")
-    if n_init < 1:
-        raise DataError(f"n_init={n_init}: every k needs one restart at least.")
-    return ks
+def _numbers_of_clusters(n_clusters: Sequence[int]) -> list[int]:
+    ks = np.atleast_1d(np.asarray(n_clusters))
+    rising = ks.ndim == 1 and ks.dtype.kind in "iu" and ks.size and ks[0] > 0
+    if not rising or np.any(np.diff(ks) <= 0):
+        raise DataError(f"n_clusters={n_clusters!r}: give rising whole numbers from 1 on.")
+    return [int(k) for k in ks]
 
 
 @dataclass(frozen=True)
@@ -175,7 +185,7 @@ class Fits:
         places = groups.argmin(axis=1) + self.n_init * np.arange(len(groups))
         return [self.trajectories[place] for place in places]
 
-    def dataset(self, sample: TopRows | None) -> xr.Dataset:
+    def dataset(self, sample: Sampled | None) -> xr.Dataset:
         """What the fits found."""
         weight = self.trajectories[0].weight
         table = xr.Dataset(coords={"n_clusters": self.n_clusters})
@@ -200,7 +210,7 @@ class Fits:
         history = [np.array([step.inertia for step in t.history]) / weight for t in self.best]
         table["centroids"] = (("n_clusters", "cluster", "feature"), _padded(centroids))
         table["history"] = (("n_clusters", "iteration"), _padded(history))
-        elbow = find_elbow(self.n_clusters, table["train_min"].values.tolist())
+        elbow = find_elbow(self.n_clusters, table["train_min"].values.tolist(), weight)
         table.attrs |= {
             "elbow": elbow.n_clusters if elbow.clear else None,
             "elbow_strength": elbow.strength,
@@ -228,13 +238,17 @@ def _add(table: xr.Dataset, name: str, distortions: npt.NDArray[np.float64]) -> 
     table[f"{name}_spread"] = ("n_clusters", distortions.std(axis=1))
 
 
-def _silhouette(centroids: npt.NDArray[np.float64], sample: TopRows | None) -> float:
-    if sample is None:
+def _silhouette(centroids: npt.NDArray[np.float64], sample: Sampled | None) -> float:
+    if sample is None or not len(sample.keys):
         return float("nan")
-    labels, _ = Labels(centroids, np.dtype(np.int32))(Block.of(sample.values))
+    values, weights = sample.values, sample.weights
+    if np.ptp(weights) > 0:  # scikit-learn's takes none: draw by them
+        rng = np.random.default_rng(0)
+        values = values[rng.choice(len(values), len(values), p=weights / weights.sum())]
+    labels, _ = Labels(centroids, np.dtype(np.int32))(Block.of(values))
     if not 1 < len(np.unique(labels)) < len(labels):
         return float("nan")
-    return float(silhouette_score(sample.values, labels))
+    return float(silhouette_score(values, labels))
 
 
 def _padded(arrays: Sequence[Any]) -> npt.NDArray[np.float64]:

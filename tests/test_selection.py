@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 import zarr
 from sklearn.datasets import load_digits
+from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import scale
 
 import streamkm
@@ -118,6 +119,41 @@ def test_scores_agree_on_clear_clusters():
     assert ks[np.nanargmin(found["davies_bouldin"].values)] == 5
 
 
+def test_the_silhouette_counts_rows_that_repeat():
+    """450 rows here, 450 there and a hundred about: scikit-learn's figure, not that of a set."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([np.zeros((450, 2)), np.full((450, 2), 10), rng.random((100, 2)) * 10])
+    found = streamkm.sweep(x, [2])
+    labels = reference.labels(x, streamkm.centroids_of(found, 2))
+    assert float(found["silhouette"][0]) == pytest.approx(silhouette_score(x, labels))
+    weighted = streamkm.sweep(
+        np.unique(x, axis=0), [2], sample_weight=np.unique(x, axis=0, return_counts=True)[1]
+    )
+    assert float(weighted["silhouette"][0]) == pytest.approx(silhouette_score(x, labels), abs=0.1)
+
+
+def test_as_many_clusters_as_rows_hide_no_elbow():
+    x = np.repeat([[0.0, 0], [90, 0], [0, 90]], 4, axis=0)
+    x = x + np.random.default_rng(0).normal(size=x.shape)
+    for last in (7, 11, 12):
+        assert streamkm.sweep(x, range(1, last + 1)).attrs["elbow"] == 3
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"n_init": 0}, {"max_iter": 0}, {"tol": -1}, {"silhouette_rows": -1}, {"n_init": 1.5}],
+)
+def test_parameters_are_checked_before_any_read(blobs, arguments):
+    with pytest.raises((ValueError, TypeError), match=next(iter(arguments))):
+        streamkm.sweep(blobs, [2], **arguments)
+
+
+def test_random_states_are_scikit_learns(blobs):
+    for state in (None, np.random.RandomState(0)):
+        assert streamkm.sweep(blobs, [2, 3], random_state=state).sizes["n_clusters"] == 2
+    assert streamkm.sweep(blobs, 5)["n_clusters"].values.tolist() == [5]
+
+
 @pytest.mark.parametrize("d", [1, 2, 8])
 def test_noise_has_no_clear_elbow(d):
     found = streamkm.sweep(np.random.default_rng(d).random((4000, d)), range(1, 13))
@@ -156,10 +192,10 @@ def test_it_survives_a_store(blobs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_clusters": []}, "rising numbers of clusters from 1 on"),
-        ({"n_clusters": [3, 2]}, "rising numbers of clusters from 1 on"),
-        ({"n_clusters": [0, 2]}, "rising numbers of clusters from 1 on"),
-        ({"n_clusters": [1], "n_init": 0}, "at least"),
+        ({"n_clusters": []}, "give rising whole numbers from 1 on"),
+        ({"n_clusters": [3, 2]}, "give rising whole numbers from 1 on"),
+        ({"n_clusters": [0, 2]}, "give rising whole numbers from 1 on"),
+        ({"n_clusters": [2.7, 3.2]}, "give rising whole numbers from 1 on"),
         ({"n_clusters": [2], "validation": np.ones((5, 3))}, "3 features, but the data have 6"),
         ({"n_clusters": [5001]}, "n_samples=5000 should be >= n_clusters=5001"),
         ({"n_clusters": [2], "validation": np.full((5, 6), np.nan)}, "5 bad rows"),

@@ -77,6 +77,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
             return
         self._read = state.n_passes
         self._console.print(line, soft_wrap=True)
+        self._bar.update(self._task, total=state.plan.n_blocks)
         self.next_read(f"read {state.n_passes + 1}")
 
     def next_read(self, name: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 CLEAR = 0.5
+_NOTHING = 1e-12  # a share of the loss that is none
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,16 @@ class Elbow:
         return f"no clear elbow (the most is k={self.n_clusters}, strength {self.strength:.2f})"
 
 
-def find_elbow(n_clusters: Sequence[int], distortions: Sequence[float]) -> Elbow:
+def find_elbow(
+    n_clusters: Sequence[int], distortions: Sequence[float], n_rows: float = np.inf
+) -> Elbow:
     """The elbow of a curve of distortions over rising numbers of clusters.
+
+    Parameters
+    ----------
+    n_clusters : int, rising
+    distortions : mean squared distances
+    n_rows : of the data; distortions are taken over n - k, as k clusters fit k rows exactly
 
     Examples
     --------
@@ -49,14 +58,16 @@ def find_elbow(n_clusters: Sequence[int], distortions: Sequence[float]) -> Elbow
     >>> str(find_elbow([1, 2, 4, 8, 16], [16, 8, 4, 2, 1]))
     'no clear elbow (the most is k=8, strength 0.00)'
     """
-    k = np.log(np.asarray(n_clusters, np.float64))
-    floor = np.finfo(np.float64).tiny
-    loss = np.log(np.maximum(np.asarray(distortions, np.float64), floor))
-    if len(k) < 3:
+    inner = [k < n_rows for k in n_clusters]
+    ks = np.asarray(n_clusters, np.float64)[inner]
+    if len(ks) < 3:
         return Elbow(None, 0.0)
-    slopes = np.maximum(0.0, -np.diff(loss) / np.diff(k))
+    losses = np.asarray(distortions, np.float64)[inner] / (1 - ks / n_rows)
+    loss = np.log(np.maximum(losses, max(_NOTHING * losses[0], np.finfo(np.float64).tiny)))
+    slopes = np.maximum(0.0, -np.diff(loss) / np.diff(np.log(ks)))
     after = np.maximum.accumulate(slopes[::-1])[::-1][1:]  # the steepest of all later steps
     before = slopes[:-1]
-    strengths = np.where(before > 0, 1 - after / np.maximum(before, floor), 0.0)
+    safe = np.where(before > 0, before, 1.0)
+    strengths = np.where(before > 0, 1 - after / safe, 0.0)
     at = int(strengths.argmax())
-    return Elbow(int(n_clusters[at + 1]), max(0.0, float(strengths[at])))
+    return Elbow(int(ks[at + 1]), max(0.0, float(strengths[at])))

@@ -194,7 +194,7 @@ def fit(
         state = replace(state, answers=tuple(answers[: len(state.riders)]))
         del answers[: len(state.riders)]
         if table.complete:  # begin again with it, so that nothing hangs on how the rows were stored
-            free = tuple(t.without_reads() for t in state.trajectories)
+            free = tuple(t.with_table(len(table.weights)) for t in state.trajectories)
             reads = state.reads.one_more(state.phase)
             state = replace(state, reads=reads, table=table, trajectories=free)
             source = _in_memory(table)

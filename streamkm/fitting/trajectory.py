@@ -136,9 +136,10 @@ class Trajectory:
         """Given up: it keeps its history, but no loss that could be the lowest."""
         return replace(self, waiting=None, stop_reason=DROPPED, inertia=np.inf)
 
-    def without_reads(self) -> Trajectory:
-        """The same, now that iterations cost no reads."""
-        return replace(self, rules=replace(self.rules, reading_tol=None))
+    def with_table(self, n_rows: int) -> Trajectory:
+        """At its beginning, now that a table of so many rows is asked, at no reads."""
+        seeding = self.seeding and self.seeding.of(n_rows)
+        return replace(self, seeding=seeding, rules=replace(self.rules, reading_tol=None))
 
     def _watch(self, inertia: float) -> None:
         if not np.isfinite(inertia):

@@ -9,6 +9,9 @@ strip or chunk a row came in; ties go to the lowest index. The squared distance 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -82,13 +85,16 @@ def _keep_two(scores, c, best, second, label):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _settle(x, start, width, centroids, slack, work, labels, d2):  # type: ignore[no-untyped-def]
+def _settle(x, start, width, centroids, slack, work, labels, d2, gaps):  # type: ignore[no-untyped-def]
     """Write the strip's labels, deciding doubtful rows again, and direct distances."""
     lengths, best, second, label = work
     for i in range(STRIP):
         # Not "gap <= bound": a row with a NaN is doubtful too.
         bound = slack[0] + slack[1] * np.sqrt(lengths[i])
         label[i] = label[i] if second[i] - best[i] > bound else -1
+    if gaps is not None:
+        for i in range(width):
+            gaps[start + i] = max(0.0, second[i] - best[i])
     for i in range(width):
         row = x[start + i]
         chosen = label[i] if label[i] >= 0 else _decide_again(row, centroids)
@@ -97,7 +103,7 @@ def _settle(x, start, width, centroids, slack, work, labels, d2):  # type: ignor
 
 
 @kernel
-def _nearest_small(x, centroids, origin, scaled, norms, slack, labels, d2):  # type: ignore[no-untyped-def]
+def _nearest_small(x, centroids, origin, scaled, norms, slack, labels, d2, gaps):  # type: ignore[no-untyped-def]
     n, d = x.shape
     k = centroids.shape[0]
     strip = np.zeros((d, STRIP), x.dtype)
@@ -119,11 +125,12 @@ def _nearest_small(x, centroids, origin, scaled, norms, slack, labels, d2):  # t
                 for i in range(STRIP):
                     scores[i] += factor * strip[j, i]
             _keep_two(scores, np.int32(c), best, second, label)
-        _settle(x, start, width, centroids, slack, (lengths, best, second, label), labels, d2)
+        work = (lengths, best, second, label)
+        _settle(x, start, width, centroids, slack, work, labels, d2, gaps)
 
 
 @kernel
-def _nearest_large(x, centroids, origin, scaled, norms, slack, labels, d2):  # type: ignore[no-untyped-def]
+def _nearest_large(x, centroids, origin, scaled, norms, slack, labels, d2, gaps):  # type: ignore[no-untyped-def]
     n, d = x.shape
     k = centroids.shape[0]
     strip = np.zeros((STRIP, d), x.dtype)
@@ -147,7 +154,8 @@ def _nearest_large(x, centroids, origin, scaled, norms, slack, labels, d2):  # t
                 for i in range(STRIP):
                     panel[c, i] += norm
                 _keep_two(panel[c], np.int32(first + c), best, second, label)
-        _settle(x, start, width, centroids, slack, (lengths, best, second, label), labels, d2)
+        work = (lengths, best, second, label)
+        _settle(x, start, width, centroids, slack, work, labels, d2, gaps)
 
 
 class Centroids:
@@ -178,16 +186,31 @@ class Centroids:
         # The bound holds while nothing under- or overflows; else every row is decided directly.
         if not float(limits.tiny) / float(limits.eps) ** 2 < longest < float(limits.max) / 64:
             self._slack[:] = np.inf
-        self._nearest = _nearest_small if self.values.shape[1] < _LARGE_D else _nearest_large
+        self._nearest: Callable[..., None] = (
+            _nearest_small if self.values.shape[1] < _LARGE_D else _nearest_large
+        )
 
     def nearest(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """Labels (n,) and squared distances (n,) of a tile `x` (n, d)."""
         labels = np.empty(len(x), np.int32)
         d2 = np.empty(len(x), np.float64)
-        self._nearest(
-            x, self.values, self._origin, self._scaled, self._norms, self._slack, labels, d2
-        )
+        self._nearest(*self._ready(x), labels, d2, None)
         return labels, d2
+
+    def nearest_and_gaps(
+        self, x: FloatArray
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Labels (n,), squared distances (n,), and how much larger those to the second best are.
+
+        The gaps are as good as the precision of the tile, and infinite for a single centroid.
+        """
+        labels = np.empty(len(x), np.int32)
+        d2, gaps = np.empty(len(x), np.float64), np.empty(len(x), np.float64)
+        self._nearest(*self._ready(x), labels, d2, gaps)
+        return labels, d2, gaps
+
+    def _ready(self, x: FloatArray) -> tuple[Any, ...]:
+        return x, self.values, self._origin, self._scaled, self._norms, self._slack
 
 
 @kernel

@@ -1,7 +1,8 @@
 """Farthest-first traversal in one read: k rows of every block, and of theirs k again in the tree.
 
-Every row is then within four times the best possible radius of a chosen one (Malkomes et al., NIPS
-2015; in sequence, Gonzalez 1985, within twice).
+Every row is then within 2 (l + 1) times the best possible radius of a chosen one, l the levels of
+the tree (Malkomes et al., NIPS 2015, for one level; in sequence, Gonzalez 1985, within twice). Seen
+here: within twice what the sequence finds.
 """
 
 from __future__ import annotations

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.kernels import squared_distances
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.rows import Block
 
 Array = npt.NDArray[np.float64]
+_PANEL = 256
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ class Scattered(Assigned):
         return cls.of(Assigned.combine(parts), np.sum(distances, axis=0))
 
     def calinski_harabasz(self, centroids: Array) -> float:
-        """Variance between clusters over variance within (Calinski and Harabasz 1974)."""
+        """Variance between clusters over variance within (Calinski and Harabasz 1974).
+
+        Weights count as repeated rows.
+        """
         k, n = int(np.count_nonzero(self.counts)), self.weight
         means = self.means(otherwise=centroids)
         moved = np.square(centroids - means).sum(axis=1)
@@ -51,11 +56,17 @@ class Scattered(Assigned):
         occupied = np.flatnonzero(self.counts)
         centroids = centroids[occupied]
         spread = self.distances[occupied] / self.counts[occupied]
-        apart = np.sqrt(np.square(centroids[:, None] - centroids[None]).sum(axis=2))
-        np.fill_diagonal(apart, np.inf)
-        if len(occupied) < 2 or not apart.min() > 0:
+        if len(occupied) < 2:
             return float("nan")
-        return float(((spread[:, None] + spread[None]) / apart).max(axis=1).mean())
+        worst = np.zeros(len(occupied))
+        for at in range(0, len(occupied), _PANEL):
+            panel = slice(at, at + _PANEL)
+            apart = np.sqrt(squared_distances(centroids[panel], centroids))
+            apart[np.arange(len(apart)), np.arange(at, at + len(apart))] = np.inf
+            if not apart.min() > 0:
+                return float("nan")
+            worst[panel] = ((spread[panel, None] + spread[None]) / apart).max(axis=1)
+        return float(worst.mean())
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,10 @@ class Seeding(ABC):
     k: int
     seed: int
 
+    def of(self, n_rows: int) -> Self:
+        """The method at its beginning, for a table of so many rows in place of the data."""
+        return self
+
     @abstractmethod
     def ask(self) -> Pass[Any]:
         """The pass whose statistic is wanted next."""
@@ -51,7 +55,7 @@ def exactly_k(values: Array, k: int) -> Array:
     """The first k of the drawn rows; where there are fewer, they are repeated, with a warning."""
     if len(values) < k:
         warnings.warn(
-            f"the data have only {len(values)} distinct rows of positive weight for {k} clusters; "
+            f"only {len(values)} distinct rows of positive weight were found for {k} clusters; "
             f"Number of distinct clusters ({len(values)}) found smaller than n_clusters ({k}): "
             "the surplus centroids repeat others and stay empty. Ask for fewer clusters.",
             FewDistinctRowsWarning,

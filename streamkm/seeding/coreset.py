@@ -12,18 +12,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
+from streamkm.kernels import Centroids
 from streamkm.passes import Distinct, Sampled, SampleSensitive, SampleUniform
 from streamkm.rows import Block
 from streamkm.seeding.base import Array, Seeding, exactly_k
-from streamkm.seeding.search import Points, in_memory, lloyd, search, start
+from streamkm.seeding.points import Points, in_memory
+from streamkm.seeding.search import search, settle, start
 
 _PILOT = 4096
 _PILOT_A_CLUSTER = 64
 _SEARCHED_A_CLUSTER = 64
 _FEW = 16384
 _FEW_A_CLUSTER = 128
-_DROP = 1e-5
+_ASTRAY = 4  # times as many rows passed as were meant to
+_DRAWS = 2
+_NOTHING = 1e-9
 _STEP = 2e9  # multiplications of a step of the search: a fraction of a second
 _CERTAIN = 64.0  # threshold at which no row of rate one is left out
 
@@ -35,7 +40,7 @@ def least_sample(k: int) -> int:
 
 @dataclass(frozen=True)
 class Rough:
-    """A rough solution, and the rates that follow from it."""
+    """A rough solution, and the rates that follow from it: scale * |x - c|**2 + base[c]."""
 
     centroids: Array
     scale: float
@@ -52,12 +57,14 @@ class Coreset(Seeding):
     most : int, rows of the sample
     threshold : float, of the pilot
     rough : Rough, once the pilot is there
+    drawn : int, sensitivity samples so far
     """
 
     n_rows: int
     most: int
     threshold: float
     rough: Rough | None = None
+    drawn: int = 0
 
     @classmethod
     def begin(cls, k: int, seed: int, n_rows: int, most: int) -> Coreset:
@@ -65,21 +72,31 @@ class Coreset(Seeding):
         share = max(_PILOT, _PILOT_A_CLUSTER * k) / n_rows
         return cls(k, seed, n_rows, most, np.inf if share >= 1 else -float(np.log1p(-share)))
 
+    def of(self, n_rows: int) -> Coreset:
+        return self.begin(self.k, self.seed, n_rows, self.most)
+
     def ask(self) -> SampleUniform | SampleSensitive:
         if self.rough is None:
             return SampleUniform(self.most, self.threshold, self.seed, 0)
         rates = self.rough.centroids, self.rough.scale, self.rough.base
-        threshold = np.inf if self.n_rows <= self.most else float(self.most)  # rates sum to one
-        return SampleSensitive(self.most, threshold, self.seed, 1, *rates)
+        return SampleSensitive(self.most, self._rated(), self.seed, 1 + self.drawn, *rates)
 
     def tell(self, sample: Sampled) -> Coreset | Array:
-        if self.rough is not None:
-            return self._centroids(sample)
-        if len(sample.keys) < min(_PILOT, self.k) and self.threshold < _CERTAIN:
-            # Few rows have weight: more of them.
-            threshold = self.threshold * _PILOT / max(1, len(sample.keys))
-            return replace(self, threshold=threshold if threshold < _CERTAIN else np.inf)
-        return replace(self, rough=_rough(sample, self.k, self.seed))
+        if self.rough is None:
+            if len(sample.keys) < min(_PILOT, self.k) and self.threshold < _CERTAIN:
+                # Few rows have weight: more of them.
+                threshold = self.threshold * _PILOT / max(1, len(sample.keys))
+                return replace(self, threshold=threshold if threshold < _CERTAIN else np.inf)
+            return replace(self, rough=_rough(sample, self.k, self.seed))
+        if sample.threshold < self._rated() / _ASTRAY and self.drawn < _DRAWS:
+            # The pilot knew too little of the far rows, and they crowd out the others.
+            rough = replace(self.rough, scale=_scale(sample, self.rough))
+            return replace(self, rough=rough, drawn=self.drawn + 1)
+        return self._centroids(sample)
+
+    def _rated(self) -> float:
+        """The threshold of the sensitivity sample, whose rates sum to about one."""
+        return np.inf if self.n_rows <= self.most else float(self.most)
 
     def _centroids(self, sample: Sampled) -> Array:
         few = _distinct(sample, self.k)
@@ -87,13 +104,13 @@ class Coreset(Seeding):
             return exactly_k(few, self.k)
         step = _STEP / (self.k * sample.values.shape[1])
         searched = sample.lowest(int(max(_SEARCHED_A_CLUSTER * self.k, step)))
-        start = searched.lowest(max(_FEW, _FEW_A_CLUSTER * self.k))
-        with _points(start) as first, _points(searched) as points:
-            centroids = search(points, self.k, self.seed, first)
+        first = searched.lowest(max(_FEW, _FEW_A_CLUSTER * self.k))
+        with _points(first) as starts, _points(searched) as points:
+            centroids = search(points, self.k, self.seed, starts)
         if searched is sample:
             return centroids
         with _points(sample) as points:
-            return lloyd(points, centroids, _DROP)[0]
+            return settle(points, centroids)
 
 
 def _points(sample: Sampled) -> AbstractContextManager[Points]:
@@ -112,16 +129,32 @@ def _rough(pilot: Sampled, k: int, seed: int) -> Rough:
     A third for the squared distance to the solution, a third for the cell's share of the loss, and
     a third for the cells alike.
     """
-    with _points(pilot) as points:
-        few = _distinct(pilot, k)
-        centroids = start(points, k, seed) if few is None else few
-        labels, d2, _ = points.two_nearest(centroids)
-        counts = np.bincount(labels, points.weights, minlength=len(centroids))
-        losses = np.bincount(labels, points.weights * d2, minlength=len(centroids))
+    few = _distinct(pilot, k)
+    if few is None:
+        with _points(pilot) as points:
+            few = start(points, k, seed)
+    unit = float(pilot.estimates.max())  # weights may be of any size
+    weights = pilot.estimates / unit
+    labels, d2 = _nearest(pilot, few)
+    counts = np.bincount(labels, weights, minlength=len(few))
+    losses = np.bincount(labels, weights * d2, minlength=len(few))
     occupied = counts > 0
-    centroids, counts, losses = centroids[occupied], counts[occupied], losses[occupied]
+    centroids, counts, losses = few[occupied], counts[occupied], losses[occupied]
     base = 1 / (len(centroids) * counts)
     total = float(losses.sum())
-    if not total > 0:
-        return Rough(centroids, 1.0, base)
-    return Rough(centroids, 1 / (3 * total), (losses / (total * counts) + base) / 3)
+    _, apart = _nearest(pilot, np.average(pilot.values, axis=0, weights=weights)[None])
+    whole = float((weights * apart).sum())
+    if not total > _NOTHING * whole:  # the pilot is all at the centroids: far rows count the more
+        return Rough(centroids, 1 / whole / unit if whole > 0 else 1.0, base / unit)
+    base = (losses / total / counts + base) / 3
+    return Rough(centroids, 1 / (3 * total) / unit, base / unit)
+
+
+def _scale(sample: Sampled, rough: Rough) -> float:
+    """What makes the distances' rates sum to a third, by a sample that has the far rows."""
+    _, d2 = _nearest(sample, rough.centroids)
+    return 1 / (3 * float((sample.estimates * d2).sum()))
+
+
+def _nearest(sample: Sampled, centroids: Array) -> tuple[npt.NDArray[np.int32], Array]:
+    return Centroids(centroids, sample.values.dtype).nearest(np.ascontiguousarray(sample.values))

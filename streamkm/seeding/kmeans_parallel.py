@@ -14,7 +14,8 @@ import numpy as np
 
 from streamkm.passes import Assigned, DrawSquaredDistance, DrawUniform, Lloyd, TopRows
 from streamkm.seeding.base import Array, Seeding, exactly_k, joined
-from streamkm.seeding.search import in_memory, search
+from streamkm.seeding.points import in_memory
+from streamkm.seeding.search import search
 
 ROUNDS = 2
 OVERSAMPLING = 2

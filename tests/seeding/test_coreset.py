@@ -91,3 +91,16 @@ def test_restarts_are_the_fits_of_their_own_seeds():
     for trajectory, one in zip(shared.trajectories, alone, strict=True):
         assert trajectory.centroids.tobytes() == one.best.centroids.tobytes()
     assert shared.n_passes == max(one.n_passes for one in alone)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_rare_rows_that_the_pilot_hardly_met_do_not_crowd_out_the_bulk(scale):
+    """Nearly all rows at twenty places, and a wide cloud of few: the pilot's own loss is zero."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(20, 2)) * 10)[rng.integers(20, size=200_000)]
+    rare = rng.random(len(x)) < 0.02
+    x[rare] = np.array([50, 0]) + rng.normal(size=(rare.sum(), 2))
+    rows = open_rows(x * scale)
+    best = solve(rows, begin_fit(rows, 100, "coreset", [0], room=Room(1000, 4096))).best
+    theirs = SklearnKMeans(100, n_init=3, random_state=0).fit(x).inertia_
+    assert best.inertia / scale**2 < 1.05 * theirs

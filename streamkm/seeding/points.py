@@ -1,0 +1,93 @@
+"""Weighted points in memory, and what a search asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from streamkm.engine import threads
+from streamkm.kernels import Centroids, squared_distances
+from streamkm.passes import Assigned, Lloyd
+from streamkm.rows import Block
+from streamkm.seeding.base import Array
+
+T = TypeVar("T")
+_PIECE = 8192  # points of a task; fixed, so that the sums do not hang on the cores
+_RANGE = 1e6  # of the values, over which float32 is not enough
+
+
+class Points:
+    """Points about their median, scaled to lie within one, with weights of at most one.
+
+    So neither a fill value among them nor their unit spoils the precision. Centroids are in this
+    scale; `placed` and `restored` take them there and back.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m, d), float32 or float64
+    weights : ndarray of shape (m,), positive
+    pool : for the pieces
+    """
+
+    def __init__(self, values: npt.NDArray[Any], weights: Array, pool: ThreadPoolExecutor) -> None:
+        self._origin = np.median(values, axis=0).astype(np.float64)
+        moved = values - self._origin
+        size = np.abs(moved)
+        largest = float(size.max())
+        self._scale = largest if largest > 0 else 1.0
+        usual = float(np.median(size.max(axis=1)))
+        narrow = values.dtype == np.float32 and largest <= _RANGE * usual
+        self.values = (moved / self._scale).astype(np.float32 if narrow else np.float64)
+        self.weights = weights / weights.max()
+        self._pool = pool
+        self._pieces = [slice(at, at + _PIECE) for at in range(0, len(values), _PIECE)]
+        self.spent = 0.0  # multiplications so far: a clock that runs alike on every machine
+
+    def placed(self, centroids: Array) -> Array:
+        placed: Array = (centroids - self._origin) / self._scale
+        return placed
+
+    def restored(self, centroids: Array) -> Array:
+        restored: Array = centroids * self._scale + self._origin
+        return restored
+
+    def assign(self, centroids: Array) -> Assigned:
+        """The statistic of Lloyd's step."""
+        step = Lloyd(centroids)
+        self._pay(len(centroids))
+        return Assigned.combine(
+            self._map(lambda piece: step(Block.of(self.values[piece], self.weights[piece])))
+        )
+
+    def distances(self, centroids: Array) -> Array:
+        """Squared distances (m, k) to a few centroids."""
+        self._pay(len(centroids))
+        parts = self._map(lambda piece: squared_distances(self.values[piece], centroids))
+        return np.concatenate(parts)
+
+    def nearest(self, centroids: Array) -> tuple[npt.NDArray[np.int32], Array, Array]:
+        """Labels (m,), squared distances, and how much larger those to the second best are."""
+        self._pay(len(centroids))
+        ready = Centroids(centroids, self.values.dtype)
+        parts = self._map(lambda piece: ready.nearest_and_gaps(self.values[piece]))
+        labels, d2, gaps = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return labels, d2, gaps
+
+    def _pay(self, k: int) -> None:
+        self.spent += float(self.values.size) * k
+
+    def _map(self, call: Callable[[slice], T]) -> list[T]:
+        return list(self._pool.map(call, self._pieces))
+
+
+@contextmanager
+def in_memory(values: npt.NDArray[Any], weights: Array) -> Iterator[Points]:
+    """Points with the threads of this process, each with a BLAS of one."""
+    with ThreadPoolExecutor(threads()) as pool, threadpool_limits(1, user_api="blas"):
+        yield Points(values, weights, pool)

@@ -1,0 +1,85 @@
+"""The search in memory: as good as many restarts, whatever the unit, and bounded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans as SklearnKMeans
+
+from streamkm import KMeans
+from streamkm.kernels import Centroids
+from streamkm.seeding import search
+from streamkm.seeding.points import in_memory
+from tests import reference
+from tests.conftest import mixture
+
+GOOD = mixture(5000, 3, 12, seed=3).astype(np.float64)
+
+
+def found(x, k, seed=0):
+    with in_memory(x, np.ones(len(x))) as points:
+        return search.search(points, k, seed)
+
+
+@pytest.mark.parametrize("k", [5, 40])
+def test_it_is_as_low_as_the_best_of_ten(k):
+    theirs = SklearnKMeans(k, n_init=10, random_state=0).fit(GOOD).inertia_
+    assert reference.inertia(GOOD, found(GOOD, k)) <= 1.001 * theirs
+
+
+def test_breathing_mends_a_bad_start():
+    """Two centroids in one cluster and none in another, which Lloyd's steps never leave."""
+    means = found(GOOD, 12)
+    bad = means.copy()
+    bad[0] = bad[1] + 0.1
+    with in_memory(GOOD, np.ones(len(GOOD))) as points:
+        stuck, high = search.lloyd(points, points.placed(bad), 1e-6)
+        mended, low = search._breathe(points, stuck, np.random.default_rng(0))
+    assert low < 0.8 * high
+    assert reference.inertia(GOOD, points.restored(mended)) == pytest.approx(
+        reference.inertia(GOOD, means), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-30, 1e-17, 1.0, 1e17, 1e30])
+def test_the_unit_does_not_matter(scale, dtype):
+    km = KMeans(12, random_state=0).fit((GOOD * scale).astype(dtype))
+    want = KMeans(12, random_state=0).fit(GOOD)
+    assert km.inertia_ / scale**2 == pytest.approx(want.inertia_, rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("fill", [1e9, 9.97e36])
+def test_fill_values_take_a_centroid_and_spoil_no_other(fill, dtype):
+    x = np.concatenate([GOOD, np.full((5, 3), fill)]).astype(dtype)
+    km = KMeans(13, random_state=0).fit(x)
+    want = KMeans(12, random_state=0).fit(GOOD).inertia_
+    assert reference.inertia(GOOD, km.cluster_centers_) <= 1.001 * want
+
+
+@pytest.mark.parametrize("weight", [1e-300, 1e250])
+def test_the_unit_of_the_weights_does_not_matter(weight):
+    km = KMeans(12, random_state=0).fit(GOOD, sample_weight=np.full(len(GOOD), weight))
+    assert reference.inertia(GOOD, km.cluster_centers_) <= 1.001 * KMeans(12).fit(GOOD).inertia_
+
+
+def test_the_search_is_bounded_in_work(monkeypatch):
+    monkeypatch.setattr(search, "_BREATHS", 1e7)
+    with in_memory(GOOD, np.ones(len(GOOD))) as points:
+        search.search(points, 60, 0)
+        few = points.spent
+    monkeypatch.undo()
+    with in_memory(GOOD, np.ones(len(GOOD))) as points:
+        search.search(points, 60, 0)
+    assert few < 0.5 * points.spent
+
+
+@pytest.mark.parametrize("d", [2, 20])
+def test_gaps_to_the_second_best(d):
+    x = mixture(700, d, 9).astype(np.float64)
+    labels, d2, gaps = Centroids(x[:9], np.float64).nearest_and_gaps(x)
+    apart = np.sort(reference.squared_distances(x, x[:9]), axis=1)
+    assert np.array_equal(labels, reference.labels(x, x[:9]))
+    np.testing.assert_allclose(d2, apart[:, 0], atol=1e-9)
+    np.testing.assert_allclose(gaps, apart[:, 1] - apart[:, 0], atol=1e-8)
