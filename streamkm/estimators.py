@@ -31,6 +31,7 @@ from streamkm.fitting import (
     begin_fit,
     default_reading_tol,
     describe,
+    fit_budget,
     history_array,
     label,
     seeds_of,
@@ -346,17 +347,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
         if not reset:
             return Budget(limit, threads(), len(self.cluster_centers_))
-        if not isinstance(self.init, str):
-            return Budget(limit, threads(), self.n_clusters, fits=True)
-        method, restarts = method_of(self.init), self._n_init()
-        return Budget(
-            limit,
-            threads(),
-            method.width(self.n_clusters) * restarts,
-            fits=True,
-            summaries=restarts if method.samples else 0,
-            summary_rows=method.sample(self.n_clusters),
-        )
+        return fit_budget(limit, self.init, [self.n_clusters], self._n_init())
 
     def __getstate__(self) -> dict[str, Any]:
         """Lazy labels stay behind: they hold the graph of the data."""

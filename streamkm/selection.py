@@ -13,7 +13,7 @@ import xarray as xr
 from sklearn.metrics import silhouette_score
 from sklearn.utils import check_scalar
 
-from streamkm.engine import map_reduce, threads
+from streamkm.engine import map_reduce
 from streamkm.errors import DataError
 from streamkm.estimators import entropy_of
 from streamkm.fitting import (
@@ -22,13 +22,13 @@ from streamkm.fitting import (
     Trajectory,
     begin_sweep,
     default_reading_tol,
+    fit_budget,
     seeds_of,
     solve,
 )
 from streamkm.fitting.elbow import find_elbow
 from streamkm.passes import Census, Labels, Lloyd, Product, Sampled, SampleUniform, Scattered
-from streamkm.rows import Block, Budget, Rows, open_rows, parse_bytes
-from streamkm.seeding import method_of
+from streamkm.rows import Block, Rows, open_rows, parse_bytes
 from streamkm.stores import versions
 
 _SILHOUETTE_STREAM = 2**62  # of the sample's draw, apart from those of any seeding
@@ -98,18 +98,9 @@ def sweep(
     check_scalar(max_iter, "max_iter", Integral, min_val=1)
     check_scalar(tol, "tol", Real, min_val=0)
     check_scalar(silhouette_rows, "silhouette_rows", Integral, min_val=0)
-    if init == "auto":
-        init = "coreset" if n_init == 1 else "random"
-    method = method_of(init)
+    init = sweep_init(init, n_init)
     limit = None if memory_limit is None else parse_bytes(memory_limit)
-    budget = Budget(
-        limit,
-        threads(),
-        sum(method.width(k) for k in ks) * n_init,
-        fits=True,
-        summaries=len(ks) * n_init if method.samples else 0,
-        summary_rows=method.sample(max(ks)),
-    )
+    budget = fit_budget(limit, init, ks, n_init)
     rows = open_rows(X, feature_dim=feature_dim, sample_weight=sample_weight, budget=budget)
     others = None
     if validation is not None:
@@ -153,6 +144,13 @@ def sweep(
         "versions": versions(),
     }
     return dataset
+
+
+def sweep_init(init: str, n_init: int) -> str:
+    """The seeding method that 'auto' stands for in a sweep."""
+    if init != "auto":
+        return init
+    return "coreset" if n_init == 1 else "random"
 
 
 def _numbers_of_clusters(n_clusters: Sequence[int]) -> list[int]:

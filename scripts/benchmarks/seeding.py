@@ -1,6 +1,7 @@
 """Final loss and reads of the defaults against scikit-learn's best of ten, and dask-ml.
 
-    scripts/bench seeding [--sets A,B] [-k 10,50,256] [--seeds 2] [--init METHOD,METHOD]
+    scripts/bench seeding [--sets A,B] [-k 10,50,256] [--seeds 2] [--kinds streamkm]
+        [--init METHOD,METHOD]
 
 scikit-learn's losses are kept in bench-data/, as they take most of the time.
 """
@@ -89,6 +90,7 @@ def main() -> None:
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("-k", default="10,50,256")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--kinds", default="streamkm,beyond memory,dask-ml")
     parser.add_argument("--init", help="compare these methods beyond memory instead")
     asked = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
@@ -98,6 +100,7 @@ def main() -> None:
         "beyond memory": ours_beyond_memory,
         "dask-ml": dask_mls,
     }
+    kinds = {name: kinds[name] for name in asked.kinds.split(",")}
     if asked.init:
         kinds = {
             name: lambda x, k, seed, name=name: ours_beyond_memory(x, k, seed, name)

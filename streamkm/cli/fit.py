@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from streamkm.cli.common import (
     check_plot,
@@ -20,23 +16,23 @@ from streamkm.cli.common import (
     plain_errors,
     save_plot,
 )
+from streamkm.cli.forecast import forecast, show
 from streamkm.cli.labels import label_store, row_dimensions
 from streamkm.cli.progress import ReadProgress
-from streamkm.engine import threads
 from streamkm.errors import StreamkmWarning
 from streamkm.fitting import (
     FitState,
     StopRules,
     begin_fit,
     default_reading_tol,
+    fit_budget,
     history_array,
     label,
     seeds_of,
     solve,
 )
 from streamkm.passes import label_dtype
-from streamkm.rows import Budget, Rows, open_rows
-from streamkm.rows.memory import show_bytes
+from streamkm.rows import open_rows
 from streamkm.seeding import METHODS, method_of
 from streamkm.stores import Model, check_output, save_model, versions, whole
 
@@ -108,15 +104,7 @@ def _fit(
     check_plot(picture)
     target = check_output(output, overwrite, [data, labels])
     label_target = check_output(labels, overwrite, [data]) if labels else None
-    method = method_of(init)
-    budget = Budget(
-        memory_limit,
-        threads(),
-        method.width(n_clusters) * n_init,
-        fits=True,
-        summaries=n_init if method.samples else 0,
-        summary_rows=method.sample(n_clusters),
-    )
+    budget = fit_budget(memory_limit, init, [n_clusters], n_init)
     rows = open_rows(data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget)
     reading_tol = default_reading_tol(init) if loss_tol is None else None
     rules = StopRules(max_iter, tol, loss_tol, reading_tol)
@@ -130,7 +118,10 @@ def _fit(
         halving=restarts == "halving",
     )
     if dry_run:
-        _show(_forecast(rows, budget, n_clusters, init, n_init, max_iter, bool(labels)), as_json)
+        # The last loss and the labels come from one read, unless several restarts compete for it.
+        last = 1 + int(bool(labels) and n_init > 1)
+        seeding = method_of(init).reads(n_clusters)
+        show(forecast(rows, budget, seeding, max_iter, last, bool(labels)), as_json)
         return
     parameters = {
         "n_clusters": n_clusters,
@@ -165,7 +156,7 @@ def _fit(
         save_model(target, model, overwrite)
     if picture:
         save_plot("loss", model, picture)
-    _show(_result(model, state, output, labels, memory_limit), as_json)
+    show(_result(model, state, output, labels, memory_limit), as_json)
 
 
 def _model(state: FitState, parameters: dict[str, Any]) -> Model:
@@ -182,46 +173,6 @@ def _model(state: FitState, parameters: dict[str, Any]) -> Model:
         parameters,
         versions(),
     )
-
-
-def _forecast(
-    rows: Rows,
-    budget: Budget,
-    n_clusters: int,
-    init: str,
-    n_init: int,
-    max_iter: int,
-    labelled: bool,
-) -> dict[str, Any]:
-    row_nbytes = rows.layout.nbytes // rows.layout.n_rows
-    seeding = method_of(init).reads(n_clusters)
-    # The last loss and the labels come from one read, unless several restarts compete for it.
-    most = seeding + max_iter + 1 + int(labelled and n_init > 1)
-    block = rows.plan.largest * (row_nbytes + budget.answer_nbytes)
-    return {
-        "rows": rows.layout.n_rows,
-        "features": rows.layout.n_features,
-        "dtype": str(rows.layout.dtype),
-        "blocks": rows.plan.n_blocks,
-        "block_bytes": block,
-        "bytes_a_read": rows.layout.nbytes,
-        "reads_seeding": seeding,
-        "reads_iterations_at_most": max_iter,
-        "reads_loss_and_labels": most - seeding - max_iter,
-        "reads_at_most": most,
-        "reads_besides": "one for each iteration that finds an empty cluster",
-        "reads_if_few_distinct_rows": 1 + int(labelled),
-        "distinct_rows_at_most_then": budget.room(rows.layout).table,
-        "bytes_seeding": seeding * rows.layout.nbytes,
-        "bytes_iterations_at_most": max_iter * rows.layout.nbytes,
-        "bytes_loss_and_labels": (most - seeding - max_iter) * rows.layout.nbytes,
-        "bytes_at_most": most * rows.layout.nbytes,
-        "threads": budget.threads,
-        "projected_memory_bytes": replace(budget, n_features=rows.layout.n_features).projected(
-            block, rows.plan.n_blocks, rows.resident_nbytes
-        ),
-        "memory_limit_bytes": budget.limit,
-    }
 
 
 def _result(
@@ -242,19 +193,3 @@ def _result(
         "model": output,
         "labels": labels,
     }
-
-
-def _show(facts: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(facts))
-        return
-    table = Table(show_header=False, box=None)
-    for name, value in facts.items():
-        if value is None:
-            continue
-        if "bytes" in name:
-            text = show_bytes(value)
-        else:
-            text = f"{value:,}" if isinstance(value, int) else str(value)
-        table.add_row(name.replace("_bytes", "").replace("_", " "), text)
-    Console(highlight=False).print(table)

@@ -13,13 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from streamkm.cli.common import check_plot, data_options, dimensions, plain_errors, save_plot
+from streamkm.cli.forecast import forecast, show
 from streamkm.cli.progress import ReadProgress
 from streamkm.errors import StreamkmWarning
+from streamkm.fitting import fit_budget
 from streamkm.rows import open_rows
 from streamkm.rows.memory import show_bytes
 from streamkm.rows.open import open_zarr
-from streamkm.seeding import METHODS
-from streamkm.selection import sweep
+from streamkm.seeding import METHODS, method_of
+from streamkm.selection import sweep, sweep_init
 from streamkm.stores import check_output, whole
 
 _COLUMNS = {
@@ -68,6 +70,7 @@ class Clusters(click.ParamType[list[int]]):
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @data_options
 @click.option("--plot", "picture", metavar="FILE.png", help="Also draw the distortions and elbow.")
+@click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 def command(
@@ -78,6 +81,7 @@ def command(
     variable: str | None,
     feature_dims: tuple[str, ...],
     picture: str | None,
+    dry_run: bool,
     as_json: bool,
     overwrite: bool,
     seed: int,
@@ -89,7 +93,14 @@ def command(
         check_plot(picture)
         target = check_output(output, overwrite, [data, validation])
         names = dimensions(feature_dims)
-        rows = open_rows(data, feature_dim=names, variable=variable)
+        init, n_init = sweep_init(options["init"], options["n_init"]), options["n_init"]
+        budget = fit_budget(options["memory_limit"], init, n_clusters, n_init)
+        rows = open_rows(data, feature_dim=names, variable=variable, budget=budget)
+        if dry_run:
+            seeding = max(method_of(init).reads(k) for k in n_clusters)
+            facts = forecast(rows, budget, seeding, options["max_iter"], 1)
+            show({"fits": len(n_clusters) * n_init, **facts}, as_json)
+            return
         with ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar:
             found = sweep(
                 open_zarr(data, variable),

@@ -1,5 +1,6 @@
 """State in, state out: how centroids are found."""
 
+from streamkm.fitting.budget import fit_budget
 from streamkm.fitting.fit import FitState, begin_fit, begin_sweep, fit
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.solve import describe, label, seeds_of, solve
@@ -17,6 +18,7 @@ __all__ = [
     "default_reading_tol",
     "describe",
     "fit",
+    "fit_budget",
     "history_array",
     "label",
     "seeds_of",

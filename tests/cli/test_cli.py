@@ -251,6 +251,16 @@ def test_a_sweep_writes_what_python_gives_and_says_the_elbow(store, tmp_path, bl
     assert facts["reads"]["seeding"]["reads"] == 1
 
 
+def test_a_sweeps_dry_run_reads_nothing(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(zarr.Array, "__getitem__", None)
+    command = ["sweep", store, "--variable", "x", "-k", "1:20", "-o", tmp_path / "s", "--dry-run"]
+    facts = json.loads(run(*command, "--n-init", 20, "--max-iter", 50, "--json").stdout)
+    assert facts["fits"] == 400
+    assert facts["reads_at_most"] == 1 + 50 + 1
+    assert "projected memory" in run(*command).stdout
+    assert not (tmp_path / "s").exists()
+
+
 @pytest.mark.parametrize("wish", ["x", "0", "3:1", "1:2:3:4", ""])
 def test_numbers_of_clusters_that_are_none(store, tmp_path, wish):
     said = run("sweep", store, "-k", wish, "-o", tmp_path / "s", code=2).stderr

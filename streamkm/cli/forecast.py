@@ -1,0 +1,72 @@
+"""What a run would cost, before it reads anything; and facts as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from streamkm.rows import Budget, Rows
+from streamkm.rows.memory import show_bytes
+
+
+def forecast(
+    rows: Rows, budget: Budget, seeding: int, max_iter: int, last: int, labelled: bool = False
+) -> dict[str, Any]:
+    """Bounds of a fit by phase.
+
+    Parameters
+    ----------
+    rows, budget : of the fit
+    seeding : reads of the seeding
+    max_iter : most iterations
+    last : reads for the final loss and the labels
+    labelled : whether labels are written
+    """
+    layout, a_read = rows.layout, rows.layout.nbytes
+    most = seeding + max_iter + last
+    block = rows.plan.largest * (a_read // layout.n_rows + budget.answer_nbytes)
+    known = replace(budget, n_features=layout.n_features)
+    return {
+        "rows": layout.n_rows,
+        "features": layout.n_features,
+        "dtype": str(layout.dtype),
+        "blocks": rows.plan.n_blocks,
+        "block_bytes": block,
+        "bytes_a_read": a_read,
+        "reads_seeding": seeding,
+        "bytes_seeding": seeding * a_read,
+        "reads_iterations_at_most": max_iter,
+        "bytes_iterations_at_most": max_iter * a_read,
+        "reads_loss_and_labels": last,
+        "bytes_loss_and_labels": last * a_read,
+        "reads_at_most": most,
+        "bytes_at_most": most * a_read,
+        "reads_besides": "one for each iteration that finds an empty cluster",
+        "reads_if_few_distinct_rows": 1 + int(labelled),
+        "distinct_rows_at_most_then": budget.room(layout).table,
+        "threads": budget.threads,
+        "projected_memory_bytes": known.projected(block, rows.plan.n_blocks, rows.resident_nbytes),
+        "memory_limit_bytes": budget.limit,
+    }
+
+
+def show(facts: dict[str, Any], as_json: bool) -> None:
+    """Print facts by name; None is left out of the table."""
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        if value is None:
+            continue
+        if "bytes" in name:
+            text = show_bytes(value)
+        else:
+            text = f"{value:,}" if isinstance(value, int) else str(value)
+        table.add_row(name.replace("_bytes", "").replace("_", " "), text)
+    Console(highlight=False).print(table)
