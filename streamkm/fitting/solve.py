@@ -15,7 +15,10 @@ from streamkm.fitting.stopping import NOTHING_MOVED, TIME_LIMIT
 from streamkm.passes import Labels, LookedUp
 from streamkm.rows import Rows
 
-_REPEATS = 4  # how often rows must repeat for looking labels up to be the quicker way
+# Looking a label up takes about 50 ns a row; below this many repeats, or products of k and d,
+# deciding it takes less [docs/seeding.md].
+_REPEATS = 4
+_PRODUCTS = 256
 Watch = Callable[[FitState], None]
 
 
@@ -61,8 +64,10 @@ def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitSta
     best = state.best
     assert best.centroids is not None
     state = replace(state, reads=state.reads.one_more("labelling"))
-    if state.table and _REPEATS * len(state.table.weights) <= rows.layout.n_rows:
-        write_rows(LookedUp.of(state.table, best.centroids, dtype), rows, out)
+    table = state.table
+    repeats = table is not None and _REPEATS * len(table.weights) <= rows.layout.n_rows
+    if table is not None and repeats and best.centroids.size >= _PRODUCTS:
+        write_rows(LookedUp.of(table, best.centroids, dtype), rows, out)
         return state
     statistic = write_rows(Labels(best.centroids, dtype), rows, out)
     if not best.evaluating:

@@ -14,29 +14,28 @@ _SHIFT = np.uint64(29)
 
 
 @kernel
-def _hash(row):  # type: ignore[no-untyped-def]
+def _hash(x, i):  # type: ignore[no-untyped-def]
     value = _SPREAD
-    for j in range(row.shape[0]):
-        value = (value ^ np.uint64(row[j])) * _SPREAD
+    for j in range(x.shape[1]):
+        value = (value ^ np.uint64(x[i, j])) * _SPREAD
         value ^= value >> _SHIFT
     return value
 
 
 @kernel
-def _place(row, hashed, slots, rows, hashes):  # type: ignore[no-untyped-def]
-    """The slot that holds a row, or the free one where it belongs (open addressing)."""
+def _place(x, i, hashed, slots, rows):  # type: ignore[no-untyped-def]
+    """The slot that holds row i of x, or the free one where it belongs (open addressing)."""
     last = np.uint64(slots.shape[0] - 1)
     slot = hashed & last
     while slots[slot] >= 0:
         at = slots[slot]
-        if hashes[at] == hashed:
-            equal = True
-            for j in range(row.shape[0]):
-                if rows[at, j] != row[j]:
-                    equal = False
-                    break
-            if equal:
+        equal = True
+        for j in range(x.shape[1]):
+            if rows[at, j] != x[i, j]:
+                equal = False
                 break
+        if equal:
+            break
         slot = (slot + np.uint64(1)) & last
     return slot
 
@@ -47,8 +46,8 @@ def _add(x, weights, slots, rows, hashes, totals, count, most):  # type: ignore[
     for i in range(x.shape[0]):
         if not weights[i] > 0:
             continue
-        hashed = _hash(x[i])
-        slot = _place(x[i], hashed, slots, rows, hashes)
+        hashed = _hash(x, i)
+        slot = _place(x, i, hashed, slots, rows)
         at = slots[slot]
         if at < 0:
             if count == most:
@@ -74,9 +73,9 @@ def _refill(slots, hashes, count):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _find(x, slots, rows, hashes, out):  # type: ignore[no-untyped-def]
+def _find(x, slots, rows, out):  # type: ignore[no-untyped-def]
     for i in range(x.shape[0]):
-        out[i] = slots[_place(x[i], _hash(x[i]), slots, rows, hashes)]
+        out[i] = slots[_place(x, i, _hash(x, i), slots, rows)]
 
 
 class RowTable:
@@ -108,7 +107,7 @@ class RowTable:
     def find(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
         """The place (n,) of each row among `values`, or -1."""
         out = np.empty(len(x), np.int64)
-        _find(self._bits(x), self._slots, self._rows, self._hashes, out)
+        _find(self._bits(x), self._slots, self._rows, out)
         return out
 
     @property

@@ -146,3 +146,11 @@ def test_more_clusters_than_distinct_rows_ends_with_a_warning(method):
         best = states(x, 5, method)[-1].best
     assert [w.category.__name__ for w in seen] == ["FewDistinctRowsWarning"]
     assert (best.inertia, best.stop_reason) == (0, "nothing moved")
+
+
+def test_fifty_restarts_read_what_the_slowest_of_them_reads(blobs):
+    rows, rules = open_rows(blobs), StopRules()
+    shared = solve(rows, begin_fit(rows, 12, "random", range(50), rules))
+    alone = [solve(rows, begin_fit(rows, 12, "random", [seed], rules)) for seed in range(50)]
+    assert shared.n_passes == max(one.n_passes for one in alone)
+    assert shared.best.inertia == min(one.best.inertia for one in alone)

@@ -117,3 +117,14 @@ def test_the_rows_are_not_read_again(pixels):
     first = next(fit(rows, begin_fit(rows, 6, "auto", [0])))
     gone = open_rows(np.zeros_like(pixels))
     assert solve(gone, first).best.inertia == solve(rows, first).best.inertia
+
+
+def test_a_fit_looks_its_labels_up_where_that_is_quicker(monkeypatch):
+    """Repeated rows and many clusters; the labels are those of the nearest centroid."""
+    x = np.random.default_rng(0).integers(0, 9, (6000, 3)).astype(np.uint8)
+    used = []
+    made = LookedUp.of
+    monkeypatch.setattr(LookedUp, "of", lambda *a: used.append(a) or made(*a))
+    km = KMeans(100, random_state=0).fit(x)
+    assert used
+    assert np.array_equal(km.labels_, reference.labels(x, km.cluster_centers_))
