@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from streamkm import engine
 from streamkm.engine import fold, map_reduce, map_rows, write_rows
 from streamkm.errors import ReadError
+from streamkm.fitting import begin_fit, solve
 from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
-from streamkm.rows import open_rows
+from streamkm.rows import Room, open_rows
 from tests import reference
 from tests.conftest import mixture
 
@@ -227,3 +228,19 @@ def test_an_array_in_memory_is_filled_on_any_scheduler(scheduler):
         write_rows(Labels(CENTROIDS, out.dtype), rows, out)
     assert np.array_equal(out[-6000:], reference.labels(X, CENTROIDS))
     assert (out >= 0).all()
+
+
+@pytest.mark.parametrize("room", [Room(0, 4096), Room(6000, 4096)], ids=["coreset", "table"])
+def test_a_fit_is_the_same_bits_on_a_cluster_and_in_processes(many, cluster, room):
+    """The table stays with the client; what is asked of it is not sent to the workers."""
+
+    def fitted():
+        state = solve(many, begin_fit(many, 6, "auto", [1, 2], room=room))
+        assert (state.table is not None) == (room.table > 0)
+        return state.best.centroids.tobytes(), state.reads
+
+    want = fitted()
+    with cluster.as_current():
+        assert fitted() == want
+    with dask.config.set(scheduler="processes", num_workers=2):
+        assert fitted() == want
