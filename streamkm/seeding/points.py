@@ -36,18 +36,22 @@ class Points:
     """
 
     def __init__(self, values: npt.NDArray[Any], weights: Array, pool: ThreadPoolExecutor) -> None:
-        self._origin = np.median(values, axis=0).astype(np.float64)
-        moved = values - self._origin
-        size = np.abs(moved)
-        largest = float(size.max())
-        self._scale = largest if largest > 0 else 1.0
-        usual = float(np.median(size.max(axis=1)))
-        narrow = values.dtype == np.float32 and largest <= _RANGE * usual
-        self.values = (moved / self._scale).astype(np.float32 if narrow else np.float64)
-        self.weights = weights / weights.max()
         self._pool = pool
         self._pieces = [slice(at, at + _PIECE) for at in range(0, len(values), _PIECE)]
+        self._origin = np.array([np.median(column) for column in values.T], np.float64)
+        sizes = np.concatenate(
+            self._map(lambda piece: np.abs(values[piece] - self._origin).max(axis=1))
+        )
+        largest = float(sizes.max())
+        self._scale = largest if largest > 0 else 1.0
+        narrow = values.dtype == np.float32 and largest <= _RANGE * float(np.median(sizes))
+        self.values = np.empty(values.shape, np.float32 if narrow else np.float64)
+        self._map(lambda piece: self._place(values, piece))
+        self.weights = weights / weights.max()
         self.spent = 0.0  # multiplications so far: a clock that runs alike on every machine
+
+    def _place(self, values: npt.NDArray[Any], piece: slice) -> None:
+        self.values[piece] = (values[piece] - self._origin) / self._scale
 
     def placed(self, centroids: Array) -> Array:
         placed: Array = (centroids - self._origin) / self._scale
