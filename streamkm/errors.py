@@ -79,3 +79,7 @@ class ManyBlocksWarning(StreamkmWarning):
 
 class KernelCacheWarning(StreamkmWarning):
     """No folder to cache compiled kernels in; they compile again in every process."""
+
+
+class ValidationWarning(StreamkmWarning):
+    """The validation data of a sweep could not be used."""

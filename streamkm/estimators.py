@@ -347,7 +347,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
         if not reset:
             return Budget(limit, threads(), len(self.cluster_centers_))
-        return fit_budget(limit, self.init, [self.n_clusters], self._n_init())
+        named = isinstance(self.init, str)
+        inits = [self.init] * self._n_init() if named else self.init
+        return fit_budget(limit, inits, [self.n_clusters])
 
     def __getstate__(self) -> dict[str, Any]:
         """Lazy labels stay behind: they hold the graph of the data."""

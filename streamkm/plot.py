@@ -17,6 +17,7 @@ from streamkm.engine import map_reduce
 from streamkm.errors import DataError
 from streamkm.passes import DrawUniform, Labels
 from streamkm.rows import Block, open_rows
+from streamkm.selection import KIND, open_sweep
 
 _TRAIN, _VALIDATION, _MARK = "#1f4e79", "#c55a11", "#7f7f7f"
 
@@ -57,19 +58,21 @@ def loss(model: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def elbow(sweep: xr.Dataset, ax: Axes | None = None) -> Axes:
+def elbow(sweep: xr.Dataset | str, ax: Axes | None = None) -> Axes:
     """The distortion against k: mean, spread and least of the restarts, and the elbow.
 
     Parameters
     ----------
-    sweep : xarray.Dataset, as `streamkm.sweep` returns it
+    sweep : xarray.Dataset, as `streamkm.sweep` returns it, or the path of one
     ax : matplotlib Axes, or None for new ones
 
     Returns
     -------
     matplotlib Axes
     """
-    if sweep.attrs.get("kind") != "streamkm sweep":
+    if not isinstance(sweep, xr.Dataset):
+        sweep = open_sweep(sweep)
+    if sweep.attrs.get("kind") != KIND:
         raise DataError("this Dataset is no sweep; give what streamkm.sweep returned.")
     ax = ax or _axes()
     k = sweep["n_clusters"].values
@@ -89,6 +92,7 @@ def elbow(sweep: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("number of clusters k")
     ax.set_ylabel("distortion (mean squared distance)")
     ax.set_title(sweep.attrs["verdict"])
+    ax.margins(y=0.08)
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False)

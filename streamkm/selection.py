@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -14,7 +16,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.utils import check_scalar
 
 from streamkm.engine import map_reduce
-from streamkm.errors import DataError
+from streamkm.errors import DataError, NotAModelError, ValidationWarning
 from streamkm.estimators import entropy_of
 from streamkm.fitting import (
     FitState,
@@ -31,6 +33,7 @@ from streamkm.passes import Census, Labels, Lloyd, Product, Sampled, SampleUnifo
 from streamkm.rows import Block, Rows, open_rows, parse_bytes
 from streamkm.stores import versions
 
+KIND = "streamkm sweep"
 _SILHOUETTE_STREAM = 2**62  # of the sample's draw, apart from those of any seeding
 
 
@@ -59,9 +62,10 @@ def sweep(
     n_clusters : the values of k, rising
     n_init : restarts of every k
     init : name of a seeding method
-        'auto' is 'coreset' for one restart and 'random' for several, whose spread is then of
-        interest and whose seeding is one read for all of them.
-    validation : data of the same features, read once for the loss of every fit on them
+        'auto' is 'coreset' for the first restart of every k, so that the least distortion of each
+        is a good one, and 'random' for any others, which show how much restarts differ.
+    validation : data of the same features, read once for the loss of every fit on them; where
+        they cannot be used a warning says so, and the sweep is kept without
     sample_weight : one weight a row of X
     max_iter, tol, loss_tol, feature_dim, memory_limit : as for `KMeans`
     random_state : int, RandomState instance or None
@@ -98,9 +102,9 @@ def sweep(
     check_scalar(max_iter, "max_iter", Integral, min_val=1)
     check_scalar(tol, "tol", Real, min_val=0)
     check_scalar(silhouette_rows, "silhouette_rows", Integral, min_val=0)
-    init = sweep_init(init, n_init)
+    inits = sweep_inits(init, n_init)
     limit = None if memory_limit is None else parse_bytes(memory_limit)
-    budget = fit_budget(limit, init, ks, n_init)
+    budget = fit_budget(limit, inits, ks)
     rows = open_rows(X, feature_dim=feature_dim, sample_weight=sample_weight, budget=budget)
     others = None
     if validation is not None:
@@ -115,7 +119,7 @@ def sweep(
         max_iter,
         tol,
         None if automatic or loss_tol is None else float(loss_tol),
-        default_reading_tol(init) if automatic else None,
+        default_reading_tol(inits[0]) if automatic else None,
     )
     entropy = entropy_of(random_state)
     sampled = min(1.0, 2 * silhouette_rows / rows.layout.n_rows)
@@ -123,14 +127,18 @@ def sweep(
     riders = [SampleUniform(silhouette_rows, threshold, entropy, _SILHOUETTE_STREAM)]
     seeds = seeds_of(entropy, n_init)
     room = budget.room(rows.layout)
-    state = begin_sweep(rows, ks, init, seeds, rules, room, riders[: int(silhouette_rows > 0)])
+    state = begin_sweep(rows, ks, inits, seeds, rules, room, riders[: int(silhouette_rows > 0)])
     state = solve(rows, state, watch=watch)
     found = Fits(ks, n_init, state.trajectories)
     dataset = found.dataset(state.answers[0] if state.answers else None)
     if others is not None:
-        _add(dataset, "validation", found.distortions(others))
+        try:
+            _add(dataset, "validation", found.distortions(others))
+        except DataError as error:
+            message = f"the validation data cannot be used, so the sweep is without: {error}"
+            warnings.warn(message, ValidationWarning, stacklevel=2)
     dataset.attrs |= {
-        "kind": "streamkm sweep",
+        "kind": KIND,
         "n_passes": state.n_passes,
         "bytes_read": state.reads.bytes_read,
         "reads": state.reads.by_phase,
@@ -146,11 +154,9 @@ def sweep(
     return dataset
 
 
-def sweep_init(init: str, n_init: int) -> str:
-    """The seeding method that 'auto' stands for in a sweep."""
-    if init != "auto":
-        return init
-    return "coreset" if n_init == 1 else "random"
+def sweep_inits(init: str, n_init: int) -> list[str]:
+    """The seeding method of each restart of a sweep."""
+    return ["coreset", *["random"] * (n_init - 1)] if init == "auto" else [init] * n_init
 
 
 def _numbers_of_clusters(n_clusters: Sequence[int]) -> list[int]:
@@ -258,14 +264,35 @@ def _padded(arrays: Sequence[Any]) -> npt.NDArray[np.float64]:
     return out
 
 
-def centroids_of(found: xr.Dataset, n_clusters: int) -> npt.NDArray[np.float64]:
-    """The best centroids (k, d) of one k of a sweep, such as for `KMeans(init=...)`.
+def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
+    """A sweep that was written by ``streamkm sweep``, or by ``to_zarr``.
+
+    Raises
+    ------
+    NotAModelError
+        When there is no sweep at the path.
+    """
+    try:
+        found: xr.Dataset = xr.open_zarr(os.fspath(path), consolidated=False)
+    except (FileNotFoundError, ValueError, TypeError) as error:
+        raise NotAModelError(f"{path} is not a sweep.") from error
+    if found.attrs.get("kind") != KIND:
+        raise NotAModelError(f"{path} is a Zarr group, but not a sweep.")
+    return found
+
+
+def centroids_of(
+    found: xr.Dataset | str | os.PathLike[str], n_clusters: int
+) -> npt.NDArray[np.float64]:
+    """The best centroids (k, d) of one k of a sweep or its path, such as for `KMeans(init=...)`.
 
     Raises
     ------
     DataError
         When the sweep has no such k.
     """
+    if not isinstance(found, xr.Dataset):
+        found = open_sweep(found)
     if n_clusters not in found["n_clusters"].values:
         raise DataError(f"the sweep has no k={n_clusters}; it has {found['n_clusters'].values}.")
     values: npt.NDArray[np.float64] = found["centroids"].sel(n_clusters=n_clusters).values

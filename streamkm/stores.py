@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
@@ -34,7 +35,7 @@ def check_output(
     Parameters
     ----------
     path : where the output goes
-    overwrite : whether a Zarr v3 store that is there may be replaced
+    overwrite : whether something that streamkm wrote there may be replaced
     apart_from : inputs and other outputs, which must not lie in each other
 
     Raises
@@ -62,8 +63,19 @@ def check_output(
 def _check_free(target: Path, overwrite: bool) -> None:
     if target.exists() and not overwrite:
         raise OutputExistsError(f"{target} exists; name another output, or pass --overwrite.")
-    if target.exists() and not (target / "zarr.json").exists():
-        raise OutputExistsError(f"{target} is not a Zarr v3 store, so it is never overwritten.")
+    if target.exists() and not _is_ours(target):
+        raise OutputExistsError(
+            f"{target} was not written by streamkm, so it is never overwritten."
+        )
+
+
+def _is_ours(target: Path) -> bool:
+    """Whether streamkm wrote what is there, by the mark it leaves."""
+    try:
+        attributes = json.loads((target / "zarr.json").read_text())["attributes"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return str(attributes.get("kind", "")).startswith("streamkm ")
 
 
 @contextmanager
@@ -200,7 +212,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         raise NotAModelError(f"{path} is not a streamkm model (a Zarr group).") from error
     attributes: Any = dict(group.attrs)
     if attributes.get("kind") != _KIND:
-        raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model.")
+        hint = "; for a sweep, say which k" if attributes.get("kind") == "streamkm sweep" else ""
+        raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model{hint}.")
     if attributes["format"] > FORMAT:
         raise DataError(f"{path} has format {attributes['format']}; this streamkm reads {FORMAT}.")
     columns = {name: np.asarray(array[...]) for name, array in group["history"].arrays()}  # type: ignore[union-attr]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from streamkm.errors import DataError, StreamkmError
+from streamkm.errors import DataError, OutputExistsError, StreamkmError
 from streamkm.rows import parse_bytes
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,7 +65,7 @@ def peak_memory() -> int | None:
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if "VmHWM" in line)
 
 
-def check_plot(path: str | None) -> None:
+def check_plot(path: str | None, overwrite: bool) -> None:
     """Refuse a picture that cannot be drawn, before long work."""
     if path is None:
         return
@@ -73,6 +73,8 @@ def check_plot(path: str | None) -> None:
         raise DataError("--plot needs matplotlib: pip install 'streamkm[plot]'.")
     if not Path(path).resolve().parent.is_dir():
         raise DataError(f"{Path(path).resolve().parent} is not a folder; make it first.")
+    if Path(path).exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists; name another picture, or pass --overwrite.")
     if Path(path).suffix.lower() not in (".png", ".pdf", ".svg", ".jpg"):
         raise DataError(f"{path}: name the picture .png, .pdf, .svg or .jpg.")
 

@@ -101,10 +101,10 @@ def _fit(
     as_json: bool,
     overwrite: bool,
 ) -> None:
-    check_plot(picture)
+    check_plot(picture, overwrite)
     target = check_output(output, overwrite, [data, labels])
     label_target = check_output(labels, overwrite, [data]) if labels else None
-    budget = fit_budget(memory_limit, init, [n_clusters], n_init)
+    budget = fit_budget(memory_limit, [init] * n_init, [n_clusters])
     rows = open_rows(data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget)
     reading_tol = default_reading_tol(init) if loss_tol is None else None
     rules = StopRules(max_iter, tol, loss_tol, reading_tol)

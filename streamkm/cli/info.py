@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -9,9 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from streamkm.cli.common import plain_errors
+from streamkm.cli.sweep import show_sweep
 from streamkm.errors import NotAModelError
 from streamkm.rows.memory import show_bytes
 from streamkm.rows.open import dimension_names, open_zarr
+from streamkm.selection import open_sweep
 from streamkm.stores import Model, load_model
 
 
@@ -19,11 +22,15 @@ from streamkm.stores import Model, load_model
 @click.argument("path")
 @click.option("--variable", help="Array within a Zarr group.")
 def command(path: str, variable: str | None) -> None:
-    """Show what the model or Zarr array at PATH holds."""
+    """Show what the model, sweep or Zarr array at PATH holds."""
     with plain_errors():
         try:
             facts = _of_model(load_model(path))
         except NotAModelError:
+            if variable is None:
+                with suppress(NotAModelError):
+                    show_sweep(open_sweep(path))
+                    return
             facts = _of_array(open_zarr(path, variable))
         table = Table(show_header=False, box=None)
         for name, value in facts.items():

@@ -11,28 +11,34 @@ from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
 from streamkm.passes import Labels, label_dtype
 from streamkm.rows import Budget, open_rows
+from streamkm.selection import centroids_of
 from streamkm.stores import check_output, load_model, whole
 
 
 @click.command(name="predict")
 @click.argument("model")
 @click.argument("data")
+@click.option("-k", "--n-clusters", type=click.IntRange(1), help="Which k, of a sweep.")
 @click.option("-o", "--output", required=True, metavar="LABELS.zarr", help="Where labels go.")
 @data_options
 @click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 def command(
     model: str,
     data: str,
+    n_clusters: int | None,
     output: str,
     variable: str | None,
     feature_dims: tuple[str, ...],
     memory_limit: int | None,
     overwrite: bool,
 ) -> None:
-    """Label the rows of the Zarr array DATA with MODEL: one read."""
+    """Label the rows of the Zarr array DATA with MODEL, or one k of a sweep: one read."""
     with plain_errors():
         target = check_output(output, overwrite, [model, data])
-        centroids = load_model(model).centroids
+        if n_clusters is None:
+            centroids = load_model(model).centroids
+        else:
+            centroids = centroids_of(model, n_clusters)
         k, d = centroids.shape
         budget = Budget(memory_limit, threads(), k)
         rows = open_rows(

@@ -20,6 +20,8 @@ from rich.progress import (
 from streamkm.fitting import FitState, describe
 from streamkm.rows.memory import show_bytes
 
+_SILENCE = 5.0  # seconds without a line, of steps in memory
+
 
 class ReadProgress(Callback):  # type: ignore[misc]
     """Shows the blocks of the running read, and a line for each read that ended.
@@ -73,7 +75,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         line = f"{describe(state)}, {seconds:.1f} s"
         if state.n_passes > self._read:
             line += f", {show_bytes(self._nbytes / max(seconds, 1e-9))}/s"
-        elif not state.done:
+        elif not state.done and seconds < _SILENCE:
             return
         self._read = state.n_passes
         self._console.print(line, soft_wrap=True)

@@ -16,16 +16,16 @@ from streamkm.cli.common import check_plot, data_options, dimensions, plain_erro
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.progress import ReadProgress
 from streamkm.errors import StreamkmWarning
-from streamkm.fitting import fit_budget
+from streamkm.fitting import begin_sweep, fit_budget
 from streamkm.rows import open_rows
 from streamkm.rows.memory import show_bytes
 from streamkm.rows.open import open_zarr
 from streamkm.seeding import METHODS, method_of
-from streamkm.selection import sweep, sweep_init
+from streamkm.selection import sweep, sweep_inits
 from streamkm.stores import check_output, whole
 
 _COLUMNS = {
-    "train_mean": "train",
+    "train_mean": "mean",
     "train_min": "least",
     "train_spread": "spread",
     "validation_mean": "valid.",
@@ -59,7 +59,11 @@ class Clusters(click.ParamType[list[int]]):
 @click.command(name="sweep")
 @click.argument("data")
 @click.option(
-    "-k", "--n-clusters", type=Clusters(), required=True, help="1:20, 10:100:10 or 2,4,8."
+    "-k",
+    "--n-clusters",
+    type=Clusters(),
+    required=True,
+    help="1:20 (20 included), 10:100:10 or 2,4,8.",
 )
 @click.option("-o", "--output", required=True, metavar="SWEEP.zarr", help="The whole result.")
 @click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
@@ -67,6 +71,7 @@ class Clusters(click.ParamType[list[int]]):
 @click.option("--init", type=click.Choice(["auto", *METHODS]), default="auto", show_default=True)
 @click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
 @click.option("--tol", type=click.FloatRange(0), default=1e-4, show_default=True)
+@click.option("--loss-tol", type=click.FloatRange(0), help="As for fit.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @data_options
 @click.option("--plot", "picture", metavar="FILE.png", help="Also draw the distortions and elbow.")
@@ -85,21 +90,25 @@ def command(
     as_json: bool,
     overwrite: bool,
     seed: int,
+    loss_tol: float | None,
     **options: Any,
 ) -> None:
     """Fit every k to the rows of DATA, all in the reads of the slowest fit; say the elbow."""
     with plain_errors():
         warnings.simplefilter("always", StreamkmWarning)
-        check_plot(picture)
+        check_plot(picture, overwrite)
         target = check_output(output, overwrite, [data, validation])
         names = dimensions(feature_dims)
-        init, n_init = sweep_init(options["init"], options["n_init"]), options["n_init"]
-        budget = fit_budget(options["memory_limit"], init, n_clusters, n_init)
+        inits = sweep_inits(options["init"], options["n_init"])
+        budget = fit_budget(options["memory_limit"], inits, n_clusters)
         rows = open_rows(data, feature_dim=names, variable=variable, budget=budget)
+        begin_sweep(rows, n_clusters, inits, range(len(inits)))  # refuses what cannot be
         if dry_run:
-            seeding = max(method_of(init).reads(k) for k in n_clusters)
+            seeding = max(method_of(init).reads(k) for init in inits for k in n_clusters)
             facts = forecast(rows, budget, seeding, options["max_iter"], 1)
-            show({"fits": len(n_clusters) * n_init, **facts}, as_json)
+            fits = len(n_clusters) * len(inits)
+            held = {"reads_validation": 1} if validation else {}
+            show({"fits": fits, **facts, **held}, as_json)
             return
         with ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar:
             found = sweep(
@@ -108,6 +117,7 @@ def command(
                 validation=None if validation is None else open_zarr(validation, variable),
                 feature_dim=names,
                 random_state=seed,
+                loss_tol="auto" if loss_tol is None else loss_tol,
                 watch=bar.read_done,
                 **options,
             )
@@ -120,15 +130,24 @@ def command(
 
 
 def _show(found: Any, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_facts(found)))
+    else:
+        show_sweep(found)
+
+
+def _facts(found: Any) -> dict[str, Any]:
+    columns = {name: _plain(found[name].values) for name in _COLUMNS if name in found}
+    attributes = {a: found.attrs[a] for a in ("elbow", "elbow_strength", "verdict", "reads")}
+    ks, steps = found["n_clusters"].values, found["iterations"].values.max(axis=1)
+    return {"n_clusters": ks.tolist(), **columns, "iterations": steps.tolist(), **attributes}
+
+
+def show_sweep(found: Any) -> None:
+    """Print a sweep as a table, and its verdict."""
     shown = {name: title for name, title in _COLUMNS.items() if name in found}
     ks = found["n_clusters"].values.tolist()
     iterations = found["iterations"].values.max(axis=1).tolist()
-    attributes = {a: found.attrs[a] for a in ("elbow", "elbow_strength", "verdict", "reads")}
-    if as_json:
-        columns = {name: _plain(found[name].values) for name in shown}
-        columns = {"n_clusters": ks, **columns, "iterations": iterations}
-        click.echo(json.dumps({**columns, **attributes}))
-        return
     table = Table(box=None)
     for title in ("k", *shown.values(), "steps"):
         table.add_column(title, justify="right")
@@ -139,10 +158,10 @@ def _show(found: Any, as_json: bool) -> None:
     console.print(table)
     console.print(found.attrs["verdict"])
     fits, reads = found["iterations"].size, found.attrs["n_passes"]
-    console.print(
-        f"{fits} fits in {reads} read{'s' * (reads > 1)} of the data, "
-        f"{show_bytes(found.attrs['bytes_read'])}"
-    )
+    line = f"{fits} fits in {reads} read{'s' * (reads > 1)} of the data, "
+    line += show_bytes(found.attrs["bytes_read"])
+    held = " and 1 read of the validation data" if "validation_mean" in found else ""
+    console.print(line + held)
 
 
 def _plain(values: np.ndarray[Any, Any]) -> list[float | None]:

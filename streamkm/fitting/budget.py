@@ -10,24 +10,23 @@ from streamkm.rows import Budget
 from streamkm.seeding import method_of
 
 
-def fit_budget(limit: int | None, init: Any, n_clusters: Sequence[int], n_init: int = 1) -> Budget:
-    """The budget of fits of every k with `n_init` restarts, all in the same reads.
+def fit_budget(limit: int | None, inits: Any, n_clusters: Sequence[int]) -> Budget:
+    """The budget of fits of every k with every restart, all in the same reads.
 
     Parameters
     ----------
     limit : bytes of this process, or None
-    init : name of a seeding method, or centroids
+    inits : the seeding method of each restart by name, or centroids
     n_clusters : the values of k
-    n_init : restarts of each
     """
-    if not isinstance(init, str):
+    if not isinstance(inits, list):
         return Budget(limit, threads(), max(n_clusters), fits=True)
-    method = method_of(init)
+    methods = [method_of(init) for init in inits]
     return Budget(
         limit,
         threads(),
-        sum(method.width(k) for k in n_clusters) * n_init,
+        sum(method.width(k) for k in n_clusters for method in methods),
         fits=True,
-        summaries=len(n_clusters) * n_init if method.samples else 0,
-        summary_rows=method.sample(max(n_clusters)),
+        summaries=len(n_clusters) * sum(method.samples for method in methods),
+        summary_rows=max(method.sample(max(n_clusters)) for method in methods),
     )

@@ -133,18 +133,19 @@ def begin_fit(
 def begin_sweep(
     rows: Rows,
     n_clusters: Sequence[int],
-    init: str,
+    inits: Sequence[str],
     seeds: Sequence[int],
     rules: StopRules | None = None,
     room: Room | None = None,
     riders: Sequence[Pass[Any]] = (),
 ) -> FitState:
-    """The first state of a fit of every k with every seed, k after k; all share each read.
+    """The first state of a fit of every k with every restart, k after k; all share each read.
 
     Parameters
     ----------
-    rows, init, seeds, rules, room : as for `begin_fit`
+    rows, rules, room : as for `begin_fit`
     n_clusters : the values of k
+    inits, seeds : the seeding method and seed of each restart
     riders : further passes for the first read; their statistics are `FitState.answers`
 
     Raises
@@ -152,8 +153,14 @@ def begin_sweep(
     DataError
         When there are fewer rows than clusters.
     """
-    states = [begin_fit(rows, k, init, seeds, rules, room=room) for k in n_clusters]
-    trajectories = tuple(replace(t, step=Scatter) for state in states for t in state.trajectories)
+    states = [
+        begin_fit(rows, k, init, [seed], rules, room=room)
+        for k in sorted(n_clusters, reverse=True)  # the largest is refused first
+        for init, seed in zip(inits, seeds, strict=True)
+    ]
+    steps = [replace(state.trajectories[0], step=Scatter) for state in states]
+    by_k = [steps[at : at + len(seeds)] for at in range(0, len(steps), len(seeds))]
+    trajectories = tuple(t for group in reversed(by_k) for t in group)
     return replace(states[0], trajectories=trajectories, riders=tuple(riders))
 
 

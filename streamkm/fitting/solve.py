@@ -91,7 +91,7 @@ def describe(state: FitState) -> str:
     moving = [t for t in state.trajectories if t.history]
     if not moving:
         return f"{read}: seeded"
-    if len(state.trajectories) > 1 and not state.done:
+    if len(state.trajectories) > 1:
         running = sum(t.stop_reason is None for t in state.trajectories)
         read += f": {running} of {len(state.trajectories)} fits still move"
         if len({len(t.centroids) for t in moving if t.centroids is not None}) > 1:

@@ -101,7 +101,7 @@ def _array_of(
     if isinstance(data, da.Array):
         return data, None
     if isinstance(data, (zarr.Group, xr.Dataset)):
-        raise DataError("give one array: group['name'], dataset['name'] or variable='name'.")
+        raise DataError("give one array: group['name'] or dataset['name'].")
     return read_only(np.asarray(data)), None
 
 
@@ -134,6 +134,9 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     if variable is None and len(arrays) == 1:
         return next(iter(arrays.values()))
     if variable not in arrays:
-        asked = "name one with variable=" if variable is None else f"it has no {variable!r}; try"
-        raise DataError(f"{where} is a group: {asked} {sorted(arrays) or '(it has no arrays)'}.")
+        has = "" if variable is None else f" without {variable!r}"
+        raise DataError(
+            f"{where} is a group{has}: name one of its arrays {sorted(arrays)}, by --variable or, "
+            "in Python, as zarr.open_group(path)['name']."
+        )
     return arrays[variable]

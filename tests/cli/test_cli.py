@@ -150,8 +150,8 @@ def test_the_bound_holds_with_labels_and_restarts(store, tmp_path, restarts):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-k", 3], "name one with variable= ['other', 'x']"),
-        (["-k", 3, "--variable", "y"], "has no 'y'"),
+        (["-k", 3], "name one of its arrays ['other', 'x'], by --variable"),
+        (["-k", 3, "--variable", "y"], "is a group without 'y'"),
         (["-k", 5001, "--variable", "x"], "n_samples=5000 should be >= n_clusters=5001"),
         (["-k", 3, "--variable", "x", "--feature-dim", "time"], "no dimension is called 'time'"),
         (["-k", 3, "--variable", "x", "--memory-limit", "1MiB"], "Raise the limit"),
@@ -256,9 +256,34 @@ def test_a_sweeps_dry_run_reads_nothing(store, tmp_path, monkeypatch):
     command = ["sweep", store, "--variable", "x", "-k", "1:20", "-o", tmp_path / "s", "--dry-run"]
     facts = json.loads(run(*command, "--n-init", 20, "--max-iter", 50, "--json").stdout)
     assert facts["fits"] == 400
-    assert facts["reads_at_most"] == 1 + 50 + 1
+    assert facts["reads_at_most"] == 2 + 50 + 1
     assert "projected memory" in run(*command).stdout
     assert not (tmp_path / "s").exists()
+
+
+def test_a_sweep_is_shown_and_predicted_with(store, tmp_path, blobs):
+    out, labels = tmp_path / "s.zarr", tmp_path / "l.zarr"
+    said = run("sweep", store, "--variable", "x", "-k", "2:4", "-o", out).stdout
+    assert said.splitlines()[:5] == run("info", out).stdout.splitlines()[:5]
+    assert "for a sweep, say which k" in run("predict", out, store, "-o", labels, code=1).stderr
+    run("predict", out, store, "--variable", "x", "-k", 3, "-o", labels)
+    want = reference.labels(blobs, streamkm.centroids_of(out, 3))
+    assert np.array_equal(zarr.open_array(labels)[...], want)
+    assert streamkm.plot.elbow(out).get_title() in said
+
+
+def test_only_what_streamkm_wrote_is_overwritten(store, tmp_path):
+    """A slip in a path must not cost anybody's data."""
+    zarr.create_array(tmp_path / "mine", data=np.ones((4, 4)))
+    command = ["fit", store, "--variable", "x", "-k", 3, "--overwrite", "-o"]
+    assert "was not written by streamkm" in run(*command, tmp_path / "mine", code=1).stderr
+    assert zarr.open_array(tmp_path / "mine")[...].sum() == 16
+    for _ in range(2):
+        run(*command, tmp_path / "m", "--labels", tmp_path / "l")
+    (tmp_path / "picture.png").write_text("keep")
+    plain = ["fit", store, "--variable", "x", "-k", 3, "-o", tmp_path / "new"]
+    assert "exists" in run(*plain, "--plot", tmp_path / "picture.png", code=1).stderr
+    assert (tmp_path / "picture.png").read_text() == "keep"
 
 
 @pytest.mark.parametrize("wish", ["x", "0", "3:1", "1:2:3:4", ""])
