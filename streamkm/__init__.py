@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from streamkm import plot as plot
     from streamkm.estimators import KMeans as KMeans
     from streamkm.selection import centroids_of as centroids_of
+    from streamkm.selection import open_sweep as open_sweep
     from streamkm.selection import sweep as sweep
     from streamkm.stores import Model as Model
     from streamkm.stores import load_model as load_model
@@ -23,10 +24,20 @@ _PUBLIC = {
     "Model": "streamkm.stores",
     "centroids_of": "streamkm.selection",
     "load_model": "streamkm.stores",
+    "open_sweep": "streamkm.selection",
     "sweep": "streamkm.selection",
 }
 
-__all__ = ["KMeans", "Model", "__version__", "centroids_of", "load_model", "plot", "sweep"]
+__all__ = [
+    "KMeans",
+    "Model",
+    "__version__",
+    "centroids_of",
+    "load_model",
+    "open_sweep",
+    "plot",
+    "sweep",
+]
 
 
 def __getattr__(name: str) -> Any:

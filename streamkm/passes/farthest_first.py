@@ -1,7 +1,7 @@
-"""Farthest-first traversal in one read: k rows of every block, and of theirs k again in the tree.
+"""Farthest-first traversal in one read: k rows of every tile, and of theirs k again, up the tree.
 
 Every row is then within 2 (l + 1) times the best possible radius of a chosen one, l the levels of
-the tree (Malkomes et al., NIPS 2015, for one level; in sequence, Gonzalez 1985, within twice). Seen
+merging (Malkomes et al., NIPS 2015, for one level; in sequence, Gonzalez 1985, within twice). Seen
 here: within twice what the sequence finds.
 """
 
@@ -44,8 +44,7 @@ class Picked(Statistic):
         if len(parts) < 2:
             return parts[0] if parts else cls(0, np.inf, np.empty((0, 0)))
         values = np.concatenate([p.values for p in parts])
-        far = _traverse([values], parts[0].most)
-        return cls(parts[0].most, parts[0].key, far)
+        return cls(parts[0].most, parts[0].key, _traverse(values, parts[0].most, 0))
 
 
 @dataclass(frozen=True)
@@ -63,36 +62,27 @@ class FarthestFirst(Pass[Picked]):
         return Picked(0, np.inf, np.empty((0, 0)))
 
     def __call__(self, block: Block) -> Picked:
-        tiles, first, key = [], None, np.inf
+        picked = [self.identity()]
         for tile in block.tiles():
             weighted = np.flatnonzero(tile.weights > 0)
             if not weighted.size:
                 continue
             numbers = block.row_numbers(tile.start, tile.start + len(tile.x))[weighted]
             keys = exponentials(numbers, self.seed, self.stream) / tile.weights[weighted]
+            first = int(keys.argmin())
             x = tile.x[weighted] if len(weighted) < len(tile.x) else tile.x
-            at = int(keys.argmin())
-            if keys[at] < key:
-                first, key = x[at : at + 1].astype(np.float64), float(keys[at])
-            tiles.append(x)
-        if first is None:
-            return self.identity()
-        return Picked(self.most, key, _traverse(tiles, self.most, first))
+            picked.append(Picked(self.most, float(keys[first]), _traverse(x, self.most, first)))
+        return Picked.combine(picked)
 
 
-def _traverse(
-    tiles: Sequence[npt.NDArray[np.floating]], most: int, first: Array | None = None
-) -> Array:
-    """Gonzalez's traversal of the tiles' rows from `first`, or from their first row."""
-    chosen = tiles[0][:1].astype(np.float64) if first is None else first
-    apart = [np.full(len(x), np.inf) for x in tiles]
-    while True:
-        best, where = 0.0, None
-        for number, x in enumerate(tiles):
-            np.minimum(apart[number], squared_distances(x, chosen[-1:])[:, 0], out=apart[number])
-            at = int(apart[number].argmax())
-            if apart[number][at] > best:
-                best, where = float(apart[number][at]), x[at : at + 1]
-        if where is None or len(chosen) == most:
-            return chosen
-        chosen = np.concatenate([chosen, where.astype(np.float64)])
+def _traverse(x: npt.NDArray[np.floating], most: int, first: int) -> Array:
+    """Gonzalez's traversal of rows (n, d) from one of them."""
+    chosen = [first]
+    apart = np.full(len(x), np.inf)
+    while len(chosen) < most:
+        last = x[chosen[-1:]].astype(np.float64)
+        np.minimum(apart, squared_distances(x, last)[:, 0], out=apart)
+        chosen.append(int(apart.argmax()))
+        if not apart[chosen[-1]] > 0:
+            return x[chosen[:-1]].astype(np.float64)
+    return x[chosen].astype(np.float64)
