@@ -1,6 +1,6 @@
 """The assignment's experiment on a store of 2 GB: 400 fits, with validation, and what they read.
 
-    scripts/bench sweep [--rows 7800000] [--max-iter 5]
+    scripts/bench sweep [--rows 7800000] [--max-iter 1]
 
 Reads are counted at the store: every chunk it gives out.
 """
@@ -48,7 +48,7 @@ def made(path: Path, n: int, seed: int) -> zarr.Array:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=7_800_000)
-    parser.add_argument("--max-iter", type=int, default=5)
+    parser.add_argument("--max-iter", type=int, default=1)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = made(Path(folder) / "train.zarr", asked.rows, 1)
