@@ -101,6 +101,12 @@ SETS: dict[str, Callable[[], np.ndarray]] = {
     "noise": lambda: np.random.default_rng(3).random((200_000, 8), dtype=np.float32),
 }
 
+# Too large for the table, and for all rows in a summary; asked for by name.
+LARGE: dict[str, Callable[[], np.ndarray]] = {
+    "all-patches": lambda: patches(1),
+    "separated-large": lambda: mixture(2_500_000, 8, 50, 8),
+}
+
 
 def _fetched(
     name: str, command: list[str], unpack: Callable[[Path], list[str]] | None = None

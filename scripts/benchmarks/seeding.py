@@ -16,7 +16,7 @@ import warnings
 
 import dask.array as da
 import numpy as np
-from data import FOLDER, SETS
+from data import FOLDER, LARGE, SETS
 from sklearn.cluster import KMeans as SklearnKMeans
 
 from streamkm import KMeans
@@ -112,7 +112,7 @@ def main() -> None:
     losses: dict[str, list[float]] = {kind: [] for kind in kinds}
     reads: dict[str, list[float]] = {kind: [] for kind in kinds}
     for name, k in itertools.product(asked.sets.split(","), map(int, asked.k.split(","))):
-        x = SETS[name]()
+        x = (SETS | LARGE)[name]()
         cells: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in kinds}
         spent = []
         for seed in range(asked.seeds):
