@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from streamkm import plot as plot
     from streamkm.estimators import KMeans as KMeans
-    from streamkm.selection import centroids_of as centroids_of
-    from streamkm.selection import open_sweep as open_sweep
     from streamkm.selection import sweep as sweep
+    from streamkm.stored_sweep import centroids_of as centroids_of
+    from streamkm.stored_sweep import open_sweep as open_sweep
     from streamkm.stores import Model as Model
     from streamkm.stores import load_model as load_model
 
@@ -22,9 +22,9 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "KMeans": "streamkm.estimators",
     "Model": "streamkm.stores",
-    "centroids_of": "streamkm.selection",
+    "centroids_of": "streamkm.stored_sweep",
     "load_model": "streamkm.stores",
-    "open_sweep": "streamkm.selection",
+    "open_sweep": "streamkm.stored_sweep",
     "sweep": "streamkm.selection",
 }
 

@@ -29,7 +29,6 @@ from streamkm.fitting import (
     FitState,
     StopRules,
     begin_fit,
-    default_reading_tol,
     describe,
     fit_budget,
     history_array,
@@ -178,7 +177,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         rows = self._rows(X, sample_weight, reset=True)
         room = self._budget(reset=True).room(rows.layout)
         seeds = seeds_of(entropy_of(self.random_state), self._n_init())
-        rules = self._rules()
+        rules = StopRules(
+            self.max_iter, self.tol, self.loss_tol, distortion_tol=self.distortion_tol
+        )
         state = begin_fit(
             rows,
             self.n_clusters,
@@ -223,13 +224,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             method_of(self.init)
             return self.init
         return np.array(self.init, dtype=np.float64, ndmin=2)
-
-    def _rules(self) -> StopRules:
-        if self.loss_tol == "auto":
-            reading_tol = default_reading_tol(self.init)
-            return StopRules(self.max_iter, self.tol, None, reading_tol, self.distortion_tol)
-        loss_tol = None if self.loss_tol is None else float(self.loss_tol)
-        return StopRules(self.max_iter, self.tol, loss_tol, None, self.distortion_tol)
 
     def _n_init(self) -> int:
         if not isinstance(self.init, str):

@@ -17,7 +17,7 @@ from streamkm.engine import map_reduce
 from streamkm.errors import DataError
 from streamkm.passes import DrawUniform, Labels
 from streamkm.rows import Block, open_rows
-from streamkm.selection import KIND, open_sweep
+from streamkm.stored_sweep import KIND, open_sweep
 
 _TRAIN, _VALIDATION, _MARK = "#1f4e79", "#c55a11", "#7f7f7f"
 

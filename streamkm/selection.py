@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,24 +15,32 @@ from sklearn.metrics import silhouette_score
 from sklearn.utils import check_scalar
 
 from streamkm.engine import map_reduce
-from streamkm.errors import DataError, NotAModelError, ValidationWarning
+from streamkm.errors import DataError, ValidationWarning
 from streamkm.estimators import entropy_of
 from streamkm.fitting import (
     FitState,
     StopRules,
     Trajectory,
     begin_sweep,
-    default_reading_tol,
     fit_budget,
     seeds_of,
     solve,
 )
 from streamkm.fitting.elbow import find_elbow
-from streamkm.passes import Census, Labels, Lloyd, Product, Sampled, SampleUniform, Scattered
+from streamkm.passes import (
+    Census,
+    Labels,
+    Lloyd,
+    Product,
+    Sampled,
+    SampleUniform,
+    Scattered,
+    threshold_of,
+)
 from streamkm.rows import Block, Rows, open_rows, parse_bytes
+from streamkm.stored_sweep import KIND
 from streamkm.stores import versions
 
-KIND = "streamkm sweep"
 _SILHOUETTE_STREAM = 2**62  # of the sample's draw, apart from those of any seeding
 
 
@@ -101,6 +108,8 @@ def sweep(
     check_scalar(n_init, "n_init", Integral, min_val=1)
     check_scalar(max_iter, "max_iter", Integral, min_val=1)
     check_scalar(tol, "tol", Real, min_val=0)
+    if loss_tol not in (None, "auto"):
+        check_scalar(loss_tol, "loss_tol", Real, min_val=0)
     check_scalar(silhouette_rows, "silhouette_rows", Integral, min_val=0)
     inits = sweep_inits(init, n_init)
     limit = None if memory_limit is None else parse_bytes(memory_limit)
@@ -114,16 +123,9 @@ def sweep(
                 f"the validation data have {others.layout.n_features} features, but the data have "
                 f"{rows.layout.n_features}."
             )
-    automatic = loss_tol == "auto"
-    rules = StopRules(
-        max_iter,
-        tol,
-        None if automatic or loss_tol is None else float(loss_tol),
-        default_reading_tol(inits[0]) if automatic else None,
-    )
+    rules = StopRules(max_iter, tol, loss_tol)
     entropy = entropy_of(random_state)
-    sampled = min(1.0, 2 * silhouette_rows / rows.layout.n_rows)
-    threshold = np.inf if sampled == 1 else -float(np.log1p(-sampled))
+    threshold = threshold_of(2 * silhouette_rows / rows.layout.n_rows)
     riders = [SampleUniform(silhouette_rows, threshold, entropy, _SILHOUETTE_STREAM)]
     seeds = seeds_of(entropy, n_init)
     room = budget.room(rows.layout)
@@ -262,38 +264,3 @@ def _padded(arrays: Sequence[Any]) -> npt.NDArray[np.float64]:
     for place, array in enumerate(arrays):
         out[place, : len(array)] = array
     return out
-
-
-def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
-    """A sweep that was written by ``streamkm sweep``, or by ``to_zarr``.
-
-    Raises
-    ------
-    NotAModelError
-        When there is no sweep at the path.
-    """
-    try:
-        found: xr.Dataset = xr.open_zarr(os.fspath(path), consolidated=False)
-    except (FileNotFoundError, ValueError, TypeError) as error:
-        raise NotAModelError(f"{path} is not a sweep.") from error
-    if found.attrs.get("kind") != KIND:
-        raise NotAModelError(f"{path} is a Zarr group, but not a sweep.")
-    return found
-
-
-def centroids_of(
-    found: xr.Dataset | str | os.PathLike[str], n_clusters: int
-) -> npt.NDArray[np.float64]:
-    """The best centroids (k, d) of one k of a sweep or its path, such as for `KMeans(init=...)`.
-
-    Raises
-    ------
-    DataError
-        When the sweep has no such k.
-    """
-    if not isinstance(found, xr.Dataset):
-        found = open_sweep(found)
-    if n_clusters not in found["n_clusters"].values:
-        raise DataError(f"the sweep has no k={n_clusters}; it has {found['n_clusters'].values}.")
-    values: npt.NDArray[np.float64] = found["centroids"].sel(n_clusters=n_clusters).values
-    return values[:n_clusters]

@@ -54,6 +54,20 @@ def test_every_fit_is_the_fit_alone_and_all_cost_the_reads_of_the_slowest(blobs)
 
 
 @pytest.mark.usefixtures("no_table")
+def test_only_a_coresets_restart_ends_when_a_read_gains_little(blobs):
+    """The others have no search behind them; cut short, their spread would mean nothing."""
+    found = streamkm.sweep(blobs, [12], n_init=4, random_state=1)
+    rows = open_rows(blobs)
+    for restart, seed in list(enumerate(seeds_of(1, 4)))[1:]:
+        alone = solve(rows, begin_fit(rows, 12, "random", [seed], StopRules(), room=Room(0, 0)))
+        assert float(found["train_distortion"][0, restart]) == alone.best.inertia / len(blobs)
+    rules = StopRules(loss_tol="auto")
+    assert rules.after("auto").reading_tol == 1e-3
+    assert rules.after("random").reading_tol is rules.after(np.zeros((2, 2))).reading_tol is None
+    assert StopRules(loss_tol=0.5).after("auto") == StopRules(loss_tol=0.5)
+
+
+@pytest.mark.usefixtures("no_table")
 def test_each_stored_chunk_is_read_once_a_read(blobs, tmp_path):
     array, seen = counting_store(tmp_path, blobs)
     held, others = counting_store(tmp_path / "v", blobs[::-1].copy())
@@ -141,7 +155,14 @@ def test_as_many_clusters_as_rows_hide_no_elbow():
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"n_init": 0}, {"max_iter": 0}, {"tol": -1}, {"silhouette_rows": -1}, {"n_init": 1.5}],
+    [
+        {"n_init": 0},
+        {"max_iter": 0},
+        {"tol": -1},
+        {"silhouette_rows": -1},
+        {"n_init": 1.5},
+        {"loss_tol": "x"},
+    ],
 )
 def test_parameters_are_checked_before_any_read(blobs, arguments):
     with pytest.raises((ValueError, TypeError), match=next(iter(arguments))):

@@ -24,7 +24,6 @@ from streamkm.fitting import (
     FitState,
     StopRules,
     begin_fit,
-    default_reading_tol,
     fit_budget,
     history_array,
     label,
@@ -106,8 +105,7 @@ def _fit(
     label_target = check_output(labels, overwrite, [data]) if labels else None
     budget = fit_budget(memory_limit, [init] * n_init, [n_clusters])
     rows = open_rows(data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget)
-    reading_tol = default_reading_tol(init) if loss_tol is None else None
-    rules = StopRules(max_iter, tol, loss_tol, reading_tol)
+    rules = StopRules(max_iter, tol, "auto" if loss_tol is None else loss_tol)
     state = begin_fit(
         rows,
         n_clusters,

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from streamkm.cli.common import plain_errors
-from streamkm.cli.sweep import show_sweep
+from streamkm.cli.sweep_table import show_sweep
 from streamkm.errors import NotAModelError
 from streamkm.rows.memory import show_bytes
 from streamkm.rows.open import dimension_names, open_zarr
-from streamkm.selection import open_sweep
+from streamkm.stored_sweep import open_sweep
 from streamkm.stores import Model, load_model
 
 

@@ -11,7 +11,7 @@ from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
 from streamkm.passes import Labels, label_dtype
 from streamkm.rows import Budget, open_rows
-from streamkm.selection import centroids_of
+from streamkm.stored_sweep import centroids_of
 from streamkm.stores import check_output, load_model, whole
 
 

@@ -9,30 +9,18 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from streamkm.cli.common import check_plot, data_options, dimensions, plain_errors, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.progress import ReadProgress
+from streamkm.cli.sweep_table import COLUMNS, show_sweep
 from streamkm.errors import StreamkmWarning
 from streamkm.fitting import begin_sweep, fit_budget
 from streamkm.rows import open_rows
-from streamkm.rows.memory import show_bytes
 from streamkm.rows.open import open_zarr
 from streamkm.seeding import METHODS, method_of
 from streamkm.selection import sweep, sweep_inits
 from streamkm.stores import check_output, whole
-
-_COLUMNS = {
-    "train_mean": "mean",
-    "train_min": "least",
-    "train_spread": "spread",
-    "validation_mean": "valid.",
-    "calinski_harabasz": "C.-H.",
-    "davies_bouldin": "D.-B.",
-    "silhouette": "silh.",
-}
 
 
 class Clusters(click.ParamType[list[int]]):
@@ -137,31 +125,10 @@ def _show(found: Any, as_json: bool) -> None:
 
 
 def _facts(found: Any) -> dict[str, Any]:
-    columns = {name: _plain(found[name].values) for name in _COLUMNS if name in found}
+    columns = {name: _plain(found[name].values) for name in COLUMNS if name in found}
     attributes = {a: found.attrs[a] for a in ("elbow", "elbow_strength", "verdict", "reads")}
     ks, steps = found["n_clusters"].values, found["iterations"].values.max(axis=1)
     return {"n_clusters": ks.tolist(), **columns, "iterations": steps.tolist(), **attributes}
-
-
-def show_sweep(found: Any) -> None:
-    """Print a sweep as a table, and its verdict."""
-    shown = {name: title for name, title in _COLUMNS.items() if name in found}
-    ks = found["n_clusters"].values.tolist()
-    iterations = found["iterations"].values.max(axis=1).tolist()
-    table = Table(box=None)
-    for title in ("k", *shown.values(), "steps"):
-        table.add_column(title, justify="right")
-    for place, k in enumerate(ks):
-        values = (f"{found[name].values[place]:.5g}" for name in shown)
-        table.add_row(str(k), *values, str(iterations[place]))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(found.attrs["verdict"])
-    fits, reads = found["iterations"].size, found.attrs["n_passes"]
-    line = f"{fits} fits in {reads} read{'s' * (reads > 1)} of the data, "
-    line += show_bytes(found.attrs["bytes_read"])
-    held = " and 1 read of the validation data" if "validation_mean" in found else ""
-    console.print(line + held)
 
 
 def _plain(values: np.ndarray[Any, Any]) -> list[float | None]:

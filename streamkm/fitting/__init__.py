@@ -4,7 +4,7 @@ from streamkm.fitting.budget import fit_budget
 from streamkm.fitting.fit import FitState, begin_fit, begin_sweep, fit
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.solve import describe, label, seeds_of, solve
-from streamkm.fitting.stopping import StopRules, default_reading_tol
+from streamkm.fitting.stopping import StopRules
 from streamkm.fitting.trajectory import Step, Trajectory, history_array
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Trajectory",
     "begin_fit",
     "begin_sweep",
-    "default_reading_tol",
     "describe",
     "fit",
     "fit_budget",

@@ -109,9 +109,8 @@ def begin_fit(
         When there are fewer rows than clusters, or the centroids do not fit the data.
     """
     n_rows, n_features = rows.layout.n_rows, rows.layout.n_features
-    if n_rows < n_clusters:
-        raise DataError(f"n_samples={n_rows} should be >= n_clusters={n_clusters}.")
-    rules = rules or StopRules()
+    _check_enough(n_rows, n_clusters)
+    rules = (rules or StopRules()).after(init)
     room = room or Budget(fits=True, summaries=len(seeds)).room(rows.layout)
     if isinstance(init, str):
         tasks = [Task(n_clusters, seed, n_rows, room.sample) for seed in seeds]
@@ -153,15 +152,19 @@ def begin_sweep(
     DataError
         When there are fewer rows than clusters.
     """
+    _check_enough(rows.layout.n_rows, max(n_clusters))
     states = [
         begin_fit(rows, k, init, [seed], rules, room=room)
-        for k in sorted(n_clusters, reverse=True)  # the largest is refused first
+        for k in n_clusters
         for init, seed in zip(inits, seeds, strict=True)
     ]
-    steps = [replace(state.trajectories[0], step=Scatter) for state in states]
-    by_k = [steps[at : at + len(seeds)] for at in range(0, len(steps), len(seeds))]
-    trajectories = tuple(t for group in reversed(by_k) for t in group)
+    trajectories = tuple(replace(t, step=Scatter) for state in states for t in state.trajectories)
     return replace(states[0], trajectories=trajectories, riders=tuple(riders))
+
+
+def _check_enough(n_rows: int, n_clusters: int) -> None:
+    if n_rows < n_clusters:
+        raise DataError(f"n_samples={n_rows} should be >= n_clusters={n_clusters}.")
 
 
 def fit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from streamkm.seeding import method_of
@@ -24,12 +24,6 @@ DROPPED = "dropped"  # by halving
 _WORTH_A_READ = 1e-3
 
 
-def default_reading_tol(init: object) -> float | None:
-    """The `reading_tol` of a fit whose thresholds were not asked for: on after a coreset."""
-    samples = isinstance(init, str) and method_of(init).samples
-    return _WORTH_A_READ if samples else None
-
-
 @dataclass(frozen=True)
 class StopRules:
     """The thresholds of a fit; a rule that is None is off.
@@ -39,16 +33,24 @@ class StopRules:
     max_iter : most iterations
     tol : stop when the sum of squared centroid moves is at most tol * the mean variance of the
         features, as in scikit-learn
-    loss_tol : stop when (J[t-1] - J[t]) / J[t] < loss_tol, not before the second iteration
+    loss_tol : stop when (J[t-1] - J[t]) / J[t] < loss_tol, not before the second iteration;
+        'auto' is off but after a coreset, and then 1e-3 while an iteration costs a read
     reading_tol : like `loss_tol`, but only while an iteration costs a read of the data
     distortion_tol : stop when the drop in distortion is under this, in squared data units
     """
 
     max_iter: int = 300
     tol: float = 1e-4
-    loss_tol: float | None = None
+    loss_tol: float | str | None = None
     reading_tol: float | None = None
     distortion_tol: float | None = None
+
+    def after(self, init: object) -> StopRules:
+        """The rules of a restart that begins by `init`: 'auto' has found its meaning."""
+        if not isinstance(self.loss_tol, str):
+            return self
+        samples = isinstance(init, str) and method_of(init).samples
+        return replace(self, loss_tol=None, reading_tol=_WORTH_A_READ if samples else None)
 
     def reason(self, history: Sequence[Step], variance: float, weight: float) -> str | None:
         """The name of the first rule that the last step meets, or None."""
@@ -59,6 +61,7 @@ class StopRules:
             return SHIFT
         if len(history) > 1 and not history[-2].relocated:
             drop = history[-2].inertia - last.inertia
+            assert not isinstance(self.loss_tol, str)
             least = max(self.loss_tol or 0.0, self.reading_tol or 0.0)
             if least and drop < least * last.inertia:
                 return RELATIVE_LOSS

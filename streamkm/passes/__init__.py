@@ -7,7 +7,7 @@ from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform,
 from streamkm.passes.farthest_first import FarthestFirst, Picked
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.passes.per_row import Distances, Labels, LookedUp, PerRow, label_dtype
-from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform
+from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.passes.scatter import Scatter, Scattered
 
 __all__ = [
@@ -37,4 +37,5 @@ __all__ = [
     "Table",
     "TopRows",
     "label_dtype",
+    "threshold_of",
 ]

@@ -25,6 +25,11 @@ from streamkm.rows import Block, Tile
 Array = npt.NDArray[np.float64]
 
 
+def threshold_of(chance: float) -> float:
+    """The threshold under which a row of rate one is kept with a chance; all rows from one on."""
+    return np.inf if chance >= 1 else -float(np.log1p(-chance))
+
+
 @dataclass(frozen=True)
 class Sampled(Statistic):
     """Rows whose key is under the threshold, by (key, row number).

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.kernels import Centroids
-from streamkm.passes import Distinct, Sampled, SampleSensitive, SampleUniform
+from streamkm.passes import Distinct, Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.rows import Block
 from streamkm.seeding.base import Array, Seeding, exactly_k
 from streamkm.seeding.points import Points, in_memory
@@ -70,7 +70,7 @@ class Coreset(Seeding):
     def begin(cls, k: int, seed: int, n_rows: int, most: int) -> Coreset:
         most = max(most, least_sample(k))
         share = max(_PILOT, _PILOT_A_CLUSTER * k) / n_rows
-        return cls(k, seed, n_rows, most, np.inf if share >= 1 else -float(np.log1p(-share)))
+        return cls(k, seed, n_rows, most, threshold_of(share))
 
     def of(self, n_rows: int) -> Coreset:
         return self.begin(self.k, self.seed, n_rows, self.most)
