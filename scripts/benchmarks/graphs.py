@@ -48,7 +48,7 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
     """Blocks of two rows of two features."""
     warnings.simplefilter("ignore", ManyBlocksWarning)
     with tempfile.TemporaryDirectory() as folder:
-        for n in (1_000, 10_000 if quick else 100_000):
+        for n in (1_000,) if quick else (1_000, 100_000):
             store = zarr.create_array(f"{folder}/{n}", shape=(2 * n, 2), chunks=(2, 2), dtype="f4")
             opened = open_rows(store)
             plan = BlockPlan(((*range(0, 2 * n, 2), 2 * n),))

@@ -37,9 +37,10 @@ DISTANCES = 3e8  # dask-ml holds all n * k of them at once: beyond this it is le
 
 
 def steps_of(shape: Shape, quick: bool) -> int:
-    """More steps where one is short; Lloyd must not have ended by then."""
+    """So many that they take longer than what differs between two fits; Lloyd goes on for more."""
     n, d, k, _ = shape
-    return min(max(3, int((1e10 if quick else 4e10) / (2 * n * d * k))), 4 if k < 4 else 20)
+    guess = n * d * (2 * k / 8e10 + 4 / 2e9)
+    return min(max(3, int((0.6 if quick else 2.0) / guess)), 4 if k < 4 else 20)
 
 
 def measured(shape: Shape, names: tuple[str, ...], quick: bool, workers: Any) -> dict[str, Any]:

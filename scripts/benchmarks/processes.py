@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -25,7 +26,8 @@ def hold_cores() -> None:
 
 def process() -> ProcessPoolExecutor:
     """One fresh process, which keeps what it has imported, compiled and made."""
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    quiet = {"initializer": warnings.simplefilter, "initargs": ("ignore",)}
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), **quiet)
 
 
 def alone(call: Callable[..., Any], *arguments: Any) -> Any:

@@ -50,15 +50,15 @@ def least(row: dict[str, Any], rates: dict[str, float]) -> float:
 
 def rates_of(results: dict[str, Any]) -> dict[str, float]:
     """The best of the whole run: a floor is what the machine did once."""
-    seen = [row["rates"] for row in results["iterations"]]
+    seen = [row["rates"] for row in results.get("iterations", ())]
     seen += [results["roofline"]] if "roofline" in results else []
     return {name: max(one[name] for one in seen) for name in ("float32", "float64", "memory")}
 
 
 def roofline(results: dict[str, Any]) -> Iterator[str]:
-    found = results["roofline"]
+    found = results["roofline"] | rates_of(results)
     yield "## What the machine can do\n"
-    yield f"sgemm {found['float32'] / 1e9:.0f} and dgemm {found['float64'] / 1e9:.0f} GFLOP/s "
+    yield f"sgemm {found['float32'] / 1e9:.0f} and dgemm {found['float64'] / 1e9:.0f} GFLOP/s"
     yield f"(2048 x 2048), memory {found['memory'] / 1e9:.1f} GB/s (dot of 1 GiB with itself).\n"
     decoded = found["decode"]
     yield from table(
@@ -167,12 +167,13 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
 def page(results: dict[str, Any], stem: str) -> str:
     machine = results["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    minutes = sum(machine["seconds"].values()) / 60
     lines = [
         "# Speed\n",
         f"Made by `scripts/bench speed{' --quick' * machine['quick']}` on {machine['date']}: "
         f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
-        f"{versions}. Every process is held to those cores by its CPU affinity, which all the "
-        "libraries go by, and by `OMP_NUM_THREADS` and its like.\n",
+        f"{versions}; in {minutes:.0f} minutes. Every process is held to those cores by its CPU "
+        "affinity, which all the libraries go by, and by `OMP_NUM_THREADS` and its like.\n",
         f"![Shares of the floor, and loss by bytes read]({stem}.png)\n",
     ]
     for part, section in SECTIONS.items():

@@ -13,6 +13,7 @@ import datetime
 import json
 import os
 import platform
+import time
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -63,16 +64,19 @@ def main() -> None:
     stem = FOLDER / ("speed-quick" if asked.quick else "speed")
     kept = stem.with_suffix(".json")
     results = json.loads(kept.read_text()) if kept.exists() else {}
-    results["machine"] = this_machine(asked.quick)
+    took = results.get("machine", {}).get("seconds", {})
+    results["machine"] = this_machine(asked.quick) | {"seconds": took}
     FOLDER.mkdir(exist_ok=True)
     for part in asked.parts.split(","):
+        began = time.perf_counter()
         made = PARTS[part](asked.quick)
         results[part] = made if isinstance(made, dict) else []
         for row in () if isinstance(made, dict) else made:
             results[part].append(row)
             print(part, json.dumps(row), flush=True)
-            kept.write_text(json.dumps(results, indent=1))
-    kept.write_text(json.dumps(results, indent=1))
+            kept.write_text(json.dumps(results, indent=1))  # an evening is long
+        took[part] = time.perf_counter() - began
+        kept.write_text(json.dumps(results, indent=1))
     stem.with_suffix(".md").write_text(report.page(results, stem.name))
     from picture import picture  # not at the top: every process imports this file again
 
