@@ -40,7 +40,7 @@ def steps_of(shape: Shape, quick: bool) -> int:
     """So many that they take longer than what differs between two fits; Lloyd goes on for more."""
     n, d, k, _ = shape
     guess = n * d * (2 * k / 8e10 + 4 / 2e9)
-    return min(max(3, int((0.6 if quick else 2.0) / guess)), 4 if k < 4 else 20)
+    return min(max(3, int((0.4 if quick else 2.0) / guess)), 4 if k < 4 else 20)
 
 
 def measured(shape: Shape, names: tuple[str, ...], quick: bool, workers: Any) -> dict[str, Any]:
@@ -51,13 +51,14 @@ def measured(shape: Shape, names: tuple[str, ...], quick: bool, workers: Any) ->
     machine, ends = [], {}
     for turn in range(rounds + 1):
         for name in names:
-            if name == "dask-ml" and turn != 1:  # slow enough to be told apart in one
+            if name == "dask-ml" and turn > 1:  # slow enough to be told apart in one
                 continue
-            spent, made, loss = workers[name].submit(a_step, name, shape, steps).result()
-            ends[name] = loss
-            if made != steps + 1:
-                sys.exit(f"{name} made {made} steps of {steps + 1} on {shape}")
+            wanted = steps if turn else 1
+            spent, made, loss = workers[name].submit(a_step, name, shape, wanted).result()
+            if made != wanted + 1:
+                sys.exit(f"{name} made {made} steps of {wanted + 1} on {shape}")
             if turn:
+                ends[name] = loss
                 seconds[name].append(spent)
         spent = workers["streamkm"].submit(bare_read, shape, steps).result()
         if turn:
