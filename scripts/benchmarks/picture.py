@@ -45,7 +45,7 @@ def shares(results: dict[str, Any], ax: Axes) -> None:
 
 def quality(methods: dict[str, list[dict[str, Any]]], title: str, ax: Axes) -> None:
     """Points: the loss over the best, by the bytes that were read for it."""
-    for (name, rows), colour, mark in zip(methods.items(), COLOURS, MARKS, strict=True):
+    for (name, rows), colour, mark in zip(methods.items(), COLOURS, MARKS, strict=False):
         seconds = median(row["seconds"] for row in rows)
         ax.plot(
             [row["bytes"] / 1e9 for row in rows],

@@ -71,7 +71,7 @@ def iterations(results: dict[str, Any]) -> Iterator[str]:
     rates = rates_of(results)
     yield "## One Lloyd step in memory\n"
     yield "Milliseconds, median (min-max) over rounds, and the floor as a share of the median. A"
-    yield "step is (fit of 1 + m steps - fit of 1) / m, tol=0, the same data and initial centroids,"
+    yield "step is (fit of 1 + m steps - median fit of 1) / m, tol=0, the same data and centroids,"
     yield "in turn in every round, each library in its own process; *bare read* is one fold of"
     yield "streamkm's pass without a fit. The floor is max(2·n·d·k / gemm rate, bytes / memory"
     yield "rate). The ratio is against the fastest peer, by round, in the median; its goal behind."
