@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from streamkm.fitting import FitState, describe
-from streamkm.rows.memory import show_bytes
+from streamkm.sizes import show_bytes
 
 _SILENCE = 5.0  # seconds without a line, of steps in memory
 

@@ -2,8 +2,9 @@
 
 from streamkm.rows.block import Block, Tile
 from streamkm.rows.dask_rows import DaskRows
+from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
-from streamkm.rows.memory import Budget, Room, parse_bytes
+from streamkm.rows.memory import Budget, Room
 from streamkm.rows.open import Rows, open_rows
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, rows_in_memory
@@ -18,7 +19,7 @@ __all__ = [
     "Rows",
     "StoredRows",
     "Tile",
+    "is_a",
     "open_rows",
-    "parse_bytes",
     "rows_in_memory",
 ]

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from streamkm.errors import ReadError
 from streamkm.rows.block import Block
+from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import BLOCK_NBYTES, Budget
 from streamkm.rows.plan import BlockPlan, plan_blocks
@@ -133,10 +133,10 @@ def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> Sto
     row_nbytes = layout.n_features * layout.dtype.itemsize + budget.answer_nbytes
     if weights is not None:
         row_nbytes += weights.dtype.itemsize
-    if isinstance(array, zarr.Array):
+    if is_a(array, "zarr.Array"):
         stored = array.shards or array.chunks
         unit = [min(stored[a], layout.shape[a]) for a in layout.row_axes]
-        if isinstance(weights, zarr.Array):
+        if is_a(weights, "zarr.Array"):
             unit = _aligned(unit, weights.shards or weights.chunks, layout.row_shape)
         largest = budget.block_nbytes(layout.nbytes // max(math.prod(unit) * row_nbytes, 1))
     else:
