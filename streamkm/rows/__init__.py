@@ -1,6 +1,6 @@
 """Where rows come from: one type for every kind of data, and the plan of blocks."""
 
-from streamkm.rows.block import Block, Tile
+from streamkm.rows.block import Block, Tile, read_only
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
@@ -21,5 +21,6 @@ __all__ = [
     "Tile",
     "is_a",
     "open_rows",
+    "read_only",
     "rows_in_memory",
 ]

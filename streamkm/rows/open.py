@@ -11,11 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from streamkm.errors import DataError, MemoryLimitError
+from streamkm.rows.block import read_only
 from streamkm.rows.dask_rows import DaskRows, open_dask
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, check_weights, feature_axes
 from streamkm.rows.memory import Budget
-from streamkm.rows.stored import StoredRows, open_stored, read_only
+from streamkm.rows.stored import StoredRows, open_stored
 from streamkm.sizes import show_bytes
 
 Rows: TypeAlias = StoredRows | DaskRows

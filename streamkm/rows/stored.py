@@ -164,10 +164,3 @@ def _aligned(unit: list[int], other: tuple[int, ...], row_shape: tuple[int, ...]
     """
     both = [min(math.lcm(u, o), n) for u, o, n in zip(unit, other, row_shape, strict=True)]
     return both if math.prod(both) <= _STRETCH * math.prod(unit) else unit
-
-
-def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A plain ndarray view that no task can write through."""
-    view = np.asarray(array).view()
-    view.flags.writeable = False
-    return view
