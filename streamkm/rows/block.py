@@ -79,6 +79,8 @@ class Block:
         for start in range(0, rows, step):
             stop = min(start + step, rows)
             x = np.ascontiguousarray(self.values[start:stop], dtype=self.dtype)
+            # Some decoded chunks are read-only, and a kernel is compiled for one kind or the other.
+            x.flags.writeable = False
             if ones is not None:
                 weights = ones[: stop - start]
             else:

@@ -14,6 +14,7 @@ import xarray as xr
 import zarr
 
 from streamkm.errors import DataError, MemoryLimitError
+from streamkm.rows.chunks import fastest
 from streamkm.rows.dask_rows import DaskRows, open_dask
 from streamkm.rows.layout import Layout, check_weights, feature_axes
 from streamkm.rows.memory import Budget, show_bytes
@@ -84,7 +85,7 @@ def _array_of(
 ) -> tuple[Any, tuple[str | None, ...] | None]:
     """The array inside, unread where it is lazy, and its dimension names."""
     if isinstance(data, (str, os.PathLike)):
-        data = open_zarr(data, variable)
+        data = fastest(open_zarr(data, variable))
     if isinstance(data, xr.DataArray):
         names: tuple[Any, ...] | None = tuple(data.dims)
         if data.chunks:

@@ -157,4 +157,6 @@ def _scale(sample: Sampled, rough: Rough) -> float:
 
 
 def _nearest(sample: Sampled, centroids: Array) -> tuple[npt.NDArray[np.int32], Array]:
-    return Centroids(centroids, sample.values.dtype).nearest(np.ascontiguousarray(sample.values))
+    values = np.ascontiguousarray(sample.values).view()
+    values.flags.writeable = False  # as a tile is, so that the kernel is compiled once
+    return Centroids(centroids, sample.values.dtype).nearest(values)
