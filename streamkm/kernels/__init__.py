@@ -1,7 +1,7 @@
 """Arrays in, arrays out: the loops that touch every number, in NumPy and Numba only."""
 
 from streamkm.kernels.centroids import Centroids, squared_distances
-from streamkm.kernels.compiling import watch_compiling
+from streamkm.kernels.compiling import compiling
 from streamkm.kernels.distinct import RowTable
 from streamkm.kernels.draw import exponentials
 from streamkm.kernels.squared_length import squared_length
@@ -9,8 +9,8 @@ from streamkm.kernels.squared_length import squared_length
 __all__ = [
     "Centroids",
     "RowTable",
+    "compiling",
     "exponentials",
     "squared_distances",
     "squared_length",
-    "watch_compiling",
 ]
