@@ -8,11 +8,8 @@ from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
-import zarr
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -23,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from streamkm.engine import map_reduce, map_rows, threads, write_rows
+from streamkm.engine import map_reduce, map_rows, readers, write_rows
 from streamkm.errors import DataError
 from streamkm.fitting import (
     FitState,
@@ -38,11 +35,12 @@ from streamkm.fitting import (
 )
 from streamkm.fitting.stopping import MAX_ITER
 from streamkm.passes import Census, Distances, Labels, Lloyd, PerRow, Product, label_dtype
-from streamkm.rows import Budget, Rows, open_rows, parse_bytes
+from streamkm.rows import Budget, Rows, is_a, open_rows
 from streamkm.seeding import method_of
+from streamkm.sizes import parse_bytes
 from streamkm.xarray import labelled_like
 
-_LAZY = (str, os.PathLike, da.Array, zarr.Array, xr.DataArray)
+_LAZY = ("dask.array.Array", "zarr.Array", "xarray.DataArray")
 
 
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -313,12 +311,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def _like(self, X: Any, answers: Any) -> Any:
         """Per-row answers as labelled as the data were."""
-        named = isinstance(X, xr.DataArray)
+        named = is_a(X, "xarray.DataArray")
         return labelled_like(X, self.feature_dim, answers) if named else answers
 
     def _rows(self, X: Any, sample_weight: Any, *, reset: bool, answer_nbytes: int = 8) -> Rows:
         data = X
-        if not isinstance(X, _LAZY) and self.feature_dim is None:
+        if not _of_lazy_kind(X) and self.feature_dim is None:
             data = validate_data(
                 self, X, reset=reset, dtype="numeric", ensure_all_finite=False, accept_sparse=False
             )
@@ -340,7 +338,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     def _budget(self, *, reset: bool) -> Budget:
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
         if not reset:
-            return Budget(limit, threads(), len(self.cluster_centers_))
+            return Budget(limit, readers(), len(self.cluster_centers_))
         named = isinstance(self.init, str)
         inits = [self.init] * self._n_init() if named else self.init
         return fit_budget(limit, inits, [self.n_clusters])
@@ -363,17 +361,21 @@ def entropy_of(random_state: Any) -> int:
 
 def _is_lazy(data: Any) -> bool:
     """Whether answers about the data stay lazy; a DataArray in memory answers at once."""
-    return isinstance(data, _LAZY) and not (isinstance(data, xr.DataArray) and not data.chunks)
+    return _of_lazy_kind(data) and not (is_a(data, "xarray.DataArray") and not data.chunks)
+
+
+def _of_lazy_kind(data: Any) -> bool:
+    return isinstance(data, (str, os.PathLike)) or is_a(data, *_LAZY)
 
 
 def _label_dtype(data: Any, n_clusters: int) -> np.dtype[Any]:
     """int32 for plain arrays, as in scikit-learn; else the smallest that holds every label."""
-    return label_dtype(n_clusters) if isinstance(data, _LAZY) else np.dtype(np.int32)
+    return label_dtype(n_clusters) if _of_lazy_kind(data) else np.dtype(np.int32)
 
 
 def _weights(sample_weight: Any) -> Any:
     """Weights as they are where lazy; lists and Series as arrays."""
-    lazy = sample_weight is None or isinstance(sample_weight, _LAZY)
+    lazy = sample_weight is None or _of_lazy_kind(sample_weight)
     return sample_weight if lazy else np.asarray(sample_weight)
 
 

@@ -37,7 +37,8 @@ from streamkm.passes import (
     Scattered,
     threshold_of,
 )
-from streamkm.rows import Block, Rows, open_rows, parse_bytes
+from streamkm.rows import Block, Rows, open_rows
+from streamkm.sizes import parse_bytes
 from streamkm.stored_sweep import KIND
 from streamkm.stores import versions
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from streamkm.errors import DataError, NotAModelError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 KIND = "streamkm sweep"
 
@@ -21,6 +24,8 @@ def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
     NotAModelError
         When there is no sweep at the path.
     """
+    import xarray as xr  # half a second, which `predict` with a model does without
+
     try:
         found: xr.Dataset = xr.open_zarr(os.fspath(path), consolidated=False)
     except (FileNotFoundError, ValueError, TypeError) as error:
@@ -40,7 +45,7 @@ def centroids_of(
     DataError
         When the sweep has no such k.
     """
-    if not isinstance(found, xr.Dataset):
+    if isinstance(found, (str, os.PathLike)):
         found = open_sweep(found)
     if n_clusters not in found["n_clusters"].values:
         raise DataError(f"the sweep has no k={n_clusters}; it has {found['n_clusters'].values}.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from streamkm.rows.layout import feature_axes
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def labelled_like(data: xr.DataArray, feature_dim: Any, answers: Any) -> xr.DataArray:
@@ -18,6 +19,8 @@ def labelled_like(data: xr.DataArray, feature_dim: Any, answers: Any) -> xr.Data
     feature_dim : as for `streamkm.KMeans`
     answers : array in the shape of the rows, with a further axis for one answer a cluster
     """
+    import xarray as xr  # half a second; loaded by whoever gave the data
+
     names = tuple(str(d) for d in data.dims)
     features = feature_axes(data.ndim, names, feature_dim)
     dims = [d for axis, d in enumerate(data.dims) if axis not in features]

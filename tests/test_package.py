@@ -1,29 +1,63 @@
-"""Importing costs nothing, and the public names are there."""
+"""Importing costs nothing, help costs nothing, and a fit imports what it uses."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import zarr
 
 import streamkm
+from streamkm.cli.parse.options import INITS
+from streamkm.seeding import METHODS
+
+HEAVY = {"numpy", "dask", "numba", "zarr", "xarray", "sklearn", "pandas", "rich"}
+# What a fit of an array or a store does without. (scikit-learn takes pandas where it is installed.)
+WIDE = {"dask.array", "xarray"}
 
 
 def modules_after(statement):
-    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    code = f"import sys\n{statement}\nprint('modules:', *sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return set(run.stdout.split())
+    return set(run.stdout.rpartition("modules:")[2].split())
+
+
+def modules_of_command(*arguments):
+    words = [str(word) for word in arguments]
+    return modules_after(f"from streamkm.cli import main; main({words}, standalone_mode=False)")
 
 
 def test_importing_loads_nothing_heavy():
-    loaded = modules_after("import streamkm")
-    assert not loaded & {"numpy", "dask", "numba", "zarr", "xarray", "sklearn"}
+    assert not modules_after("import streamkm") & HEAVY
 
 
-def test_the_commands_help_loads_nothing_heavy():
-    loaded = modules_after("from streamkm.cli import main; main(['--help'], standalone_mode=False)")
-    assert not loaded & {"numpy", "dask", "numba", "zarr", "xarray", "sklearn"}
+@pytest.mark.parametrize("command", [[], ["fit"], ["sweep"], ["predict"], ["info"]])
+def test_the_help_of_every_command_loads_nothing_heavy(command):
+    assert not modules_of_command(*command, "--help") & HEAVY
+
+
+def test_the_command_line_offers_every_seeding():
+    assert set(INITS) == {"auto", *METHODS}
+
+
+def test_a_fit_in_memory_needs_no_library_of_other_peoples_arrays():
+    fit = "import numpy, streamkm; streamkm.KMeans(2).fit(numpy.eye(9)).predict(numpy.eye(9))"
+    loaded = modules_after(fit)
+    assert "numba" in loaded
+    assert not loaded & (WIDE | {"zarr"})
+
+
+def test_a_fit_from_the_command_line_needs_neither_dask_array_nor_xarray_nor_sklearn(tmp_path):
+    zarr.create_array(tmp_path / "x", data=np.eye(40), chunks=(9, 40))
+    fit = ["fit", tmp_path / "x", "-k", 3, "-o", tmp_path / "m", "--labels", tmp_path / "l"]
+    loaded = modules_of_command(*fit)
+    assert "zarr" in loaded
+    assert not loaded & (WIDE | {"sklearn", "pandas"})
+    predict = ["predict", tmp_path / "m", tmp_path / "x", "-o", tmp_path / "again"]
+    assert not modules_of_command(*predict) & (WIDE | {"sklearn", "pandas"})
+    assert not modules_of_command("info", tmp_path / "m") & (WIDE | {"sklearn", "pandas", "numba"})
 
 
 def test_public_names_load_on_first_use():

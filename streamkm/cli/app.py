@@ -1,13 +1,21 @@
-"""The command table. Commands load when called, so that ``streamkm --help`` is quick."""
+"""The command table. What a command takes is apart from what it does, which loads when called.
+
+So every ``--help``, and every slip in an option, is answered at once.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import warnings
+from functools import partial
 from importlib import import_module
+from typing import Any
 
 import click
 
 import streamkm
+from streamkm.cli.common import plain_errors
+from streamkm.errors import StreamkmWarning
 
 _COMMANDS = {
     "fit": "Cluster a Zarr array; write the model, and labels where asked.",
@@ -24,12 +32,19 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"streamkm.cli.{cmd_name}").command
+        command: click.Command = import_module(f"streamkm.cli.parse.{cmd_name}").command
+        command.callback = partial(_run, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _run(name: str, **options: Any) -> None:
+    with plain_errors():
+        warnings.simplefilter("always", StreamkmWarning)
+        import_module(f"streamkm.cli.{name}").run(**options)
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

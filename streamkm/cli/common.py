@@ -1,54 +1,17 @@
-"""What the commands share: options about the data, and errors as one line."""
+"""What the commands share: errors as one line, pictures, memory."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from streamkm.errors import DataError, OutputExistsError, StreamkmError
-from streamkm.rows import parse_bytes
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def data_options(command: F) -> F:
-    """The options that say what the data are and how much memory there is for them."""
-    for option in (
-        click.option(
-            "--memory-limit",
-            type=Bytes(),
-            metavar="SIZE",
-            help="Peak memory of this process, such as 2GiB; blocks are planned to keep it.",
-        ),
-        click.option(
-            "--feature-dim",
-            "feature_dims",
-            multiple=True,
-            metavar="DIM",
-            help="Feature dimension of N-d data, by name or number; may be repeated.",
-        ),
-        click.option("--variable", help="Array within a Zarr group."),
-    ):
-        command = option(command)
-    return command
-
-
-class Bytes(click.ParamType[int]):
-    """A size such as 2GiB."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        try:
-            return parse_bytes(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 def dimensions(names: tuple[str, ...]) -> tuple[str | int, ...] | None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamkm.rows import Budget, Rows
-from streamkm.rows.memory import show_bytes
+from streamkm.sizes import show_bytes
 
 
 def forecast(

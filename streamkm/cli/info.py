@@ -5,37 +5,31 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.table import Table
 
-from streamkm.cli.common import plain_errors
 from streamkm.cli.sweep_table import show_sweep
 from streamkm.errors import NotAModelError
-from streamkm.rows.memory import show_bytes
 from streamkm.rows.open import dimension_names, open_zarr
+from streamkm.sizes import show_bytes
 from streamkm.stored_sweep import open_sweep
 from streamkm.stores import Model, load_model
 
 
-@click.command(name="info")
-@click.argument("path")
-@click.option("--variable", help="Array within a Zarr group.")
-def command(path: str, variable: str | None) -> None:
-    """Show what the model, sweep or Zarr array at PATH holds."""
-    with plain_errors():
-        try:
-            facts = _of_model(load_model(path))
-        except NotAModelError:
-            if variable is None:
-                with suppress(NotAModelError):
-                    show_sweep(open_sweep(path))
-                    return
-            facts = _of_array(open_zarr(path, variable))
-        table = Table(show_header=False, box=None)
-        for name, value in facts.items():
-            table.add_row(name, value)
-        Console(highlight=False).print(table)
+def run(path: str, variable: str | None) -> None:
+    """Print what the model, sweep or Zarr array at the path holds."""
+    try:
+        facts = _of_model(load_model(path))
+    except NotAModelError:
+        if variable is None:
+            with suppress(NotAModelError):
+                show_sweep(open_sweep(path))
+                return
+        facts = _of_array(open_zarr(path, variable))
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(name, value)
+    Console(highlight=False).print(table)
 
 
 def _of_model(model: Model) -> dict[str, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.common import data_options, dimensions, plain_errors
+from streamkm.cli.common import dimensions
 from streamkm.cli.labels import label_store, row_dimensions
 from streamkm.cli.progress import ReadProgress
-from streamkm.engine import threads, write_rows
+from streamkm.engine import readers, write_rows
 from streamkm.errors import DataError
 from streamkm.passes import Labels, label_dtype
 from streamkm.rows import Budget, open_rows
@@ -15,14 +15,7 @@ from streamkm.stored_sweep import centroids_of
 from streamkm.stores import check_output, load_model, whole
 
 
-@click.command(name="predict")
-@click.argument("model")
-@click.argument("data")
-@click.option("-k", "--n-clusters", type=click.IntRange(1), help="Which k, of a sweep.")
-@click.option("-o", "--output", required=True, metavar="LABELS.zarr", help="Where labels go.")
-@data_options
-@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
-def command(
+def run(
     model: str,
     data: str,
     n_clusters: int | None,
@@ -32,28 +25,23 @@ def command(
     memory_limit: int | None,
     overwrite: bool,
 ) -> None:
-    """Label the rows of the Zarr array DATA with MODEL, or one k of a sweep: one read."""
-    with plain_errors():
-        target = check_output(output, overwrite, [model, data])
-        if n_clusters is None:
-            centroids = load_model(model).centroids
-        else:
-            centroids = centroids_of(model, n_clusters)
-        k, d = centroids.shape
-        budget = Budget(memory_limit, threads(), k)
-        rows = open_rows(
-            data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget
-        )
-        if rows.layout.n_features != d:
-            raise DataError(f"{data} has {rows.layout.n_features} features, but the model has {d}.")
-        dtype = label_dtype(k)
-        with (
-            ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar,
-            whole(target, overwrite) as partial,
-        ):
-            bar.next_read("labels")
-            out = label_store(partial, rows, dtype, row_dimensions(data, variable, rows))
-            assigned = write_rows(Labels(centroids, dtype), rows, out)
-        click.echo(
-            f"{rows.layout.n_rows:,} rows labelled, inertia {assigned.inertia(centroids):.6g}"
-        )
+    """Write the label of every row; print the inertia."""
+    target = check_output(output, overwrite, [model, data])
+    if n_clusters is None:
+        centroids = load_model(model).centroids
+    else:
+        centroids = centroids_of(model, n_clusters)
+    k, d = centroids.shape
+    budget = Budget(memory_limit, readers(), k)
+    rows = open_rows(data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget)
+    if rows.layout.n_features != d:
+        raise DataError(f"{data} has {rows.layout.n_features} features, but the model has {d}.")
+    dtype = label_dtype(k)
+    with (
+        ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar,
+        whole(target, overwrite) as partial,
+    ):
+        bar.next_read("labels")
+        out = label_store(partial, rows, dtype, row_dimensions(data, variable, rows))
+        assigned = write_rows(Labels(centroids, dtype), rows, out)
+    click.echo(f"{rows.layout.n_rows:,} rows labelled, inertia {assigned.inertia(centroids):.6g}")

@@ -18,13 +18,16 @@ from rich.progress import (
 )
 
 from streamkm.fitting import FitState, describe
-from streamkm.rows.memory import show_bytes
+from streamkm.kernels import compiling
+from streamkm.sizes import show_bytes
 
 _SILENCE = 5.0  # seconds without a line, of steps in memory
 
 
 class ReadProgress(Callback):  # type: ignore[misc]
     """Shows the blocks of the running read, and a line for each read that ended.
+
+    At the end, what a first run had to compile.
 
     Parameters
     ----------
@@ -37,6 +40,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self._console = Console(stderr=True, highlight=False)
         self._nbytes = nbytes
         self._read = 0
+        self._compiled = compiling.seconds
         self._began = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -64,6 +68,9 @@ class ReadProgress(Callback):  # type: ignore[misc]
     ) -> None:
         self._bar.stop()
         super().__exit__(kind, error, trace)
+        seconds = compiling.seconds - self._compiled
+        if seconds:
+            self._console.print(f"compiling kernels, {compiling.often}: {seconds:.1f} s")
 
     def _block_done(self, key: Any, *_: Any) -> None:
         if isinstance(key, tuple) and str(key[0]).endswith("-block"):

@@ -4,69 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from typing import Any
 
 import click
 import numpy as np
 
-from streamkm.cli.common import check_plot, data_options, dimensions, plain_errors, save_plot
+from streamkm.cli.common import check_plot, dimensions, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.progress import ReadProgress
 from streamkm.cli.sweep_table import COLUMNS, show_sweep
-from streamkm.errors import StreamkmWarning
 from streamkm.fitting import begin_sweep, fit_budget
 from streamkm.rows import open_rows
 from streamkm.rows.open import open_zarr
-from streamkm.seeding import METHODS, method_of
+from streamkm.seeding import method_of
 from streamkm.selection import sweep, sweep_inits
 from streamkm.stores import check_output, whole
 
 
-class Clusters(click.ParamType[list[int]]):
-    """Numbers of clusters: 1:20, 10:100:10 or 2,4,8."""
-
-    name = "k"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> list[int]:
-        try:
-            found: set[int] = set()
-            for part in value.split(","):
-                first, *rest = [int(number) for number in part.split(":")]
-                last, step, *more = [*rest, *(first, 1)[len(rest) :]]
-                if more:
-                    raise ValueError(value)
-                found |= set(range(first, last + 1, step))
-            if not found or min(found) < 1:
-                raise ValueError(value)
-        except ValueError:
-            self.fail(f"{value!r}: write 1:20, 10:100:10 or 2,4,8.", param, ctx)
-        return sorted(found)
-
-
-@click.command(name="sweep")
-@click.argument("data")
-@click.option(
-    "-k",
-    "--n-clusters",
-    type=Clusters(),
-    required=True,
-    help="1:20 (20 included), 10:100:10 or 2,4,8.",
-)
-@click.option("-o", "--output", required=True, metavar="SWEEP.zarr", help="The whole result.")
-@click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
-@click.option("--validation", metavar="DATA2", help="Rows for the validation loss: one read.")
-@click.option("--init", type=click.Choice(["auto", *METHODS]), default="auto", show_default=True)
-@click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
-@click.option("--tol", type=click.FloatRange(0), default=1e-4, show_default=True)
-@click.option("--loss-tol", type=click.FloatRange(0), help="As for fit.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@data_options
-@click.option("--plot", "picture", metavar="FILE.png", help="Also draw the distortions and elbow.")
-@click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
-def command(
+def run(
     data: str,
     output: str,
     n_clusters: list[int],
@@ -81,40 +36,38 @@ def command(
     loss_tol: float | None,
     **options: Any,
 ) -> None:
-    """Fit every k to the rows of DATA, all in the reads of the slowest fit; say the elbow."""
-    with plain_errors():
-        warnings.simplefilter("always", StreamkmWarning)
-        check_plot(picture, overwrite)
-        target = check_output(output, overwrite, [data, validation])
-        names = dimensions(feature_dims)
-        inits = sweep_inits(options["init"], options["n_init"])
-        budget = fit_budget(options["memory_limit"], inits, n_clusters)
-        rows = open_rows(data, feature_dim=names, variable=variable, budget=budget)
-        begin_sweep(rows, n_clusters, inits, range(len(inits)))  # refuses what cannot be
-        if dry_run:
-            seeding = max(method_of(init).reads(k) for init in inits for k in n_clusters)
-            facts = forecast(rows, budget, seeding, options["max_iter"], 1)
-            fits = len(n_clusters) * len(inits)
-            held = {"reads_validation": 1} if validation else {}
-            show({"fits": fits, **facts, **held}, as_json)
-            return
-        with ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar:
-            found = sweep(
-                open_zarr(data, variable),
-                n_clusters,
-                validation=None if validation is None else open_zarr(validation, variable),
-                feature_dim=names,
-                random_state=seed,
-                loss_tol="auto" if loss_tol is None else loss_tol,
-                watch=bar.read_done,
-                **options,
-            )
-        found.attrs["parameters"] |= {"data": data, "validation": validation, "variable": variable}
-        with whole(target, overwrite) as partial:
-            found.to_zarr(partial, zarr_format=3, consolidated=False)
-        if picture:
-            save_plot("elbow", found, picture)
-        _show(found, as_json)
+    """Fit every k, write the sweep, print its table and the elbow."""
+    check_plot(picture, overwrite)
+    target = check_output(output, overwrite, [data, validation])
+    names = dimensions(feature_dims)
+    inits = sweep_inits(options["init"], options["n_init"])
+    budget = fit_budget(options["memory_limit"], inits, n_clusters)
+    rows = open_rows(data, feature_dim=names, variable=variable, budget=budget)
+    begin_sweep(rows, n_clusters, inits, range(len(inits)))  # refuses what cannot be
+    if dry_run:
+        seeding = max(method_of(init).reads(k) for init in inits for k in n_clusters)
+        facts = forecast(rows, budget, seeding, options["max_iter"], 1)
+        fits = len(n_clusters) * len(inits)
+        held = {"reads_validation": 1} if validation else {}
+        show({"fits": fits, **facts, **held}, as_json)
+        return
+    with ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar:
+        found = sweep(
+            open_zarr(data, variable),
+            n_clusters,
+            validation=None if validation is None else open_zarr(validation, variable),
+            feature_dim=names,
+            random_state=seed,
+            loss_tol="auto" if loss_tol is None else loss_tol,
+            watch=bar.read_done,
+            **options,
+        )
+    found.attrs["parameters"] |= {"data": data, "validation": validation, "variable": variable}
+    with whole(target, overwrite) as partial:
+        found.to_zarr(partial, zarr_format=3, consolidated=False)
+    if picture:
+        save_plot("elbow", found, picture)
+    _show(found, as_json)
 
 
 def _show(found: Any, as_json: bool) -> None:

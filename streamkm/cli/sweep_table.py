@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from streamkm.rows.memory import show_bytes
+from streamkm.sizes import show_bytes
 
 COLUMNS = {
     "train_mean": "mean",

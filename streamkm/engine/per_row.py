@@ -5,15 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import dask.array as da
 import numpy as np
 
 from streamkm.engine.fold import WAVE, fold, unbox
 from streamkm.passes import PerRow, Statistic
 from streamkm.passes.base import S
 from streamkm.rows import Block, Rows
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 
 def map_rows(question: PerRow[S], rows: Rows) -> da.Array:
@@ -28,6 +30,8 @@ def map_rows(question: PerRow[S], rows: Rows) -> da.Array:
     -------
     dask.array.Array of the row shape, and (width,) last where the pass gives several a row.
     """
+    import dask.array as da  # half a second, which nothing but a lazy answer needs
+
     name = f"streamkm-{uuid.uuid4().hex}"
     extra = () if question.width is None else ((question.width,),)
     graph, boxes = rows.graph(_Answers(question), name, 0, rows.plan.n_blocks)

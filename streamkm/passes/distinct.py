@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from streamkm.kernels import RowTable
 from streamkm.passes.base import Pass, Statistic
-from streamkm.rows import Block
+from streamkm.rows import Block, read_only
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Table(Statistic):
             return parts[0] if parts else cls.none(most)
         table = RowTable(parts[0].values.shape[1], parts[0].values.dtype, most)
         for part in parts:
-            if not table.add(part.values, part.weights):
+            if not table.add(part.values, read_only(part.weights)):
                 return cls.none(most, complete=False)
         return cls.of(table, most)
 
     def rows(self) -> RowTable:
         """The same rows in the same order, to be found by their values."""
         table = RowTable(self.values.shape[1], self.values.dtype, len(self.weights))
-        table.add(self.values, self.weights)
+        table.add(self.values, read_only(self.weights))
         return table
 
     @classmethod

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from streamkm.kernels import exponentials, squared_distances
 from streamkm.passes.base import Pass, Statistic
-from streamkm.rows import Block
+from streamkm.rows import Block, read_only
 
 Array = npt.NDArray[np.float64]
 
@@ -70,7 +70,7 @@ class FarthestFirst(Pass[Picked]):
             numbers = block.row_numbers(tile.start, tile.start + len(tile.x))[weighted]
             keys = exponentials(numbers, self.seed, self.stream) / tile.weights[weighted]
             first = int(keys.argmin())
-            x = tile.x[weighted] if len(weighted) < len(tile.x) else tile.x
+            x = read_only(tile.x[weighted]) if len(weighted) < len(tile.x) else tile.x
             picked.append(Picked(self.most, float(keys[first]), _traverse(x, self.most, first)))
         return Picked.combine(picked)
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import NonFiniteError
-from streamkm.kernels import Centroids, accumulate, squared_length
+from streamkm.kernels import Centroids, squared_length
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block
 
@@ -127,14 +127,14 @@ class Lloyd(Pass[Assigned]):
         sums, counts = np.zeros(self.centroids.shape), np.zeros(len(self.centroids))
         loss, squares = 0.0, 0
         for tile in block.tiles():
-            nearest, d2 = centroids.nearest(tile.x)
+            nearest, d2, lost = centroids.gather(tile.x, tile.weights, sums, counts)
+            loss += lost
             if labels is not None:
                 refuse_bad(block, tile.start, d2)
                 labels[tile.start : tile.start + len(nearest)] = nearest
             if distances is not None:
                 apart = tile.weights * np.sqrt(d2)
                 distances += np.bincount(nearest, apart, minlength=len(distances))
-            loss += accumulate(tile.x, tile.weights, nearest, d2, sums, counts)
             if block.is_integer:
                 squares += int(squared_length(tile.x))
         if block.is_integer:  # whole numbers below 2**53, so float64 held them exactly

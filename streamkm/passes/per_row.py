@@ -14,7 +14,7 @@ from streamkm.passes.base import S
 from streamkm.passes.census import Counted
 from streamkm.passes.distinct import Table
 from streamkm.passes.lloyd import Assigned, Lloyd, refuse_bad
-from streamkm.rows import Block
+from streamkm.rows import Block, read_only
 
 Array = npt.NDArray[np.float64]
 
@@ -91,7 +91,7 @@ class LookedUp(PerRow[Counted]):
             labels = self.labels[places]
             unknown = np.flatnonzero(places < 0)
             if unknown.size:
-                labels[unknown], d2 = centroids.nearest(tile.x[unknown])
+                labels[unknown], d2 = centroids.nearest(read_only(tile.x[unknown]))
                 refuse_bad(block, tile.start, d2)
             out[tile.start : tile.start + len(labels)] = labels
         return out, Counted(rows=block.n_rows)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from streamkm.kernels import squared_distances
 from streamkm.passes.lloyd import Assigned, Lloyd
-from streamkm.rows import Block
+from streamkm.rows import Block, read_only
 
 Array = npt.NDArray[np.float64]
 _PANEL = 256
@@ -61,7 +61,7 @@ class Scattered(Assigned):
         worst = np.zeros(len(occupied))
         for at in range(0, len(occupied), _PANEL):
             panel = slice(at, at + _PANEL)
-            apart = np.sqrt(squared_distances(centroids[panel], centroids))
+            apart = np.sqrt(squared_distances(read_only(centroids[panel]), centroids))
             apart[np.arange(len(apart)), np.arange(at, at + len(apart))] = np.inf
             if not apart.min() > 0:
                 return float("nan")

@@ -1,9 +1,10 @@
 """Where rows come from: one type for every kind of data, and the plan of blocks."""
 
-from streamkm.rows.block import Block, Tile
+from streamkm.rows.block import Block, Tile, read_only
 from streamkm.rows.dask_rows import DaskRows
+from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
-from streamkm.rows.memory import Budget, Room, parse_bytes
+from streamkm.rows.memory import Budget, Room
 from streamkm.rows.open import Rows, open_rows
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, rows_in_memory
@@ -18,7 +19,8 @@ __all__ = [
     "Rows",
     "StoredRows",
     "Tile",
+    "is_a",
     "open_rows",
-    "parse_bytes",
+    "read_only",
     "rows_in_memory",
 ]

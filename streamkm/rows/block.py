@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 _TILE_NBYTES = 512 * 1024  # fits the L2 cache beside the strip and the centroids
+_WIDE_TILE_NBYTES = 4 * 2**20  # of long rows, of which a matrix product wants some number
+_WIDE_TILE_ROWS = 2048
 _TILE_ROWS = 65536
 
 
@@ -19,8 +21,8 @@ class Tile:
 
     Parameters
     ----------
-    x : ndarray of shape (n, d), float32 or float64, C-contiguous
-    weights : ndarray of shape (n,), float64; ones where the data have none
+    x : ndarray of shape (n, d), float32 or float64, C-contiguous, read-only
+    weights : ndarray of shape (n,), float64, read-only; ones where the data have none
     start : int, place of the first row within its block
     """
 
@@ -73,7 +75,9 @@ class Block:
     def tiles(self) -> Iterator[Tile]:
         """The block tile by tile; conversion happens here, in the cache, never for the block."""
         rows, features = self.values.shape
-        step = min(_TILE_ROWS, max(256, _TILE_NBYTES // (features * self.dtype.itemsize)))
+        nbytes = features * self.dtype.itemsize
+        wide = min(_WIDE_TILE_ROWS, _WIDE_TILE_NBYTES // nbytes)
+        step = min(_TILE_ROWS, max(256, wide, _TILE_NBYTES // nbytes))
         step -= step % 256
         ones = np.ones(min(step, rows)) if self.weights is None else None
         for start in range(0, rows, step):
@@ -84,10 +88,18 @@ class Block:
             else:
                 assert self.weights is not None
                 weights = np.ascontiguousarray(self.weights[start:stop], dtype=np.float64)
-            yield Tile(x, weights, start)
+            # Wherever they came from: a kernel is compiled for each kind of array it meets.
+            yield Tile(read_only(x), read_only(weights), start)
 
     def row_numbers(self, start: int, stop: int) -> npt.NDArray[np.int64]:
         """Row numbers (C order over the row axes of all the data) of rows start:stop."""
         place = np.unravel_index(np.arange(start, stop), self.shape)
         moved = tuple(p + o for p, o in zip(place, self.origin, strict=True))
         return np.ravel_multi_index(moved, self.row_shape).astype(np.int64, copy=False)
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A plain ndarray view that no task can write through, as kernels take their inputs."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

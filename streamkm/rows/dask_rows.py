@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask
-import dask.array as da
 import numpy as np
 from dask.delayed import Delayed
 
@@ -46,6 +45,8 @@ class DaskRows:
 
     def mapped(self, call: Call, name: str) -> Any:
         """A lazy array of boxed results, one a block: the task reads and calls."""
+        import dask.array as da  # half a second; loaded by whoever gave the array
+
         inputs = [self.array]
         if self.weights is not None:
             inputs.append(da.expand_dims(self.weights, self.layout.feature_axes))
@@ -102,6 +103,8 @@ def _call_block(
 
 def open_dask(array: Any, axes: tuple[int, ...], weights: Any, budget: Budget) -> DaskRows:
     """Rows of a Dask array; unknown chunk sizes are counted first, which costs a read."""
+    import dask.array as da
+
     opening_reads = 0
     if any(np.isnan(n) for n in array.shape):
         array = array.copy()

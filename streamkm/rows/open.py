@@ -8,16 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import dask.array as da
 import numpy as np
-import xarray as xr
-import zarr
 
 from streamkm.errors import DataError, MemoryLimitError
+from streamkm.rows.block import read_only
+from streamkm.rows.chunks import fastest
 from streamkm.rows.dask_rows import DaskRows, open_dask
+from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, check_weights, feature_axes
-from streamkm.rows.memory import Budget, show_bytes
-from streamkm.rows.stored import StoredRows, open_stored, read_only
+from streamkm.rows.memory import Budget
+from streamkm.rows.stored import StoredRows, open_stored
+from streamkm.sizes import show_bytes
 
 Rows: TypeAlias = StoredRows | DaskRows
 FeatureDim: TypeAlias = str | int | tuple[str | int, ...] | list[str | int] | None
@@ -52,25 +53,27 @@ def open_rows(
     budget = budget or Budget()
     array, names = _array_of(data, variable, budget)
     axes = feature_axes(array.ndim, names, feature_dim)
-    if isinstance(sample_weight, xr.DataArray) and names is not None:
+    if is_a(sample_weight, "xarray.DataArray") and names is not None:
         sample_weight = _by_name(sample_weight, [n for a, n in enumerate(names) if a not in axes])
     weights = None if sample_weight is None else _array_of(sample_weight, None, budget)[0]
     features = math.prod(array.shape[a] for a in axes)
     budget = replace(budget, n_features=features)
     if weights is not None:
         check_weights(weights, tuple(n for a, n in enumerate(array.shape) if a not in axes))
-    if isinstance(weights, da.Array) and not isinstance(array, da.Array):
+    if is_a(weights, "dask.array.Array") and not is_a(array, "dask.array.Array"):
+        import dask.array as da  # loaded by whoever gave the weights
+
         layout = Layout(array.shape, axes, array.dtype)
         plan = open_stored(array, layout, None, budget).plan
         sizes = iter(plan.chunks)
         chunks = tuple(-1 if a in axes else next(sizes) for a in range(array.ndim))
         array = da.from_array(array, chunks=chunks)
-    if isinstance(array, da.Array):
+    if is_a(array, "dask.array.Array"):
         return open_dask(array, axes, weights, budget)
     return open_stored(array, Layout(array.shape, axes, array.dtype), weights, budget)
 
 
-def _by_name(weights: xr.DataArray, row_dims: list[str | None]) -> xr.DataArray:
+def _by_name(weights: Any, row_dims: list[str | None]) -> Any:
     """Weights in the order of the data's row dimensions."""
     if set(weights.dims) != set(row_dims):
         raise DataError(
@@ -84,8 +87,8 @@ def _array_of(
 ) -> tuple[Any, tuple[str | None, ...] | None]:
     """The array inside, unread where it is lazy, and its dimension names."""
     if isinstance(data, (str, os.PathLike)):
-        data = open_zarr(data, variable)
-    if isinstance(data, xr.DataArray):
+        data = fastest(open_zarr(data, variable))
+    if is_a(data, "xarray.DataArray"):
         names: tuple[Any, ...] | None = tuple(data.dims)
         if data.chunks:
             return data.data, names
@@ -96,11 +99,11 @@ def _array_of(
                 "chunks={}, or give the path of its store."
             )
         return read_only(data.to_numpy()), names
-    if isinstance(data, zarr.Array):
+    if is_a(data, "zarr.Array"):
         return data, dimension_names(data)
-    if isinstance(data, da.Array):
+    if is_a(data, "dask.array.Array"):
         return data, None
-    if isinstance(data, (zarr.Group, xr.Dataset)):
+    if is_a(data, "zarr.Group", "xarray.Dataset"):
         raise DataError("give one array: group['name'] or dataset['name'].")
     return read_only(np.asarray(data)), None
 
@@ -120,6 +123,8 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     DataError
         When there is no such store or variable; the message lists what is there.
     """
+    import zarr  # a quarter of a second, which data in memory do without
+
     where = os.fspath(path)
     try:
         node = zarr.open(where, mode="r")

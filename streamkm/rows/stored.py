@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from streamkm.errors import ReadError
 from streamkm.rows.block import Block
+from streamkm.rows.chunks import read
+from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import BLOCK_NBYTES, Budget
 from streamkm.rows.plan import BlockPlan, plan_blocks
@@ -66,13 +67,13 @@ class StoredRows:
         """
         region = self.plan.region(number)
         try:
-            values = self.array[self.layout.full_region(region)]
-            weights = None if self.weights is None else self.weights[region]
+            values = read(self.array, self.layout.full_region(region))
+            weights = None if self.weights is None else read(self.weights, region)
         except Exception as error:
             raise ReadError(self._failure(number, region, error)) from error
         return Block(
-            self.layout.matrix(np.asarray(values)),
-            None if weights is None else np.asarray(weights).reshape(-1),
+            self.layout.matrix(values),
+            None if weights is None else weights.reshape(-1),
             number,
             tuple(s.start for s in region),
             tuple(s.stop - s.start for s in region),
@@ -133,10 +134,10 @@ def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> Sto
     row_nbytes = layout.n_features * layout.dtype.itemsize + budget.answer_nbytes
     if weights is not None:
         row_nbytes += weights.dtype.itemsize
-    if isinstance(array, zarr.Array):
+    if is_a(array, "zarr.Array"):
         stored = array.shards or array.chunks
         unit = [min(stored[a], layout.shape[a]) for a in layout.row_axes]
-        if isinstance(weights, zarr.Array):
+        if is_a(weights, "zarr.Array"):
             unit = _aligned(unit, weights.shards or weights.chunks, layout.row_shape)
         largest = budget.block_nbytes(layout.nbytes // max(math.prod(unit) * row_nbytes, 1))
     else:
@@ -164,10 +165,3 @@ def _aligned(unit: list[int], other: tuple[int, ...], row_shape: tuple[int, ...]
     """
     both = [min(math.lcm(u, o), n) for u, o, n in zip(unit, other, row_shape, strict=True)]
     return both if math.prod(both) <= _STRETCH * math.prod(unit) else unit
-
-
-def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A plain ndarray view that no task can write through."""
-    view = np.asarray(array).view()
-    view.flags.writeable = False
-    return view

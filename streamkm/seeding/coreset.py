@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from streamkm.kernels import Centroids
 from streamkm.passes import Distinct, Sampled, SampleSensitive, SampleUniform, threshold_of
-from streamkm.rows import Block
+from streamkm.rows import Block, read_only
 from streamkm.seeding.base import Array, Seeding, exactly_k
 from streamkm.seeding.points import Points, in_memory
 from streamkm.seeding.search import search, settle, start
@@ -157,4 +157,5 @@ def _scale(sample: Sampled, rough: Rough) -> float:
 
 
 def _nearest(sample: Sampled, centroids: Array) -> tuple[npt.NDArray[np.int32], Array]:
-    return Centroids(centroids, sample.values.dtype).nearest(np.ascontiguousarray(sample.values))
+    values = read_only(np.ascontiguousarray(sample.values))
+    return Centroids(centroids, values.dtype).nearest(values)

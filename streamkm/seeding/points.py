@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from streamkm.engine import threads
 from streamkm.kernels import Centroids, squared_distances
 from streamkm.passes import Assigned, Lloyd
-from streamkm.rows import Block
+from streamkm.rows import Block, read_only
 from streamkm.seeding.base import Array
 
 T = TypeVar("T")
@@ -47,6 +47,7 @@ class Points:
         narrow = values.dtype == np.float32 and largest <= _RANGE * float(np.median(sizes))
         self.values = np.empty(values.shape, np.float32 if narrow else np.float64)
         self._map(lambda piece: self._place(values, piece))
+        self.values = read_only(self.values)
         self.weights = weights / weights.max()
         self.spent = 0.0  # multiplications so far: a clock that runs alike on every machine
 

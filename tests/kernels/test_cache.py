@@ -1,3 +1,5 @@
+"""Kernels are compiled once on a machine, once for each precision, and it is said."""
+
 from __future__ import annotations
 
 import os
@@ -5,6 +7,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
+import zarr
 
 import streamkm
 
@@ -17,17 +22,64 @@ with warnings.catch_warnings(record=True) as seen:
 """
 
 
-def _run(folder, **settings):
-    command = [sys.executable, "-c", _USE]
+_COMMAND = """
+import logging, sys
+from streamkm.cli import main
+logging.basicConfig(format="log: %(message)s", level="INFO", stream=sys.stdout)
+main(sys.argv[1:], standalone_mode=False)
+from streamkm.kernels import compiling
+print("compiled", compiling.kernels)
+"""
+
+# Every way in which data come to the kernels.
+_EVERYTHING = """
+import itertools, collections, importlib, pkgutil, warnings
+import numba, numpy as np, zarr
+import streamkm, streamkm.kernels
+from streamkm.fitting import begin_fit, label, solve
+from streamkm.passes import Distances
+from streamkm.engine import write_rows
+from streamkm.rows import Room, open_rows
+
+warnings.simplefilter("ignore")
+for dtype, stored, weighted in itertools.product(("f4", "f8", "u1"), (False, True), (False, True)):
+    x = (np.random.default_rng(0).normal(size=(600, 9)) * 20).astype(dtype)
+    weights = 1 + np.arange(600) % 2.0 if weighted else None
+    data = zarr.create_array({}, data=x, chunks=(50, 9)) if stored else x
+    if stored and weighted:
+        weights = zarr.create_array({}, data=weights, chunks=(50,))
+    rows = open_rows(data, sample_weight=weights)
+    inits = {False: ["auto", "farthest||", "k-means||"], True: ["auto"]}
+    for table in inits:
+        for init in inits[table]:
+            state = begin_fit(rows, 40, init, [1], room=Room(600 * table, 400))
+            state = solve(rows, state, keep_evaluation=True)
+            label(rows, state, np.empty(600, np.int32), np.dtype(np.int32))
+    write_rows(Distances(state.best.centroids, np.dtype("f8")), rows, np.empty((600, 40)))
+
+def plain(kind):
+    return (kind.dtype, kind.ndim) if isinstance(kind, numba.types.Array) else kind
+
+for found in pkgutil.iter_modules(streamkm.kernels.__path__, "streamkm.kernels."):
+    for name, member in vars(importlib.import_module(found.name)).items():
+        if isinstance(member, numba.core.dispatcher.Dispatcher):
+            seen = collections.Counter(tuple(map(plain, s)) for s in member.signatures)
+            if seen and max(seen.values()) > 1:
+                print(found.name, name, *member.signatures, sep="\\n")
+"""
+
+
+def _run(folder, *arguments, code=_USE, **settings):
+    command = [sys.executable, "-c", code, *map(str, arguments)]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **settings}
     result = subprocess.run(
         command, env=environment, cwd=folder, check=True, capture_output=True, text=True
     )
-    return result.stdout.split()
+    return result
 
 
 def test_kernels_are_cached_on_disk(tmp_path):
-    assert _run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path)) == ["6", "set()"]
+    assert _run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path)).stdout == "6 set()\n"
     assert list(tmp_path.rglob("*.nbi"))
 
 
@@ -38,4 +90,25 @@ def test_without_a_writable_folder_kernels_still_run_and_say_so(tmp_path):
     shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "kernels" / "__pycache__").touch()
     nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "NUMBA_CACHE_DIR": ""}
-    assert _run(tmp_path, PYTHONPATH=str(tmp_path), **nowhere) == ["6", "{'KernelCacheWarning'}"]
+    result = _run(tmp_path, PYTHONPATH=str(tmp_path), **nowhere)
+    assert result.stdout == "6 {'KernelCacheWarning'}\n"
+
+
+def test_a_second_process_compiles_nothing_and_the_first_says_what_it_cost(tmp_path):
+    zarr.create_array(
+        tmp_path / "x", data=np.random.default_rng(0).random((900, 9)), chunks=(90, 9)
+    )
+    command = ["fit", tmp_path / "x", "-k", 3, "-o", tmp_path / "m", "--labels", tmp_path / "l"]
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    first = _run(tmp_path, *command, code=_COMMAND, **cache)
+    assert "compiling kernels, once on this machine: " in first.stderr
+    assert "log: compiled kernel" in first.stdout
+    second = _run(tmp_path, *command, "--overwrite", code=_COMMAND, **cache)
+    assert second.stdout.endswith("compiled 0\n")
+    assert "compiling kernels" not in second.stderr
+    assert "log: compiled" not in second.stdout
+
+
+def test_no_kernel_is_compiled_twice_for_arrays_that_differ_only_in_layout(tmp_path):
+    """Also not for those that may be written to and those that may not, which Numba tells apart."""
+    assert _run(tmp_path, code=_EVERYTHING).stdout == ""

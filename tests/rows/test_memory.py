@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from streamkm.errors import MemoryLimitError
-from streamkm.rows import Budget, parse_bytes
-from streamkm.rows.memory import BLOCK_NBYTES, PROCESS_NBYTES, show_bytes
+from streamkm.rows import Budget
+from streamkm.rows.memory import BLOCK_NBYTES, PROCESS_NBYTES
+from streamkm.sizes import parse_bytes, show_bytes
 
 
 @pytest.mark.parametrize(
