@@ -6,6 +6,7 @@ process, and the machine's own rates are measured beside them. The first round o
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +66,7 @@ def measured(shape: Shape, names: tuple[str, ...], quick: bool, workers: Any) ->
         "seconds": {name: a_step(found, steps) for name, found in fits.items()} | {"bare": bare},
         "losses apart": max(abs(loss / ends["streamkm"] - 1) for loss in ends.values()),
         "rates": best(machine),
+        "undisturbed": statistics.median(one["float32"] for one in machine),
     }
 
 
