@@ -117,6 +117,8 @@ def by_method(results: dict[str, Any]) -> dict[str, dict[str, list[dict[str, Any
     """Runs of each method on each data set, with the loss over the least that anyone found."""
     found: Any = defaultdict(lambda: defaultdict(list))
     for row in results["end-to-end"]:
+        if "failed" in row:
+            continue
         found[row["data"]][row["method"]].append(row)
     for methods in found.values():
         best = min(row["loss"] for rows in methods.values() for row in rows)
@@ -147,6 +149,9 @@ def end_to_end(results: dict[str, Any]) -> Iterator[str]:
                 for name, rows in methods.items()
             ),
         )
+    for row in results["end-to-end"]:
+        if "failed" in row:
+            yield f"{row['data']}: **{row['method']} failed**: {row['failed']}\n"
 
 
 def graphs(results: dict[str, Any]) -> Iterator[str]:
