@@ -90,7 +90,6 @@ class Assigned(Statistic):
         variance: float = (self.inertia(centroids) + between) / (total * centroids.shape[1])
         return max(0.0, variance)
 
-
     def about(self, before: Array, after: Array) -> Assigned:
         """The same rows with the same labels, but the loss about other centroids (k, d)."""
         if self.sums.dtype.kind != "f":
