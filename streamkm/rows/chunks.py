@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
-from zarr.buffer.cpu import NDBuffer
-from zarr.storage import LocalStore
+
+from streamkm.rows.kinds import is_a
 
 _PIPELINE = "codec_pipeline.path"
 _PLAIN = "zarr.core.codec_pipeline.BatchedCodecPipeline"
@@ -20,40 +20,47 @@ _ZARRS = "zarrs.ZarrsCodecPipeline"
 _LARGE = 16 * 10**6
 
 
-class _Parts(NDBuffer):
-    """Keeps decoded chunks as they come.
+@cache
+def _parts() -> type[Any]:
+    from zarr.buffer.cpu import NDBuffer  # Zarr is imported by those who have one of its arrays
 
-    Zarr itself copies every chunk of every read on its one event-loop thread, while the threads
-    that want them wait.
-    """
+    class Parts(NDBuffer):
+        """Keeps decoded chunks as they come.
 
-    def __init__(self, array: Any) -> None:
-        super().__init__(array)
-        self._whole: npt.NDArray[Any] = array
-        self._parts: list[tuple[Any, Any]] = []
+        Zarr itself copies every chunk of every read on its one event-loop thread, while the threads
+        that want them wait.
+        """
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._parts.append((key, value))
+        def __init__(self, array: Any) -> None:
+            super().__init__(array)
+            self._whole: npt.NDArray[Any] = array
+            self._parts: list[tuple[Any, Any]] = []
 
-    def together(self) -> npt.NDArray[Any]:
-        """All parts in place; a single one that fills the region is taken as it is."""
-        if len(self._parts) == 1 and isinstance(self._parts[0][1], NDBuffer):
-            part: npt.NDArray[Any] = self._parts[0][1].as_numpy_array()
-            if part.shape == self._whole.shape:
-                return part
-        for key, value in self._parts:
-            super().__setitem__(key, value)
-        return self._whole
+        def __setitem__(self, key: Any, value: Any) -> None:
+            self._parts.append((key, value))
+
+        def together(self) -> npt.NDArray[Any]:
+            """All parts in place; a single one that fills the region is taken as it is."""
+            if len(self._parts) == 1 and isinstance(self._parts[0][1], NDBuffer):
+                part: npt.NDArray[Any] = self._parts[0][1].as_numpy_array()
+                if part.shape == self._whole.shape:
+                    return part
+            for key, value in self._parts:
+                super().__setitem__(key, value)
+            return self._whole
+
+    return Parts
 
 
 def read(array: Any, region: tuple[slice, ...]) -> npt.NDArray[Any]:
     """A region of a zarr.Array, or the view of a NumPy one."""
-    if not isinstance(array, zarr.Array):
+    if not is_a(array, "zarr.Array"):
         return np.asarray(array[region])
     shape = tuple(len(range(*s.indices(n))) for s, n in zip(region, array.shape, strict=True))
-    out = _Parts(np.empty(shape, array.dtype, array.order))
+    out = _parts()(np.empty(shape, array.dtype, array.order))
     array.get_basic_selection(region, out=out)
-    return out.together()
+    together: npt.NDArray[Any] = out.together()
+    return together
 
 
 def fastest(array: Any) -> Any:
@@ -61,6 +68,9 @@ def fastest(array: Any) -> Any:
 
     Whoever has chosen a pipeline in Zarr's configuration keeps it.
     """
+    import zarr
+    from zarr.storage import LocalStore
+
     nbytes = math.prod(array.chunks) * array.dtype.itemsize
     if (
         not isinstance(array.store, LocalStore)
