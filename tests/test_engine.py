@@ -191,6 +191,26 @@ def test_the_users_number_of_threads_is_kept(monkeypatch):
     assert engine.threads() == dask.system.CPU_COUNT
 
 
+def test_a_read_has_one_block_more_in_hand_than_cores_but_never_more_than_the_user_said(many):
+    def most(rows):
+        running, seen = set(), []
+
+        def began(key, *_):
+            running.add(key)
+            seen.append(len([k for k in running if "-block" in str(k)]))
+
+        with Callback(pretask=began, posttask=lambda key, *_: running.discard(key)):
+            map_reduce(Census(), rows)
+        return max(seen)
+
+    cores = engine.threads()
+    assert engine.readers() == cores + 1
+    assert most(many) == cores + 1
+    assert most(open_rows(np.tile(X, (300, 1)))) == cores
+    with dask.config.set(num_workers=1):
+        assert engine.readers() == most(many) == 1
+
+
 def test_per_row_answers_are_lazy_and_in_the_rows_own_shape():
     cube = np.moveaxis(X.reshape(60, 100, 5), -1, 0)
     lazy = map_rows(

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import zarr
 from sklearn.datasets import load_digits, load_sample_image
 
 FOLDER = Path(__file__).parents[2] / "bench-data"
+ROWS = 32_768
 
 
 def digits() -> np.ndarray:
@@ -67,6 +69,25 @@ def mixture(n: int, d: int, k: int, spread: float, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(k, d)) * spread
     return (centres[rng.integers(k, size=n)] + rng.normal(size=(n, d))).astype(np.float32)
+
+
+def stored_mixture(path: Path, n: int, d: int = 64, k: int = 50, spread: float = 0.2) -> Path:
+    """A mixture that was never in memory, in uncompressed chunks of 8 MiB (for d = 64)."""
+    centres = np.random.default_rng(0).normal(size=(k, d)).astype(np.float32) * np.float32(spread)
+    store = zarr.create_array(path, shape=(n, d), chunks=(ROWS, d), dtype="f4", compressors=None)
+    for at in range(0, n, ROWS):
+        rng = np.random.default_rng([0, at])
+        size = min(ROWS, n - at)
+        noise = rng.standard_normal((size, d), dtype=np.float32)
+        store[at : at + size] = centres[rng.integers(k, size=size)] + noise
+    return path
+
+
+def stored(path: Path, x: np.ndarray) -> Path:
+    """An array that is in memory, in the same kind of chunks."""
+    chunks = (ROWS * 64 // x.shape[1], x.shape[1])
+    zarr.create_array(path, data=x, chunks=chunks, compressors=None)
+    return path
 
 
 def heavy() -> np.ndarray:

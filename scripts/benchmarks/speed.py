@@ -1,109 +1,88 @@
-"""What is measured of streamkm, interleaved in one run; the figures of docs/benchmarks.md."""
+"""streamkm beside its peers and beside what the machine can do.
+
+    scripts/bench speed [--quick] [--parts roofline,iterations,scaling,end-to-end,graphs]
+
+Writes docs/benchmarks/speed.json as it goes, part by part, and of all that is in it a table and a
+picture: speed.md and speed.png. With --quick (minutes) the names are speed-quick.*.
+"""
 
 from __future__ import annotations
 
-import statistics
-import tempfile
+import argparse
+import datetime
+import json
+import os
+import platform
 import time
 import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
-import dask.array as da
-import numpy as np
-import zarr
-from dask.callbacks import Callback
-from sklearn.cluster import KMeans as SklearnKMeans
+import end_to_end
+import graphs
+import iterations
+import report
+import roofline
+import scaling
+from processes import CORES, hold_cores
 
-from streamkm.engine import map_reduce
-from streamkm.errors import ManyBlocksWarning
-from streamkm.passes import Lloyd
-from streamkm.rows import BlockPlan, StoredRows, open_rows
-
-ROUNDS = 5
-SHAPES = [
-    (8_000_000, 3, 16),
-    (8_000_000, 3, 256),
-    (4_000_000, 12, 20),
-    (1_000_000, 64, 256),
-    (500_000, 128, 1024),
-    (60_000, 784, 100),
-]
-
-
-class FirstTask(Callback):
-    """The moment the first block begins."""
-
-    def __init__(self) -> None:
-        super().__init__(pretask=self._seen)
-        self.at: float | None = None
-
-    def _seen(self, key: object, *_: object) -> None:
-        if self.at is None and isinstance(key, tuple) and str(key[0]).endswith("-block"):
-            self.at = time.perf_counter()
+FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
+PARTS = {
+    "roofline": roofline.run,
+    "iterations": iterations.run,
+    "scaling": scaling.run,
+    "end-to-end": end_to_end.run,
+    "graphs": graphs.run,
+}
+LIBRARIES = ("streamkm", "scikit-learn", "scikit-learn-intelex", "faiss-cpu", "dask-ml", "numba")
 
 
-def until_first_task(rows: object, n_blocks: int) -> tuple[float, float]:
-    """Milliseconds a block from the call to the first task, and of the whole read."""
-    question = Lloyd(np.zeros((2, 2)))
-    with FirstTask() as first:
+def this_machine(quick: bool) -> dict[str, Any]:
+    processor = next(
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    )
+    return {
+        "processor": processor,
+        "cores": f"{CORES} of {os.cpu_count()}",
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in LIBRARIES},
+        "date": datetime.date.today().isoformat(),
+        "quick": quick,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--parts", default=",".join(PARTS), help="the others are kept as they were")
+    asked = parser.parse_args()
+    hold_cores()
+    warnings.simplefilter("ignore")
+    stem = FOLDER / ("speed-quick" if asked.quick else "speed")
+    kept = stem.with_suffix(".json")
+    results = json.loads(kept.read_text()) if kept.exists() else {}
+    took = results.get("machine", {}).get("seconds", {})
+    results["machine"] = this_machine(asked.quick) | {"seconds": took}
+    FOLDER.mkdir(exist_ok=True)
+    for part in asked.parts.split(","):
         began = time.perf_counter()
-        map_reduce(question, rows)
-        ended = time.perf_counter()
-    return 1e3 * (first.at - began) / n_blocks, 1e3 * (ended - began) / n_blocks
+        made = PARTS[part](asked.quick)
+        results[part] = made if isinstance(made, dict) else []
+        for row in () if isinstance(made, dict) else made:
+            results[part].append(row)
+            print(part, json.dumps(row), flush=True)
+            kept.write_text(json.dumps(results, indent=1))  # an evening is long
+        took[part] = time.perf_counter() - began
+        kept.write_text(json.dumps(results, indent=1))
+    stem.with_suffix(".md").write_text(report.page(results, stem.name))
+    from picture import picture  # not at the top: every process imports this file again
 
-
-def graphs() -> None:
-    print("\n## Graphs: ms a block (2 rows x 2 features each), median of", ROUNDS)
-    print("| rows | blocks | until the first task | whole read |")
-    print("|---|---|---|---|")
-    warnings.simplefilter("ignore", ManyBlocksWarning)
-    with tempfile.TemporaryDirectory() as folder:
-        for n in (1_000, 100_000):
-            store = zarr.create_array(f"{folder}/{n}", shape=(2 * n, 2), chunks=(2, 2), dtype="f4")
-            opened = open_rows(store)
-            plan = BlockPlan(((*range(0, 2 * n, 2), 2 * n),))
-            kinds = {
-                "Zarr store": StoredRows(store, opened.layout, plan),
-                "Dask array": open_rows(da.zeros((2 * n, 2), chunks=(2, 2)) + 1),
-            }
-            for name, rows in kinds.items():
-                rounds = [until_first_task(rows, n) for _ in range(ROUNDS if n < 1e5 else 1)]
-                first, whole = (statistics.median(column) for column in zip(*rounds, strict=True))
-                print(f"| {name} | {n:,} | {first:.4f} | {whole:.3f} |", flush=True)
-
-
-def iterations() -> None:
-    print("\n## One Lloyd iteration, float32 in memory, all cores: ms, median (min-max) of", ROUNDS)
-    print("| n, d, k | scikit-learn | streamkm | ratio |")
-    print("|---|---|---|---|")
-    for n, d, k in SHAPES:
-        rng = np.random.default_rng(0)
-        x = rng.standard_normal((n, d), dtype=np.float32)
-        centroids = x[:k].astype(np.float64)
-        rows = open_rows(x)
-        times: dict[str, list[float]] = {"theirs": [], "ours": []}
-        for _ in range(ROUNDS + 1):
-            began = time.perf_counter()
-            map_reduce(Lloyd(centroids), rows)
-            times["ours"].append(time.perf_counter() - began)
-            spent = []
-            for steps in (1, 4):  # the difference is three iterations without their set-up
-                began = time.perf_counter()
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    SklearnKMeans(k, init=x[:k], n_init=1, max_iter=steps, tol=0, copy_x=False).fit(
-                        x
-                    )
-                spent.append(time.perf_counter() - began)
-            times["theirs"].append((spent[1] - spent[0]) / 3)
-        cells = []
-        for column in times.values():
-            kept = [1e3 * t for t in column[1:]]
-            cells.append(f"{statistics.median(kept):.0f} ({min(kept):.0f}-{max(kept):.0f})")
-        pairs = zip(times["theirs"][1:], times["ours"][1:], strict=True)
-        ratio = statistics.median(a / b for a, b in pairs)
-        print(f"| {n:,}, {d}, {k} | {cells[0]} | {cells[1]} | {ratio:.2f} |", flush=True)
+    picture(results, stem.with_suffix(".png"))
+    print(stem.with_suffix(".md").read_text())
 
 
 if __name__ == "__main__":
-    graphs()
-    iterations()
+    main()

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from dask.delayed import Delayed
 
-from streamkm.engine.schedule import one_blas_thread, results
+from streamkm.engine.schedule import one_blas_thread, readers, results, threads
 from streamkm.passes import Pass, Statistic
 from streamkm.passes.base import S
 from streamkm.rows import Block, DaskRows, Rows, StoredRows
@@ -50,7 +50,8 @@ def fold(call: Callable[[Block], Any], kind: type[S], rows: Rows, wave: int) -> 
             for first in range(0, total, wave)
         )
         here = isinstance(rows, StoredRows) and rows.stays_here
-        return cast(S, _fold_waves(kind, results(graphs, here)))
+        read = isinstance(rows, StoredRows) and not rows.in_memory
+        return cast(S, _fold_waves(kind, results(graphs, here, readers() if read else threads())))
 
 
 def _tree(call: Any, kind: type[Statistic], rows: Rows, first: int, last: int) -> Delayed:

@@ -23,16 +23,27 @@ def threads() -> int:
     return int(configured or os.environ.get("SLURM_CPUS_PER_TASK") or CPU_COUNT)
 
 
-def results(graphs: Iterator[Delayed], here: bool = False) -> Iterator[Any]:
+def readers() -> int:
+    """Blocks in hand at once where they are read here: one more than cores, unless Dask was told.
+
+    While one task waits for its block, every core still has one to compute on.
+    """
+    return threads() + (not dask.config.get("num_workers", None))
+
+
+def results(
+    graphs: Iterator[Delayed], here: bool = False, workers: int | None = None
+) -> Iterator[Any]:
     """Answers of the waves in order; on a cluster the next is submitted before the last drains.
 
-    `here` keeps the work on this process's threads, for rows that are in its memory.
+    `here` keeps the work on this process's threads, for rows that are in its memory; `workers` are
+    as many as wanted of them, by default `threads()`.
     """
     client = None if here else _client()
     if client is None:
         settings: dict[str, Any] = {"scheduler": "threads"} if here else {}
         if not dask.config.get("num_workers", None):
-            settings["num_workers"] = threads()
+            settings["num_workers"] = workers or threads()
         for graph in graphs:
             with dask.config.set(settings):
                 (result,) = dask.compute(graph)

@@ -1,27 +1,130 @@
-"""The nearest centroid of every row of a tile: labels and squared distances.
+"""Compiled loops over rows and centroids: scores of a strip, labels, distances, sums.
 
-A strip of 256 rows is scored at a time, as a matrix of (centroids, rows), so that the arg-min runs
-*across rows* in vector registers. Scores ``|c|^2 - 2 x.c`` about an origin are computed in the
-data's precision; a row whose two best scores are closer than their rounding bound is decided again
-by float64 direct differences. A label is therefore always the float64 arg-min, whatever BLAS, CPU,
-strip or chunk a row came in; ties go to the lowest index. The squared distance is always direct.
+All that call each other are in this file, because Numba's cache looks no further when it asks
+whether a kernel has changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from streamkm.kernels._jit import kernel
 
-STRIP = 256
-_PANEL = 512  # centroids scored by one matrix product: strip x panel stays in the L2 cache
-_LARGE_D = 8  # from here on BLAS is as fast as the plain loops, or faster [docs/benchmarks.md]
+FOUR = 4  # centroids scored at a time
+PANEL = 128  # centroids of one matrix product: its scores of a strip stay in the L2 cache
+WIDE = 8192  # bytes of a row of such scores
+ALONG = 2**20  # bytes of the rows of such a strip
+STRIP = 256  # rows that few features are scored for at a time
 
-FloatArray = npt.NDArray[np.floating]
+
+@kernel
+def _load_across(x, start, width, origin, columns, lengths, features):  # type: ignore[no-untyped-def]
+    """Rows about the origin as `columns` (d, n), and their squared lengths (n,)."""
+    for j in range(len(features)):
+        for i in range(width):
+            columns[j, i] = x[start + i, j] - origin[j]
+    for i in range(len(lengths)):
+        length = x.dtype.type(0)
+        for j in range(len(features)):
+            length += columns[j, i] * columns[j, i]
+        lengths[i] = length
+
+
+@kernel
+def _load_along(x, start, width, origin, along, lengths):  # type: ignore[no-untyped-def]
+    """Rows about the origin as `along` (n, d), and their squared lengths (n,)."""
+    for i in range(width):
+        length = x.dtype.type(0)
+        for j in range(x.shape[1]):
+            value = x[start + i, j] - origin[j]
+            along[i, j] = value
+            length += value * value
+        lengths[i] = length
+
+
+@kernel
+def _keep(s0, s1, s2, s3, c, i, best, second, label):  # type: ignore[no-untyped-def]
+    """Of four more scores of row i, those of centroids c to c + 3, keep the two lowest."""
+    left, right = s1 < s0, s3 < s2
+    low, above = s1 if left else s0, s0 if left else s1
+    at = c + 1 if left else c
+    other, beyond = s3 if right else s2, s2 if right else s3
+    where = c + 3 if right else c + 2
+    further = other < low
+    high = low if further else other
+    low = other if further else low
+    at = where if further else at
+    rest = above if above < beyond else beyond
+    high = high if high < rest else rest
+    b, q = best[i], second[i]
+    closer = low < b
+    last = b if closer else low
+    high = high if high < last else last
+    second[i] = q if q < high else high
+    best[i] = low if closer else b
+    label[i] = at if closer else label[i]
+
+
+@kernel
+def _scan_few(columns, scaled, norms, best, second, label, features):  # type: ignore[no-untyped-def]
+    """Scores of few features; `label` is the centroid of the lowest."""
+    for c in range(0, len(norms), FOUR):
+        number = np.int32(c)
+        n0, n1, n2, n3 = norms[c], norms[c + 1], norms[c + 2], norms[c + 3]
+        for i in range(STRIP):
+            s0, s1, s2, s3 = n0, n1, n2, n3
+            for j in range(len(features)):
+                value = columns[j, i]
+                s0 += scaled[c, j] * value
+                s1 += scaled[c + 1, j] * value
+                s2 += scaled[c + 2, j] * value
+                s3 += scaled[c + 3, j] * value
+            _keep(s0, s1, s2, s3, number, i, best, second, label)
+
+
+@kernel
+def _scan_groups(columns, scaled, norms, best, second, label, features):  # type: ignore[no-untyped-def]
+    """Scores of few features; `label` is the group of four centroids that the lowest is in.
+
+    `second` is the lowest of the other groups.
+    """
+    for c in range(0, len(norms), FOUR):
+        number = np.int32(c // FOUR)
+        n0, n1, n2, n3 = norms[c], norms[c + 1], norms[c + 2], norms[c + 3]
+        for i in range(STRIP):
+            s0, s1, s2, s3 = n0, n1, n2, n3
+            for j in range(len(features)):
+                value = columns[j, i]
+                s0 += scaled[c, j] * value
+                s1 += scaled[c + 1, j] * value
+                s2 += scaled[c + 2, j] * value
+                s3 += scaled[c + 3, j] * value
+            left = s0 if s0 < s1 else s1
+            right = s2 if s2 < s3 else s3
+            low = left if left < right else right
+            b, q = best[i], second[i]
+            closer = low < b
+            last = b if closer else low
+            second[i] = last if last < q else q
+            best[i] = low if closer else b
+            label[i] = number if closer else label[i]
+
+
+@kernel
+def _scan_many(along, scaled, norms, best, second, label, scores):  # type: ignore[no-untyped-def]
+    """Scores by matrix products of a panel of centroids each, into `scores`."""
+    for first in range(0, len(norms), PANEL):
+        size = min(PANEL, len(norms) - first)
+        panel = scores[:size]
+        np.dot(scaled[first : first + size], along.T, panel)
+        for p in range(0, size, FOUR):
+            c = first + p
+            n0, n1, n2, n3 = norms[c], norms[c + 1], norms[c + 2], norms[c + 3]
+            number = np.int32(c)
+            for i in range(len(best)):
+                s0, s1 = panel[p, i] + n0, panel[p + 1, i] + n1
+                s2, s3 = panel[p + 2, i] + n2, panel[p + 3, i] + n3
+                _keep(s0, s1, s2, s3, number, i, best, second, label)
 
 
 @kernel
@@ -37,7 +140,7 @@ def _direct(row, centroid):  # type: ignore[no-untyped-def]
 def _decide_again(row, centroids):  # type: ignore[no-untyped-def]
     label = 0
     best = _direct(row, centroids[0])
-    for c in range(1, centroids.shape[0]):
+    for c in range(1, len(centroids)):
         distance = _direct(row, centroids[c])
         if distance < best:
             best = distance
@@ -46,182 +149,128 @@ def _decide_again(row, centroids):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _load_across(x, start, width, origin, strip, lengths):  # type: ignore[no-untyped-def]
-    """Rows about the origin as columns of `strip` (d, STRIP), and their squared lengths."""
-    lengths[:] = 0
-    for i in range(width):
-        for j in range(x.shape[1]):
-            value = x[start + i, j] - origin[j]
-            strip[j, i] = value
-            lengths[i] += value * value
-    if width < strip.shape[1]:
-        strip[:, width:] = 0
-
-
-@kernel
-def _load_along(x, start, width, origin, strip, lengths):  # type: ignore[no-untyped-def]
-    """Rows about the origin as rows of `strip` (STRIP, d), and their squared lengths."""
-    lengths[:] = 0
-    for i in range(width):
-        length = x.dtype.type(0)
-        for j in range(x.shape[1]):
-            value = x[start + i, j] - origin[j]
-            strip[i, j] = value
-            length += value * value
-        lengths[i] = length
-    if width < strip.shape[0]:
-        strip[width:] = 0
-
-
-@kernel
-def _keep_two(scores, c, best, second, label):  # type: ignore[no-untyped-def]
-    for i in range(scores.shape[0]):
-        s = scores[i]
-        b = best[i]
-        closer = s < b
-        second[i] = min(second[i], b if closer else s)
-        best[i] = s if closer else b
-        label[i] = c if closer else label[i]
-
-
-@kernel
-def _settle(x, start, width, centroids, slack, work, labels, d2, gaps):  # type: ignore[no-untyped-def]
-    """Write the strip's labels, deciding doubtful rows again, and direct distances."""
-    lengths, best, second, label = work
-    for i in range(STRIP):
+def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-def]
+    """Mark doubtful rows by a label of -1, and make `second` how sure the others are."""
+    for i in range(len(best)):
         # Not "gap <= bound": a row with a NaN is doubtful too.
-        bound = slack[0] + slack[1] * np.sqrt(lengths[i])
-        label[i] = label[i] if second[i] - best[i] > bound else -1
-    if gaps is not None:
-        for i in range(width):
-            gaps[start + i] = max(0.0, second[i] - best[i])
-    for i in range(width):
-        row = x[start + i]
-        chosen = label[i] if label[i] >= 0 else _decide_again(row, centroids)
-        labels[start + i] = chosen
-        d2[start + i] = _direct(row, centroids[chosen])
+        sure = second[i] - best[i] - (slack[0] + slack[1] * np.sqrt(lengths[i]))
+        label[i] = label[i] if sure > 0 else -1
+        second[i] = sure
 
 
 @kernel
-def _nearest_small(x, centroids, origin, scaled, norms, slack, labels, d2, gaps):  # type: ignore[no-untyped-def]
-    n, d = x.shape
-    k = centroids.shape[0]
-    strip = np.zeros((d, STRIP), x.dtype)
-    lengths = np.empty(STRIP, x.dtype)
-    best = np.empty(STRIP, x.dtype)
-    second = np.empty(STRIP, x.dtype)
-    scores = np.empty(STRIP, x.dtype)
-    label = np.empty(STRIP, np.int32)
-    for start in range(0, n, STRIP):
-        width = min(STRIP, n - start)
-        _load_across(x, start, width, origin, strip, lengths)
-        best[:] = np.inf
-        second[:] = np.inf
-        label[:] = 0
-        for c in range(k):
-            scores[:] = norms[c]
-            for j in range(d):
-                factor = scaled[c, j]
-                for i in range(STRIP):
-                    scores[i] += factor * strip[j, i]
-            _keep_two(scores, np.int32(c), best, second, label)
-        work = (lengths, best, second, label)
-        _settle(x, start, width, centroids, slack, work, labels, d2, gaps)
+def _closest_of_four(x, i, groups, group, features):  # type: ignore[no-untyped-def]
+    """Of a group of four centroids the closest to row i, and by how much."""
+    d0 = d1 = d2 = d3 = 0.0
+    for j in range(len(features)):
+        value = np.float64(x[i, j])
+        e0, e1 = value - groups[group, j, 0], value - groups[group, j, 1]
+        e2, e3 = value - groups[group, j, 2], value - groups[group, j, 3]
+        d0 += e0 * e0
+        d1 += e1 * e1
+        d2 += e2 * e2
+        d3 += e3 * e3
+    left, right = d1 < d0, d3 < d2
+    low, above = d1 if left else d0, d0 if left else d1
+    other, beyond = d3 if right else d2, d2 if right else d3
+    chosen = FOUR * group + left
+    further = other < low
+    high = low if further else other
+    low = other if further else low
+    chosen = FOUR * group + 2 + right if further else chosen
+    rest = above if above < beyond else beyond
+    high = high if high < rest else rest
+    return chosen, high - low
 
 
 @kernel
-def _nearest_large(x, centroids, origin, scaled, norms, slack, labels, d2, gaps):  # type: ignore[no-untyped-def]
-    n, d = x.shape
-    k = centroids.shape[0]
-    strip = np.zeros((STRIP, d), x.dtype)
-    lengths = np.empty(STRIP, x.dtype)
-    best = np.empty(STRIP, x.dtype)
-    second = np.empty(STRIP, x.dtype)
-    label = np.empty(STRIP, np.int32)
-    scores = np.empty((min(k, _PANEL), STRIP), x.dtype)
-    for start in range(0, n, STRIP):
-        width = min(STRIP, n - start)
-        _load_along(x, start, width, origin, strip, lengths)
-        best[:] = np.inf
-        second[:] = np.inf
-        label[:] = 0
-        for first in range(0, k, _PANEL):
-            size = min(_PANEL, k - first)
-            panel = scores[:size]
-            np.dot(scaled[first : first + size], strip.T, panel)
-            for c in range(size):
-                norm = norms[first + c]
-                for i in range(STRIP):
-                    panel[c, i] += norm
-                _keep_two(panel[c], np.int32(first + c), best, second, label)
-        work = (lengths, best, second, label)
-        _settle(x, start, width, centroids, slack, work, labels, d2, gaps)
+def _settle(x, strip, centroids, groups, features, answer, gaps, total):  # type: ignore[no-untyped-def]
+    """Write a strip's labels, distances and gaps, deciding doubtful rows again; add to the total.
 
-
-class Centroids:
-    """Centroids made ready for the kernel: norms, origin and the rounding bound.
-
-    Parameters
-    ----------
-    values : ndarray of shape (k, d), float64
-    dtype : float32 or float64, the precision of the tiles to come
+    In: strip (start, width, label, sure). Out: answer (labels, d2); gaps or None; total (weights,
+    sums, counts) or None. Returns the loss.
     """
-
-    def __init__(self, values: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> None:
-        precision = np.dtype(dtype)
-        self.values = np.ascontiguousarray(values, dtype=np.float64)
-        limits = np.finfo(precision)
-        # |score error| <= (d + 8) u (|c|^2 + 2 |x||c|) for a sum in any order (Higham 2002,
-        # section 3.1); twice that, for the two scores that are compared.
-        factor = 2.0 * (self.values.shape[1] + 8) * float(limits.eps)
-        with np.errstate(over="ignore"):
-            self._origin = self.values.mean(axis=0).astype(precision)
-            centred = self.values - self._origin
-            norms = np.einsum("kd,kd->k", centred, centred)
-            longest = float(norms.max())
-            self._scaled = np.ascontiguousarray(-2.0 * centred, dtype=precision)
-            self._norms = norms.astype(precision)
-            self._slack = np.array([longest, 2.0 * np.sqrt(longest)]) * factor
-            self._slack = self._slack.astype(precision)
-        # The bound holds while nothing under- or overflows; else every row is decided directly.
-        if not float(limits.tiny) / float(limits.eps) ** 2 < longest < float(limits.max) / 64:
-            self._slack[:] = np.inf
-        self._nearest: Callable[..., None] = (
-            _nearest_small if self.values.shape[1] < _LARGE_D else _nearest_large
-        )
-
-    def nearest(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-        """Labels (n,) and squared distances (n,) of a tile `x` (n, d)."""
-        labels = np.empty(len(x), np.int32)
-        d2 = np.empty(len(x), np.float64)
-        self._nearest(*self._ready(x), labels, d2, None)
-        return labels, d2
-
-    def nearest_and_gaps(
-        self, x: FloatArray
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Labels (n,), squared distances (n,), and how much larger those to the second best are.
-
-        The gaps are as good as the precision of the tile, and infinite for a single centroid.
-        """
-        labels = np.empty(len(x), np.int32)
-        d2, gaps = np.empty(len(x), np.float64), np.empty(len(x), np.float64)
-        self._nearest(*self._ready(x), labels, d2, gaps)
-        return labels, d2, gaps
-
-    def _ready(self, x: FloatArray) -> tuple[Any, ...]:
-        return x, self.values, self._origin, self._scaled, self._norms, self._slack
+    start, width, label, sure = strip
+    labels, d2 = answer
+    d = len(features) if len(features) > 0 else x.shape[1]
+    loss = 0.0
+    for i in range(width):
+        at = start + i
+        chosen = label[i]
+        if chosen < 0:
+            chosen = _decide_again(x[at], centroids)
+        elif groups is not None:
+            chosen, within = _closest_of_four(x, at, groups, chosen, features)
+        distance = 0.0
+        for j in range(d):
+            difference = np.float64(x[at, j]) - centroids[chosen, j]
+            distance += difference * difference
+        labels[at] = chosen
+        d2[at] = distance
+        if gaps is not None:
+            gap = np.float64(sure[i])
+            if groups is not None and label[i] >= 0:
+                gap = min(gap, within)
+            gaps[at] = max(0.0, gap)
+        if total is not None:
+            weights, sums, counts = total
+            w = weights[at]
+            for j in range(d):
+                sums[chosen, j] += w * np.float64(x[at, j])
+            counts[chosen] += w
+            loss += w * distance
+    return loss
 
 
 @kernel
-def _squared_distances(x, centroids, out):  # type: ignore[no-untyped-def]
+def few_features(x, centroids, groups, ready, features, answer, gaps, total):  # type: ignore[no-untyped-def]
+    origin, scaled, norms, slack = ready
+    columns = np.zeros((len(features), STRIP), x.dtype)
+    lengths = np.zeros(STRIP, x.dtype)
+    best, second = np.empty(STRIP, x.dtype), np.empty(STRIP, x.dtype)
+    label = np.empty(STRIP, np.int32)
+    loss = 0.0
+    for start in range(0, len(x), STRIP):
+        width = min(STRIP, len(x) - start)
+        _load_across(x, start, width, origin, columns, lengths, features)
+        best[:] = np.inf
+        second[:] = np.inf
+        label[:] = 0
+        if groups is None:
+            _scan_few(columns, scaled, norms, best, second, label, features)
+        else:
+            _scan_groups(columns, scaled, norms, best, second, label, features)
+        _certain(slack, lengths, best, second, label)
+        strip = (start, width, label, second)
+        loss += _settle(x, strip, centroids, groups, features, answer, gaps, total)
+    return loss
+
+
+@kernel
+def many_features(x, centroids, groups, ready, features, answer, gaps, total):  # type: ignore[no-untyped-def]
+    origin, scaled, norms, slack = ready
+    wide = min(len(x), max(STRIP, min(WIDE // x.itemsize, ALONG // (x.itemsize * x.shape[1]))))
+    along = np.empty((wide, x.shape[1]), x.dtype)
+    lengths = np.empty(wide, x.dtype)
+    best, second = np.empty(wide, x.dtype), np.empty(wide, x.dtype)
+    label = np.empty(wide, np.int32)
+    scores = np.empty((min(len(norms), PANEL), wide), x.dtype)
+    loss = 0.0
+    for start in range(0, len(x), wide):
+        width = min(wide, len(x) - start)
+        _load_along(x, start, width, origin, along, lengths)
+        best[:] = np.inf
+        second[:] = np.inf
+        label[:] = 0
+        _scan_many(along, scaled, norms, best, second, label, scores)
+        _certain(slack, lengths, best, second, label)
+        strip = (start, width, label, second)
+        loss += _settle(x, strip, centroids, groups, features, answer, gaps, total)
+    return loss
+
+
+@kernel
+def squared_distances(x, centroids, out):  # type: ignore[no-untyped-def]
     for i in range(x.shape[0]):
         for c in range(centroids.shape[0]):
             out[i, c] = _direct(x[i], centroids[c])
-
-
-def squared_distances(x: FloatArray, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Squared distances (n, k) of a tile, by direct differences."""
-    out = np.empty((len(x), len(centroids)), np.float64)
-    _squared_distances(x, centroids, out)
-    return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import NonFiniteError
-from streamkm.kernels import Centroids, accumulate, squared_length
+from streamkm.kernels import Centroids, squared_length
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block
 
@@ -90,6 +90,16 @@ class Assigned(Statistic):
         variance: float = (self.inertia(centroids) + between) / (total * centroids.shape[1])
         return max(0.0, variance)
 
+    def about(self, before: Array, after: Array) -> Assigned:
+        """The same rows with the same labels, but the loss about other centroids (k, d)."""
+        if self.sums.dtype.kind != "f":
+            return self
+        moves = after - before
+        own = self.sums - self.counts[:, None] * before
+        change = self.counts * np.einsum("kd,kd->k", moves, moves)
+        change -= 2 * np.einsum("kd,kd->k", moves, own)
+        return replace(self, loss=self.loss + float(change.sum()))
+
 
 @dataclass(frozen=True)
 class Lloyd(Pass[Assigned]):
@@ -127,14 +137,14 @@ class Lloyd(Pass[Assigned]):
         sums, counts = np.zeros(self.centroids.shape), np.zeros(len(self.centroids))
         loss, squares = 0.0, 0
         for tile in block.tiles():
-            nearest, d2 = centroids.nearest(tile.x)
+            nearest, d2, lost = centroids.gather(tile.x, tile.weights, sums, counts)
+            loss += lost
             if labels is not None:
                 refuse_bad(block, tile.start, d2)
                 labels[tile.start : tile.start + len(nearest)] = nearest
             if distances is not None:
                 apart = tile.weights * np.sqrt(d2)
                 distances += np.bincount(nearest, apart, minlength=len(distances))
-            loss += accumulate(tile.x, tile.weights, nearest, d2, sums, counts)
             if block.is_integer:
                 squares += int(squared_length(tile.x))
         if block.is_integer:  # whole numbers below 2**53, so float64 held them exactly

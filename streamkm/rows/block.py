@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 _TILE_NBYTES = 512 * 1024  # fits the L2 cache beside the strip and the centroids
+_WIDE_TILE_NBYTES = 4 * 2**20  # of long rows, of which a matrix product wants some number
+_WIDE_TILE_ROWS = 2048
 _TILE_ROWS = 65536
 
 
@@ -73,7 +75,9 @@ class Block:
     def tiles(self) -> Iterator[Tile]:
         """The block tile by tile; conversion happens here, in the cache, never for the block."""
         rows, features = self.values.shape
-        step = min(_TILE_ROWS, max(256, _TILE_NBYTES // (features * self.dtype.itemsize)))
+        nbytes = features * self.dtype.itemsize
+        wide = min(_WIDE_TILE_ROWS, _WIDE_TILE_NBYTES // nbytes)
+        step = min(_TILE_ROWS, max(256, wide, _TILE_NBYTES // nbytes))
         step -= step % 256
         ones = np.ones(min(step, rows)) if self.weights is None else None
         for start in range(0, rows, step):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from streamkm.errors import ReadError
 from streamkm.rows.block import Block
+from streamkm.rows.chunks import read
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import BLOCK_NBYTES, Budget
@@ -66,13 +67,13 @@ class StoredRows:
         """
         region = self.plan.region(number)
         try:
-            values = self.array[self.layout.full_region(region)]
-            weights = None if self.weights is None else self.weights[region]
+            values = read(self.array, self.layout.full_region(region))
+            weights = None if self.weights is None else read(self.weights, region)
         except Exception as error:
             raise ReadError(self._failure(number, region, error)) from error
         return Block(
-            self.layout.matrix(np.asarray(values)),
-            None if weights is None else np.asarray(weights).reshape(-1),
+            self.layout.matrix(values),
+            None if weights is None else weights.reshape(-1),
             number,
             tuple(s.start for s in region),
             tuple(s.stop - s.start for s in region),
@@ -150,8 +151,8 @@ def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> Sto
     return rows
 
 
-def rows_in_memory(values: npt.NDArray[Any], weights: npt.NDArray[np.float64]) -> StoredRows:
-    """Weighted rows (n, d) that stand for others: a table of distinct rows."""
+def rows_in_memory(values: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> StoredRows:
+    """Rows (n, d) kept in memory that stand for others: a table of distinct rows."""
     rows = open_stored(values, Layout(values.shape, (1,), values.dtype), weights, Budget())
     return replace(rows, stays_here=True)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import zarr
+from zarr.codecs import BytesCodec, TransposeCodec
 from zarr.storage import MemoryStore, WrapperStore
 
 from streamkm.engine import map_reduce
 from streamkm.errors import ReadError
 from streamkm.passes import Census
-from streamkm.rows import Budget, open_rows
+from streamkm.rows import BlockPlan, Budget, open_rows
 
 
 class Counting(WrapperStore):
@@ -58,6 +60,58 @@ def test_each_stored_chunk_is_read_once_a_pass(layout):
         assert store.nbytes[key] <= nbytes, key
         # The last shard is cut short by the array's end: Zarr reads its index, then its chunks.
         assert store.reads[key] == 1 or (array.shards and key == max(stored))
+
+
+KINDS = {
+    "a block of several chunks": {"chunks": (100, 6)},
+    "a chunk a block": {"chunks": (1000, 6)},
+    "a shard a block": {"chunks": (50, 3), "shards": (1000, 6)},
+    "big-endian": {"chunks": (1000, 6), "serializer": BytesCodec(endian="big")},
+    "big-endian, version 2": {"chunks": (100, 6), "dtype": ">f4", "zarr_format": 2},
+    "columns first": {"chunks": (100, 6), "filters": [TransposeCodec(order=(1, 0))]},
+    "columns first, version 2": {"chunks": (1000, 6), "order": "F", "zarr_format": 2},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("missing", [False, True])
+def test_blocks_hold_what_zarr_reads_however_it_is_stored(kind, missing, tmp_path):
+    array = zarr.create_array(
+        tmp_path / "x", shape=(2050, 6), fill_value=7, **{"dtype": "f4", **KINDS[kind]}
+    )
+    array[...] = np.random.default_rng(0).random((2050, 6))
+    if missing:
+        array[1000:2000] = 7
+    rows = open_rows(tmp_path / "x")
+    rows = replace(rows, plan=BlockPlan(((0, 1000, 2000, 2050),)))
+    got = [rows.block(number).values for number in range(rows.plan.n_blocks)]
+    assert np.array_equal(np.concatenate(got), array[...])
+
+
+def test_a_chunk_that_is_a_block_is_not_copied():
+    store = MemoryStore()
+    array = zarr.create_array(
+        store, shape=(2000, 6), chunks=(1000, 6), dtype="f4", compressors=None
+    )
+    array[...] = 1
+    rows = replace(open_rows(array), plan=BlockPlan(((0, 1000, 2000),)))
+    stored = store._store_dict["c/1/0"].as_numpy_array()
+    assert np.shares_memory(rows.block(1).values, stored)
+
+
+def test_zarrs_decodes_local_chunks_below_the_size_of_a_block_and_is_no_users_choice(tmp_path):
+    def pipeline(path):
+        return type(open_rows(path).array.async_array.codec_pipeline).__module__.split(".")[0]
+
+    paths = {n: tmp_path / str(n) for n in (1000, 2_000_000)}
+    for n, path in paths.items():
+        zarr.create_array(path, shape=(2_000_000, 2), chunks=(n, 2), dtype="f4")
+    zarr.create_array(tmp_path / "v2", shape=(9, 2), chunks=(3, 2), dtype=">f4", zarr_format=2)
+    assert pipeline(paths[1000]) == "zarrs"
+    assert pipeline(paths[2_000_000]) == "zarr"
+    assert pipeline(tmp_path / "v2") == "zarr"
+    array = zarr.open_array(paths[1000])
+    assert open_rows(array).array is array
 
 
 def test_an_unreadable_chunk_is_named():

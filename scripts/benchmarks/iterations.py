@@ -1,0 +1,84 @@
+"""What a Lloyd step costs in memory, whole fit machinery included: streamkm and its peers.
+
+Round robin: in every round each library takes its turn on the same data and centroids, in its own
+process, and the machine's own rates are measured beside them. The first round only warms up.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from peers import PEERS, a_step, bare_read
+from processes import process
+from roofline import best, rates
+
+Shape = tuple[int, int, int, str]
+ALL = tuple(PEERS)
+TWO = ("streamkm", "scikit-learn")
+SHAPES: list[tuple[Shape, Shape, tuple[str, ...]]] = [
+    # full, quick (no fewer rows than streamkm would put in its table of distinct rows), who
+    ((8_000_000, 3, 16, "float32"), (2_000_000, 3, 16, "float32"), ALL),
+    ((8_000_000, 3, 256, "float32"), (2_000_000, 3, 256, "float32"), ALL),
+    ((4_000_000, 12, 20, "float32"), (1_000_000, 12, 20, "float32"), ALL),
+    ((1_000_000, 64, 256, "float32"), (250_000, 64, 256, "float32"), ALL),
+    ((500_000, 128, 1024, "float32"), (130_000, 128, 1024, "float32"), ALL),
+    ((60_000, 784, 100, "float32"), (60_000, 784, 100, "float32"), ALL),
+    ((8_000_000, 4, 12, "uint8"), (3_000_000, 4, 12, "uint8"), TWO),
+    ((1_000_000, 64, 64, "uint8"), (250_000, 64, 64, "uint8"), TWO),
+    ((4_000_000, 12, 20, "float64"), (1_000_000, 12, 20, "float64"), TWO),
+    ((500_000, 64, 256, "float64"), (150_000, 64, 256, "float64"), TWO),
+    ((16_000_000, 1, 2, "float32"), (4_000_000, 1, 2, "float32"), TWO),
+    ((100_000, 1024, 64, "float32"), (20_000, 1024, 64, "float32"), TWO),
+    ((200_000, 16, 10_000, "float32"), (100_000, 16, 10_000, "float32"), TWO),
+]
+DISTANCES = 3e8  # dask-ml holds all n * k of them at once: beyond this it is left out
+
+
+def steps_of(shape: Shape, quick: bool) -> int:
+    """So many that they take longer than what differs between two fits; Lloyd goes on for more."""
+    n, d, k, _ = shape
+    guess = n * d * (2 * k / 8e10 + 4 / 2e9)
+    return min(max(3, int((0.4 if quick else 2.0) / guess)), 4 if k < 4 else 20)
+
+
+def measured(shape: Shape, names: tuple[str, ...], quick: bool, workers: Any) -> dict[str, Any]:
+    """Seconds of a step for everyone who takes part, round by round."""
+    steps, rounds = steps_of(shape, quick), 3 if quick else 7
+    names = tuple(p for p in names if p != "dask-ml" or shape[0] * shape[2] <= DISTANCES)
+    seconds: dict[str, list[float]] = {name: [] for name in (*names, "bare")}
+    machine, ends = [], {}
+    for turn in range(rounds + 1):
+        for name in names:
+            if name == "dask-ml" and turn > 1:  # slow enough to be told apart in one
+                continue
+            wanted = steps if turn else 1
+            spent, made, loss = workers[name].submit(a_step, name, shape, wanted).result()
+            if made != wanted + 1:
+                sys.exit(f"{name} made {made} steps of {wanted + 1} on {shape}")
+            if turn:
+                ends[name] = loss
+                seconds[name].append(spent)
+        spent = workers["streamkm"].submit(bare_read, shape, steps).result()
+        if turn:
+            seconds["bare"].append(spent)
+        machine.append(workers["machine"].submit(rates).result())
+    apart = max(abs(loss / ends["streamkm"] - 1) for loss in ends.values())
+    return {
+        "shape": shape,
+        "steps": steps,
+        "seconds": seconds,
+        "losses apart": apart,
+        "rates": best(machine),
+    }
+
+
+def run(quick: bool) -> Iterator[dict[str, Any]]:
+    workers = {name: process() for name in (*PEERS, "machine")}
+    try:
+        for full, small, names in SHAPES:
+            yield measured(small if quick else full, names, quick, workers)
+    finally:
+        for worker in workers.values():
+            worker.shutdown(cancel_futures=True)

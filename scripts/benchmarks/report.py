@@ -1,0 +1,182 @@
+"""The page of `scripts/bench speed`, out of what it measured."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from peers import PEERS
+from roofline import floor
+
+# What issue 4 asks: how many times faster than the fastest peer, by the number of features.
+GOALS = ((16, 2.5), (256, 1.3), (10**9, 1.1))
+median = statistics.median
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    head = list(head)
+    yield f"| {' | '.join(head)} |"
+    yield "|---" * len(head) + "|"
+    for row in rows:
+        yield f"| {' | '.join(map(str, row))} |"
+    yield ""
+
+
+def spread(seconds: list[float], least: float) -> str:
+    """Milliseconds, their range, and the floor as a share of their median."""
+    if not seconds:
+        return "-"
+    low, mid, high = (1e3 * f(seconds) for f in (min, median, max))
+    digits = 0 if mid >= 100 else 1
+    range_ = f" ({low:.{digits}f}-{high:.{digits}f})" if len(seconds) > 1 else ""
+    return f"{mid:.{digits}f}{range_}, {1e5 * least / mid:.0f} %"
+
+
+def against(row: dict[str, Any]) -> tuple[str, float, float]:
+    """The fastest peer, how many times faster streamkm is (median over rounds), and the goal."""
+    seconds = row["seconds"]
+    peers = [p for p in seconds if p not in ("streamkm", "bare") and seconds[p]]
+    fastest = min(peers, key=lambda peer: median(seconds[peer]))
+    pairs = zip(seconds[fastest], seconds["streamkm"], strict=False)
+    goal = next(times for features, times in GOALS if row["shape"][1] <= features)
+    return fastest, median(theirs / ours for theirs, ours in pairs), goal
+
+
+def least(row: dict[str, Any], rates: dict[str, float]) -> float:
+    return floor(rates, *row["shape"])
+
+
+def rates_of(results: dict[str, Any]) -> dict[str, float]:
+    """The best of the whole run: a floor is what the machine did once."""
+    seen = [row["rates"] for row in results.get("iterations", ())]
+    seen += [results["roofline"]] if "roofline" in results else []
+    return {name: max(one[name] for one in seen) for name in ("float32", "float64", "memory")}
+
+
+def roofline(results: dict[str, Any]) -> Iterator[str]:
+    found = results["roofline"] | rates_of(results)
+    yield "## What the machine can do\n"
+    yield f"sgemm {found['float32'] / 1e9:.0f} and dgemm {found['float64'] / 1e9:.0f} GFLOP/s"
+    yield f"(2048 x 2048), memory {found['memory'] / 1e9:.1f} GB/s (dot of 1 GiB with itself).\n"
+    decoded = found["decode"]
+    yield from table(
+        ("Zarr, chunks of 8 MiB in the page cache", *decoded),
+        [("decoded GB/s", *(f"{rate / 1e9:.2f}" for rate in decoded.values()))],
+    )
+
+
+def iterations(results: dict[str, Any]) -> Iterator[str]:
+    rates = rates_of(results)
+    yield "## One Lloyd step in memory\n"
+    yield "Milliseconds, median (min-max) over rounds, and the floor as a share of the median. A"
+    yield "step is (fit of 1 + m steps - fit of 1) / m, tol=0, the same data and initial centroids,"
+    yield "in turn in every round, each library in its own process; *bare read* is one fold of"
+    yield "streamkm's pass without a fit. The floor is max(2·n·d·k / gemm rate, bytes / memory"
+    yield "rate). The ratio is against the fastest peer, by round, in the median; its goal behind."
+    yield "scikit-learn gets uint8 rows as float32. dask-ml has one round, and none where its n x k"
+    yield "distances would not do.\n"
+    head = ("n, d, k", "floor", *PEERS, "bare read", "x fastest peer", "goal")
+    rows = []
+    for row in results["iterations"]:
+        n, d, k, dtype = row["shape"]
+        fastest, times, goal = against(row)
+        bound = least(row, rates)
+        cells = [spread(row["seconds"].get(name, []), bound) for name in (*PEERS, "bare")]
+        name = f"{n:,}, {d}, {k}" + ("" if dtype == "float32" else f", {dtype}")
+        met = f"{goal} {'✓' if times >= goal else '✗'}"
+        rows.append((name, f"{1e3 * bound:.1f}", *cells, f"{times:.2f} ({fastest})", met))
+    yield from table(head, rows)
+    apart = max(row["losses apart"] for row in results["iterations"])
+    yield f"After the same steps the losses of all differ by {apart:.1e} at most.\n"
+
+
+def scaling(results: dict[str, Any]) -> Iterator[str]:
+    rows, workers = results["scaling"]["rows"], results["scaling"]["workers"]
+    yield "## Twice the rows, twice the workers\n"
+    yield from table(
+        ("rows on disk (64 features, k=50, 8 steps)", "s", "peak MiB"),
+        (
+            (f"{n:,}", f"{median(s):.2f} ({min(s):.2f}-{max(s):.2f})", f"{median(p) / 2**20:.0f}")
+            for n, s, p in zip(rows["rows"], rows["seconds"], rows["peaks"], strict=True)
+        ),
+    )
+    yield f"Time x {rows['ratio']:.2f}, peak x {rows['peak ratio']:.2f}.\n"
+    n, d, k, _ = workers["shape"]
+    yield f"{n:,} x {d}, k={k} in memory, a step: {workers['workers'][1]} workers are"
+    yield f"{workers['speedup']:.2f} times as fast as one.\n"
+
+
+def by_method(results: dict[str, Any]) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Runs of each method on each data set, with the loss over the least that anyone found."""
+    found: Any = defaultdict(lambda: defaultdict(list))
+    for row in results["end-to-end"]:
+        found[row["data"]][row["method"]].append(row)
+    for methods in found.values():
+        best = min(row["loss"] for rows in methods.values() for row in rows)
+        for rows in methods.values():
+            for row in rows:
+                row["excess"] = row["loss"] / best - 1
+    return found  # type: ignore[no-any-return]
+
+
+def end_to_end(results: dict[str, Any]) -> Iterator[str]:
+    yield "## From data on disk to centroids\n"
+    yield "Defaults; the median over seeds. Loss is over the least that anyone found, judged in"
+    yield "float64 by the benchmark itself. streamkm runs under `--memory-limit 500MB` and its"
+    yield "seconds are of the whole command; scikit-learn's are of the fit alone, in memory."
+    yield "The peak is VmHWM.\n"
+    for data, methods in by_method(results).items():
+        yield from table(
+            (data, "loss", "s", "GB read", "peak MB", "steps"),
+            (
+                (
+                    name,
+                    f"+{median(r['excess'] for r in rows):.3%}",
+                    f"{median(r['seconds'] for r in rows):.1f}",
+                    f"{median(r['bytes'] for r in rows) / 1e9:.2f}",
+                    f"{median(r['peak'] for r in rows) / 1e6:.0f}",
+                    f"{median(r['steps'] for r in rows):.0f}",
+                )
+                for name, rows in methods.items()
+            ),
+        )
+
+
+def graphs(results: dict[str, Any]) -> Iterator[str]:
+    yield "## Graphs: milliseconds a block (of two rows)\n"
+    yield from table(
+        ("rows", "blocks", "until the first task", "whole read"),
+        (
+            (r["rows"], f"{r['blocks']:,}", f"{r['first task']:.4f}", f"{r['whole read']:.3f}")
+            for r in results["graphs"]
+        ),
+    )
+
+
+SECTIONS: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
+    "roofline": roofline,
+    "iterations": iterations,
+    "scaling": scaling,
+    "end-to-end": end_to_end,
+    "graphs": graphs,
+}
+
+
+def page(results: dict[str, Any], stem: str) -> str:
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    minutes = sum(machine["seconds"].values()) / 60
+    lines = [
+        "# Speed\n",
+        f"Made by `scripts/bench speed{' --quick' * machine['quick']}` on {machine['date']}: "
+        f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
+        f"{versions}; in {minutes:.0f} minutes. Every process is held to those cores by its CPU "
+        "affinity, which all the libraries go by, and by `OMP_NUM_THREADS` and its like.\n",
+        f"![Shares of the floor, and loss by bytes read]({stem}.png)\n",
+    ]
+    for part, section in SECTIONS.items():
+        if part in results:
+            lines += section(results)
+    return "\n".join(lines)

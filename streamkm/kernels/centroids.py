@@ -1,0 +1,106 @@
+"""The nearest centroid of every row of a tile, its squared distance, and the sums of clusters.
+
+Scores are in the data's precision; a row whose two best are closer than their rounding bound is
+decided again by float64 direct differences. A label is therefore always the float64 arg-min,
+whatever BLAS, CPU, strip or chunk a row came in; ties go to the lowest index. The squared distance
+is always direct. Sums are float64, in row order.
+
+Forms, by measurement [docs/benchmarks.md]: up to `_FEW` features in unrolled loops, compiled for
+each number of features; of those, many centroids in groups of four, of which the best group is
+decided directly; more features by BLAS.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.kernels import nearest as _loops
+from streamkm.kernels.nearest import FOUR, few_features, many_features
+
+_FEW = 7  # features
+_GROUPS = 48  # centroids
+
+FloatArray = npt.NDArray[np.floating]
+Array = npt.NDArray[np.float64]
+
+
+class Centroids:
+    """Centroids made ready for the kernels: norms, origin and the rounding bound.
+
+    Parameters
+    ----------
+    values : ndarray of shape (k, d), float64
+    dtype : float32 or float64, the precision of the tiles to come
+    """
+
+    def __init__(self, values: Array, dtype: npt.DTypeLike) -> None:
+        precision = np.dtype(dtype)
+        self.values = np.ascontiguousarray(values, dtype=np.float64)
+        k, d = self.values.shape
+        whole = -(-k // FOUR) * FOUR  # what is added to fill a four is infinitely far away
+        limits = np.finfo(precision)
+        # |score error| <= (d + 8) u (|c|^2 + 2 |x||c|) for a sum in any order (Higham 2002,
+        # section 3.1); twice that, for the two scores that are compared.
+        factor = 2.0 * (d + 8) * float(limits.eps)
+        scaled = np.zeros((whole, d), precision)
+        norms = np.full(whole, np.inf, precision)
+        with np.errstate(over="ignore"):
+            origin = self.values.mean(axis=0).astype(precision)
+            centred = self.values - origin
+            lengths = np.einsum("kd,kd->k", centred, centred)
+            longest = float(lengths.max())
+            scaled[:k] = -2.0 * centred
+            norms[:k] = lengths
+            slack = (np.array([longest, 2.0 * np.sqrt(longest)]) * factor).astype(precision)
+        # The bound holds while nothing under- or overflows; else every row is decided directly.
+        if not float(limits.tiny) / float(limits.eps) ** 2 < longest < float(limits.max) / 64:
+            slack[:] = np.inf
+        self._ready = (origin, scaled, norms, slack)
+        self._features = (0,) * d if d <= _FEW else ()
+        self._groups = None
+        if self._features and k >= _GROUPS:
+            filled = np.full((whole, d), np.inf)
+            filled[:k] = self.values
+            self._groups = np.ascontiguousarray(filled.reshape(-1, FOUR, d).transpose(0, 2, 1))
+
+    def nearest(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], Array]:
+        """Labels (n,) and squared distances (n,) of a tile `x` (n, d)."""
+        labels, d2 = np.empty(len(x), np.int32), np.empty(len(x))
+        self._run(x, (labels, d2), None, None)
+        return labels, d2
+
+    def nearest_and_gaps(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], Array, Array]:
+        """Labels (n,), squared distances (n,), and how much larger those to the second best are.
+
+        The gaps are lower bounds, as good as the precision of the tile, and infinite for a single
+        centroid.
+        """
+        labels, d2, gaps = np.empty(len(x), np.int32), np.empty(len(x)), np.empty(len(x))
+        self._run(x, (labels, d2), gaps, None)
+        return labels, d2, gaps
+
+    def gather(
+        self, x: FloatArray, weights: Array, sums: Array, counts: Array
+    ) -> tuple[npt.NDArray[np.int32], Array, float]:
+        """Labels (n,) and squared distances (n,) of a tile, and its weighted loss.
+
+        Its rows are added to `sums` (k, d) and their weights (n,) to `counts` (k,).
+        """
+        labels, d2 = np.empty(len(x), np.int32), np.empty(len(x))
+        loss = self._run(x, (labels, d2), None, (weights, sums, counts))
+        return labels, d2, loss
+
+    def _run(self, x: FloatArray, answer: Any, gaps: Any, total: Any) -> float:
+        kernel = few_features if self._features else many_features
+        ready = (self.values, self._groups, self._ready, self._features)
+        return float(kernel(x, *ready, answer, gaps, total))
+
+
+def squared_distances(x: FloatArray, centroids: Array) -> Array:
+    """Squared distances (n, k) of a tile, by direct differences."""
+    out = np.empty((len(x), len(centroids)), np.float64)
+    _loops.squared_distances(x, centroids, out)
+    return out

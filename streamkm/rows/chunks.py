@@ -1,0 +1,90 @@
+"""A region of a Zarr array, put together from its chunks by the thread that wants it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.rows.kinds import is_a
+
+_PIPELINE = "codec_pipeline.path"
+_PLAIN = "zarr.core.codec_pipeline.BatchedCodecPipeline"
+_ZARRS = "zarrs.ZarrsCodecPipeline"
+# From here on a chunk is a block, which is taken from Zarr without a copy [scripts/bench reading].
+_LARGE = 16 * 10**6
+
+
+@cache
+def _parts() -> type[Any]:
+    from zarr.buffer.cpu import NDBuffer  # Zarr is imported by those who have one of its arrays
+
+    class Parts(NDBuffer):
+        """Keeps decoded chunks as they come.
+
+        Zarr itself copies every chunk of every read on its one event-loop thread, while the threads
+        that want them wait.
+        """
+
+        def __init__(self, array: Any) -> None:
+            super().__init__(array)
+            self._whole: npt.NDArray[Any] = array
+            self._parts: list[tuple[Any, Any]] = []
+
+        def __setitem__(self, key: Any, value: Any) -> None:
+            self._parts.append((key, value))
+
+        def together(self) -> npt.NDArray[Any]:
+            """All parts in place; a single one that fills the region is taken as it is."""
+            if len(self._parts) == 1 and isinstance(self._parts[0][1], NDBuffer):
+                part: npt.NDArray[Any] = self._parts[0][1].as_numpy_array()
+                if part.shape == self._whole.shape:
+                    return part
+            for key, value in self._parts:
+                super().__setitem__(key, value)
+            return self._whole
+
+    return Parts
+
+
+def read(array: Any, region: tuple[slice, ...]) -> npt.NDArray[Any]:
+    """A region of a zarr.Array, or the view of a NumPy one."""
+    if not is_a(array, "zarr.Array"):
+        return np.asarray(array[region])
+    shape = tuple(len(range(*s.indices(n))) for s, n in zip(region, array.shape, strict=True))
+    out = _parts()(np.empty(shape, array.dtype, array.order))
+    array.get_basic_selection(region, out=out)
+    together: npt.NDArray[Any] = out.together()
+    return together
+
+
+def fastest(array: Any) -> Any:
+    """The same array, decoded by zarrs where that is installed and known to be faster.
+
+    Whoever has chosen a pipeline in Zarr's configuration keeps it.
+    """
+    import zarr
+    from zarr.storage import LocalStore
+
+    nbytes = math.prod(array.chunks) * array.dtype.itemsize
+    if (
+        not isinstance(array.store, LocalStore)
+        or nbytes >= _LARGE
+        or not array.dtype.isnative
+        or array.order != "C"
+        or zarr.config.get(_PIPELINE) != _PLAIN
+        or find_spec("zarrs") is None
+    ):
+        return array
+    try:
+        with warnings.catch_warnings(), zarr.config.set({_PIPELINE: _ZARRS}):
+            warnings.simplefilter("error")  # zarrs warns of what it cannot decode
+            inner = zarr.AsyncArray(array.metadata, array.store_path, array.config)
+    except Exception:
+        return array
+    return zarr.Array(inner)
