@@ -22,7 +22,8 @@ from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.rows import Block, Tile
 
 Array = npt.NDArray[np.float64]
-_UNEVEN = 1.25  # how much more than its share of the rows a block may keep
+# Where rows lie in order, some blocks have more to keep than others.
+_UNEVEN = 2
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
@@ -55,20 +56,21 @@ class Boundary(Statistic):
         most, reach = parts[0].most, min(p.reach for p in parts)
         rest = [p.rest for p in parts]
         parts = [p for p in parts if len(p.margins)] or list(parts[:1])
-        margins = np.concatenate([p.margins for p in parts])
-        under = margins[margins < reach]
-        if len(under) > most:
-            reach = float(np.partition(under, most)[most])
-        columns: Any = [
-            None if getattr(parts[0], name) is None else [getattr(p, name) for p in parts]
-            for name in ("margins", "d2", "labels", "values", "weights")
-        ]
-        kept = margins < reach
-        if not kept.all():
-            dropped = [c and np.concatenate(c)[~kept] for c in columns]
-            rest.append(_gathered(len(rest[0].sums), *dropped[1:]))
-        columns = [c and np.concatenate(c)[kept] for c in columns]
-        return cls(most, Assigned.combine(rest), reach, *columns)
+        margins, d2, labels, values = (
+            np.concatenate([getattr(p, name) for p in parts])
+            for name in ("margins", "d2", "labels", "values")
+        )
+        given = [p.weights for p in parts if p.weights is not None]
+        weights = np.concatenate(given) if given else None
+        if len(margins) > most:
+            near, far, bound = _split(margins, most)
+            reach = min(reach, bound)
+            dropped = _Rest(Block.of(values[far], _of(weights, far)), rest[0].sums.shape)
+            dropped.add_rows(slice(None), labels[far], d2[far])
+            rest.append(dropped.assigned(values[:0]))
+            margins, d2, labels, values = margins[near], d2[near], labels[near], values[near]
+            weights = _of(weights, near)
+        return cls(most, Assigned.combine(rest), reach, margins, d2, labels, values, weights)
 
     def holds(self, anchor: Array, centroids: Array) -> bool:
         """Whether no row of the rest can have left its cluster."""
@@ -82,27 +84,47 @@ class Boundary(Statistic):
         return farthest < self.reach * (1 - _ROUNDING)
 
 
-def _gathered(
-    k: int,
-    d2: Array,
-    labels: npt.NDArray[np.int32],
-    values: npt.NDArray[Any],
-    weights: npt.NDArray[Any] | None,
-) -> Assigned:
-    """The statistic of rows whose labels are known."""
-    sums, counts, loss, squares = np.zeros((k, values.shape[1])), np.zeros(k), 0.0, 0
-    block = Block.of(values, weights)
-    for tile in block.tiles():
-        part = slice(tile.start, tile.start + len(tile.x))
-        loss += add(tile.x, tile.weights, labels[part], d2[part], sums, counts)
-        squares += int(squared_length(tile.x)) if block.is_integer else 0
-    return _assigned(block, sums, counts, loss, squares)
+def _split(margins: Array, most: int) -> tuple[Any, Any, float]:
+    """The places of the smallest margins, at most `most`, those of the others, and their bound."""
+    bound = float(np.partition(margins, most)[most])
+    near = margins < bound
+    return np.flatnonzero(near), np.flatnonzero(~near), bound
 
 
-def _assigned(block: Block, sums: Array, counts: Array, loss: float, squares: int) -> Assigned:
-    if block.is_integer:
-        return Assigned(sums.astype(np.int64), counts.astype(np.int64), 0.0, squares)
-    return Assigned(sums, counts, loss)
+def _of(weights: npt.NDArray[Any] | None, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any] | None:
+    return None if weights is None else weights[rows]
+
+
+class _Rest:
+    """The rows of a block that are not kept, summed up as their labels become known."""
+
+    def __init__(self, block: Block, shape: tuple[int, ...]) -> None:
+        self._block = block
+        self._sums, self._counts, self._loss = np.zeros(shape), np.zeros(shape[0]), 0.0
+
+    def add(self, tile: Tile, labels: npt.NDArray[np.int32], d2: Array) -> None:
+        """Add a tile but for the rows of negative labels."""
+        self._loss += add(tile.x, tile.weights, labels, d2, self._sums, self._counts)
+
+    def add_rows(
+        self, rows: npt.NDArray[np.intp] | slice, labels: npt.NDArray[np.int32], d2: Array
+    ) -> None:
+        """Add these rows of the block."""
+        weights = None if self._block.weights is None else self._block.weights[rows]
+        for tile in Block.of(self._block.values[rows], weights).tiles():
+            part = slice(tile.start, tile.start + len(tile.x))
+            self.add(tile, labels[part], d2[part])
+
+    def assigned(self, kept: npt.NDArray[Any]) -> Assigned:
+        """The statistic of the block without the rows `kept` (m, d)."""
+        if not self._block.is_integer:
+            return Assigned(self._sums, self._counts, self._loss)
+        squares = _squares(self._block) - _squares(Block.of(kept))
+        return Assigned(self._sums.astype(np.int64), self._counts.astype(np.int64), 0.0, squares)
+
+
+def _squares(block: Block) -> int:
+    return sum(int(squared_length(tile.x)) for tile in block.tiles())
 
 
 @dataclass(frozen=True)
@@ -119,50 +141,35 @@ class KeepBoundary(Pass[Boundary]):
     most: int
 
     def identity(self) -> Boundary:
-        return self._empty(Block.of(np.empty((0, self.centroids.shape[1]), np.uint8)), self.most)
-
-    def _empty(self, block: Block, most: int) -> Boundary:
-        none = np.empty(0)
-        weights = None if block.weights is None else block.weights[:0]
-        labels = np.empty(0, np.int32)
-        rest = Lloyd(self.centroids).identity()
-        return Boundary(most, rest, np.inf, none, none, labels, block.values[:0], weights)
+        none, rest = np.empty(0), Lloyd(self.centroids).identity()
+        values = np.empty((0, self.centroids.shape[1]), np.uint8)
+        return Boundary(self.most, rest, np.inf, none, none, np.empty(0, np.int32), values, None)
 
     def __call__(self, block: Block) -> Boundary:
-        share = self.most * block.n_rows / math.prod(block.row_shape)
-        found = self._empty(block, min(self.most, math.ceil(_UNEVEN * share)))
         if block.n_rows == 0:
             return self.identity()
+        share = self.most * block.n_rows / math.prod(block.row_shape)
+        most, reach = min(self.most, math.ceil(_UNEVEN * share)), np.inf
         centroids = Centroids(self.centroids, block.dtype)
-        waiting = [found]
+        rest = _Rest(block, self.centroids.shape)
+        kept: list[Any] = [np.empty(0), np.empty(0), np.empty(0, np.int32), np.empty(0, np.intp)]
         for tile in block.tiles():
-            waiting.append(self._tile(block, tile, centroids, waiting[0]))
-            if sum(len(part.margins) for part in waiting[1:]) > found.most:
-                waiting = [Boundary.combine(waiting)]
-        found = Boundary.combine(waiting)
-        columns = (found.margins, found.d2, found.labels, found.values, found.weights)
-        return Boundary(self.most, found.rest, found.reach, *columns)
-
-    def _tile(self, block: Block, tile: Tile, centroids: Centroids, found: Boundary) -> Boundary:
-        labels, d2, gaps = centroids.nearest_and_gaps(tile.x)
-        second = np.sqrt(d2 + gaps)
-        margins = second - np.sqrt(d2) - _ROUNDING * (tile.x.shape[1] + 8) * second
-        kept = np.flatnonzero(margins < found.reach)
-        rest = labels.copy()
-        rest[kept] = -1
-        sums, counts = np.zeros(self.centroids.shape), np.zeros(len(self.centroids))
-        loss = add(tile.x, tile.weights, rest, d2, sums, counts)
-        squares = 0
-        if block.is_integer:
-            squares = int(squared_length(tile.x)) - int(squared_length(tile.x[kept]))
-        places = kept + tile.start
-        return Boundary(
-            found.most,
-            _assigned(block, sums, counts, loss, squares),
-            found.reach,
-            margins[kept],
-            d2[kept],
-            labels[kept],
-            block.values[places],
-            None if block.weights is None else block.weights[places],
-        )
+            labels, d2, gaps = centroids.nearest_and_gaps(tile.x)
+            second = np.sqrt(d2 + gaps)
+            margins = second - np.sqrt(d2) - _ROUNDING * (tile.x.shape[1] + 8) * second
+            near = np.flatnonzero(margins < reach)
+            found = (margins[near], d2[near], labels[near], near + tile.start)
+            kept = [np.concatenate(pair) for pair in zip(kept, found, strict=True)]
+            labels[near] = -1
+            rest.add(tile, labels, d2)
+            # Seldom, so that a row is compared with others a few times at most.
+            last = tile.start + len(tile.x) == block.n_rows
+            if len(kept[0]) > (most if last else 2 * most):
+                near, far, reach = _split(kept[0], most)
+                _, d2, labels, rows = (column[far] for column in kept)
+                rest.add_rows(rows, labels, d2)
+                kept = [column[near] for column in kept]
+        margins, d2, labels, rows = kept
+        values, weights = block.values[rows], _of(block.weights, rows)
+        left = rest.assigned(values)
+        return Boundary(self.most, left, reach, margins, d2, labels, values, weights)
