@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from streamkm.engine import map_reduce, map_rows, readers, write_rows
 from streamkm.errors import DataError
 from streamkm.fitting import (
+    ALGORITHMS,
     FitState,
     StopRules,
     begin_fit,
@@ -70,7 +71,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     random_state : int, RandomState instance or None, default=None
     copy_x : bool, default=True
         As in scikit-learn; the data are never changed either way.
-    algorithm : {'lloyd'}, default='lloyd'
+    algorithm : {'auto', 'lloyd'}, default='auto'
+        How a read is used where data are not in memory. 'lloyd' makes Lloyd's steps, several from
+        one read while the rows it kept decide them. 'auto' then goes on with those rows alone
+        until they settle, which needs the fewest reads: other steps, to a minimum as good.
     loss_tol : float, None or 'auto', default='auto'
         Stop when (J[t-1] - J[t]) / J[t] is under it. 'auto' is 1e-3 after a coreset, whose search
         has converged in memory, as long as an iteration costs a read; else it is off.
@@ -94,7 +98,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     inertia_ : float, sum of squared distances of rows to `cluster_centers_`, weighted
     n_iter_ : int
     history_ : structured ndarray of shape (n_iter_,), with 'inertia' (of the centroids that entered
-        the iteration), 'shift', 'empty', 'relocated'
+        the iteration), 'shift', 'empty', 'relocated', and 'read', whether it cost a read
     n_passes_ : int, reads of the data, seeding and labelling included
     bytes_read_ : int, decoded bytes of those reads
     reads_ : dict, reads and bytes of each phase: 'seeding', 'iterations', 'labelling'
@@ -125,7 +129,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         verbose: int = 0,
         random_state: Any = None,
         copy_x: bool = True,
-        algorithm: str = "lloyd",
+        algorithm: str = "auto",
         loss_tol: float | str | None = "auto",
         distortion_tol: float | None = None,
         time_limit: float | None = None,
@@ -187,6 +191,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             self.empty_cluster == "relocate",
             room,
             self.restarts == "halving",
+            self.algorithm,
         )
         eager = not _is_lazy(X)
         labels = np.empty(rows.layout.row_shape if eager else 0, _label_dtype(X, self.n_clusters))
@@ -208,8 +213,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 check_scalar(getattr(self, name), name, Real, min_val=0)
         if self.n_init != "auto":
             check_scalar(self.n_init, "n_init", Integral, min_val=1)
-        if self.algorithm != "lloyd":
-            raise ValueError(f"algorithm={self.algorithm!r} is not offered; use 'lloyd'.")
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm={self.algorithm!r}; use 'auto' or 'lloyd'.")
         if self.restarts not in ("all", "halving"):
             raise ValueError(f"restarts={self.restarts!r}; use 'all' or 'halving'.")
         if self.empty_cluster not in ("relocate", "keep"):

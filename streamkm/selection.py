@@ -114,7 +114,7 @@ def sweep(
     check_scalar(silhouette_rows, "silhouette_rows", Integral, min_val=0)
     inits = sweep_inits(init, n_init)
     limit = None if memory_limit is None else parse_bytes(memory_limit)
-    budget = fit_budget(limit, inits, ks)
+    budget = fit_budget(limit, inits, ks, keeps=False)
     rows = open_rows(X, feature_dim=feature_dim, sample_weight=sample_weight, budget=budget)
     others = None
     if validation is not None:

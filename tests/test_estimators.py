@@ -100,10 +100,10 @@ def test_reads_and_bytes_are_counted(blobs):
     lazy = da.from_array(blobs, chunks=(1000, 6))
     km = KMeans(4, random_state=0, tol=0).fit(lazy)
     assert km.stop_reason_ == "nothing moved"
-    assert km.n_passes_ == 2 + km.n_iter_  # seeding, iterations; the loss came with the last
+    assert km.n_passes_ == 2 + km.history_["read"].sum()  # the loss came with the last iteration
     assert km.bytes_read_ == km.n_passes_ * blobs.nbytes
     eager = KMeans(4, random_state=0, tol=0).fit(blobs)
-    assert eager.n_passes_ == km.n_passes_ + 1  # labelling
+    assert eager.n_passes_ == 2 + eager.n_iter_ + 1  # labelling
     early = KMeans(4, init="random", n_init=1, random_state=0, tol=0.5).fit(blobs)
     assert early.stop_reason_ == "centroid shift"
     assert early.n_passes_ == 1 + early.n_iter_ + 1  # labels and the final loss in one read
@@ -112,7 +112,8 @@ def test_reads_and_bytes_are_counted(blobs):
 
 def test_history_is_a_column_for_each_thing(blobs):
     km = KMeans(4, init="random", n_init=1, random_state=0, tol=0).fit(blobs)
-    assert km.history_.dtype.names == ("inertia", "shift", "empty", "relocated")
+    assert km.history_.dtype.names == ("inertia", "shift", "empty", "relocated", "read")
+    assert not km.history_["read"].any()  # few enough rows for a table
     assert len(km.history_) == km.n_iter_
     assert len(km.history_) > 3
     assert (np.diff(km.history_["inertia"]) <= 0).all()
@@ -208,7 +209,7 @@ def test_bad_rows_are_named(blobs, kind, bad):
         ({"max_iter": 0}, "max_iter"),
         ({"tol": -1}, "tol"),
         ({"tol": None}, "tol"),
-        ({"algorithm": "elkan"}, "use 'lloyd'"),
+        ({"algorithm": "elkan"}, "use 'auto' or 'lloyd'"),
         ({"empty_cluster": "zero"}, "'relocate' or 'keep'"),
         ({"memory_limit": "much"}, "write 2GiB"),
     ],
@@ -240,6 +241,7 @@ def test_predicting_before_fitting(blobs):
 def test_verbose_prints_a_line_a_read(blobs, capsys):
     km = KMeans(3, random_state=0, verbose=1, tol=0).fit(da.from_array(blobs, chunks=(999, 6)))
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == km.n_passes_
+    assert len(lines) == 2 + km.n_iter_
+    assert [line.startswith("read") for line in lines[2:]] == km.history_["read"].tolist()
     assert lines[0] == "read 1: seeding"
     assert lines[-1].endswith("stop: nothing moved")

@@ -34,6 +34,7 @@ def run(
     init: str,
     n_init: int,
     restarts: str,
+    algorithm: str,
     max_iter: int,
     tol: float,
     loss_tol: float | None,
@@ -62,6 +63,7 @@ def run(
         rules,
         room=budget.room(rows.layout),
         halving=restarts == "halving",
+        algorithm=algorithm,
     )
     if dry_run:
         # The last loss and the labels come from one read, unless several restarts compete for it.
@@ -74,6 +76,7 @@ def run(
         "init": init,
         "n_init": n_init,
         "restarts": restarts,
+        "algorithm": algorithm,
         "max_iter": max_iter,
         "tol": tol,
         "loss_tol": loss_tol,

@@ -41,7 +41,7 @@ def run(
     target = check_output(output, overwrite, [data, validation])
     names = dimensions(feature_dims)
     inits = sweep_inits(options["init"], options["n_init"])
-    budget = fit_budget(options["memory_limit"], inits, n_clusters)
+    budget = fit_budget(options["memory_limit"], inits, n_clusters, keeps=False)
     rows = open_rows(data, feature_dim=names, variable=variable, budget=budget)
     begin_sweep(rows, n_clusters, inits, range(len(inits)))  # refuses what cannot be
     if dry_run:

@@ -10,7 +10,9 @@ from streamkm.rows import Budget
 from streamkm.seeding import method_of
 
 
-def fit_budget(limit: int | None, inits: Any, n_clusters: Sequence[int]) -> Budget:
+def fit_budget(
+    limit: int | None, inits: Any, n_clusters: Sequence[int], keeps: bool = True
+) -> Budget:
     """The budget of fits of every k with every restart, all in the same reads.
 
     Parameters
@@ -18,15 +20,17 @@ def fit_budget(limit: int | None, inits: Any, n_clusters: Sequence[int]) -> Budg
     limit : bytes of this process, or None
     inits : the seeding method of each restart by name, or centroids
     n_clusters : the values of k
+    keeps : whether every restart may keep rows at a read, as those of a fit but not of a sweep
     """
     if not isinstance(inits, list):
-        return Budget(limit, readers(), max(n_clusters), fits=True)
+        return Budget(limit, readers(), max(n_clusters), fits=True, summaries=int(keeps))
     methods = [method_of(init) for init in inits]
+    samples = len(n_clusters) * sum(method.samples for method in methods)
     return Budget(
         limit,
         readers(),
         sum(method.width(k) for k in n_clusters for method in methods),
         fits=True,
-        summaries=len(n_clusters) * sum(method.samples for method in methods),
+        summaries=max(samples, len(methods) * keeps),
         summary_rows=max(method.sample(max(n_clusters)) for method in methods),
     )

@@ -15,9 +15,13 @@ from streamkm.fitting.halving import halved
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.stopping import DROPPED, StopRules
 from streamkm.fitting.trajectory import Trajectory
-from streamkm.passes import Census, Distinct, Lloyd, Pass, Product, Scatter, Table
+from streamkm.passes import Census, Distinct, Pass, Product, Scatter, Table
 from streamkm.rows import BlockPlan, Budget, Room, Rows, rows_in_memory
 from streamkm.seeding import Task, begin
+
+# Fewer rows than this part of them save few reads [docs/benchmarks.md].
+_LEAST_SHARE = 0.01
+ALGORITHMS = ("auto", "lloyd")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class FitState:
     riders : further passes that go with the first read
     answers : their statistics, once read
     table : Table of all distinct rows where they are few: from then on it is asked, not the data
+    in_memory : whether the last answer came without a read
     """
 
     plan: BlockPlan
@@ -44,6 +49,7 @@ class FitState:
     riders: tuple[Pass[Any], ...] = ()
     answers: tuple[Any, ...] = ()
     table: Table | None = None
+    in_memory: bool = False
 
     @property
     def n_passes(self) -> int:
@@ -72,14 +78,23 @@ class FitState:
     def stopped(self, reason: str) -> FitState:
         return replace(self, trajectories=tuple(t.stopped(reason) for t in self.trajectories))
 
-    def told(self, statistics: Sequence[Any]) -> FitState:
+    @property
+    def can_advance(self) -> bool:
+        """Whether some trajectory goes on without a read."""
+        return any(t.can_advance for t in self.trajectories)
+
+    def advance(self) -> FitState:
+        """The state after a step of each trajectory that needs no read."""
+        told = tuple(t.advance() if t.can_advance else t for t in self.trajectories)
+        return replace(self, trajectories=told, in_memory=True)
+
+    def told(self, statistics: Sequence[Any], in_memory: bool = False) -> FitState:
         """The state after an answer to every trajectory that was not done."""
         answers = iter(statistics)
-        told = tuple(
-            t if t.done else _from_memory(t.tell(next(answers))) for t in self.trajectories
-        )
-        reads = self.reads if self.table else self.reads.one_more(self.phase)
-        return replace(self, trajectories=halved(told) if self.halving else told, reads=reads)
+        told = tuple(t if t.done else t.tell(next(answers)) for t in self.trajectories)
+        reads = self.reads if in_memory else self.reads.one_more(self.phase)
+        told = halved(told) if self.halving else told
+        return replace(self, trajectories=told, reads=reads, in_memory=in_memory)
 
 
 def begin_fit(
@@ -91,6 +106,7 @@ def begin_fit(
     relocate: bool = True,
     room: Room | None = None,
     halving: bool = False,
+    algorithm: str = "auto",
 ) -> FitState:
     """The first state: nothing read yet.
 
@@ -104,6 +120,7 @@ def begin_fit(
     relocate : whether empty clusters move to the farthest rows
     room : Room, what may be kept in memory; by default what fits without a memory limit
     halving : whether hopeless restarts are dropped
+    algorithm : 'lloyd', or 'auto', which needs fewer reads
 
     Raises
     ------
@@ -127,8 +144,16 @@ def begin_fit(
             raise DataError("the initial centers contain NaN or infinity.")
         centroids = np.array(init, dtype=np.float64)
         trajectories = [Trajectory(rules, relocate, centroids=centroids)]
+    keeps = 0 if halving else _worth_keeping(rows, room)
+    kept = tuple(replace(t, keeps=keeps, settles=algorithm == "auto") for t in trajectories)
     reads = Reads(rows.layout.nbytes, opening=rows.opening_reads)
-    return FitState(rows.plan, tuple(trajectories), room, reads, halving)
+    return FitState(rows.plan, kept, room, reads, halving)
+
+
+def _worth_keeping(rows: Rows, room: Room) -> int:
+    """Rows to keep at a read; none where reading costs nothing, or too few to be of use."""
+    useful = not rows.in_memory and room.sample >= _LEAST_SHARE * rows.layout.n_rows
+    return room.sample if useful else 0
 
 
 def begin_sweep(
@@ -160,7 +185,9 @@ def begin_sweep(
         for k in n_clusters
         for init, seed in zip(inits, seeds, strict=True)
     ]
-    trajectories = tuple(replace(t, step=Scatter) for state in states for t in state.trajectories)
+    trajectories = tuple(
+        replace(t, step=Scatter, keeps=0) for state in states for t in state.trajectories
+    )
     return replace(states[0], trajectories=trajectories, riders=tuple(riders))
 
 
@@ -191,13 +218,18 @@ def fit(
     """
     source = rows if state.table is None else _in_memory(state.table)
     while not state.done:
+        if state.can_advance:
+            state = state.advance()
+            yield state
+            continue
         asking = [t for t in state.trajectories if not t.done]
         alone = len(state.trajectories) == 1 and asking[0].evaluating
         if keep_evaluation and alone and state.table is None:
             return
         passes = [t.ask() for t in asking]
         if state.n_passes > rows.opening_reads:
-            state = state.told(map_reduce(Product(tuple(passes)), source, wave).parts)
+            told = map_reduce(Product(tuple(passes)), source, wave).parts
+            state = state.told(told, in_memory=state.table is not None)
             yield state
             continue
         riders: tuple[Pass[Any], ...] = (Census(), Distinct(state.room.table), *state.riders)
@@ -208,7 +240,7 @@ def fit(
         if table.complete:  # begin again with it, so that nothing hangs on how the rows were stored
             free = tuple(t.with_table(len(table.weights)) for t in state.trajectories)
             reads = state.reads.one_more(state.phase)
-            state = replace(state, reads=reads, table=table, trajectories=free)
+            state = replace(state, reads=reads, table=table, trajectories=free, in_memory=True)
             source = _in_memory(table)
         else:
             state = state.told(answers)
@@ -217,18 +249,3 @@ def fit(
 
 def _in_memory(table: Table) -> Rows:
     return rows_in_memory(table.values, table.weights)
-
-
-def _from_memory(trajectory: Trajectory) -> Trajectory:
-    """As many further iterations as the rows that a read has kept allow."""
-    while trajectory.in_memory:
-        kept, centroids = trajectory.boundary, trajectory.centroids
-        assert kept is not None
-        assert centroids is not None
-        step = Lloyd(centroids)
-        if len(kept.margins) == 0:
-            trajectory = trajectory.tell_kept(step.identity())
-            continue
-        rows = rows_in_memory(kept.values, kept.weights)
-        trajectory = trajectory.tell_kept(map_reduce(step, rows))
-    return trajectory

@@ -83,7 +83,7 @@ def seeds_of(entropy: int, n_init: int) -> Sequence[int]:
 
 def describe(state: FitState) -> str:
     """One line about the last read, for a log: of several restarts, about the best so far."""
-    read = "in memory" if state.table else f"read {state.n_passes}"
+    read = "in memory" if state.in_memory else f"read {state.n_passes}"
     if state.table and not any(t.history for t in state.trajectories):
         return f"{read}: {len(state.table.weights):,} distinct rows"
     if not state.can_stop:

@@ -35,7 +35,7 @@ class StopRules:
         features, as in scikit-learn
     loss_tol : stop when (J[t-1] - J[t]) / J[t] < loss_tol, not before the second iteration;
         'auto' is off but after a coreset, and then 1e-3 while an iteration costs a read
-    reading_tol : like `loss_tol`, but only while an iteration costs a read of the data
+    reading_tol : like `loss_tol`, but of all that came of a read, and only where it costs one
     distortion_tol : stop when the drop in distortion is under this, in squared data units
     """
 
@@ -62,8 +62,11 @@ class StopRules:
         if len(history) > 1 and not history[-2].relocated:
             drop = history[-2].inertia - last.inertia
             assert not isinstance(self.loss_tol, str)
-            least = max(self.loss_tol or 0.0, self.reading_tol or 0.0)
-            if least and drop < least * last.inertia:
+            if self.loss_tol and drop < self.loss_tol * last.inertia:
+                return RELATIVE_LOSS
+            before = next((step for step in reversed(history[:-1]) if step.read), last)
+            of_reads = before.inertia - last.inertia
+            if self.reading_tol and last.read and of_reads < self.reading_tol * last.inertia:
                 return RELATIVE_LOSS
             if self.distortion_tol is not None and drop / weight < self.distortion_tol:
                 return DISTORTION

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import LossRoseError
+from streamkm.fitting.kept import Kept
 from streamkm.fitting.stopping import DROPPED, NOTHING_MOVED, StopRules
 from streamkm.passes import (
     Assigned,
@@ -28,6 +29,8 @@ from streamkm.seeding import Seeding
 
 Array = npt.NDArray[np.float64]
 _RISE = 1e-9
+# What settling must gain, beside the step before it, for the next read to keep rows again.
+_USEFUL = 0.1
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,20 @@ class Step:
     shift : sum of squared centroid moves it made
     empty : clusters that had no rows
     relocated : how many of those were moved to far rows
+    read : whether it cost a read of the data
     """
 
     inertia: float
     shift: float
     empty: int = 0
     relocated: int = 0
+    read: bool = True
 
 
 def history_array(steps: Sequence[Step]) -> npt.NDArray[Any]:
     """Steps as a structured array with the fields of `Step`."""
     kinds = [("inertia", "f8"), ("shift", "f8"), ("empty", "i8"), ("relocated", "i8")]
+    kinds.append(("read", "?"))
     return np.array([astuple(step) for step in steps], dtype=kinds)
 
 
@@ -72,11 +78,12 @@ class Trajectory:
     inertia : of `centroids`, once known
     gathered : the statistic of the final centroids
     keeps : rows that may be kept at a read, so that further steps need none
-    anchor : the centroids of that read, while they answer for the data
-    boundary : what was kept of it
-    anchored : iterations before the read that an iteration last began with
+    settles : whether they are also used when that is no longer exact, as `Kept.settled` does
+    kept : Kept of the last read, while it is of use
+    began : iterations before that read
     resting : reads to go before rows are kept again, because it was of no use
     rest : how many those were at the start
+    reads : whether an answer costs a read
     """
 
     rules: StopRules
@@ -92,11 +99,12 @@ class Trajectory:
     inertia: float | None = None
     gathered: Assigned | None = None
     keeps: int = 0
-    anchor: Array | None = None
-    boundary: Boundary | None = None
-    anchored: int = 0
+    settles: bool = False
+    kept: Kept | None = None
+    began: int = 0
     resting: int = 0
     rest: int = 0
+    reads: bool = True
 
     @property
     def done(self) -> bool:
@@ -120,27 +128,32 @@ class Trajectory:
         return self.step(self.centroids)
 
     @property
-    def in_memory(self) -> bool:
-        """Whether what was kept answers for all the data."""
-        return self.boundary is not None and self.waiting is None and not self.done
+    def can_advance(self) -> bool:
+        """Whether what the last read has left gives the next step."""
+        return self.kept is not None and self.waiting is None and not self.done
 
-    def tell_kept(self, statistic: Assigned) -> Trajectory:
-        """The next state, by the statistic of the rows that were kept."""
-        assert self.boundary is not None
-        assert self.anchor is not None
+    def advance(self) -> Trajectory:
+        """The next state, without a read."""
+        assert self.kept is not None
         assert self.centroids is not None
-        rest = self.boundary.rest.about(self.anchor, self.centroids)
-        told = self._step(Assigned.combine([rest, statistic]))
-        if told.waiting is None and told.done:
-            return told
-        assert told.centroids is not None
-        if self.boundary.holds(self.anchor, told.centroids):
-            return told
-        told = replace(told, anchor=None, boundary=None)
-        if len(told.history) - self.anchored > 1:
-            return replace(told, resting=0, rest=0)
-        rest_for = 2 * self.rest + 1
-        return replace(told, resting=rest_for, rest=rest_for)
+        return self._step(self.kept.statistic(self.centroids), read=False)._while_it_holds()
+
+    def _while_it_holds(self) -> Trajectory:
+        """This state, or where what is kept is no longer sure, the last that it is good for."""
+        if not self.can_advance:
+            return self
+        assert self.kept is not None
+        assert self.centroids is not None
+        if self.kept.holds(self.centroids):
+            return self
+        told, last = replace(self, kept=None), self.history[-1]
+        useful = len(self.history) - self.began > 1
+        if self.settles and self.stop_reason is None and not last.relocated:
+            settled, losses = self.kept.settled(self.centroids, self.rules.tol * self.variance)
+            useful |= losses[0] - losses[-1] > _USEFUL * (last.inertia - losses[0])
+            told = replace(told, centroids=settled)
+        rest = 0 if useful else 2 * self.rest + 1
+        return replace(told, resting=rest, rest=rest)
 
     def tell(self, statistic: Any) -> Trajectory:
         """The next state.
@@ -157,15 +170,15 @@ class Trajectory:
             return replace(self, seeding=None, centroids=then)
         assert self.centroids is not None
         if self.waiting is not None:
-            return self._moved(self.waiting, statistic)
+            return self._moved(self.waiting, statistic, self.reads)._while_it_holds()
         if isinstance(statistic, Boundary):
-            return replace(
-                self, anchor=self.centroids, boundary=statistic, anchored=len(self.history)
-            )
-        resting = max(0, self.resting - 1)
-        return replace(self._step(statistic), resting=resting, anchored=len(self.history))
+            kept = Kept(self.centroids, statistic)
+            told = replace(self, kept=kept, began=len(self.history))
+            told = told._step(kept.statistic(self.centroids), self.reads)
+            return told._while_it_holds()
+        return replace(self._step(statistic, self.reads), resting=max(0, self.resting - 1))
 
-    def _step(self, statistic: Assigned) -> Trajectory:
+    def _step(self, statistic: Assigned, read: bool) -> Trajectory:
         assert self.centroids is not None
         inertia = statistic.inertia(self.centroids)
         self._watch(inertia)
@@ -178,7 +191,7 @@ class Trajectory:
             told = self
         if self.relocate and inertia > 0 and np.any(statistic.counts == 0):
             return replace(told, waiting=statistic)
-        return told._moved(statistic, None)
+        return told._moved(statistic, None, read)
 
     def stopped(self, reason: str) -> Trajectory:
         """The same centroids with no further iterations, for a reason from outside."""
@@ -193,7 +206,7 @@ class Trajectory:
     def with_table(self, n_rows: int) -> Trajectory:
         """At its beginning, now that a table of so many rows is asked, at no reads."""
         seeding = self.seeding and self.seeding.of(n_rows)
-        return replace(self, seeding=seeding, rules=replace(self.rules, reading_tol=None))
+        return replace(self, seeding=seeding, keeps=0, reads=False)
 
     def _watch(self, inertia: float) -> None:
         if not np.isfinite(inertia):
@@ -214,7 +227,7 @@ class Trajectory:
         spread = self.weight * self.centroids.shape[1]
         return float(spread * u * u + 2 * np.sqrt(inertia * spread) * u)
 
-    def _moved(self, assigned: Assigned, far: TopRows | None) -> Trajectory:
+    def _moved(self, assigned: Assigned, far: TopRows | None, read: bool) -> Trajectory:
         assert self.centroids is not None
         empty = np.flatnonzero(assigned.counts == 0)
         centroids, relocated = assigned.means(otherwise=self.centroids), 0
@@ -226,6 +239,7 @@ class Trajectory:
             float(np.einsum("kd,kd->", moves, moves)),
             len(empty),
             relocated,
+            read,
         )
         history = (*self.history, step)
         reason = self.rules.reason(history, self.variance, self.weight)

@@ -23,8 +23,9 @@ from streamkm.rows import Block, Tile
 
 Array = npt.NDArray[np.float64]
 # Where rows lie in order, some blocks have more to keep than others.
-_UNEVEN = 2
+_UNEVEN = 1.5
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
+_COLUMNS = ("margins", "d2", "labels", "values")
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,30 @@ class Boundary(Statistic):
         most, reach = parts[0].most, min(p.reach for p in parts)
         rest = [p.rest for p in parts]
         parts = [p for p in parts if len(p.margins)] or list(parts[:1])
-        margins, d2, labels, values = (
-            np.concatenate([getattr(p, name) for p in parts])
-            for name in ("margins", "d2", "labels", "values")
-        )
-        given = [p.weights for p in parts if p.weights is not None]
-        weights = np.concatenate(given) if given else None
+        margins = np.concatenate([p.margins for p in parts])
         if len(margins) > most:
-            near, far, bound = _split(margins, most)
+            bound = float(np.partition(margins, most)[most])
             reach = min(reach, bound)
-            dropped = _Rest(Block.of(values[far], _of(weights, far)), rest[0].sums.shape)
-            dropped.add_rows(slice(None), labels[far], d2[far])
-            rest.append(dropped.assigned(values[:0]))
-            margins, d2, labels, values = margins[near], d2[near], labels[near], values[near]
-            weights = _of(weights, near)
-        return cls(most, Assigned.combine(rest), reach, margins, d2, labels, values, weights)
+            rest += [p._beyond(bound) for p in parts]
+            parts = [p._picked(p.margins < bound) for p in parts]
+        columns: list[Any] = [np.concatenate([getattr(p, n) for p in parts]) for n in _COLUMNS]
+        weights = [p.weights for p in parts if p.weights is not None]
+        columns.append(np.concatenate(weights) if weights else None)
+        return cls(most, Assigned.combine(rest), reach, *columns)
+
+    def _picked(self, which: npt.NDArray[np.bool_]) -> Boundary:
+        """Only these of the rows."""
+        rows = np.flatnonzero(which)
+        columns: list[Any] = [getattr(self, name)[rows] for name in _COLUMNS]
+        columns.append(_of(self.weights, rows))
+        return Boundary(self.most, self.rest, self.reach, *columns)
+
+    def _beyond(self, bound: float) -> Assigned:
+        """The statistic of the rows whose margins are not under a bound."""
+        far = self._picked(self.margins >= bound)
+        dropped = _Rest(Block.of(far.values, far.weights), self.rest.sums.shape)
+        dropped.add_rows(slice(None), far.labels, far.d2)
+        return dropped.assigned(far.values[:0])
 
     def holds(self, anchor: Array, centroids: Array) -> bool:
         """Whether no row of the rest can have left its cluster."""

@@ -15,11 +15,11 @@ from tests import reference
 from tests.conftest import mixture
 
 
-def fitted(x, centroids, keeps, weights=None):
+def fitted(x, centroids, keeps, weights=None, settles=False):
     rows = open_rows(x, sample_weight=weights)
     rules = StopRules(max_iter=200, tol=0)
     state = begin_fit(rows, len(centroids), centroids, [0], rules, room=Room(0, 0))
-    trajectories = tuple(replace(t, keeps=keeps) for t in state.trajectories)
+    trajectories = tuple(replace(t, keeps=keeps, settles=settles) for t in state.trajectories)
     for told in fit(rows, replace(state, trajectories=trajectories)):
         state = told
     return state

@@ -89,9 +89,10 @@ def test_a_weight_of_two_is_the_row_twice(blobs):
 def test_integer_pixels_give_the_same_bits_for_any_chunking(pixels):
     want = states(pixels, 9)[-1].best
     for chunks in (999, 20_000):
-        got = states(da.from_array(pixels, chunks=(chunks, 3)), 9)[-1].best
+        lazy = da.from_array(pixels, chunks=(chunks, 3))
+        got = states(lazy, 9, algorithm="lloyd")[-1].best
         assert got.centroids.tobytes() == want.centroids.tobytes()
-        assert got.history == want.history
+        assert [s.inertia for s in got.history] == [s.inertia for s in want.history]
 
 
 @pytest.mark.parametrize("method", ["k-means||", "k-means++", "farthest", "random"])

@@ -21,6 +21,13 @@ from streamkm.cli.parse.options import INITS, data_options
     show_default=True,
     help="Carry all restarts to their end, or drop the worse half again and again.",
 )
+@click.option(
+    "--algorithm",
+    type=click.Choice(["auto", "lloyd"]),
+    default="auto",
+    show_default=True,
+    help="Go on between reads with the rows that were kept, or make Lloyd's steps only.",
+)
 @click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
 @click.option(
     "--tol",

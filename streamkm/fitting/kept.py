@@ -1,0 +1,56 @@
+"""What a read has left in memory, and what further steps it is good for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.engine import map_reduce
+from streamkm.passes import Assigned, Boundary, Lloyd
+from streamkm.rows import rows_in_memory
+
+Array = npt.NDArray[np.float64]
+_STEPS = 32
+
+
+@dataclass(frozen=True)
+class Kept:
+    """All rows as one read found them: those near a boundary, and sums of the rest.
+
+    Parameters
+    ----------
+    anchor : ndarray of shape (k, d), the centroids of that read
+    boundary : Boundary
+    """
+
+    anchor: Array
+    boundary: Boundary
+
+    def holds(self, centroids: Array) -> bool:
+        """Whether no row of the rest can have left its cluster."""
+        return self.boundary.holds(self.anchor, centroids)
+
+    def statistic(self, centroids: Array) -> Assigned:
+        """Lloyd's statistic, but that the rest keep the clusters they had."""
+        rest = self.boundary.rest.about(self.anchor, centroids)
+        if len(self.boundary.margins) == 0:
+            return rest
+        rows = rows_in_memory(self.boundary.values, self.boundary.weights)
+        return Assigned.combine([rest, map_reduce(Lloyd(centroids), rows)])
+
+    def settled(self, centroids: Array, shift: float) -> tuple[Array, list[float]]:
+        """Centroids after more such steps, until they move by `shift` or less, and their losses.
+
+        What is minimised is the loss with the rest in the clusters they had. The true one is
+        nowhere above it, so neither rises.
+        """
+        losses = []
+        for _ in range(_STEPS):
+            told = self.statistic(centroids)
+            losses.append(told.inertia(centroids))
+            before, centroids = centroids, told.means(otherwise=centroids)
+            if float(np.square(centroids - before).sum()) <= shift:
+                break
+        return centroids, losses
