@@ -30,7 +30,7 @@ from streamkm.seeding import Seeding
 Array = npt.NDArray[np.float64]
 _RISE = 1e-9
 # What settling must gain, beside the step before it, for the next read to keep rows again.
-_USEFUL = 0.1
+_USEFUL = 0.02
 
 
 @dataclass(frozen=True)
