@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.kernels import nearest as _loops
-from streamkm.kernels.nearest import FOUR, few_features, many_features
+from streamkm.kernels.few import FOUR, few_features
+from streamkm.kernels.nearest import many_features
 
-_FEW = 7  # features
+_FEW = 16  # features
 _GROUPS = 48  # centroids
 
 FloatArray = npt.NDArray[np.floating]
@@ -60,11 +61,7 @@ class Centroids:
             slack[:] = np.inf
         self._ready = (origin, scaled, norms, slack)
         self._features = (0,) * d if d <= _FEW else ()
-        self._groups = None
-        if self._features and k >= _GROUPS:
-            filled = np.full((whole, d), np.inf)
-            filled[:k] = self.values
-            self._groups = np.ascontiguousarray(filled.reshape(-1, FOUR, d).transpose(0, 2, 1))
+        self._grouped = k >= _GROUPS
 
     def nearest(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], Array]:
         """Labels (n,) and squared distances (n,) of a tile `x` (n, d)."""
@@ -94,9 +91,10 @@ class Centroids:
         return labels, d2, loss
 
     def _run(self, x: FloatArray, answer: Any, gaps: Any, total: Any) -> float:
-        kernel = few_features if self._features else many_features
-        ready = (self.values, self._groups, self._ready, self._features)
-        return float(kernel(x, *ready, answer, gaps, total))
+        if self._features:
+            few = (self._grouped, self._ready, self._features)
+            return float(few_features(x, self.values, *few, answer, gaps, total))
+        return float(many_features(x, self.values, None, self._ready, (), answer, gaps, total))
 
 
 def squared_distances(x: FloatArray, centroids: Array) -> Array:
