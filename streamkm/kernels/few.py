@@ -123,37 +123,35 @@ def _closest(x, i, centroids, first, last, features):  # type: ignore[no-untyped
 
 
 @kernel
-def _settle(x, strip, centroids, grouped, features, answer, gaps, total):  # type: ignore[no-untyped-def]
+def _settle(x, label, sure, centroids, grouped, features, answer, gaps, total):  # type: ignore[no-untyped-def]
     """Write a strip's labels, distances and gaps, deciding doubtful rows again; add to the total.
 
-    In: strip (start, width, label, sure). Out: answer (labels, d2); gaps or None; total (weights,
-    sums, counts) or None. Returns the loss.
+    Out: answer (labels, d2); gaps or None; total (weights, sums, counts) or None. Returns the
+    loss.
     """
-    start, width, label, sure = strip
     labels, d2 = answer
     k = len(centroids)
     loss = 0.0
-    for i in range(width):
-        at = start + i
+    for i in range(len(x)):
         chosen = np.int64(label[i])
         gap = np.float64(sure[i])
         if chosen < 0:
-            chosen, distance, _ = _closest(x, at, centroids, 0, k, features)
+            chosen, distance, _ = _closest(x, i, centroids, 0, k, features)
         elif grouped:
             first = FOUR * chosen
             last = min(first + FOUR, k)
-            chosen, distance, second = _closest(x, at, centroids, first, last, features)
+            chosen, distance, second = _closest(x, i, centroids, first, last, features)
             gap = min(gap, second - distance)
         else:
-            distance = row_distance(x, at, centroids, chosen, features)
-        labels[at] = chosen
-        d2[at] = distance
+            distance = row_distance(x, i, centroids, chosen, features)
+        labels[i] = chosen
+        d2[i] = distance
         if gaps is not None:
-            gaps[at] = max(0.0, gap)
+            gaps[i] = max(0.0, gap)
         if total is not None:
             weights, sums, counts = total
-            w = weights[at]
-            add_row(sums, chosen, w, x, at, features)
+            w = weights[i]
+            add_row(sums, chosen, w, x, i, features)
             counts[chosen] += w
             loss += w * distance
     return loss
@@ -162,19 +160,27 @@ def _settle(x, strip, centroids, grouped, features, answer, gaps, total):  # typ
 @kernel
 def few_features(x, centroids, grouped, ready, features, answer, gaps, total):  # type: ignore[no-untyped-def]
     origin, scaled, norms, slack = ready
+    labels, d2 = answer
     columns = np.zeros((len(features), STRIP), x.dtype)
     lengths = np.zeros(STRIP, x.dtype)
     best, second = np.empty(STRIP, x.dtype), np.empty(STRIP, x.dtype)
     label = np.empty(STRIP, np.int32)
     loss = 0.0
     for start in range(0, len(x), STRIP):
-        width = min(STRIP, len(x) - start)
-        _load_across(x, start, width, origin, columns, lengths, features)
+        stop = min(start + STRIP, len(x))
+        _load_across(x, start, stop - start, origin, columns, lengths, features)
         if grouped:
             _scan_groups(columns, scaled, norms, best, second, label, features)
         else:
             _scan(columns, scaled, norms, len(centroids), best, second, label, features)
         _certain(slack, lengths, best, second, label)
-        strip = (start, width, label, second)
-        loss += _settle(x, strip, centroids, grouped, features, answer, gaps, total)
+        settle = (x[start:stop], label, second, centroids, grouped, features)
+        part = (labels[start:stop], d2[start:stop])
+        if gaps is not None:
+            loss += _settle(*settle, part, gaps[start:stop], None)
+        elif total is not None:
+            weights, sums, counts = total
+            loss += _settle(*settle, part, None, (weights[start:stop], sums, counts))
+        else:
+            loss += _settle(*settle, part, None, None)
     return loss
