@@ -42,12 +42,12 @@ def lanes_of(dtype: Any) -> int:
 
 
 def _place(context: Any, builder: Any, kind: Any, array: Any, at: Any, lanes: int) -> Any:
-    """The address of `lanes` elements of an array, from index `at` on: (row, column) or (row,)."""
+    """The address of `lanes` elements of an array from (row, column) on; of a vector, from column."""
     struct = context.make_array(kind)(context, builder, array)
-    index = at[0]
+    index = at[-1]
     if kind.ndim == 2:
         width = builder.extract_value(struct.shape, 1)
-        index = builder.add(builder.mul(at[0], width), at[1])
+        index = builder.add(builder.mul(at[0], width), index)
     vector = ir.VectorType(context.get_value_type(kind.dtype), lanes)
     return builder.bitcast(builder.gep(struct.data, [index]), vector.as_pointer())
 
@@ -74,6 +74,18 @@ def _splat(builder: Any, value: Any, lanes: int) -> Any:
     return _shuffle(builder, builder.insert_element(empty, value, _INT32(0)), empty, [0] * lanes)
 
 
+def _half(builder: Any, value: Any, second: bool) -> Any:
+    lanes = value.type.count // 2
+    return _shuffle(builder, value, value, range(second * lanes, (second + 1) * lanes))
+
+
+def _summed(builder: Any, value: Any) -> Any:
+    while value.type.count > 1:
+        halves = _half(builder, value, False), _half(builder, value, True)
+        value = builder.fadd(*halves, flags=_FAST)
+    return builder.extract_element(value, _INT32(0))
+
+
 @intrinsic
 def load(typing, array, row, column):  # type: ignore[no-untyped-def]
     """As many numbers as fill a vector, array[row, column:]."""
@@ -86,13 +98,42 @@ def load(typing, array, row, column):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def store(typing, array, at, vector):  # type: ignore[no-untyped-def]
-    """Write a vector to array[at:]."""
+def load_eight(typing, array, row, column):  # type: ignore[no-untyped-def]
+    """Eight numbers, array[row, column:], as float64."""
+    kind = Vector(types.float64, 8)
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _store(context, builder, array, args[0], args[1:2], args[2])
+        value = _load(context, builder, array, args[0], args[1:], 8)
+        wide = context.get_value_type(kind)
+        return value if array.dtype == types.float64 else builder.fpext(value, wide)
 
-    return types.void(array, types.intp, vector), code
+    return kind(array, types.intp, types.intp), code
+
+
+@intrinsic
+def store(typing, array, row, column, vector):  # type: ignore[no-untyped-def]
+    """Write a vector to array[row, column:]."""
+
+    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return _store(context, builder, array, args[0], args[1:3], args[3])
+
+    return types.void(array, types.intp, types.intp, vector), code
+
+
+@intrinsic
+def sum_of(typing, vector):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return _summed(builder, args[0])
+
+    return vector.dtype(vector), code
+
+
+@intrinsic
+def minus(typing, a, b):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.fsub(*args, flags=_FAST)
+
+    return a(a, b), code
 
 
 @intrinsic
@@ -108,13 +149,14 @@ def fill(typing, value, like):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def plus_times(typing, total, factor, vector):  # type: ignore[no-untyped-def]
-    """total + factor * vector, of a number `factor`."""
+    """total + factor * vector, of a number `factor` or a vector."""
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        product = builder.fmul(_splat(builder, args[1], vector.lanes), args[2], flags=_FAST)
+        by = args[1] if isinstance(factor, Vector) else _splat(builder, args[1], vector.lanes)
+        product = builder.fmul(by, args[2], flags=_FAST)
         return builder.fadd(args[0], product, flags=_FAST)
 
-    return vector(vector, vector.dtype, vector), code
+    return vector(vector, factor, vector), code
 
 
 @intrinsic
@@ -125,6 +167,29 @@ def where_less(typing, a, b, then, other):  # type: ignore[no-untyped-def]
         return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[2], args[3])
 
     return then(a, b, then, then), code
+
+
+@intrinsic
+def lowest(typing, best, second, label):  # type: ignore[no-untyped-def]
+    """Of the lanes the lowest best, the lowest of all others, and the first's label and lane."""
+    answer = types.Tuple([best.dtype, best.dtype, label.dtype])
+
+    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def lower(a: Any, b: Any, then: Any, other: Any) -> Any:
+            return builder.select(builder.fcmp_ordered("<", a, b), then, other)
+
+        one, two, at = args
+        at = builder.add(at, ir.Constant(at.type, list(range(best.lanes))))
+        while one.type.count > 1:
+            (a, b), (c, d), (e, f) = (
+                [_half(builder, v, False), _half(builder, v, True)] for v in (one, two, at)
+            )
+            higher, two = lower(a, b, b, a), lower(c, d, c, d)
+            one, at, two = lower(a, b, a, b), lower(a, b, e, f), lower(higher, two, higher, two)
+        found = [builder.extract_element(v, _INT32(0)) for v in (one, two, at)]
+        return context.make_tuple(builder, answer, found)
+
+    return answer(best, second, label), code
 
 
 @intrinsic
@@ -213,11 +278,7 @@ def row_distance(typing, x, row, centroids, c, features):  # type: ignore[no-unt
         total = builder.fmul(apart[0], apart[0], flags=_FAST)
         for one in apart[1:]:
             total = builder.fadd(builder.fmul(one, one, flags=_FAST), total, flags=_FAST)
-        while total.type.count > 1:
-            half = total.type.count // 2
-            parts = [_shuffle(builder, total, total, range(i, i + half)) for i in (0, half)]
-            total = builder.fadd(*parts, flags=_FAST)
-        return builder.extract_element(total, _INT32(0))
+        return _summed(builder, total)
 
     return types.float64(x, types.intp, centroids, types.intp, features), code
 
