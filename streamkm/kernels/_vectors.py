@@ -42,7 +42,7 @@ def lanes_of(dtype: Any) -> int:
 
 
 def _place(context: Any, builder: Any, kind: Any, array: Any, at: Any, lanes: int) -> Any:
-    """The address of `lanes` elements of an array from (row, column) on; of a vector, from column."""
+    """Where `lanes` elements of an array lie from (row, column), or from (at,), on."""
     struct = context.make_array(kind)(context, builder, array)
     index = at[-1]
     if kind.ndim == 2:
@@ -74,14 +74,10 @@ def _splat(builder: Any, value: Any, lanes: int) -> Any:
     return _shuffle(builder, builder.insert_element(empty, value, _INT32(0)), empty, [0] * lanes)
 
 
-def _half(builder: Any, value: Any, second: bool) -> Any:
-    lanes = value.type.count // 2
-    return _shuffle(builder, value, value, range(second * lanes, (second + 1) * lanes))
-
-
 def _summed(builder: Any, value: Any) -> Any:
     while value.type.count > 1:
-        halves = _half(builder, value, False), _half(builder, value, True)
+        half = value.type.count // 2
+        halves = [_shuffle(builder, value, value, range(i, i + half)) for i in (0, half)]
         value = builder.fadd(*halves, flags=_FAST)
     return builder.extract_element(value, _INT32(0))
 
@@ -98,42 +94,13 @@ def load(typing, array, row, column):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def load_eight(typing, array, row, column):  # type: ignore[no-untyped-def]
-    """Eight numbers, array[row, column:], as float64."""
-    kind = Vector(types.float64, 8)
+def store(typing, array, at, vector):  # type: ignore[no-untyped-def]
+    """Write a vector to array[at:]."""
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        value = _load(context, builder, array, args[0], args[1:], 8)
-        wide = context.get_value_type(kind)
-        return value if array.dtype == types.float64 else builder.fpext(value, wide)
+        return _store(context, builder, array, args[0], args[1:2], args[2])
 
-    return kind(array, types.intp, types.intp), code
-
-
-@intrinsic
-def store(typing, array, row, column, vector):  # type: ignore[no-untyped-def]
-    """Write a vector to array[row, column:]."""
-
-    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _store(context, builder, array, args[0], args[1:3], args[3])
-
-    return types.void(array, types.intp, types.intp, vector), code
-
-
-@intrinsic
-def sum_of(typing, vector):  # type: ignore[no-untyped-def]
-    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _summed(builder, args[0])
-
-    return vector.dtype(vector), code
-
-
-@intrinsic
-def minus(typing, a, b):  # type: ignore[no-untyped-def]
-    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return builder.fsub(*args, flags=_FAST)
-
-    return a(a, b), code
+    return types.void(array, types.intp, vector), code
 
 
 @intrinsic
@@ -149,14 +116,13 @@ def fill(typing, value, like):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def plus_times(typing, total, factor, vector):  # type: ignore[no-untyped-def]
-    """total + factor * vector, of a number `factor` or a vector."""
+    """total + factor * vector, of a number `factor`."""
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        by = args[1] if isinstance(factor, Vector) else _splat(builder, args[1], vector.lanes)
-        product = builder.fmul(by, args[2], flags=_FAST)
+        product = builder.fmul(_splat(builder, args[1], vector.lanes), args[2], flags=_FAST)
         return builder.fadd(args[0], product, flags=_FAST)
 
-    return vector(vector, factor, vector), code
+    return vector(vector, vector.dtype, vector), code
 
 
 @intrinsic
@@ -167,29 +133,6 @@ def where_less(typing, a, b, then, other):  # type: ignore[no-untyped-def]
         return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[2], args[3])
 
     return then(a, b, then, then), code
-
-
-@intrinsic
-def lowest(typing, best, second, label):  # type: ignore[no-untyped-def]
-    """Of the lanes the lowest best, the lowest of all others, and the first's label and lane."""
-    answer = types.Tuple([best.dtype, best.dtype, label.dtype])
-
-    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        def lower(a: Any, b: Any, then: Any, other: Any) -> Any:
-            return builder.select(builder.fcmp_ordered("<", a, b), then, other)
-
-        one, two, at = args
-        at = builder.add(at, ir.Constant(at.type, list(range(best.lanes))))
-        while one.type.count > 1:
-            (a, b), (c, d), (e, f) = (
-                [_half(builder, v, False), _half(builder, v, True)] for v in (one, two, at)
-            )
-            higher, two = lower(a, b, b, a), lower(c, d, c, d)
-            one, at, two = lower(a, b, a, b), lower(a, b, e, f), lower(higher, two, higher, two)
-        found = [builder.extract_element(v, _INT32(0)) for v in (one, two, at)]
-        return context.make_tuple(builder, answer, found)
-
-    return answer(best, second, label), code
 
 
 @intrinsic
@@ -208,9 +151,8 @@ def columns_of_four(typing, x, row, column, origin, columns, at):  # type: ignor
         def joined(parts: list[Any]) -> Any:
             while len(parts) > 1:
                 both = range(2 * parts[0].type.count)
-                parts = [
-                    _shuffle(builder, *parts[i : i + 2], both) for i in range(0, len(parts), 2)
-                ]
+                pairs = zip(parts[::2], parts[1::2], strict=True)
+                parts = [_shuffle(builder, a, b, both) for a, b in pairs]
             return parts[0]
 
         def mixed(a: Any, b: Any, order: tuple[int, ...]) -> Any:
@@ -229,10 +171,10 @@ def columns_of_four(typing, x, row, column, origin, columns, at):  # type: ignor
             ]
             rows.append(builder.fsub(joined(parts), moved))
         left, right = (0, 4, 1, 5), (2, 6, 3, 7)
-        pairs = [mixed(a, b, o) for a, b in (rows[:2], rows[2:]) for o in (left, right)]
+        halves = [mixed(a, b, o) for a, b in (rows[:2], rows[2:]) for o in (left, right)]
         for i in range(4):
             order = (2, 3, 6, 7) if i % 2 else (0, 1, 4, 5)
-            column = mixed(pairs[i // 2], pairs[2 + i // 2], order)
+            column = mixed(halves[i // 2], halves[2 + i // 2], order)
             to = (builder.add(args[2], number(i)), args[5])
             _store(context, builder, columns, args[4], to, column)
         return context.get_dummy_value()

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.kernels import many as _loops
-from streamkm.kernels.few import few_features
+from streamkm.kernels.few import FOUR, few_features
 from streamkm.kernels.many import many_features
 
-_FEW = 16  # features
+_FEW = 24  # features
 _GROUPS = 48  # centroids
 
 FloatArray = npt.NDArray[np.floating]
@@ -41,20 +41,21 @@ class Centroids:
         precision = np.dtype(dtype)
         self.values = np.ascontiguousarray(values, dtype=np.float64)
         k, d = self.values.shape
-        whole = -(-k // 16) * 16  # what is added to fill a vector is infinitely far away
+        whole = -(-k // FOUR) * FOUR  # what is added to fill a four is infinitely far away
         limits = np.finfo(precision)
         # |score error| <= (d + 8) u (|c|^2 + 2 |x||c|) for a sum in any order (Higham 2002,
-        # section 3.1); twice that, for the two scores that are compared.
-        factor = 2.0 * (d + 8) * float(limits.eps)
+        # section 3.1), u = eps / 2; twice that, for the two scores that are compared; and as much
+        # more as the computed |x| may be too short.
+        factor = (d + 8) * float(limits.eps) * (1.0 + d * float(limits.eps))
         scaled = np.zeros((whole, d), precision)
-        norms = np.full((1, whole), np.inf, precision)
+        norms = np.full(whole, np.inf, precision)
         with np.errstate(over="ignore"):
             origin = self.values.mean(axis=0).astype(precision)
             centred = self.values - origin
             lengths = np.einsum("kd,kd->k", centred, centred)
             longest = float(lengths.max())
             scaled[:k] = -2.0 * centred
-            norms[0, :k] = lengths
+            norms[:k] = lengths
             slack = (np.array([longest, 2.0 * np.sqrt(longest)]) * factor).astype(precision)
         # The bound holds while nothing under- or overflows; else every row is decided directly.
         if not float(limits.tiny) / float(limits.eps) ** 2 < longest < float(limits.max) / 64:

@@ -48,7 +48,7 @@ def _load_across(x, start, width, origin, columns, lengths, features):  # type: 
 @kernel
 def _score(columns, i, scaled, norms, c, features):  # type: ignore[no-untyped-def]
     """The scores of centroid c for a vector of rows from i on."""
-    score = fill(norms[0, c], load(columns, 0, i))
+    score = fill(norms[c], load(columns, 0, i))
     for j in range(len(features)):
         score = plus_times(score, scaled[c, j], load(columns, j, i))
     return score
@@ -68,9 +68,9 @@ def _scan(columns, scaled, norms, k, best, second, label, features):  # type: ig
             higher = where_less(score, low, low, score)
             low = where_less(score, low, score, low)
             next_low = where_less(higher, next_low, higher, next_low)
-        store(best, 0, i, low)
-        store(second, 0, i, next_low)
-        store(label, 0, i, at)
+        store(best, i, low)
+        store(second, i, next_low)
+        store(label, i, at)
 
 
 @kernel
@@ -81,7 +81,7 @@ def _scan_groups(columns, scaled, norms, best, second, label, features):  # type
         low = fill(infinity, load(columns, 0, i))
         next_low = low
         at = fill(np.int32(0), low)
-        for c in range(0, norms.shape[1], FOUR):
+        for c in range(0, len(norms), FOUR):
             left = _score(columns, i, scaled, norms, c, features)
             right = _score(columns, i, scaled, norms, c + 2, features)
             other = _score(columns, i, scaled, norms, c + 1, features)
@@ -93,9 +93,9 @@ def _scan_groups(columns, scaled, norms, best, second, label, features):  # type
             higher = where_less(score, low, low, score)
             low = where_less(score, low, score, low)
             next_low = where_less(higher, next_low, higher, next_low)
-        store(best, 0, i, low)
-        store(second, 0, i, next_low)
-        store(label, 0, i, at)
+        store(best, i, low)
+        store(second, i, next_low)
+        store(label, i, at)
 
 
 @kernel
