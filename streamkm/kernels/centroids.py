@@ -5,9 +5,8 @@ decided again by float64 direct differences. A label is therefore always the flo
 whatever BLAS, CPU, strip or chunk a row came in; ties go to the lowest index. The squared distance
 is always direct. Sums are float64, in row order.
 
-Forms, by measurement [docs/benchmarks.md]: up to `_FEW` features in unrolled loops, compiled for
-each number of features; of those, many centroids in groups of four, of which the best group is
-decided directly; more features by BLAS.
+Forms, by measurement [docs/benchmarks.md]: up to `_FEW` features by vectors of rows, in loops that
+are compiled for each number of features; more by BLAS.
 """
 
 from __future__ import annotations
@@ -18,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.kernels import many as _loops
-from streamkm.kernels.few import FOUR, few_features
-from streamkm.kernels.many import many_features
+from streamkm.kernels.few import few_features
+from streamkm.kernels.many import FOUR, many_features
 
 _FEW = 24  # features
-_GROUPS = 48  # centroids
 
 FloatArray = npt.NDArray[np.floating]
 Array = npt.NDArray[np.float64]
@@ -62,7 +60,6 @@ class Centroids:
             slack[:] = np.inf
         self._ready = (origin, scaled, norms, slack)
         self._features = (0,) * d if d <= _FEW else ()
-        self._grouped = k >= _GROUPS
 
     def nearest(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], Array]:
         """Labels (n,) and squared distances (n,) of a tile `x` (n, d)."""
@@ -93,7 +90,7 @@ class Centroids:
 
     def _run(self, x: FloatArray, answer: Any, gaps: Any, total: Any) -> float:
         if self._features:
-            few = (self._grouped, self._ready, self._features)
+            few = (self._ready, self._features)
             return float(few_features(x, self.values, *few, answer, gaps, total))
         return float(many_features(x, self.values, self._ready, answer, gaps, total))
 

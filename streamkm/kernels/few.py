@@ -21,7 +21,7 @@ from streamkm.kernels._vectors import (
     where_less,
 )
 
-FOUR = 4  # centroids of a group
+FOUR = 4  # features that are loaded together
 STRIP = 256  # rows that are scored at a time
 
 
@@ -46,15 +46,6 @@ def _load_across(x, start, width, origin, columns, lengths, features):  # type: 
 
 
 @kernel
-def _score(columns, i, scaled, norms, c, features):  # type: ignore[no-untyped-def]
-    """The scores of centroid c for a vector of rows from i on."""
-    score = fill(norms[c], load(columns, 0, i))
-    for j in range(len(features)):
-        score = plus_times(score, scaled[c, j], load(columns, j, i))
-    return score
-
-
-@kernel
 def _scan(columns, scaled, norms, k, best, second, label, features):  # type: ignore[no-untyped-def]
     """The lowest two scores, and the centroid of the lowest."""
     infinity = columns.dtype.type(np.inf)
@@ -63,33 +54,10 @@ def _scan(columns, scaled, norms, k, best, second, label, features):  # type: ig
         next_low = low
         at = fill(np.int32(0), low)
         for c in range(k):
-            score = _score(columns, i, scaled, norms, c, features)
+            score = fill(norms[c], low)
+            for j in range(len(features)):
+                score = plus_times(score, scaled[c, j], load(columns, j, i))
             at = where_less(score, low, fill(np.int32(c), low), at)
-            higher = where_less(score, low, low, score)
-            low = where_less(score, low, score, low)
-            next_low = where_less(higher, next_low, higher, next_low)
-        store(best, i, low)
-        store(second, i, next_low)
-        store(label, i, at)
-
-
-@kernel
-def _scan_groups(columns, scaled, norms, best, second, label, features):  # type: ignore[no-untyped-def]
-    """The same of groups of four centroids, of which the lowest score counts."""
-    infinity = columns.dtype.type(np.inf)
-    for i in range(0, STRIP, 64 // columns.itemsize):
-        low = fill(infinity, load(columns, 0, i))
-        next_low = low
-        at = fill(np.int32(0), low)
-        for c in range(0, len(norms), FOUR):
-            left = _score(columns, i, scaled, norms, c, features)
-            right = _score(columns, i, scaled, norms, c + 2, features)
-            other = _score(columns, i, scaled, norms, c + 1, features)
-            left = where_less(left, other, left, other)
-            other = _score(columns, i, scaled, norms, c + 3, features)
-            right = where_less(right, other, right, other)
-            score = where_less(left, right, left, right)
-            at = where_less(score, low, fill(np.int32(c // FOUR), low), at)
             higher = where_less(score, low, low, score)
             low = where_less(score, low, score, low)
             next_low = where_less(higher, next_low, higher, next_low)
@@ -109,45 +77,35 @@ def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-de
 
 
 @kernel
-def _closest(x, i, centroids, first, last, features):  # type: ignore[no-untyped-def]
-    """Of centroids first to last - 1 the closest to row i, its distance, and the second's."""
-    label, best, second = first, row_distance(x, i, centroids, first, features), np.inf
-    for c in range(first + 1, last):
+def _decide_again(x, i, centroids, features):  # type: ignore[no-untyped-def]
+    label = 0
+    best = row_distance(x, i, centroids, 0, features)
+    for c in range(1, len(centroids)):
         distance = row_distance(x, i, centroids, c, features)
-        closer = distance < best
-        higher = best if closer else distance
-        second = higher if higher < second else second
-        best = distance if closer else best
-        label = c if closer else label
-    return label, best, second
+        if distance < best:
+            best = distance
+            label = c
+    return label
 
 
 @kernel
-def _settle(x, label, sure, centroids, grouped, features, answer, gaps, total):  # type: ignore[no-untyped-def]
+def _settle(x, label, sure, centroids, features, answer, gaps, total):  # type: ignore[no-untyped-def]
     """Write a strip's labels, distances and gaps, deciding doubtful rows again; add to the total.
 
     Out: answer (labels, d2); gaps or None; total (weights, sums, counts) or None. Returns the
-    loss.
+    loss. Of arrays that begin with the strip, so that no index can be negative in Numba's eyes.
     """
     labels, d2 = answer
-    k = len(centroids)
     loss = 0.0
     for i in range(len(x)):
         chosen = np.int64(label[i])
-        gap = np.float64(sure[i])
         if chosen < 0:
-            chosen, distance, _ = _closest(x, i, centroids, 0, k, features)
-        elif grouped:
-            first = FOUR * chosen
-            last = min(first + FOUR, k)
-            chosen, distance, second = _closest(x, i, centroids, first, last, features)
-            gap = min(gap, second - distance)
-        else:
-            distance = row_distance(x, i, centroids, chosen, features)
+            chosen = _decide_again(x, i, centroids, features)
+        distance = row_distance(x, i, centroids, chosen, features)
         labels[i] = chosen
         d2[i] = distance
         if gaps is not None:
-            gaps[i] = max(0.0, gap)
+            gaps[i] = max(0.0, np.float64(sure[i]))
         if total is not None:
             weights, sums, counts = total
             w = weights[i]
@@ -158,7 +116,8 @@ def _settle(x, label, sure, centroids, grouped, features, answer, gaps, total): 
 
 
 @kernel
-def few_features(x, centroids, grouped, ready, features, answer, gaps, total):  # type: ignore[no-untyped-def]
+def few_features(x, centroids, ready, features, answer, gaps, total):  # type: ignore[no-untyped-def]
+    """Write a tile's answer (labels, d2) and gaps or None; add to the total; return the loss."""
     origin, scaled, norms, slack = ready
     labels, d2 = answer
     columns = np.zeros((len(features), STRIP), x.dtype)
@@ -169,18 +128,15 @@ def few_features(x, centroids, grouped, ready, features, answer, gaps, total):  
     for start in range(0, len(x), STRIP):
         stop = min(start + STRIP, len(x))
         _load_across(x, start, stop - start, origin, columns, lengths, features)
-        if grouped:
-            _scan_groups(columns, scaled, norms, best, second, label, features)
-        else:
-            _scan(columns, scaled, norms, len(centroids), best, second, label, features)
+        _scan(columns, scaled, norms, len(centroids), best, second, label, features)
         _certain(slack, lengths, best, second, label)
-        settle = (x[start:stop], label, second, centroids, grouped, features)
-        part = (labels[start:stop], d2[start:stop])
+        strip = (x[start:stop], label, second, centroids, features)
+        its = (labels[start:stop], d2[start:stop])
         if gaps is not None:
-            loss += _settle(*settle, part, gaps[start:stop], None)
+            _settle(*strip, its, gaps[start:stop], None)
         elif total is not None:
             weights, sums, counts = total
-            loss += _settle(*settle, part, None, (weights[start:stop], sums, counts))
+            loss += _settle(*strip, its, None, (weights[start:stop], sums, counts))
         else:
-            loss += _settle(*settle, part, None, None)
+            _settle(*strip, its, None, None)
     return loss
