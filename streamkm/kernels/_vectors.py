@@ -188,9 +188,8 @@ def _pieces(width: int) -> list[tuple[int, int]]:
 
     Of 256 bits, which are faster here than wider ones that lie across two cache lines.
     """
-    if width < 4:
-        return [(first, 1) for first in range(width)]
-    return [(min(first, width - 4), 4) for first in range(0, width, 4)]
+    lanes = 4 if width >= 4 else min(width, 2)
+    return [(min(first, width - lanes), lanes) for first in range(0, width, lanes)]
 
 
 def _rows(context: Any, builder: Any, kind: Any, array: Any, row: Any, width: int) -> list[Any]:
@@ -213,10 +212,11 @@ def row_distance(typing, x, row, centroids, c, features):  # type: ignore[no-unt
         mine = _rows(context, builder, x, args[0], args[1], width)
         its = _rows(context, builder, centroids, args[2], args[3], width)
         apart = [builder.fsub(a, b) for a, b in zip(mine, its, strict=True)]
-        twice = -width % 4 if width > 4 else 0
+        lanes = apart[0].type.count
+        twice = -width % lanes
         if twice:
-            zero = ir.Constant(apart[-1].type, [0.0] * 4)
-            apart[-1] = _shuffle(builder, zero, apart[-1], [*range(twice), *range(4 + twice, 8)])
+            zero, order = ir.Constant(apart[0].type, [0.0] * lanes), range(lanes + twice, 2 * lanes)
+            apart[-1] = _shuffle(builder, zero, apart[-1], [*range(twice), *order])
         total = builder.fmul(apart[0], apart[0], flags=_FAST)
         for one in apart[1:]:
             total = builder.fadd(builder.fmul(one, one, flags=_FAST), total, flags=_FAST)
