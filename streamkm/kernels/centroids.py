@@ -89,6 +89,7 @@ class Centroids:
         return labels, d2, loss
 
     def _run(self, x: FloatArray, answer: Any, gaps: Any, total: Any) -> float:
+        x = np.ascontiguousarray(x)  # tiles are; the vectors rely on it
         if self._features:
             few = (self._ready, self._features)
             return float(few_features(x, self.values, *few, answer, gaps, total))
