@@ -5,9 +5,8 @@ decided again by float64 direct differences. A label is therefore always the flo
 whatever BLAS, CPU, strip or chunk a row came in; ties go to the lowest index. The squared distance
 is always direct. Sums are float64, in row order.
 
-Forms, by measurement [docs/benchmarks.md]: up to `_FEW` features in unrolled loops, compiled for
-each number of features; of those, many centroids in groups of four, of which the best group is
-decided directly; more features by BLAS.
+Forms, by measurement [docs/benchmarks.md]: up to `_FEW` features by vectors of rows, in loops that
+are compiled for each number of features; more by BLAS.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.kernels import nearest as _loops
-from streamkm.kernels.nearest import FOUR, few_features, many_features
+from streamkm.kernels import many as _loops
+from streamkm.kernels.few import few_features
+from streamkm.kernels.many import FOUR, many_features
 
-_FEW = 7  # features
-_GROUPS = 48  # centroids
+_FEW = 24  # features
 
 FloatArray = npt.NDArray[np.floating]
 Array = npt.NDArray[np.float64]
@@ -43,8 +42,9 @@ class Centroids:
         whole = -(-k // FOUR) * FOUR  # what is added to fill a four is infinitely far away
         limits = np.finfo(precision)
         # |score error| <= (d + 8) u (|c|^2 + 2 |x||c|) for a sum in any order (Higham 2002,
-        # section 3.1); twice that, for the two scores that are compared.
-        factor = 2.0 * (d + 8) * float(limits.eps)
+        # section 3.1), u = eps / 2; twice that, for the two scores that are compared; and as much
+        # more as the computed |x| may be too short.
+        factor = (d + 8) * float(limits.eps) * (1.0 + d * float(limits.eps))
         scaled = np.zeros((whole, d), precision)
         norms = np.full(whole, np.inf, precision)
         with np.errstate(over="ignore"):
@@ -60,11 +60,6 @@ class Centroids:
             slack[:] = np.inf
         self._ready = (origin, scaled, norms, slack)
         self._features = (0,) * d if d <= _FEW else ()
-        self._groups = None
-        if self._features and k >= _GROUPS:
-            filled = np.full((whole, d), np.inf)
-            filled[:k] = self.values
-            self._groups = np.ascontiguousarray(filled.reshape(-1, FOUR, d).transpose(0, 2, 1))
 
     def nearest(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], Array]:
         """Labels (n,) and squared distances (n,) of a tile `x` (n, d)."""
@@ -94,9 +89,11 @@ class Centroids:
         return labels, d2, loss
 
     def _run(self, x: FloatArray, answer: Any, gaps: Any, total: Any) -> float:
-        kernel = few_features if self._features else many_features
-        ready = (self.values, self._groups, self._ready, self._features)
-        return float(kernel(x, *ready, answer, gaps, total))
+        x = np.ascontiguousarray(x)  # tiles are; the vectors rely on it
+        if self._features:
+            few = (self._ready, self._features)
+            return float(few_features(x, self.values, *few, answer, gaps, total))
+        return float(many_features(x, self.values, self._ready, answer, gaps, total))
 
 
 def squared_distances(x: FloatArray, centroids: Array) -> Array:

@@ -12,7 +12,7 @@ from tests.conftest import mixture
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    ("d", "k"), [(1, 2), (3, 16), (7, 5), (8, 40), (64, 9), (5, 700), (20, 600)]
+    ("d", "k"), [(1, 2), (3, 16), (7, 5), (8, 40), (64, 9), (5, 700), (20, 600), (33, 300)]
 )
 @pytest.mark.parametrize("offset", [0.0, 1e4])
 def test_labels_are_the_float64_arg_min(d, k, dtype, offset):
@@ -39,7 +39,7 @@ def test_tight_clusters_far_apart_are_told_apart(d):
 
 
 @pytest.mark.parametrize("scale", [1e-44, 1e-38, 1e-22, 1e-18, 1e10, 1e18, 1e19, 3e37])
-@pytest.mark.parametrize("d", [3, 16])
+@pytest.mark.parametrize("d", [3, 16, 33])
 def test_scores_that_under_or_overflow_float32_are_not_trusted(d, scale):
     x = (np.random.default_rng(0).normal(size=(2000, d)) * scale).astype(np.float32)
     centroids = x[:20].astype(np.float64) * 1.01
@@ -48,7 +48,7 @@ def test_scores_that_under_or_overflow_float32_are_not_trusted(d, scale):
     assert (exact[np.arange(len(x)), labels] <= exact.min(axis=1) * (1 + 1e-12)).all()
 
 
-@pytest.mark.parametrize("d", [3, 12])
+@pytest.mark.parametrize("d", [3, 12, 33])
 def test_ties_go_to_the_lowest_index(d):
     centroids = np.repeat(np.arange(3.0)[:, None], d, axis=1)[[1, 0, 1, 2, 0]]
     x = np.repeat(np.array([0, 1, 2, 0.5], np.float32)[:, None], d, axis=1)
@@ -84,3 +84,21 @@ def test_squared_distances_are_direct():
     x, centroids = mixture(50, 4, 2), mixture(3, 4, 2).astype(np.float64)
     got = squared_distances(x, centroids)
     np.testing.assert_allclose(got, reference.squared_distances(x, centroids), rtol=1e-13)
+
+
+@pytest.mark.parametrize("d", [5, 33])
+def test_rows_need_not_lie_one_after_another(d):
+    x, centroids = mixture(300, d, 2), Centroids(mixture(4, d, 2).astype(np.float64), np.float32)
+    labels, _ = centroids.nearest(x)
+    assert np.array_equal(centroids.nearest(np.asfortranarray(x))[0], labels)
+    assert np.array_equal(centroids.nearest(x[::-1])[0], labels[::-1])
+
+
+def test_many_rows_in_doubt_of_many_centroids_are_decided_by_distance():
+    """Centroids in pairs nearly alike, more of them than one matrix product takes."""
+    x = mixture(500, 50, 5)
+    centroids = np.repeat(x[:100].astype(np.float64), 2, axis=0)
+    centroids[::2] += 1e-9
+    labels, _ = Centroids(centroids, np.float32).nearest(x)
+    exact = reference.squared_distances(x, centroids)
+    assert (exact[np.arange(len(x)), labels] <= exact.min(axis=1) * (1 + 1e-13)).all()

@@ -1,0 +1,142 @@
+"""Compiled loops for few features: unrolled, a vector of rows against one centroid after another.
+
+All that call each other are in this file, because Numba's cache looks no further when it asks
+whether a kernel has changed. `features` is a tuple as long as a row, so that each length is
+compiled with its loops unrolled.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamkm.kernels._jit import kernel
+from streamkm.kernels._vectors import (
+    add_row,
+    columns_of_four,
+    fill,
+    load,
+    plus_times,
+    row_distance,
+    store,
+    where_less,
+)
+
+FOUR = 4  # features that are loaded together
+STRIP = 256  # rows that are scored at a time
+
+
+@kernel
+def _load_across(x, start, width, origin, columns, lengths, features):  # type: ignore[no-untyped-def]
+    """Rows about the origin as `columns` (d, n), and their squared lengths (n,)."""
+    d, lanes = len(features), 64 // x.itemsize
+    whole = width - width % lanes if d >= FOUR else 0
+    for i in range(0, whole, lanes):
+        for j in range(d // FOUR):
+            columns_of_four(x, start + i, FOUR * j, origin, columns, i)
+        if d % FOUR:
+            columns_of_four(x, start + i, d - FOUR, origin, columns, i)
+    for j in range(d):
+        for i in range(whole, width):
+            columns[j, i] = x[start + i, j] - origin[j]
+    for i in range(len(lengths)):
+        length = x.dtype.type(0)
+        for j in range(d):
+            length += columns[j, i] * columns[j, i]
+        lengths[i] = length
+
+
+@kernel
+def _scan(columns, scaled, norms, k, best, second, label, features):  # type: ignore[no-untyped-def]
+    """The lowest two scores, and the centroid of the lowest."""
+    infinity = columns.dtype.type(np.inf)
+    for i in range(0, STRIP, 64 // columns.itemsize):
+        low = fill(infinity, load(columns, 0, i))
+        next_low = low
+        at = fill(np.int32(0), low)
+        for c in range(k):
+            score = fill(norms[c], low)
+            for j in range(len(features)):
+                score = plus_times(score, scaled[c, j], load(columns, j, i))
+            at = where_less(score, low, fill(np.int32(c), low), at)
+            higher = where_less(score, low, low, score)
+            low = where_less(score, low, score, low)
+            next_low = where_less(higher, next_low, higher, next_low)
+        store(best, i, low)
+        store(second, i, next_low)
+        store(label, i, at)
+
+
+@kernel
+def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-def]
+    """Mark doubtful rows by a label of -1, and make `second` how sure the others are."""
+    for i in range(len(best)):
+        # Not "gap <= bound": a row with a NaN is doubtful too.
+        sure = second[i] - best[i] - (slack[0] + slack[1] * np.sqrt(lengths[i]))
+        label[i] = label[i] if sure > 0 else -1
+        second[i] = sure
+
+
+@kernel
+def _decide_again(x, i, centroids, features):  # type: ignore[no-untyped-def]
+    label = 0
+    best = row_distance(x, i, centroids, 0, features)
+    for c in range(1, len(centroids)):
+        distance = row_distance(x, i, centroids, c, features)
+        if distance < best:
+            best = distance
+            label = c
+    return label
+
+
+@kernel
+def _settle(x, label, sure, centroids, features, answer, gaps, total):  # type: ignore[no-untyped-def]
+    """Write a strip's labels, distances and gaps, deciding doubtful rows again; add to the total.
+
+    Out: answer (labels, d2); gaps or None; total (weights, sums, counts) or None. Returns the
+    loss. Of arrays that begin with the strip, so that no index can be negative in Numba's eyes.
+    """
+    labels, d2 = answer
+    loss = 0.0
+    for i in range(len(x)):
+        chosen = np.int64(label[i])
+        if chosen < 0:
+            chosen = _decide_again(x, i, centroids, features)
+        distance = row_distance(x, i, centroids, chosen, features)
+        labels[i] = chosen
+        d2[i] = distance
+        if gaps is not None:
+            gaps[i] = max(0.0, np.float64(sure[i]))
+        if total is not None:
+            weights, sums, counts = total
+            w = weights[i]
+            add_row(sums, chosen, w, x, i, features)
+            counts[chosen] += w
+            loss += w * distance
+    return loss
+
+
+@kernel
+def few_features(x, centroids, ready, features, answer, gaps, total):  # type: ignore[no-untyped-def]
+    """Write a tile's answer (labels, d2) and gaps or None; add to the total; return the loss."""
+    origin, scaled, norms, slack = ready
+    labels, d2 = answer
+    columns = np.zeros((len(features), STRIP), x.dtype)
+    lengths = np.zeros(STRIP, x.dtype)
+    best, second = np.empty(STRIP, x.dtype), np.empty(STRIP, x.dtype)
+    label = np.empty(STRIP, np.int32)
+    loss = 0.0
+    for start in range(0, len(x), STRIP):
+        stop = min(start + STRIP, len(x))
+        _load_across(x, start, stop - start, origin, columns, lengths, features)
+        _scan(columns, scaled, norms, len(centroids), best, second, label, features)
+        _certain(slack, lengths, best, second, label)
+        strip = (x[start:stop], label, second, centroids, features)
+        its = (labels[start:stop], d2[start:stop])
+        if gaps is not None:
+            _settle(*strip, its, gaps[start:stop], None)
+        elif total is not None:
+            weights, sums, counts = total
+            loss += _settle(*strip, its, None, (weights[start:stop], sums, counts))
+        else:
+            _settle(*strip, its, None, None)
+    return loss

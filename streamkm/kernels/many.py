@@ -1,0 +1,186 @@
+"""Compiled loops for many features: scores by matrix products, labels, distances, sums.
+
+All that call each other are in this file, because Numba's cache looks no further when it asks
+whether a kernel has changed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamkm.kernels._jit import kernel
+
+FOUR = 4  # centroids whose scores are compared at a time
+PANEL = 128  # centroids of one matrix product: its scores of a strip stay in the L2 cache
+WIDE = 8192  # bytes of a row of such scores
+ALONG = 2**20  # bytes of the rows of such a strip
+STRIP = 256  # rows that it has at least
+
+
+@kernel
+def _load_along(x, start, width, origin, along, lengths):  # type: ignore[no-untyped-def]
+    """Rows about the origin as `along` (n, d), and their squared lengths (n,)."""
+    for i in range(width):
+        length = x.dtype.type(0)
+        for j in range(x.shape[1]):
+            value = x[start + i, j] - origin[j]
+            along[i, j] = value
+            length += value * value
+        lengths[i] = length
+
+
+@kernel
+def _keep(s0, s1, s2, s3, c, i, best, second, label):  # type: ignore[no-untyped-def]
+    """Of four more scores of row i, those of centroids c to c + 3, keep the two lowest."""
+    left, right = s1 < s0, s3 < s2
+    low, above = s1 if left else s0, s0 if left else s1
+    at = c + 1 if left else c
+    other, beyond = s3 if right else s2, s2 if right else s3
+    where = c + 3 if right else c + 2
+    further = other < low
+    high = low if further else other
+    low = other if further else low
+    at = where if further else at
+    rest = above if above < beyond else beyond
+    high = high if high < rest else rest
+    b, q = best[i], second[i]
+    closer = low < b
+    last = b if closer else low
+    high = high if high < last else last
+    second[i] = q if q < high else high
+    best[i] = low if closer else b
+    label[i] = at if closer else label[i]
+
+
+@kernel
+def _scan(along, scaled, norms, best, second, label, scores):  # type: ignore[no-untyped-def]
+    """Scores by matrix products of a panel of centroids each, into `scores`."""
+    for first in range(0, len(norms), PANEL):
+        size = min(PANEL, len(norms) - first)
+        panel = scores[:size]
+        np.dot(scaled[first : first + size], along.T, panel)
+        for p in range(0, size, FOUR):
+            c = first + p
+            n0, n1, n2, n3 = norms[c], norms[c + 1], norms[c + 2], norms[c + 3]
+            number = np.int32(c)
+            for i in range(len(best)):
+                s0, s1 = panel[p, i] + n0, panel[p + 1, i] + n1
+                s2, s3 = panel[p + 2, i] + n2, panel[p + 3, i] + n3
+                _keep(s0, s1, s2, s3, number, i, best, second, label)
+
+
+@kernel
+def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-def]
+    """Mark doubtful rows by a label of -1, and make `second` how sure the others are.
+
+    Of `lengths` it makes how far two scores of a row may be wrong.
+    """
+    for i in range(len(best)):
+        bound = slack[0] + slack[1] * np.sqrt(lengths[i])
+        # Not "gap <= bound": a row with a NaN is doubtful too.
+        sure = second[i] - best[i] - bound
+        label[i] = label[i] if sure > 0 else -1
+        second[i] = sure
+        lengths[i] = bound
+
+
+@kernel
+def _direct(row, centroid):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for j in range(row.shape[0]):
+        difference = np.float64(row[j]) - centroid[j]
+        total += difference * difference
+    return total
+
+
+@kernel
+def _decide_again(row, bound, centroids, norms, scores):  # type: ignore[no-untyped-def]
+    """The label of a row by direct distances to those centroids that its scores leave in doubt.
+
+    `scores` are without the norms yet. Of long rows many are in doubt, and all k distances of
+    such a row cost far more than its scores did.
+    """
+    lowest = scores[0] + norms[0]
+    for c in range(len(centroids)):
+        scores[c] += norms[c]
+        lowest = scores[c] if scores[c] < lowest else lowest
+    label = 0
+    best = np.inf
+    for c in range(len(centroids)):
+        # Not "score <= ...": what is not a number, or has no bound, is in doubt too.
+        if not scores[c] - lowest > bound:
+            distance = _direct(row, centroids[c])
+            if distance < best:
+                best = distance
+                label = c
+    return label
+
+
+@kernel
+def _settle(x, start, width, label, sure, centroids, answer, gaps, total):  # type: ignore[no-untyped-def]
+    """Write a strip's labels, distances and gaps; add to the total; return the loss.
+
+    Out: answer (labels, d2); gaps or None; total (weights, sums, counts) or None.
+    """
+    labels, d2 = answer
+    d = x.shape[1]
+    loss = 0.0
+    for i in range(width):
+        at = start + i
+        chosen = label[i]
+        distance = 0.0
+        for j in range(d):
+            difference = np.float64(x[at, j]) - centroids[chosen, j]
+            distance += difference * difference
+        labels[at] = chosen
+        d2[at] = distance
+        if gaps is not None:
+            gaps[at] = max(0.0, np.float64(sure[i]))
+        if total is not None:
+            weights, sums, counts = total
+            w = weights[at]
+            for j in range(d):
+                sums[chosen, j] += w * np.float64(x[at, j])
+            counts[chosen] += w
+            loss += w * distance
+    return loss
+
+
+@kernel
+def many_features(x, centroids, ready, answer, gaps, total):  # type: ignore[no-untyped-def]
+    """Write a tile's answer (labels, d2) and gaps or None; add to the total; return the loss."""
+    origin, scaled, norms, slack = ready
+    wide = max(STRIP, min(WIDE // x.itemsize, ALONG // (x.itemsize * x.shape[1])))
+    strips = max(1, -(-len(x) // wide))
+    wide = -(-len(x) // strips)  # of like size, so that the last is not padded much
+    along = np.empty((wide, x.shape[1]), x.dtype)
+    lengths = np.empty(wide, x.dtype)
+    best, second = np.empty(wide, x.dtype), np.empty(wide, x.dtype)
+    label = np.empty(wide, np.int32)
+    scores = np.empty((min(len(norms), PANEL), wide), x.dtype)
+    own = np.empty(len(norms), x.dtype)
+    loss = 0.0
+    for start in range(0, len(x), max(1, wide)):
+        width = min(wide, len(x) - start)
+        _load_along(x, start, width, origin, along, lengths)
+        best[:] = np.inf
+        second[:] = np.inf
+        label[:] = 0
+        _scan(along, scaled, norms, best, second, label, scores)
+        _certain(slack, lengths, best, second, label)
+        for i in range(width):
+            if label[i] < 0:
+                if len(norms) <= PANEL:
+                    own[:] = scores[:, i]
+                else:  # only the last panel's scores are still there
+                    np.dot(scaled, along[i], own)
+                label[i] = _decide_again(x[start + i], lengths[i], centroids, norms, own)
+        loss += _settle(x, start, width, label, second, centroids, answer, gaps, total)
+    return loss
+
+
+@kernel
+def squared_distances(x, centroids, out):  # type: ignore[no-untyped-def]
+    for i in range(x.shape[0]):
+        for c in range(centroids.shape[0]):
+            out[i, c] = _direct(x[i], centroids[c])
