@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from streamkm.engine import map_reduce, map_rows, readers, write_rows
+from streamkm.engine import map_reduce, map_rows, threads, write_rows
 from streamkm.errors import DataError
 from streamkm.fitting import (
     FitState,
@@ -338,7 +338,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     def _budget(self, *, reset: bool) -> Budget:
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
         if not reset:
-            return Budget(limit, readers(), len(self.cluster_centers_))
+            return Budget(limit, threads(), len(self.cluster_centers_))
         named = isinstance(self.init, str)
         inits = [self.init] * self._n_init() if named else self.init
         return fit_budget(limit, inits, [self.n_clusters])

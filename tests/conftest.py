@@ -39,3 +39,4 @@ def pixels():
 def no_table(monkeypatch):
     """Every question is asked of the data, as if they had too many distinct rows for a table."""
     monkeypatch.setattr(streamkm.rows.memory, "TABLE_NBYTES", 0)
+    monkeypatch.setattr(streamkm.rows.memory, "KEPT_SHARE", 0)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+
 import dask
 import dask.array as da
 import numpy as np
@@ -12,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamkm import engine
-from streamkm.engine import fold, map_reduce, map_rows, write_rows
+from streamkm.engine import fold, keep, map_reduce, map_rows, write_rows
 from streamkm.errors import ReadError
-from streamkm.fitting import begin_fit, solve
+from streamkm.fitting import begin_fit, fit, label, solve
 from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
-from streamkm.rows import Room, open_rows
+from streamkm.rows import BlockPlan, KeptRows, Room, open_rows
 from tests import reference
 from tests.conftest import mixture
 
@@ -191,7 +196,7 @@ def test_the_users_number_of_threads_is_kept(monkeypatch):
     assert engine.threads() == dask.system.CPU_COUNT
 
 
-def test_a_read_has_one_block_more_in_hand_than_cores_but_never_more_than_the_user_said(many):
+def test_a_block_more_than_cores_is_in_hand_where_there_is_memory_for_it(many):
     def most(rows):
         running, seen = set(), []
 
@@ -204,11 +209,11 @@ def test_a_read_has_one_block_more_in_hand_than_cores_but_never_more_than_the_us
         return max(seen)
 
     cores = engine.threads()
-    assert engine.readers() == cores + 1
-    assert most(many) == cores + 1
-    assert most(open_rows(np.tile(X, (300, 1)))) == cores
+    ahead = replace(many, ahead=True)
+    assert most(many) == most(open_rows(np.tile(X, (300, 1)))) == cores
+    assert most(ahead) == cores + 1
     with dask.config.set(num_workers=1):
-        assert engine.readers() == most(many) == 1
+        assert most(ahead) == 1  # never more than the user said
 
 
 def test_per_row_answers_are_lazy_and_in_the_rows_own_shape():
@@ -248,6 +253,81 @@ def test_an_array_in_memory_is_filled_on_any_scheduler(scheduler):
         write_rows(Labels(CENTROIDS, out.dtype), rows, out)
     assert np.array_equal(out[-6000:], reference.labels(X, CENTROIDS))
     assert (out >= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["store", "dask"])
+def test_workers_hold_statistics_never_blocks_and_get_the_pass_once_a_wave(kind, cluster, tmp_path):
+    from distributed import WorkerPlugin
+
+    class Results(WorkerPlugin):
+        """What each task left in a worker's memory: its key, and its bytes."""
+
+        name = "results"
+
+        def setup(self, worker):
+            self.worker = worker
+            self.seen = []
+
+        def transition(self, key, start, finish, **kwargs):
+            if finish == "memory":
+                self.seen.append((str(key), self.worker.state.tasks[key].nbytes))
+
+    x = np.tile(X, (32, 1))
+    array = zarr.create_array(tmp_path / "x", shape=x.shape, chunks=(6000, 5), dtype="f4")
+    array[...] = x
+    rows = open_rows(array if kind == "store" else da.from_zarr(array))
+    rows = replace(rows, plan=BlockPlan(((*range(0, len(x) + 1, 6000),),)))
+    with cluster.as_current():
+        cluster.register_plugin(Results())
+        map_reduce(Lloyd(CENTROIDS), rows, 8)
+        found = cluster.run(lambda dask_worker: dask_worker.plugins["results"].seen)
+        cluster.unregister_worker_plugin("results")
+    statistic = 9 * 5 * 8 + 9 * 8
+    large = {key for seen in found.values() for key, nbytes in seen if nbytes > 20 * statistic}
+    assert not large
+    assert sum("-block" in key for seen in found.values() for key, _ in seen) >= 32
+    for seen in found.values():
+        passes = [key for key, _ in seen if "-pass" in key]
+        assert len(passes) == len(set(passes)) <= (4 if kind == "store" else 1)
+
+
+@pytest.mark.parametrize("where", ["here", "on a cluster"])
+def test_kept_blocks_make_the_store_needless_after_one_read(where, store, cluster, tmp_path):
+    """The same bits as without, and one read counted, labels included."""
+    path = tmp_path / "x"
+    copy = zarr.create_array(path, shape=X.shape, chunks=(61, 5), dtype=X.dtype)
+    copy[...] = X
+    plan = BlockPlan(((*range(0, 6000, 61), 6000),))
+    source = replace(open_rows(path), plan=plan, fits=True)
+
+    def fitted(rows, after_a_read):
+        began = begin_fit(rows, 6, "auto", [1, 2], room=Room(0, 4096))
+        states = fit(rows, began)
+        next(states)
+        after_a_read()
+        *_, state = states
+        out = np.empty(6000, np.int32)
+        state = label(rows, state, out, out.dtype)
+        return state, out.tobytes() + state.best.centroids.tobytes()
+
+    plain, want = fitted(source, lambda: None)
+    assert plain.reads.total >= 5
+    with cluster.as_current() if where == "on a cluster" else nullcontext():
+        kept, got = fitted(keep(source), lambda: shutil.rmtree(path))
+    assert got == want
+    assert kept.reads.total == 1
+    assert kept.reads.bytes_read == X.nbytes
+
+
+def test_kept_blocks_do_not_travel(many):
+    kept = KeptRows.of(many)
+    map_reduce(Census(), kept)
+    assert kept.kept
+    sent = pickle.loads(pickle.dumps(kept))
+    assert not sent.kept
+    assert len(pickle.dumps(kept)) < 10_000
+    with dask.config.set(scheduler="processes", num_workers=2):
+        assert bits(map_reduce(QUESTION, KeptRows.of(many))) == bits(map_reduce(QUESTION, kept))
 
 
 @pytest.mark.parametrize("room", [Room(0, 4096), Room(6000, 4096)], ids=["coreset", "table"])

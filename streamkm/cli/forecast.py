@@ -28,6 +28,8 @@ def forecast(
     labelled : whether labels are written
     """
     layout, a_read = rows.layout, rows.layout.nbytes
+    if rows.fits:  # the first read keeps the blocks
+        seeding, max_iter, last = 1, 0, 0
     most = seeding + max_iter + last
     block = rows.plan.largest * (a_read // layout.n_rows + budget.answer_nbytes)
     known = replace(budget, n_features=layout.n_features)
@@ -46,11 +48,16 @@ def forecast(
         "bytes_loss_and_labels": last * a_read,
         "reads_at_most": most,
         "bytes_at_most": most * a_read,
-        "reads_besides": "one for each iteration that finds an empty cluster",
-        "reads_if_few_distinct_rows": 1 + int(labelled),
+        "reads_besides": None
+        if rows.fits
+        else "one for each iteration that finds an empty cluster",
+        "reads_if_few_distinct_rows": 1 + int(labelled and not rows.fits),
+        "kept_in_memory_bytes": a_read if rows.fits else None,
         "distinct_rows_at_most_then": budget.room(layout).table,
         "threads": budget.threads,
-        "projected_memory_bytes": known.projected(block, rows.plan.n_blocks, rows.resident_nbytes),
+        "projected_memory_bytes": known.projected(
+            block, rows.plan.n_blocks, rows.resident_nbytes + (a_read if rows.fits else 0)
+        ),
         "memory_limit_bytes": budget.limit,
     }
 

@@ -2,6 +2,6 @@
 
 from streamkm.engine.fold import WAVE, map_reduce
 from streamkm.engine.per_row import map_rows, write_rows
-from streamkm.engine.schedule import readers, threads
+from streamkm.engine.schedule import threads
 
-__all__ = ["WAVE", "map_reduce", "map_rows", "readers", "threads", "write_rows"]
+__all__ = ["WAVE", "map_reduce", "map_rows", "threads", "write_rows"]

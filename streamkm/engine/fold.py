@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from dask.delayed import Delayed
 
-from streamkm.engine.schedule import one_blas_thread, readers, results, threads
+from streamkm.engine.schedule import one_blas_thread, results
 from streamkm.passes import Pass, Statistic
 from streamkm.passes.base import S
 from streamkm.rows import Block, DaskRows, Rows, StoredRows
@@ -50,8 +50,7 @@ def fold(call: Callable[[Block], Any], kind: type[S], rows: Rows, wave: int) -> 
             for first in range(0, total, wave)
         )
         here = isinstance(rows, StoredRows) and rows.stays_here
-        read = isinstance(rows, StoredRows) and not rows.in_memory
-        return cast(S, _fold_waves(kind, results(graphs, here, readers() if read else threads())))
+        return cast(S, _fold_waves(kind, results(graphs, here, rows.ahead and not rows.kept)))
 
 
 def _tree(call: Any, kind: type[Statistic], rows: Rows, first: int, last: int) -> Delayed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from streamkm.engine import readers
+from streamkm.engine import threads
 from streamkm.rows import Budget
 from streamkm.seeding import method_of
 
@@ -20,11 +20,11 @@ def fit_budget(limit: int | None, inits: Any, n_clusters: Sequence[int]) -> Budg
     n_clusters : the values of k
     """
     if not isinstance(inits, list):
-        return Budget(limit, readers(), max(n_clusters), fits=True)
+        return Budget(limit, threads(), max(n_clusters), fits=True)
     methods = [method_of(init) for init in inits]
     return Budget(
         limit,
-        readers(),
+        threads(),
         sum(method.width(k) for k in n_clusters for method in methods),
         fits=True,
         summaries=len(n_clusters) * sum(method.samples for method in methods),

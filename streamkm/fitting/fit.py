@@ -34,6 +34,7 @@ class FitState:
     riders : further passes that go with the first read
     answers : their statistics, once read
     table : Table of all distinct rows where they are few: from then on it is asked, not the data
+    in_memory : whether the last answer came without a read: from the table, or from kept blocks
     """
 
     plan: BlockPlan
@@ -44,6 +45,7 @@ class FitState:
     riders: tuple[Pass[Any], ...] = ()
     answers: tuple[Any, ...] = ()
     table: Table | None = None
+    in_memory: bool = False
 
     @property
     def n_passes(self) -> int:
@@ -72,12 +74,13 @@ class FitState:
     def stopped(self, reason: str) -> FitState:
         return replace(self, trajectories=tuple(t.stopped(reason) for t in self.trajectories))
 
-    def told(self, statistics: Sequence[Any]) -> FitState:
+    def told(self, statistics: Sequence[Any], in_memory: bool = False) -> FitState:
         """The state after an answer to every trajectory that was not done."""
         answers = iter(statistics)
         told = tuple(t if t.done else t.tell(next(answers)) for t in self.trajectories)
-        reads = self.reads if self.table else self.reads.one_more(self.phase)
-        return replace(self, trajectories=halved(told) if self.halving else told, reads=reads)
+        reads = self.reads if in_memory else self.reads.one_more(self.phase)
+        told = halved(told) if self.halving else told
+        return replace(self, trajectories=told, reads=reads, in_memory=in_memory)
 
 
 def begin_fit(
@@ -195,7 +198,8 @@ def fit(
             return
         passes = [t.ask() for t in asking]
         if state.n_passes > rows.opening_reads:
-            state = state.told(map_reduce(Product(tuple(passes)), source, wave).parts)
+            in_memory = state.table is not None or rows.kept
+            state = state.told(map_reduce(Product(tuple(passes)), source, wave).parts, in_memory)
             yield state
             continue
         riders: tuple[Pass[Any], ...] = (Census(), Distinct(state.room.table), *state.riders)
@@ -206,7 +210,7 @@ def fit(
         if table.complete:  # begin again with it, so that nothing hangs on how the rows were stored
             free = tuple(t.with_table(len(table.weights)) for t in state.trajectories)
             reads = state.reads.one_more(state.phase)
-            state = replace(state, reads=reads, table=table, trajectories=free)
+            state = replace(state, reads=reads, table=table, trajectories=free, in_memory=True)
             source = _in_memory(table)
         else:
             state = state.told(answers)

@@ -63,7 +63,8 @@ def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitSta
     """
     best = state.best
     assert best.centroids is not None
-    state = replace(state, reads=state.reads.one_more("labelling"))
+    if not rows.kept:
+        state = replace(state, reads=state.reads.one_more("labelling"))
     table = state.table
     repeats = table is not None and _REPEATS * len(table.weights) <= rows.layout.n_rows
     if table is not None and repeats and best.centroids.size >= _PRODUCTS:
@@ -83,7 +84,7 @@ def seeds_of(entropy: int, n_init: int) -> Sequence[int]:
 
 def describe(state: FitState) -> str:
     """One line about the last read, for a log: of several restarts, about the best so far."""
-    read = "in memory" if state.table else f"read {state.n_passes}"
+    read = "in memory" if state.in_memory else f"read {state.n_passes}"
     if state.table and not any(t.history for t in state.trajectories):
         return f"{read}: {len(state.table.weights):,} distinct rows"
     if not state.can_stop:

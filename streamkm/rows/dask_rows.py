@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import dask
 import numpy as np
@@ -42,6 +42,9 @@ class DaskRows:
 
     in_memory = False
     resident_nbytes = 0
+    fits = False
+    ahead = False
+    kept: ClassVar[Any] = False  # whether the blocks are in the memory of a cluster
 
     def mapped(self, call: Call, name: str) -> Any:
         """A lazy array of boxed results, one a block: the task reads and calls."""

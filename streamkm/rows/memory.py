@@ -1,9 +1,11 @@
-"""How much memory a read takes, worked out before the first one. Pure arithmetic."""
+"""How much memory a read takes, worked out before the first one."""
 
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +25,8 @@ _COPIES = 5
 TABLE_NBYTES = 16 * 2**20
 SAMPLE_NBYTES = 64 * 2**20  # of one restart
 SAMPLES_NBYTES = 256 * 2**20  # of all
+# Without a limit, data that take more than this part of the memory are not kept.
+KEPT_SHARE = 0.25
 _SAMPLE_COPIES = 3  # itself, the parts it is put together from, and what is solved
 _BESIDE_A_DISTINCT_ROW = 8 + 8 + 8  # weight, hash, slots
 _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
@@ -117,6 +121,16 @@ class Budget:
         left = self.limit - self.projected(0, n_blocks, resident_nbytes)
         return max(0, min(BLOCK_NBYTES, left // (_COPIES * self.threads)))
 
+    def allows(self, nbytes: int) -> bool:
+        """Whether a peak of `nbytes` is within the limit."""
+        return self.limit is None or nbytes <= self.limit
+
+    def keeps(self, nbytes: int, projected: int) -> bool:
+        """Whether a fit may keep data of `nbytes` beside what is projected for a read of them."""
+        if self.limit is None:
+            return self.fits and _small_here(nbytes)
+        return self.fits and self.allows(projected + nbytes)
+
     def check(self, block_nbytes: int, n_blocks: int, resident_nbytes: int = 0) -> None:
         """Refuse work that cannot be held to the limit.
 
@@ -126,7 +140,8 @@ class Budget:
             With the projection, the limit and the largest block.
         """
         need = self.projected(block_nbytes, n_blocks, resident_nbytes)
-        if self.limit is not None and need > self.limit:
+        if not self.allows(need):
+            assert self.limit is not None
             raise MemoryLimitError(
                 f"the smallest block that whole chunks or shards allow is "
                 f"{show_bytes(block_nbytes)}, and with {self.threads} threads and statistics of "
@@ -136,3 +151,15 @@ class Budget:
                 f"{show_bytes(self.limit)}. Raise the limit, use fewer threads "
                 "(dask.config.set(num_workers=1)), or store the data in smaller chunks."
             )
+
+
+def _small_here(nbytes: int) -> bool:
+    """Whether data are small beside the memory of this machine, or of its cgroup."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        limit = Path("/sys/fs/cgroup/memory.max")
+        if limit.exists() and (text := limit.read_text().strip()).isdigit():
+            memory = min(memory, int(text))
+    except (AttributeError, OSError, ValueError):  # a system that does not say
+        return False
+    return nbytes <= KEPT_SHARE * memory

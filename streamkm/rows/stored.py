@@ -6,14 +6,14 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import ReadError
 from streamkm.rows.block import Block
-from streamkm.rows.chunks import read
+from streamkm.rows.chunks import fastest, read
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import BLOCK_NBYTES, Budget
@@ -38,6 +38,8 @@ class StoredRows:
     plan : BlockPlan, in whole chunks or shards of a Zarr array
     weights : array of the row shape that slices like `array`, or None
     stays_here : whether the rows are this process's own, not to be sent to a cluster
+    fits : whether all blocks may stay in this process beside the work of a fit
+    ahead : whether there is memory for a block more than cores, read while they compute
     """
 
     array: Any
@@ -46,6 +48,10 @@ class StoredRows:
     weights: Any = None
     opening_reads: int = 0
     stays_here: bool = False
+    fits: bool = False
+    ahead: bool = False
+
+    kept: ClassVar[Any] = False  # whether nothing is read from the store any more
 
     @property
     def in_memory(self) -> bool:
@@ -147,8 +153,17 @@ def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> Sto
     target = max(_SMALLEST_NBYTES, layout.nbytes // _BLOCKS)
     plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest))
     rows = StoredRows(array, layout, plan, weights)
-    budget.check(plan.largest * row_nbytes, plan.n_blocks, rows.resident_nbytes)
-    return rows
+    block = plan.largest * row_nbytes
+    budget.check(block, plan.n_blocks, rows.resident_nbytes)
+    if not is_a(array, "zarr.Array"):
+        return rows
+    if array.shards or plan.largest > math.prod(unit):
+        rows = replace(rows, array=fastest(array))
+    more = replace(budget, threads=budget.threads + 1)
+    ahead = more.allows(more.projected(block, plan.n_blocks, rows.resident_nbytes))
+    held = layout.nbytes + (0 if weights is None else layout.n_rows * weights.dtype.itemsize)
+    fits = budget.keeps(held, budget.projected(block, plan.n_blocks, rows.resident_nbytes))
+    return replace(rows, ahead=ahead, fits=fits)
 
 
 def rows_in_memory(values: npt.NDArray[Any], weights: npt.NDArray[np.float64]) -> StoredRows:
