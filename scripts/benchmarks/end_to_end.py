@@ -36,9 +36,11 @@ def streamkm(path: Path, k: int, seed: int) -> Found:
         command = [sys.executable, "-m", "streamkm", "fit", str(path), "-k", str(k), "-o", model]
         command += ["--seed", str(seed), "--memory-limit", str(LIMIT), "--json"]
         began = time.perf_counter()
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - began
-        result = json.loads(said)
+        if said.returncode:
+            return {"failed": said.stderr.strip().splitlines()[-1]}
+        result = json.loads(said.stdout)
         return {
             "seconds": seconds,
             "peak": result["peak_memory_bytes"],
@@ -125,5 +127,6 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
                     if method == "scikit-learn, best of ten" and (quick or seed):  # minutes
                         continue
                     found = alone(call, path, k, seed)
-                    found["loss"] = alone(arbiter, path, found.pop("centroids"))
+                    if "failed" not in found:
+                        found["loss"] = alone(arbiter, path, found.pop("centroids"))
                     yield {"data": name, "method": method, "seed": seed} | found

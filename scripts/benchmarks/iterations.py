@@ -6,11 +6,11 @@ process, and the machine's own rates are measured beside them. The first round o
 
 from __future__ import annotations
 
-import sys
+import statistics
 from collections.abc import Iterator
 from typing import Any
 
-from peers import PEERS, a_step, bare_read
+from peers import PEERS, a_step, bare_read, two_fits
 from processes import process
 from roofline import best, rates
 
@@ -40,37 +40,33 @@ def steps_of(shape: Shape, quick: bool) -> int:
     """So many that they take longer than what differs between two fits; Lloyd goes on for more."""
     n, d, k, _ = shape
     guess = n * d * (2 * k / 8e10 + 4 / 2e9)
-    return min(max(3, int((0.4 if quick else 2.0) / guess)), 4 if k < 4 else 20)
+    return min(max(3, int((0.4 if quick else 2.0) / guess)), 20)
 
 
 def measured(shape: Shape, names: tuple[str, ...], quick: bool, workers: Any) -> dict[str, Any]:
     """Seconds of a step for everyone who takes part, round by round."""
     steps, rounds = steps_of(shape, quick), 3 if quick else 7
     names = tuple(p for p in names if p != "dask-ml" or shape[0] * shape[2] <= DISTANCES)
-    seconds: dict[str, list[float]] = {name: [] for name in (*names, "bare")}
-    machine, ends = [], {}
+    fits: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
+    bare, machine = [], []
     for turn in range(rounds + 1):
         for name in names:
             if name == "dask-ml" and turn > 1:  # slow enough to be told apart in one
                 continue
-            wanted = steps if turn else 1
-            spent, made, loss = workers[name].submit(a_step, name, shape, wanted).result()
-            if made != wanted + 1:
-                sys.exit(f"{name} made {made} steps of {wanted + 1} on {shape}")
+            found = workers[name].submit(two_fits, name, shape, steps if turn else 1).result()
             if turn:
-                ends[name] = loss
-                seconds[name].append(spent)
-        spent = workers["streamkm"].submit(bare_read, shape, steps).result()
+                fits[name].append(found)
         if turn:
-            seconds["bare"].append(spent)
-        machine.append(workers["machine"].submit(rates).result())
-    apart = max(abs(loss / ends["streamkm"] - 1) for loss in ends.values())
+            bare.append(workers["streamkm"].submit(bare_read, shape, steps).result())
+            machine.append(workers["machine"].submit(rates).result())
+    ends = {name: found[-1][2] for name, found in fits.items()}
     return {
         "shape": shape,
         "steps": steps,
-        "seconds": seconds,
-        "losses apart": apart,
+        "seconds": {name: a_step(found, steps) for name, found in fits.items()} | {"bare": bare},
+        "losses apart": max(abs(loss / ends["streamkm"] - 1) for loss in ends.values()),
         "rates": best(machine),
+        "undisturbed": statistics.median(one["float32"] for one in machine),
     }
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -82,19 +83,27 @@ PEERS: dict[str, Callable[[np.ndarray, np.ndarray, int], Fitted]] = {
 }
 
 
-def a_step(name: str, shape: Any, steps: int) -> tuple[float, int, float]:
-    """Seconds of a step, the steps that were made, and the loss of a few rows after them.
-
-    The difference between a fit of many steps and one of a single step, which holds everything
-    that is done once: conversion, checks, the first and the last read.
-    """
+def two_fits(name: str, shape: Any, steps: int) -> tuple[float, float, float]:
+    """Seconds of a fit of one step and of one of so many more, and its loss of a few rows."""
     x, init = made(*shape, floats=name != "streamkm")
     spent = []
     for asked in (1, 1 + steps):
         began = time.perf_counter()
         centroids, done = PEERS[name](x, init, asked)
         spent.append(time.perf_counter() - began)
-    return (spent[1] - spent[0]) / steps, int(done), loss(x[:SAMPLE], centroids)
+        if done != asked:
+            raise RuntimeError(f"{name} ended after {done} steps of {asked} on {shape}")
+    return spent[0], spent[1], loss(x[:SAMPLE], centroids)
+
+
+def a_step(fits: Sequence[tuple[float, float, float]], steps: int) -> list[float]:
+    """Seconds of a step, by round: what a fit of many takes beyond one of a single step.
+
+    That one holds everything that is done once: conversion, checks, the first and the last read.
+    It is taken in the median over the rounds, as it varies by as much as a short step takes.
+    """
+    once = statistics.median(short for short, _, _ in fits)
+    return [(long - once) / steps for _, long, _ in fits]
 
 
 def bare_read(shape: Any, steps: int) -> float:

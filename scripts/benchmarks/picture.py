@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from end_to_end import METHODS
 from peers import PEERS
 from report import by_method, least, rates_of
 
@@ -45,7 +46,10 @@ def shares(results: dict[str, Any], ax: Axes) -> None:
 
 def quality(methods: dict[str, list[dict[str, Any]]], title: str, ax: Axes) -> None:
     """Points: the loss over the best, by the bytes that were read for it."""
-    for (name, rows), colour, mark in zip(methods.items(), COLOURS, MARKS, strict=True):
+    for name, colour, mark in zip(METHODS, COLOURS, MARKS, strict=True):
+        if name not in methods:
+            continue
+        rows = methods[name]
         seconds = median(row["seconds"] for row in rows)
         ax.plot(
             [row["bytes"] / 1e9 for row in rows],

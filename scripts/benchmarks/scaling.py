@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from data import stored_mixture
-from peers import a_step
+from peers import a_step, two_fits
 from processes import CORES, alone, peak, process
 
 K, STEPS = 50, 8
@@ -51,22 +51,23 @@ def twice_the_rows(quick: bool) -> dict[str, Any]:
     }
 
 
-def with_workers(workers: int, shape: tuple[int, int, int, str], steps: int) -> float:
+def with_workers(workers: int, shape: tuple[int, int, int, str]) -> tuple[float, float, float]:
     import dask
 
     with dask.config.set(num_workers=workers):
-        return a_step("streamkm", shape, steps)[0]
+        return two_fits("streamkm", shape, STEPS)
 
 
 def twice_the_workers(quick: bool) -> dict[str, Any]:
     shape, rounds = (250_000 if quick else 1_000_000, 64, 256, "float32"), 3 if quick else 7
-    seconds: dict[int, list[float]] = {1: [], CORES: []}
+    fits: dict[int, list[tuple[float, float, float]]] = {1: [], CORES: []}
     with process() as one:
         for turn in range(rounds + 1):
-            for workers, spent in seconds.items():
-                found = one.submit(with_workers, workers, shape, 3).result()
+            for workers, spent in fits.items():
+                found = one.submit(with_workers, workers, shape).result()
                 if turn:
                     spent.append(found)
+    seconds = {workers: a_step(found, STEPS) for workers, found in fits.items()}
     pairs = zip(*seconds.values(), strict=True)
     return {
         "shape": shape,

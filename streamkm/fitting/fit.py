@@ -15,7 +15,7 @@ from streamkm.fitting.halving import halved
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.stopping import DROPPED, StopRules
 from streamkm.fitting.trajectory import Trajectory
-from streamkm.passes import Census, Distinct, Pass, Product, Scatter, Table
+from streamkm.passes import Census, Distinct, Lloyd, Pass, Product, Scatter, Table
 from streamkm.rows import BlockPlan, Budget, Room, Rows, rows_in_memory
 from streamkm.seeding import Task, begin
 
@@ -77,7 +77,9 @@ class FitState:
     def told(self, statistics: Sequence[Any], in_memory: bool = False) -> FitState:
         """The state after an answer to every trajectory that was not done."""
         answers = iter(statistics)
-        told = tuple(t if t.done else t.tell(next(answers)) for t in self.trajectories)
+        told = tuple(
+            t if t.done else _from_memory(t.tell(next(answers))) for t in self.trajectories
+        )
         reads = self.reads if in_memory else self.reads.one_more(self.phase)
         told = halved(told) if self.halving else told
         return replace(self, trajectories=told, reads=reads, in_memory=in_memory)
@@ -219,3 +221,18 @@ def fit(
 
 def _in_memory(table: Table) -> Rows:
     return rows_in_memory(table.values, table.weights)
+
+
+def _from_memory(trajectory: Trajectory) -> Trajectory:
+    """As many further iterations as the rows that a read has kept allow."""
+    while trajectory.in_memory:
+        kept, centroids = trajectory.boundary, trajectory.centroids
+        assert kept is not None
+        assert centroids is not None
+        step = Lloyd(centroids)
+        if len(kept.margins) == 0:
+            trajectory = trajectory.tell_kept(step.identity())
+            continue
+        rows = rows_in_memory(kept.values, kept.weights)
+        trajectory = trajectory.tell_kept(map_reduce(step, rows))
+    return trajectory

@@ -15,7 +15,15 @@ import numpy.typing as npt
 
 from streamkm.errors import LossRoseError
 from streamkm.fitting.stopping import DROPPED, NOTHING_MOVED, StopRules
-from streamkm.passes import Assigned, DrawFarthest, Lloyd, Pass, TopRows
+from streamkm.passes import (
+    Assigned,
+    Boundary,
+    DrawFarthest,
+    KeepBoundary,
+    Lloyd,
+    Pass,
+    TopRows,
+)
 from streamkm.seeding import Seeding
 
 Array = npt.NDArray[np.float64]
@@ -63,6 +71,12 @@ class Trajectory:
     stop_reason : the rule that ended the iterations
     inertia : of `centroids`, once known
     gathered : the statistic of the final centroids
+    keeps : rows that may be kept at a read, so that further steps need none
+    anchor : the centroids of that read, while they answer for the data
+    boundary : what was kept of it
+    anchored : iterations before the read that an iteration last began with
+    resting : reads to go before rows are kept again, because it was of no use
+    rest : how many those were at the start
     """
 
     rules: StopRules
@@ -77,6 +91,12 @@ class Trajectory:
     stop_reason: str | None = None
     inertia: float | None = None
     gathered: Assigned | None = None
+    keeps: int = 0
+    anchor: Array | None = None
+    boundary: Boundary | None = None
+    anchored: int = 0
+    resting: int = 0
+    rest: int = 0
 
     @property
     def done(self) -> bool:
@@ -95,7 +115,32 @@ class Trajectory:
         if self.waiting is not None:
             empty = int(np.count_nonzero(self.waiting.counts == 0))
             return DrawFarthest(empty, self.centroids)
+        if self.keeps and not self.resting and not self.evaluating:
+            return KeepBoundary(self.centroids, self.keeps)
         return self.step(self.centroids)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether what was kept answers for all the data."""
+        return self.boundary is not None and self.waiting is None and not self.done
+
+    def tell_kept(self, statistic: Assigned) -> Trajectory:
+        """The next state, by the statistic of the rows that were kept."""
+        assert self.boundary is not None
+        assert self.anchor is not None
+        assert self.centroids is not None
+        rest = self.boundary.rest.about(self.anchor, self.centroids)
+        told = self._step(Assigned.combine([rest, statistic]))
+        if told.waiting is None and told.done:
+            return told
+        assert told.centroids is not None
+        if self.boundary.holds(self.anchor, told.centroids):
+            return told
+        told = replace(told, anchor=None, boundary=None)
+        if len(told.history) - self.anchored > 1:
+            return replace(told, resting=0, rest=0)
+        rest_for = 2 * self.rest + 1
+        return replace(told, resting=rest_for, rest=rest_for)
 
     def tell(self, statistic: Any) -> Trajectory:
         """The next state.
@@ -113,6 +158,15 @@ class Trajectory:
         assert self.centroids is not None
         if self.waiting is not None:
             return self._moved(self.waiting, statistic)
+        if isinstance(statistic, Boundary):
+            return replace(
+                self, anchor=self.centroids, boundary=statistic, anchored=len(self.history)
+            )
+        resting = max(0, self.resting - 1)
+        return replace(self._step(statistic), resting=resting, anchored=len(self.history))
+
+    def _step(self, statistic: Assigned) -> Trajectory:
+        assert self.centroids is not None
         inertia = statistic.inertia(self.centroids)
         self._watch(inertia)
         if self.evaluating:

@@ -1,6 +1,7 @@
 """One file a question: the pass that asks it of a block, and the statistic that answers."""
 
 from streamkm.passes.base import Pass, Product, Products, Statistic
+from streamkm.passes.boundary import Boundary, KeepBoundary
 from streamkm.passes.census import Census, Counted
 from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
@@ -12,6 +13,7 @@ from streamkm.passes.scatter import Scatter, Scattered
 
 __all__ = [
     "Assigned",
+    "Boundary",
     "Census",
     "Counted",
     "Distances",
@@ -20,6 +22,7 @@ __all__ = [
     "DrawSquaredDistance",
     "DrawUniform",
     "FarthestFirst",
+    "KeepBoundary",
     "Labels",
     "Lloyd",
     "LookedUp",

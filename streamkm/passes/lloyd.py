@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -89,6 +89,16 @@ class Assigned(Statistic):
         )
         variance: float = (self.inertia(centroids) + between) / (total * centroids.shape[1])
         return max(0.0, variance)
+
+    def about(self, before: Array, after: Array) -> Assigned:
+        """The same rows with the same labels, but the loss about other centroids (k, d)."""
+        if self.sums.dtype.kind != "f":
+            return self
+        moves = after - before
+        own = self.sums - self.counts[:, None] * before
+        change = self.counts * np.einsum("kd,kd->k", moves, moves)
+        change -= 2 * np.einsum("kd,kd->k", moves, own)
+        return replace(self, loss=self.loss + float(change.sum()))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import dask
@@ -57,9 +59,8 @@ class DaskRows:
         return da.map_blocks(
             _call_block,
             *inputs,
-            call=Delayed(question, {question: call}),
-            layout=self.layout,
-            plan=self.plan,
+            # One node: a plan in every task would be blocks times blocks to send.
+            call=Delayed(question, {question: partial(_boxed, call, self.layout, self.plan)}),
             name=f"{name}-block",
             dtype=object,
             meta=np.empty((0,) * self.array.ndim, object),
@@ -81,12 +82,20 @@ def _call_block(
     values: Any,
     weights: Any = None,
     *,
+    call: Callable[..., Any],
+    block_id: tuple[int, ...] | None = None,
+) -> Any:
+    return call(values, weights, block_id)
+
+
+def _boxed(
     call: Call,
     layout: Layout,
     plan: BlockPlan,
-    block_id: tuple[int, ...] | None = None,
+    values: Any,
+    weights: Any,
+    block_id: tuple[int, ...],
 ) -> Any:
-    assert block_id is not None
     index = tuple(block_id[a] for a in layout.row_axes)
     number = int(np.ravel_multi_index(index, plan.grid))
     region = plan.region(number)

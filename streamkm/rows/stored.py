@@ -166,8 +166,8 @@ def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> Sto
     return replace(rows, ahead=ahead, fits=fits)
 
 
-def rows_in_memory(values: npt.NDArray[Any], weights: npt.NDArray[np.float64]) -> StoredRows:
-    """Weighted rows (n, d) that stand for others: a table of distinct rows."""
+def rows_in_memory(values: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> StoredRows:
+    """Rows (n, d) kept in memory that stand for others: a table of distinct rows."""
     rows = open_stored(values, Layout(values.shape, (1,), values.dtype), weights, Budget())
     return replace(rows, stays_here=True)
 

@@ -19,6 +19,7 @@ from streamkm.passes import (
     DrawSquaredDistance,
     DrawUniform,
     FarthestFirst,
+    KeepBoundary,
     Lloyd,
     Pass,
     Product,
@@ -65,8 +66,9 @@ def same(a, b):
 
 def test_every_pass_is_put_through_the_contract():
     # FarthestFirst merges by picking again: deterministic by the plan, not a monoid of the rows.
-    # Scatter sums roots, which no order leaves exact. Both have tests of their own.
-    excused = {FarthestFirst, Scatter}
+    # Scatter sums roots, which no order leaves exact. KeepBoundary keeps a share of every block, so
+    # what is kept hangs on the cuts, though never what it all sums to. Each has tests of its own.
+    excused = {FarthestFirst, KeepBoundary, Scatter}
     public = {
         kind
         for _, kind in inspect.getmembers(streamkm.passes, inspect.isclass)
