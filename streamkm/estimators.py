@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from streamkm.engine import map_reduce, map_rows, threads, write_rows
+from streamkm.engine import keeping, map_reduce, map_rows, threads, write_rows
 from streamkm.errors import DataError
 from streamkm.fitting import (
     FitState,
@@ -191,9 +191,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         eager = not _is_lazy(X)
         labels = np.empty(rows.layout.row_shape if eager else 0, _label_dtype(X, self.n_clusters))
         watch = _print_state if self.verbose else None
-        state = solve(rows, state, time_limit=self.time_limit, watch=watch, keep_evaluation=eager)
-        if eager:
-            state = label(rows, state, labels, labels.dtype)
+        with keeping(rows) as held:
+            state = solve(
+                held, state, time_limit=self.time_limit, watch=watch, keep_evaluation=eager
+            )
+            if eager:
+                state = label(held, state, labels, labels.dtype)
         self._keep(state)
         self.labels_ = self._like(X, labels if eager else map_rows(self._labels(X), rows))
         return self

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import shutil
-from contextlib import nullcontext
 from dataclasses import replace
 
 import dask
@@ -17,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamkm import engine
-from streamkm.engine import fold, keep, map_reduce, map_rows, write_rows
+from streamkm.engine import fold, map_reduce, map_rows, write_rows
 from streamkm.errors import ReadError
-from streamkm.fitting import begin_fit, fit, label, solve
+from streamkm.fitting import begin_fit, solve
 from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
-from streamkm.rows import BlockPlan, KeptRows, Room, open_rows
+from streamkm.rows import BlockPlan, Room, open_rows
 from tests import reference
 from tests.conftest import mixture
 
@@ -50,18 +47,6 @@ def many(store):
     rows = open_rows(store)
     edges = ((*range(0, 6000, 61), 6000),)
     return type(rows)(rows.array, rows.layout, type(rows.plan)(edges))
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    from distributed import Client, LocalCluster
-
-    with (
-        dask.config.set({"distributed.worker.memory.terminate": False}),
-        LocalCluster(2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as made,
-        Client(made, set_as_default=False) as client,
-    ):
-        yield client
 
 
 @pytest.mark.parametrize("wave", [8, 64, 512])
@@ -289,45 +274,6 @@ def test_workers_hold_statistics_never_blocks_and_get_the_pass_once_a_wave(kind,
     for seen in found.values():
         passes = [key for key, _ in seen if "-pass" in key]
         assert len(passes) == len(set(passes)) <= (4 if kind == "store" else 1)
-
-
-@pytest.mark.parametrize("where", ["here", "on a cluster"])
-def test_kept_blocks_make_the_store_needless_after_one_read(where, store, cluster, tmp_path):
-    """The same bits as without, and one read counted, labels included."""
-    path = tmp_path / "x"
-    copy = zarr.create_array(path, shape=X.shape, chunks=(61, 5), dtype=X.dtype)
-    copy[...] = X
-    plan = BlockPlan(((*range(0, 6000, 61), 6000),))
-    source = replace(open_rows(path), plan=plan, fits=True)
-
-    def fitted(rows, after_a_read):
-        began = begin_fit(rows, 6, "auto", [1, 2], room=Room(0, 4096))
-        states = fit(rows, began)
-        next(states)
-        after_a_read()
-        *_, state = states
-        out = np.empty(6000, np.int32)
-        state = label(rows, state, out, out.dtype)
-        return state, out.tobytes() + state.best.centroids.tobytes()
-
-    plain, want = fitted(source, lambda: None)
-    assert plain.reads.total >= 5
-    with cluster.as_current() if where == "on a cluster" else nullcontext():
-        kept, got = fitted(keep(source), lambda: shutil.rmtree(path))
-    assert got == want
-    assert kept.reads.total == 1
-    assert kept.reads.bytes_read == X.nbytes
-
-
-def test_kept_blocks_do_not_travel(many):
-    kept = KeptRows.of(many)
-    map_reduce(Census(), kept)
-    assert kept.kept
-    sent = pickle.loads(pickle.dumps(kept))
-    assert not sent.kept
-    assert len(pickle.dumps(kept)) < 10_000
-    with dask.config.set(scheduler="processes", num_workers=2):
-        assert bits(map_reduce(QUESTION, KeptRows.of(many))) == bits(map_reduce(QUESTION, kept))
 
 
 @pytest.mark.parametrize("room", [Room(0, 4096), Room(6000, 4096)], ids=["coreset", "table"])

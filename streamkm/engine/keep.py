@@ -1,35 +1,116 @@
-"""Whether decoded blocks stay in memory between the reads of a fit."""
+"""Decoded blocks that stay in memory for the length of a fit: here, or on a cluster's workers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import dask
+
 from streamkm.engine.schedule import client
-from streamkm.rows import KeptRows, PersistedRows, Rows, StoredRows
+from streamkm.rows import Block, Rows, StoredRows
+from streamkm.rows.stored import Call, Graph
 
 _SPARE = 2  # a cluster's memory must hold the data this many times: its workers compute as well
-_MOST = 4096  # blocks of one graph
+_READ_FOR_THEMSELVES = ("processes", "multiprocessing")
 
 
-def keep(rows: Rows) -> Rows:
-    """The rows, in memory from their first read on where they fit there; the same bits.
-
-    Beside the work in this process, as `StoredRows.fits` has it; on a Client in its workers.
-    """
+def stays(rows: Rows) -> bool:
+    """Whether a fit on today's scheduler would keep the blocks: they fit beside its work."""
     if not isinstance(rows, StoredRows) or rows.in_memory:
-        return rows
+        return False
     cluster = client()
     if cluster is None:
-        return KeptRows.of(rows) if rows.fits else rows
+        here = dask.config.get("scheduler", None) not in _READ_FOR_THEMSELVES
+        return here and rows.fits_here
     workers = cluster.scheduler_info(n_workers=-1)["workers"].values()
-    room = sum(worker["memory_limit"] or 0 for worker in workers)
-    if _SPARE * rows.layout.nbytes > room or rows.plan.n_blocks > _MOST:
-        return rows
-    import dask.array as da
+    return _SPARE * rows.layout.nbytes <= sum(worker["memory_limit"] or 0 for worker in workers)
 
-    sizes = iter(rows.plan.chunks)
-    axes = rows.layout.feature_axes
-    chunks = tuple(-1 if a in axes else next(sizes) for a in range(len(rows.layout.shape)))
-    array = cluster.persist(da.from_array(rows.array, chunks=chunks, name=False))
-    weights = rows.weights
-    if weights is not None:
-        weights = cluster.persist(da.from_array(weights, chunks=rows.plan.chunks, name=False))
-    return PersistedRows(array, rows.layout, rows.plan, weights, rows.opening_reads)
+
+@contextmanager
+def keeping(rows: Rows) -> Iterator[Rows]:
+    """The rows, in memory from their first read on where they fit there; the same bits.
+
+    Whatever ends the fit lets go of the blocks, also where an error holds on to the rows.
+    """
+    if not isinstance(rows, StoredRows) or not stays(rows):
+        yield rows
+        return
+    cluster = client()
+    held: KeptRows | ClusterRows = KeptRows(**_parts(rows))
+    if cluster is not None:
+        held = ClusterRows(**_parts(rows), client=cluster)
+    try:
+        yield held
+    finally:
+        held.let_go()
+
+
+@dataclass(frozen=True)
+class KeptRows(StoredRows):
+    """Stored rows whose blocks stay in this process once they were read.
+
+    Another process is sent the stored rows alone: it reads for itself, and nothing counts as kept.
+    """
+
+    blocks: dict[int, Block] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def kept(self) -> bool:
+        return len(self.blocks) == self.plan.n_blocks
+
+    def block(self, number: int) -> Block:
+        if number not in self.blocks:
+            self.blocks[number] = super().block(number)
+        return self.blocks[number]
+
+    def let_go(self) -> None:
+        self.blocks.clear()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoredRows, tuple(_parts(self).values())
+
+
+@dataclass(frozen=True)
+class ClusterRows(StoredRows):
+    """Stored rows whose blocks stay on the workers that read them, as long as their futures live.
+
+    A worker that is lost takes its blocks with it; Dask has them read again.
+    """
+
+    client: Any = None
+    futures: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def kept(self) -> bool:
+        return len(self.futures) == self.plan.n_blocks
+
+    def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
+        wanted = [number for number in range(first, last) if number not in self.futures]
+        if wanted:
+            source = self.client.submit(StoredRows, **_parts(self), key=f"{name}-rows")
+            reads = self.client.map(_read, wanted, source=source, key=f"{name}-kept", pure=False)
+            self.futures.update(zip(wanted, reads, strict=True))
+        question = f"{name}-pass"
+        keys = [(f"{name}-block", number) for number in range(first, last)]
+        graph: Graph = {key: (_call, question, self.futures[key[1]]) for key in keys}
+        return {question: call, **graph}, keys
+
+    def let_go(self) -> None:
+        for future in self.futures.values():
+            future.release()
+        self.futures.clear()
+
+
+def _parts(rows: StoredRows) -> dict[str, Any]:
+    return {f.name: getattr(rows, f.name) for f in fields(StoredRows)}
+
+
+def _read(number: int, source: StoredRows) -> Block:
+    return source.block(number)
+
+
+def _call(call: Call, block: Block) -> Any:
+    return call(block)

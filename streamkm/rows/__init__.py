@@ -2,7 +2,6 @@
 
 from streamkm.rows.block import Block, Tile, read_only
 from streamkm.rows.dask_rows import DaskRows
-from streamkm.rows.kept import KeptRows, PersistedRows
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import Budget, Room
@@ -15,9 +14,7 @@ __all__ = [
     "BlockPlan",
     "Budget",
     "DaskRows",
-    "KeptRows",
     "Layout",
-    "PersistedRows",
     "Room",
     "Rows",
     "StoredRows",

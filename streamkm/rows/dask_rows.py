@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import dask
 import numpy as np
@@ -44,9 +44,8 @@ class DaskRows:
 
     in_memory = False
     resident_nbytes = 0
-    fits = False
     ahead = False
-    kept: ClassVar[Any] = False  # whether the blocks are in the memory of a cluster
+    kept = False  # what of its blocks stays in memory is for whoever made the array to say
 
     def mapped(self, call: Call, name: str) -> Any:
         """A lazy array of boxed results, one a block: the task reads and calls."""

@@ -1,16 +1,15 @@
-"""How much memory a read takes, worked out before the first one."""
+"""How much memory a read takes, worked out before the first one. Pure arithmetic."""
 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from streamkm.errors import MemoryLimitError
 from streamkm.rows.layout import Layout
+from streamkm.rows.machine import memory_here
 from streamkm.sizes import show_bytes
 
 # The interpreter, Dask, Zarr, Numba's compiler and scikit-learn, before any data
@@ -25,7 +24,7 @@ _COPIES = 5
 TABLE_NBYTES = 16 * 2**20
 SAMPLE_NBYTES = 64 * 2**20  # of one restart
 SAMPLES_NBYTES = 256 * 2**20  # of all
-# Without a limit, data that take more than this part of the memory are not kept.
+# Without a limit, data that take more than this part of the machine's memory are not kept.
 KEPT_SHARE = 0.25
 _SAMPLE_COPIES = 3  # itself, the parts it is put together from, and what is solved
 _BESIDE_A_DISTINCT_ROW = 8 + 8 + 8  # weight, hash, slots
@@ -128,7 +127,7 @@ class Budget:
     def keeps(self, nbytes: int, projected: int) -> bool:
         """Whether a fit may keep data of `nbytes` beside what is projected for a read of them."""
         if self.limit is None:
-            return self.fits and _small_here(nbytes)
+            return self.fits and nbytes <= KEPT_SHARE * memory_here()
         return self.fits and self.allows(projected + nbytes)
 
     def check(self, block_nbytes: int, n_blocks: int, resident_nbytes: int = 0) -> None:
@@ -151,15 +150,3 @@ class Budget:
                 f"{show_bytes(self.limit)}. Raise the limit, use fewer threads "
                 "(dask.config.set(num_workers=1)), or store the data in smaller chunks."
             )
-
-
-def _small_here(nbytes: int) -> bool:
-    """Whether data are small beside the memory of this machine, or of its cgroup."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        limit = Path("/sys/fs/cgroup/memory.max")
-        if limit.exists() and (text := limit.read_text().strip()).isdigit():
-            memory = min(memory, int(text))
-    except (AttributeError, OSError, ValueError):  # a system that does not say
-        return False
-    return nbytes <= KEPT_SHARE * memory

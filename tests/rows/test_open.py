@@ -231,11 +231,11 @@ def test_blocks_are_kept_only_when_the_projection_with_all_of_them_is_within_the
         budget = Budget(limit, threads=2, fits=True)
         rows = open_rows(store, budget=budget)
         block = rows.plan.largest * (16 * 4 + budget.answer_nbytes)
-        need = budget.projected(block, rows.plan.n_blocks) + store.nbytes
-        assert rows.fits == (need <= limit)
-        decided.add(rows.fits)
+        need = budget.projected(block, rows.plan.n_blocks) + rows.kept_nbytes
+        assert rows.fits_here == (need <= limit)
+        decided.add(rows.fits_here)
     assert decided == {True, False}
-    assert not open_rows(store, budget=Budget(2**33, threads=2)).fits  # not for a fit
+    assert not open_rows(store, budget=Budget(2**33, threads=2)).fits_here  # not for a fit
 
 
 def test_without_a_limit_only_data_small_beside_the_machine_are_kept(tmp_path):
@@ -243,7 +243,7 @@ def test_without_a_limit_only_data_small_beside_the_machine_are_kept(tmp_path):
         store = zarr.create_array(
             f"{tmp_path}/{rows}", shape=(rows, 16), dtype="f8", chunks=(9, 16)
         )
-        return open_rows(store, budget=Budget(fits=True)).fits
+        return open_rows(store, budget=Budget(fits=True)).fits_here
 
     assert fits(1000)
     assert not fits(10**12)
