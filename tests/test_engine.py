@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cloudpickle
 import dask
 import dask.array as da
 import numpy as np
@@ -164,6 +165,30 @@ def test_graphs_are_bounded_by_the_wave(many, monkeypatch):
     map_reduce(Census(), many, wave=8)
     assert len(sizes) == 13
     assert max(sizes) <= 8 + 1 + 2
+    monkeypatch.setattr(fold, "_DASK_WAVE", 8)
+    lazy = open_rows((da.from_zarr(many.array) * 2).astype("f4") + 1)
+    want = bits(map_reduce(QUESTION, lazy, 8**4))
+    sizes.clear()
+    assert bits(map_reduce(QUESTION, lazy, 8)) == want
+    # A wave's fused blocks, the tree, the pass and the array: nothing of the other waves.
+    assert len(sizes) == 13
+    assert max(sizes) <= 8 + 1 + 2
+
+
+def test_what_the_blocks_of_a_dask_array_share_is_done_once_a_read(monkeypatch):
+    monkeypatch.setattr(fold, "_DASK_WAVE", 8)
+    seen = []
+
+    def chunk(x):
+        seen.append(len(x))
+        return x
+
+    x = da.from_array(X, chunks=(61, 5)).map_blocks(chunk, dtype="f4", meta=np.empty((0, 0), "f4"))
+    map_reduce(Census(), open_rows(x), 8)
+    assert len(seen) == 99
+    seen.clear()
+    map_reduce(Census(), open_rows(x - x.mean(axis=0)), 8)
+    assert len(seen) == 99
 
 
 def test_no_dask_at_all_for_a_single_block_in_memory(blobs):
@@ -245,7 +270,7 @@ def test_workers_hold_statistics_never_blocks_and_get_the_pass_once_a_wave(kind,
     from distributed import WorkerPlugin
 
     class Results(WorkerPlugin):
-        """What each task left in a worker's memory: its key, and its bytes."""
+        """What each task left in a worker's memory: its key, and its bytes as they travel."""
 
         name = "results"
 
@@ -255,7 +280,7 @@ def test_workers_hold_statistics_never_blocks_and_get_the_pass_once_a_wave(kind,
 
         def transition(self, key, start, finish, **kwargs):
             if finish == "memory":
-                self.seen.append((str(key), self.worker.state.tasks[key].nbytes))
+                self.seen.append((str(key), len(cloudpickle.dumps(self.worker.data[key]))))
 
     x = np.tile(X, (32, 1))
     array = zarr.create_array(tmp_path / "x", shape=x.shape, chunks=(6000, 5), dtype="f4")
