@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,7 @@ def plan_blocks(
     )
 
 
+@lru_cache(maxsize=16)  # a scheduler and its workers hold a plan for every wave: all the same one
 def _even(length: int, size: int) -> tuple[int, ...]:
     return (*range(0, length, size), length)
 
