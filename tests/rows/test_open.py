@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import dask.array as da
@@ -233,8 +234,11 @@ def test_blocks_are_kept_only_when_the_projection_with_all_of_them_is_within_the
         block = rows.plan.largest * (16 * 4 + budget.answer_nbytes)
         need = budget.projected(block, rows.plan.n_blocks) + rows.kept_nbytes
         assert rows.fits_here == (need <= limit)
-        decided.add(rows.fits_here)
-    assert decided == {True, False}
+        decided.add((rows.fits_here, rows.ahead))
+        if rows.ahead:  # beside what is kept
+            more = replace(budget, threads=3).projected(block, rows.plan.n_blocks)
+            assert more + rows.fits_here * rows.kept_nbytes <= limit
+    assert len(decided) == 4
     assert not open_rows(store, budget=Budget(2**33, threads=2)).fits_here  # not for a fit
 
 
