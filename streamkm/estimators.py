@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from streamkm.engine import map_reduce, map_rows, readers, write_rows
+from streamkm.engine import keeping, map_reduce, map_rows, threads, write_rows
 from streamkm.errors import DataError
 from streamkm.fitting import (
     ALGORITHMS,
@@ -98,7 +98,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     inertia_ : float, sum of squared distances of rows to `cluster_centers_`, weighted
     n_iter_ : int
     history_ : structured ndarray of shape (n_iter_,), with 'inertia' (of the centroids that entered
-        the iteration), 'shift', 'empty', 'relocated', and 'read', whether it cost a read
+        the iteration), 'shift', 'empty', 'relocated', and 'read', whether it went over
+        all rows
     n_passes_ : int, reads of the data, seeding and labelling included
     bytes_read_ : int, decoded bytes of those reads
     reads_ : dict, reads and bytes of each phase: 'seeding', 'iterations', 'labelling'
@@ -196,9 +197,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         eager = not _is_lazy(X)
         labels = np.empty(rows.layout.row_shape if eager else 0, _label_dtype(X, self.n_clusters))
         watch = _print_state if self.verbose else None
-        state = solve(rows, state, time_limit=self.time_limit, watch=watch, keep_evaluation=eager)
-        if eager:
-            state = label(rows, state, labels, labels.dtype)
+        with keeping(rows) as held:
+            state = solve(
+                held, state, time_limit=self.time_limit, watch=watch, keep_evaluation=eager
+            )
+            if eager:
+                state = label(held, state, labels, labels.dtype)
         self._keep(state)
         self.labels_ = self._like(X, labels if eager else map_rows(self._labels(X), rows))
         return self
@@ -343,7 +347,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     def _budget(self, *, reset: bool) -> Budget:
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
         if not reset:
-            return Budget(limit, readers(), len(self.cluster_centers_))
+            return Budget(limit, threads(), len(self.cluster_centers_))
         named = isinstance(self.init, str)
         inits = [self.init] * self._n_init() if named else self.init
         return fit_budget(limit, inits, [self.n_clusters])

@@ -14,7 +14,7 @@ import xarray as xr
 from sklearn.metrics import silhouette_score
 from sklearn.utils import check_scalar
 
-from streamkm.engine import map_reduce
+from streamkm.engine import keeping, map_reduce
 from streamkm.errors import DataError, ValidationWarning
 from streamkm.estimators import entropy_of
 from streamkm.fitting import (
@@ -131,7 +131,8 @@ def sweep(
     seeds = seeds_of(entropy, n_init)
     room = budget.room(rows.layout)
     state = begin_sweep(rows, ks, inits, seeds, rules, room, riders[: int(silhouette_rows > 0)])
-    state = solve(rows, state, watch=watch)
+    with keeping(rows) as held:
+        state = solve(held, state, watch=watch)
     found = Fits(ks, n_init, state.trajectories)
     dataset = found.dataset(state.answers[0] if state.answers else None)
     if others is not None:

@@ -6,6 +6,7 @@ import os
 
 os.environ["SCIPY_ARRAY_API"] = "1"  # or scikit-learn skips one of its checks; read at import
 
+import dask
 import hypothesis
 import numpy as np
 import pytest
@@ -37,5 +38,18 @@ def pixels():
 
 @pytest.fixture
 def no_table(monkeypatch):
-    """Every question is asked of the data, as if they had too many distinct rows for a table."""
+    """Every question is a read: as of data too large to keep, or to make a table of."""
     monkeypatch.setattr(streamkm.rows.memory, "TABLE_NBYTES", 0)
+    monkeypatch.setattr(streamkm.rows.memory, "KEPT_SHARE", 0)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set({"distributed.worker.memory.terminate": False}),
+        LocalCluster(2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as made,
+        Client(made, set_as_default=False) as client,
+    ):
+        yield client

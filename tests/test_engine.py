@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cloudpickle
 import dask
 import dask.array as da
 import numpy as np
@@ -16,7 +19,7 @@ from streamkm.engine import fold, map_reduce, map_rows, write_rows
 from streamkm.errors import ReadError
 from streamkm.fitting import begin_fit, solve
 from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
-from streamkm.rows import Room, open_rows
+from streamkm.rows import BlockPlan, Room, open_rows
 from tests import reference
 from tests.conftest import mixture
 
@@ -45,18 +48,6 @@ def many(store):
     rows = open_rows(store)
     edges = ((*range(0, 6000, 61), 6000),)
     return type(rows)(rows.array, rows.layout, type(rows.plan)(edges))
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    from distributed import Client, LocalCluster
-
-    with (
-        dask.config.set({"distributed.worker.memory.terminate": False}),
-        LocalCluster(2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as made,
-        Client(made, set_as_default=False) as client,
-    ):
-        yield client
 
 
 @pytest.mark.parametrize("wave", [8, 64, 512])
@@ -174,6 +165,30 @@ def test_graphs_are_bounded_by_the_wave(many, monkeypatch):
     map_reduce(Census(), many, wave=8)
     assert len(sizes) == 13
     assert max(sizes) <= 8 + 1 + 2
+    monkeypatch.setattr(fold, "_DASK_WAVE", 8)
+    lazy = open_rows((da.from_zarr(many.array) * 2).astype("f4") + 1)
+    want = bits(map_reduce(QUESTION, lazy, 8**4))
+    sizes.clear()
+    assert bits(map_reduce(QUESTION, lazy, 8)) == want
+    # A wave's fused blocks, the tree, the pass and the array: nothing of the other waves.
+    assert len(sizes) == 13
+    assert max(sizes) <= 8 + 1 + 2
+
+
+def test_what_the_blocks_of_a_dask_array_share_is_done_once_a_read(monkeypatch):
+    monkeypatch.setattr(fold, "_DASK_WAVE", 8)
+    seen = []
+
+    def chunk(x):
+        seen.append(len(x))
+        return x
+
+    x = da.from_array(X, chunks=(61, 5)).map_blocks(chunk, dtype="f4", meta=np.empty((0, 0), "f4"))
+    map_reduce(Census(), open_rows(x), 8)
+    assert len(seen) == 99
+    seen.clear()
+    map_reduce(Census(), open_rows(x - x.mean(axis=0)), 8)
+    assert len(seen) == 99
 
 
 def test_no_dask_at_all_for_a_single_block_in_memory(blobs):
@@ -191,7 +206,7 @@ def test_the_users_number_of_threads_is_kept(monkeypatch):
     assert engine.threads() == dask.system.CPU_COUNT
 
 
-def test_a_read_has_one_block_more_in_hand_than_cores_but_never_more_than_the_user_said(many):
+def test_a_block_more_than_cores_is_in_hand_where_there_is_memory_for_it(many):
     def most(rows):
         running, seen = set(), []
 
@@ -204,11 +219,11 @@ def test_a_read_has_one_block_more_in_hand_than_cores_but_never_more_than_the_us
         return max(seen)
 
     cores = engine.threads()
-    assert engine.readers() == cores + 1
-    assert most(many) == cores + 1
-    assert most(open_rows(np.tile(X, (300, 1)))) == cores
+    ahead = replace(many, ahead=True)
+    assert most(many) == most(open_rows(np.tile(X, (300, 1)))) == cores
+    assert most(ahead) == cores + 1
     with dask.config.set(num_workers=1):
-        assert engine.readers() == most(many) == 1
+        assert most(ahead) == 1  # never more than the user said
 
 
 def test_per_row_answers_are_lazy_and_in_the_rows_own_shape():
@@ -248,6 +263,42 @@ def test_an_array_in_memory_is_filled_on_any_scheduler(scheduler):
         write_rows(Labels(CENTROIDS, out.dtype), rows, out)
     assert np.array_equal(out[-6000:], reference.labels(X, CENTROIDS))
     assert (out >= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["store", "dask"])
+def test_workers_hold_statistics_never_blocks_and_get_the_pass_once_a_wave(kind, cluster, tmp_path):
+    from distributed import WorkerPlugin
+
+    class Results(WorkerPlugin):
+        """What each task left in a worker's memory: its key, and its bytes as they travel."""
+
+        name = "results"
+
+        def setup(self, worker):
+            self.worker = worker
+            self.seen = []
+
+        def transition(self, key, start, finish, **kwargs):
+            if finish == "memory":
+                self.seen.append((str(key), len(cloudpickle.dumps(self.worker.data[key]))))
+
+    x = np.tile(X, (32, 1))
+    array = zarr.create_array(tmp_path / "x", shape=x.shape, chunks=(6000, 5), dtype="f4")
+    array[...] = x
+    rows = open_rows(array if kind == "store" else da.from_zarr(array))
+    rows = replace(rows, plan=BlockPlan(((*range(0, len(x) + 1, 6000),),)))
+    with cluster.as_current():
+        cluster.register_plugin(Results())
+        map_reduce(Lloyd(CENTROIDS), rows, 8)
+        found = cluster.run(lambda dask_worker: dask_worker.plugins["results"].seen)
+        cluster.unregister_worker_plugin("results")
+    statistic = 9 * 5 * 8 + 9 * 8
+    large = {key for seen in found.values() for key, nbytes in seen if nbytes > 20 * statistic}
+    assert not large
+    assert sum("-block" in key for seen in found.values() for key, _ in seen) >= 32
+    for seen in found.values():
+        passes = [key for key, _ in seen if "-pass" in key]
+        assert len(passes) == len(set(passes)) <= (4 if kind == "store" else 1)
 
 
 @pytest.mark.parametrize("room", [Room(0, 4096), Room(6000, 4096)], ids=["coreset", "table"])

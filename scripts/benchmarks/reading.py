@@ -18,7 +18,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
 
-from streamkm.engine import map_reduce, readers, threads
+from streamkm.engine import map_reduce, threads
 from streamkm.passes import Lloyd, Pass, Statistic
 from streamkm.rows import Budget, StoredRows, open_rows
 
@@ -113,9 +113,7 @@ def main() -> None:
     print(
         f"{n_rows * FEATURES * 4 / 2**30:.1f} GiB of float32, {FEATURES} features, under 512 MiB;"
     )
-    print(
-        f"{threads()} cores, {readers()} blocks in hand; ms, median of {rounds}; cpu of all cores"
-    )
+    print(f"{threads()} cores; ms, median of {rounds}; cpu of all cores")
     print(
         "| chunks | decoder | k | decode (cpu) | compute (cpu) | both (cpu) | GB/s | both/slower ",
         end="",
@@ -127,12 +125,11 @@ def main() -> None:
             path = Path(folder) / "x.zarr"
             make(path, n_rows, **how)
             os.sync()
-            for decoder in ("zarr-python", "as opened"):
-                budget = Budget(LIMIT, readers(), max(ks), fits=True)
-                source = path if decoder == "as opened" else zarr.open_array(path, mode="r")
-                rows = open_rows(source, budget=budget)
+            opened = open_rows(path, budget=Budget(LIMIT, threads(), max(ks), fits=True))
+            plain = replace(opened, array=zarr.open_array(path, mode="r"))
+            for rows in (plain, opened):
                 theirs = type(rows.array.async_array.codec_pipeline).__module__.split(".")[0]
-                if decoder == "as opened" and theirs == "zarr":
+                if rows is opened and theirs == "zarr":
                     continue
                 part = in_memory(rows)
                 scale = n_rows / part.layout.n_rows

@@ -9,6 +9,7 @@ from streamkm.cli.common import check_plot, dimensions, peak_memory, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.labels import label_store, row_dimensions
 from streamkm.cli.progress import ReadProgress
+from streamkm.engine import keeping
 from streamkm.fitting import (
     FitState,
     StopRules,
@@ -87,7 +88,7 @@ def run(
         "feature_dim": list(dimensions(feature_dims) or ()),
     }
     dtype = label_dtype(n_clusters)
-    with ExitStack() as outputs:
+    with ExitStack() as outputs, keeping(rows) as rows:
         bar = outputs.enter_context(ReadProgress(rows.plan.n_blocks, rows.layout.nbytes))
         state = solve(
             rows,

@@ -10,7 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from streamkm.rows import Budget, Rows
+from streamkm.engine import stays
+from streamkm.rows import Budget, Rows, StoredRows
 from streamkm.sizes import show_bytes
 
 
@@ -28,9 +29,12 @@ def forecast(
     labelled : whether labels are written
     """
     layout, a_read = rows.layout, rows.layout.nbytes
+    kept = rows.kept_nbytes if isinstance(rows, StoredRows) and stays(rows) else None
+    if kept is not None:  # the first read is the only one
+        seeding, max_iter, last = 1, 0, 0
     most = seeding + max_iter + last
     block = rows.plan.largest * (a_read // layout.n_rows + budget.answer_nbytes)
-    known = replace(budget, n_features=layout.n_features)
+    known = replace(budget, n_features=layout.n_features, threads=budget.threads + int(rows.ahead))
     return {
         "rows": layout.n_rows,
         "features": layout.n_features,
@@ -46,11 +50,16 @@ def forecast(
         "bytes_loss_and_labels": last * a_read,
         "reads_at_most": most,
         "bytes_at_most": most * a_read,
-        "reads_besides": "one for each iteration that finds an empty cluster",
-        "reads_if_few_distinct_rows": 1 + int(labelled),
+        "reads_besides": "one for each iteration that finds an empty cluster"
+        if kept is None
+        else None,
+        "reads_if_few_distinct_rows": 1 + int(labelled and kept is None),
+        "kept_in_memory_bytes": kept,
         "distinct_rows_at_most_then": budget.room(layout).table,
         "threads": budget.threads,
-        "projected_memory_bytes": known.projected(block, rows.plan.n_blocks, rows.resident_nbytes),
+        "projected_memory_bytes": known.projected(
+            block, rows.plan.n_blocks, rows.resident_nbytes + (kept or 0)
+        ),
         "memory_limit_bytes": budget.limit,
     }
 

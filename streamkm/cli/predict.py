@@ -7,7 +7,7 @@ import click
 from streamkm.cli.common import dimensions
 from streamkm.cli.labels import label_store, row_dimensions
 from streamkm.cli.progress import ReadProgress
-from streamkm.engine import readers, write_rows
+from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
 from streamkm.passes import Labels, label_dtype
 from streamkm.rows import Budget, open_rows
@@ -32,7 +32,7 @@ def run(
     else:
         centroids = centroids_of(model, n_clusters)
     k, d = centroids.shape
-    budget = Budget(memory_limit, readers(), k)
+    budget = Budget(memory_limit, threads(), k)
     rows = open_rows(data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget)
     if rows.layout.n_features != d:
         raise DataError(f"{data} has {rows.layout.n_features} features, but the model has {d}.")

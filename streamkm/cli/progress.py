@@ -87,7 +87,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self._read = state.n_passes
         self._console.print(line, soft_wrap=True)
         self._bar.update(self._task, total=state.plan.n_blocks)
-        self.next_read(f"read {state.n_passes + 1}")
+        self.next_read("in memory" if state.in_memory else f"read {state.n_passes + 1}")
 
     def next_read(self, name: str) -> None:
         """Begin a bar of another name."""

@@ -13,13 +13,14 @@ from typing import Any, cast
 import numpy as np
 from dask.delayed import Delayed
 
-from streamkm.engine.schedule import one_blas_thread, readers, results, threads
+from streamkm.engine.schedule import one_blas_thread, results
 from streamkm.passes import Pass, Statistic
 from streamkm.passes.base import S
 from streamkm.rows import Block, DaskRows, Rows, StoredRows
 
 FAN_IN = 8
 WAVE = FAN_IN**3
+_DASK_WAVE = FAN_IN**4  # to cut one out of somebody's graph takes a look at all of its keys
 
 
 def map_reduce(question: Pass[S], rows: Rows, wave: int = WAVE) -> S:
@@ -43,15 +44,25 @@ def fold(call: Callable[[Block], Any], kind: type[S], rows: Rows, wave: int) -> 
     with one_blas_thread():
         if total == 1 and isinstance(rows, StoredRows) and rows.in_memory:
             return cast(S, call(rows.block(0)))
-        if isinstance(rows, DaskRows):  # slicing its graph costs more than holding it
-            wave = FAN_IN ** max(1, int(np.ceil(np.log(total) / np.log(FAN_IN))))
+        if isinstance(rows, DaskRows):
+            wave = _wave_of(rows, call, max(wave, _DASK_WAVE))
         graphs = (
             _tree(call, kind, rows, first, min(first + wave, total))
             for first in range(0, total, wave)
         )
         here = isinstance(rows, StoredRows) and rows.stays_here
-        read = isinstance(rows, StoredRows) and not rows.in_memory
-        return cast(S, _fold_waves(kind, results(graphs, here, readers() if read else threads())))
+        return cast(S, _fold_waves(kind, results(graphs, here, rows.ahead and not rows.kept)))
+
+
+def _wave_of(rows: DaskRows, call: Any, wave: int) -> int:
+    """Blocks of one graph: all, where blocks share what would be done again for every wave.
+
+    As in `x - x.mean(axis=0)`; a wave of it has more tasks than there are blocks.
+    """
+    total = rows.plan.n_blocks
+    if wave < total and len(rows.graph(call, "streamkm-trial", 0, wave)[0]) >= total:
+        return total
+    return wave
 
 
 def _tree(call: Any, kind: type[Statistic], rows: Rows, first: int, last: int) -> Delayed:

@@ -23,27 +23,17 @@ def threads() -> int:
     return int(configured or os.environ.get("SLURM_CPUS_PER_TASK") or CPU_COUNT)
 
 
-def readers() -> int:
-    """Blocks in hand at once where they are read here: one more than cores, unless Dask was told.
-
-    While one task waits for its block, every core still has one to compute on.
-    """
-    return threads() + (not dask.config.get("num_workers", None))
-
-
-def results(
-    graphs: Iterator[Delayed], here: bool = False, workers: int | None = None
-) -> Iterator[Any]:
+def results(graphs: Iterator[Delayed], here: bool = False, ahead: bool = False) -> Iterator[Any]:
     """Answers of the waves in order; on a cluster the next is submitted before the last drains.
 
-    `here` keeps the work on this process's threads, for rows that are in its memory; `workers` are
-    as many as wanted of them, by default `threads()`.
+    `here` keeps the work on this process's threads, for rows that are in its memory. With `ahead`
+    there is a task more than cores, so that none idles while a block is waited for.
     """
-    client = None if here else _client()
-    if client is None:
+    cluster = None if here else client()
+    if cluster is None:
         settings: dict[str, Any] = {"scheduler": "threads"} if here else {}
         if not dask.config.get("num_workers", None):
-            settings["num_workers"] = workers or threads()
+            settings["num_workers"] = threads() + ahead
         for graph in graphs:
             with dask.config.set(settings):
                 (result,) = dask.compute(graph)
@@ -52,17 +42,17 @@ def results(
     waiting: deque[Any] = deque()
     try:
         for graph in graphs:
-            waiting.append(client.compute(graph))
+            waiting.append(cluster.compute(graph))
             if len(waiting) == _IN_FLIGHT:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         if waiting:
-            client.cancel(list(waiting))
+            cluster.cancel(list(waiting))
 
 
-def _client() -> Any:
+def client() -> Any:
     """The user's distributed Client when waves can be queued on it: not from inside a task."""
     # A Client that is the default sets the scheduler itself.
     wanted = dask.config.get("scheduler", None)

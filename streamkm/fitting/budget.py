@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from streamkm.engine import readers
+from streamkm.engine import threads
 from streamkm.rows import Budget
 from streamkm.seeding import method_of
 
@@ -23,12 +23,12 @@ def fit_budget(
     keeps : whether every restart may keep rows at a read, as those of a fit but not of a sweep
     """
     if not isinstance(inits, list):
-        return Budget(limit, readers(), max(n_clusters), fits=True, summaries=int(keeps))
+        return Budget(limit, threads(), max(n_clusters), fits=True, summaries=int(keeps))
     methods = [method_of(init) for init in inits]
     samples = len(n_clusters) * sum(method.samples for method in methods)
     return Budget(
         limit,
-        readers(),
+        threads(),
         sum(method.width(k) for k in n_clusters for method in methods),
         fits=True,
         summaries=max(samples, len(methods) * keeps),

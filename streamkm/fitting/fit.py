@@ -38,7 +38,7 @@ class FitState:
     riders : further passes that go with the first read
     answers : their statistics, once read
     table : Table of all distinct rows where they are few: from then on it is asked, not the data
-    in_memory : whether the last answer came without a read
+    in_memory : whether the last answer came without a read: from the table, kept blocks or rows
     """
 
     plan: BlockPlan
@@ -228,8 +228,8 @@ def fit(
             return
         passes = [t.ask() for t in asking]
         if state.n_passes > rows.opening_reads:
-            told = map_reduce(Product(tuple(passes)), source, wave).parts
-            state = state.told(told, in_memory=state.table is not None)
+            in_memory = state.table is not None or rows.kept
+            state = state.told(map_reduce(Product(tuple(passes)), source, wave).parts, in_memory)
             yield state
             continue
         riders: tuple[Pass[Any], ...] = (Census(), Distinct(state.room.table), *state.riders)

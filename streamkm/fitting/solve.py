@@ -63,7 +63,8 @@ def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitSta
     """
     best = state.best
     assert best.centroids is not None
-    state = replace(state, reads=state.reads.one_more("labelling"))
+    if not rows.kept:
+        state = replace(state, reads=state.reads.one_more("labelling"))
     table = state.table
     repeats = table is not None and _REPEATS * len(table.weights) <= rows.layout.n_rows
     if table is not None and repeats and best.centroids.size >= _PRODUCTS:

@@ -35,7 +35,8 @@ class StopRules:
         features, as in scikit-learn
     loss_tol : stop when (J[t-1] - J[t]) / J[t] < loss_tol, not before the second iteration;
         'auto' is off but after a coreset, and then 1e-3 while an iteration costs a read
-    reading_tol : like `loss_tol`, but of all that came of a read, and only where it costs one
+    reading_tol : like `loss_tol`, but of all that came of a read, and only where it costs one;
+        blocks that stay in memory count as read, or the result would hang on the memory there is
     distortion_tol : stop when the drop in distortion is under this, in squared data units
     """
 

@@ -43,7 +43,7 @@ class Step:
     shift : sum of squared centroid moves it made
     empty : clusters that had no rows
     relocated : how many of those were moved to far rows
-    read : whether it cost a read of the data
+    read : whether it went over all rows, in the store or in blocks that stay in memory
     """
 
     inertia: float

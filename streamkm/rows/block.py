@@ -57,6 +57,11 @@ class Block:
         n = len(values)
         return cls(values, weights, 0, (0,), (n,), (n,))
 
+    def __sizeof__(self) -> int:
+        """With its arrays: by this a cluster's worker knows what it holds."""
+        weights = 0 if self.weights is None else self.weights.nbytes
+        return object.__sizeof__(self) + self.values.nbytes + weights
+
     @property
     def n_rows(self) -> int:
         return len(self.values)

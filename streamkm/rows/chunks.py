@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from functools import cache
 from importlib.util import find_spec
@@ -16,21 +15,18 @@ from streamkm.rows.kinds import is_a
 _PIPELINE = "codec_pipeline.path"
 _PLAIN = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 _ZARRS = "zarrs.ZarrsCodecPipeline"
-# From here on a chunk is a block, which is taken from Zarr without a copy [scripts/bench reading].
-_LARGE = 16 * 10**6
 
 
 @cache
-def _parts() -> type[Any]:
-    from zarr.buffer.cpu import NDBuffer  # Zarr is imported by those who have one of its arrays
+def _parts() -> Any:
+    """The class of a buffer that keeps decoded chunks as they come; made with the first one.
+
+    Zarr itself copies every chunk of every read on its one event-loop thread, while the threads
+    that want them wait.
+    """
+    from zarr.buffer.cpu import NDBuffer  # loaded by whoever made the array
 
     class Parts(NDBuffer):
-        """Keeps decoded chunks as they come.
-
-        Zarr itself copies every chunk of every read on its one event-loop thread, while the threads
-        that want them wait.
-        """
-
         def __init__(self, array: Any) -> None:
             super().__init__(array)
             self._whole: npt.NDArray[Any] = array
@@ -64,17 +60,14 @@ def read(array: Any, region: tuple[slice, ...]) -> npt.NDArray[Any]:
 
 
 def fastest(array: Any) -> Any:
-    """The same array, decoded by zarrs where that is installed and known to be faster.
+    """The same Zarr array, decoded by zarrs where that is installed; for blocks of several chunks.
 
     Whoever has chosen a pipeline in Zarr's configuration keeps it.
     """
     import zarr
-    from zarr.storage import LocalStore
 
-    nbytes = math.prod(array.chunks) * array.dtype.itemsize
     if (
-        not isinstance(array.store, LocalStore)
-        or nbytes >= _LARGE
+        not is_a(array.store, "zarr.storage.LocalStore")
         or not array.dtype.isnative
         or array.order != "C"
         or zarr.config.get(_PIPELINE) != _PLAIN

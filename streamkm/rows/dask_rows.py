@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import dask
 import numpy as np
 from dask.delayed import Delayed
 
@@ -44,6 +43,8 @@ class DaskRows:
 
     in_memory = False
     resident_nbytes = 0
+    ahead = False
+    kept = False  # what of its blocks stays in memory is for whoever made the array to say
 
     def mapped(self, call: Call, name: str) -> Any:
         """A lazy array of boxed results, one a block: the task reads and calls."""
@@ -66,13 +67,14 @@ class DaskRows:
 
     def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
         """Tasks of blocks first:last, fused with the array's own, and their keys."""
-        (mapped,) = dask.optimize(self.mapped(call, name))
-        axes = [range(n) for n in self.array.numblocks]
-        boxes = [(mapped.name, *place) for place in itertools.product(*axes)]
+        mapped = self.mapped(call, name)
         # Feature axes have one chunk each, so C order over all axes is C order over the row axes
         # wherever they stand.
-        graph: Graph = dict(mapped.__dask_graph__())
-        return graph, boxes[first:last]
+        places = np.unravel_index(range(first, last), mapped.numblocks)
+        keys = [(mapped.name, *place) for place in zip(*(p.tolist() for p in places), strict=True)]
+        # What Dask does before it computes, for these keys alone: the rest is never written out.
+        graph: Graph = dict(mapped.__dask_optimize__(mapped.__dask_graph__(), keys))
+        return graph, keys
 
 
 def _call_block(
@@ -129,8 +131,9 @@ def open_dask(array: Any, axes: tuple[int, ...], weights: Any, budget: Budget) -
     plan = BlockPlan(edges)
     if plan.n_blocks > _MANY_BLOCKS:
         warnings.warn(
-            f"a Dask array of {plan.n_blocks} row chunks needs one graph of that many tasks a "
-            "read; rechunk it to 64-128 MiB, or give the Zarr store itself, which is read in waves",
+            f"a Dask array of {plan.n_blocks} row chunks: each costs half a millisecond a read, "
+            "and several on a cluster, however small it is; rechunk it to 64-128 MiB, or give the "
+            "Zarr store itself",
             ManyBlocksWarning,
             stacklevel=4,
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from streamkm.errors import MemoryLimitError
 from streamkm.rows.layout import Layout
+from streamkm.rows.machine import memory_here
 from streamkm.sizes import show_bytes
 
 # The interpreter, Dask, Zarr, Numba's compiler and scikit-learn, before any data
@@ -23,6 +24,8 @@ _COPIES = 5
 TABLE_NBYTES = 16 * 2**20
 SAMPLE_NBYTES = 64 * 2**20  # of one restart
 SAMPLES_NBYTES = 256 * 2**20  # of all
+# Without a limit, data that take more than this part of the machine's memory are not kept.
+KEPT_SHARE = 0.25
 _SAMPLE_COPIES = 3  # itself, the parts it is put together from, and what is solved
 _BESIDE_A_DISTINCT_ROW = 8 + 8 + 8  # weight, hash, slots
 _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
@@ -117,6 +120,16 @@ class Budget:
         left = self.limit - self.projected(0, n_blocks, resident_nbytes)
         return max(0, min(BLOCK_NBYTES, left // (_COPIES * self.threads)))
 
+    def allows(self, nbytes: int) -> bool:
+        """Whether a peak of `nbytes` is within the limit."""
+        return self.limit is None or nbytes <= self.limit
+
+    def keeps(self, nbytes: int, projected: int) -> bool:
+        """Whether a fit may keep data of `nbytes` beside what is projected for a read of them."""
+        if self.limit is None:
+            return self.fits and nbytes <= KEPT_SHARE * memory_here()
+        return self.fits and self.allows(projected + nbytes)
+
     def check(self, block_nbytes: int, n_blocks: int, resident_nbytes: int = 0) -> None:
         """Refuse work that cannot be held to the limit.
 
@@ -126,7 +139,8 @@ class Budget:
             With the projection, the limit and the largest block.
         """
         need = self.projected(block_nbytes, n_blocks, resident_nbytes)
-        if self.limit is not None and need > self.limit:
+        if not self.allows(need):
+            assert self.limit is not None
             raise MemoryLimitError(
                 f"the smallest block that whole chunks or shards allow is "
                 f"{show_bytes(block_nbytes)}, and with {self.threads} threads and statistics of "

@@ -12,7 +12,6 @@ import numpy as np
 
 from streamkm.errors import DataError, MemoryLimitError
 from streamkm.rows.block import read_only
-from streamkm.rows.chunks import fastest
 from streamkm.rows.dask_rows import DaskRows, open_dask
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, check_weights, feature_axes
@@ -87,7 +86,7 @@ def _array_of(
 ) -> tuple[Any, tuple[str | None, ...] | None]:
     """The array inside, unread where it is lazy, and its dimension names."""
     if isinstance(data, (str, os.PathLike)):
-        data = fastest(open_zarr(data, variable))
+        data = open_zarr(data, variable)
     if is_a(data, "xarray.DataArray"):
         names: tuple[Any, ...] | None = tuple(data.dims)
         if data.chunks:

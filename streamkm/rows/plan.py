@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,10 @@ class BlockPlan:
     """
 
     edges: tuple[tuple[int, ...], ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Even edges by their step: a plan of very many blocks is sent with every wave of them."""
+        return _unpacked, tuple(_packed(e) for e in self.edges)
 
     @cached_property
     def grid(self) -> tuple[int, ...]:
@@ -77,7 +82,20 @@ def plan_blocks(
         if count < whole:
             break
     return BlockPlan(
-        tuple(
-            (*range(0, length, size), length) for length, size in zip(row_shape, sizes, strict=True)
-        )
+        tuple(_even(length, size) for length, size in zip(row_shape, sizes, strict=True))
     )
+
+
+@lru_cache(maxsize=16)  # a scheduler and its workers hold a plan for every wave: all the same one
+def _even(length: int, size: int) -> tuple[int, ...]:
+    return (*range(0, length, size), length)
+
+
+def _packed(edges: tuple[int, ...]) -> tuple[int, ...] | range:
+    if len(edges) > 2 and edges[1] and edges == _even(edges[-1], edges[1]):
+        return range(0, edges[-1], edges[1])
+    return edges
+
+
+def _unpacked(*axes: tuple[int, ...] | range) -> BlockPlan:
+    return BlockPlan(tuple(_even(a.stop, a.step) if isinstance(a, range) else a for a in axes))

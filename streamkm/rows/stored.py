@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from streamkm.errors import ReadError
 from streamkm.rows.block import Block
-from streamkm.rows.chunks import read
+from streamkm.rows.chunks import fastest, read
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import BLOCK_NBYTES, Budget
@@ -38,6 +38,8 @@ class StoredRows:
     plan : BlockPlan, in whole chunks or shards of a Zarr array
     weights : array of the row shape that slices like `array`, or None
     stays_here : whether the rows are this process's own, not to be sent to a cluster
+    fits_here : whether all blocks may stay in this process beside the work of a fit
+    ahead : whether there is memory for a block more than cores, read while they compute
     """
 
     array: Any
@@ -46,6 +48,13 @@ class StoredRows:
     weights: Any = None
     opening_reads: int = 0
     stays_here: bool = False
+    fits_here: bool = False
+    ahead: bool = False
+
+    @property
+    def kept(self) -> bool:
+        """Whether every block is in memory, so that to ask for them all is no read."""
+        return False
 
     @property
     def in_memory(self) -> bool:
@@ -56,6 +65,16 @@ class StoredRows:
         """Bytes of the input that lie in this process anyway."""
         kept = (self.array, self.weights)
         return sum(a.nbytes for a in kept if isinstance(a, np.ndarray))
+
+    @property
+    def kept_nbytes(self) -> int:
+        """Bytes of all blocks; those at an end of the array may hold its last chunks whole."""
+        weights = 0 if self.weights is None else self.weights.dtype.itemsize
+        if self.in_memory:
+            return self.resident_nbytes
+        stored = self.array.shards or self.array.chunks
+        whole = math.prod(-(-n // s) * s for n, s in zip(self.array.shape, stored, strict=True))
+        return int(whole * self.layout.dtype.itemsize + self.layout.n_rows * weights)
 
     def block(self, number: int) -> Block:
         """Read one block.
@@ -147,8 +166,18 @@ def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> Sto
     target = max(_SMALLEST_NBYTES, layout.nbytes // _BLOCKS)
     plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest))
     rows = StoredRows(array, layout, plan, weights)
-    budget.check(plan.largest * row_nbytes, plan.n_blocks, rows.resident_nbytes)
-    return rows
+    block = plan.largest * row_nbytes
+    budget.check(block, plan.n_blocks, rows.resident_nbytes)
+    if not is_a(array, "zarr.Array"):
+        return rows
+    if array.shards or plan.largest > math.prod(unit):
+        rows = replace(rows, array=fastest(array))
+    resident = rows.resident_nbytes
+    fits_here = budget.keeps(rows.kept_nbytes, budget.projected(block, plan.n_blocks, resident))
+    resident += rows.kept_nbytes if fits_here else 0
+    more = replace(budget, threads=budget.threads + 1)
+    ahead = more.allows(more.projected(block, plan.n_blocks, resident))
+    return replace(rows, ahead=ahead, fits_here=fits_here)
 
 
 def rows_in_memory(values: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> StoredRows:

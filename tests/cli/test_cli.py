@@ -60,7 +60,7 @@ def test_fit_predict_and_info(store, blobs, tmp_path):
     assert written.dtype == np.uint8
     assert fitted.stop_reason in out.stdout
     assert "in memory: 5,000 distinct rows" in out.stderr
-    assert fitted.n_passes == 2
+    assert fitted.n_passes == 1
     again = tmp_path / "again.zarr"
     said = run("predict", model, store, "--variable", "x", "-o", again).stdout
     assert "5,000 rows labelled" in said
@@ -95,7 +95,7 @@ def test_the_same_command_gives_the_same_bits(store, tmp_path):
     [("k-means++", 9), ("farthest", 9), ("random", 1), ("k-means||", 4), ("auto", 2)],
 )
 def test_a_dry_run_says_what_it_would_cost_and_reads_nothing(
-    store, tmp_path, init, reads, monkeypatch
+    store, tmp_path, init, reads, monkeypatch, no_table
 ):
     monkeypatch.setattr(zarr.Array, "__getitem__", None)
     command = ["fit", store, "--variable", "x", "-k", 9, "-o", tmp_path / "m", "--init", init]
@@ -251,7 +251,15 @@ def test_a_sweep_writes_what_python_gives_and_says_the_elbow(store, tmp_path, bl
     assert facts["reads"]["seeding"]["reads"] == 1
 
 
-def test_a_sweeps_dry_run_reads_nothing(store, tmp_path, monkeypatch):
+def test_a_dry_run_says_that_small_data_are_kept(store, tmp_path):
+    command = ["fit", store, "--variable", "x", "-k", 9, "-o", tmp_path / "m", "--dry-run"]
+    facts = json.loads(run(*command, "--json").stdout)
+    assert facts["reads_at_most"] == facts["reads_if_few_distinct_rows"] == 1
+    assert facts["bytes_at_most"] == facts["bytes_a_read"] == 5000 * 6 * 4
+    assert facts["kept_in_memory_bytes"] == 13 * 400 * 6 * 4  # the last chunk whole
+
+
+def test_a_sweeps_dry_run_reads_nothing(store, tmp_path, monkeypatch, no_table):
     monkeypatch.setattr(zarr.Array, "__getitem__", None)
     command = ["sweep", store, "--variable", "x", "-k", "1:20", "-o", tmp_path / "s", "--dry-run"]
     facts = json.loads(run(*command, "--n-init", 20, "--max-iter", 50, "--json").stdout)

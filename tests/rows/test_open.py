@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import dask.array as da
@@ -222,3 +223,39 @@ def test_a_memory_limit_makes_blocks_smaller_in_whole_shards(tmp_path):
     tight = open_rows(store, budget=Budget(400 * 2**20, threads=2)).plan
     assert tight.largest < free.largest
     assert all(edge % 2**15 == 0 for edge in tight.edges[0])
+
+
+def test_blocks_are_kept_only_when_the_projection_with_all_of_them_is_within_the_limit(tmp_path):
+    store = zarr.create_array(tmp_path / "x", shape=(10**6, 16), chunks=(10**4, 16), dtype="f4")
+    decided = set()
+    for limit in range(300 * 2**20, 900 * 2**20, 10 * 2**20):
+        budget = Budget(limit, threads=2, fits=True)
+        rows = open_rows(store, budget=budget)
+        block = rows.plan.largest * (16 * 4 + budget.answer_nbytes)
+        need = budget.projected(block, rows.plan.n_blocks) + rows.kept_nbytes
+        assert rows.fits_here == (need <= limit)
+        decided.add((rows.fits_here, rows.ahead))
+        if rows.ahead:  # beside what is kept
+            more = replace(budget, threads=3).projected(block, rows.plan.n_blocks)
+            assert more + rows.fits_here * rows.kept_nbytes <= limit
+    assert len(decided) == 4
+    assert not open_rows(store, budget=Budget(2**33, threads=2)).fits_here  # not for a fit
+
+
+def test_without_a_limit_only_data_small_beside_the_machine_are_kept(tmp_path):
+    def fits(rows):
+        store = zarr.create_array(
+            f"{tmp_path}/{rows}", shape=(rows, 16), dtype="f8", chunks=(9, 16)
+        )
+        return open_rows(store, budget=Budget(fits=True)).fits_here
+
+    assert fits(1000)
+    assert not fits(10**12)
+
+
+def test_a_block_is_read_ahead_only_within_the_limit(tmp_path):
+    store = zarr.create_array(tmp_path / "x", shape=(10**6, 16), chunks=(10**5, 16), dtype="f4")
+    tight, wide = Budget(340 * 2**20, threads=2), Budget(380 * 2**20, threads=2)
+    assert not open_rows(store, budget=tight).ahead
+    assert open_rows(store, budget=wide).ahead
+    assert open_rows(store, budget=tight).plan == open_rows(store, budget=wide).plan

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 from hypothesis import given
@@ -32,3 +33,16 @@ def test_blocks_grow_along_the_last_axis_first():
 def test_numbers_run_in_c_order():
     plan = BlockPlan(((0, 2, 4), (0, 3, 6, 7)))
     assert [plan.index(n) for n in range(plan.n_blocks)] == list(np.ndindex(2, 3))
+
+
+@given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=6), min_size=1, max_size=3))
+def test_any_plan_travels_whole(chunks):
+    plan = BlockPlan(tuple((0, *np.cumsum(sizes).tolist()) for sizes in chunks))
+    assert pickle.loads(pickle.dumps(plan)) == plan
+
+
+def test_a_plan_of_very_many_blocks_travels_as_a_few_bytes():
+    plan = plan_blocks((10**6 + 1,), (10,), row_nbytes=1, target_nbytes=10)
+    assert plan.n_blocks == 10**5 + 1
+    assert len(pickle.dumps(plan)) < 200
+    assert pickle.loads(pickle.dumps(plan)) == plan

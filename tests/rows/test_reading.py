@@ -99,19 +99,17 @@ def test_a_chunk_that_is_a_block_is_not_copied():
     assert np.shares_memory(rows.block(1).values, stored)
 
 
-def test_zarrs_decodes_local_chunks_below_the_size_of_a_block_and_is_no_users_choice(tmp_path):
-    def pipeline(path):
-        return type(open_rows(path).array.async_array.codec_pipeline).__module__.split(".")[0]
+def test_zarrs_decodes_blocks_of_several_local_chunks_unless_the_user_chose(tmp_path):
+    def decoder(array):
+        return type(open_rows(array).array.async_array.codec_pipeline).__module__.split(".")[0]
 
-    paths = {n: tmp_path / str(n) for n in (1000, 2_000_000)}
-    for n, path in paths.items():
-        zarr.create_array(path, shape=(2_000_000, 2), chunks=(n, 2), dtype="f4")
-    zarr.create_array(tmp_path / "v2", shape=(9, 2), chunks=(3, 2), dtype=">f4", zarr_format=2)
-    assert pipeline(paths[1000]) == "zarrs"
-    assert pipeline(paths[2_000_000]) == "zarr"
-    assert pipeline(tmp_path / "v2") == "zarr"
-    array = zarr.open_array(paths[1000])
-    assert open_rows(array).array is array
+    made = {"shape": (2_000_000, 2), "dtype": "f4"}
+    several = zarr.create_array(tmp_path / "several", chunks=(1000, 2), **made)
+    assert decoder(several) == decoder(tmp_path / "several") == "zarrs"
+    assert decoder(zarr.create_array(tmp_path / "one", chunks=(2_000_000, 2), **made)) == "zarr"
+    swapped = {"shape": (9, 2), "dtype": ">f4", "chunks": (3, 2), "zarr_format": 2}
+    assert decoder(zarr.create_array(tmp_path / "swapped", **swapped)) == "zarr"
+    assert decoder(zarr.create_array(MemoryStore(), chunks=(1000, 2), **made)) == "zarr"
 
 
 def test_an_unreadable_chunk_is_named():

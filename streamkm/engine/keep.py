@@ -1,0 +1,116 @@
+"""Decoded blocks that stay in memory for the length of a fit: here, or on a cluster's workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import dask
+
+from streamkm.engine.schedule import client
+from streamkm.rows import Block, Rows, StoredRows
+from streamkm.rows.stored import Call, Graph
+
+_SPARE = 2  # a cluster's memory must hold the data this many times: its workers compute as well
+_READ_FOR_THEMSELVES = ("processes", "multiprocessing")
+
+
+def stays(rows: Rows) -> bool:
+    """Whether a fit on today's scheduler would keep the blocks: they fit beside its work."""
+    if not isinstance(rows, StoredRows) or rows.in_memory:
+        return False
+    cluster = client()
+    if cluster is None:
+        here = dask.config.get("scheduler", None) not in _READ_FOR_THEMSELVES
+        return here and rows.fits_here
+    workers = cluster.scheduler_info(n_workers=-1)["workers"].values()
+    return _SPARE * rows.layout.nbytes <= sum(worker["memory_limit"] or 0 for worker in workers)
+
+
+@contextmanager
+def keeping(rows: Rows) -> Iterator[Rows]:
+    """The rows, in memory from their first read on where they fit there; the same bits.
+
+    Whatever ends the fit lets go of the blocks, also where an error holds on to the rows.
+    """
+    if not isinstance(rows, StoredRows) or not stays(rows):
+        yield rows
+        return
+    cluster = client()
+    held: KeptRows | ClusterRows = KeptRows(**_parts(rows))
+    if cluster is not None:
+        held = ClusterRows(**_parts(rows), client=cluster)
+    try:
+        yield held
+    finally:
+        held.let_go()
+
+
+@dataclass(frozen=True)
+class KeptRows(StoredRows):
+    """Stored rows whose blocks stay in this process once they were read.
+
+    Another process is sent the stored rows alone: it reads for itself, and nothing counts as kept.
+    """
+
+    blocks: dict[int, Block] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def kept(self) -> bool:
+        return len(self.blocks) == self.plan.n_blocks
+
+    def block(self, number: int) -> Block:
+        if number not in self.blocks:
+            self.blocks[number] = super().block(number)
+        return self.blocks[number]
+
+    def let_go(self) -> None:
+        self.blocks.clear()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoredRows, tuple(_parts(self).values())
+
+
+@dataclass(frozen=True)
+class ClusterRows(StoredRows):
+    """Stored rows whose blocks stay on the workers that read them, as long as their futures live.
+
+    A worker that is lost takes its blocks with it; Dask has them read again.
+    """
+
+    client: Any = None
+    futures: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def kept(self) -> bool:
+        return len(self.futures) == self.plan.n_blocks
+
+    def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
+        wanted = [number for number in range(first, last) if number not in self.futures]
+        if wanted:
+            source = self.client.submit(StoredRows, **_parts(self), key=f"{name}-rows")
+            reads = self.client.map(_read, wanted, source=source, key=f"{name}-kept", pure=False)
+            self.futures.update(zip(wanted, reads, strict=True))
+        question = f"{name}-pass"
+        keys = [(f"{name}-block", number) for number in range(first, last)]
+        graph: Graph = {key: (_call, question, self.futures[key[1]]) for key in keys}
+        return {question: call, **graph}, keys
+
+    def let_go(self) -> None:
+        for future in self.futures.values():
+            future.release()
+        self.futures.clear()
+
+
+def _parts(rows: StoredRows) -> dict[str, Any]:
+    return {f.name: getattr(rows, f.name) for f in fields(StoredRows)}
+
+
+def _read(number: int, source: StoredRows) -> Block:
+    return source.block(number)
+
+
+def _call(call: Call, block: Block) -> Any:
+    return call(block)

@@ -1,0 +1,41 @@
+"""How much memory this process may use, as the system says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Where the limits lie and their name, by the controllers in /proc/self/cgroup; version 2 has none.
+_VERSIONS = {"": ("", "memory.max"), "memory": ("memory", "memory.limit_in_bytes")}
+
+
+def memory_here(root: Path = Path("/")) -> int:
+    """Bytes of the machine, or of the tightest cgroup this process is in; 0 where nothing says.
+
+    A container's or a Slurm step's limit may stand at any level above the process. (distributed,
+    psutil and Dask look at the top one, or at none.)
+    """
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0
+    groups = root / "proc/self/cgroup"
+    for line in groups.read_text().splitlines() if groups.exists() else ():
+        _, controllers, place = line.split(":", 2)
+        if controllers in _VERSIONS:
+            folder, name = _VERSIONS[controllers]
+            top = root / "sys/fs/cgroup" / folder
+            inner = top / place.lstrip("/")
+            for level in (inner, *inner.parents):
+                if level.is_relative_to(top):
+                    memory = min(memory, _limit(level / name, memory))
+    return memory
+
+
+def _limit(path: Path, otherwise: int) -> int:
+    """A level without a limit says "max", or a number beyond any machine; the top has no file."""
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return otherwise
+    return int(text) if text.isdigit() else otherwise
