@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import cloudpickle
@@ -18,7 +19,7 @@ from streamkm import engine
 from streamkm.engine import fold, map_reduce, map_rows, write_rows
 from streamkm.errors import ReadError
 from streamkm.fitting import begin_fit, solve
-from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
+from streamkm.passes import Assigned, Census, DrawSquaredDistance, Labels, Lloyd, Product
 from streamkm.rows import BlockPlan, Room, open_rows
 from tests import reference
 from tests.conftest import mixture
@@ -191,10 +192,32 @@ def test_what_the_blocks_of_a_dask_array_share_is_done_once_a_read(monkeypatch):
     assert len(seen) == 99
 
 
-def test_no_dask_at_all_for_a_single_block_in_memory(blobs):
+@pytest.mark.parametrize("times", [1, 300])
+def test_no_dask_at_all_for_rows_in_memory(times):
+    rows = open_rows(np.tile(X, (times, 1)))
+    assert (rows.plan.n_blocks > 8) == (times > 1)
     with TaskCount() as seen:
-        map_reduce(Census(), open_rows(blobs))
+        told = map_reduce(Lloyd(CENTROIDS), rows)
     assert seen.keys == []
+    for options in ({"scheduler": "synchronous"}, {"scheduler": "threads", "num_workers": 1}):
+        with dask.config.set(options):
+            again = map_reduce(Lloyd(CENTROIDS), rows)
+        assert again.sums.tobytes() == told.sums.tobytes()
+        assert again.loss == told.loss
+
+
+def test_an_error_in_a_thread_ends_the_read_at_once():
+    rows, asked = open_rows(np.tile(X, (300, 1))), []
+
+    def fails(block):
+        asked.append(block.number)
+        if block.number:
+            time.sleep(0.5)  # long enough for the others to be called off
+        raise ValueError("such a block")
+
+    with pytest.raises(ValueError, match="such a block"):
+        fold.fold(fails, Assigned, rows, fold.WAVE)
+    assert len(asked) < rows.plan.n_blocks
 
 
 def test_the_users_number_of_threads_is_kept(monkeypatch):
@@ -220,7 +243,7 @@ def test_a_block_more_than_cores_is_in_hand_where_there_is_memory_for_it(many):
 
     cores = engine.threads()
     ahead = replace(many, ahead=True)
-    assert most(many) == most(open_rows(np.tile(X, (300, 1)))) == cores
+    assert most(many) == cores
     assert most(ahead) == cores + 1
     with dask.config.set(num_workers=1):
         assert most(ahead) == 1  # never more than the user said

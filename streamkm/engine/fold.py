@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from dask.delayed import Delayed
 
-from streamkm.engine.schedule import one_blas_thread, results
+from streamkm.engine.schedule import in_threads, on_threads, one_blas_thread, results
 from streamkm.passes import Pass, Statistic
 from streamkm.passes.base import S
 from streamkm.rows import Block, DaskRows, Rows, StoredRows
@@ -42,15 +42,16 @@ def map_reduce(question: Pass[S], rows: Rows, wave: int = WAVE) -> S:
 def fold(call: Callable[[Block], Any], kind: type[S], rows: Rows, wave: int) -> S:
     total = rows.plan.n_blocks
     with one_blas_thread():
-        if total == 1 and isinstance(rows, StoredRows) and rows.in_memory:
-            return cast(S, call(rows.block(0)))
+        here = isinstance(rows, StoredRows) and rows.stays_here
+        if isinstance(rows, StoredRows) and rows.in_memory and on_threads(here):
+            answers = in_threads(lambda number: call(rows.block(number)), total)
+            return cast(S, _fold_waves(kind, answers))
         if isinstance(rows, DaskRows):
             wave = _wave_of(rows, call, max(wave, _DASK_WAVE))
         graphs = (
             _tree(call, kind, rows, first, min(first + wave, total))
             for first in range(0, total, wave)
         )
-        here = isinstance(rows, StoredRows) and rows.stays_here
         return cast(S, _fold_waves(kind, results(graphs, here, rows.ahead and not rows.kept)))
 
 
@@ -85,7 +86,7 @@ def _combine(kind: type[S], parts: list[Any]) -> S:
 
 
 def _fold_waves(kind: type[S], results: Iterator[S]) -> S:
-    """The upper tree, folded as waves arrive: at most seven statistics a level are held."""
+    """The upper tree, folded as they arrive: at most seven statistics a level are held."""
     levels: list[list[S]] = [[]]
     for statistic in results:
         levels[0].append(statistic)

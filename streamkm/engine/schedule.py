@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -21,6 +22,21 @@ def threads() -> int:
     """Tasks that run at once here: Dask's setting, Slurm's, or the cores this process may use."""
     configured = dask.config.get("num_workers", None)
     return int(configured or os.environ.get("SLURM_CPUS_PER_TASK") or CPU_COUNT)
+
+
+def on_threads(here: bool = False) -> bool:
+    """Whether work runs on this process's threads: always if `here`, or as Dask is configured."""
+    configured = dask.config.get("scheduler", None)
+    return here or (configured in (None, "threads", "threading") and client() is None)
+
+
+def in_threads(work: Callable[[int], Any], count: int) -> Iterator[Any]:
+    """Answers to 0, 1, ..., in order, without a graph: what is in memory is soon done."""
+    if count == 1 or threads() == 1:
+        yield from map(work, range(count))
+        return
+    with ThreadPoolExecutor(threads()) as pool:
+        yield from pool.map(work, range(count))
 
 
 def results(graphs: Iterator[Delayed], here: bool = False, ahead: bool = False) -> Iterator[Any]:

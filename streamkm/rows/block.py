@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_TILE_NBYTES = 512 * 1024  # fits the L2 cache beside the strip and the centroids
+_TILE_NBYTES = 2**20  # fits the L2 cache beside the strip and the centroids
 _WIDE_TILE_NBYTES = 4 * 2**20  # of long rows, of which a matrix product wants some number
 _WIDE_TILE_ROWS = 2048
 _TILE_ROWS = 65536
