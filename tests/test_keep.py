@@ -166,6 +166,16 @@ def test_a_fit_that_is_broken_off_leaves_nothing_behind(error, where, path, clus
         assert nothing_left(cluster)
 
 
+def test_a_task_that_ends_after_the_fit_was_broken_off_keeps_nothing(path):
+    with on("threads", None), keeping(rows_of(path)) as rows:
+        map_reduce(Census(), rows)
+        first = rows.block(0)
+    assert not rows.blocks
+    again = rows.block(0)  # as a thread does whose read had begun
+    assert np.array_equal(again.values, first.values)
+    assert not rows.blocks
+
+
 def test_a_chunk_that_a_worker_cannot_read_to_keep_is_named(path, cluster):
     (path / "c" / "42" / "0").write_bytes(b"not zstd")
     with on("cluster", cluster):

@@ -58,10 +58,10 @@ def fold(call: Callable[[Block], Any], kind: type[S], rows: Rows, wave: int) -> 
 def _wave_of(rows: DaskRows, call: Any, wave: int) -> int:
     """Blocks of one graph: all, where blocks share what would be done again for every wave.
 
-    As in `x - x.mean(axis=0)`; a wave of it has more tasks than there are blocks.
+    As in `x - x.mean(axis=0)`, one block of which has more tasks than there are blocks.
     """
     total = rows.plan.n_blocks
-    if wave < total and len(rows.graph(call, "streamkm-trial", 0, wave)[0]) >= total:
+    if wave < total and len(rows.graph(call, "streamkm-trial", 0, 1)[0]) >= total:
         return total
     return wave
 

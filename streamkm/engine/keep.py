@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from threading import Event
 from typing import Any
 
 import dask
@@ -56,17 +57,22 @@ class KeptRows(StoredRows):
     """
 
     blocks: dict[int, Block] = field(default_factory=dict, repr=False, compare=False)
+    closed: Event = field(default_factory=Event, repr=False, compare=False)
 
     @property
     def kept(self) -> bool:
         return len(self.blocks) == self.plan.n_blocks
 
     def block(self, number: int) -> Block:
-        if number not in self.blocks:
-            self.blocks[number] = super().block(number)
-        return self.blocks[number]
+        block = self.blocks.get(number)
+        if block is None:
+            block = super().block(number)
+            if not self.closed.is_set():
+                self.blocks[number] = block
+        return block
 
     def let_go(self) -> None:
+        self.closed.set()  # tasks that run yet, where another has failed, keep nothing more
         self.blocks.clear()
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -35,8 +35,18 @@ def in_threads(work: Callable[[int], Any], count: int) -> Iterator[Any]:
     if count == 1 or threads() == 1:
         yield from map(work, range(count))
         return
+    waiting: deque[Future[Any]] = deque()
     with ThreadPoolExecutor(threads()) as pool:
-        yield from pool.map(work, range(count))
+        try:
+            for number in range(count):
+                waiting.append(pool.submit(work, number))
+                if len(waiting) == _IN_FLIGHT * threads():
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def results(graphs: Iterator[Delayed], here: bool = False, ahead: bool = False) -> Iterator[Any]:

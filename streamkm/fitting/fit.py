@@ -144,7 +144,7 @@ def begin_fit(
             raise DataError("the initial centers contain NaN or infinity.")
         centroids = np.array(init, dtype=np.float64)
         trajectories = [Trajectory(rules, relocate, centroids=centroids)]
-    keeps = 0 if halving else _worth_keeping(rows, room)
+    keeps = 0 if halving or n_clusters == 1 else _worth_keeping(rows, room)
     kept = tuple(replace(t, keeps=keeps, settles=algorithm == "auto") for t in trajectories)
     reads = Reads(rows.layout.nbytes, opening=rows.opening_reads)
     return FitState(rows.plan, kept, room, reads, halving)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from streamkm.seeding import method_of
 
 if TYPE_CHECKING:
@@ -53,8 +55,13 @@ class StopRules:
         samples = isinstance(init, str) and method_of(init).samples
         return replace(self, loss_tol=None, reading_tol=_WORTH_A_READ if samples else None)
 
-    def reason(self, history: Sequence[Step], variance: float, weight: float) -> str | None:
-        """The name of the first rule that the last step meets, or None."""
+    def reason(
+        self, history: Sequence[Step], variance: float, weight: float, before: Step | None
+    ) -> str | None:
+        """The name of the first rule that the last step meets, or None.
+
+        `before` is the step that `reading_tol` compares it with, where it does.
+        """
         last = history[-1]
         if last.shift == 0:
             return NOTHING_MOVED
@@ -65,9 +72,8 @@ class StopRules:
             assert not isinstance(self.loss_tol, str)
             if self.loss_tol and drop < self.loss_tol * last.inertia:
                 return RELATIVE_LOSS
-            before = next((step for step in reversed(history[:-1]) if step.read), last)
-            of_reads = before.inertia - last.inertia
-            if self.reading_tol and last.read and of_reads < self.reading_tol * last.inertia:
+            gained = np.inf if before is None or before.relocated else before.inertia - last.inertia
+            if self.reading_tol and gained < self.reading_tol * last.inertia:
                 return RELATIVE_LOSS
             if self.distortion_tol is not None and drop / weight < self.distortion_tol:
                 return DISTORTION

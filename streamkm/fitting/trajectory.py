@@ -136,7 +136,10 @@ class Trajectory:
         """The next state, without a read."""
         assert self.kept is not None
         assert self.centroids is not None
-        return self._step(self.kept.statistic(self.centroids), read=False)._while_it_holds()
+        statistic = self.kept.statistic(self.centroids)
+        if not self.kept.tells(statistic, statistic.inertia(self.centroids)):
+            return replace(self, kept=None)
+        return self._step(statistic, read=False)._while_it_holds()
 
     def _while_it_holds(self) -> Trajectory:
         """This state, or where what is kept is no longer sure, the last that it is good for."""
@@ -172,7 +175,7 @@ class Trajectory:
         if self.waiting is not None:
             return self._moved(self.waiting, statistic, self.reads)._while_it_holds()
         if isinstance(statistic, Boundary):
-            kept = Kept(self.centroids, statistic)
+            kept = Kept.of(self.centroids, statistic)
             told = replace(self, kept=kept, began=len(self.history))
             told = told._step(kept.statistic(self.centroids), self.reads)
             return told._while_it_holds()
@@ -183,7 +186,7 @@ class Trajectory:
         inertia = statistic.inertia(self.centroids)
         self._watch(inertia)
         if self.evaluating:
-            return replace(self, inertia=inertia, gathered=statistic)
+            return replace(self, inertia=inertia, gathered=statistic, kept=None)
         if not self.history:
             variance = statistic.variance(self.centroids)
             told = replace(self, variance=variance, weight=statistic.weight)
@@ -201,7 +204,7 @@ class Trajectory:
 
     def dropped(self) -> Trajectory:
         """Given up: it keeps its history, but no loss that could be the lowest."""
-        return replace(self, waiting=None, stop_reason=DROPPED, inertia=np.inf)
+        return replace(self, waiting=None, stop_reason=DROPPED, inertia=np.inf, kept=None)
 
     def with_table(self, n_rows: int) -> Trajectory:
         """At its beginning, now that a table of so many rows is asked, at no reads."""
@@ -242,7 +245,7 @@ class Trajectory:
             read,
         )
         history = (*self.history, step)
-        reason = self.rules.reason(history, self.variance, self.weight)
+        reason = self.rules.reason(history, self.variance, self.weight, self._compared(history))
         return replace(
             self,
             centroids=centroids,
@@ -251,7 +254,21 @@ class Trajectory:
             stop_reason=reason,
             inertia=step.inertia if reason == NOTHING_MOVED else None,
             gathered=assigned if reason == NOTHING_MOVED else None,
+            kept=None if reason == NOTHING_MOVED else self.kept,
         )
+
+    def _compared(self, history: Sequence[Step]) -> Step | None:
+        """The step beside which the last must be worth a read.
+
+        Of Lloyd's steps the one before, as if each had cost one, so that what was kept does not
+        matter to the result; where the kept rows settle, the read before.
+        """
+        if not self.reads:
+            return None
+        if not self.settles:
+            return history[-2] if len(history) > 1 else None
+        reads = (step for step in reversed(history[:-1]) if step.read)
+        return next(reads, None) if history[-1].read else None
 
 
 def _with_relocated(centroids: Array, assigned: Assigned, far: TopRows) -> tuple[Array, int]:

@@ -45,6 +45,9 @@ class Centroids:
         # section 3.1), u = eps / 2; twice that, for the two scores that are compared; and as much
         # more as the computed |x| may be too short.
         factor = (d + 8) * float(limits.eps) * (1.0 + d * float(limits.eps))
+        # What direct float64 distances may themselves be wrong by, far from all centroids:
+        # 2 (d + 4) u64 (|x| + |c|)^2 each, and (a + b)^2 <= 2 (a^2 + b^2).
+        direct = 8.0 * (d + 4) * float(np.finfo(np.float64).eps)
         scaled = np.zeros((whole, d), precision)
         norms = np.full(whole, np.inf, precision)
         with np.errstate(over="ignore"):
@@ -54,7 +57,8 @@ class Centroids:
             longest = float(lengths.max())
             scaled[:k] = -2.0 * centred
             norms[:k] = lengths
-            slack = (np.array([longest, 2.0 * np.sqrt(longest)]) * factor).astype(precision)
+            bound = [longest * (factor + direct), 2.0 * np.sqrt(longest) * factor, direct]
+            slack = np.array(bound).astype(precision)
         # The bound holds while nothing under- or overflows; else every row is decided directly.
         if not float(limits.tiny) / float(limits.eps) ** 2 < longest < float(limits.max) / 64:
             slack[:] = np.inf
@@ -71,8 +75,8 @@ class Centroids:
     def nearest_and_gaps(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], Array, Array]:
         """Labels (n,), squared distances (n,), and how much larger those to the second best are.
 
-        The gaps are lower bounds, as good as the precision of the tile, and infinite for a single
-        centroid.
+        The gaps are lower bounds, as good as the precision of the tile; of a single centroid they
+        mean nothing.
         """
         labels, d2, gaps = np.empty(len(x), np.int32), np.empty(len(x)), np.empty(len(x))
         self._run(x, (labels, d2), gaps, None)

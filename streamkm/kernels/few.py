@@ -71,7 +71,11 @@ def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-de
     """Mark doubtful rows by a label of -1, and make `second` how sure the others are."""
     for i in range(len(best)):
         # Not "gap <= bound": a row with a NaN is doubtful too.
-        sure = second[i] - best[i] - (slack[0] + slack[1] * np.sqrt(lengths[i]))
+        sure = (
+            second[i]
+            - best[i]
+            - (slack[0] + slack[1] * np.sqrt(lengths[i]) + slack[2] * lengths[i])
+        )
         label[i] = label[i] if sure > 0 else -1
         second[i] = sure
 

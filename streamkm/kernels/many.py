@@ -13,7 +13,7 @@ from streamkm.kernels._jit import kernel
 FOUR = 4  # centroids whose scores are compared at a time
 PANEL = 128  # centroids of one matrix product: its scores of a strip stay in the L2 cache
 WIDE = 8192  # bytes of a row of such scores
-ALONG = 2**20  # bytes of the rows of such a strip
+ALONG = 2**22  # bytes of the rows of such a strip
 STRIP = 256  # rows that it has at least
 
 
@@ -76,7 +76,7 @@ def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-de
     Of `lengths` it makes how far two scores of a row may be wrong.
     """
     for i in range(len(best)):
-        bound = slack[0] + slack[1] * np.sqrt(lengths[i])
+        bound = slack[0] + slack[1] * np.sqrt(lengths[i]) + slack[2] * lengths[i]
         # Not "gap <= bound": a row with a NaN is doubtful too.
         sure = second[i] - best[i] - bound
         label[i] = label[i] if sure > 0 else -1

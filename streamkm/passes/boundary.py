@@ -165,8 +165,9 @@ class KeepBoundary(Pass[Boundary]):
         kept: list[Any] = [np.empty(0), np.empty(0), np.empty(0, np.int32), np.empty(0, np.intp)]
         for tile in block.tiles():
             labels, d2, gaps = centroids.nearest_and_gaps(tile.x)
-            second = np.sqrt(d2 + gaps)
-            margins = second - np.sqrt(d2) - _ROUNDING * (tile.x.shape[1] + 8) * second
+            with np.errstate(invalid="ignore"):  # rows that are not finite are refused elsewhere
+                second = np.sqrt(d2 + gaps)
+                margins = second - np.sqrt(d2) - _ROUNDING * (tile.x.shape[1] + 8) * second
             near = np.flatnonzero(margins < reach)
             found = (margins[near], d2[near], labels[near], near + tile.start)
             kept = [np.concatenate(pair) for pair in zip(kept, found, strict=True)]

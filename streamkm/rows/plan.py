@@ -92,7 +92,8 @@ def _even(length: int, size: int) -> tuple[int, ...]:
 
 
 def _packed(edges: tuple[int, ...]) -> tuple[int, ...] | range:
-    if len(edges) > 2 and edges[1] and edges == _even(edges[-1], edges[1]):
+    even = len(edges) > 2 and edges[1] and len(edges) == -(-edges[-1] // edges[1]) + 1
+    if even and edges == _even(edges[-1], edges[1]):
         return range(0, edges[-1], edges[1])
     return edges
 

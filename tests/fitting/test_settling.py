@@ -10,6 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 
+from streamkm.errors import NonFiniteError
 from streamkm.fitting import StopRules, begin_fit, begin_sweep, fit, solve
 from streamkm.passes import Lloyd
 from streamkm.rows import Block, Room, open_rows
@@ -83,8 +84,10 @@ def test_every_scheduler_and_going_on_from_any_state_give_the_same_bits():
 def test_empty_clusters_are_filled_as_without_kept_rows():
     x = overlapping()
     centroids = np.concatenate([x[:6], x[:3] + 1e4]).astype(np.float64)
-    rows, state = begun(x, centroids)
-    best = solve(rows, state).best
+    best = solve(*begun(x, centroids)).best
+    plain = solve(*begun(x, centroids, share=0.0)).best
+    assert best.history[0].inertia == pytest.approx(plain.history[0].inertia, rel=1e-12)
+    assert best.inertia <= 1.01 * plain.inertia
     assert sum(s.relocated for s in best.history) == 3
     assert best.inertia == pytest.approx(reference.inertia(x, best.centroids), rel=1e-12)
     assert best.history[-1].empty == 0
@@ -94,7 +97,7 @@ def test_a_read_is_judged_by_all_that_came_of_it():
     """Between reads a step may gain less than a read must."""
     x = overlapping()
     rules = StopRules(tol=0, reading_tol=3e-2)
-    state = solve(*begun(x, x[:12].astype(np.float64), "lloyd", share=0.5, rules=rules))
+    state = solve(*begun(x, x[:20].astype(np.float64), share=0.35, rules=rules))
     history = state.best.history
     assert state.best.stop_reason == "relative loss decrease"
     reads = [step.inertia for step in history if step.read]
@@ -116,3 +119,47 @@ def test_nothing_is_kept_where_it_saves_no_read(blobs):
         assert not any(t.keeps for t in state.trajectories)
     kept = begin_fit(lazy(blobs), 4, "random", [0, 1], STILL, room=room)
     assert all(t.keeps for t in kept.trajectories)
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "lloyd"])
+@pytest.mark.parametrize("noise", [1e-3, 1e-7, 1e-9])
+def test_a_loss_that_falls_by_orders_of_magnitude_keeps_its_digits(algorithm, noise):
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(4, 3)) * 10
+    x = centres[rng.integers(4, size=4000)] + noise * rng.normal(size=(4000, 3))
+    best = solve(*begun(x, centres + rng.normal(size=(4, 3)), algorithm, share=0.1)).best
+    plain = solve(*begun(x, centres + 1.0, "lloyd", share=0.0)).best
+    assert best.inertia == pytest.approx(plain.inertia, rel=1e-9)
+    assert best.inertia == pytest.approx(reference.inertia(x, best.centroids), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", [4, 7, 21])
+def test_lloyds_steps_on_whole_numbers_hang_on_no_chunk_and_on_nothing_that_was_kept(seed):
+    x = (overlapping() * 5 + 120).clip(0, 255).astype(np.uint8)
+    rules, room = StopRules(tol=0, loss_tol="auto"), Room(0, 2000)
+    fits = []
+    for chunk in (6000, 300):
+        state = begin_fit(
+            lazy(x, chunk), 12, "coreset", [seed], rules, room=room, algorithm="lloyd"
+        )
+        fits.append(solve(lazy(x, chunk), state).best)
+    assert fits[0].stop_reason == fits[1].stop_reason
+    assert fits[0].centroids.tobytes() == fits[1].centroids.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_cluster_needs_nothing_kept_and_rows_that_are_not_finite_are_refused(dtype):
+    x = overlapping().astype(dtype)
+    best = solve(*begun(x, x[:1].astype(np.float64))).best
+    np.testing.assert_allclose(best.centroids[0], x.mean(axis=0, dtype=np.float64), rtol=1e-6)
+    x[77, 2] = np.inf
+    with pytest.raises(NonFiniteError, match="row 77"):
+        solve(*begun(x, x[:4].astype(np.float64)))
+
+
+def test_a_restart_that_is_done_keeps_no_rows(blobs):
+    rows = lazy(blobs)
+    state = begin_fit(rows, 4, "random", [0, 1, 2], STILL, room=Room(0, 5000))
+    held = [t.kept is not None for s in fit(rows, state) for t in s.trajectories if t.done]
+    assert held
+    assert not any(held)

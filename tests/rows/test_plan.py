@@ -46,3 +46,8 @@ def test_a_plan_of_very_many_blocks_travels_as_a_few_bytes():
     assert plan.n_blocks == 10**5 + 1
     assert len(pickle.dumps(plan)) < 200
     assert pickle.loads(pickle.dumps(plan)) == plan
+
+
+def test_an_uneven_plan_is_packed_without_writing_out_an_even_one():
+    plan = BlockPlan(((0, 1, 10**12),))  # a terabyte of edges, were they even
+    assert pickle.loads(pickle.dumps(plan)) == plan
