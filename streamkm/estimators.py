@@ -47,7 +47,7 @@ _LAZY = ("dask.array.Array", "zarr.Array", "xarray.DataArray")
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """Exact k-means (Lloyd) for data of any size.
 
-    The data are read block by block, a handful of times for seeding and once an iteration; memory
+    The data are read block by block, twice for seeding and at most once an iteration; memory
     is bounded by the blocks in flight. The same data, block plan and seed give the same bits on
     every Dask scheduler.
 
@@ -63,6 +63,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     restarts : {'all', 'halving'}, default='all'
         'halving' drops the worse half of the restarts after 2, 4, 8, ... iterations.
     max_iter : int, default=300
+        Of exact steps; those by which kept rows settle are not counted.
     tol : float, default=1e-4
         Stop when the sum of squared centroid moves is at most `tol` times the mean variance of the
         features. 0 runs until nothing moves.

@@ -6,7 +6,7 @@ and loops that it does vectorize are of 256 bits where the machine has 512. Made
 extension API; LLVM splits the vectors where the machine has none so wide.
 
 Arrays are C-contiguous, and no index is checked. Numba's cache does not look into this file: after
-a change here, remove what is cached.
+a change here, write its hash into `few`.
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ from streamkm.kernels._vectors import (
     where_less,
 )
 
+# Of `_vectors`, so that a change there changes this file as well, which is all that Numba's cache
+# looks at [a test compares them].
+VECTORS = "db98b9fdf959b759"
 FOUR = 4  # features that are loaded together
 STRIP = 256  # rows that are scored at a time
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import zarr
 
 import streamkm
+from streamkm.kernels import few
 
 _USE = """
 import warnings, numpy as np
@@ -112,3 +114,8 @@ def test_a_second_process_compiles_nothing_and_the_first_says_what_it_cost(tmp_p
 def test_no_kernel_is_compiled_twice_for_arrays_that_differ_only_in_layout(tmp_path):
     """Also not for those that may be written to and those that may not, which Numba tells apart."""
     assert _run(tmp_path, code=_EVERYTHING).stdout == ""
+
+
+def test_a_change_of_the_vectors_changes_the_file_that_numba_looks_at():
+    source = Path(few.__file__).with_name("_vectors.py").read_bytes()
+    assert few.VECTORS == hashlib.sha256(source).hexdigest()[:16]
