@@ -30,7 +30,8 @@ def map_reduce(question: Pass[S], rows: Rows, wave: int = WAVE) -> S:
     ----------
     question : Pass
     rows : Rows
-    wave : blocks of one graph, a power of eight; it never changes a bit of the answer
+    wave : blocks of one graph, a power of eight, of a Dask array at least 4,096; it never changes
+        a bit of the answer
 
     Returns
     -------

@@ -19,7 +19,7 @@ from streamkm.passes import Census, Distinct, Pass, Product, Scatter, Table
 from streamkm.rows import BlockPlan, Budget, Room, Rows, rows_in_memory
 from streamkm.seeding import Task, begin
 
-# Fewer rows than this part of them save few reads [docs/benchmarks.md].
+# Fewer rows than this part of them save few reads [docs/reads.md].
 _LEAST_SHARE = 0.01
 ALGORITHMS = ("auto", "lloyd")
 

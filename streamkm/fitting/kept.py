@@ -13,7 +13,6 @@ from streamkm.rows import rows_in_memory
 
 Array = npt.NDArray[np.float64]
 _STEPS = 32
-_DIGITS = 1e-3  # of 15 there are 12 left
 
 
 @dataclass(frozen=True)
@@ -24,20 +23,17 @@ class Kept:
     ----------
     anchor : ndarray of shape (k, d), the centroids of that read
     boundary : Boundary
-    inertia : float, of the anchor
     """
 
     anchor: Array
     boundary: Boundary
-    inertia: float
 
     @classmethod
     def of(cls, anchor: Array, boundary: Boundary) -> Kept:
         """What is wanted of a read's answer; what its rows were compared by is not."""
         none = np.empty(0)
         labels = np.empty(0, np.int32)
-        kept = cls(anchor, replace(boundary, margins=none, d2=none, labels=labels), 0.0)
-        return replace(kept, inertia=kept.statistic(anchor).inertia(anchor))
+        return cls(anchor, replace(boundary, margins=none, d2=none, labels=labels))
 
     def holds(self, centroids: Array) -> bool:
         """Whether no row of the rest can have left its cluster."""
@@ -50,14 +46,6 @@ class Kept:
             return rest
         rows = rows_in_memory(self.boundary.values, self.boundary.weights)
         return Assigned.combine([rest, map_reduce(Lloyd(centroids), rows)])
-
-    def tells(self, statistic: Assigned, inertia: float) -> bool:
-        """Whether a loss that was worked out from the anchor's has its digits left.
-
-        It is what remains of the anchor's when the moves are taken off, so its error is of the
-        rounding of that; whole numbers have none.
-        """
-        return statistic.sums.dtype.kind != "f" or inertia > _DIGITS * self.inertia
 
     def settled(self, centroids: Array, shift: float) -> tuple[Array, list[float]]:
         """Centroids after more such steps, until they move by `shift` or less, and their losses.

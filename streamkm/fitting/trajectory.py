@@ -31,6 +31,7 @@ Array = npt.NDArray[np.float64]
 _RISE = 1e-9
 # What settling must gain, beside the step before it, for the next read to keep rows again.
 _USEFUL = 0.02
+_DIGITS = 1e-3  # so much of a loss leaves 12 of its 15 digits
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,9 @@ class Trajectory:
         assert self.kept is not None
         assert self.centroids is not None
         statistic = self.kept.statistic(self.centroids)
-        if not self.kept.tells(statistic, statistic.inertia(self.centroids)):
+        # It is what remains of the read's loss when the moves are taken off, and no more exact.
+        least = _DIGITS * self.history[self.began].inertia
+        if statistic.sums.dtype.kind == "f" and statistic.inertia(self.centroids) <= least:
             return replace(self, kept=None)
         return self._step(statistic, read=False)._while_it_holds()
 
@@ -200,7 +203,8 @@ class Trajectory:
         """The same centroids with no further iterations, for a reason from outside."""
         if self.seeding is not None or self.stop_reason is not None:
             return self
-        return replace(self, waiting=None, stop_reason=reason)
+        kept = self.kept if self.waiting is None else None  # of that read no step has come
+        return replace(self, waiting=None, stop_reason=reason, kept=kept)
 
     def dropped(self) -> Trajectory:
         """Given up: it keeps its history, but no loss that could be the lowest."""

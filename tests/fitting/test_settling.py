@@ -163,3 +163,16 @@ def test_a_restart_that_is_done_keeps_no_rows(blobs):
     held = [t.kept is not None for s in fit(rows, state) for t in s.trajectories if t.done]
     assert held
     assert not any(held)
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "lloyd"])
+def test_a_fit_that_is_stopped_after_any_state_knows_the_loss_of_its_centroids(algorithm):
+    x = overlapping()
+    centroids = np.concatenate([x[:6], x[:3] + 1e4]).astype(np.float64)
+    rows, state = begun(x, centroids, algorithm)
+    states = list(fit(rows, state))
+    assert any(s.best.waiting is not None for s in states)
+    for told in states:
+        best = solve(rows, told.stopped("time limit")).best
+        assert best.done
+        assert best.inertia == pytest.approx(reference.inertia(x, best.centroids), rel=1e-11)
