@@ -40,12 +40,12 @@ def steps_of(shape: Shape, quick: bool) -> int:
     """So many that they take longer than what differs between two fits; Lloyd goes on for more."""
     n, d, k, _ = shape
     guess = n * d * (2 * k / 8e10 + 4 / 2e9)
-    return min(max(3, int((0.4 if quick else 0.8) / guess)), 20)
+    return min(max(3, int((0.4 if quick else 1.5) / guess)), 20)
 
 
 def measured(shape: Shape, names: tuple[str, ...], quick: bool, workers: Any) -> dict[str, Any]:
     """Seconds of a step for everyone who takes part, round by round."""
-    steps, rounds = steps_of(shape, quick), 3
+    steps, rounds = steps_of(shape, quick), 3 if quick else 4
     names = tuple(p for p in names if p != "dask-ml" or shape[0] * shape[2] <= DISTANCES)
     fits: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
     bare, machine = [], []
