@@ -40,7 +40,7 @@ from streamkm.passes import (
 from streamkm.rows import Block, Rows, open_rows
 from streamkm.sizes import parse_bytes
 from streamkm.stored_sweep import KIND
-from streamkm.stores import versions
+from streamkm.versions import versions
 
 _SILHOUETTE_STREAM = 2**62  # of the sample's draw, apart from those of any seeding
 
@@ -78,7 +78,7 @@ def sweep(
     max_iter, tol, loss_tol, feature_dim, memory_limit : as for `KMeans`
     random_state : int, RandomState instance or None
     silhouette_rows : rows drawn for the silhouette; 0 leaves it out
-    watch : called with the `FitState` after every read
+    watch : called with the `FitState` after every wave of a read
 
     Returns
     -------
@@ -132,7 +132,7 @@ def sweep(
     room = budget.room(rows.layout)
     state = begin_sweep(rows, ks, inits, seeds, rules, room, riders[: int(silhouette_rows > 0)])
     with keeping(rows) as held:
-        state = solve(held, state, watch=watch)
+        state = solve(held, state, watch=[watch] if watch else [])
     found = Fits(ks, n_init, state.trajectories)
     dataset = found.dataset(state.answers[0] if state.answers else None)
     if others is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from streamkm import engine
 from streamkm.engine import fold, map_reduce, map_rows, write_rows
 from streamkm.errors import ReadError
 from streamkm.fitting import begin_fit, solve
-from streamkm.passes import Assigned, Census, DrawSquaredDistance, Labels, Lloyd, Product
+from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
 from streamkm.rows import BlockPlan, Room, open_rows
 from tests import reference
 from tests.conftest import mixture
@@ -57,9 +58,12 @@ def test_the_bits_are_those_of_one_graph_for_any_wave(many, wave):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(1, 700), st.sampled_from([8, 64]))
-def test_waves_fold_as_one_tree_for_any_number_of_blocks(n, wave):
-    """The shape of the tree itself, read off a statistic that writes down its own brackets."""
+@given(st.integers(1, 700), st.lists(st.sampled_from([8, 64, 512]), min_size=1))
+def test_waves_fold_as_one_tree_for_any_number_of_blocks(n, waves):
+    """The shape of the tree itself, read off a statistic that writes down its own brackets.
+
+    Of waves of any sizes in turn, as when a read goes on on another machine.
+    """
 
     class Brackets(str):
         @classmethod
@@ -75,8 +79,12 @@ def test_waves_fold_as_one_tree_for_any_number_of_blocks(n, wave):
         return keys[0]
 
     blocks = [Brackets(i) for i in range(n)]
-    waves = [whole(part) for part in groups(blocks, wave)]
-    assert fold._fold_waves(Brackets, iter(waves)) == whole(blocks)
+    folded, sizes = fold.Folded(), itertools.cycle(waves)
+    while folded.n_blocks < n:
+        span, level = next(fold._spans(folded.n_blocks, n, next(sizes)))
+        assert len(span) <= 8**level
+        folded = folded.plus(whole(blocks[span.start : span.stop]), level, span.stop)
+    assert folded.total() == whole(blocks)
 
 
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
@@ -216,7 +224,7 @@ def test_an_error_in_a_thread_ends_the_read_at_once():
         raise ValueError("such a block")
 
     with pytest.raises(ValueError, match="such a block"):
-        fold.fold(fails, Assigned, rows, fold.WAVE)
+        map_reduce(fails, rows)
     assert len(asked) < rows.plan.n_blocks
 
 

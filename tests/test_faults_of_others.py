@@ -15,7 +15,7 @@ from streamkm import KMeans
 from streamkm.engine import map_reduce
 from streamkm.engine.fold import _tree
 from streamkm.errors import NonFiniteError
-from streamkm.passes import Assigned, Lloyd
+from streamkm.passes import Lloyd
 from streamkm.rows import BlockPlan, StoredRows, open_rows
 from streamkm.seeding import KMeansPlusPlus, Seeding, Task, begin
 from tests import reference
@@ -70,11 +70,11 @@ def test_dask_ml_sums_its_parts_one_after_the_other():
     x = np.zeros((4096, 1))
     opened = open_rows(x)
     rows = StoredRows(x, opened.layout, BlockPlan((tuple(range(0, 4097, 8)),)))
-    wave = _tree(Lloyd(np.zeros((1, 1))), Assigned, rows, 0, 512)
+    wave = _tree(Lloyd(np.zeros((1, 1))), rows, 0, 512)
     graph = dict(wave.dask)
 
     def depth(key):
-        parts = graph[key][2] if "tree" in str(key) else []
+        parts = graph[key][1] if "tree" in str(key) else []
         assert len(parts) <= 8
         return 1 + max(map(depth, parts), default=0)
 

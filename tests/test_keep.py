@@ -63,6 +63,8 @@ def fitted(rows, after_a_read=lambda: None):
     """The bits of a fit and its labels, without a table; and the states."""
     seen = []
     for state in fit(rows, begin_fit(rows, 6, "auto", [1, 2], room=Room(0, 4096))):
+        if state.folded:
+            continue
         seen.append(state)
         if len(seen) == 1:
             after_a_read()

@@ -1,14 +1,17 @@
 """One read: a task a block, under a tree of fixed fan-in 8 over the *block numbers*.
 
 Never by arrival, so the bits depend on the plan alone. Graphs stay bounded because the blocks go
-out in waves of whole subtrees; what is left to fold between waves is the same tree.
+out in waves of whole subtrees; what is left to fold between waves is the same tree, so a read can
+be broken off after any wave and gone on with from there.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from dask.delayed import Delayed
@@ -20,7 +23,43 @@ from streamkm.rows import Block, DaskRows, Rows, StoredRows
 
 FAN_IN = 8
 WAVE = FAN_IN**3
+T = TypeVar("T")
 _DASK_WAVE = FAN_IN**4  # to cut one out of somebody's graph takes a look at all of its keys
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What a read has folded so far: nodes of the tree that wait for their siblings.
+
+    Parameters
+    ----------
+    n_blocks : int, blocks in it, the first of the plan
+    levels : for each level of the tree its nodes, each of 8**level blocks, at most seven
+    """
+
+    n_blocks: int = 0
+    levels: tuple[tuple[Any, ...], ...] = ()
+
+    def plus(self, node: Statistic, level: int, n_blocks: int) -> Folded:
+        """With the next node of a level, which ends at a block."""
+        levels = [list(nodes) for nodes in self.levels]
+        levels += [[] for _ in range(level + 1 - len(levels))]
+        levels[level].append(node)
+        while len(levels[level]) == FAN_IN:
+            full, levels[level] = levels[level], []
+            level += 1
+            if level == len(levels):
+                levels.append([])
+            levels[level].append(type(node).combine(full))
+        return Folded(n_blocks, tuple(map(tuple, levels)))
+
+    def total(self) -> Any:
+        """The statistic of all blocks so far."""
+        rest: list[Any] = []
+        for level in self.levels:
+            waiting = [*level, *rest]
+            rest = [type(waiting[0]).combine(waiting)] if waiting else []
+        return rest[0]
 
 
 def map_reduce(question: Pass[S], rows: Rows, wave: int = WAVE) -> S:
@@ -37,23 +76,54 @@ def map_reduce(question: Pass[S], rows: Rows, wave: int = WAVE) -> S:
     -------
     Statistic of all rows.
     """
-    return fold(question, type(question.identity()), rows, wave)
+    return cast(S, last(folding(question, rows, wave)).total())
 
 
-def fold(call: Callable[[Block], Any], kind: type[S], rows: Rows, wave: int) -> S:
-    total = rows.plan.n_blocks
+def folding(
+    call: Callable[[Block], Statistic], rows: Rows, wave: int, folded: Folded | None = None
+) -> Iterator[Folded]:
+    """A read, wave by wave: all that is folded so far; the last is of all blocks.
+
+    Parameters
+    ----------
+    call : Pass, or what else makes a statistic of a block
+    rows, wave : as for `map_reduce`
+    folded : an earlier one of the same read, to go on from
+    """
+    folded, total = folded or Folded(), rows.plan.n_blocks
     with one_blas_thread():
         here = isinstance(rows, StoredRows) and rows.stays_here
         if isinstance(rows, StoredRows) and rows.in_memory and on_threads(here):
-            answers = in_threads(lambda number: call(rows.block(number)), total)
-            return cast(S, _fold_waves(kind, answers))
+            first = folded.n_blocks
+            answers = in_threads(lambda at: call(rows.block(first + at)), total - first)
+            for done, answer in enumerate(answers, first + 1):
+                folded = folded.plus(answer, 0, done)
+            yield folded
+            return
         if isinstance(rows, DaskRows):
             wave = _wave_of(rows, call, max(wave, _DASK_WAVE))
-        graphs = (
-            _tree(call, kind, rows, first, min(first + wave, total))
-            for first in range(0, total, wave)
-        )
-        return cast(S, _fold_waves(kind, results(graphs, here, rows.ahead and not rows.kept)))
+        spans = list(_spans(folded.n_blocks, total, wave))
+        graphs = (_tree(call, rows, span.start, span.stop) for span, _ in spans)
+        answers = results(graphs, here, rows.ahead and not rows.kept)
+        for (span, level), answer in zip(spans, answers, strict=True):
+            folded = folded.plus(answer, level, span.stop)
+            yield folded
+
+
+def last(states: Iterator[T]) -> T:
+    """The last of some states; there is at least one."""
+    return deque(states, maxlen=1)[0]
+
+
+def _spans(first: int, total: int, wave: int) -> Iterator[tuple[range, int]]:
+    """Waves of blocks from the first on, each a whole subtree, and its level in the tree."""
+    while first < total:
+        level = 0
+        while FAN_IN ** (level + 1) <= wave and first % FAN_IN ** (level + 1) == 0:
+            level += 1
+        stop = min(first + FAN_IN**level, total)
+        yield range(first, stop), level
+        first = stop
 
 
 def _wave_of(rows: DaskRows, call: Any, wave: int) -> int:
@@ -61,48 +131,32 @@ def _wave_of(rows: DaskRows, call: Any, wave: int) -> int:
 
     As in `x - x.mean(axis=0)`, one block of which has more tasks than there are blocks.
     """
-    total = rows.plan.n_blocks
-    if wave < total and len(rows.graph(call, "streamkm-trial", 0, 1)[0]) >= total:
-        return total
+    total, most = rows.plan.n_blocks, wave
+    while most < total:
+        most *= FAN_IN
+    if wave < most and len(rows.graph(call, "streamkm-trial", 0, 1)[0]) >= total:
+        return most
     return wave
 
 
-def _tree(call: Any, kind: type[Statistic], rows: Rows, first: int, last: int) -> Delayed:
+def _tree(call: Any, rows: Rows, first: int, stop: int) -> Delayed:
     """The graph of one wave: its blocks and the tree above them."""
     name = f"streamkm-{uuid.uuid4().hex}"
-    graph, keys = rows.graph(call, name, first, last)
+    graph, keys = rows.graph(call, name, first, stop)
     level = 0
     while len(keys) > 1 or level == 0:
         level += 1
         parents: list[Any] = []
         for at in range(0, len(keys), FAN_IN):
             parents.append((f"{name}-tree", level, at // FAN_IN))
-            graph[parents[-1]] = (_combine, kind, keys[at : at + FAN_IN])
+            graph[parents[-1]] = (_combine, keys[at : at + FAN_IN])
         keys = parents
     return Delayed(keys[0], graph)
 
 
-def _combine(kind: type[S], parts: list[Any]) -> S:
-    return kind.combine([unbox(part) for part in parts])
-
-
-def _fold_waves(kind: type[S], results: Iterator[S]) -> S:
-    """The upper tree, folded as they arrive: at most seven statistics a level are held."""
-    levels: list[list[S]] = [[]]
-    for statistic in results:
-        levels[0].append(statistic)
-        at = 0
-        while len(levels[at]) == FAN_IN:
-            full, levels[at] = levels[at], []
-            if at + 1 == len(levels):
-                levels.append([])
-            levels[at + 1].append(kind.combine(full))
-            at += 1
-    rest: list[S] = []
-    for level in levels:
-        waiting = [*level, *rest]
-        rest = [kind.combine(waiting)] if waiting else []
-    return rest[0]
+def _combine(parts: list[Any]) -> Any:
+    statistics = [unbox(part) for part in parts]
+    return type(statistics[0]).combine(statistics)
 
 
 def unbox(value: Any) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from streamkm.engine.fold import WAVE, fold, unbox
+from streamkm.engine.fold import WAVE, Folded, folding, last, unbox
 from streamkm.passes import PerRow, Statistic
 from streamkm.passes.base import S
 from streamkm.rows import Block, Rows
@@ -52,12 +52,26 @@ def write_rows(question: PerRow[S], rows: Rows, out: Any) -> S:
         Each task writes its own region of a Zarr array, whose chunks must lie within the blocks;
         an ndarray is filled here.
     """
-    kind = type(question.identity())
+    return cast(S, last(writing(question, rows, out, WAVE)).total())
+
+
+def writing(
+    question: PerRow[Any], rows: Rows, out: Any, wave: int, folded: Folded | None = None
+) -> Iterator[Folded]:
+    """The same, wave by wave: the statistic folded so far, whose rows' answers are in `out`.
+
+    Parameters
+    ----------
+    question, rows, out : as for `write_rows`
+    wave : blocks of one graph
+    folded : an earlier one of the same read, to go on from
+    """
     if isinstance(out, np.ndarray):
-        gathered = fold(_Gather(question), _Gathered, rows, WAVE)
+        gathered = last(folding(_Gather(question), rows, wave)).total()
         for region, values in gathered.pieces:
             out[region] = values
-        return cast(S, gathered.statistic)
+        yield Folded(rows.plan.n_blocks, ((gathered.statistic,),))
+        return
     steps = (out.shards or out.chunks)[: len(rows.plan.edges)]
     for edges, step in zip(rows.plan.edges, steps, strict=True):
         if any(edge % step for edge in edges[:-1]):
@@ -65,7 +79,7 @@ def write_rows(question: PerRow[S], rows: Rows, out: Any) -> S:
                 f"blocks begin at rows that are no multiple of the output's chunk ({step}), so two "
                 "tasks would write one chunk; rechunk the data evenly, or write the lazy labels."
             )
-    return fold(_Write(question, out), kind, rows, WAVE)
+    yield from folding(_Write(question, out), rows, wave, folded)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import dask
@@ -15,13 +15,32 @@ from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 from threadpoolctl import threadpool_limits
 
+from streamkm.errors import ClusterError
+
 _IN_FLIGHT = 2
+_ENOUGH = 24  # blocks of a wave, for a core
+_LEAST_OF_A_CLUSTER = 20  # cores: its workers may still be on their way
 
 
 def threads() -> int:
     """Tasks that run at once here: Dask's setting, Slurm's, or the cores this process may use."""
     configured = dask.config.get("num_workers", None)
     return int(configured or os.environ.get("SLURM_CPUS_PER_TASK") or CPU_COUNT)
+
+
+def wave_size() -> int:
+    """Blocks of one graph of a read that can be broken off after each: a power of eight.
+
+    So many for every core that what idles at its end is little beside it.
+    """
+    cluster, cores = client(), threads()
+    if cluster is not None:
+        with _named():
+            cores = max(_LEAST_OF_A_CLUSTER, sum(cluster.ncores().values()))
+    size = 8
+    while size < _ENOUGH * cores:
+        size *= 8
+    return size
 
 
 def on_threads(here: bool = False) -> bool:
@@ -65,17 +84,46 @@ def results(graphs: Iterator[Delayed], here: bool = False, ahead: bool = False) 
                 (result,) = dask.compute(graph)
             yield result
         return
+    yield from _on_cluster(cluster, graphs)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """What becomes of a cluster, in words that say what to do."""
+    from distributed import CancelledError, KilledWorker  # loaded by whoever made the Client
+    from distributed.comm import CommClosedError
+
+    try:
+        yield
+    except KilledWorker as error:
+        raise ClusterError(
+            f"a task was lost with its worker again and again ({error}). Mostly the worker ran out "
+            "of memory: give workers more, or plan smaller blocks by a memory limit."
+        ) from error
+    except (CancelledError, CommClosedError, TimeoutError) as error:
+        raise ClusterError(
+            f"the scheduler is gone ({type(error).__name__}: {error}). Start it again, and run the "
+            "same again; from a checkpoint the fit goes on where it was."
+        ) from error
+
+
+def _on_cluster(cluster: Any, graphs: Iterator[Delayed]) -> Iterator[Any]:
     waiting: deque[Any] = deque()
     try:
         for graph in graphs:
             waiting.append(cluster.compute(graph))
             if len(waiting) == _IN_FLIGHT:
-                yield waiting.popleft().result()
+                yield _result(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield _result(waiting.popleft())
     finally:
-        if waiting:
+        if waiting and cluster.status == "running":
             cluster.cancel(list(waiting))
+
+
+def _result(future: Any) -> Any:
+    with _named():
+        return future.result()
 
 
 def client() -> Any:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.engine import WAVE, map_reduce
+from streamkm.engine import Folded, folding, wave_size
 from streamkm.errors import DataError
 from streamkm.fitting.halving import halved
 from streamkm.fitting.reads import Reads
@@ -26,7 +26,7 @@ ALGORITHMS = ("auto", "lloyd")
 
 @dataclass(frozen=True)
 class FitState:
-    """A whole fit between two reads.
+    """A whole fit between two reads, or between two waves of one.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ class FitState:
     answers : their statistics, once read
     table : Table of all distinct rows where they are few: from then on it is asked, not the data
     in_memory : whether the last answer came without a read: from the table, kept blocks or rows
+    folded : Folded so far of the read that is under way, or None between reads
+    labelled : whether all labels under the final centroids were written
     """
 
     plan: BlockPlan
@@ -50,6 +52,8 @@ class FitState:
     answers: tuple[Any, ...] = ()
     table: Table | None = None
     in_memory: bool = False
+    folded: Folded | None = None
+    labelled: bool = False
 
     @property
     def n_passes(self) -> int:
@@ -197,18 +201,18 @@ def _check_enough(n_rows: int, n_clusters: int) -> None:
 
 
 def fit(
-    rows: Rows, state: FitState, wave: int = WAVE, keep_evaluation: bool = False
-) -> Iterator[FitState]:
-    """Advance a fit, a read and a state at a time, until it is done.
+    rows: Rows, state: FitState, wave: int | None = None, keep_evaluation: bool = False
+) -> Generator[FitState]:
+    """Advance a fit, a wave of blocks and a state at a time, until it is done.
 
     Whoever consumes the states may save them, show them, or stop asking: calling `fit` again with
-    any of them goes on as if nothing had happened.
+    any of them goes on as if nothing had happened. Between reads `FitState.folded` is None.
 
     Parameters
     ----------
     rows : Rows, in the plan of the state
     state : FitState
-    wave : blocks of one graph
+    wave : blocks of one graph; by default as many as keep the cores busy
     keep_evaluation : stop short of the last read when all it would give is the loss of a
         single trajectory's final centroids, which labelling gives as well
 
@@ -226,14 +230,24 @@ def fit(
         alone = len(state.trajectories) == 1 and asking[0].evaluating
         if keep_evaluation and alone and state.table is None:
             return
+        first = state.n_passes == state.reads.opening
         passes = [t.ask() for t in asking]
-        if state.n_passes > rows.opening_reads:
+        if first:
+            passes = [Census(), Distinct(state.room.table), *state.riders, *passes]
+        question = Product(tuple(passes))
+        for folded in folding(question, source, wave or wave_size(), state.folded):
+            state = replace(state, folded=folded, in_memory=False)
+            if folded.n_blocks < source.plan.n_blocks:
+                yield state
+        assert state.folded is not None
+        answers = list(state.folded.total().parts)
+        state = replace(state, folded=None)
+        if not first:
             in_memory = state.table is not None or rows.kept
-            state = state.told(map_reduce(Product(tuple(passes)), source, wave).parts, in_memory)
+            state = state.told(answers, in_memory)
             yield state
             continue
-        riders: tuple[Pass[Any], ...] = (Census(), Distinct(state.room.table), *state.riders)
-        census, table, *answers = map_reduce(Product((*riders, *passes)), rows, wave).parts
+        census, table, *answers = answers
         census.check()
         state = replace(state, answers=tuple(answers[: len(state.riders)]))
         del answers[: len(state.riders)]

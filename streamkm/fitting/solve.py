@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from streamkm.engine import write_rows
+from streamkm.engine import last, wave_size, writing
 from streamkm.fitting.fit import FitState, fit
 from streamkm.fitting.stopping import NOTHING_MOVED, TIME_LIMIT
-from streamkm.passes import Labels, LookedUp
+from streamkm.passes import Labels, LookedUp, PerRow
 from streamkm.rows import Rows
 
 # Looking a label up takes about 50 ns a row; below this many repeats, or products of k and d,
@@ -27,7 +28,7 @@ def solve(
     state: FitState,
     *,
     time_limit: float | None = None,
-    watch: Watch | None = None,
+    watch: Sequence[Watch] = (),
     keep_evaluation: bool = False,
 ) -> FitState:
     """Read until the fit is done, or the time is up.
@@ -37,7 +38,7 @@ def solve(
     rows : Rows
     state : FitState
     time_limit : seconds after which no further iteration begins; seeding is always finished
-    watch : called with every state
+    watch : each is called with every state
     keep_evaluation : leave the last read to `label`, where labels are wanted as well
 
     Returns
@@ -45,13 +46,14 @@ def solve(
     FitState
     """
     end = None if time_limit is None else time.monotonic() + time_limit
-    for told in fit(rows, state, keep_evaluation=keep_evaluation):
-        state = told
-        if watch:
-            watch(state)
-        if end is not None and time.monotonic() > end and state.can_stop:
-            break
-    if state.done or end is None or time.monotonic() <= end:
+    with closing(fit(rows, state, keep_evaluation=keep_evaluation)) as states:
+        for told in states:
+            state = told
+            for see in watch:
+                see(state)
+            if end is not None and time.monotonic() > end and state.can_stop and not state.folded:
+                break
+    if state.done or state.folded or end is None or time.monotonic() <= end:
         return state
     return solve(rows, state.stopped(TIME_LIMIT), watch=watch, keep_evaluation=keep_evaluation)
 
@@ -61,19 +63,30 @@ def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitSta
 
     The same read gives the loss of the final centroids, where `solve` left that open.
     """
-    best = state.best
+    return last(labelling(rows, state, out, dtype))
+
+
+def labelling(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> Generator[FitState]:
+    """The same, wave by wave, from wherever the state is in it: the labels so far are in `out`."""
+    best, table = state.best, state.table
     assert best.centroids is not None
-    if not rows.kept:
-        state = replace(state, reads=state.reads.one_more("labelling"))
-    table = state.table
     repeats = table is not None and _REPEATS * len(table.weights) <= rows.layout.n_rows
+    question: PerRow[Any] = Labels(best.centroids, dtype)
     if table is not None and repeats and best.centroids.size >= _PRODUCTS:
-        write_rows(LookedUp.of(table, best.centroids, dtype), rows, out)
-        return state
-    statistic = write_rows(Labels(best.centroids, dtype), rows, out)
-    if not best.evaluating:
-        return state
-    return replace(state, trajectories=(best.tell(statistic),))
+        question = LookedUp.of(table, best.centroids, dtype)
+    kept = rows.kept
+    for folded in writing(question, rows, out, wave_size(), state.folded):
+        state = replace(state, folded=folded)
+        if folded.n_blocks < rows.plan.n_blocks:
+            yield state
+    assert state.folded is not None
+    statistic = state.folded.total()
+    state = replace(state, folded=None, labelled=True)
+    if not kept:
+        state = replace(state, reads=state.reads.one_more("labelling"))
+    if best.evaluating:
+        state = replace(state, trajectories=(best.tell(statistic),))
+    yield state
 
 
 def seeds_of(entropy: int, n_init: int) -> Sequence[int]:
@@ -84,6 +97,9 @@ def seeds_of(entropy: int, n_init: int) -> Sequence[int]:
 
 def describe(state: FitState) -> str:
     """One line about the last read, for a log: of several restarts, about the best so far."""
+    if state.folded:
+        done, all_blocks = state.folded.n_blocks, state.plan.n_blocks
+        return f"read {state.n_passes + 1}: block {done:,} of {all_blocks:,}"
     read = "in memory" if state.in_memory else f"read {state.n_passes}"
     if state.table and not any(t.history for t in state.trajectories):
         return f"{read}: {len(state.table.weights):,} distinct rows"
