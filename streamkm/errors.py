@@ -44,6 +44,45 @@ class MemoryLimitError(StreamkmError, MemoryError):
     """The work cannot be held to the memory limit; the message has the numbers."""
 
 
+class CheckpointError(StreamkmError):
+    """A checkpoint cannot be used; the message names what is in the way."""
+
+
+class NotACheckpointError(CheckpointError):
+    """There is no streamkm checkpoint at the path."""
+
+
+class LockedError(CheckpointError):
+    """Another run uses the checkpoint."""
+
+    def __init__(self, where: str, holder: str, until: str = "") -> None:
+        super().__init__(
+            f"{where} is in use by {holder}{until}. Two runs on one checkpoint would spoil it: "
+            "wait, stop that one, or name another checkpoint."
+        )
+
+
+class RunAgain(StreamkmError):
+    """A fit was stopped from outside, and its checkpoint holds all of it.
+
+    Attributes
+    ----------
+    code : exit code of a command that is to be run again
+    """
+
+    def __init__(self, message: str, code: int = 75) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class DataChangedError(CheckpointError):
+    """The data are not those that the fit began with."""
+
+
+class ClusterError(StreamkmError):
+    """Something of the cluster is gone, or was never there."""
+
+
 class LossRoseError(StreamkmError, ArithmeticError):
     """The loss rose between two Lloyd iterations, which exact arithmetic rules out.
 
@@ -75,6 +114,10 @@ class FewDistinctRowsWarning(StreamkmWarning):
 
 class ManyBlocksWarning(StreamkmWarning):
     """A Dask array has so many chunks that its graph alone costs seconds a read."""
+
+
+class CheckpointWarning(StreamkmWarning):
+    """A checkpoint could not be written, or an older one had to be used."""
 
 
 class KernelCacheWarning(StreamkmWarning):

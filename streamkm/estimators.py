@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import ExitStack
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
@@ -26,7 +27,9 @@ from streamkm.fitting import (
     ALGORITHMS,
     FitState,
     StopRules,
+    Watch,
     begin_fit,
+    checkpointing,
     describe,
     fit_budget,
     history_array,
@@ -36,9 +39,10 @@ from streamkm.fitting import (
 )
 from streamkm.fitting.stopping import MAX_ITER
 from streamkm.passes import Census, Distances, Labels, Lloyd, PerRow, Product, label_dtype
-from streamkm.rows import Budget, Rows, is_a, open_rows
+from streamkm.rows import Budget, Rows, in_plan, is_a, open_rows
 from streamkm.seeding import method_of
 from streamkm.sizes import parse_bytes
+from streamkm.versions import versions
 from streamkm.xarray import labelled_like
 
 _LAZY = ("dask.array.Array", "zarr.Array", "xarray.DataArray")
@@ -90,6 +94,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         The feature dimension(s) of N-d data; all others are rows.
     memory_limit : str, int or None, default=None
         Peak memory of the process, such as '2GiB'; blocks are planned to keep it.
+    checkpoint : path, URL, Zarr store or None, default=None
+        Where the fit keeps its state, at most `checkpoint_every` seconds old. The same `fit` again,
+        in any process, goes on from there; of other data or parameters it is refused.
+    checkpoint_every : float, default=60.0
+        Seconds.
 
     Attributes
     ----------
@@ -138,6 +147,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         empty_cluster: str = "relocate",
         feature_dim: Any = None,
         memory_limit: str | int | None = None,
+        checkpoint: Any = None,
+        checkpoint_every: float = 60.0,
     ) -> None:
         self.n_clusters = n_clusters
         self.init = init
@@ -155,6 +166,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.empty_cluster = empty_cluster
         self.feature_dim = feature_dim
         self.memory_limit = memory_limit
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the centroids.
@@ -176,6 +189,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             A ValueError that names what is wrong with the data and the fix.
         streamkm.errors.MemoryLimitError
             When the work cannot be held to `memory_limit`.
+        streamkm.errors.CheckpointError
+            When `checkpoint` is of another fit or data, or in use.
         """
         init = self._check_parameters()
         rows = self._rows(X, sample_weight, reset=True)
@@ -197,16 +212,41 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         )
         eager = not _is_lazy(X)
         labels = np.empty(rows.layout.row_shape if eager else 0, _label_dtype(X, self.n_clusters))
-        watch = _print_state if self.verbose else None
-        with keeping(rows) as held:
+        with ExitStack() as stack:
+            watch: list[Watch] = [_print_state] if self.verbose else []
+            if self.checkpoint is not None:
+                places = (self.checkpoint, rows, self._asked(init, eager), versions())
+                kept = stack.enter_context(checkpointing(*places, self.checkpoint_every))
+                saved = kept.resume()
+                if saved is not None:
+                    state = saved.resumed(rules.after(init))
+                    rows = in_plan(rows, state.plan, self._budget(reset=True))
+                else:
+                    kept.save(state)
+                watch.append(kept.see)
+            held = stack.enter_context(keeping(rows))
             state = solve(
-                held, state, time_limit=self.time_limit, watch=watch, keep_evaluation=eager
+                held,
+                state,
+                time_limit=self.time_limit,
+                watch=watch,
+                keep_evaluation=eager,
             )
             if eager:
                 state = label(held, state, labels, labels.dtype)
         self._keep(state)
         self.labels_ = self._like(X, labels if eager else map_rows(self._labels(X), rows))
         return self
+
+    def _asked(self, init: Any, eager: bool) -> dict[str, Any]:
+        """What a checkpoint compares; a seed only where there is one to repeat."""
+        asked: dict[str, Any] = self.get_params(deep=False)
+        asked |= {"init": init, "labels": eager}
+        if not isinstance(self.random_state, Integral):
+            del asked["random_state"]
+        for name in ("verbose", "copy_x", "checkpoint", "checkpoint_every"):
+            del asked[name]
+        return asked
 
     def _check_parameters(self) -> str | npt.NDArray[np.float64]:
         """Refuse bad parameters before any work; the seeding, by name or as centroids."""
@@ -390,4 +430,5 @@ def _weights(sample_weight: Any) -> Any:
 
 
 def _print_state(state: FitState) -> None:
-    print(describe(state))
+    if not state.folded:
+        print(describe(state))

@@ -1,4 +1,4 @@
-"""Sizes in bytes as people write and read them."""
+"""Sizes in bytes, and times, as people write and read them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import re
 
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
 def parse_bytes(text: str | float) -> int:
@@ -35,3 +36,38 @@ def show_bytes(count: float) -> str:
     """
     power = min(4, int(math.log(max(count, 1), 1024)))
     return f"{count / 1024**power:.{1 if power else 0}f} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][power]}"
+
+
+def parse_seconds(text: str | float) -> float:
+    """Seconds from ``'55m'``, ``'1h30m'``, ``'90s'``, ``'2d'`` or a number.
+
+    Examples
+    --------
+    >>> parse_seconds("55m"), parse_seconds("1h30m"), parse_seconds(2.5), parse_seconds("7")
+    (3300.0, 5400.0, 2.5, 7.0)
+    """
+    if not isinstance(text, str):
+        return float(text)
+    compact = text.replace(" ", "").lower()
+    if re.fullmatch(r"\d+(\.\d+)?", compact):
+        return float(compact)
+    if not re.fullmatch(r"(\d+(\.\d+)?[dhms])+", compact):
+        raise ValueError(f"{text!r} is not a time; write 55m, 1h30m, 90s or a number of seconds")
+    parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", compact)
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def show_seconds(seconds: float) -> str:
+    """A time as people read it.
+
+    Examples
+    --------
+    >>> show_seconds(0.25), show_seconds(75), show_seconds(7384)
+    ('0.2 s', '1m15s', '2h03m')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    return f"{minutes // 60}h{minutes % 60:02d}m"

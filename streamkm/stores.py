@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import platform
 import shutil
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -71,29 +68,42 @@ def _check_free(target: Path, overwrite: bool) -> None:
 
 def _is_ours(target: Path) -> bool:
     """Whether streamkm wrote what is there, by the mark it leaves."""
+    return str(marks_of(target).get("kind", "")).startswith("streamkm ")
+
+
+def fit_of(target: Path) -> str:
+    """The fit with a checkpoint that wrote what is there, or an empty text."""
+    return str(marks_of(target).get("fit", ""))
+
+
+def marks_of(target: str | os.PathLike[str]) -> dict[str, Any]:
+    """The attributes of a Zarr array or group; none where there is none that can be read."""
     try:
-        attributes = json.loads((target / "zarr.json").read_text())["attributes"]
-    except (OSError, ValueError, KeyError):
-        return False
-    return str(attributes.get("kind", "")).startswith("streamkm ")
+        return dict(zarr.open(os.fspath(target), mode="r").attrs)
+    except Exception:  # whatever a file system may say of what is not there
+        return {}
 
 
 @contextmanager
-def whole(target: Path, overwrite: bool) -> Iterator[Path]:
+def whole(target: Path, overwrite: bool, mark: str = "") -> Iterator[Path]:
     """A sibling to write to, which takes the target's name only when the block succeeds.
+
+    What is written under a mark is left where it is when the block fails, and found there by the
+    next who writes under it: a fit that goes on.
 
     Raises
     ------
     OutputExistsError
         When something has taken the name meanwhile and `overwrite` is not set.
     """
-    tag = uuid.uuid4().hex[:8]
+    tag = mark[:8] or uuid.uuid4().hex[:8]
     partial = target.with_name(f".{target.name}.partial-{tag}")
     replaced = target.with_name(f".{target.name}.replaced-{tag}")
     try:
         yield partial
         _check_free(target, overwrite)
         if target.exists():
+            _remove(replaced)  # of a run that was killed while it did so
             target.rename(replaced)
         try:
             partial.rename(target)
@@ -102,7 +112,8 @@ def whole(target: Path, overwrite: bool) -> Iterator[Path]:
                 replaced.rename(target)
             raise
     finally:
-        _remove(partial)
+        if not mark:
+            _remove(partial)
         if target.exists():
             _remove(replaced)
 
@@ -147,6 +158,7 @@ class Model:
     n_passes, bytes_read : int, reads of the data and their decoded bytes
     parameters : what the fit was asked for
     versions : of streamkm and what the bits depend on
+    fit : identity of a fit with a checkpoint
     """
 
     centroids: npt.NDArray[np.float64]
@@ -157,19 +169,15 @@ class Model:
     bytes_read: int
     parameters: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
-
-
-def versions() -> dict[str, str]:
-    """Versions that a result may depend on."""
-    names = ("streamkm", "numpy", "numba", "dask", "zarr")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    fit: str = ""
 
 
 def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
     """Write a model as a Zarr group: arrays `centroids` and `history/*`, the rest as attributes."""
-    with whole(target, overwrite) as partial:
+    with whole(target, overwrite, model.fit) as partial:
         group = zarr.create_group(
             partial,
+            overwrite=True,
             attributes={
                 "kind": _KIND,
                 "format": FORMAT,
@@ -179,6 +187,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
                 "bytes_read": model.bytes_read,
                 "parameters": model.parameters,
                 "versions": model.versions,
+                "fit": model.fit,
             },
         )
         _write(group, "centroids", model.centroids, ("cluster", "feature"))
@@ -216,11 +225,13 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model{hint}.")
     if attributes["format"] > FORMAT:
         raise DataError(f"{path} has format {attributes['format']}; this streamkm reads {FORMAT}.")
-    columns = {name: np.asarray(array[...]) for name, array in group["history"].arrays()}  # type: ignore[union-attr]
+    stored = sorted(group["history"].arrays())  # type: ignore[union-attr]
+    columns = {name: np.asarray(array[...]) for name, array in stored}
     length = len(next(iter(columns.values()), ()))
     history = np.empty(length, [(name, column.dtype) for name, column in columns.items()])
     for name, column in columns.items():
         history[name] = column
     known = ("inertia", "stop_reason", "n_passes", "bytes_read", "parameters", "versions")
+    facts = {name: attributes[name] for name in known} | {"fit": attributes.get("fit", "")}
     centroids = np.asarray(group["centroids"][...])  # type: ignore[index]
-    return Model(centroids=centroids, history=history, **{name: attributes[name] for name in known})
+    return Model(centroids=centroids, history=history, **facts)

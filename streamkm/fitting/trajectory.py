@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from streamkm.errors import LossRoseError
 from streamkm.fitting.kept import Kept
-from streamkm.fitting.stopping import DROPPED, NOTHING_MOVED, StopRules
+from streamkm.fitting.stopping import DROPPED, NOTHING_MOVED, TIME_LIMIT, StopRules
 from streamkm.passes import (
     Assigned,
     Boundary,
@@ -209,6 +209,21 @@ class Trajectory:
     def dropped(self) -> Trajectory:
         """Given up: it keeps its history, but no loss that could be the lowest."""
         return replace(self, waiting=None, stop_reason=DROPPED, inertia=np.inf, kept=None)
+
+    def under(self, rules: StopRules) -> Trajectory:
+        """Under other rules, by which it may go on where it had ended, or end."""
+        told = replace(self, rules=rules)
+        if rules == self.rules and self.stop_reason != TIME_LIMIT:
+            return self
+        if self.stop_reason == TIME_LIMIT and not self.history:
+            return replace(told, stop_reason=None, inertia=None, gathered=None)
+        if not self.history or self.stop_reason in (DROPPED, NOTHING_MOVED) or self.waiting:
+            return told
+        compared = self._compared(self.history)
+        reason = rules.reason(self.history, self.variance, self.weight, compared)
+        if reason is None and self.stop_reason is not None:
+            return replace(told, stop_reason=None, inertia=None, gathered=None, kept=None)
+        return replace(told, stop_reason=reason)
 
     def with_table(self, n_rows: int) -> Trajectory:
         """At its beginning, now that a table of so many rows is asked, at no reads."""

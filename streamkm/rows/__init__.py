@@ -2,10 +2,11 @@
 
 from streamkm.rows.block import Block, Tile, read_only
 from streamkm.rows.dask_rows import DaskRows
+from streamkm.rows.fingerprint import difference, fingerprint
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import Budget, Room
-from streamkm.rows.open import Rows, open_rows
+from streamkm.rows.open import Rows, in_plan, open_rows
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, rows_in_memory
 
@@ -19,6 +20,9 @@ __all__ = [
     "Rows",
     "StoredRows",
     "Tile",
+    "difference",
+    "fingerprint",
+    "in_plan",
     "is_a",
     "open_rows",
     "read_only",

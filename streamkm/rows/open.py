@@ -16,7 +16,8 @@ from streamkm.rows.dask_rows import DaskRows, open_dask
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, check_weights, feature_axes
 from streamkm.rows.memory import Budget
-from streamkm.rows.stored import StoredRows, open_stored
+from streamkm.rows.plan import BlockPlan
+from streamkm.rows.stored import StoredRows, open_stored, within
 from streamkm.sizes import show_bytes
 
 Rows: TypeAlias = StoredRows | DaskRows
@@ -70,6 +71,17 @@ def open_rows(
     if is_a(array, "dask.array.Array"):
         return open_dask(array, axes, weights, budget)
     return open_stored(array, Layout(array.shape, axes, array.dtype), weights, budget)
+
+
+def in_plan(rows: Rows, plan: BlockPlan, budget: Budget) -> Rows:
+    """The same rows in the blocks of a fit that began elsewhere.
+
+    Raises
+    ------
+    MemoryLimitError
+        When those are too large for this machine's limit.
+    """
+    return within(rows, budget, plan) if isinstance(rows, StoredRows) else rows
 
 
 def _by_name(weights: Any, row_dims: list[str | None]) -> Any:

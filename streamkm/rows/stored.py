@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,7 @@ from streamkm.rows.plan import BlockPlan, plan_blocks
 _BLOCKS = 28  # at least, so that every core has some; of full size from 1 GB on
 _SMALLEST_NBYTES = 4 * 2**20
 _STRETCH = 8
+_WAITS = (0.1, 0.4, 1.6)  # seconds before a read that failed is tried again
 
 Call = Callable[[Block], Any]
 Graph = dict[Any, Any]
@@ -86,8 +88,8 @@ class StoredRows:
         """
         region = self.plan.region(number)
         try:
-            values = read(self.array, self.layout.full_region(region))
-            weights = None if self.weights is None else read(self.weights, region)
+            values = _patiently(self.array, self.layout.full_region(region))
+            weights = None if self.weights is None else _patiently(self.weights, region)
         except Exception as error:
             raise ReadError(self._failure(number, region, error)) from error
         return Block(
@@ -140,6 +142,18 @@ class StoredRows:
         return graph, keys
 
 
+def _patiently(array: Any, region: tuple[slice, ...]) -> npt.NDArray[Any]:
+    """A region, asked for again where a store fails: networks and object stores do at times."""
+    for wait in _WAITS:
+        try:
+            return read(array, region)
+        except (FileNotFoundError, ValueError, RuntimeError):
+            raise  # nothing there, or bytes that no codec takes: they will not get better
+        except Exception:  # every kind of store has errors of its own
+            time.sleep(wait)
+    return read(array, region)
+
+
 def _call(call: Call, block: Block) -> Any:
     return call(block)
 
@@ -165,14 +179,30 @@ def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> Sto
     # Small enough that every core has blocks, by a rule that no machine changes.
     target = max(_SMALLEST_NBYTES, layout.nbytes // _BLOCKS)
     plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest))
-    rows = StoredRows(array, layout, plan, weights)
-    block = plan.largest * row_nbytes
-    budget.check(block, plan.n_blocks, rows.resident_nbytes)
+    return within(StoredRows(array, layout, plan, weights), budget)
+
+
+def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> StoredRows:
+    """Rows in a plan, theirs by default, and what the budget allows beside the blocks in flight.
+
+    Raises
+    ------
+    MemoryLimitError
+        When it does not allow those.
+    """
+    array, plan = rows.array, plan or rows.plan
+    rows = replace(rows, plan=plan)
+    row_nbytes = rows.layout.n_features * rows.layout.dtype.itemsize + budget.answer_nbytes
+    if rows.weights is not None:
+        row_nbytes += rows.weights.dtype.itemsize
+    block, resident = plan.largest * row_nbytes, rows.resident_nbytes
+    budget.check(block, plan.n_blocks, resident)
     if not is_a(array, "zarr.Array"):
         return rows
-    if array.shards or plan.largest > math.prod(unit):
+    stored = array.shards or array.chunks
+    unit = math.prod(min(stored[a], rows.layout.shape[a]) for a in rows.layout.row_axes)
+    if array.shards or plan.largest > unit:
         rows = replace(rows, array=fastest(array))
-    resident = rows.resident_nbytes
     fits_here = budget.keeps(rows.kept_nbytes, budget.projected(block, plan.n_blocks, resident))
     resident += rows.kept_nbytes if fits_here else 0
     more = replace(budget, threads=budget.threads + 1)

@@ -6,7 +6,7 @@ restarts into one read, and keep the state between any two.
 """
 
 from streamkm.seeding.base import Seeding
-from streamkm.seeding.coreset import Coreset
+from streamkm.seeding.coreset import Coreset, Rough
 from streamkm.seeding.farthest import Farthest
 from streamkm.seeding.kmeans_parallel import KMeansParallel
 from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
@@ -21,6 +21,7 @@ __all__ = [
     "KMeansPlusPlus",
     "Method",
     "RandomRows",
+    "Rough",
     "Seeding",
     "Task",
     "begin",

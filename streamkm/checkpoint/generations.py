@@ -1,0 +1,195 @@
+"""Numbered states in a Zarr group, each whole or not there; the last two are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import CheckpointError, CheckpointWarning, NotACheckpointError
+
+FORMAT = 1
+KIND = "streamkm checkpoint"
+_KEPT = 2
+_CHUNK_NBYTES = 16 * 2**20
+Arrays = Sequence[npt.NDArray[Any]]
+
+
+def _mended(folder: Path, error: Exception) -> Any:
+    """The group of a local checkpoint of which only its own metadata are damaged."""
+    warnings.warn(
+        f"{folder / 'zarr.json'} is damaged ({error}); its states are looked up",
+        CheckpointWarning,
+        stacklevel=3,
+    )
+    (folder / "zarr.json").unlink(missing_ok=True)
+    states = sorted(path.parent.name for path in folder.glob("state-*/zarr.json"))
+    marks: dict[str, Any] = {"kind": KIND, "format": FORMAT, "states": states}
+    import zarr
+
+    return zarr.create_group(folder, attributes=marks)
+
+
+def _occupied(folder: Path) -> bool:
+    """Whether there is more than what Zarr leaves of a write that was killed."""
+    if folder.is_dir():
+        return any(path.suffix != ".partial" for path in folder.iterdir())
+    return folder.exists()
+
+
+def is_local(where: Any) -> bool:
+    """Whether a checkpoint is a local folder: no URL and no store."""
+    return isinstance(where, os.PathLike) or (isinstance(where, str) and "://" not in where)
+
+
+class Generations:
+    """States of one fit.
+
+    A state is written with a checksum of all of it, and only then does the group say that it is
+    there; so a run may be killed between any two writes.
+
+    Parameters
+    ----------
+    where : path, URL, or Zarr store
+    mode : 'a' to write as well, 'r' to read what is there
+
+    Raises
+    ------
+    CheckpointError
+        When something else is there, or nothing and it is only to be read.
+    """
+
+    def __init__(self, where: Any, mode: str = "a") -> None:
+        import zarr  # a quarter of a second, which a fit without a checkpoint does without
+
+        self.where = str(where)
+        self._damaged: set[str] = set()
+        target = Path(where) if is_local(where) else where
+        try:
+            self._root: Any = zarr.open_group(target, mode="r")
+        except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
+            if mode == "a" and isinstance(target, Path) and any(target.glob("state-*/zarr.json")):
+                self._root = _mended(target, error)
+                return
+            if isinstance(target, Path) and _occupied(target):
+                raise NotACheckpointError(f"{where} is not a checkpoint; name another.") from error
+            if mode == "r":
+                raise NotACheckpointError(f"{where} is not a streamkm checkpoint.") from error
+            self._root = zarr.create_group(target, attributes={"kind": KIND, "format": FORMAT})
+            return
+        if self._root.attrs.get("kind") != KIND:
+            raise NotACheckpointError(f"{where} is a Zarr group, but not a streamkm checkpoint.")
+        if int(str(self._root.attrs["format"])) > FORMAT:
+            raise CheckpointError(
+                f"{where} has format {self._root.attrs['format']}; this streamkm knows {FORMAT}."
+            )
+        if mode == "a":
+            self._root = zarr.open_group(target, mode="r+")
+
+    @property
+    def group(self) -> Any:
+        return self._root
+
+    def save(self, tree: Any, arrays: Arrays) -> None:
+        """Write the next state, point to it, then remove all but the last two."""
+        states = self._states()
+        name = f"state-{1 + max((int(old[6:]) for old in states), default=0):08d}"
+        content, places = _packed(arrays)
+        # What is there of that name was not finished.
+        group = self._root.create_group(name, overwrite=True)
+        chunks = (max(1, min(len(content), _CHUNK_NBYTES)),)
+        group.create_array("content", data=content, chunks=chunks, compressors=None)
+        facts = {"tree": tree, "arrays": places, "saved": time.time()}
+        group.attrs.put(facts | {"checksum": _checksum(tree, places, content)})
+        kept = [*[old for old in states if old not in self._damaged][1 - _KEPT :], name]
+        # A run may be killed before it has removed them: then the next save does.
+        gone = [old for old in (*states, *self._listed("removed")) if old not in kept]
+        self._root.update_attributes({"states": kept, "removed": gone})
+        for old in gone:
+            self._remove(old)
+        self._damaged.clear()
+
+    def _remove(self, name: str) -> None:
+        try:
+            there = name in self._root
+        except ValueError:  # its metadata are damaged
+            self._root.create_group(name, overwrite=True)
+            there = True
+        if there:
+            del self._root[name]
+
+    def _states(self) -> list[str]:
+        return self._listed("states")
+
+    def _listed(self, name: str) -> list[str]:
+        listed: Any = self._root.attrs.get(name, [])
+        return list(listed)
+
+    def load(self) -> tuple[Any, Arrays] | None:
+        """The last state that is whole, or None where there is none yet.
+
+        Raises
+        ------
+        CheckpointError
+            When there are states, but none is whole.
+        """
+        states = self._states()
+        for name in reversed(states):
+            try:
+                return self._load(name)
+            except Exception as error:  # a codec may fail in any way on bytes that were changed
+                self._damaged.add(name)
+                warnings.warn(
+                    f"{name} of {self.where} is damaged ({type(error).__name__}: {error}); going "
+                    "back to the one before",
+                    CheckpointWarning,
+                    stacklevel=2,
+                )
+        if states:
+            raise CheckpointError(
+                f"no state in {self.where} is whole. Remove it to begin anew, or restore a copy."
+            )
+        return None
+
+    def _load(self, name: str) -> tuple[Any, Arrays]:
+        group: Any = self._root[name]
+        facts = dict(group.attrs)
+        content = np.asarray(group["content"][...])
+        if _checksum(facts["tree"], facts["arrays"], content) != facts["checksum"]:
+            raise ValueError("its checksum does not fit")
+        return facts["tree"], _unpacked(content, facts["arrays"])
+
+
+def _packed(arrays: Arrays) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
+    """Arrays one after the other, and what each is: an array of its own costs several writes."""
+    content = np.empty(sum(values.nbytes for values in arrays), np.uint8)
+    places, at = [], 0
+    for values in arrays:
+        content[at : at + values.nbytes] = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+        places.append({"dtype": values.dtype.str, "shape": list(values.shape), "at": at})
+        at += values.nbytes
+    return content, places
+
+
+def _unpacked(content: npt.NDArray[np.uint8], places: list[dict[str, Any]]) -> Arrays:
+    arrays = []
+    for place in places:
+        values = np.empty(place["shape"], place["dtype"])
+        part = content[place["at"] : place["at"] + values.nbytes]
+        values.reshape(-1).view(np.uint8)[...] = part
+        arrays.append(values)
+    return arrays
+
+
+def _checksum(tree: Any, places: Any, content: npt.NDArray[np.uint8]) -> str:
+    whole = hashlib.sha256(json.dumps([tree, places], sort_keys=True).encode())
+    whole.update(content.data)
+    return whole.hexdigest()

@@ -1,0 +1,130 @@
+"""What tells one set of data from another without reading it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from streamkm.rows.dask_rows import DaskRows
+from streamkm.rows.kinds import is_a
+from streamkm.rows.stored import StoredRows
+
+_SAMPLED = 4096  # values of data in memory
+_METADATA = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
+_WITHOUT_LISTING = {"http", "https", "simplecache", "filecache", "blockcache", "reference", "dir"}
+Entry = tuple[str, int, str]
+
+
+def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
+    """Shape, dtype, codecs, and of a store its chunks with their sizes and times or ETags.
+
+    A listing, never a read. Of data in memory some rows are taken; of somebody else's Dask array
+    there is nothing but its shape and chunks. A store that cannot list (HTTP) is known by its
+    metadata alone, as are wrapped file systems (simplecache::).
+    """
+    found = {
+        "shape": list(rows.layout.shape),
+        "dtype": str(rows.layout.dtype),
+        "feature_axes": list(rows.layout.feature_axes),
+        "data": _of(rows.array),
+    }
+    if rows.weights is not None:
+        found["weights"] = _of(rows.weights)
+    return found
+
+
+def difference(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str | None:
+    """The first of two fingerprints' fields that differs, in words; None where none does."""
+    for name in {**before, **now}:
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found = difference(old, new, f"{prefix}{name} ")
+            if found:
+                return found
+        elif old != new:
+            return f"{prefix}{name} was {old}, is now {new}"
+    return None
+
+
+def _of(array: Any) -> dict[str, Any]:
+    if is_a(array, "zarr.Array"):
+        return {"codecs": _digest(_metadata(array)), **_listing(array)}
+    if is_a(array, "dask.array.Array"):
+        return {"chunks": _digest(repr(array.chunks))}
+    places = np.linspace(0, array.size - 1, min(array.size, _SAMPLED)).astype(np.int64)
+    return {"some values": _digest(array[np.unravel_index(places, array.shape)].tobytes())}
+
+
+def _metadata(array: Any) -> str:
+    """How the chunks are stored; what users note beside them may change."""
+    kept = {k: v for k, v in array.metadata.to_dict().items() if k != "attributes"}
+    return json.dumps(kept, sort_keys=True, default=str)
+
+
+def _listing(array: Any) -> dict[str, Any]:
+    """Number, bytes and a digest of all chunks that are stored."""
+    chunks = nbytes = marks = 0
+    for entry in _entries(array.store, array.path):  # in any order, and none of them is kept
+        chunks, nbytes = chunks + 1, nbytes + entry[1]
+        marks ^= int(_digest(repr(entry)), 16)
+    return {"chunks": chunks, "bytes": nbytes, "sizes and times": f"{marks:032x}"} if chunks else {}
+
+
+def _entries(store: Any, path: str) -> Iterator[Entry]:
+    """Key, size, and time or ETag of each object of an array, where the store can list them."""
+    if is_a(store, "zarr.storage.LocalStore"):
+        yield from _files(os.path.join(store.root, path))
+    elif is_a(store, "zarr.storage.FsspecStore"):
+        yield from _remote(store, path)
+    elif is_a(store, "zarr.storage.ObjectStore"):
+        import obstore  # loaded by whoever made the store
+
+        for page in obstore.list(store.store, path or None):
+            for item in page:
+                yield from _entry(
+                    item["path"], item["size"], item["e_tag"] or item["last_modified"]
+                )
+    elif is_a(store, "zarr.storage.ZipStore"):
+        there = os.stat(store.path)
+        yield from _entry("", there.st_size, there.st_mtime_ns)
+
+
+def _files(root: str) -> Iterator[Entry]:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = os.path.join(folder, name)
+            with suppress(FileNotFoundError):  # gone since it was listed, so the next differs
+                there = os.stat(path)
+                yield from _entry(os.path.relpath(path, root), there.st_size, there.st_mtime_ns)
+
+
+def _remote(store: Any, path: str) -> Iterator[Entry]:
+    import fsspec  # loaded by Zarr
+
+    options = {k: v for k, v in store.fs.storage_options.items() if k != "asynchronous"}
+    protocol = store.fs.protocol
+    name = protocol if isinstance(protocol, str) else protocol[0]
+    if name in _WITHOUT_LISTING:
+        return
+    files = fsspec.filesystem(name, **options)
+    files.invalidate_cache()
+    found = files.find(f"{store.path}/{path}".rstrip("/"), detail=True)
+    for key, item in found.items():
+        mark = next((item[n] for n in ("ETag", "etag", "LastModified", "mtime") if n in item), "")
+        yield from _entry(key, item.get("size") or 0, mark)
+
+
+def _entry(key: str, size: int, mark: Any) -> Iterator[Entry]:
+    if key.rsplit("/", 1)[-1] not in _METADATA:
+        yield key, size, str(mark)
+
+
+def _digest(what: str | bytes) -> str:
+    data = what.encode() if isinstance(what, str) else what
+    return hashlib.sha256(data).hexdigest()[:32]

@@ -1,0 +1,30 @@
+"""Whenever a run is killed, the same command ends with the bits of one that never was."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_killed_at_twenty_events_in_all_phases(tmp_path):
+    """In a process of its own, which forks before anything starts a thread."""
+    said = subprocess.run(
+        [sys.executable, "-m", "tests.soak", str(tmp_path), "--events", "20", "--moments", "0"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=600,
+        check=False,
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    lines = [line.split() for line in said.stdout.splitlines() if line.startswith("killed")]
+    phases = Counter(words[1] for words in lines)
+    assert sum(phases.values()) == 20
+    assert set(phases) == {"start", "seeding", "iterations", "signal", "labelling", "outputs"}
+    assert max(int(words[-1]) for words in lines) <= 1  # waves that were lost

@@ -1,0 +1,160 @@
+"""A real object store on loopback: fit, checkpoint, kill, go on, label; by s3fs and by obstore."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+import zarr
+from zarr.storage import ObjectStore
+
+from streamkm import KMeans, load_model
+from streamkm.checkpoint import Generations
+from streamkm.errors import LockedError
+from streamkm.fitting import checkpointing, load
+from streamkm.rows import difference, fingerprint, open_rows
+from tests.conftest import mixture
+
+KEY = {"accessKey": "key", "secretKey": "secret"}
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory):
+    """The address of a SeaweedFS with an S3 gateway."""
+    folder = tmp_path_factory.mktemp("weed")
+    identity = {"name": "me", "credentials": [KEY], "actions": ["Admin", "Read", "Write", "List"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+    command = [shutil.which("weed"), "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3"]
+    command += [
+        f"-s3.config={folder / 's3.json'}",
+        "-volume.max=100",
+        "-master.volumeSizeLimitMB=64",
+    ]
+    for name, port in ports.items():
+        flag = "filer.port" if name == "filer" else f"{name}.port"
+        command += [f"-{flag}={port}", f"-{flag}.grpc={free_port()}"]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    end = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{ports['s3']}", timeout=1)
+        except urllib.error.HTTPError:
+            break  # it answers: that it wants a key is as it should be
+        except OSError:
+            if time.monotonic() > end:
+                raise RuntimeError((folder / "log").read_text()[-3000:]) from None
+            time.sleep(0.2)
+    yield f"http://127.0.0.1:{ports['s3']}"
+    server.kill()  # to end in good order takes it 25 s
+    server.wait()
+
+
+@pytest.fixture(scope="module")
+def environment(endpoint):
+    return {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+@pytest.fixture
+def cloud(environment, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    import s3fs
+
+    files = s3fs.S3FileSystem()
+    if not files.exists("bucket"):
+        files.mkdir("bucket")
+        zarr.create_array("s3://bucket/x", data=mixture(60_000, 16, 20), chunks=(2048, 16))
+    return files
+
+
+def test_fit_kill_go_on_and_label_by_url(cloud, environment, tmp_path):
+    common = ["fit", "s3://bucket/x", "-k", "20", "--init", "random", "--tol", "0"]
+    common += ["--max-iter", "12", "--algorithm", "lloyd", "--memory-limit", "280MiB"]
+    outputs = ["-o", str(tmp_path / "m"), "--labels", str(tmp_path / "l")]
+    command = [sys.executable, "-m", "streamkm", *common, *outputs]
+    command += ["--checkpoint", "s3://bucket/ckpt", "--checkpoint-reads", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+        for line in child.stderr:
+            if "read 3" in line:
+                child.send_signal(signal.SIGKILL)
+                break
+    assert child.returncode == -signal.SIGKILL
+    assert load(Generations("s3://bucket/ckpt", "r")).state.n_passes >= 2
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "going on from s3://bucket/ckpt" in done.stderr
+    whole = [sys.executable, "-m", "streamkm", *common, "-o", str(tmp_path / "whole")]
+    subprocess.run([*whole, "--labels", str(tmp_path / "wl")], capture_output=True, check=True)
+    one, two = load_model(tmp_path / "m"), load_model(tmp_path / "whole")
+    assert one.centroids.tobytes() == two.centroids.tobytes()
+    labels = [zarr.open_array(tmp_path / name)[...] for name in ("l", "wl")]
+    assert np.array_equal(*labels)
+
+
+def obstore_of(path):
+    from obstore.store import S3Store
+
+    return ObjectStore(S3Store("bucket", prefix=path, client_options={"allow_http": True}))
+
+
+def test_the_same_by_obstore_in_python(cloud):
+    data = zarr.open_array(obstore_of("x"), mode="r")
+    options = {"init": "random", "tol": 0, "max_iter": 5, "random_state": 0}
+    where = obstore_of("by-obstore")
+    first = KMeans(20, **options | {"max_iter": 2}, checkpoint=where, checkpoint_every=0)
+    with pytest.warns(UserWarning, match="max_iter"):
+        first.fit(data)
+    with pytest.warns(UserWarning, match="max_iter"):
+        got = KMeans(20, **options, checkpoint=where).fit(data)
+    with pytest.warns(UserWarning, match="max_iter"):
+        want = KMeans(20, **options).fit(data)
+    assert len(got.history_) == 5
+    assert np.allclose(got.cluster_centers_, want.cluster_centers_, rtol=1e-12)
+
+
+def test_two_runs_do_not_share_a_checkpoint_there(cloud):
+    rows = open_rows("s3://bucket/x")
+    refused = pytest.raises(LockedError, match=f"process {os.getpid()} .* 10 min")
+
+    def one():
+        return checkpointing("s3://bucket/locked", rows, {}, {})
+
+    with one(), refused, one():
+        pass
+    with one():
+        pass  # it was released
+
+
+@pytest.mark.parametrize("kind", ["s3fs", "obstore"])
+def test_an_object_that_was_written_again_is_other_data(cloud, kind):
+    store = "s3://bucket/y" if kind == "s3fs" else obstore_of("y")
+    array = zarr.create_array(store, data=np.ones((40, 2)), chunks=(10, 2), overwrite=True)
+    before = fingerprint(open_rows(zarr.open_array(store, mode="r")))
+    assert before["data"]["chunks"] == 4
+    assert difference(before, fingerprint(open_rows(zarr.open_array(store, mode="r")))) is None
+    array[3] = 2.0
+    found = difference(before, fingerprint(open_rows(zarr.open_array(store, mode="r"))))
+    assert found.startswith("data ")

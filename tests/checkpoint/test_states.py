@@ -1,0 +1,172 @@
+"""A state that went through a checkpoint is the state."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+import pytest
+import zarr
+
+from streamkm.checkpoint import Generations
+from streamkm.errors import CheckpointError, CheckpointWarning
+from streamkm.fitting import FitState, StopRules, begin_fit, fit, load, saving
+from streamkm.rows import Budget, open_rows
+from streamkm.versions import versions
+
+
+def alike(a, b):
+    """Equal to the bit, arrays included."""
+    if is_dataclass(a) and not isinstance(a, type):
+        return type(a) is type(b) and all(
+            alike(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)
+        )
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(alike, a, b))
+    return a == b
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+
+
+@pytest.fixture
+def rows(tmp_path, blobs, small_blocks, no_table):
+    zarr.create_array(tmp_path / "x", data=blobs, chunks=(150, 6))
+    rows = open_rows(tmp_path / "x", budget=Budget(fits=True, summaries=1))
+    assert rows.plan.n_blocks > 16
+    return rows
+
+
+def keep(where, rows, state, **changed):
+    """Save a state, as a run would that ends there."""
+    with saving.checkpointing(where, rows, {"n_clusters": 5} | changed, versions()) as kept:
+        assert kept.save(state)
+
+
+def states(rows, init, seeds=(1,), **options):
+    options = {"rules": StopRules(max_iter=4, tol=0)} | options
+    state = begin_fit(rows, 5, init, list(seeds), **options)
+    return [state, *fit(rows, state, wave=8)]
+
+
+METHODS = ["coreset", "k-means||", "k-means++", "random", "farthest", "farthest||"]
+
+
+@pytest.mark.parametrize("init", METHODS)
+def test_going_on_from_any_state_of_any_seeding_gives_the_same_bits(rows, tmp_path, init):
+    found = states(rows, init)
+    assert any(state.folded for state in found)
+    for number, state in enumerate(found[:-1]):
+        if number % 3 and number < len(found) - 2:  # each way of saving costs a tenth of a second
+            continue
+        where = tmp_path / f"ckpt-{number}"
+        keep(where, rows, state)
+        saved = load(Generations(where, "r"))
+        assert alike(saved.state, state)
+        *_, last = fit(rows, saved.state, wave=64)
+        assert alike(last, found[-1])
+
+
+def test_several_restarts_that_are_halved_and_lloyd_alone(rows, tmp_path):
+    for options in ({"seeds": (1, 2, 3, 4), "halving": True}, {"algorithm": "lloyd"}):
+        found = states(rows, "random", **options)
+        for number in (0, len(found) // 2, len(found) - 2):
+            where = tmp_path / f"{len(options)}-{number}"
+            keep(where, rows, found[number])
+            *_, last = fit(rows, load(Generations(where, "r")).state)
+            assert alike(last, found[-1])
+
+
+def test_a_table_of_distinct_rows_is_kept_too(tmp_path, pixels, small_blocks):
+    zarr.create_array(tmp_path / "x", data=pixels // 64, chunks=(2000, 3))
+    rows = open_rows(tmp_path / "x", budget=Budget(fits=True, summaries=1))
+    found = states(rows, "coreset")
+    assert found[-1].table is not None
+    keep(tmp_path / "c", rows, found[len(found) // 2])
+    *_, last = fit(rows, load(Generations(tmp_path / "c", "r")).state)
+    assert alike(last, found[-1])
+
+
+def test_only_the_last_two_states_are_kept(rows, tmp_path):
+    for state in states(rows, "random")[:5]:
+        keep(tmp_path / "c", rows, state)
+    names = sorted(name for name in zarr.open_group(tmp_path / "c").group_keys())
+    assert names == ["state-00000004", "state-00000005"]
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("part", ["content/c/0", "zarr.json"])
+def test_a_flipped_byte_goes_back_one_state_and_two_are_refused(rows, tmp_path, part):
+    found = states(rows, "random")
+    for state in found[-3:-1]:
+        keep(tmp_path / "c", rows, state)
+    flip(tmp_path / "c" / "state-00000002" / part)
+    with pytest.warns(CheckpointWarning, match="state-00000002 .* is damaged"):
+        saved = load(Generations(tmp_path / "c", "r"))
+    assert alike(saved.state, found[-3])
+    with saving.checkpointing(tmp_path / "c", rows, {"n_clusters": 5}, versions()) as kept:
+        with pytest.warns(CheckpointWarning):
+            kept.resume()
+        kept.save(found[-1])
+    # The damaged one does not count as one of the two.
+    assert sorted(zarr.open_group(tmp_path / "c").group_keys()) == [
+        "state-00000001",
+        "state-00000003",
+    ]
+    for name in ("state-00000001", "state-00000003"):
+        flip(tmp_path / "c" / name / part)
+    reading = Generations(tmp_path / "c", "r")
+    with pytest.raises(CheckpointError, match="whole"), pytest.warns(CheckpointWarning):
+        load(reading)
+
+
+def test_a_flipped_byte_in_the_groups_own_metadata_is_mended(rows, tmp_path):
+    found = states(rows, "random")
+    for state in found[-3:-1]:
+        keep(tmp_path / "c", rows, state)
+    root = tmp_path / "c" / "zarr.json"
+    root.write_bytes(root.read_bytes().replace(b'"attributes"', b'"attributes', 1))
+    with pytest.warns(CheckpointWarning, match=r"zarr\.json is damaged"):
+        generations = Generations(tmp_path / "c")
+    assert alike(load(generations).state, found[-2])
+
+
+def test_half_a_state_is_none(rows, tmp_path):
+    """As a kill leaves it, written but not pointed to."""
+    found = states(rows, "random")
+    keep(tmp_path / "c", rows, found[3])
+    before = (tmp_path / "c" / "zarr.json").read_bytes()
+    keep(tmp_path / "c", rows, found[4])
+    (tmp_path / "c" / "zarr.json").write_bytes(before)
+    (tmp_path / "c" / "state-00000002" / "zarr.json").unlink()
+    assert alike(load(Generations(tmp_path / "c", "r")).state, found[3])
+    keep(tmp_path / "c", rows, found[5])
+    assert alike(load(Generations(tmp_path / "c", "r")).state, found[5])
+
+
+def test_what_is_no_checkpoint_is_left_alone(rows, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    zarr.create_group(tmp_path / "group")
+    for name in ("mine", "group"):
+        with pytest.raises(CheckpointError, match="not a"):
+            keep(tmp_path / name, rows, states(rows, "random")[0])
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+    with pytest.raises(CheckpointError, match="not a streamkm checkpoint"):
+        Generations(tmp_path / "nothing", "r")
+
+
+def test_states_of_a_version_with_other_fields_are_refused_by_name(rows, tmp_path, monkeypatch):
+    keep(tmp_path / "c", rows, states(rows, "random")[0])
+    monkeypatch.setattr(saving, "_known", lambda: {"FitState": FitState})
+    with pytest.raises(CheckpointError, match=r"made by streamkm 0\.\d"):
+        load(Generations(tmp_path / "c", "r"))

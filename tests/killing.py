@@ -1,0 +1,201 @@
+"""Kill a run at any of its events, and see it go on: used by the tests and by scripts/soak.
+
+Events are what a kill may fall between: writes and removals in a store, renames of outputs, ends of
+waves. A tracing run numbers them; then each of some is the last thing a child process does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import time
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import zarr
+from zarr.storage import LocalStore
+
+import streamkm.rows.stored
+from streamkm.checkpoint import Generations
+from streamkm.cli import main
+from streamkm.cli.stopping import Stopping
+from streamkm.engine import schedule
+from streamkm.fitting import load
+from streamkm.fitting.saving import Checkpoint
+from streamkm.rows import memory
+
+K = 5
+SIGNALLED_AFTER = 2  # reads
+
+
+def command(folder, *more):
+    """A fit with labels whose blocks are small, and a state saved after every wave."""
+    names = {"-o": "model", "--labels": "labels", "--checkpoint": "ckpt"}
+    outputs = [str(part) for name, value in names.items() for part in (name, folder / value)]
+    rules = ["--max-iter", "2", "--tol", "0", "--checkpoint-every", "0"]
+    return ["fit", str(folder / "x"), "-k", str(K), "--init", "random", *outputs, *rules, *more]
+
+
+def make(folder, x, chunk):
+    folder.mkdir(parents=True)
+    zarr.create_array(folder / "x", data=x, chunks=(chunk, x.shape[1]), compressors=None)
+
+
+def bits(folder):
+    """A digest of all that a run leaves, but for when and how often it was written."""
+    model, labels = zarr.open_group(folder / "model", mode="r"), zarr.open_array(folder / "labels")
+    whole = hashlib.sha256()
+    arrays = [model["centroids"], *(a for _, a in sorted(model["history"].arrays())), labels]
+    for array in arrays:
+        whole.update(array[...].tobytes())
+    whole.update(
+        repr([model.attrs[name] for name in ("inertia", "n_passes", "stop_reason")]).encode()
+    )
+    left = sorted(path.name for path in folder.iterdir())
+    return whole.hexdigest(), left
+
+
+class Events:
+    """Counts what happens, writes it down, and kills the process at one of them.
+
+    Parameters
+    ----------
+    log : file that takes a line an event
+    last : number of the event that is the last, or None
+    """
+
+    def __init__(self, log, last=None):
+        self._log, self._last, self._count = Path(log), last, 0
+        self._signal = self._log.with_name("signalled")
+
+    def happened(self, what):
+        with self._log.open("a") as log:
+            log.write(f"{what}\n")
+        self._count += 1
+        if self._count == self._last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @contextmanager
+    def around(self):
+        """Hooks before and after each of them."""
+        hooked = []
+
+        def hook(owner, name, wrapper):
+            before = owner.__dict__[name]
+            hooked.append((owner, name, before))
+            setattr(owner, name, wrapper(before))
+
+        def writing(before):
+            async def call(store, key, *args, **options):
+                self.happened(f"{self.phase} before {before.__name__} {key}")
+                await before(store, key, *args, **options)
+                self.happened(f"{self.phase} after {before.__name__} {key}")
+
+            return call
+
+        def renaming(before):
+            def call(path, target):
+                self.happened(f"outputs before rename {Path(target).name}")
+                found = before(path, target)
+                self.happened(f"outputs after rename {Path(target).name}")
+                return found
+
+            return call
+
+        def seeing(before):
+            def call(checkpoint, state):
+                labelling = state.folded and state.best.evaluating
+                self.phase = "labelling" if labelling else state.phase
+                self.happened(f"{self.phase} wave {position(state)}")
+                if state.n_passes == SIGNALLED_AFTER and not self._signal.exists():
+                    self._signal.touch()
+                    os.kill(os.getpid(), signal.SIGTERM)  # seen at the next wave's end
+                return before(checkpoint, state)
+
+            return call
+
+        def catching(before):
+            def call(stopping, number, frame):
+                self.phase = "signal"
+                self.happened("signal before it is caught")
+                before(stopping, number, frame)
+                self.happened("signal after it is caught")
+
+            return call
+
+        self.phase = "start"  # what is written next is of this phase
+        hook(LocalStore, "set", writing)
+        hook(LocalStore, "delete_dir", writing)
+        hook(Path, "rename", renaming)
+        hook(Checkpoint, "see", seeing)
+        hook(Stopping, "_catch", catching)
+        try:
+            yield
+        finally:
+            for owner, name, before in hooked:
+                setattr(owner, name, before)
+
+
+def position(state):
+    """How far a fit is: reads, blocks of the next, iterations."""
+    steps = sum(len(t.history) for t in state.trajectories)
+    return f"{state.n_passes}:{state.folded.n_blocks if state.folded else 0}:{steps}"
+
+
+def run(folder, arguments, last=None, after=None):
+    """A run in a child; its wait status. With `after`, it is killed so many seconds on."""
+    child = os.fork()  # nothing here has started a thread, and a fresh process takes two seconds
+    if child == 0:
+        code = 70
+        try:
+            warnings.simplefilter("ignore")
+            streamkm.rows.stored._SMALLEST_NBYTES = 1
+            schedule._ENOUGH = 3  # waves of eight blocks
+            memory.TABLE_NBYTES = memory.KEPT_SHARE = 0  # or nothing but the first step is a read
+            memory.SAMPLE_NBYTES = 30_000  # a twelfth of the rows is kept
+            quiet = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            with Events(folder / "events", last).around():
+                code = until_done(arguments)
+        finally:
+            os._exit(code)
+    if after is not None:
+        time.sleep(after)
+        os.kill(child, signal.SIGKILL)
+    return os.waitpid(child, 0)[1]
+
+
+def until_done(arguments):
+    """The exit code of a command that is run again as long as it asks for that."""
+    while True:
+        try:
+            main(arguments, standalone_mode=False)
+        except SystemExit as end:
+            if end.code == 75:
+                continue
+            return end.code
+        return 0
+
+
+def events_of(folder):
+    return (folder / "events").read_text().splitlines()
+
+
+def lost(folder):
+    """Waves that were finished, and are not in the checkpoint."""
+    waves = [line.split()[-1] for line in events_of(folder) if " wave " in line]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nothing whole is damaged by a kill
+        begun = (folder / "ckpt" / "zarr.json").exists()
+        saved = load(Generations(folder / "ckpt", "r")) if begun else None
+    if saved is None or not waves:
+        return len(waves)
+    where = _ordered(position(saved.state))
+    return sum(_ordered(wave) > where for wave in waves)
+
+
+def _ordered(place):
+    return tuple(map(int, place.split(":")))

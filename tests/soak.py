@@ -1,0 +1,101 @@
+"""Kill runs at their events and at random moments; every one must end with the same bits.
+
+    scripts/soak [FOLDER] [--events N] [--moments N]
+
+Without numbers: at all events, and at 200 moments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from tests import killing
+
+
+def rows():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(9, 6)) * 3
+    return (centres[rng.integers(9, size=6_000)] + rng.normal(size=(6_000, 6))).astype("f4")
+
+
+def spread(names, count):
+    """Event numbers: some of each phase, as evenly as can be."""
+    phases: dict[str, list[int]] = {}
+    for number, name in enumerate(names, 1):
+        phases.setdefault(name.split()[0], []).append(number)
+    if count is None or count >= len(names):
+        return list(range(1, len(names) + 1))
+    shares = [count // len(phases) + (at < count % len(phases)) for at in range(len(phases))]
+    chosen = []
+    for numbers, share in zip(phases.values(), shares, strict=True):
+        places = np.linspace(0, len(numbers) - 1, share).round().astype(int)
+        chosen += [numbers[at] for at in places]
+    return chosen
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--events", type=int)
+    parser.add_argument("--moments", type=int, default=200)
+    asked = parser.parse_args()
+    top = asked.folder or Path(tempfile.mkdtemp(prefix="soak-"))
+    x = rows()
+    whole = top / "whole"
+    killing.make(whole, x, 100)
+    began = time.monotonic()
+    if killing.run(whole, killing.command(whole)) != 0:
+        sys.exit((whole / "said").read_text())
+    took = time.monotonic() - began
+    wanted, names = killing.bits(whole)[0], killing.events_of(whole)
+    print(f"{len(names)} events in {took:.1f} s")
+    random.seed(0)
+    moments = [random.uniform(0, took) for _ in range(asked.moments)]
+    cases = [(number, None) for number in spread(names, asked.events)] + [
+        (None, m) for m in moments
+    ]
+    hits: Counter[str] = Counter()
+    for case, (number, moment) in enumerate(cases):
+        folder = top / f"case-{case}"
+        killing.make(folder, x, 100)
+        arguments = killing.command(folder)
+        status = killing.run(folder, arguments, number, moment)
+        seen = killing.events_of(folder) if (folder / "events").exists() else []
+        if number and not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
+            sys.exit(f"event {number} was never reached: {(folder / 'said').read_text()}")
+        what = seen[-1] if seen else "before anything"
+        work = killing.lost(folder)
+        hits[what.split()[0]] += 1
+        print(f"killed {what} lost {work}", flush=True)
+        if work > 1:
+            sys.exit(f"{work} waves were lost, of which each was to be saved")
+        if killing.run(folder, arguments) != 0:
+            sys.exit(f"it did not go on: {(folder / 'said').read_text()}")
+        found, left = killing.bits(folder)
+        if found != wanted or [name for name in left if name != ".ckpt.lock"] != [
+            "ckpt",
+            "events",
+            "labels",
+            "model",
+            "said",
+            "signalled",
+            "x",
+        ]:
+            sys.exit(f"other bits, or something left behind: {left}")
+        shutil.rmtree(folder)
+    print(f"{len(cases)} kills, the same bits after each;", dict(hits))
+
+
+if __name__ == "__main__":
+    main()
