@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from streamkm.errors import DataError, OutputExistsError, StreamkmError
+from streamkm.errors import DataError, OutputExistsError, RunAgain, StreamkmError
 
 
 def dimensions(names: tuple[str, ...]) -> tuple[str | int, ...] | None:
@@ -58,8 +58,15 @@ def plain_errors() -> Iterator[None]:
     """Errors that name their fix become one line; Ctrl-C says that nothing is half-written."""
     try:
         yield
+    except RunAgain as stopped:
+        click.echo(str(stopped), err=True)
+        sys.exit(stopped.code)
     except StreamkmError as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:  # a disk that is full, a folder that is not ours
+        raise click.ClickException(
+            f"{error}. Nothing half-written stands under its name: mend that, and run it again."
+        ) from error
     except KeyboardInterrupt:
         click.echo("\nInterrupted; no output was written or changed.", err=True)
         sys.exit(130)

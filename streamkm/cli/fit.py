@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import click
+
+from streamkm.cli.clusters import scheduled
 from streamkm.cli.common import check_plot, dimensions, peak_memory, save_plot
 from streamkm.cli.forecast import forecast, show
-from streamkm.cli.labels import label_store, row_dimensions
+from streamkm.cli.labels import row_dimensions, write_labels
 from streamkm.cli.progress import ReadProgress
+from streamkm.cli.stopping import Stopping, fit_in
 from streamkm.engine import keeping
 from streamkm.fitting import (
     FitState,
     StopRules,
+    Watch,
     begin_fit,
+    checkpointing,
+    describe,
     fit_budget,
     history_array,
-    label,
     seeds_of,
     solve,
 )
-from streamkm.passes import label_dtype
-from streamkm.rows import open_rows
+from streamkm.rows import in_plan, open_rows
 from streamkm.seeding import method_of
-from streamkm.stores import Model, check_output, save_model, versions, whole
+from streamkm.stores import Model, check_output, fit_of, load_model, save_model
+from streamkm.versions import versions
 
 
 def run(
@@ -44,34 +51,21 @@ def run(
     variable: str | None,
     feature_dims: tuple[str, ...],
     memory_limit: int | None,
+    checkpoint: str | None,
+    checkpoint_every: float,
+    checkpoint_reads: int | None,
+    signals: str,
+    again_code: int,
+    scheduler: str | None,
+    workers: int | None,
+    dashboard: str | None,
+    report: str | None,
     picture: str | None,
     dry_run: bool,
     as_json: bool,
     overwrite: bool,
 ) -> None:
     """Fit, write the model and the labels, print what came of it."""
-    check_plot(picture, overwrite)
-    target = check_output(output, overwrite, [data, labels])
-    label_target = check_output(labels, overwrite, [data]) if labels else None
-    budget = fit_budget(memory_limit, [init] * n_init, [n_clusters])
-    rows = open_rows(data, feature_dim=dimensions(feature_dims), variable=variable, budget=budget)
-    rules = StopRules(max_iter, tol, "auto" if loss_tol is None else loss_tol)
-    state = begin_fit(
-        rows,
-        n_clusters,
-        init,
-        seeds_of(seed, n_init),
-        rules,
-        room=budget.room(rows.layout),
-        halving=restarts == "halving",
-        algorithm=algorithm,
-    )
-    if dry_run:
-        # The last loss and the labels come from one read, unless several restarts compete for it.
-        last = 1 + int(bool(labels) and n_init > 1)
-        seeding = method_of(init).reads(n_clusters)
-        show(forecast(rows, budget, seeding, max_iter, last, bool(labels)), as_json)
-        return
     parameters = {
         "n_clusters": n_clusters,
         "init": init,
@@ -87,29 +81,79 @@ def run(
         "variable": variable,
         "feature_dim": list(dimensions(feature_dims) or ()),
     }
-    dtype = label_dtype(n_clusters)
-    with ExitStack() as outputs, keeping(rows) as rows:
-        bar = outputs.enter_context(ReadProgress(rows.plan.n_blocks, rows.layout.nbytes))
+    fit = fit_in(checkpoint) if checkpoint else ""
+    labelled = labels is None or (bool(fit) and fit_of(Path(labels)) == fit)
+    if fit and labelled and fit_of(Path(output)) == fit:
+        model = load_model(output)
+        if model.parameters == parameters:
+            click.echo(f"{checkpoint} is done; {output} is what came of it.", err=True)
+            show(_result(model, None, output, labels, memory_limit), as_json)
+            return
+    check_plot(picture, overwrite)
+    target = check_output(output, overwrite, [data, labels, checkpoint])
+    label_target, over_labels = None, overwrite or labelled
+    if labels:
+        label_target = check_output(labels, over_labels, [data, checkpoint])
+    with ExitStack() as stack:
+        stack.enter_context(scheduled(scheduler, workers, dashboard, report))
+        budget = fit_budget(memory_limit, [init] * n_init, [n_clusters])
+        names = dimensions(feature_dims)
+        rows = open_rows(data, feature_dim=names, variable=variable, budget=budget)
+        rules = StopRules(max_iter, tol, "auto" if loss_tol is None else loss_tol)
+        state = begin_fit(
+            rows,
+            n_clusters,
+            init,
+            seeds_of(seed, n_init),
+            rules,
+            room=budget.room(rows.layout),
+            halving=restarts == "halving",
+            algorithm=algorithm,
+        )
+        if dry_run:
+            # The last loss and the labels come from one read, unless restarts compete for it.
+            last = 1 + int(bool(labels) and n_init > 1)
+            seeding = method_of(init).reads(n_clusters)
+            show(forecast(rows, budget, seeding, max_iter, last, bool(labels)), as_json)
+            return
+        bar = ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows)
+        watch: list[Watch] = [bar.seen]
+        if checkpoint:
+            asked = parameters | {"labels": str(label_target) if label_target else None}
+            often = (checkpoint_every, checkpoint_reads)
+            kept = stack.enter_context(checkpointing(checkpoint, rows, asked, versions(), *often))
+            saved = kept.resume()
+            if saved is None:
+                kept.save(state)
+            else:
+                state = saved.resumed(rules.after(init))
+                rows = in_plan(rows, state.plan, budget)
+                click.echo(f"going on from {checkpoint}, {describe(state)}", err=True)
+            names_of_signals = [name for name in signals.upper().split(",") if name]
+            stopping = Stopping(kept, names_of_signals, time_limit, again_code)
+            watch = [bar.seen, stack.enter_context(stopping).see, kept.see]
+            fit, time_limit = kept.identity, None
+        rows = stack.enter_context(keeping(rows))
+        stack.enter_context(bar)
         state = solve(
             rows,
             state,
             time_limit=time_limit,
-            watch=bar.read_done,
+            watch=watch,
             keep_evaluation=label_target is not None,
         )
         if label_target is not None:
             bar.next_read("labels")
-            with whole(label_target, overwrite) as partial:
-                names = row_dimensions(data, variable, rows)
-                state = label(rows, state, label_store(partial, rows, dtype, names), dtype)
-        model = _model(state, parameters)
+            dims = row_dimensions(data, variable, rows)
+            state = write_labels(label_target, over_labels, rows, state, dims, watch, fit)
+        model = _model(state, parameters, fit)
         save_model(target, model, overwrite)
     if picture:
         save_plot("loss", model, picture)
     show(_result(model, state, output, labels, memory_limit), as_json)
 
 
-def _model(state: FitState, parameters: dict[str, Any]) -> Model:
+def _model(state: FitState, parameters: dict[str, Any], fit: str) -> Model:
     best = state.best
     assert best.centroids is not None
     assert best.inertia is not None
@@ -122,13 +166,14 @@ def _model(state: FitState, parameters: dict[str, Any]) -> Model:
         state.reads.bytes_read,
         parameters,
         versions(),
+        fit,
     )
 
 
 def _result(
-    model: Model, state: FitState, output: str, labels: str | None, memory_limit: int | None
+    model: Model, state: FitState | None, output: str, labels: str | None, memory_limit: int | None
 ) -> dict[str, Any]:
-    phases = state.reads.by_phase
+    phases = state.reads.by_phase if state else {}
     return {
         "inertia": model.inertia,
         "iterations": len(model.history),
@@ -137,7 +182,7 @@ def _result(
         **{f"reads_{phase}": cost["reads"] for phase, cost in phases.items()},
         "bytes_read": model.bytes_read,
         **{f"bytes_{phase}": cost["bytes"] for phase, cost in phases.items()},
-        "distinct_rows": len(state.table.weights) if state.table else None,
+        "distinct_rows": len(state.table.weights) if state and state.table else None,
         "peak_memory_bytes": peak_memory(),
         "memory_limit_bytes": memory_limit,
         "model": output,

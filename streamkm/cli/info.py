@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from rich.console import Console
@@ -13,11 +14,14 @@ from streamkm.errors import NotAModelError
 from streamkm.rows.open import dimension_names, open_zarr
 from streamkm.sizes import show_bytes
 from streamkm.stored_sweep import open_sweep
-from streamkm.stores import Model, load_model
+from streamkm.stores import Model, load_model, marks_of
 
 
 def run(path: str, variable: str | None) -> None:
     """Print what the model, sweep or Zarr array at the path holds."""
+    if variable is None and marks_of(path).get("kind") == "streamkm checkpoint":
+        _show(import_module("streamkm.cli.checkpointed").facts_of(path))
+        return
     try:
         facts = _of_model(load_model(path))
     except NotAModelError:
@@ -26,6 +30,10 @@ def run(path: str, variable: str | None) -> None:
                 show_sweep(open_sweep(path))
                 return
         facts = _of_array(open_zarr(path, variable))
+    _show(facts)
+
+
+def _show(facts: dict[str, str]) -> None:
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
         table.add_row(name, value)

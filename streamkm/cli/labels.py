@@ -2,24 +2,76 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 
+from streamkm.fitting import FitState, Watch, labelling
+from streamkm.passes import label_dtype
 from streamkm.rows import Rows
 from streamkm.rows.open import dimension_names, open_zarr
-from streamkm.stores import create_labels
+from streamkm.stores import create_labels, marks_of, whole
+
+Names = tuple[str | None, ...] | None
 
 
-def row_dimensions(data: str, variable: str | None, rows: Rows) -> tuple[str | None, ...] | None:
+def row_dimensions(data: str, variable: str | None, rows: Rows) -> Names:
     """Names of the row dimensions of a stored array."""
     names = dimension_names(open_zarr(data, variable))
     return tuple(names[a] for a in rows.layout.row_axes) if names else None
 
 
 def label_store(
-    path: Path, rows: Rows, dtype: np.dtype[Any], names: tuple[str | None, ...] | None
+    path: Path, rows: Rows, dtype: np.dtype[Any], names: Names, fit: str = "", of: str = ""
 ) -> Any:
-    """An empty label array for the rows."""
-    return create_labels(path, rows.plan, dtype, names, {"kind": "streamkm labels"})
+    """An empty label array for the rows, marked with its fit and with what it holds labels of."""
+    marks = {"kind": "streamkm labels", "fit": fit, "of": of}
+    return create_labels(path, rows.plan, dtype, names, marks)
+
+
+def write_labels(
+    target: Path,
+    overwrite: bool,
+    rows: Rows,
+    state: FitState,
+    names: Names,
+    watch: Sequence[Watch],
+    fit: str,
+) -> FitState:
+    """Label every row, from where the state is in that read.
+
+    Parameters
+    ----------
+    target : folder of the labels
+    overwrite : whether those that are there may be replaced
+    rows, state : of the fit
+    names : of the row dimensions
+    watch : each is called with every state
+    fit : identity of a fit with a checkpoint, whose labels may be there, in part or whole
+    """
+    centroids = state.best.centroids
+    assert centroids is not None
+    dtype = label_dtype(len(centroids))
+    # A fit that goes on with more iterations has other centroids, and then other labels.
+    of = hashlib.sha256(fit.encode() + centroids.tobytes()).hexdigest() if fit else ""
+    if of and state.labelled and marks_of(target).get("of") == of:
+        return state
+    with whole(target, overwrite, of) as partial:
+        begun = bool(of) and (partial / "zarr.json").exists()
+        if begun and state.labelled:
+            return state  # all that was missing is the name
+        if begun:
+            out: Any = zarr.open_array(partial, mode="r+")
+        else:
+            out = label_store(partial, rows, dtype, names, fit, of)
+            state = replace(state, folded=None)
+        for told in labelling(rows, state, out, dtype):
+            state = told
+            for see in watch:
+                see(state)
+    return state

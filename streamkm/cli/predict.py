@@ -38,7 +38,7 @@ def run(
         raise DataError(f"{data} has {rows.layout.n_features} features, but the model has {d}.")
     dtype = label_dtype(k)
     with (
-        ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar,
+        ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows) as bar,
         whole(target, overwrite) as partial,
     ):
         bar.next_read("labels")

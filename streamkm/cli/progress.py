@@ -1,4 +1,4 @@
-"""How a run shows itself: a bar on a terminal, one line a read in a log."""
+"""How a run shows itself: a bar on a terminal; in a log a line a read, and now and then a wave."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from rich.progress import (
 
 from streamkm.fitting import FitState, describe
 from streamkm.kernels import compiling
-from streamkm.sizes import show_bytes
+from streamkm.sizes import show_bytes, show_seconds
 
-_SILENCE = 5.0  # seconds without a line, of steps in memory
+_SILENCE = 5.0  # seconds without a line, of steps in memory and of waves
 
 
 class ReadProgress(Callback):  # type: ignore[misc]
@@ -31,17 +31,17 @@ class ReadProgress(Callback):  # type: ignore[misc]
 
     Parameters
     ----------
-    n_blocks : blocks of a read
-    nbytes : decoded bytes of a read
+    n_blocks, nbytes, n_rows : blocks of a read, its decoded bytes and its rows
     """
 
-    def __init__(self, n_blocks: int, nbytes: int) -> None:
+    def __init__(self, n_blocks: int, nbytes: int, n_rows: int) -> None:
         super().__init__(posttask=self._block_done)
         self._console = Console(stderr=True, highlight=False)
-        self._nbytes = nbytes
+        self._nbytes, self._n_rows = nbytes, n_rows
         self._read = 0
         self._compiled = compiling.seconds
-        self._began = time.monotonic()
+        self._began = self._spoke = time.monotonic()
+        self._first: int | None = None
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -76,20 +76,47 @@ class ReadProgress(Callback):  # type: ignore[misc]
         if isinstance(key, tuple) and str(key[0]).endswith("-block"):
             self._bar.advance(self._task)
 
-    def read_done(self, state: FitState) -> None:
+    def seen(self, state: FitState) -> None:
         """Say what a read brought, and begin the next bar; of steps in memory, only the last."""
+        if state.folded:
+            self._wave_done(state, state.folded.n_blocks)
+            return
         seconds = time.monotonic() - self._began
-        line = f"{describe(state)}, {seconds:.1f} s"
+        line = f"{describe(state)}, {show_seconds(seconds)}"
         if state.n_passes > self._read:
-            line += f", {show_bytes(self._nbytes / max(seconds, 1e-9))}/s"
+            line += f", {self._rate(1.0, seconds)}"
         elif not state.done and seconds < _SILENCE:
             return
         self._read = state.n_passes
-        self._console.print(line, soft_wrap=True)
+        self._say(line)
         self._bar.update(self._task, total=state.plan.n_blocks)
         self.next_read("in memory" if state.in_memory else f"read {state.n_passes + 1}")
 
+    def _wave_done(self, state: FitState, done: int) -> None:
+        """Move the bar, which a cluster's tasks do not; in a log, say how far a long read is."""
+        now, n_blocks = time.monotonic(), state.plan.n_blocks
+        if self._first is None:  # after a resume a read does not begin with its first block
+            self._first = done
+        self._bar.update(self._task, completed=done)
+        if self._console.is_terminal or now - self._spoke < _SILENCE or done == self._first:
+            return
+        seconds, share = now - self._began, (done - self._first) / n_blocks
+        left = seconds * (n_blocks - done) / max(1, done - self._first)
+        rate = self._rate(share, seconds)
+        self._say(f"{describe(state)}, {rate}, {show_seconds(left)} left of this read")
+
+    def _rate(self, share: float, seconds: float) -> str:
+        """Of a share of a read."""
+        seconds = max(seconds, 1e-9)
+        rows = share * self._n_rows / seconds
+        return f"{show_bytes(share * self._nbytes / seconds)}/s, {rows:,.0f} rows/s"
+
+    def _say(self, line: str) -> None:
+        self._spoke = time.monotonic()
+        self._console.print(line, soft_wrap=True)
+
     def next_read(self, name: str) -> None:
         """Begin a bar of another name."""
-        self._began = time.monotonic()
+        self._began = self._spoke = time.monotonic()
+        self._first = None
         self._bar.reset(self._task, description=name)

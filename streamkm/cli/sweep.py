@@ -51,7 +51,7 @@ def run(
         held = {"reads_validation": 1} if validation else {}
         show({"fits": fits, **facts, **held}, as_json)
         return
-    with ReadProgress(rows.plan.n_blocks, rows.layout.nbytes) as bar:
+    with ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows) as bar:
         found = sweep(
             open_zarr(data, variable),
             n_clusters,
@@ -59,7 +59,7 @@ def run(
             feature_dim=names,
             random_state=seed,
             loss_tol="auto" if loss_tol is None else loss_tol,
-            watch=bar.read_done,
+            watch=bar.seen,
             **options,
         )
     found.attrs["parameters"] |= {"data": data, "validation": validation, "variable": variable}

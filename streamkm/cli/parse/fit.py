@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import INITS, data_options
+from streamkm.cli.parse.options import (
+    INITS,
+    Seconds,
+    checkpoint_options,
+    cluster_options,
+    data_options,
+)
 
 
 @click.command(name="fit")
@@ -42,9 +48,16 @@ from streamkm.cli.parse.options import INITS, data_options
     help="Stop when the loss drops by a smaller share than this; by default 1e-3 after a coreset "
     "while iterations cost reads. 0 turns it off.",
 )
-@click.option("--time-limit", type=click.FloatRange(0), help="Begin no iteration after SECONDS.")
+@click.option(
+    "--time-limit",
+    type=Seconds(),
+    metavar="TIME",
+    help="Such as 55m: begin no iteration after it; with a checkpoint, leave before it is up.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @data_options
+@checkpoint_options
+@cluster_options
 @click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing.")
 @click.option("--plot", "picture", metavar="FILE.png", help="Also draw the loss of each iteration.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

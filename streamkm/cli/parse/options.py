@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from streamkm.sizes import parse_bytes
+from streamkm.sizes import parse_bytes, parse_seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +35,80 @@ def data_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def cluster_options(command: F) -> F:
+    """The options that say where the work runs."""
+    for option in (
+        click.option(
+            "--performance-report", "report", metavar="FILE.html", help="Dask's, of a cluster."
+        ),
+        click.option(
+            "--dashboard",
+            metavar="HOST:PORT",
+            help="Where Dask's dashboard listens; by default on loopback, on any free port.",
+        ),
+        click.option(
+            "--workers", type=click.IntRange(1), help="Processes, or at most so many Slurm jobs."
+        ),
+        click.option(
+            "--scheduler",
+            metavar="[threads|processes|slurm|ADDRESS]",
+            help="Where blocks are computed; by default on this process's threads.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def checkpoint_options(command: F) -> F:
+    """The options of a run that may be stopped and gone on with."""
+    for option in (
+        click.option(
+            "--again-code",
+            type=click.IntRange(1, 255),
+            default=75,
+            show_default=True,
+            help="Exit code of a run that was stopped and wants to be run again.",
+        ),
+        click.option(
+            "--signals",
+            metavar="NAMES",
+            default="TERM,INT,USR1,USR2",
+            show_default=True,
+            help="Signals that stop a run with a checkpoint at the end of a wave.",
+        ),
+        click.option(
+            "--checkpoint-reads", type=click.IntRange(1), help="Also after so many reads."
+        ),
+        click.option(
+            "--checkpoint-every",
+            type=Seconds(),
+            metavar="TIME",
+            default="60s",
+            show_default=True,
+            help="Time between checkpoints.",
+        ),
+        click.option(
+            "--checkpoint",
+            metavar="CKPT",
+            help="Begin or go on with a fit in this folder or URL; the same command does both.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+class Seconds(click.ParamType[float]):
+    """A time such as 55m."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        try:
+            return parse_seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Bytes(click.ParamType[int]):

@@ -1,0 +1,25 @@
+"""What ``streamkm info`` says of a checkpoint; apart from it, as it knows the states of a fit."""
+
+from __future__ import annotations
+
+from streamkm.checkpoint import Generations
+from streamkm.fitting import describe, load
+from streamkm.sizes import show_bytes, show_seconds
+
+
+def facts_of(path: str) -> dict[str, str]:
+    """Where the fit is, by its last whole state."""
+    saved = load(Generations(path, "r"))
+    if saved is None:
+        return {"checkpoint": "nothing saved yet"}
+    state = saved.state
+    asked = {n: v for n, v in saved.parameters.items() if v not in (None, [])}
+    return {
+        "checkpoint": "done" if state.done else state.phase,
+        "at": describe(state),
+        "reads": f"{state.n_passes} ({show_bytes(state.reads.bytes_read)})",
+        "of": f"{saved.data['shape']}, {saved.data['dtype']}, {state.plan.n_blocks} blocks",
+        "time": f"{show_seconds(saved.seconds)} in {saved.runs} run{'s' * (saved.runs > 1)}",
+        "parameters": ", ".join(f"{name}={value}" for name, value in asked.items()),
+        "versions": ", ".join(f"{name} {value}" for name, value in saved.versions.items()),
+    }

@@ -1,0 +1,119 @@
+"""When a run with a checkpoint must leave: signals, and the end of its time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from streamkm.checkpoint import Generations
+from streamkm.errors import CheckpointError, DataError, RunAgain
+from streamkm.fitting import Checkpoint, FitState, describe, load
+from streamkm.sizes import show_seconds
+
+_MARGIN = 5.0  # seconds to write the last checkpoint in, beside a wave
+
+
+class Stopping:
+    """Signals set a flag only; `see` leaves at the end of the wave.
+
+    A second Ctrl-C ends the process at once, with the last checkpoint it has.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint, to save to
+    signals : names, without SIG
+    time_limit : seconds from now, or None
+    again_code : exit code that says so
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        signals: Sequence[str],
+        time_limit: float | None,
+        again_code: int = 75,
+    ) -> None:
+        self._checkpoint, self._code = checkpoint, again_code
+        try:
+            self._signals = [signal.Signals[f"SIG{name.strip()}"] for name in signals]
+        except KeyError as error:
+            raise DataError(f"there is no signal {error}; give names such as TERM,USR1.") from error
+        self._before: dict[signal.Signals, Any] = {}
+        self._caught: str | None = None
+        now = time.time()
+        own = None if time_limit is None else now + time_limit
+        self._end = min((end for end in (own, slurm_end()) if end), default=None)
+        self._last, self._longest = now, 0.0
+
+    def __enter__(self) -> Self:
+        for number in self._signals:
+            self._before[number] = signal.signal(number, self._catch)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _catch(self, number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if number == signal.SIGINT and self._caught == name:
+            raise KeyboardInterrupt
+        self._caught = name
+
+    def see(self, state: FitState) -> None:
+        """Save and leave, where that is wanted.
+
+        Raises
+        ------
+        RunAgain
+            The state is saved; the same command goes on from there.
+        CheckpointError
+            When it could not be.
+        """
+        now = time.time()
+        self._longest, self._last = max(self._longest, now - self._last), now
+        why = self._caught
+        if why is None and self._end and now + self._longest + _MARGIN > self._end:
+            left = self._end - now
+            why = f"only {show_seconds(max(0.0, left))} of its time are left"
+        if why is None or (state.done and not state.folded):
+            return
+        where = describe(state)
+        if not self._checkpoint.save(state):
+            raise CheckpointError(f"stopped ({why}) at {where}, with the last good checkpoint.")
+        raise RunAgain(f"stopped ({why}) at {where}; run the same command to go on.", self._code)
+
+
+def fit_in(checkpoint: str) -> str:
+    """The identity of the fit that a checkpoint holds; an empty text where there is none yet."""
+    try:
+        saved = load(Generations(checkpoint, "r"))
+    except CheckpointError:
+        return ""  # whoever opens it to write says what is wrong
+    return saved.identity if saved else ""
+
+
+def slurm_end() -> float | None:
+    """When the Slurm job around this process ends, as seconds since 1970; None outside of one."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return None
+    known = os.environ.get("SLURM_JOB_END_TIME")
+    if known and known.isdigit():
+        return float(known)
+    try:
+        asked = ["squeue", "--noheader", "--job", job, "--format", "%e"]
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
+        return time.mktime(time.strptime(said.stdout.strip(), "%Y-%m-%dT%H:%M:%S"))
+    except (OSError, subprocess.SubprocessError, ValueError):  # no limit, or nobody to ask
+        return None
