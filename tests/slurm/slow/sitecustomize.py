@@ -1,0 +1,24 @@
+"""Loaded by every Python of the Slurm tests: reads that take their time, and keep nothing.
+
+So a run is long without work for the two cores that all of the nodes share.
+"""
+
+import os
+import time
+
+import streamkm.rows.memory as memory
+import streamkm.rows.stored as stored
+
+wait, read = float(os.environ.get("SLOW_READ", 0)), stored.read
+
+
+def slow(array, region):
+    time.sleep(wait)
+    return read(array, region)
+
+
+if "SLOW_READ" in os.environ:  # pytest looks for doctests here as well
+    memory.TABLE_NBYTES = memory.SAMPLE_NBYTES = 0
+    memory.Budget.keeps = lambda *_: False
+    stored._SMALLEST_NBYTES = 1
+    stored.read = slow
