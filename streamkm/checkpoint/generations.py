@@ -85,6 +85,11 @@ class Generations:
                 raise NotACheckpointError(f"{where} is not a streamkm checkpoint.") from error
             self._root = zarr.create_group(target, attributes={"kind": KIND, "format": FORMAT})
             return
+        except Exception as error:  # object stores have errors of their own
+            raise CheckpointError(
+                f"{where} cannot be opened ({type(error).__name__}: {error}); see whether the "
+                "address and the credentials are right, and whether there is a network."
+            ) from error
         if self._root.attrs.get("kind") != KIND:
             raise NotACheckpointError(f"{where} is a Zarr group, but not a streamkm checkpoint.")
         if int(str(self._root.attrs["format"])) > FORMAT:

@@ -158,3 +158,13 @@ def test_an_object_that_was_written_again_is_other_data(cloud, kind):
     array[3] = 2.0
     found = difference(before, fingerprint(open_rows(zarr.open_array(store, mode="r"))))
     assert found.startswith("data ")
+
+
+def test_credentials_that_are_wrong_are_one_line(cloud, environment, tmp_path):
+    command = [sys.executable, "-m", "streamkm", "fit", "s3://bucket/x", "-k", "5"]
+    command += ["-o", str(tmp_path / "m"), "--checkpoint", "s3://bucket/mine"]
+    wrong = os.environ | environment | {"AWS_SECRET_ACCESS_KEY": "not it"}
+    said = subprocess.run(command, capture_output=True, text=True, env=wrong, check=False)
+    assert said.returncode == 1
+    assert "credentials" in said.stderr
+    assert "Traceback" not in said.stderr
