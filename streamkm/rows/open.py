@@ -142,6 +142,11 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
         there = "" if "://" in where or Path(where).exists() else ": no such path"
         raise DataError(f"{where} is not a Zarr array or group{there}.") from error
+    except Exception as error:  # object stores have errors of their own
+        raise DataError(
+            f"{where} cannot be opened ({type(error).__name__}: {error}); see whether the address "
+            "and the credentials are right, and whether there is a network."
+        ) from error
     if isinstance(node, zarr.Array):
         if variable is not None:
             raise DataError(f"{where} is a single array; leave out the variable {variable!r}.")
