@@ -39,7 +39,7 @@ from streamkm.fitting import (
 )
 from streamkm.fitting.stopping import MAX_ITER
 from streamkm.passes import Census, Distances, Labels, Lloyd, PerRow, Product, label_dtype
-from streamkm.rows import Budget, Rows, in_plan, is_a, open_rows
+from streamkm.rows import Budget, Rows, is_a, open_rows
 from streamkm.seeding import method_of
 from streamkm.sizes import parse_bytes
 from streamkm.versions import versions
@@ -217,12 +217,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             if self.checkpoint is not None:
                 places = (self.checkpoint, rows, self._asked(init, eager), versions())
                 kept = stack.enter_context(checkpointing(*places, self.checkpoint_every))
-                saved = kept.resume()
-                if saved is not None:
-                    state = saved.resumed(rules.after(init))
-                    rows = in_plan(rows, state.plan, self._budget(reset=True))
-                else:
-                    kept.save(state)
+                state, rows = kept.begin(state, self._budget(reset=True))
                 watch.append(kept.see)
             held = stack.enter_context(keeping(rows))
             state = solve(

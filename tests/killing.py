@@ -130,7 +130,7 @@ class Events:
         hook(LocalStore, "delete_dir", writing)
         hook(Path, "rename", renaming)
         hook(Checkpoint, "see", seeing)
-        hook(Stopping, "_catch", catching)
+        hook(Stopping, "catch", catching)
         try:
             yield
         finally:

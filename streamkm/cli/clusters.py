@@ -52,7 +52,6 @@ def scheduled(
     import distributed
 
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set({"distributed.scheduler.dashboard.link": ""}))
         if scheduler == "processes":
             cluster = distributed.LocalCluster(
                 n_workers=workers,

@@ -13,7 +13,7 @@ from streamkm.cli.common import check_plot, dimensions, peak_memory, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.labels import row_dimensions, write_labels
 from streamkm.cli.progress import ReadProgress
-from streamkm.cli.stopping import Stopping, fit_in
+from streamkm.cli.stopping import fit_in, stopping
 from streamkm.engine import keeping
 from streamkm.fitting import (
     FitState,
@@ -27,7 +27,7 @@ from streamkm.fitting import (
     seeds_of,
     solve,
 )
-from streamkm.rows import in_plan, open_rows
+from streamkm.rows import open_rows
 from streamkm.seeding import method_of
 from streamkm.stores import Model, check_output, fit_of, load_model, save_model
 from streamkm.versions import versions
@@ -122,16 +122,12 @@ def run(
             asked = parameters | {"labels": str(label_target) if label_target else None}
             often = (checkpoint_every, checkpoint_reads)
             kept = stack.enter_context(checkpointing(checkpoint, rows, asked, versions(), *often))
-            saved = kept.resume()
-            if saved is None:
-                kept.save(state)
-            else:
-                state = saved.resumed(rules.after(init))
-                rows = in_plan(rows, state.plan, budget)
+            new = state
+            state, rows = kept.begin(new, budget)
+            if state is not new:
                 click.echo(f"going on from {checkpoint}, {describe(state)}", err=True)
-            names_of_signals = [name for name in signals.upper().split(",") if name]
-            stopping = Stopping(kept, names_of_signals, time_limit, again_code)
-            watch = [bar.seen, stack.enter_context(stopping).see, kept.see]
+            leave = stack.enter_context(stopping(kept, signals, time_limit, again_code))
+            watch = [bar.seen, leave.see, kept.see]
             fit, time_limit = kept.identity, None
         rows = stack.enter_context(keeping(rows))
         stack.enter_context(bar)

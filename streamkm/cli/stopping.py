@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
-from types import FrameType, TracebackType
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from streamkm.checkpoint import Generations
 from streamkm.errors import CheckpointError, DataError, RunAgain
@@ -26,45 +26,20 @@ class Stopping:
     Parameters
     ----------
     checkpoint : Checkpoint, to save to
-    signals : names, without SIG
     time_limit : seconds from now, or None
     again_code : exit code that says so
     """
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        signals: Sequence[str],
-        time_limit: float | None,
-        again_code: int = 75,
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, time_limit: float | None, again_code: int) -> None:
         self._checkpoint, self._code = checkpoint, again_code
-        try:
-            self._signals = [signal.Signals[f"SIG{name.strip()}"] for name in signals]
-        except KeyError as error:
-            raise DataError(f"there is no signal {error}; give names such as TERM,USR1.") from error
-        self._before: dict[signal.Signals, Any] = {}
         self._caught: str | None = None
         now = time.time()
         own = None if time_limit is None else now + time_limit
         self._end = min((end for end in (own, slurm_end()) if end), default=None)
         self._last, self._longest = now, 0.0
 
-    def __enter__(self) -> Self:
-        for number in self._signals:
-            self._before[number] = signal.signal(number, self._catch)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _catch(self, number: int, frame: FrameType | None) -> None:
+    def catch(self, number: int, frame: FrameType | None) -> None:
+        """What a signal does: as little as can be."""
         name = signal.Signals(number).name
         if number == signal.SIGINT and self._caught == name:
             raise KeyboardInterrupt
@@ -94,13 +69,43 @@ class Stopping:
         raise RunAgain(f"stopped ({why}) at {where}; run the same command to go on.", self._code)
 
 
+@contextmanager
+def stopping(
+    checkpoint: Checkpoint, signals: str, time_limit: float | None, again_code: int
+) -> Iterator[Stopping]:
+    """A `Stopping` that these signals reach until the block ends.
+
+    Parameters
+    ----------
+    checkpoint, time_limit, again_code : as for `Stopping`
+    signals : names without SIG, between commas
+
+    Raises
+    ------
+    DataError
+        When there is no signal of a name.
+    """
+    names = [name.strip() for name in signals.upper().split(",") if name.strip()]
+    try:
+        numbers = [signal.Signals[f"SIG{name}"] for name in names]
+    except KeyError as error:
+        raise DataError(f"there is no signal {error}; give names such as TERM,USR1.") from error
+    made = Stopping(checkpoint, time_limit, again_code)
+    before = {number: signal.signal(number, made.catch) for number in numbers}
+    try:
+        yield made
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def fit_in(checkpoint: str) -> str:
     """The identity of the fit that a checkpoint holds; an empty text where there is none yet."""
     try:
         saved = load(Generations(checkpoint, "r"))
     except CheckpointError:
         return ""  # whoever opens it to write says what is wrong
-    return saved.identity if saved else ""
+    return saved.facts.identity if saved else ""
 
 
 def slurm_end() -> float | None:

@@ -1,12 +1,16 @@
 """State in, state out: how centroids are found."""
 
+from streamkm.fitting.begin import ALGORITHMS, begin_fit, begin_sweep
 from streamkm.fitting.budget import fit_budget
-from streamkm.fitting.fit import ALGORITHMS, FitState, begin_fit, begin_sweep, fit
+from streamkm.fitting.fit import fit
 from streamkm.fitting.reads import Reads
-from streamkm.fitting.saving import Checkpoint, Saved, checkpointing, load
+from streamkm.fitting.saved import Saved, load
+from streamkm.fitting.saving import Checkpoint, checkpointing
 from streamkm.fitting.solve import Watch, describe, label, labelling, seeds_of, solve
+from streamkm.fitting.state import FitState
+from streamkm.fitting.step import Step, history_array
 from streamkm.fitting.stopping import StopRules
-from streamkm.fitting.trajectory import Step, Trajectory, history_array
+from streamkm.fitting.trajectory import Trajectory
 
 __all__ = [
     "ALGORITHMS",

@@ -1,67 +1,26 @@
-"""A fit that outlives its process: its states in a checkpoint, and going on from there."""
+"""A fit that outlives its process: when its states are saved, and going on from them."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from streamkm.checkpoint import FileLock, Generations, LeaseLock, flatten, is_local, restore
-from streamkm.engine import Folded
+from streamkm.checkpoint import FileLock, Generations, LeaseLock, is_local
 from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError
-from streamkm.fitting.fit import FitState
-from streamkm.fitting.kept import Kept
-from streamkm.fitting.reads import Reads
-from streamkm.fitting.stopping import StopRules
-from streamkm.fitting.trajectory import Step, Trajectory
-from streamkm.passes import Pass, Statistic
-from streamkm.rows import BlockPlan, Room, Rows, difference, fingerprint
-from streamkm.seeding import Rough, Seeding
+from streamkm.fitting.saved import Facts, Saved, load, plain, save
+from streamkm.fitting.state import FitState
+from streamkm.rows import Budget, Rows, difference, fingerprint, in_plan
 
 SECONDS = 60.0  # between checkpoints, unless asked otherwise
 # What a resumed fit may be asked differently.
 _FREE = ("max_iter", "tol", "loss_tol", "distortion_tol", "time_limit", "memory_limit")
 _ELSEWHERE = ("data",)  # of which the fingerprint tells more
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What a checkpoint holds.
-
-    Parameters
-    ----------
-    state : FitState
-    parameters : what the fit was asked for
-    data : fingerprint of what it is of
-    versions : of what its bits hang on
-    identity : of the fit, the same in all its runs
-    seconds : spent in earlier runs
-    runs : how many there were
-    """
-
-    state: FitState
-    parameters: dict[str, Any]
-    data: dict[str, Any]
-    versions: dict[str, str]
-    identity: str
-    seconds: float = 0.0
-    runs: int = 1
-
-    def resumed(self, rules: StopRules) -> FitState:
-        """Its state under the rules of now."""
-        told = tuple(t.under(rules) for t in self.state.trajectories)
-        if all(a is b for a, b in zip(told, self.state.trajectories, strict=True)):
-            return self.state
-        return replace(self.state, trajectories=told, folded=None, labelled=False)
 
 
 class Checkpoint:
@@ -71,7 +30,7 @@ class Checkpoint:
     ----------
     generations : Generations
     rows : Rows, whose fingerprint every state carries
-    parameters, versions : as of `Saved`
+    parameters, versions : as of `Facts`
     seconds : between states that are saved; of those in between nothing is kept
     reads : reads between them, or None
     """
@@ -90,18 +49,34 @@ class Checkpoint:
         self._seconds, self._reads = seconds, reads
         self._began = self._last = time.monotonic()
         self._read = -1
-        self._saved = Saved(
-            None,  # type: ignore[arg-type]
-            plain(parameters),
-            fingerprint(rows),
-            dict(versions),
-            uuid.uuid4().hex,
-        )
-        self.n_saved = 0
+        identity = uuid.uuid4().hex
+        self._facts = Facts(plain(parameters), fingerprint(rows), dict(versions), identity)
 
     @property
     def identity(self) -> str:
-        return self._saved.identity
+        return self._facts.identity
+
+    def begin(self, state: FitState, budget: Budget) -> tuple[FitState, Rows]:
+        """Where the fit goes on, and its rows in the plan of that: `state` itself when it is new.
+
+        Parameters
+        ----------
+        state : FitState before the first read, under the rules of now
+        budget : Budget of this machine
+
+        Raises
+        ------
+        CheckpointError, DataChangedError
+            As `resume` does.
+        MemoryLimitError
+            When the budget does not allow the blocks of the plan.
+        """
+        saved = self.resume()
+        if saved is None:
+            self.save(state)
+            return state, self._rows
+        told = saved.resumed(state.trajectories[0].rules)
+        return told, in_plan(self._rows, told.plan, budget)
 
     def resume(self) -> Saved | None:
         """The last state, or None where this fit is the first to use the checkpoint.
@@ -116,23 +91,25 @@ class Checkpoint:
         saved = load(self._generations)
         if saved is None:
             return None
-        mine = self._saved
-        found = difference(saved.data, mine.data)
+        then, now = saved.facts, self._facts
+        found = difference(then.data, now.data)
         if found:
             raise DataChangedError(
                 f"the checkpoint {self._generations.where} is of other data: {found}. Restore "
                 "those, with their times, or name another checkpoint."
             )
         free = (*_FREE, *_ELSEWHERE)
-        before = {k: v for k, v in saved.parameters.items() if k not in free}
-        now = {k: v for k, v in mine.parameters.items() if k not in free}
-        found = difference(before, now)
+        before, asked = (
+            {name: value for name, value in facts.parameters.items() if name not in free}
+            for facts in (then, now)
+        )
+        found = difference(before, asked)
         if found:
             raise CheckpointError(
                 f"the fit in {self._generations.where} was asked for something else: {found}. Ask "
                 f"for the same ({', '.join(_FREE)} may differ), or name another checkpoint."
             )
-        found = difference(saved.versions, mine.versions)
+        found = difference(then.versions, now.versions)
         if found:
             warnings.warn(
                 f"the checkpoint was made by other versions ({found}); the fit goes on, but its "
@@ -140,8 +117,7 @@ class Checkpoint:
                 CheckpointWarning,
                 stacklevel=3,
             )
-        self._saved = replace(mine, identity=saved.identity, seconds=saved.seconds)
-        self._saved = replace(self._saved, runs=saved.runs + 1)
+        self._facts = replace(now, identity=then.identity, seconds=then.seconds, runs=then.runs + 1)
         self._read = saved.state.n_passes
         return saved
 
@@ -170,7 +146,7 @@ class Checkpoint:
                 stacklevel=3,
             )
             return
-        found = difference(self._saved.data, now)
+        found = difference(self._facts.data, now)
         if found:
             raise DataChangedError(
                 f"the data changed while they were read: {found}. The states so far are of the old "
@@ -192,15 +168,10 @@ class Checkpoint:
         """
         if not state.in_memory:
             self._check_data()
-        seconds = self._saved.seconds + time.monotonic() - self._began
-        arrays: list[Any] = []
-        saved = replace(self._saved, state=state, seconds=seconds)
-        parts = {name: getattr(saved, name) for name in ("parameters", "data", "versions")}
-        parts |= {"identity": saved.identity, "seconds": seconds, "runs": saved.runs}
-        tree = {"state": flatten(state, arrays), **parts}
+        seconds = self._facts.seconds + time.monotonic() - self._began
         try:
             self._lock.renew()
-            self._generations.save(tree, arrays)
+            save(self._generations, Saved(state, replace(self._facts, seconds=seconds)))
         except CheckpointError:
             raise
         except Exception as error:  # object stores have errors of their own
@@ -213,7 +184,6 @@ class Checkpoint:
             return False
         finally:
             self._last, self._read = time.monotonic(), state.n_passes
-        self.n_saved += 1
         return True
 
 
@@ -256,55 +226,3 @@ def checkpointing(
         yield Checkpoint(generations, lock, rows, parameters, versions, seconds, reads)
     finally:
         lock.release()
-
-
-def load(generations: Generations) -> Saved | None:
-    """The last whole state of a checkpoint, or None where there is none yet.
-
-    Raises
-    ------
-    CheckpointError
-        When none is whole, or they were made by a version that this one cannot read.
-    """
-    found = generations.load()
-    if found is None:
-        return None
-    tree, arrays = found
-    try:
-        state = restore(tree["state"], arrays, _known())
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{generations.where} was made by streamkm {tree['versions'].get('streamkm')}, whose "
-            f"states this version does not know ({error}). Go on with that one, or begin anew."
-        ) from error
-    return Saved(**{**tree, "state": state})
-
-
-def _known() -> dict[str, type[Any]]:
-    """Every class that a state may be made of."""
-    kinds: list[type[Any]] = [FitState, Trajectory, Step, StopRules, Reads, Room, BlockPlan]
-    kinds += [Kept, Folded, Rough]
-    for base in (Statistic, Seeding, Pass):
-        kinds += _below(base)
-    return {kind.__name__: kind for kind in kinds}
-
-
-def _below(base: type[Any]) -> list[type[Any]]:
-    own = base.__subclasses__()
-    return own + [kind for child in own for kind in _below(child)]
-
-
-def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON; arrays by their digest."""
-    return {name: _plain(value) for name, value in parameters.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
-        return f"array of shape {value.shape}, {digest}"
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (np.integer, np.floating, np.bool_)):
-        return value.item()
-    return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from streamkm.engine import last, wave_size, writing
-from streamkm.fitting.fit import FitState, fit
+from streamkm.fitting.fit import fit
+from streamkm.fitting.state import FitState
 from streamkm.fitting.stopping import NOTHING_MOVED, TIME_LIMIT
 from streamkm.passes import Labels, LookedUp, PerRow
 from streamkm.rows import Rows
@@ -76,7 +77,7 @@ def labelling(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> Ge
         question = LookedUp.of(table, best.centroids, dtype)
     kept = rows.kept
     for folded in writing(question, rows, out, wave_size(), state.folded):
-        state = replace(state, folded=folded)
+        state = replace(state, folded=folded, in_memory=kept)
         if folded.n_blocks < rows.plan.n_blocks:
             yield state
     assert state.folded is not None

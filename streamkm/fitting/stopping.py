@@ -11,7 +11,7 @@ import numpy as np
 from streamkm.seeding import method_of
 
 if TYPE_CHECKING:
-    from streamkm.fitting.trajectory import Step
+    from streamkm.fitting.step import Step
 
 NOTHING_MOVED = "nothing moved"
 SHIFT = "centroid shift"

@@ -7,7 +7,7 @@ the next state; between the two it can be saved, sent or dropped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from streamkm.errors import LossRoseError
 from streamkm.fitting.kept import Kept
+from streamkm.fitting.relocating import with_relocated
+from streamkm.fitting.step import Step
 from streamkm.fitting.stopping import DROPPED, NOTHING_MOVED, TIME_LIMIT, StopRules
 from streamkm.passes import (
     Assigned,
@@ -32,33 +34,6 @@ _RISE = 1e-9
 # What settling must gain, beside the step before it, for the next read to keep rows again.
 _USEFUL = 0.02
 _DIGITS = 1e-3  # so much of a loss leaves 12 of its 15 digits
-
-
-@dataclass(frozen=True)
-class Step:
-    """One Lloyd iteration.
-
-    Parameters
-    ----------
-    inertia : of the centroids that entered it
-    shift : sum of squared centroid moves it made
-    empty : clusters that had no rows
-    relocated : how many of those were moved to far rows
-    read : whether it went over all rows, in the store or in blocks that stay in memory
-    """
-
-    inertia: float
-    shift: float
-    empty: int = 0
-    relocated: int = 0
-    read: bool = True
-
-
-def history_array(steps: Sequence[Step]) -> npt.NDArray[Any]:
-    """Steps as a structured array with the fields of `Step`."""
-    kinds = [("inertia", "f8"), ("shift", "f8"), ("empty", "i8"), ("relocated", "i8")]
-    kinds.append(("read", "?"))
-    return np.array([astuple(step) for step in steps], dtype=kinds)
 
 
 @dataclass(frozen=True)
@@ -254,7 +229,7 @@ class Trajectory:
         empty = np.flatnonzero(assigned.counts == 0)
         centroids, relocated = assigned.means(otherwise=self.centroids), 0
         if far is not None:
-            centroids, relocated = _with_relocated(self.centroids, assigned, far)
+            centroids, relocated = with_relocated(self.centroids, assigned, far)
         moves = centroids - self.centroids
         step = Step(
             assigned.inertia(self.centroids),
@@ -288,24 +263,3 @@ class Trajectory:
             return history[-2] if len(history) > 1 else None
         reads = (step for step in reversed(history[:-1]) if step.read)
         return next(reads, None) if history[-1].read else None
-
-
-def _with_relocated(centroids: Array, assigned: Assigned, far: TopRows) -> tuple[Array, int]:
-    """Move empty clusters to the farthest rows, which leave the clusters they were in.
-
-    A row that is all its cluster has stays: taking it would only empty that one. Gives the new
-    centroids, and how many clusters moved.
-    """
-    sums = assigned.sums.astype(np.float64)
-    counts = assigned.counts.astype(np.float64)
-    empty = iter(np.flatnonzero(counts == 0))
-    relocated = 0
-    for row, weight, label in zip(far.values, far.weights, far.labels, strict=True):
-        if counts[label] <= weight:
-            continue
-        cluster = next(empty)
-        sums[label] -= weight * row
-        counts[label] -= weight
-        sums[cluster], counts[cluster] = weight * row, weight
-        relocated += 1
-    return Assigned(sums, counts).means(otherwise=centroids), relocated

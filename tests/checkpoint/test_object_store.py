@@ -144,8 +144,8 @@ def test_two_runs_do_not_share_a_checkpoint_there(cloud):
 
     with one(), refused, one():
         pass
-    with one():
-        pass  # it was released
+    with one() as kept:  # it was released
+        assert kept.resume() is None
 
 
 @pytest.mark.parametrize("kind", ["s3fs", "obstore"])

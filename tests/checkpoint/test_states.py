@@ -10,7 +10,7 @@ import zarr
 
 from streamkm.checkpoint import Generations
 from streamkm.errors import CheckpointError, CheckpointWarning
-from streamkm.fitting import FitState, StopRules, begin_fit, fit, load, saving
+from streamkm.fitting import FitState, StopRules, begin_fit, fit, load, saved, saving
 from streamkm.rows import Budget, open_rows
 from streamkm.versions import versions
 
@@ -167,6 +167,6 @@ def test_what_is_no_checkpoint_is_left_alone(rows, tmp_path):
 
 def test_states_of_a_version_with_other_fields_are_refused_by_name(rows, tmp_path, monkeypatch):
     keep(tmp_path / "c", rows, states(rows, "random")[0])
-    monkeypatch.setattr(saving, "_known", lambda: {"FitState": FitState})
+    monkeypatch.setattr(saved, "_known", lambda: {"FitState": FitState})
     with pytest.raises(CheckpointError, match=r"made by streamkm 0\.\d"):
         load(Generations(tmp_path / "c", "r"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamkm.fitting.fit import begin_fit, fit
+from streamkm.fitting import begin_fit, fit
 from streamkm.fitting.stopping import StopRules
 from streamkm.passes import Boundary, KeepBoundary, Lloyd
 from streamkm.rows import Block, Room, open_rows

@@ -1,0 +1,31 @@
+"""Where empty clusters go."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.passes import Assigned, TopRows
+
+Array = npt.NDArray[np.float64]
+
+
+def with_relocated(centroids: Array, assigned: Assigned, far: TopRows) -> tuple[Array, int]:
+    """Move empty clusters to the farthest rows, which leave the clusters they were in.
+
+    A row that is all its cluster has stays: taking it would only empty that one. Gives the new
+    centroids, and how many clusters moved.
+    """
+    sums = assigned.sums.astype(np.float64)
+    counts = assigned.counts.astype(np.float64)
+    empty = iter(np.flatnonzero(counts == 0))
+    relocated = 0
+    for row, weight, label in zip(far.values, far.weights, far.labels, strict=True):
+        if counts[label] <= weight:
+            continue
+        cluster = next(empty)
+        sums[label] -= weight * row
+        counts[label] -= weight
+        sums[cluster], counts[cluster] = weight * row, weight
+        relocated += 1
+    return Assigned(sums, counts).means(otherwise=centroids), relocated
