@@ -14,7 +14,7 @@ from streamkm.fitting.reads import Reads
 from streamkm.fitting.state import FitState
 from streamkm.fitting.stopping import StopRules
 from streamkm.fitting.trajectory import Trajectory
-from streamkm.passes import Pass, Scatter
+from streamkm.passes import Lloyd, Pass, Scatter
 from streamkm.rows import Budget, Room, Rows
 from streamkm.seeding import Task, begin
 
@@ -33,6 +33,7 @@ def begin_fit(
     room: Room | None = None,
     halving: bool = False,
     algorithm: str = "auto",
+    step: type[Lloyd] = Lloyd,
 ) -> FitState:
     """The first state: nothing read yet.
 
@@ -47,6 +48,7 @@ def begin_fit(
     room : Room, what may be kept in memory; by default what fits without a memory limit
     halving : whether hopeless restarts are dropped
     algorithm : 'lloyd', or 'auto', which needs fewer reads
+    step : the pass of an iteration; only after Lloyd's own are rows kept
 
     Raises
     ------
@@ -59,7 +61,8 @@ def begin_fit(
     room = room or Budget(fits=True, summaries=len(seeds)).room(rows.layout)
     if isinstance(init, str):
         tasks = [Task(n_clusters, seed, n_rows, room.sample) for seed in seeds]
-        trajectories = [Trajectory(rules, relocate, seeding=begin(init, task)) for task in tasks]
+        seedings = [begin(init, task) for task in tasks]
+        trajectories = [Trajectory(rules, relocate, step, seeding=seeding) for seeding in seedings]
     else:
         if init.shape != (n_clusters, n_features):
             raise DataError(
@@ -68,9 +71,9 @@ def begin_fit(
             )
         if not np.isfinite(init).all():
             raise DataError("the initial centers contain NaN or infinity.")
-        centroids = np.array(init, dtype=np.float64)
-        trajectories = [Trajectory(rules, relocate, centroids=centroids)]
-    keeps = 0 if halving or n_clusters == 1 else _worth_keeping(rows, room)
+        centroids = step.admissible(np.array(init, dtype=np.float64))
+        trajectories = [Trajectory(rules, relocate, step, centroids=centroids)]
+    keeps = 0 if halving or n_clusters == 1 or step is not Lloyd else _worth_keeping(rows, room)
     kept = tuple(replace(t, keeps=keeps, settles=algorithm == "auto") for t in trajectories)
     reads = Reads(rows.layout.nbytes, opening=rows.opening_reads)
     return FitState(rows.plan, kept, room, reads, halving)
