@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamkm import plot as plot
+    from streamkm.estimators import BisectingKMeans as BisectingKMeans
     from streamkm.estimators import KMeans as KMeans
     from streamkm.estimators import SphericalKMeans as SphericalKMeans
-    from streamkm.estimators import load as load
+    from streamkm.estimators.loading import load as load
     from streamkm.passes import Nearest as Nearest
     from streamkm.selection import sweep as sweep
     from streamkm.stored_sweep import centroids_of as centroids_of
@@ -23,18 +24,20 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "BisectingKMeans": "streamkm.estimators",
     "KMeans": "streamkm.estimators",
     "Model": "streamkm.stores",
     "Nearest": "streamkm.passes",
     "SphericalKMeans": "streamkm.estimators",
     "centroids_of": "streamkm.stored_sweep",
-    "load": "streamkm.estimators",
+    "load": "streamkm.estimators.loading",
     "load_model": "streamkm.stores",
     "open_sweep": "streamkm.stored_sweep",
     "sweep": "streamkm.selection",
 }
 
 __all__ = [
+    "BisectingKMeans",
     "KMeans",
     "Model",
     "Nearest",

@@ -91,6 +91,8 @@ def folding(
     folded : an earlier one of the same read, to go on from
     """
     folded, total = folded or Folded(), rows.plan.n_blocks
+    if rows.layout.branch is not None:
+        call = _Within(rows.layout.branch, call)
     with one_blas_thread():
         here = isinstance(rows, StoredRows) and rows.stays_here
         if isinstance(rows, StoredRows) and rows.in_memory and on_threads(here):
@@ -108,6 +110,17 @@ def folding(
         for (span, level), answer in zip(spans, answers, strict=True):
             folded = folded.plus(answer, level, span.stop)
             yield folded
+
+
+@dataclass(frozen=True)
+class _Within:
+    """What is asked of a block, asked of some of its rows."""
+
+    branch: Callable[[Block], Block]
+    call: Callable[[Block], Any]
+
+    def __call__(self, block: Block) -> Any:
+        return self.call(self.branch(block))
 
 
 def last(states: Iterator[T]) -> T:

@@ -11,6 +11,7 @@ import numpy as np
 from dask.base import tokenize
 
 from streamkm.engine.fold import WAVE, Folded, folding, last, unbox
+from streamkm.errors import DataError
 from streamkm.passes import PerRow, Statistic
 from streamkm.passes.base import S
 from streamkm.rows import Block, DaskRows, Rows
@@ -77,12 +78,12 @@ def writing(
         yield Folded(rows.plan.n_blocks, ((gathered.statistic,),))
         return
     steps = (out.shards or out.chunks)[: len(rows.plan.edges)]
-    for edges, step in zip(rows.plan.edges, steps, strict=True):
-        if any(edge % step for edge in edges[:-1]):
-            raise ValueError(
-                f"blocks begin at rows that are no multiple of the output's chunk ({step}), so two "
-                "tasks would write one chunk; rechunk the data evenly, or write the lazy labels."
-            )
+    if not rows.plan.is_aligned(steps):
+        raise DataError(
+            f"the output's chunks or shards ({steps}) do not lie within the blocks that are read "
+            f"(of {tuple(c[0] for c in rows.plan.chunks)}), so two tasks would write one of them; "
+            "let streamkm create the array, or give one whose chunks divide the blocks."
+        )
     yield from folding(_Write(question, out), rows, wave, folded)
 
 

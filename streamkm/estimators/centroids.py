@@ -18,8 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from streamkm.engine import map_reduce, map_rows, threads, write_rows
 from streamkm.errors import DataError
-from streamkm.estimators.data import Given, may_lack, weights_of
-from streamkm.estimators.models import save, to_sklearn
+from streamkm.estimators.data import Given, weights_of
 from streamkm.passes import (
     Census,
     Closest,
@@ -32,7 +31,6 @@ from streamkm.passes import (
 )
 from streamkm.rows import Budget, Rows, Scaling, missing_in, open_rows
 from streamkm.sizes import parse_bytes
-from streamkm.stores import check_output, create_labels, whole
 
 Array = npt.NDArray[np.float64]
 
@@ -42,9 +40,8 @@ class CentroidEstimator(
 ):
     """Labels, distances, scores and members of clusters that are known by their centroids.
 
-    A subclass has the parameters `feature_dim`, `nodata` and `memory_limit`, and sets
-    `cluster_centers_`, in the units of the data, `_centroids`, as passes see them, and `_scaling`,
-    which leads from the ones to the others.
+    A subclass has the parameters `feature_dim`, `nodata` and `memory_limit`, and takes centroids by
+    `_take`.
     """
 
     feature_dim: Any
@@ -53,8 +50,15 @@ class CentroidEstimator(
     cluster_centers_: Array
     n_features_in_: int
     feature_names_in_: npt.NDArray[Any]
-    _centroids: Array
-    _scaling: Scaling | None
+    _scaling: Scaling | None = None
+    _scaled: Array | None = None
+
+    @property
+    def _centroids(self) -> Array:
+        """As passes see them; where rows are not scaled, as `cluster_centers_` was set."""
+        if self._scaled is not None:
+            return self._scaled
+        return np.asarray(self.cluster_centers_, np.float64)
 
     def predict(self, X: Any, mask: Any = None) -> Any:
         """The nearest centroid of every row: of the kind that came in, lazy where that was lazy.
@@ -172,25 +176,11 @@ class CentroidEstimator(
             Before anything is read, when `out` has another shape or too narrow a dtype, or its
             chunks or shards do not lie within the blocks that X is read in.
         """
-        import zarr  # a quarter of a second, which data in memory do without
+        from streamkm.estimators.writing import write_labels  # Zarr takes a quarter of a second
 
         check_is_fitted(self)
         given, rows = self._rows(X, None, mask, reset=False)
-        if isinstance(out, zarr.Array):
-            _check_room(out, rows, len(self._centroids))
-            write_rows(self._question(np.dtype(out.dtype)), rows, out)
-            return out
-        target = check_output(out, overwrite, [given.array] if isinstance(given.array, str) else [])
-        dtype = given.label_dtype(len(self._centroids), rows)
-        dims = getattr(given.like(np.empty((0,) * len(rows.plan.edges), dtype), rows), "dims", None)
-        with whole(target, overwrite) as partial:
-            marks = {"kind": "streamkm labels"}
-            if may_lack(rows):
-                marks["_FillValue"] = self._question(dtype).fill
-            write_rows(
-                self._question(dtype), rows, create_labels(partial, rows.plan, dtype, dims, marks)
-            )
-        return zarr.open_array(target, mode="r")
+        return write_labels(self._question, len(self._centroids), given, rows, out, overwrite)
 
     def save(self, path: Any, overwrite: bool = False) -> None:
         """Write the model as a Zarr group, which `streamkm.load` and the command line read.
@@ -200,8 +190,10 @@ class CentroidEstimator(
         path : of a folder that does not exist
         overwrite : whether a model there may be replaced
         """
+        from streamkm.estimators.models import save
+
         check_is_fitted(self)
-        save(self, check_output(path, overwrite), overwrite)
+        save(self, path, overwrite)
 
     def to_sklearn(self) -> Any:
         """The same as a fitted scikit-learn estimator.
@@ -210,6 +202,8 @@ class CentroidEstimator(
         -------
         sklearn.cluster.KMeans; in a Pipeline after a StandardScaler where the rows are scaled
         """
+        from streamkm.estimators.models import to_sklearn
+
         check_is_fitted(self)
         return to_sklearn(self)
 
@@ -302,16 +296,7 @@ class CentroidEstimator(
 
     def _take(self, centroids: Array, scaling: Scaling | None) -> None:
         """Have these centroids, as passes see them."""
-        self._centroids, self._scaling = centroids, scaling
+        self._scaling, self._scaled = scaling, None if scaling is None else centroids
         self.cluster_centers_ = centroids if scaling is None else scaling.back(centroids)
         self.n_features_in_ = centroids.shape[1]
         self._n_features_out = len(centroids)
-
-
-def _check_room(out: Any, rows: Rows, n_clusters: int) -> None:
-    """Refuse an array that cannot take the labels, before any read."""
-    if tuple(out.shape) != rows.plan.row_shape:
-        raise DataError(f"out has shape {out.shape}; the rows have {rows.plan.row_shape}.")
-    most = n_clusters - 1 + may_lack(rows)
-    if out.dtype.kind not in "iu" or np.iinfo(out.dtype).max < most:
-        raise DataError(f"out has dtype {out.dtype}, which does not hold labels up to {most}.")

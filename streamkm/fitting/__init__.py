@@ -1,6 +1,7 @@
 """State in, state out: how centroids are found."""
 
 from streamkm.fitting.begin import ALGORITHMS, begin_fit, begin_sweep
+from streamkm.fitting.bisecting import Bisected, Leaf, bisect
 from streamkm.fitting.budget import fit_budget
 from streamkm.fitting.fit import fit
 from streamkm.fitting.matching import numbered_like
@@ -17,8 +18,10 @@ from streamkm.fitting.trajectory import Trajectory
 __all__ = [
     "ALGORITHMS",
     "SCALES",
+    "Bisected",
     "Checkpoint",
     "FitState",
+    "Leaf",
     "Reads",
     "Saved",
     "Step",
@@ -27,6 +30,7 @@ __all__ = [
     "Watch",
     "begin_fit",
     "begin_sweep",
+    "bisect",
     "checkpointing",
     "describe",
     "fit",

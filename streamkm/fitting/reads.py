@@ -46,5 +46,10 @@ class Reads:
         counts = {phase: getattr(self, phase) for phase in PHASES}
         return {p: {"reads": n, "bytes": n * self.nbytes} for p, n in counts.items() if n}
 
+    def plus(self, other: Reads) -> Reads:
+        """Of both together."""
+        sums = {phase: getattr(self, phase) + getattr(other, phase) for phase in PHASES}
+        return replace(self, **sums)
+
     def one_more(self, phase: str) -> Reads:
         return replace(self, **{phase: getattr(self, phase) + 1})

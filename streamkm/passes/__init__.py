@@ -9,14 +9,17 @@ from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
 from streamkm.passes.farthest_first import FarthestFirst, Picked
 from streamkm.passes.lloyd import Assigned, Lloyd
+from streamkm.passes.losses import Losses, Spread
 from streamkm.passes.moments import FeatureMoments, Moments
 from streamkm.passes.per_row import Distances, Labels, LookedUp, PerRow, label_dtype, no_label
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.passes.scatter import Scatter, Scattered
+from streamkm.passes.tree import Branch, Tree, TreeLabels
 
 __all__ = [
     "Assigned",
     "Boundary",
+    "Branch",
     "Census",
     "Closest",
     "Counted",
@@ -33,6 +36,7 @@ __all__ = [
     "Labels",
     "Lloyd",
     "LookedUp",
+    "Losses",
     "Moments",
     "Nearest",
     "Pass",
@@ -45,9 +49,12 @@ __all__ = [
     "Sampled",
     "Scatter",
     "Scattered",
+    "Spread",
     "Statistic",
     "Table",
     "TopRows",
+    "Tree",
+    "TreeLabels",
     "directions",
     "label_dtype",
     "no_label",

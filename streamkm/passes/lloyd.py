@@ -125,11 +125,12 @@ class Lloyd(Pass[Assigned]):
         block: Block,
         labels: npt.NDArray[Any] | None = None,
         distances: Array | None = None,
+        losses: Array | None = None,
     ) -> Assigned:
         """The statistic of a block.
 
         Where they are given, its labels are written into `labels` (n,), and the weighted distances
-        of each cluster's rows are added to `distances` (k,).
+        of each cluster's rows, plain or squared, are added to `distances` or `losses` (k,).
 
         Raises
         ------
@@ -150,6 +151,8 @@ class Lloyd(Pass[Assigned]):
             if distances is not None:
                 apart = tile.weights * np.sqrt(d2)
                 distances += np.bincount(nearest, apart, minlength=len(distances))
+            if losses is not None:
+                losses += np.bincount(nearest, tile.weights * d2, minlength=len(losses))
             if block.is_integer:
                 squares += int(squared_length(tile.x))
         if block.is_integer:  # whole numbers below 2**53, so float64 held them exactly

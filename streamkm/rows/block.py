@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,16 +77,25 @@ class Block:
             origin, row_shape = tuple(s.start for s in plan.region(number)), layout.row_shape
         matrix = layout.matrix(values)
         weights = None if weights is None else weights.reshape(-1)
-        places = None
+        block = cls(matrix, weights, number, origin, shape, row_shape, None, layout.scaling)
         if mask is not None or layout.missing is not None:
             present = np.ones(len(matrix), bool) if mask is None else mask.reshape(-1).astype(bool)
             if layout.missing is not None:
                 present &= layout.missing.present(matrix)
-            if not present.all():
-                places = np.flatnonzero(present).astype(np.int32)
-                matrix = matrix[places]
-                weights = None if weights is None else weights[places]
-        return cls(matrix, weights, number, origin, shape, row_shape, places, layout.scaling)
+            block = block.where(present)
+        return block
+
+    def where(self, present: npt.NDArray[np.bool_]) -> Block:
+        """The block without the rows that are not present (n,)."""
+        if present.all():
+            return self
+        kept = np.flatnonzero(present).astype(np.int32)
+        return replace(
+            self,
+            values=self.values[kept],
+            weights=None if self.weights is None else self.weights[kept],
+            places=kept if self.places is None else self.places[kept],
+        )
 
     @classmethod
     def of(cls, values: npt.NDArray[Any], weights: npt.NDArray[Any] | None = None) -> Block:

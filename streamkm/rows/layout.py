@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ class Layout:
     dtype : numpy dtype of the data as stored.
     missing : Missing, or None where every row counts
     scaling : Scaling of the rows that are left, or None
+    branch : leaves of a block only some rows, once it was read, or None
     """
 
     shape: tuple[int, ...]
@@ -35,6 +37,7 @@ class Layout:
     dtype: np.dtype[Any]
     missing: Missing | None = None
     scaling: Scaling | None = None
+    branch: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in _KINDS or self.dtype == np.uint64:

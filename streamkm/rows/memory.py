@@ -95,7 +95,8 @@ class Budget:
         own = layout.n_features * layout.dtype.itemsize
         nbytes: int = own + self.answer_nbytes + sum(a.dtype.itemsize for a in beside)
         masked = any(a.dtype == bool for a in beside)
-        if masked or layout.missing is not None:  # a block without some rows is a copy
+        # A block without some of its rows is a copy.
+        if masked or layout.missing is not None or layout.branch is not None:
             nbytes += own // _COPIES + 4
         return nbytes
 

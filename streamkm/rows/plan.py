@@ -40,6 +40,14 @@ class BlockPlan:
         """Whether it says where rows lie; of somebody's Dask array that may not be known."""
         return not any(math.isnan(e[-1]) for e in self.edges)
 
+    def is_aligned(self, steps: Sequence[int]) -> bool:
+        """Whether every block is made of whole chunks of an array of the row shape."""
+        return not any(
+            edge % step
+            for edges, step in zip(self.edges, steps, strict=True)
+            for edge in edges[:-1]
+        )
+
     @property
     def row_shape(self) -> tuple[int, ...]:
         return tuple(e[-1] for e in self.edges)

@@ -1,0 +1,167 @@
+"""Bisecting k-means as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils import check_scalar
+
+from streamkm.engine import keeping, map_rows, write_rows
+from streamkm.errors import DataError
+from streamkm.estimators.centroids import CentroidEstimator
+from streamkm.estimators.kmeans import entropy_of
+from streamkm.fitting import (
+    SCALES,
+    FitState,
+    StopRules,
+    begin_fit,
+    bisect,
+    fit_budget,
+    learn_scaling,
+    scaled,
+    seeds_of,
+)
+from streamkm.passes import Losses, PerRow, TreeLabels
+from streamkm.rows import Budget, Rows, Scaling
+from streamkm.seeding import method_of
+from streamkm.sizes import parse_bytes
+
+STRATEGIES = ("biggest_inertia", "largest_cluster")
+
+
+class BisectingKMeans(CentroidEstimator):
+    """Bisecting k-means (Steinbach, Karypis and Kumar 2000), as in scikit-learn.
+
+    The cluster of the largest loss, or the heaviest, is split by a fit with two clusters, until
+    there are `n_clusters`. Each split reads the data as a fit of k=2 does, two to five times, and
+    no split reads them where they fit in memory or have few distinct rows. A row's label is the
+    leaf it comes to, which need not be the nearest of all centroids.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+    init : as for `KMeans`, default='auto'
+    n_init : int, default=1
+        Restarts of every split; all share each read.
+    random_state : int, RandomState instance or None, default=None
+    max_iter, tol : of every split, as for `KMeans`
+    bisecting_strategy : {'biggest_inertia', 'largest_cluster'}, default='biggest_inertia'
+    feature_dim, scale, nodata, memory_limit : as for `KMeans`
+
+    Attributes
+    ----------
+    cluster_centers_, labels_, inertia_, n_passes_, bytes_read_, n_features_in_ : as of `KMeans`
+    tree_ : streamkm.passes.Tree, the pairs of centroids that rows are led by
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm
+    >>> x = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0], [10, 8]])
+    >>> km = streamkm.BisectingKMeans(3, random_state=0).fit(x)
+    >>> km.cluster_centers_[np.lexsort(km.cluster_centers_.T)].tolist()
+    [[1.0, 2.0], [10.0, 2.0], [10.0, 8.0]]
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: str = "auto",
+        n_init: int = 1,
+        random_state: Any = None,
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        bisecting_strategy: str = "biggest_inertia",
+        feature_dim: Any = None,
+        scale: str | None = None,
+        nodata: Any = "auto",
+        memory_limit: str | int | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.random_state = random_state
+        self.max_iter = max_iter
+        self.tol = tol
+        self.bisecting_strategy = bisecting_strategy
+        self.feature_dim = feature_dim
+        self.scale = scale
+        self.nodata = nodata
+        self.memory_limit = memory_limit
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Self:
+        """Split until there are `n_clusters`.
+
+        Parameters
+        ----------
+        X, y, sample_weight, mask : as for `KMeans.fit`
+
+        Raises
+        ------
+        streamkm.errors.DataError
+            Also when there are fewer distinct rows than clusters.
+        """
+        self._check_parameters()
+        given, rows = self._rows(X, sample_weight, mask, reset=True)
+        if rows.layout.n_rows < self.n_clusters:
+            raise DataError(
+                f"n_samples={rows.layout.n_rows} should be >= n_clusters={self.n_clusters}."
+            )
+        entropy = entropy_of(self.random_state)
+        scaling = None if self.scale is None else learn_scaling(rows, self.scale, entropy)
+        rows = scaled(rows, scaling)
+        dtype = given.label_dtype(self.n_clusters, rows)
+        eager = not given.is_lazy
+        labels: Any = np.empty(rows.layout.row_shape if eager else 0, dtype)
+        with keeping(rows) as held:
+            self._split(held, entropy, scaling)
+            if eager:
+                write_rows(self._question(dtype), held, labels)
+        if not eager:
+            labels = map_rows(self._question(dtype), rows)
+        self.labels_ = given.like(labels, rows, self._names())
+        return self
+
+    def _split(self, rows: Rows, entropy: int, scaling: Scaling | None) -> None:
+        seeds = seeds_of(entropy, self.n_clusters * self.n_init)
+        rules = StopRules(self.max_iter, self.tol, "auto")
+
+        def begin(some: Rows, k: int, split: int) -> FitState:
+            room = self._budget(reset=True).room(some.layout)
+            own = seeds[split * self.n_init : (split + 1) * self.n_init]
+            return begin_fit(some, k, self.init, own, rules, room=room, step=Losses)
+
+        opening = rows.opening_reads + (scaling is not None)
+        rows = replace(rows, opening_reads=opening)
+        found = bisect(rows, self.n_clusters, begin, self.bisecting_strategy == "largest_cluster")
+        self._take(np.array([leaf.centroid for leaf in found.leaves]), scaling)
+        self.tree_ = found.tree
+        self.inertia_ = sum(leaf.loss for leaf in found.leaves)
+        self.n_passes_, self.bytes_read_ = found.reads.total, found.reads.bytes_read
+        self.reads_ = found.reads.by_phase
+
+    def _question(self, dtype: np.dtype[Any]) -> PerRow[Any]:
+        return TreeLabels(self.tree_, dtype)
+
+    def _check_parameters(self) -> None:
+        for name in ("n_clusters", "n_init", "max_iter"):
+            check_scalar(getattr(self, name), name, Integral, min_val=1)
+        check_scalar(self.tol, "tol", Real, min_val=0)
+        if self.bisecting_strategy not in STRATEGIES:
+            raise ValueError(
+                f"bisecting_strategy={self.bisecting_strategy!r}; use one of {STRATEGIES}."
+            )
+        if self.scale not in (None, *SCALES):
+            raise ValueError(f"scale={self.scale!r}; use 'standard', 'robust' or None.")
+        if not isinstance(self.init, str):
+            raise ValueError("init must be the name of a seeding method, for every split.")
+        method_of(self.init)
+
+    def _budget(self, *, reset: bool) -> Budget:
+        if not reset:
+            return super()._budget(reset=False)
+        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
+        return fit_budget(limit, [self.init] * self.n_init, [2])

@@ -1,0 +1,58 @@
+"""Labels of all rows into a Zarr array."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import zarr
+
+from streamkm.engine import write_rows
+from streamkm.errors import DataError
+from streamkm.estimators.data import Given, may_lack
+from streamkm.passes import PerRow
+from streamkm.rows import Rows
+from streamkm.stores import check_output, create_labels, whole
+
+
+def write_labels(
+    question: Callable[[np.dtype[Any]], PerRow[Any]],
+    n_clusters: int,
+    given: Given,
+    rows: Rows,
+    out: Any,
+    overwrite: bool,
+) -> Any:
+    """The labels that `question` asks for, into `out`: an array that is there, or the path of none.
+
+    Raises
+    ------
+    DataError
+        Before any read, when `out` cannot take them.
+    """
+    if isinstance(out, zarr.Array):
+        _check_room(out, rows, n_clusters)
+        write_rows(question(np.dtype(out.dtype)), rows, out)
+        return out
+    own = [os.fspath(given.array)] if isinstance(given.array, (str, os.PathLike)) else []
+    target = check_output(out, overwrite, own)
+    asked = question(given.label_dtype(n_clusters, rows))
+    empty = np.empty((0,) * len(rows.plan.edges), asked.dtype)
+    dimensions = getattr(given.like(empty, rows), "dims", None)
+    marks: dict[str, Any] = {"kind": "streamkm labels"}
+    if may_lack(rows):
+        marks["_FillValue"] = asked.fill
+    with whole(target, overwrite) as partial:
+        array = create_labels(partial, rows.plan, asked.dtype, dimensions, marks)
+        write_rows(asked, rows, array)
+    return zarr.open_array(target, mode="r")
+
+
+def _check_room(out: Any, rows: Rows, n_clusters: int) -> None:
+    if tuple(out.shape) != rows.plan.row_shape:
+        raise DataError(f"out has shape {out.shape}; the rows have {rows.plan.row_shape}.")
+    most = n_clusters - 1 + may_lack(rows)
+    if out.dtype.kind not in "iu" or np.iinfo(out.dtype).max < most:
+        raise DataError(f"out has dtype {out.dtype}, which does not hold labels up to {most}.")

@@ -1,0 +1,83 @@
+"""Clusters of clusters: rows go down a tree of pairs of centroids, to the nearer at each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.kernels import Centroids
+from streamkm.passes.census import Counted
+from streamkm.passes.lloyd import refuse_bad
+from streamkm.passes.per_row import PerRow
+from streamkm.rows import Block, read_only
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The rows of a block that go a certain way.
+
+    Parameters
+    ----------
+    way : tuple of (pair of centroids (2, d), the side that is taken)
+    """
+
+    way: tuple[tuple[Array, int], ...]
+
+    def __call__(self, block: Block) -> Block:
+        for pair, side in self.way:
+            if block.n_rows == 0:
+                break
+            centroids = Centroids(pair, block.dtype)
+            here = [centroids.nearest(tile.x)[0] == side for tile in block.tiles()]
+            block = block.where(np.concatenate(here))
+        return block
+
+    def then(self, pair: Array, side: int) -> Branch:
+        return Branch((*self.way, (pair, side)))
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A binary tree whose leaves are clusters.
+
+    Parameters
+    ----------
+    pairs : ndarray of shape (k - 1, 2, d), the centroids at each fork; the first is the root
+    children : ndarray of shape (k - 1, 2), int64, a fork, or -1 - cluster
+    """
+
+    pairs: Array
+    children: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TreeLabels(PerRow[Counted]):
+    """The cluster that every row comes to."""
+
+    tree: Tree
+    dtype: np.dtype[Any]
+
+    def identity(self) -> Counted:
+        return Counted()
+
+    def __call__(self, block: Block) -> tuple[npt.NDArray[Any], Counted]:
+        labels = np.zeros(block.n_rows, self.dtype)
+        forks = [Centroids(pair, block.dtype) for pair in self.tree.pairs]
+        for tile in block.tiles():
+            waiting = [(0, np.arange(len(tile.x)))] if forks else []
+            while waiting:
+                fork, rows = waiting.pop()
+                sides, d2 = forks[fork].nearest(read_only(tile.x[rows]))
+                refuse_bad(block, tile.start, d2)
+                for side, child in enumerate(self.tree.children[fork].tolist()):
+                    own = rows[sides == side]
+                    if child < 0:
+                        labels[tile.start + own] = -1 - child
+                    elif own.size:
+                        waiting.append((child, own))
+        return labels, Counted(rows=block.n_rows)
