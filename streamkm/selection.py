@@ -17,6 +17,7 @@ from sklearn.utils import check_scalar
 from streamkm.engine import keeping, map_reduce
 from streamkm.errors import DataError, ValidationWarning
 from streamkm.estimators import entropy_of
+from streamkm.estimators.data import Given
 from streamkm.fitting import (
     FitState,
     StopRules,
@@ -53,6 +54,8 @@ def sweep(
     init: str = "auto",
     validation: Any = None,
     sample_weight: Any = None,
+    mask: Any = None,
+    nodata: Any = "auto",
     max_iter: int = 300,
     tol: float = 1e-4,
     loss_tol: float | str | None = "auto",
@@ -115,10 +118,21 @@ def sweep(
     inits = sweep_inits(init, n_init)
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     budget = fit_budget(limit, inits, ks, keeps=False)
-    rows = open_rows(X, feature_dim=feature_dim, sample_weight=sample_weight, budget=budget)
+    given = Given.of(X, feature_dim)
+    rows = open_rows(
+        given.array,
+        feature_dim=given.feature_dim,
+        sample_weight=sample_weight,
+        mask=mask,
+        nodata=nodata,
+        budget=budget,
+    )
     others = None
     if validation is not None:
-        others = open_rows(validation, feature_dim=feature_dim, budget=budget)
+        held_out = Given.of(validation, feature_dim, given.names)
+        others = open_rows(
+            held_out.array, feature_dim=held_out.feature_dim, nodata=nodata, budget=budget
+        )
         if others.layout.n_features != rows.layout.n_features:
             raise DataError(
                 f"the validation data have {others.layout.n_features} features, but the data have "

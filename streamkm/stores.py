@@ -18,6 +18,7 @@ import numpy.typing as npt
 import zarr
 
 from streamkm.errors import DataError, NotAModelError, OutputExistsError
+from streamkm.passes import Labels, PerRow, Tree, TreeLabels
 from streamkm.rows import BlockPlan, Scaling, Standardised, UnitLength
 
 FORMAT = 1
@@ -162,14 +163,15 @@ class Model:
     scaling : Scaling that rows are seen through, or None
     scaled : the centroids among scaled rows, (k, d), where there is a scale
     features, names : of the features and of the clusters, where they have any
+    tree : Tree that leads to the clusters, or None where a row goes to the nearest
     """
 
     centroids: npt.NDArray[np.float64]
-    inertia: float
-    history: npt.NDArray[Any]
-    stop_reason: str
-    n_passes: int
-    bytes_read: int
+    inertia: float = np.nan
+    history: npt.NDArray[Any] = field(default_factory=lambda: np.empty(0))
+    stop_reason: str = ""
+    n_passes: int = 0
+    bytes_read: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     fit: str = ""
@@ -177,6 +179,11 @@ class Model:
     scaled: npt.NDArray[np.float64] | None = None
     features: list[str] = field(default_factory=list)
     names: list[str | None] = field(default_factory=list)
+    tree: Tree | None = None
+
+    def question(self, dtype: np.dtype[Any]) -> PerRow[Any]:
+        """The pass that labels rows."""
+        return Labels(self.seen, dtype) if self.tree is None else TreeLabels(self.tree, dtype)
 
     @property
     def seen(self) -> npt.NDArray[np.float64]:
@@ -208,6 +215,9 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
         _write(group, "centroids", model.centroids, ("cluster", "feature"))
         if model.scaled is not None:
             _write(group, "scaled_centroids", model.scaled, ("cluster", "feature"))
+        if model.tree is not None:
+            _write(group, "tree_pairs", model.tree.pairs, ("fork", "side", "feature"))
+            _write(group, "tree_children", model.tree.children, ("fork", "side"))
         if isinstance(model.scaling, Standardised):
             for name in ("center", "factor"):
                 values = np.array(getattr(model.scaling, name))
@@ -260,7 +270,9 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     if attributes.get("scaling") == "Standardised":
         center, factor = (arrays[f"scaling_{name}"].tolist() for name in ("center", "factor"))
         scaling = Standardised(tuple(center), tuple(factor))
+    tree = Tree(arrays["tree_pairs"], arrays["tree_children"]) if "tree_pairs" in arrays else None
     return Model(
+        tree=tree,
         centroids=arrays["centroids"],
         history=history,
         scaling=scaling,

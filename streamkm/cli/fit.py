@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from streamkm.fitting import (
     describe,
     fit_budget,
     history_array,
+    learn_scaling,
+    scaled,
     seeds_of,
     solve,
 )
-from streamkm.rows import open_rows
+from streamkm.rows import Scaling, open_rows
 from streamkm.seeding import method_of
 from streamkm.stores import Model, check_output, fit_of, load_model, save_model
 from streamkm.versions import versions
@@ -47,7 +50,9 @@ def run(
     tol: float,
     loss_tol: float | None,
     time_limit: float | None,
+    scale: str | None,
     seed: int,
+    nodata: Any,
     variable: str | None,
     feature_dims: tuple[str, ...],
     memory_limit: int | None,
@@ -77,6 +82,8 @@ def run(
         "loss_tol": loss_tol,
         "time_limit": time_limit,
         "seed": seed,
+        "scale": scale,
+        "nodata": nodata,
         "data": data,
         "variable": variable,
         "feature_dim": list(dimensions(feature_dims) or ()),
@@ -98,25 +105,32 @@ def run(
         stack.enter_context(scheduled(scheduler, workers, dashboard, report))
         budget = fit_budget(memory_limit, [init] * n_init, [n_clusters])
         names = dimensions(feature_dims)
-        rows = open_rows(data, feature_dim=names, variable=variable, budget=budget)
+        rows = open_rows(data, feature_dim=names, variable=variable, nodata=nodata, budget=budget)
         rules = StopRules(max_iter, tol, "auto" if loss_tol is None else loss_tol)
-        state = begin_fit(
-            rows,
-            n_clusters,
-            init,
-            seeds_of(seed, n_init),
-            rules,
+        begin = partial(
+            begin_fit,
+            n_clusters=n_clusters,
+            init=init,
+            seeds=seeds_of(seed, n_init),
+            rules=rules,
             room=budget.room(rows.layout),
             halving=restarts == "halving",
             algorithm=algorithm,
         )
+        state = begin(rows)
         if dry_run:
             # The last loss and the labels come from one read, unless restarts compete for it.
             last = 1 + int(bool(labels) and n_init > 1)
-            seeding = method_of(init).reads(n_clusters)
+            seeding = method_of(init).reads(n_clusters) + (scale is not None)
             show(forecast(rows, budget, seeding, max_iter, last, bool(labels)), as_json)
             return
         bar = ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows)
+        stack.enter_context(bar)
+        if scale is not None:
+            bar.next_read("read 1: scale")
+            rows = scaled(rows, learn_scaling(rows, scale, seed))
+            state = begin(rows)
+            bar.next_read("read 2")
         watch: list[Watch] = [bar.seen]
         if checkpoint:
             asked = parameters | {"labels": str(label_target) if label_target else None}
@@ -130,7 +144,6 @@ def run(
             watch = [bar.seen, leave.see, kept.see]
             fit, time_limit = kept.identity, None
         rows = stack.enter_context(keeping(rows))
-        stack.enter_context(bar)
         state = solve(
             rows,
             state,
@@ -142,19 +155,19 @@ def run(
             bar.next_read("labels")
             dims = row_dimensions(data, variable, rows)
             state = write_labels(label_target, over_labels, rows, state, dims, watch, fit)
-        model = _model(state, parameters, fit)
+        model = _model(state, rows.layout.scaling, parameters, fit)
         save_model(target, model, overwrite)
     if picture:
         save_plot("loss", model, picture)
     show(_result(model, state, output, labels, memory_limit), as_json)
 
 
-def _model(state: FitState, parameters: dict[str, Any], fit: str) -> Model:
+def _model(state: FitState, scaling: Scaling | None, parameters: dict[str, Any], fit: str) -> Model:
     best = state.best
     assert best.centroids is not None
     assert best.inertia is not None
     return Model(
-        best.centroids,
+        best.centroids if scaling is None else scaling.back(best.centroids),
         best.inertia,
         history_array(best.history),
         best.stop_reason or "",
@@ -163,6 +176,8 @@ def _model(state: FitState, parameters: dict[str, Any], fit: str) -> Model:
         parameters,
         versions(),
         fit,
+        scaling,
+        None if scaling is None else best.centroids,
     )
 
 

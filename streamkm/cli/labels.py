@@ -12,8 +12,8 @@ import numpy as np
 import zarr
 
 from streamkm.fitting import FitState, Watch, labelling
-from streamkm.passes import label_dtype
-from streamkm.rows import Rows
+from streamkm.passes import label_dtype, no_label
+from streamkm.rows import Rows, may_lack
 from streamkm.rows.open import dimension_names, open_zarr
 from streamkm.stores import create_labels, marks_of, whole
 
@@ -30,7 +30,9 @@ def label_store(
     path: Path, rows: Rows, dtype: np.dtype[Any], names: Names, fit: str = "", of: str = ""
 ) -> Any:
     """An empty label array for the rows, marked with its fit and with what it holds labels of."""
-    marks = {"kind": "streamkm labels", "fit": fit, "of": of}
+    marks: dict[str, Any] = {"kind": "streamkm labels", "fit": fit, "of": of}
+    if may_lack(rows):
+        marks["_FillValue"] = no_label(dtype)
     return create_labels(path, rows.plan, dtype, names, marks)
 
 
@@ -56,7 +58,7 @@ def write_labels(
     """
     centroids = state.best.centroids
     assert centroids is not None
-    dtype = label_dtype(len(centroids))
+    dtype = label_dtype(len(centroids), may_lack(rows))
     # A fit that goes on with more iterations has other centroids, and then other labels.
     of = hashlib.sha256(fit.encode() + centroids.tobytes()).hexdigest() if fit else ""
     if of and state.labelled and marks_of(target).get("of") == of:

@@ -42,7 +42,8 @@ def run(
     names = dimensions(feature_dims)
     inits = sweep_inits(options["init"], options["n_init"])
     budget = fit_budget(options["memory_limit"], inits, n_clusters, keeps=False)
-    rows = open_rows(data, feature_dim=names, variable=variable, budget=budget)
+    nodata = options["nodata"]
+    rows = open_rows(data, feature_dim=names, variable=variable, nodata=nodata, budget=budget)
     begin_sweep(rows, n_clusters, inits, range(len(inits)))  # refuses what cannot be
     if dry_run:
         seeding = max(method_of(init).reads(k) for init in inits for k in n_clusters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -112,7 +111,7 @@ class BisectingKMeans(CentroidEstimator):
             )
         entropy = entropy_of(self.random_state)
         scaling = None if self.scale is None else learn_scaling(rows, self.scale, entropy)
-        rows = scaled(rows, scaling)
+        rows = rows if scaling is None else scaled(rows, scaling)
         dtype = given.label_dtype(self.n_clusters, rows)
         eager = not given.is_lazy
         labels: Any = np.empty(rows.layout.row_shape if eager else 0, dtype)
@@ -134,8 +133,6 @@ class BisectingKMeans(CentroidEstimator):
             own = seeds[split * self.n_init : (split + 1) * self.n_init]
             return begin_fit(some, k, self.init, own, rules, room=room, step=Losses)
 
-        opening = rows.opening_reads + (scaling is not None)
-        rows = replace(rows, opening_reads=opening)
         found = bisect(rows, self.n_clusters, begin, self.bisecting_strategy == "largest_cluster")
         self._take(np.array([leaf.centroid for leaf in found.leaves]), scaling)
         self.tree_ = found.tree

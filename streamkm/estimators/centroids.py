@@ -29,7 +29,7 @@ from streamkm.passes import (
     PerRow,
     Product,
 )
-from streamkm.rows import Budget, Rows, Scaling, missing_in, open_rows
+from streamkm.rows import Budget, Rows, Scaling, open_rows
 from streamkm.sizes import parse_bytes
 
 Array = npt.NDArray[np.float64]
@@ -242,7 +242,7 @@ class CentroidEstimator(
             feature_dim=given.feature_dim,
             sample_weight=weights_of(sample_weight),
             mask=weights_of(mask),
-            missing=missing_in(given.array, self.nodata),
+            nodata=self.nodata,
             scaling=None if reset else self._scaling,
             budget=replace(self._budget(reset=reset), answer_nbytes=answer_nbytes),
             count=reset or not given.is_lazy,

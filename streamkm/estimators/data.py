@@ -12,7 +12,7 @@ import numpy as np
 from streamkm.errors import DataError
 from streamkm.labelled import FEATURE, labelled_like, stacked
 from streamkm.passes import label_dtype
-from streamkm.rows import Rows, is_a
+from streamkm.rows import Rows, is_a, may_lack
 
 _LAZY = ("dask.array.Array", "zarr.Array", "xarray.DataArray")
 
@@ -77,11 +77,6 @@ class Given:
         if not is_a(self.array, "xarray.DataArray"):
             return answers
         return labelled_like(self.array, self.feature_dim, answers, names, may_lack(rows))
-
-
-def may_lack(rows: Rows) -> bool:
-    """Whether some rows may be left out."""
-    return rows.layout.missing is not None or rows.mask is not None
 
 
 def weights_of(sample_weight: Any) -> Any:

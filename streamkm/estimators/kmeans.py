@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from contextlib import ExitStack
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -226,10 +225,9 @@ fitted model
         init = self._check_parameters()
         given, rows = self._rows(X, sample_weight, mask, reset=True)
         scaling = self._learned(rows)
-        opening = rows.opening_reads + (self.scale is not None)
-        rows = replace(scaled(rows, scaling), opening_reads=opening)
-        if scaling is not None and not isinstance(init, str):
-            init = scaling.there(init)
+        if scaling is not None:
+            rows = scaled(rows, scaling)
+            init = init if isinstance(init, str) else scaling.there(init)
         room = self._budget(reset=True).room(rows.layout)
         seeds = seeds_of(entropy_of(self.random_state), self._n_init())
         rules = StopRules(

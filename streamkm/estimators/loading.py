@@ -6,13 +6,14 @@ import os
 
 import numpy as np
 
+from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.spherical import SphericalKMeans
 from streamkm.rows import UnitLength
 from streamkm.stores import load_model
 
 
-def load(path: str | os.PathLike[str]) -> KMeans:
+def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:
     """A fitted estimator from a model that `save` or ``streamkm fit`` wrote.
 
     Parameters
@@ -21,7 +22,7 @@ def load(path: str | os.PathLike[str]) -> KMeans:
 
     Returns
     -------
-    KMeans or SphericalKMeans, with everything but `labels_`
+    KMeans, SphericalKMeans or BisectingKMeans, with everything but `labels_`
 
     Raises
     ------
@@ -40,13 +41,22 @@ def load(path: str | os.PathLike[str]) -> KMeans:
     True
     """
     model = load_model(path)
-    kind = SphericalKMeans if isinstance(model.scaling, UnitLength) else KMeans
+    kind: type[KMeans | BisectingKMeans] = KMeans
+    if isinstance(model.scaling, UnitLength):
+        kind = SphericalKMeans
+    if model.tree is not None:
+        kind = BisectingKMeans
     known = kind().get_params()
     asked = {name: value for name, value in model.parameters.items() if name in known}
     estimator = kind(**asked | {"n_clusters": len(model.seen)})
     estimator._take(model.seen, model.scaling)
-    estimator.inertia_, estimator.history_ = model.inertia, model.history
-    estimator.n_iter_, estimator.stop_reason_ = len(model.history), model.stop_reason
+    estimator.inertia_ = model.inertia
+    if isinstance(estimator, BisectingKMeans):
+        assert model.tree is not None
+        estimator.tree_ = model.tree
+    else:
+        estimator.history_, estimator.n_iter_ = model.history, len(model.history)
+        estimator.stop_reason_ = model.stop_reason
     estimator.n_passes_, estimator.bytes_read_ = model.n_passes, model.bytes_read
     if model.features:
         estimator.feature_names_in_ = np.array(model.features, dtype=object)

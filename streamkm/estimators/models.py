@@ -39,6 +39,7 @@ def save(estimator: Any, target: Path, overwrite: bool) -> None:
             scaled=None if estimator._scaling is None else estimator._centroids,
             scaling=estimator._scaling,
             features=[str(n) for n in getattr(estimator, "feature_names_in_", [])],
+            tree=getattr(estimator, "tree_", None),
             names=[None if n is None else str(n) for n in getattr(estimator, "cluster_names_", [])],
         ),
         overwrite,

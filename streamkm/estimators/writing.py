@@ -11,9 +11,9 @@ import zarr
 
 from streamkm.engine import write_rows
 from streamkm.errors import DataError
-from streamkm.estimators.data import Given, may_lack
+from streamkm.estimators.data import Given
 from streamkm.passes import PerRow
-from streamkm.rows import Rows
+from streamkm.rows import Rows, may_lack
 from streamkm.stores import check_output, create_labels, whole
 
 

@@ -48,9 +48,11 @@ def learn_scaling(rows: Rows, how: str, seed: int = 0) -> Standardised:
     return _as_stored(rows, middle, np.where(apart > 0, apart, 1.0))
 
 
-def scaled(rows: Rows, scaling: Scaling | None) -> Rows:
-    """The same rows, as they are seen by passes when scaled."""
-    return replace(rows, layout=replace(rows.layout, scaling=scaling))
+def scaled(rows: Rows, scaling: Scaling) -> Rows:
+    """The same rows, as passes see them when scaled; where that was learned of them, by a read."""
+    opening = rows.opening_reads + isinstance(scaling, Standardised)
+    layout = replace(rows.layout, scaling=scaling)
+    return replace(rows, layout=layout, opening_reads=opening)
 
 
 def _quartiles(sample: Sampled) -> npt.NDArray[np.float64]:

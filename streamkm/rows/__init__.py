@@ -7,7 +7,7 @@ from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import Budget, Room
 from streamkm.rows.nodata import missing_in
-from streamkm.rows.open import Rows, in_plan, open_rows
+from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, rows_in_memory
 from streamkm.rows.treatment import Missing, Scaling, Standardised, UnitLength
@@ -30,6 +30,7 @@ __all__ = [
     "fingerprint",
     "in_plan",
     "is_a",
+    "may_lack",
     "missing_in",
     "open_rows",
     "read_only",

@@ -15,9 +15,10 @@ from streamkm.rows.dask_rows import DaskRows, open_dask
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, check_beside, feature_axes
 from streamkm.rows.memory import Budget
+from streamkm.rows.nodata import missing_in
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, open_stored, within
-from streamkm.rows.treatment import Missing, Scaling
+from streamkm.rows.treatment import Scaling
 from streamkm.sizes import show_bytes
 
 Rows: TypeAlias = StoredRows | DaskRows
@@ -31,7 +32,7 @@ def open_rows(
     variable: str | None = None,
     sample_weight: Any = None,
     mask: Any = None,
-    missing: Missing | None = None,
+    nodata: Any = None,
     scaling: Scaling | None = None,
     budget: Budget | None = None,
     count: bool = True,
@@ -47,7 +48,7 @@ def open_rows(
     sample_weight : array of the row shape, of any of the kinds above, or None
     mask : array of the row shape, of any of the kinds above, or None
         Rows where it is False or 0 are left out.
-    missing : Missing, rows that are left out for their values, or None
+    nodata : values of rows that are left out, as for `missing_in`
     scaling : Scaling of the others, or None
     budget : Budget, or None for no limit
     count : whether unknown chunk sizes of a Dask array are counted, which only lazy answers can
@@ -63,7 +64,8 @@ def open_rows(
     budget = budget or Budget()
     array, names = _array_of(data, variable, budget)
     axes = feature_axes(array.ndim, names, feature_dim)
-    layout = Layout(array.shape, axes, array.dtype, missing, scaling)
+    named = data if is_a(data, "xarray.DataArray") else array
+    layout = Layout(array.shape, axes, array.dtype, missing_in(named, nodata), scaling)
     budget = replace(budget, n_features=layout.n_features)
     row_dims = None if names is None else [names[a] for a in layout.row_axes]
     weights = _beside("sample_weight", sample_weight, layout, row_dims, budget)
@@ -96,6 +98,11 @@ def _beside(
     array = _array_of(given, None, budget)[0]
     check_beside(array, layout.row_shape, name)
     return array
+
+
+def may_lack(rows: Rows) -> bool:
+    """Whether some rows may be left out, so that labels need a value that is none."""
+    return rows.layout.missing is not None or rows.mask is not None
 
 
 def in_plan(rows: Rows, plan: BlockPlan, budget: Budget) -> Rows:

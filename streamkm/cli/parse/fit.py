@@ -54,6 +54,11 @@ from streamkm.cli.parse.options import (
     metavar="TIME",
     help="Such as 55m: begin no iteration after it; with a checkpoint, leave before it is up.",
 )
+@click.option(
+    "--scale",
+    type=click.Choice(["standard", "robust"]),
+    help="Scale features by mean and deviation, or by median and quartiles: one read more.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @data_options
 @checkpoint_options

@@ -31,6 +31,15 @@ def data_options(command: F) -> F:
             metavar="DIM",
             help="Feature dimension of N-d data, by name or number; may be repeated.",
         ),
+        click.option(
+            "--nodata",
+            type=Nodata(),
+            metavar="VALUES",
+            default="auto",
+            show_default=True,
+            help="Leave out rows with one of these values, such as 0,nan; auto is what the array "
+            "names as its _FillValue, missing_value or nodata, and none keeps all rows.",
+        ),
         click.option("--variable", help="Array within a Zarr group."),
     ):
         command = option(command)
@@ -109,6 +118,20 @@ class Seconds(click.ParamType[float]):
             return parse_seconds(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Nodata(click.ParamType[Any]):
+    """Numbers such as 0,nan, or a word."""
+
+    name = "nodata"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value in ("auto", "none", None):
+            return None if value == "none" else value
+        try:
+            return [float(item) for item in str(value).split(",")]
+        except ValueError:
+            self.fail(f"{value!r}: give numbers between commas, auto or none", param, ctx)
 
 
 class Bytes(click.ParamType[int]):
