@@ -37,7 +37,7 @@ from streamkm.fitting import (
     seeds_of,
     solve,
 )
-from streamkm.fitting.stopping import MAX_ITER
+from streamkm.fitting.stopping import MAX_ITER, NOTHING_MOVED, SHIFT
 from streamkm.passes import Census, Distances, Labels, Lloyd, PerRow, Product, label_dtype
 from streamkm.rows import Budget, Rows, is_a, open_rows
 from streamkm.seeding import method_of
@@ -58,12 +58,14 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     Parameters
     ----------
     n_clusters : int, default=8
-    init : {'auto', 'coreset', 'k-means||', 'k-means++', 'random', 'farthest'} or array (k, d)
-        'auto', the default, is 'coreset': two reads, and a search in memory. 'k-means||' takes 4
-        reads and 'random' one; 'k-means++' (plain, not greedy) and 'farthest' are exact and take
-        one read a centroid.
+    init : {'auto', 'coreset', 'k-means||', 'k-means++', 'random', 'farthest'}, array (k, d) or \
+            callable, default='auto'
+        'auto' is 'coreset': two reads, and a search in memory. 'k-means||' takes 4 reads and
+        'random' one; 'k-means++' (plain, not greedy) and 'farthest' are exact and take one read a
+        centroid. Of rows in memory also a function `init(X, n_clusters, random_state)` that
+        gives the array, called once a restart.
     n_init : 'auto' or int, default='auto'
-        Restarts; all share each read. 'auto' is 10 for 'random', else 1.
+        Restarts; all share each read. 'auto' is 10 for 'random' and for a function, else 1.
     restarts : {'all', 'halving'}, default='all'
         'halving' drops the worse half of the restarts after 2, 4, 8, ... iterations.
     max_iter : int, default=300
@@ -72,7 +74,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         Stop when the sum of squared centroid moves is at most `tol` times the mean variance of the
         features. 0 runs until nothing moves.
     verbose : int, default=0
-        Print a line a read.
+        Print a line a read, and how it ended.
     random_state : int, RandomState instance or None, default=None
     copy_x : bool, default=True
         As in scikit-learn; the data are never changed either way.
@@ -192,10 +194,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         streamkm.errors.CheckpointError
             When `checkpoint` is of another fit or data, or in use.
         """
-        init = self._check_parameters()
+        self._check_parameters(X)
         rows = self._rows(X, sample_weight, reset=True)
         room = self._budget(reset=True).room(rows.layout)
-        seeds = seeds_of(entropy_of(self.random_state), self._n_init())
+        init = self._given(X)
+        seeds = seeds_of(entropy_of(self.random_state), self._n_init)
         rules = StopRules(
             self.max_iter, self.tol, self.loss_tol, distortion_tol=self.distortion_tol
         )
@@ -229,6 +232,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             )
             if eager:
                 state = label(held, state, labels, labels.dtype)
+        if self.verbose:
+            print(_ending(state))
         self._keep(state)
         self.labels_ = self._like(X, labels if eager else map_rows(self._labels(X), rows))
         return self
@@ -243,8 +248,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             del asked[name]
         return asked
 
-    def _check_parameters(self) -> str | npt.NDArray[np.float64]:
-        """Refuse bad parameters before any work; the seeding, by name or as centroids."""
+    def _check_parameters(self, X: Any) -> None:
+        """Refuse bad parameters before any work."""
         check_scalar(self.n_clusters, "n_clusters", Integral, min_val=1)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
         unset = {"loss_tol": (None, "auto"), "distortion_tol": (None,), "time_limit": (None,)}
@@ -260,19 +265,41 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         if self.empty_cluster not in ("relocate", "keep"):
             raise ValueError(f"empty_cluster={self.empty_cluster!r}; use 'relocate' or 'keep'.")
         if callable(self.init):
-            raise ValueError(
-                "init must be a name or an array; call the function and pass its array."
-            )
-        if isinstance(self.init, str):
+            if _of_lazy_kind(X) or self.feature_dim is not None:
+                raise ValueError(
+                    "a function as init is given rows in memory, as an array (n, d); for other "
+                    "data call the function and pass its array."
+                )
+        elif isinstance(self.init, str):
             method_of(self.init)
-            return self.init
-        return np.array(self.init, dtype=np.float64, ndmin=2)
+        elif self.n_init not in ("auto", 1):
+            warnings.warn(
+                "Explicit initial center position passed: performing only one init in "
+                f"{type(self).__name__} instead of n_init={self.n_init}.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
+    def _given(self, X: Any) -> str | npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
+        """The seeding by name, or the first centroids: of a function those of each restart."""
+        if isinstance(self.init, str):
+            return self.init
+        if not callable(self.init):
+            return np.array(self.init, dtype=np.float64, ndmin=2)
+        random_state = check_random_state(self.random_state)
+        asked = np.asarray(X), self.n_clusters
+        return [
+            np.array(self.init(*asked, random_state=random_state), dtype=np.float64, ndmin=2)
+            for _ in range(self._n_init)
+        ]
+
+    @property
     def _n_init(self) -> int:
-        if not isinstance(self.init, str):
+        named = isinstance(self.init, str)
+        if not named and not callable(self.init):
             return 1
         if self.n_init == "auto":
-            return 10 if self.init == "random" else 1
+            return 1 if named and self.init != "random" else 10
         return int(self.n_init)
 
     def _keep(self, state: FitState) -> None:
@@ -287,6 +314,15 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.reads_ = state.reads.by_phase
         self.stop_reason_ = best.stop_reason
         self._n_features_out = self.n_clusters
+        assert best.gathered is not None
+        found = np.count_nonzero(best.gathered.counts)
+        if found < self.n_clusters:
+            warnings.warn(
+                f"Number of distinct clusters ({found}) found smaller than n_clusters "
+                f"({self.n_clusters}). Possibly due to duplicate points in X.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         if best.stop_reason == MAX_ITER:
             warnings.warn(
                 f"stopped after max_iter={self.max_iter} iterations before any tolerance was met; "
@@ -384,8 +420,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
         if not reset:
             return Budget(limit, threads(), len(self.cluster_centers_))
-        named = isinstance(self.init, str)
-        inits = [self.init] * self._n_init() if named else self.init
+        inits: Any = np.asarray(self.init)
+        if isinstance(self.init, str) or callable(self.init):
+            # What a function gives takes what as many random rows take.
+            inits = ["random" if callable(self.init) else self.init] * self._n_init
         return fit_budget(limit, inits, [self.n_clusters])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -425,5 +463,18 @@ def _weights(sample_weight: Any) -> Any:
 
 
 def _print_state(state: FitState) -> None:
+    """A line a read, which begins as scikit-learn's do."""
     if not state.folded:
-        print(describe(state))
+        where, said = describe(state).split(": ", 1)
+        print(f"{said[0].upper()}{said[1:]} ({where})")
+
+
+def _ending(state: FitState) -> str:
+    """Why the best restart ended, in scikit-learn's words where it has some."""
+    best = state.best
+    at = f"at iteration {len(best.history)}"
+    if best.stop_reason == NOTHING_MOVED:
+        return f"Converged {at}: strict convergence."
+    if best.stop_reason == SHIFT:
+        return f"Converged {at}: center shift {best.history[-1].shift:.3g} within tolerance."
+    return f"Stopped {at}: {best.stop_reason}."
