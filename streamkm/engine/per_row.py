@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from dask.base import tokenize
 
 from streamkm.engine.fold import WAVE, Folded, folding, last, unbox
 from streamkm.passes import PerRow, Statistic
 from streamkm.passes.base import S
-from streamkm.rows import Block, Rows
+from streamkm.rows import Block, DaskRows, Rows
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -32,6 +33,9 @@ def map_rows(question: PerRow[S], rows: Rows) -> da.Array:
     """
     import dask.array as da  # half a second, which nothing but a lazy answer needs
 
+    if isinstance(rows, DaskRows):
+        name = f"streamkm-{tokenize(question, rows.array.name, rows.layout, *rows.beside)}"
+        return rows.answers(_Answers(question), name, question.dtype, question.width)
     name = f"streamkm-{uuid.uuid4().hex}"
     extra = () if question.width is None else ((question.width,),)
     graph, boxes = rows.graph(_Answers(question), name, 0, rows.plan.n_blocks)
@@ -89,7 +93,7 @@ class _Answers:
     question: PerRow[Any]
 
     def __call__(self, block: Block) -> Any:
-        return _shaped(self.question(block)[0], block)
+        return block.filled(self.question(block)[0], self.question.fill)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class _Write:
 
     def __call__(self, block: Block) -> Any:
         values, statistic = self.question(block)
-        self.out[_region(block)] = _shaped(values, block)
+        self.out[_region(block)] = block.filled(values, self.question.fill)
         return statistic
 
 
@@ -125,12 +129,8 @@ class _Gather:
 
     def __call__(self, block: Block) -> _Gathered:
         values, statistic = self.question(block)
-        return _Gathered(((_region(block), _shaped(values, block)),), statistic)
+        return _Gathered(((_region(block), block.filled(values, self.question.fill)),), statistic)
 
 
 def _region(block: Block) -> tuple[slice, ...]:
     return tuple(slice(o, o + n) for o, n in zip(block.origin, block.shape, strict=True))
-
-
-def _shaped(values: Any, block: Block) -> Any:
-    return values.reshape(*block.shape, *values.shape[1:])

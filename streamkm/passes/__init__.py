@@ -7,7 +7,7 @@ from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
 from streamkm.passes.farthest_first import FarthestFirst, Picked
 from streamkm.passes.lloyd import Assigned, Lloyd
-from streamkm.passes.per_row import Distances, Labels, LookedUp, PerRow, label_dtype
+from streamkm.passes.per_row import Distances, Labels, LookedUp, PerRow, label_dtype, no_label
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.passes.scatter import Scatter, Scattered
 
@@ -40,5 +40,6 @@ __all__ = [
     "Table",
     "TopRows",
     "label_dtype",
+    "no_label",
     "threshold_of",
 ]

@@ -121,7 +121,7 @@ class _Rest:
     ) -> None:
         """Add these rows of the block."""
         weights = None if self._block.weights is None else self._block.weights[rows]
-        for tile in Block.of(self._block.values[rows], weights).tiles():
+        for tile in Block.of(self._block.rows(rows), weights).tiles():
             part = slice(tile.start, tile.start + len(tile.x))
             self.add(tile, labels[part], d2[part])
 
@@ -181,6 +181,6 @@ class KeepBoundary(Pass[Boundary]):
                 rest.add_rows(rows, labels, d2)
                 kept = [column[near] for column in kept]
         margins, d2, labels, rows = kept
-        values, weights = block.values[rows], _of(block.weights, rows)
+        values, weights = block.rows(rows), _of(block.weights, rows)
         left = rest.assigned(values)
         return Boundary(self.most, left, reach, margins, d2, labels, values, weights)

@@ -61,6 +61,8 @@ class Counted(Statistic):
                 f"{self.negative} rows have a negative or non-finite sample_weight; "
                 "give every row a weight of zero or more."
             )
+        if self.rows == 0:
+            raise DataError("every row is left out, by the mask or as nodata: none to cluster.")
         if self.weighted == 0:
             raise DataError("every sample_weight is zero, so there is nothing to cluster.")
 

@@ -31,6 +31,12 @@ class PerRow(ABC, Generic[S]):
     def width(self) -> int | None:
         return None
 
+    @property
+    def fill(self) -> Any:
+        """What rows that are left out get: NaN, or a value that is no label."""
+        kind = self.dtype.kind
+        return np.nan if kind == "f" else no_label(self.dtype)
+
     @abstractmethod
     def identity(self) -> S:
         """The statistic of no rows."""
@@ -120,6 +126,11 @@ class Distances(PerRow[Counted]):
         return out, Counted(rows=block.n_rows)
 
 
-def label_dtype(n_clusters: int) -> np.dtype[Any]:
-    """The smallest unsigned integer that holds the labels 0 .. n_clusters - 1."""
-    return np.min_scalar_type(n_clusters - 1)
+def label_dtype(n_clusters: int, spare: bool = False) -> np.dtype[Any]:
+    """The smallest unsigned integer that holds the labels 0 .. n_clusters - 1, and `no_label`."""
+    return np.min_scalar_type(n_clusters - 1 + spare)
+
+
+def no_label(dtype: np.dtype[Any]) -> int:
+    """The label of rows that are left out: the largest of an unsigned dtype, else -1."""
+    return int(np.iinfo(dtype).max) if dtype.kind == "u" else -1

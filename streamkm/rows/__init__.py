@@ -6,9 +6,11 @@ from streamkm.rows.fingerprint import difference, fingerprint
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import Budget, Room
+from streamkm.rows.nodata import missing_in
 from streamkm.rows.open import Rows, in_plan, open_rows
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, rows_in_memory
+from streamkm.rows.treatment import Missing, Scaling, Standardised, UnitLength
 
 __all__ = [
     "Block",
@@ -16,14 +18,19 @@ __all__ = [
     "Budget",
     "DaskRows",
     "Layout",
+    "Missing",
     "Room",
     "Rows",
+    "Scaling",
+    "Standardised",
     "StoredRows",
     "Tile",
+    "UnitLength",
     "difference",
     "fingerprint",
     "in_plan",
     "is_a",
+    "missing_in",
     "open_rows",
     "read_only",
     "rows_in_memory",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from streamkm.rows.layout import Layout
+from streamkm.rows.plan import BlockPlan
+from streamkm.rows.treatment import Scaling
 
 _TILE_NBYTES = 2**20  # fits the L2 cache beside the strip and the centroids
 _WIDE_TILE_NBYTES = 4 * 2**20  # of long rows, of which a matrix product wants some number
@@ -33,7 +38,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Block:
-    """The rows of one block.
+    """The rows of one block, but for those that are left out.
 
     Parameters
     ----------
@@ -42,6 +47,8 @@ class Block:
     number : int, the block's place in the plan
     origin, shape : tuple of int, where the block begins along each row axis, and its extent
     row_shape : tuple of int, extent of all the data along each row axis
+    places : ndarray of shape (n,), of each row in C order over `shape`; None where none is left out
+    scaling : Scaling, done where tiles are made, or None
     """
 
     values: npt.NDArray[Any]
@@ -50,6 +57,36 @@ class Block:
     origin: tuple[int, ...]
     shape: tuple[int, ...]
     row_shape: tuple[int, ...]
+    places: npt.NDArray[np.int32] | None = None
+    scaling: Scaling | None = None
+
+    @classmethod
+    def cut(
+        cls,
+        layout: Layout,
+        plan: BlockPlan,
+        number: int,
+        values: npt.NDArray[Any],
+        weights: npt.NDArray[Any] | None,
+        mask: npt.NDArray[Any] | None,
+    ) -> Block:
+        """The block of some stored values: all features of its rows, and its weights and mask."""
+        shape = tuple(values.shape[a] for a in layout.row_axes)
+        origin, row_shape = (0,) * len(shape), shape
+        if plan.is_known:
+            origin, row_shape = tuple(s.start for s in plan.region(number)), layout.row_shape
+        matrix = layout.matrix(values)
+        weights = None if weights is None else weights.reshape(-1)
+        places = None
+        if mask is not None or layout.missing is not None:
+            present = np.ones(len(matrix), bool) if mask is None else mask.reshape(-1).astype(bool)
+            if layout.missing is not None:
+                present &= layout.missing.present(matrix)
+            if not present.all():
+                places = np.flatnonzero(present).astype(np.int32)
+                matrix = matrix[places]
+                weights = None if weights is None else weights[places]
+        return cls(matrix, weights, number, origin, shape, row_shape, places, layout.scaling)
 
     @classmethod
     def of(cls, values: npt.NDArray[Any], weights: npt.NDArray[Any] | None = None) -> Block:
@@ -59,8 +96,8 @@ class Block:
 
     def __sizeof__(self) -> int:
         """With its arrays: by this a cluster's worker knows what it holds."""
-        weights = 0 if self.weights is None else self.weights.nbytes
-        return object.__sizeof__(self) + self.values.nbytes + weights
+        arrays = (self.values, self.weights, self.places)
+        return object.__sizeof__(self) + sum(a.nbytes for a in arrays if a is not None)
 
     @property
     def n_rows(self) -> int:
@@ -68,9 +105,9 @@ class Block:
 
     @property
     def is_integer(self) -> bool:
-        """Whether sums of these rows are exact integers: narrow integers without weights."""
-        dtype = self.values.dtype
-        return self.weights is None and dtype.kind in "bui" and dtype.itemsize <= 2
+        """Whether sums of these rows are exact integers: narrow ones, with no weights or scale."""
+        dtype, plain = self.values.dtype, self.weights is None and self.scaling is None
+        return plain and dtype.kind in "bui" and dtype.itemsize <= 2
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -87,7 +124,7 @@ class Block:
         ones = np.ones(min(step, rows)) if self.weights is None else None
         for start in range(0, rows, step):
             stop = min(start + step, rows)
-            x = np.ascontiguousarray(self.values[start:stop], dtype=self.dtype)
+            x = self._seen(slice(start, stop))
             if ones is not None:
                 weights = ones[: stop - start]
             else:
@@ -96,9 +133,27 @@ class Block:
             # Wherever they came from: a kernel is compiled for each kind of array it meets.
             yield Tile(read_only(x), read_only(weights), start)
 
+    def rows(self, places: npt.NDArray[np.intp] | slice) -> npt.NDArray[Any]:
+        """Some rows as passes see them, in the stored dtype where that is the same."""
+        return self.values[places] if self.scaling is None else self._seen(places)
+
+    def _seen(self, which: Any) -> npt.NDArray[Any]:
+        if self.scaling is None:
+            return np.ascontiguousarray(self.values[which], dtype=self.dtype)
+        return self.scaling(np.array(self.values[which], dtype=self.dtype, order="C"))
+
+    def filled(self, answers: npt.NDArray[Any], fill: Any) -> npt.NDArray[Any]:
+        """Answers (n, ...) of its rows in the block's shape, with `fill` for those left out."""
+        if self.places is not None:
+            full = np.full((math.prod(self.shape), *answers.shape[1:]), fill, answers.dtype)
+            full[self.places] = answers
+            answers = full
+        return answers.reshape(*self.shape, *answers.shape[1:])
+
     def row_numbers(self, start: int, stop: int) -> npt.NDArray[np.int64]:
         """Row numbers (C order over the row axes of all the data) of rows start:stop."""
-        place = np.unravel_index(np.arange(start, stop), self.shape)
+        which = np.arange(start, stop) if self.places is None else self.places[start:stop]
+        place = np.unravel_index(which, self.shape)
         moved = tuple(p + o for p, o in zip(place, self.origin, strict=True))
         return np.ravel_multi_index(moved, self.row_shape).astype(np.int64, copy=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from dask.delayed import Delayed
 
 from streamkm.errors import ManyBlocksWarning
 from streamkm.rows.block import Block
-from streamkm.rows.layout import Layout, check_weights
+from streamkm.rows.layout import Layout, check_beside
 from streamkm.rows.memory import Budget
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import Call, Graph
@@ -31,7 +31,7 @@ class DaskRows:
     array : dask.array.Array, one chunk along each feature axis
     layout : Layout
     plan : BlockPlan, the chunks of `array`
-    weights : dask.array.Array of the row shape, in the same chunks, or None
+    weights, mask : dask.array.Array of the row shape, in the same chunks, or None
     opening_reads : int, reads spent on finding unknown chunk sizes
     """
 
@@ -39,6 +39,7 @@ class DaskRows:
     layout: Layout
     plan: BlockPlan
     weights: Any = None
+    mask: Any = None
     opening_reads: int = 0
 
     in_memory = False
@@ -46,24 +47,50 @@ class DaskRows:
     ahead = False
     kept = False  # what of its blocks stays in memory is for whoever made the array to say
 
+    @property
+    def beside(self) -> tuple[Any, ...]:
+        """Arrays of the row shape."""
+        return tuple(a for a in (self.weights, self.mask) if a is not None)
+
     def mapped(self, call: Call, name: str) -> Any:
         """A lazy array of boxed results, one a block: the task reads and calls."""
-        import dask.array as da  # half a second; loaded by whoever gave the array
-
-        inputs = [self.array]
-        if self.weights is not None:
-            inputs.append(da.expand_dims(self.weights, self.layout.feature_axes))
-        question = f"{name}-pass"
-        return da.map_blocks(
-            _call_block,
-            *inputs,
-            # One node: a plan in every task would be blocks times blocks to send.
-            call=Delayed(question, {question: partial(_boxed, call, self.layout, self.plan)}),
-            name=f"{name}-block",
+        ndim = self.array.ndim
+        return self._blockwise(
+            _Boxed(call, (1,) * ndim),
+            name,
+            self.layout.row_axes,
             dtype=object,
-            meta=np.empty((0,) * self.array.ndim, object),
+            meta=np.empty((0,) * ndim, object),
             chunks=tuple((1,) * n for n in self.array.numblocks),
         )
+
+    def answers(self, call: Call, name: str, dtype: np.dtype[Any], width: int | None) -> Any:
+        """A lazy array of what `call` says of each row, in the chunks of the rows."""
+        axes = self.layout.row_axes
+        extra = () if width is None else ((width,),)
+        return self._blockwise(
+            call,
+            name,
+            tuple(range(len(axes))),
+            dtype=dtype,
+            meta=np.empty((0,) * (len(axes) + len(extra)), dtype),
+            drop_axis=list(self.layout.feature_axes),
+            new_axis=[len(axes)] if extra else None,
+            chunks=(*(self.array.chunks[a] for a in axes), *extra),
+        )
+
+    def _blockwise(self, call: Call, name: str, axes: tuple[int, ...], **kwargs: Any) -> Any:
+        """`call` on each block; its rows' place stands in these axes of what comes out."""
+        import dask.array as da  # half a second; loaded by whoever gave the array
+
+        beside = [da.expand_dims(a, self.layout.feature_axes) for a in self.beside]
+        which = (self.weights is not None, self.mask is not None)
+        question = f"{name}-pass"
+        on_block = partial(_on_block, call, self.layout, self.plan, axes, which)
+        # One node: a plan in every task would be blocks times blocks to send.
+        call_once = Delayed(question, {question: on_block})
+        inputs = (self.array, *beside)
+        return da.map_blocks(_call_block, *inputs, call=call_once, name=f"{name}-block", **kwargs)
 
     def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
         """Tasks of blocks first:last, fused with the array's own, and their keys."""
@@ -78,57 +105,65 @@ class DaskRows:
 
 
 def _call_block(
-    values: Any,
-    weights: Any = None,
-    *,
-    call: Callable[..., Any],
-    block_id: tuple[int, ...] | None = None,
+    *inputs: Any, call: Callable[..., Any], block_id: tuple[int, ...] | None = None
 ) -> Any:
-    return call(values, weights, block_id)
+    return call(block_id, *inputs)
 
 
-def _boxed(
+def _on_block(
     call: Call,
     layout: Layout,
     plan: BlockPlan,
-    values: Any,
-    weights: Any,
+    axes: tuple[int, ...],
+    which: tuple[bool, bool],
     block_id: tuple[int, ...],
+    values: Any,
+    *beside: Any,
 ) -> Any:
-    index = tuple(block_id[a] for a in layout.row_axes)
+    index = tuple(block_id[a] for a in axes)
     number = int(np.ravel_multi_index(index, plan.grid))
-    region = plan.region(number)
-    boxed = np.empty((1,) * len(layout.shape), object)
-    boxed[(0,) * len(layout.shape)] = call(
-        Block(
-            layout.matrix(np.asarray(values)),
-            None if weights is None else np.asarray(weights).reshape(-1),
-            number,
-            tuple(s.start for s in region),
-            tuple(s.stop - s.start for s in region),
-            layout.row_shape,
-        )
-    )
-    return boxed
+    arrays = iter(np.asarray(a) for a in beside)
+    weights, mask = (next(arrays) if there else None for there in which)
+    return call(Block.cut(layout, plan, number, np.asarray(values), weights, mask))
 
 
-def open_dask(array: Any, axes: tuple[int, ...], weights: Any, budget: Budget) -> DaskRows:
-    """Rows of a Dask array; unknown chunk sizes are counted first, which costs a read."""
+@dataclass(frozen=True)
+class _Boxed:
+    """Statistics as Dask arrays hold them: one object a block."""
+
+    call: Call
+    shape: tuple[int, ...]
+
+    def __call__(self, block: Block) -> Any:
+        boxed = np.empty(self.shape, object)
+        boxed[(0,) * len(self.shape)] = self.call(block)
+        return boxed
+
+
+def open_dask(
+    array: Any, layout: Layout, beside: tuple[Any, Any], budget: Budget, count: bool = True
+) -> DaskRows:
+    """Rows of a Dask array; unknown chunk sizes are counted first, which costs a read.
+
+    Where they need not be known, for answers that stay lazy, `count` is False.
+    """
     import dask.array as da
 
-    opening_reads = 0
-    if any(np.isnan(n) for n in array.shape):
+    opening_reads, axes = 0, layout.feature_axes
+    unknown = any(np.isnan(n) for n in array.shape)
+    if unknown and count:
         array = array.copy()
         array.compute_chunk_sizes()
-        opening_reads = 1
-        if weights is not None and any(np.isnan(n) for n in weights.shape):
-            weights = weights.copy()
-            weights.compute_chunk_sizes()
-    layout = Layout(array.shape, axes, array.dtype)
+        opening_reads, unknown = 1, False
+        layout = replace(layout, shape=array.shape)
+        beside = (_counted(beside[0]), _counted(beside[1]))
+        for name, given in zip(("sample_weight", "mask"), beside, strict=True):
+            if given is not None:
+                check_beside(given, layout.row_shape, name)
     # Joins chunks of the same rows only, so it moves nothing between blocks.
     array = array.rechunk(dict.fromkeys(axes, -1))
-    edges = tuple((0, *itertools.accumulate(array.chunks[a])) for a in layout.row_axes)
-    plan = BlockPlan(edges)
+    chunks = tuple(array.chunks[a] for a in layout.row_axes)
+    plan = BlockPlan(tuple((0, *itertools.accumulate(c)) for c in chunks))
     if plan.n_blocks > _MANY_BLOCKS:
         warnings.warn(
             f"a Dask array of {plan.n_blocks} row chunks: each costs half a millisecond a read, "
@@ -137,11 +172,18 @@ def open_dask(array: Any, axes: tuple[int, ...], weights: Any, budget: Budget) -
             ManyBlocksWarning,
             stacklevel=4,
         )
-    if weights is not None:
-        check_weights(weights, layout.row_shape)
-        chunks = tuple(array.chunks[a] for a in layout.row_axes)
-        weights = da.asarray(weights).rechunk(chunks)
-    rows = DaskRows(array, layout, plan, weights, opening_reads)
-    row_nbytes = layout.n_features * layout.dtype.itemsize + budget.answer_nbytes
-    budget.check(plan.largest * row_nbytes, plan.n_blocks, 0)
+    weights, mask = (a if a is None or unknown else da.asarray(a).rechunk(chunks) for a in beside)
+    rows = DaskRows(array, layout, plan, weights, mask, opening_reads)
+    if plan.is_known:
+        row_nbytes = budget.row_nbytes(layout, rows.beside)
+        budget.check(plan.largest * row_nbytes, plan.n_blocks, 0)
     return rows
+
+
+def _counted(array: Any) -> Any:
+    """The same with its chunk sizes known."""
+    if array is None or not any(np.isnan(n) for n in array.shape):
+        return array
+    array = array.copy()
+    array.compute_chunk_sizes()
+    return array

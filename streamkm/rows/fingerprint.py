@@ -34,8 +34,9 @@ def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
         "feature_axes": list(rows.layout.feature_axes),
         "data": _of(rows.array),
     }
-    if rows.weights is not None:
-        found["weights"] = _of(rows.weights)
+    for name, array in (("weights", rows.weights), ("mask", rows.mask)):
+        if array is not None:
+            found[name] = _of(array)
     return found
 
 

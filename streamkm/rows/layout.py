@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import DataError
+from streamkm.rows.treatment import Missing, Scaling
 
 _KINDS = "buif"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The shape of the data, split into row axes and feature axes.
+    """What a row is: the shape of the data in row axes and feature axes, and their treatment.
 
     Parameters
     ----------
@@ -25,11 +26,15 @@ class Layout:
     feature_axes : tuple of int
         Axes that make up a row's features, in the order they are flattened.
     dtype : numpy dtype of the data as stored.
+    missing : Missing, or None where every row counts
+    scaling : Scaling of the rows that are left, or None
     """
 
     shape: tuple[int, ...]
     feature_axes: tuple[int, ...]
     dtype: np.dtype[Any]
+    missing: Missing | None = None
+    scaling: Scaling | None = None
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in _KINDS or self.dtype == np.uint64:
@@ -69,11 +74,6 @@ class Layout:
     @property
     def nbytes(self) -> int:
         return self.n_rows * self.n_features * self.dtype.itemsize
-
-    @property
-    def is_integer(self) -> bool:
-        """Whether sums of unweighted rows are kept exactly, as integers."""
-        return self.dtype.kind in "bui" and self.dtype.itemsize <= 2
 
     def matrix(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """A block's values as (rows, features); a view wherever strides allow."""
@@ -128,12 +128,10 @@ def feature_axes(
     return tuple(axes)
 
 
-def check_weights(weights: Any, row_shape: tuple[int, ...]) -> None:
-    """Refuse weights that are not one real number a row; unknown lengths are let through."""
-    known = not any(np.isnan(n) for n in (*weights.shape, *row_shape))
-    if weights.ndim != len(row_shape) or (known and weights.shape != row_shape):
-        raise DataError(
-            f"sample_weight has shape {weights.shape}; one weight a row needs {row_shape}."
-        )
-    if weights.dtype.kind not in "buif":
-        raise DataError(f"sample_weight must be real numbers, not {weights.dtype}.")
+def check_beside(array: Any, row_shape: tuple[int, ...], name: str = "sample_weight") -> None:
+    """Refuse weights, or a mask, that are not one real number a row; unknown lengths pass."""
+    known = not any(np.isnan(n) for n in (*array.shape, *row_shape))
+    if array.ndim != len(row_shape) or (known and array.shape != row_shape):
+        raise DataError(f"{name} has shape {array.shape}; one value a row needs {row_shape}.")
+    if array.dtype.kind not in "buif":
+        raise DataError(f"{name} must be real numbers, not {array.dtype}.")

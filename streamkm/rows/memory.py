@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -87,6 +89,15 @@ class Budget:
         most = min(self.summaries * SAMPLE_NBYTES, SAMPLES_NBYTES)
         needed = self.summary_rows * (8 * self.n_features + _BESIDE_A_SAMPLED_ROW)
         return max(int(min(most, self._to_keep / 8)), self.summaries * needed)
+
+    def row_nbytes(self, layout: Layout, beside: Sequence[Any]) -> int:
+        """Of a row in a block: its values, what lies beside it, and its answer."""
+        own = layout.n_features * layout.dtype.itemsize
+        nbytes: int = own + self.answer_nbytes + sum(a.dtype.itemsize for a in beside)
+        masked = any(a.dtype == bool for a in beside)
+        if masked or layout.missing is not None:  # a block without some rows is a copy
+            nbytes += own // _COPIES + 4
+        return nbytes
 
     def room(self, layout: Layout) -> Room:
         """Rows of the table and of a summary."""

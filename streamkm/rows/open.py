@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +13,11 @@ from streamkm.errors import DataError, MemoryLimitError
 from streamkm.rows.block import read_only
 from streamkm.rows.dask_rows import DaskRows, open_dask
 from streamkm.rows.kinds import is_a
-from streamkm.rows.layout import Layout, check_weights, feature_axes
+from streamkm.rows.layout import Layout, check_beside, feature_axes
 from streamkm.rows.memory import Budget
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, open_stored, within
+from streamkm.rows.treatment import Missing, Scaling
 from streamkm.sizes import show_bytes
 
 Rows: TypeAlias = StoredRows | DaskRows
@@ -30,7 +30,11 @@ def open_rows(
     feature_dim: FeatureDim = None,
     variable: str | None = None,
     sample_weight: Any = None,
+    mask: Any = None,
+    missing: Missing | None = None,
+    scaling: Scaling | None = None,
     budget: Budget | None = None,
+    count: bool = True,
 ) -> Rows:
     """Rows of any supported data, with the blocks planned.
 
@@ -41,7 +45,13 @@ def open_rows(
     feature_dim : name or number of the feature dimension, or several
     variable : name of the array within a Zarr group
     sample_weight : array of the row shape, of any of the kinds above, or None
+    mask : array of the row shape, of any of the kinds above, or None
+        Rows where it is False or 0 are left out.
+    missing : Missing, rows that are left out for their values, or None
+    scaling : Scaling of the others, or None
     budget : Budget, or None for no limit
+    count : whether unknown chunk sizes of a Dask array are counted, which only lazy answers can
+        do without
 
     Raises
     ------
@@ -53,24 +63,39 @@ def open_rows(
     budget = budget or Budget()
     array, names = _array_of(data, variable, budget)
     axes = feature_axes(array.ndim, names, feature_dim)
-    if is_a(sample_weight, "xarray.DataArray") and names is not None:
-        sample_weight = _by_name(sample_weight, [n for a, n in enumerate(names) if a not in axes])
-    weights = None if sample_weight is None else _array_of(sample_weight, None, budget)[0]
-    features = math.prod(array.shape[a] for a in axes)
-    budget = replace(budget, n_features=features)
-    if weights is not None:
-        check_weights(weights, tuple(n for a, n in enumerate(array.shape) if a not in axes))
-    if is_a(weights, "dask.array.Array") and not is_a(array, "dask.array.Array"):
-        import dask.array as da  # loaded by whoever gave the weights
+    layout = Layout(array.shape, axes, array.dtype, missing, scaling)
+    budget = replace(budget, n_features=layout.n_features)
+    row_dims = None if names is None else [names[a] for a in layout.row_axes]
+    weights = _beside("sample_weight", sample_weight, layout, row_dims, budget)
+    mask = _beside("mask", mask, layout, row_dims, budget)
+    lazy = any(is_a(a, "dask.array.Array") for a in (weights, mask))
+    if lazy and not is_a(array, "dask.array.Array"):
+        import dask.array as da  # loaded by whoever gave them
 
-        layout = Layout(array.shape, axes, array.dtype)
-        plan = open_stored(array, layout, None, budget).plan
+        plan = open_stored(array, layout, (None, None), budget).plan
         sizes = iter(plan.chunks)
         chunks = tuple(-1 if a in axes else next(sizes) for a in range(array.ndim))
         array = da.from_array(array, chunks=chunks)
     if is_a(array, "dask.array.Array"):
-        return open_dask(array, axes, weights, budget)
-    return open_stored(array, Layout(array.shape, axes, array.dtype), weights, budget)
+        return open_dask(array, layout, (weights, mask), budget, count)
+    return open_stored(array, layout, (weights, mask), budget)
+
+
+def _beside(
+    name: str, given: Any, layout: Layout, row_dims: list[str | None] | None, budget: Budget
+) -> Any:
+    """Weights or a mask as an array in the order of the rows; None where there are none."""
+    if given is None:
+        return None
+    if is_a(given, "xarray.DataArray") and row_dims is not None:
+        if set(given.dims) != set(row_dims):
+            raise DataError(
+                f"{name} has dimensions {list(given.dims)}; one value a row needs {row_dims}."
+            )
+        given = given.transpose(*row_dims)
+    array = _array_of(given, None, budget)[0]
+    check_beside(array, layout.row_shape, name)
+    return array
 
 
 def in_plan(rows: Rows, plan: BlockPlan, budget: Budget) -> Rows:
@@ -82,15 +107,6 @@ def in_plan(rows: Rows, plan: BlockPlan, budget: Budget) -> Rows:
         When those are too large for this machine's limit.
     """
     return within(rows, budget, plan) if isinstance(rows, StoredRows) else rows
-
-
-def _by_name(weights: Any, row_dims: list[str | None]) -> Any:
-    """Weights in the order of the data's row dimensions."""
-    if set(weights.dims) != set(row_dims):
-        raise DataError(
-            f"sample_weight has dimensions {list(weights.dims)}; one weight a row needs {row_dims}."
-        )
-    return weights.transpose(*row_dims)
 
 
 def _array_of(

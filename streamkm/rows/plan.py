@@ -36,6 +36,11 @@ class BlockPlan:
         return math.prod(self.grid)
 
     @property
+    def is_known(self) -> bool:
+        """Whether it says where rows lie; of somebody's Dask array that may not be known."""
+        return not any(math.isnan(e[-1]) for e in self.edges)
+
+    @property
     def row_shape(self) -> tuple[int, ...]:
         return tuple(e[-1] for e in self.edges)
 

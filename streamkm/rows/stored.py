@@ -38,7 +38,7 @@ class StoredRows:
     array : zarr.Array or numpy.ndarray
     layout : Layout
     plan : BlockPlan, in whole chunks or shards of a Zarr array
-    weights : array of the row shape that slices like `array`, or None
+    weights, mask : arrays of the row shape that slice like `array`, or None
     stays_here : whether the rows are this process's own, not to be sent to a cluster
     fits_here : whether all blocks may stay in this process beside the work of a fit
     ahead : whether there is memory for a block more than cores, read while they compute
@@ -48,6 +48,7 @@ class StoredRows:
     layout: Layout
     plan: BlockPlan
     weights: Any = None
+    mask: Any = None
     opening_reads: int = 0
     stays_here: bool = False
     fits_here: bool = False
@@ -63,20 +64,25 @@ class StoredRows:
         return isinstance(self.array, np.ndarray)
 
     @property
+    def beside(self) -> tuple[Any, ...]:
+        """Arrays of the row shape."""
+        return tuple(a for a in (self.weights, self.mask) if a is not None)
+
+    @property
     def resident_nbytes(self) -> int:
         """Bytes of the input that lie in this process anyway."""
-        kept = (self.array, self.weights)
+        kept = (self.array, *self.beside)
         return sum(a.nbytes for a in kept if isinstance(a, np.ndarray))
 
     @property
     def kept_nbytes(self) -> int:
         """Bytes of all blocks; those at an end of the array may hold its last chunks whole."""
-        weights = 0 if self.weights is None else self.weights.dtype.itemsize
         if self.in_memory:
             return self.resident_nbytes
+        beside = sum(a.dtype.itemsize for a in self.beside)
         stored = self.array.shards or self.array.chunks
         whole = math.prod(-(-n // s) * s for n, s in zip(self.array.shape, stored, strict=True))
-        return int(whole * self.layout.dtype.itemsize + self.layout.n_rows * weights)
+        return int(whole * self.layout.dtype.itemsize + self.layout.n_rows * beside)
 
     def block(self, number: int) -> Block:
         """Read one block.
@@ -89,17 +95,12 @@ class StoredRows:
         region = self.plan.region(number)
         try:
             values = _patiently(self.array, self.layout.full_region(region))
-            weights = None if self.weights is None else _patiently(self.weights, region)
+            weights, mask = (
+                None if a is None else _patiently(a, region) for a in (self.weights, self.mask)
+            )
         except Exception as error:
             raise ReadError(self._failure(number, region, error)) from error
-        return Block(
-            self.layout.matrix(values),
-            None if weights is None else weights.reshape(-1),
-            number,
-            tuple(s.start for s in region),
-            tuple(s.stop - s.start for s in region),
-            self.layout.row_shape,
-        )
+        return Block.cut(self.layout, self.plan, number, values, weights, mask)
 
     def _failure(self, number: int, region: tuple[slice, ...], error: Exception) -> str:
         rows = ", ".join(f"{s.start}:{s.stop}" for s in region)
@@ -162,16 +163,16 @@ def _read_and_call(call: Call, rows: StoredRows, number: int) -> Any:
     return call(rows.block(number))
 
 
-def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> StoredRows:
-    """Plan the blocks of a sliceable array under a memory budget."""
-    row_nbytes = layout.n_features * layout.dtype.itemsize + budget.answer_nbytes
-    if weights is not None:
-        row_nbytes += weights.dtype.itemsize
+def open_stored(array: Any, layout: Layout, beside: tuple[Any, Any], budget: Budget) -> StoredRows:
+    """Plan the blocks of a sliceable array, and weights and mask, under a memory budget."""
+    rows = StoredRows(array, layout, BlockPlan(()), *beside)
+    row_nbytes = budget.row_nbytes(layout, rows.beside)
     if is_a(array, "zarr.Array"):
         stored = array.shards or array.chunks
         unit = [min(stored[a], layout.shape[a]) for a in layout.row_axes]
-        if is_a(weights, "zarr.Array"):
-            unit = _aligned(unit, weights.shards or weights.chunks, layout.row_shape)
+        for other in rows.beside:
+            if is_a(other, "zarr.Array"):
+                unit = _aligned(unit, other.shards or other.chunks, layout.row_shape)
         largest = budget.block_nbytes(layout.nbytes // max(math.prod(unit) * row_nbytes, 1))
     else:
         unit = [1] * len(layout.row_axes)
@@ -179,7 +180,7 @@ def open_stored(array: Any, layout: Layout, weights: Any, budget: Budget) -> Sto
     # Small enough that every core has blocks, by a rule that no machine changes.
     target = max(_SMALLEST_NBYTES, layout.nbytes // _BLOCKS)
     plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest))
-    return within(StoredRows(array, layout, plan, weights), budget)
+    return within(rows, budget, plan)
 
 
 def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> StoredRows:
@@ -192,9 +193,7 @@ def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> S
     """
     array, plan = rows.array, plan or rows.plan
     rows = replace(rows, plan=plan)
-    row_nbytes = rows.layout.n_features * rows.layout.dtype.itemsize + budget.answer_nbytes
-    if rows.weights is not None:
-        row_nbytes += rows.weights.dtype.itemsize
+    row_nbytes = budget.row_nbytes(rows.layout, rows.beside)
     block, resident = plan.largest * row_nbytes, rows.resident_nbytes
     budget.check(block, plan.n_blocks, resident)
     if not is_a(array, "zarr.Array"):
@@ -212,7 +211,7 @@ def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> S
 
 def rows_in_memory(values: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> StoredRows:
     """Rows (n, d) kept in memory that stand for others: a table of distinct rows."""
-    rows = open_stored(values, Layout(values.shape, (1,), values.dtype), weights, Budget())
+    rows = open_stored(values, Layout(values.shape, (1,), values.dtype), (weights, None), Budget())
     return replace(rows, stays_here=True)
 
 

@@ -1,0 +1,78 @@
+"""Which values of the data stand for none: by what the data say of themselves, or as asked."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from streamkm.errors import DataError
+from streamkm.rows.kinds import is_a
+from streamkm.rows.treatment import Missing
+
+_NAMES = ("_FillValue", "missing_value", "nodata")
+
+
+def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
+    """The rows of the data to leave out.
+
+    Parameters
+    ----------
+    data : as for `open_rows`
+    nodata : 'auto', None, or a number or several, of which NaN may be one
+        'auto' is NaN in an xarray.DataArray of floats, and what such an array or a Zarr array
+        names as `_FillValue`, `missing_value` or `nodata`; of other data it is nothing.
+
+    Raises
+    ------
+    DataError
+        When it is none of these.
+
+    Examples
+    --------
+    >>> missing_in(None, (0, float("nan")))
+    Missing(values=(0.0, nan))
+    >>> missing_in(np.zeros((3, 2))) is None
+    True
+    """
+    if nodata is None:
+        return None
+    if not isinstance(nodata, str):
+        try:
+            return Missing.of(np.asarray(nodata, np.float64).ravel().tolist())
+        except (TypeError, ValueError) as error:
+            raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.") from error
+    if nodata != "auto":
+        raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.")
+    values: list[float] = []
+    if is_a(data, "xarray.DataArray"):
+        values = [np.nan] if data.dtype.kind == "f" else []
+        values += _named(data.attrs)
+        # What was decoded is NaN by now, and the value itself may be a good one since.
+        values += [] if data.dtype.kind == "f" else _named(data.encoding)
+    elif is_a(data, "zarr.Array"):
+        values = _named(dict(data.attrs))
+    return Missing.of(values)
+
+
+def _named(attributes: Any) -> list[float]:
+    found: list[float] = []
+    for name in _NAMES:
+        value = attributes.get(name)
+        if isinstance(value, str):  # as xarray writes floats, which JSON cannot
+            value = _decoded(value)
+        if value is not None:
+            found += np.asarray(value, np.float64).ravel().tolist()
+    return found
+
+
+def _decoded(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return float(np.frombuffer(base64.b64decode(text, validate=True), "<f8")[0])
+    except (ValueError, IndexError):
+        return None

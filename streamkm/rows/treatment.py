@@ -1,0 +1,102 @@
+"""What is done to rows as they are read: which are left out, and how the others are scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+_PART_NBYTES = 2**20  # looked at in one go, so that what is found of it stays small
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Rows are left out when any of their features has one of these values.
+
+    Parameters
+    ----------
+    values : tuple of float, of which NaN is one or not
+    """
+
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Self | None:
+        """From some numbers; None where there are none."""
+        found = tuple(dict.fromkeys(float(value) if value == value else np.nan for value in values))
+        return cls(found) if found else None
+
+    def present(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Which rows (n,) of values (n, d), of the stored dtype, are not left out."""
+        present = np.ones(len(values), bool)
+        step = max(1, _PART_NBYTES // max(1, values.itemsize * values.shape[1]))
+        for start in range(0, len(values), step):
+            part = values[start : start + step]
+            for value in self.values:
+                told = _equal(part, value)
+                if told is not None:
+                    present[start : start + step] &= ~told
+        return present
+
+
+def _equal(part: npt.NDArray[Any], value: float) -> npt.NDArray[np.bool_] | None:
+    """Which rows have the value; None where the dtype does not know it, or plainly none has."""
+    if value != value:
+        if part.dtype.kind != "f" or part.min() == part.min():
+            return None
+        return np.asarray(np.isnan(part).any(axis=1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        own = np.asarray(value).astype(part.dtype)
+    if part.dtype.kind != "f" and own != value:
+        return None
+    return np.asarray((part == own).any(axis=1))
+
+
+class Scaling(Protocol):
+    """What the kernels see in the place of the stored rows."""
+
+    def __call__(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Rows (n, d), a copy of the stored ones in float32 or float64, scaled in place."""
+
+    def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Centroids (k, d) of scaled rows, in the units of the stored ones."""
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """(x - center) * factor, feature by feature.
+
+    Parameters
+    ----------
+    center, factor : tuple of d floats
+        Of the data's own precision, so that to go there and back is the same for everyone.
+    """
+
+    center: tuple[float, ...]
+    factor: tuple[float, ...]
+
+    def __call__(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        x -= np.asarray(self.center, x.dtype)
+        x *= np.asarray(self.factor, x.dtype)
+        return x
+
+    def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(centroids / np.asarray(self.factor) + np.asarray(self.center))
+
+
+@dataclass(frozen=True)
+class UnitLength:
+    """x / |x|: rows as directions. A row of zeros stays one."""
+
+    def __call__(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        largest = np.abs(x).max(axis=1, keepdims=True)  # first, so that no square overflows
+        np.divide(x, largest, out=x, where=largest > 0)
+        length = np.sqrt(np.einsum("nd,nd->n", x, x, dtype=np.float64))[:, None]
+        np.divide(x, length, out=x, where=length > 0, casting="same_kind")
+        return x
+
+    def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return centroids
