@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from streamkm import plot as plot
     from streamkm.estimators import KMeans as KMeans
+    from streamkm.estimators import SphericalKMeans as SphericalKMeans
+    from streamkm.estimators import load as load
+    from streamkm.passes import Nearest as Nearest
     from streamkm.selection import sweep as sweep
     from streamkm.stored_sweep import centroids_of as centroids_of
     from streamkm.stored_sweep import open_sweep as open_sweep
@@ -22,7 +25,10 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "KMeans": "streamkm.estimators",
     "Model": "streamkm.stores",
+    "Nearest": "streamkm.passes",
+    "SphericalKMeans": "streamkm.estimators",
     "centroids_of": "streamkm.stored_sweep",
+    "load": "streamkm.estimators",
     "load_model": "streamkm.stores",
     "open_sweep": "streamkm.stored_sweep",
     "sweep": "streamkm.selection",
@@ -31,8 +37,11 @@ _PUBLIC = {
 __all__ = [
     "KMeans",
     "Model",
+    "Nearest",
+    "SphericalKMeans",
     "__version__",
     "centroids_of",
+    "load",
     "load_model",
     "open_sweep",
     "plot",

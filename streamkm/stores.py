@@ -18,7 +18,7 @@ import numpy.typing as npt
 import zarr
 
 from streamkm.errors import DataError, NotAModelError, OutputExistsError
-from streamkm.rows import BlockPlan
+from streamkm.rows import BlockPlan, Scaling, Standardised, UnitLength
 
 FORMAT = 1
 _KIND = "streamkm model"
@@ -151,7 +151,7 @@ class Model:
 
     Parameters
     ----------
-    centroids : ndarray of shape (k, d), float64
+    centroids : ndarray of shape (k, d), float64, in the units of the data
     inertia : float, of these centroids
     history : structured array with a field for each column of `Step`
     stop_reason : str
@@ -159,6 +159,9 @@ class Model:
     parameters : what the fit was asked for
     versions : of streamkm and what the bits depend on
     fit : identity of a fit with a checkpoint
+    scaling : Scaling that rows are seen through, or None
+    scaled : the centroids among scaled rows, (k, d), where there is a scale
+    features, names : of the features and of the clusters, where they have any
     """
 
     centroids: npt.NDArray[np.float64]
@@ -170,6 +173,15 @@ class Model:
     parameters: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     fit: str = ""
+    scaling: Scaling | None = None
+    scaled: npt.NDArray[np.float64] | None = None
+    features: list[str] = field(default_factory=list)
+    names: list[str | None] = field(default_factory=list)
+
+    @property
+    def seen(self) -> npt.NDArray[np.float64]:
+        """The centroids as passes see them."""
+        return self.centroids if self.scaled is None else self.scaled
 
 
 def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
@@ -188,9 +200,18 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
                 "parameters": model.parameters,
                 "versions": model.versions,
                 "fit": model.fit,
+                "scaling": type(model.scaling).__name__ if model.scaling else None,
+                "features": model.features,
+                "names": model.names,
             },
         )
         _write(group, "centroids", model.centroids, ("cluster", "feature"))
+        if model.scaled is not None:
+            _write(group, "scaled_centroids", model.scaled, ("cluster", "feature"))
+        if isinstance(model.scaling, Standardised):
+            for name in ("center", "factor"):
+                values = np.array(getattr(model.scaling, name))
+                _write(group, f"scaling_{name}", values, ("feature",))
         history = group.create_group("history")
         for name in model.history.dtype.names or ():
             _write(history, name, np.ascontiguousarray(model.history[name]), ("iteration",))
@@ -233,5 +254,16 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         history[name] = column
     known = ("inertia", "stop_reason", "n_passes", "bytes_read", "parameters", "versions")
     facts = {name: attributes[name] for name in known} | {"fit": attributes.get("fit", "")}
-    centroids = np.asarray(group["centroids"][...])  # type: ignore[index]
-    return Model(centroids=centroids, history=history, **facts)
+    facts |= {name: attributes.get(name, []) for name in ("features", "names")}
+    arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
+    scaling: Scaling | None = UnitLength() if attributes.get("scaling") == "UnitLength" else None
+    if attributes.get("scaling") == "Standardised":
+        center, factor = (arrays[f"scaling_{name}"].tolist() for name in ("center", "factor"))
+        scaling = Standardised(tuple(center), tuple(factor))
+    return Model(
+        centroids=arrays["centroids"],
+        history=history,
+        scaling=scaling,
+        scaled=arrays.get("scaled_centroids"),
+        **facts,
+    )

@@ -1,30 +1,48 @@
-"""xarray's shell: per-row answers that keep the dims and coordinates of their data."""
+"""``import streamkm.xarray`` gives every DataArray and Dataset a ``.streamkm``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from streamkm.rows.layout import feature_axes
+import xarray as xr
 
-if TYPE_CHECKING:
-    import xarray as xr
+from streamkm.estimators import KMeans
 
 
-def labelled_like(data: xr.DataArray, feature_dim: Any, answers: Any) -> xr.DataArray:
-    """Answers of the rows of `data`, with its row dims and the coordinates that lie along them.
+@xr.register_dataset_accessor("streamkm")
+@xr.register_dataarray_accessor("streamkm")
+class Clustering:
+    """Clustering of an array along some of its dimensions, or of a Dataset by its variables.
 
-    Parameters
-    ----------
-    data : DataArray
-    feature_dim : as for `streamkm.KMeans`
-    answers : array in the shape of the rows, with a further axis for one answer a cluster
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, streamkm.xarray
+    >>> scene = xr.DataArray(np.arange(24.0).reshape(2, 3, 4), dims=("band", "y", "x"))
+    >>> scene[:, 0, 0] = np.nan
+    >>> labels = scene.streamkm.fit(n_clusters=2, feature_dim="band", random_state=0).labels_
+    >>> labels.dims, int(labels[0, 0]), sorted(set(labels.values.ravel().tolist()))
+    (('y', 'x'), 255, [0, 1, 255])
     """
-    import xarray as xr  # half a second; loaded by whoever gave the data
 
-    names = tuple(str(d) for d in data.dims)
-    features = feature_axes(data.ndim, names, feature_dim)
-    dims = [d for axis, d in enumerate(data.dims) if axis not in features]
-    coords = {n: c for n, c in data.coords.items() if set(c.dims) <= set(dims)}
-    if answers.ndim == len(dims):
-        return xr.DataArray(answers, coords, dims, name="labels")
-    return xr.DataArray(answers, coords, [*dims, "cluster"], name="distances")
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    def fit(
+        self,
+        n_clusters: int = 8,
+        feature_dim: Any = None,
+        *,
+        sample_weight: Any = None,
+        mask: Any = None,
+        **parameters: Any,
+    ) -> KMeans:
+        """`streamkm.KMeans`, fitted to this.
+
+        Parameters
+        ----------
+        n_clusters, feature_dim, and any other parameter of `streamkm.KMeans`
+            A Dataset's features are its variables, with no `feature_dim`.
+        sample_weight, mask : as for `KMeans.fit`
+        """
+        model = KMeans(n_clusters, feature_dim=feature_dim, **parameters)
+        return model.fit(self._data, sample_weight=sample_weight, mask=mask)

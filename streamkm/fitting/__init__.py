@@ -3,9 +3,11 @@
 from streamkm.fitting.begin import ALGORITHMS, begin_fit, begin_sweep
 from streamkm.fitting.budget import fit_budget
 from streamkm.fitting.fit import fit
+from streamkm.fitting.matching import numbered_like
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.saved import Saved, load
 from streamkm.fitting.saving import Checkpoint, checkpointing
+from streamkm.fitting.scaling import SCALES, learn_scaling, scaled
 from streamkm.fitting.solve import Watch, describe, label, labelling, seeds_of, solve
 from streamkm.fitting.state import FitState
 from streamkm.fitting.step import Step, history_array
@@ -14,6 +16,7 @@ from streamkm.fitting.trajectory import Trajectory
 
 __all__ = [
     "ALGORITHMS",
+    "SCALES",
     "Checkpoint",
     "FitState",
     "Reads",
@@ -31,7 +34,10 @@ __all__ = [
     "history_array",
     "label",
     "labelling",
+    "learn_scaling",
     "load",
+    "numbered_like",
+    "scaled",
     "seeds_of",
     "solve",
 ]

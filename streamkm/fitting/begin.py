@@ -14,7 +14,7 @@ from streamkm.fitting.reads import Reads
 from streamkm.fitting.state import FitState
 from streamkm.fitting.stopping import StopRules
 from streamkm.fitting.trajectory import Trajectory
-from streamkm.passes import Pass, Scatter
+from streamkm.passes import Lloyd, Pass, Scatter
 from streamkm.rows import Budget, Room, Rows
 from streamkm.seeding import Task, begin
 
@@ -34,6 +34,7 @@ def begin_fit(
     room: Room | None = None,
     halving: bool = False,
     algorithm: str = "auto",
+    step: type[Lloyd] = Lloyd,
 ) -> FitState:
     """The first state: nothing read yet.
 
@@ -48,6 +49,7 @@ def begin_fit(
     room : Room, what may be kept in memory; by default what fits without a memory limit
     halving : whether hopeless restarts are dropped
     algorithm : 'lloyd', or 'auto', which needs fewer reads
+    step : the pass of an iteration; only after Lloyd's own are rows kept
 
     Raises
     ------
@@ -60,14 +62,15 @@ def begin_fit(
     room = room or Budget(fits=True, summaries=len(seeds)).room(rows.layout)
     if isinstance(init, str):
         tasks = [Task(n_clusters, seed, n_rows, room.sample) for seed in seeds]
-        trajectories = [Trajectory(rules, relocate, seeding=begin(init, task)) for task in tasks]
+        seedings = [begin(init, task) for task in tasks]
+        trajectories = [Trajectory(rules, relocate, step, seeding=seeding) for seeding in seedings]
     else:
         given = [init] if isinstance(init, np.ndarray) else init
         for centroids in given:
             _check_centroids(centroids, n_clusters, n_features)
-        copies = [np.array(centroids, dtype=np.float64) for centroids in given]
-        trajectories = [Trajectory(rules, relocate, centroids=copy) for copy in copies]
-    keeps = 0 if halving or n_clusters == 1 else _worth_keeping(rows, room)
+        copies = [step.admissible(np.array(each, dtype=np.float64)) for each in given]
+        trajectories = [Trajectory(rules, relocate, step, centroids=copy) for copy in copies]
+    keeps = 0 if halving or n_clusters == 1 or step is not Lloyd else _worth_keeping(rows, room)
     kept = tuple(replace(t, keeps=keeps, settles=algorithm == "auto") for t in trajectories)
     reads = Reads(rows.layout.nbytes, opening=rows.opening_reads)
     return FitState(rows.plan, kept, room, reads, halving)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,4 +30,4 @@ def with_relocated(centroids: Array, assigned: Assigned, far: TopRows) -> tuple[
         counts[label] -= weight
         sums[cluster], counts[cluster] = weight * row, weight
         relocated += 1
-    return Assigned(sums, counts).means(otherwise=centroids), relocated
+    return replace(assigned, sums=sums, counts=counts).means(otherwise=centroids), relocated

@@ -148,7 +148,7 @@ class Trajectory:
             then = self.seeding.tell(statistic)
             if isinstance(then, Seeding):
                 return replace(self, seeding=then)
-            return replace(self, seeding=None, centroids=then)
+            return replace(self, seeding=None, centroids=self.step.admissible(then))
         assert self.centroids is not None
         if self.waiting is not None:
             return self._moved(self.waiting, statistic, self.reads)._while_it_holds()

@@ -3,10 +3,13 @@
 from streamkm.passes.base import Pass, Product, Products, Statistic
 from streamkm.passes.boundary import Boundary, KeepBoundary
 from streamkm.passes.census import Census, Counted
+from streamkm.passes.closest import Closest, Nearest
+from streamkm.passes.direction import Directed, Direction, directions
 from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
 from streamkm.passes.farthest_first import FarthestFirst, Picked
 from streamkm.passes.lloyd import Assigned, Lloyd
+from streamkm.passes.moments import FeatureMoments, Moments
 from streamkm.passes.per_row import Distances, Labels, LookedUp, PerRow, label_dtype, no_label
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.passes.scatter import Scatter, Scattered
@@ -15,17 +18,23 @@ __all__ = [
     "Assigned",
     "Boundary",
     "Census",
+    "Closest",
     "Counted",
+    "Directed",
+    "Direction",
     "Distances",
     "Distinct",
     "DrawFarthest",
     "DrawSquaredDistance",
     "DrawUniform",
     "FarthestFirst",
+    "FeatureMoments",
     "KeepBoundary",
     "Labels",
     "Lloyd",
     "LookedUp",
+    "Moments",
+    "Nearest",
     "Pass",
     "PerRow",
     "Picked",
@@ -39,6 +48,7 @@ __all__ = [
     "Statistic",
     "Table",
     "TopRows",
+    "directions",
     "label_dtype",
     "no_label",
     "threshold_of",

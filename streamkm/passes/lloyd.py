@@ -107,6 +107,11 @@ class Lloyd(Pass[Assigned]):
 
     centroids: Array
 
+    @staticmethod
+    def admissible(centroids: Array) -> Array:
+        """Centroids (k, d) as this step may have them: any."""
+        return centroids
+
     def identity(self) -> Assigned:
         return Assigned(
             np.zeros(self.centroids.shape, np.int64), np.zeros(len(self.centroids), np.int64)

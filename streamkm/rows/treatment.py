@@ -64,6 +64,9 @@ class Scaling(Protocol):
     def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Centroids (k, d) of scaled rows, in the units of the stored ones."""
 
+    def there(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Centroids (k, d) in the units of the stored rows, among the scaled ones."""
+
 
 @dataclass(frozen=True)
 class Standardised:
@@ -86,6 +89,9 @@ class Standardised:
     def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return np.asarray(centroids / np.asarray(self.factor) + np.asarray(self.center))
 
+    def there(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray((centroids - np.asarray(self.center)) * np.asarray(self.factor))
+
 
 @dataclass(frozen=True)
 class UnitLength:
@@ -99,4 +105,7 @@ class UnitLength:
         return x
 
     def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return centroids
+
+    def there(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return centroids

@@ -1,30 +1,25 @@
-"""scikit-learn shells: validate, rename, delegate."""
+"""k-means as a scikit-learn estimator: validate, rename, delegate."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from contextlib import ExitStack
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    TransformerMixin,
-)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from streamkm.engine import keeping, map_reduce, map_rows, threads, write_rows
-from streamkm.errors import DataError
+from streamkm.engine import keeping, map_rows
+from streamkm.estimators.centroids import CentroidEstimator
+from streamkm.estimators.data import Given
 from streamkm.fitting import (
     ALGORITHMS,
+    SCALES,
     FitState,
     StopRules,
     Watch,
@@ -34,21 +29,23 @@ from streamkm.fitting import (
     fit_budget,
     history_array,
     label,
+    learn_scaling,
+    numbered_like,
+    scaled,
     seeds_of,
     solve,
 )
 from streamkm.fitting.stopping import MAX_ITER, NOTHING_MOVED, SHIFT
-from streamkm.passes import Census, Distances, Labels, Lloyd, PerRow, Product, label_dtype
-from streamkm.rows import Budget, Rows, is_a, open_rows
+from streamkm.passes import Lloyd
+from streamkm.rows import Budget, Rows, Scaling
 from streamkm.seeding import method_of
 from streamkm.sizes import parse_bytes
 from streamkm.versions import versions
-from streamkm.xarray import labelled_like
 
-_LAZY = ("dask.array.Array", "zarr.Array", "xarray.DataArray")
+Array = npt.NDArray[np.float64]
 
 
-class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
+class KMeans(CentroidEstimator):
     """Exact k-means (Lloyd) for data of any size.
 
     The data are read block by block, twice for seeding and at most once an iteration; memory
@@ -58,12 +55,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     Parameters
     ----------
     n_clusters : int, default=8
-    init : {'auto', 'coreset', 'k-means||', 'k-means++', 'random', 'farthest'}, array (k, d) or \
-            callable, default='auto'
-        'auto' is 'coreset': two reads, and a search in memory. 'k-means||' takes 4 reads and
-        'random' one; 'k-means++' (plain, not greedy) and 'farthest' are exact and take one read a
-        centroid. Of rows in memory also a function `init(X, n_clusters, random_state)` that
-        gives the array, called once a restart.
+    init : {'auto', 'coreset', 'k-means||', 'k-means++', 'random', 'farthest'}, array (k, d), a \
+fitted model or a function
+        'auto', the default, is 'coreset': two reads, and a search in memory. 'k-means||' takes 4
+        reads and 'random' one; 'k-means++' (plain, not greedy) and 'farthest' are exact and take
+        one read a centroid. A function `init(X, n_clusters, random_state)` gives the array, of
+        rows in memory only; it is called once a restart.
     n_init : 'auto' or int, default='auto'
         Restarts; all share each read. 'auto' is 10 for 'random' and for a function, else 1.
     restarts : {'all', 'halving'}, default='all'
@@ -93,7 +90,15 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         Move an empty cluster to the row farthest from its centroid (a further read, only then),
         or keep its centroid where it is. It is never set to zero.
     feature_dim : str, int or sequence of them, default=None
-        The feature dimension(s) of N-d data; all others are rows.
+        The feature dimension(s) of N-d data; all others are rows. A Dataset's features are its
+        variables.
+    scale : {None, 'standard', 'robust'}, default=None
+        How features are scaled: 'standard' by mean and standard deviation, 'robust' by the median
+        and the distance of the quartiles. It costs a read; rows are scaled as they are used.
+    nodata : 'auto', None, float or sequence of floats, default='auto'
+        Rows that have one of these values in any feature are left out. 'auto' is NaN in a
+        DataArray of floats, and what such an array, or a Zarr array, names as its `_FillValue`,
+        `missing_value` or `nodata`; nothing in other data.
     memory_limit : str, int or None, default=None
         Peak memory of the process, such as '2GiB'; blocks are planned to keep it.
     checkpoint : path, URL, Zarr store or None, default=None
@@ -104,10 +109,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     Attributes
     ----------
-    cluster_centers_ : ndarray of shape (n_clusters, n_features), float64
+    cluster_centers_ : ndarray of shape (n_clusters, n_features), float64, in units of the data
     labels_ : of the kind that came in: an int32 ndarray; or a lazy array in the shape of the rows,
         of the smallest unsigned dtype, which costs a read when computed
-    inertia_ : float, sum of squared distances of rows to `cluster_centers_`, weighted
+    inertia_ : float, sum of squared distances of rows to `cluster_centers_`, weighted; of scaled
+        rows where there is a scale
     n_iter_ : int
     history_ : structured ndarray of shape (n_iter_,), with 'inertia' (of the centroids that entered
         the iteration), 'shift', 'empty', 'relocated', and 'read', whether it went over
@@ -117,6 +123,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     reads_ : dict, reads and bytes of each phase: 'seeding', 'iterations', 'labelling'
     stop_reason_ : str, the rule that ended the fit
     n_features_in_ : int
+    feature_names_in_ : ndarray of str, where the data name their features
 
     Examples
     --------
@@ -129,6 +136,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     >>> km.labels_.tolist()
     [0, 0, 1, 1, 1]
     """
+
+    _step: ClassVar[type[Lloyd]] = Lloyd
 
     def __init__(
         self,
@@ -148,6 +157,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         time_limit: float | None = None,
         empty_cluster: str = "relocate",
         feature_dim: Any = None,
+        scale: str | None = None,
+        nodata: Any = "auto",
         memory_limit: str | int | None = None,
         checkpoint: Any = None,
         checkpoint_every: float = 60.0,
@@ -167,19 +178,23 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.time_limit = time_limit
         self.empty_cluster = empty_cluster
         self.feature_dim = feature_dim
+        self.scale = scale
+        self.nodata = nodata
         self.memory_limit = memory_limit
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Self:
         """Find the centroids.
 
         Parameters
         ----------
-        X : array-like, dask array, zarr.Array, xarray.DataArray, or path or URL of a Zarr array
+        X : array-like or data frame, Dask array or data frame, zarr.Array, xarray.DataArray or
+            Dataset, or path or URL of a Zarr array
             Of shape (n_samples, n_features), or N-d with `feature_dim` set.
         y : ignored
         sample_weight : array of the row shape, of any of those kinds, or None
+        mask : likewise; rows where it is False are left out
 
         Returns
         -------
@@ -194,10 +209,31 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         streamkm.errors.CheckpointError
             When `checkpoint` is of another fit or data, or in use.
         """
+        return self._fit(X, sample_weight, mask)
+
+    def refit(self, X: Any, sample_weight: Any = None, mask: Any = None) -> Self:
+        """Fit anew, and number the clusters so that each keeps the number of the one it was.
+
+        Old and new centroids are matched one to one, at the least sum of squared distances
+        (scipy's `linear_sum_assignment`). With `init=` a fitted model the fit also starts from it.
+
+        Parameters
+        ----------
+        X, sample_weight, mask : as for `fit`
+        """
+        check_is_fitted(self)
+        return self._fit(X, sample_weight, mask, like=self.cluster_centers_)
+
+    def _fit(
+        self, X: Any, sample_weight: Any, mask: Any, like: npt.NDArray[np.float64] | None = None
+    ) -> Self:
         self._check_parameters(X)
-        rows = self._rows(X, sample_weight, reset=True)
+        given, rows = self._rows(X, sample_weight, mask, reset=True)
+        scaling = self._learned(rows)
+        opening = rows.opening_reads + (self.scale is not None)
+        rows = replace(scaled(rows, scaling), opening_reads=opening)
         room = self._budget(reset=True).room(rows.layout)
-        init = self._given(X)
+        init = self._given(given, scaling)
         seeds = seeds_of(entropy_of(self.random_state), self._n_init)
         rules = StopRules(
             self.max_iter, self.tol, self.loss_tol, distortion_tol=self.distortion_tol
@@ -212,9 +248,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             room,
             self.restarts == "halving",
             self.algorithm,
+            self._step,
         )
-        eager = not _is_lazy(X)
-        labels = np.empty(rows.layout.row_shape if eager else 0, _label_dtype(X, self.n_clusters))
+        eager = not given.is_lazy
+        dtype = given.label_dtype(self.n_clusters, rows)
+        labels = np.empty(rows.layout.row_shape if eager else 0, dtype)
         with ExitStack() as stack:
             watch: list[Watch] = [_print_state] if self.verbose else []
             if self.checkpoint is not None:
@@ -230,13 +268,24 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 watch=watch,
                 keep_evaluation=eager,
             )
+            if like is not None:
+                state = numbered_like(state, like if scaling is None else scaling.there(like))
             if eager:
                 state = label(held, state, labels, labels.dtype)
         if self.verbose:
             print(_ending(state))
-        self._keep(state)
-        self.labels_ = self._like(X, labels if eager else map_rows(self._labels(X), rows))
+        self._keep(state, scaling)
+        question = self._labels(given, rows)
+        self.labels_ = given.like(
+            labels if eager else map_rows(question, rows), rows, self._names()
+        )
         return self
+
+    def _learned(self, rows: Rows) -> Scaling | None:
+        """How rows are scaled; it may cost a read."""
+        if self.scale is None:
+            return None
+        return learn_scaling(rows, self.scale, entropy_of(self.random_state))
 
     def _asked(self, init: Any, eager: bool) -> dict[str, Any]:
         """What a checkpoint compares; a seed only where there is one to repeat."""
@@ -260,12 +309,14 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             check_scalar(self.n_init, "n_init", Integral, min_val=1)
         if self.algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm={self.algorithm!r}; use 'auto' or 'lloyd'.")
+        if self.scale not in (None, *SCALES):
+            raise ValueError(f"scale={self.scale!r}; use 'standard', 'robust' or None.")
         if self.restarts not in ("all", "halving"):
             raise ValueError(f"restarts={self.restarts!r}; use 'all' or 'halving'.")
         if self.empty_cluster not in ("relocate", "keep"):
             raise ValueError(f"empty_cluster={self.empty_cluster!r}; use 'relocate' or 'keep'.")
         if callable(self.init):
-            if _of_lazy_kind(X) or self.feature_dim is not None:
+            if Given.of(X, self.feature_dim).of_lazy_kind or self.feature_dim is not None:
                 raise ValueError(
                     "a function as init is given rows in memory, as an array (n, d); for other "
                     "data call the function and pass its array."
@@ -277,21 +328,20 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 "Explicit initial center position passed: performing only one init in "
                 f"{type(self).__name__} instead of n_init={self.n_init}.",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
-    def _given(self, X: Any) -> str | npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
+    def _given(self, given: Given, scaling: Scaling | None) -> str | list[Array]:
         """The seeding by name, or the first centroids: of a function those of each restart."""
         if isinstance(self.init, str):
             return self.init
-        if not callable(self.init):
-            return np.array(self.init, dtype=np.float64, ndmin=2)
-        random_state = check_random_state(self.random_state)
-        asked = np.asarray(X), self.n_clusters
-        return [
-            np.array(self.init(*asked, random_state=random_state), dtype=np.float64, ndmin=2)
-            for _ in range(self._n_init)
-        ]
+        found = [getattr(self.init, "cluster_centers_", self.init)]
+        if callable(self.init):
+            random_state = check_random_state(self.random_state)
+            asked = given.array, self.n_clusters
+            found = [self.init(*asked, random_state=random_state) for _ in range(self._n_init)]
+        inits = [np.array(each, dtype=np.float64, ndmin=2) for each in found]
+        return inits if scaling is None else [scaling.there(init) for init in inits]
 
     @property
     def _n_init(self) -> int:
@@ -302,10 +352,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             return 1 if named and self.init != "random" else 10
         return int(self.n_init)
 
-    def _keep(self, state: FitState) -> None:
+    def _keep(self, state: FitState, scaling: Scaling | None) -> None:
         best = state.best
         assert best.centroids is not None
-        self.cluster_centers_ = best.centroids
+        self._take(best.centroids, scaling)
         self.inertia_ = best.inertia
         self.n_iter_ = len(best.history)
         self.history_ = history_array(best.history)
@@ -313,126 +363,32 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.bytes_read_ = state.reads.bytes_read
         self.reads_ = state.reads.by_phase
         self.stop_reason_ = best.stop_reason
-        self._n_features_out = self.n_clusters
-        assert best.gathered is not None
-        found = np.count_nonzero(best.gathered.counts)
+        gathered = best.gathered  # None where `refit` has numbered the clusters since
+        found = np.count_nonzero(gathered.counts) if gathered else self.n_clusters
         if found < self.n_clusters:
             warnings.warn(
                 f"Number of distinct clusters ({found}) found smaller than n_clusters "
                 f"({self.n_clusters}). Possibly due to duplicate points in X.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         if best.stop_reason == MAX_ITER:
             warnings.warn(
                 f"stopped after max_iter={self.max_iter} iterations before any tolerance was met; "
                 "raise max_iter, or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-
-    def predict(self, X: Any) -> Any:
-        """The nearest centroid of every row: of the kind that came in, lazy where that was lazy.
-
-        Parameters
-        ----------
-        X : as for `fit`
-
-        Returns
-        -------
-        int32 ndarray of shape (n_samples,), or a lazy array in the shape of the rows
-        """
-        check_is_fitted(self)
-        return self._answer(X, self._labels(X), self._rows(X, None, reset=False))
-
-    def transform(self, X: Any) -> Any:
-        """Euclidean distances of every row to every centroid.
-
-        Parameters
-        ----------
-        X : as for `fit`
-
-        Returns
-        -------
-        Array of shape (n_samples, n_clusters), float32 for float32 data, else float64; lazy where
-        the data are.
-        """
-        check_is_fitted(self)
-        k = len(self.cluster_centers_)
-        rows = self._rows(X, None, reset=False, answer_nbytes=8 * k)
-        dtype = np.dtype(np.float32 if rows.layout.dtype == np.float32 else np.float64)
-        return self._answer(X, Distances(self.cluster_centers_, dtype), rows)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Minus the inertia of X about the centroids. One read.
-
-        Parameters
-        ----------
-        X, sample_weight : as for `fit`
-        y : ignored
-        """
-        check_is_fitted(self)
-        rows = self._rows(X, sample_weight, reset=False)
-        question = Product((Census(), Lloyd(self.cluster_centers_)))
-        census, assigned = map_reduce(question, rows).parts
-        census.check()
-        return -float(assigned.inertia(self.cluster_centers_))
-
-    def _answer(self, X: Any, question: PerRow[Any], rows: Rows) -> Any:
-        if _is_lazy(X):
-            return self._like(X, map_rows(question, rows))
-        extra = () if question.width is None else (question.width,)
-        out = np.empty((*rows.layout.row_shape, *extra), question.dtype)
-        write_rows(question, rows, out)
-        return self._like(X, out)
-
-    def _labels(self, X: Any) -> Labels:
-        centroids = self.cluster_centers_
-        return Labels(centroids, _label_dtype(X, len(centroids)))
-
-    def _like(self, X: Any, answers: Any) -> Any:
-        """Per-row answers as labelled as the data were."""
-        named = is_a(X, "xarray.DataArray")
-        return labelled_like(X, self.feature_dim, answers) if named else answers
-
-    def _rows(self, X: Any, sample_weight: Any, *, reset: bool, answer_nbytes: int = 8) -> Rows:
-        data = X
-        if not _of_lazy_kind(X) and self.feature_dim is None:
-            data = validate_data(
-                self, X, reset=reset, dtype="numeric", ensure_all_finite=False, accept_sparse=False
-            )
-        rows = open_rows(
-            data,
-            feature_dim=self.feature_dim,
-            sample_weight=_weights(sample_weight),
-            budget=replace(self._budget(reset=reset), answer_nbytes=answer_nbytes),
-        )
-        if reset:
-            self.n_features_in_ = rows.layout.n_features
-        elif rows.layout.n_features != self.n_features_in_:
-            raise DataError(
-                f"X has {rows.layout.n_features} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input."
-            )
-        return rows
 
     def _budget(self, *, reset: bool) -> Budget:
-        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
         if not reset:
-            return Budget(limit, threads(), len(self.cluster_centers_))
-        inits: Any = np.asarray(self.init)
+            return super()._budget(reset=False)
+        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
+        inits: Any = None  # of given centroids nothing is asked but how many they are
         if isinstance(self.init, str) or callable(self.init):
             # What a function gives takes what as many random rows take.
             inits = ["random" if callable(self.init) else self.init] * self._n_init
         return fit_budget(limit, inits, [self.n_clusters])
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Lazy labels stay behind: they hold the graph of the data."""
-        state: dict[str, Any] = dict(super().__getstate__())
-        labels = state.get("labels_")
-        if _is_lazy(labels):
-            del state["labels_"]
-        return state
 
 
 def entropy_of(random_state: Any) -> int:
@@ -440,26 +396,6 @@ def entropy_of(random_state: Any) -> int:
     if isinstance(random_state, Integral):
         return int(random_state)
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def _is_lazy(data: Any) -> bool:
-    """Whether answers about the data stay lazy; a DataArray in memory answers at once."""
-    return _of_lazy_kind(data) and not (is_a(data, "xarray.DataArray") and not data.chunks)
-
-
-def _of_lazy_kind(data: Any) -> bool:
-    return isinstance(data, (str, os.PathLike)) or is_a(data, *_LAZY)
-
-
-def _label_dtype(data: Any, n_clusters: int) -> np.dtype[Any]:
-    """int32 for plain arrays, as in scikit-learn; else the smallest that holds every label."""
-    return label_dtype(n_clusters) if _of_lazy_kind(data) else np.dtype(np.int32)
-
-
-def _weights(sample_weight: Any) -> Any:
-    """Weights as they are where lazy; lists and Series as arrays."""
-    lazy = sample_weight is None or _of_lazy_kind(sample_weight)
-    return sample_weight if lazy else np.asarray(sample_weight)
 
 
 def _print_state(state: FitState) -> None:

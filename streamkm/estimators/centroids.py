@@ -1,0 +1,317 @@
+"""What every estimator can do once it has centroids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from streamkm.engine import map_reduce, map_rows, threads, write_rows
+from streamkm.errors import DataError
+from streamkm.estimators.data import Given, may_lack, weights_of
+from streamkm.estimators.models import save, to_sklearn
+from streamkm.passes import (
+    Census,
+    Closest,
+    Distances,
+    Labels,
+    Lloyd,
+    Nearest,
+    PerRow,
+    Product,
+)
+from streamkm.rows import Budget, Rows, Scaling, missing_in, open_rows
+from streamkm.sizes import parse_bytes
+from streamkm.stores import check_output, create_labels, whole
+
+Array = npt.NDArray[np.float64]
+
+
+class CentroidEstimator(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
+):
+    """Labels, distances, scores and members of clusters that are known by their centroids.
+
+    A subclass has the parameters `feature_dim`, `nodata` and `memory_limit`, and sets
+    `cluster_centers_`, in the units of the data, `_centroids`, as passes see them, and `_scaling`,
+    which leads from the ones to the others.
+    """
+
+    feature_dim: Any
+    nodata: Any
+    memory_limit: Any
+    cluster_centers_: Array
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[Any]
+    _centroids: Array
+    _scaling: Scaling | None
+
+    def predict(self, X: Any, mask: Any = None) -> Any:
+        """The nearest centroid of every row: of the kind that came in, lazy where that was lazy.
+
+        Parameters
+        ----------
+        X : as for `fit`
+        mask : as for `fit`
+
+        Returns
+        -------
+        int32 ndarray of shape (n_samples,), or an array in the shape of the rows, of the smallest
+        unsigned dtype; rows that are left out get -1, or the largest value of that dtype
+        """
+        check_is_fitted(self)
+        given, rows = self._rows(X, None, mask, reset=False)
+        return self._answer(given, self._labels(given, rows), rows)
+
+    def transform(self, X: Any) -> Any:
+        """Euclidean distances of every row to every centroid; of scaled rows, if there is a scale.
+
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        Array of shape (n_samples, n_clusters), float32 for float32 data, else float64; lazy where
+        the data are. Rows that are left out get NaN.
+        """
+        check_is_fitted(self)
+        k = len(self._centroids)
+        given, rows = self._rows(X, None, None, reset=False, answer_nbytes=8 * k)
+        dtype = np.dtype(np.float32 if rows.layout.dtype == np.float32 else np.float64)
+        return self._answer(given, Distances(self._centroids, dtype), rows)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> float:
+        """Minus the inertia of X about the centroids. One read.
+
+        Parameters
+        ----------
+        X, sample_weight, mask : as for `fit`
+        y : ignored
+        """
+        check_is_fitted(self)
+        _, rows = self._rows(X, sample_weight, mask, reset=False)
+        question = Product((Census(), Lloyd(self._centroids)))
+        census, assigned = map_reduce(question, rows).parts
+        census.check()
+        return -float(assigned.inertia(self._centroids))
+
+    def representatives(self, X: Any, n: int = 1, mask: Any = None) -> Nearest:
+        """The rows nearest to each centroid, of those in its cluster. One read.
+
+        Parameters
+        ----------
+        X, mask : as for `fit`
+        n : rows a cluster
+
+        Returns
+        -------
+        streamkm.Nearest : their numbers (k, n), distances (k, n) and values (k, n, d), as they are
+            stored, by rising distance; numbers are -1 where a cluster has fewer rows
+        """
+        check_is_fitted(self)
+        if n < 1:
+            raise ValueError(f"n={n}; ask for one row a cluster at least.")
+        _, rows = self._rows(X, None, mask, reset=False)
+        return map_reduce(Closest(self._centroids, n), rows)
+
+    def name_clusters(self, X: Any, y: Sequence[Any]) -> npt.NDArray[Any]:
+        """Name clusters by a few labelled rows: each after the name most of its own rows have.
+
+        Then ``model.cluster_names_[model.predict(X)]`` classifies. Of names that are equally
+        frequent the first in sorting order is taken.
+
+        Parameters
+        ----------
+        X : the labelled rows, as for `fit`
+        y : a name a row
+
+        Returns
+        -------
+        ndarray of shape (k,), object; None for clusters without a labelled row. Kept as
+        `cluster_names_`, which labelled arrays get as `flag_meanings`.
+        """
+        check_is_fitted(self)
+        labels = np.asarray(self.predict(X)).ravel()
+        names = np.asarray(y).ravel()
+        if len(labels) != len(names):
+            raise DataError(f"{len(names)} names for {len(labels)} rows; give one a row.")
+        found = np.full(len(self._centroids), None, dtype=object)
+        for cluster in np.unique(labels[(labels >= 0) & (labels < len(found))]):
+            own, often = np.unique(names[labels == cluster], return_counts=True)
+            found[cluster] = own[often.argmax()]
+        self.cluster_names_ = found
+        return found
+
+    def write_labels(self, X: Any, out: Any, *, mask: Any = None, overwrite: bool = False) -> Any:
+        """Label every row into a Zarr array: one read, one writer for each chunk and shard.
+
+        Parameters
+        ----------
+        X, mask : as for `fit`
+        out : path of a new array, or a zarr.Array of the row shape
+        overwrite : whether labels that streamkm wrote at the path may be replaced
+
+        Returns
+        -------
+        zarr.Array
+
+        Raises
+        ------
+        DataError
+            Before anything is read, when `out` has another shape or too narrow a dtype, or its
+            chunks or shards do not lie within the blocks that X is read in.
+        """
+        import zarr  # a quarter of a second, which data in memory do without
+
+        check_is_fitted(self)
+        given, rows = self._rows(X, None, mask, reset=False)
+        if isinstance(out, zarr.Array):
+            _check_room(out, rows, len(self._centroids))
+            write_rows(self._question(np.dtype(out.dtype)), rows, out)
+            return out
+        target = check_output(out, overwrite, [given.array] if isinstance(given.array, str) else [])
+        dtype = given.label_dtype(len(self._centroids), rows)
+        dims = getattr(given.like(np.empty((0,) * len(rows.plan.edges), dtype), rows), "dims", None)
+        with whole(target, overwrite) as partial:
+            marks = {"kind": "streamkm labels"}
+            if may_lack(rows):
+                marks["_FillValue"] = self._question(dtype).fill
+            write_rows(
+                self._question(dtype), rows, create_labels(partial, rows.plan, dtype, dims, marks)
+            )
+        return zarr.open_array(target, mode="r")
+
+    def save(self, path: Any, overwrite: bool = False) -> None:
+        """Write the model as a Zarr group, which `streamkm.load` and the command line read.
+
+        Parameters
+        ----------
+        path : of a folder that does not exist
+        overwrite : whether a model there may be replaced
+        """
+        check_is_fitted(self)
+        save(self, check_output(path, overwrite), overwrite)
+
+    def to_sklearn(self) -> Any:
+        """The same as a fitted scikit-learn estimator.
+
+        Returns
+        -------
+        sklearn.cluster.KMeans; in a Pipeline after a StandardScaler where the rows are scaled
+        """
+        check_is_fitted(self)
+        return to_sklearn(self)
+
+    def _answer(self, given: Given, question: PerRow[Any], rows: Rows) -> Any:
+        names = None if question.width else self._names()
+        if given.is_lazy:
+            return given.like(map_rows(question, rows), rows, names)
+        extra = () if question.width is None else (question.width,)
+        out = np.empty((*rows.layout.row_shape, *extra), question.dtype)
+        write_rows(question, rows, out)
+        return given.like(out, rows, names)
+
+    def _names(self) -> list[str]:
+        known = getattr(self, "cluster_names_", [None] * len(self._centroids))
+        return [f"cluster_{i}" if name is None else str(name) for i, name in enumerate(known)]
+
+    def _question(self, dtype: np.dtype[Any]) -> PerRow[Any]:
+        """The pass that labels rows."""
+        return Labels(self._centroids, dtype)
+
+    def _labels(self, given: Given, rows: Rows) -> PerRow[Any]:
+        return self._question(given.label_dtype(len(self._centroids), rows))
+
+    def _rows(
+        self, X: Any, sample_weight: Any, mask: Any, *, reset: bool, answer_nbytes: int = 8
+    ) -> tuple[Given, Rows]:
+        known = None if reset else getattr(self, "feature_names_in_", None)
+        given = Given.of(X, self.feature_dim, known)
+        if not given.of_lazy_kind and self.feature_dim is None:
+            checked = validate_data(
+                self, X, reset=reset, dtype="numeric", ensure_all_finite=False, accept_sparse=False
+            )
+            given = replace(given, array=checked)
+        rows = open_rows(
+            given.array,
+            feature_dim=given.feature_dim,
+            sample_weight=weights_of(sample_weight),
+            mask=weights_of(mask),
+            missing=missing_in(given.array, self.nodata),
+            scaling=None if reset else self._scaling,
+            budget=replace(self._budget(reset=reset), answer_nbytes=answer_nbytes),
+            count=reset or not given.is_lazy,
+        )
+        if reset:
+            self.n_features_in_ = rows.layout.n_features
+            if given.of_lazy_kind and hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_  # of an earlier fit
+            if given.names is not None:
+                self.feature_names_in_ = np.array(given.names, dtype=object)
+        elif rows.layout.n_features != self.n_features_in_:
+            raise DataError(
+                f"X has {rows.layout.n_features} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        return given, rows
+
+    def _budget(self, *, reset: bool) -> Budget:
+        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
+        return Budget(limit, threads(), len(self._centroids))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Lazy labels stay behind: they hold the graph of the data."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        if Given.of(state.get("labels_"), None).is_lazy:
+            del state["labels_"]
+        return state
+
+    @classmethod
+    def from_centroids(cls, centroids: Any, **parameters: Any) -> Self:
+        """A model of known centroids, which it never moves: ready to predict.
+
+        Parameters
+        ----------
+        centroids : array-like of shape (k, d)
+        **parameters : of the estimator
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [9.0, 9.0]])
+        >>> model.predict(np.array([[1.0, 2.0], [8.0, 7.0]])).tolist()
+        [0, 1]
+        """
+        known = np.array(centroids, dtype=np.float64, ndmin=2)
+        if known.ndim != 2 or not np.isfinite(known).all():
+            raise DataError("centroids must be finite and of shape (k, d).")
+        model = cls(len(known), **parameters)
+        model._take(known, None)
+        return model
+
+    def _take(self, centroids: Array, scaling: Scaling | None) -> None:
+        """Have these centroids, as passes see them."""
+        self._centroids, self._scaling = centroids, scaling
+        self.cluster_centers_ = centroids if scaling is None else scaling.back(centroids)
+        self.n_features_in_ = centroids.shape[1]
+        self._n_features_out = len(centroids)
+
+
+def _check_room(out: Any, rows: Rows, n_clusters: int) -> None:
+    """Refuse an array that cannot take the labels, before any read."""
+    if tuple(out.shape) != rows.plan.row_shape:
+        raise DataError(f"out has shape {out.shape}; the rows have {rows.plan.row_shape}.")
+    most = n_clusters - 1 + may_lack(rows)
+    if out.dtype.kind not in "iu" or np.iinfo(out.dtype).max < most:
+        raise DataError(f"out has dtype {out.dtype}, which does not hold labels up to {most}.")

@@ -1,0 +1,90 @@
+"""What came in: its kind, its rows, and answers of the same kind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamkm.errors import DataError
+from streamkm.labelled import FEATURE, labelled_like, stacked
+from streamkm.passes import label_dtype
+from streamkm.rows import Rows, is_a
+
+_LAZY = ("dask.array.Array", "zarr.Array", "xarray.DataArray")
+
+
+@dataclass(frozen=True)
+class Given:
+    """Data as a user gave them.
+
+    Parameters
+    ----------
+    array : what rows are made of: an array, a DataArray, or the path of a store
+    feature_dim : its feature dimensions
+    names : of the features, where the data name them
+    """
+
+    array: Any
+    feature_dim: Any
+    names: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, X: Any, feature_dim: Any, names: Sequence[str] | None = None) -> Given:
+        """The same for every kind; of tables the features that have `names`, in their order."""
+        if is_a(X, "xarray.Dataset"):
+            if feature_dim is not None:
+                raise DataError(
+                    f"feature_dim={feature_dim!r}: a Dataset's features are its variables; give "
+                    "one variable, dataset['name'], to cluster along a dimension of it."
+                )
+            array = stacked(X, names)
+            return cls(array, FEATURE, tuple(str(n) for n in array[FEATURE].values))
+        if is_a(X, "dask.dataframe.DataFrame"):
+            own = tuple(str(column) for column in X.columns)
+            if names is not None:
+                lacking = [name for name in names if name not in own]
+                if lacking:
+                    raise DataError(f"the table has the columns {list(own)}, without {lacking}.")
+                X = X[list(names)]
+            return cls(X.to_dask_array(), None, own if names is None else tuple(names))
+        return cls(X, feature_dim)
+
+    @property
+    def of_lazy_kind(self) -> bool:
+        """Whether rows are made of it as it is, not of what scikit-learn makes of it."""
+        return isinstance(self.array, (str, os.PathLike)) or is_a(self.array, *_LAZY)
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether answers stay lazy; a DataArray in memory answers at once."""
+        here = is_a(self.array, "xarray.DataArray") and not self.array.chunks
+        return self.of_lazy_kind and not here
+
+    def label_dtype(self, n_clusters: int, rows: Rows) -> np.dtype[Any]:
+        """int32 for plain arrays, as in scikit-learn; else the smallest that holds every label.
+
+        With one value more where rows may be left out.
+        """
+        plain = np.dtype(np.int32)
+        return label_dtype(n_clusters, may_lack(rows)) if self.of_lazy_kind else plain
+
+    def like(self, answers: Any, rows: Rows, names: Sequence[str] | None = None) -> Any:
+        """Per-row answers as labelled as the data were."""
+        if not is_a(self.array, "xarray.DataArray"):
+            return answers
+        return labelled_like(self.array, self.feature_dim, answers, names, may_lack(rows))
+
+
+def may_lack(rows: Rows) -> bool:
+    """Whether some rows may be left out."""
+    return rows.layout.missing is not None or rows.mask is not None
+
+
+def weights_of(sample_weight: Any) -> Any:
+    """Weights as they are where lazy; lists and Series as arrays."""
+    lazy = sample_weight is None or Given.of(sample_weight, None).of_lazy_kind
+    return sample_weight if lazy else np.asarray(sample_weight)

@@ -1,0 +1,55 @@
+"""Estimators from stored models."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from streamkm.estimators.kmeans import KMeans
+from streamkm.estimators.spherical import SphericalKMeans
+from streamkm.rows import UnitLength
+from streamkm.stores import load_model
+
+
+def load(path: str | os.PathLike[str]) -> KMeans:
+    """A fitted estimator from a model that `save` or ``streamkm fit`` wrote.
+
+    Parameters
+    ----------
+    path : of the model
+
+    Returns
+    -------
+    KMeans or SphericalKMeans, with everything but `labels_`
+
+    Raises
+    ------
+    streamkm.errors.DataError
+        When there is no model.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm, tempfile
+    >>> x = np.random.default_rng(0).normal(size=(100, 2))
+    >>> km = streamkm.KMeans(3, random_state=0).fit(x)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     km.save(f"{folder}/model")
+    ...     again = streamkm.load(f"{folder}/model")
+    >>> np.array_equal(again.predict(x), km.labels_)
+    True
+    """
+    model = load_model(path)
+    kind = SphericalKMeans if isinstance(model.scaling, UnitLength) else KMeans
+    known = kind().get_params()
+    asked = {name: value for name, value in model.parameters.items() if name in known}
+    estimator = kind(**asked | {"n_clusters": len(model.seen)})
+    estimator._take(model.seen, model.scaling)
+    estimator.inertia_, estimator.history_ = model.inertia, model.history
+    estimator.n_iter_, estimator.stop_reason_ = len(model.history), model.stop_reason
+    estimator.n_passes_, estimator.bytes_read_ = model.n_passes, model.bytes_read
+    if model.features:
+        estimator.feature_names_in_ = np.array(model.features, dtype=object)
+    if model.names:
+        estimator.cluster_names_ = np.array(model.names, dtype=object)
+    return estimator

@@ -1,0 +1,69 @@
+"""Stored models from estimators, and scikit-learn's estimators from ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.cluster import KMeans as InMemory
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
+
+from streamkm.errors import DataError
+from streamkm.fitting import history_array
+from streamkm.rows import Standardised, UnitLength
+from streamkm.stores import Model, save_model
+from streamkm.versions import versions
+
+
+def save(estimator: Any, target: Path, overwrite: bool) -> None:
+    """Write an estimator as a model."""
+    parameters = {
+        name: value
+        for name, value in estimator.get_params(deep=False).items()
+        if isinstance(value, (str, int, float, list, tuple)) or value is None
+    }
+    history = getattr(estimator, "history_", history_array([]))
+    save_model(
+        target,
+        Model(
+            estimator.cluster_centers_,
+            getattr(estimator, "inertia_", float("nan")),
+            history,
+            getattr(estimator, "stop_reason_", "known centroids"),
+            getattr(estimator, "n_passes_", 0),
+            getattr(estimator, "bytes_read_", 0),
+            parameters,
+            versions(),
+            scaled=None if estimator._scaling is None else estimator._centroids,
+            scaling=estimator._scaling,
+            features=[str(n) for n in getattr(estimator, "feature_names_in_", [])],
+            names=[None if n is None else str(n) for n in getattr(estimator, "cluster_names_", [])],
+        ),
+        overwrite,
+    )
+
+
+def to_sklearn(estimator: Any) -> Any:
+    """A fitted scikit-learn estimator of the same centroids."""
+    k = len(estimator._centroids)
+    # One iteration from these very centroids, of these very rows, moves none of them.
+    made = InMemory(k, init=estimator._centroids, n_init=1, max_iter=1)
+    made.fit(estimator._centroids)
+    made.cluster_centers_ = estimator._centroids.copy()
+    made.inertia_ = getattr(estimator, "inertia_", 0.0)
+    made.n_iter_ = getattr(estimator, "n_iter_", 0)
+    labels = getattr(estimator, "labels_", None)
+    made.labels_ = np.asarray(labels, np.int32) if isinstance(labels, np.ndarray) else None
+    scaling = estimator._scaling
+    if scaling is None:
+        return made
+    if isinstance(scaling, UnitLength):
+        return make_pipeline(Normalizer(), made)
+    if not isinstance(scaling, Standardised):
+        raise DataError(f"{type(scaling).__name__} has no counterpart in scikit-learn.")
+    center, scale = np.array(scaling.center), 1 / np.array(scaling.factor)
+    scaler = StandardScaler().fit(np.stack([center, center + 1]))
+    scaler.mean_, scaler.scale_, scaler.var_ = center, scale, scale**2
+    return make_pipeline(scaler, made)

@@ -1,0 +1,27 @@
+"""Stable numbers of clusters from one fit to the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+from streamkm.fitting.state import FitState
+from streamkm.kernels import squared_distances
+from streamkm.rows import read_only
+
+
+def numbered_like(state: FitState, earlier: npt.NDArray[np.float64]) -> FitState:
+    """The state of a fit that is done, or lacks its last loss, with its best centroids in the order
+    of the earlier ones (k', d) that they match; those that match none keep their order at the end.
+    """
+    best = state.best
+    assert best.centroids is not None
+    apart = squared_distances(read_only(earlier), best.centroids)
+    old, new = linear_sum_assignment(apart)
+    rest = np.setdiff1d(np.arange(len(best.centroids)), new)
+    order = np.concatenate([new[np.argsort(old)], rest])
+    told = replace(best, centroids=best.centroids[order], gathered=None)
+    return replace(state, trajectories=tuple(told if t is best else t for t in state.trajectories))

@@ -1,0 +1,122 @@
+"""Labelled data in and out: what is an array of rows in them, and answers that keep their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamkm.errors import DataError
+from streamkm.passes import no_label
+from streamkm.rows.layout import feature_axes
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FEATURE = "variable"  # the dimension that a Dataset's variables become
+# Of the data's values, so they say nothing of labels.
+_OF_VALUES = (
+    *("_FillValue", "missing_value", "nodata", "scale_factor", "add_offset", "units"),
+    *("standard_name", "long_name", "valid_min", "valid_max", "valid_range", "cell_methods"),
+    *("flag_values", "flag_meanings", "flag_masks", "STATISTICS_MINIMUM", "STATISTICS_MAXIMUM"),
+    *("STATISTICS_MEAN", "STATISTICS_STDDEV"),
+)
+_FLAGS = 256  # more of them say nothing to anyone
+
+
+def stacked(data: xr.Dataset, names: Sequence[str] | None = None) -> xr.DataArray:
+    """The variables of a Dataset as the features of an array, lazily where they are lazy.
+
+    Parameters
+    ----------
+    data : Dataset, of which variables without dimensions are left out
+    names : the variables, in order; by default all
+
+    Raises
+    ------
+    DataError
+        When a variable is missing.
+    """
+    wanted = [str(n) for n in data.data_vars if data[n].dims] if names is None else list(names)
+    lacking = [name for name in wanted if name not in data.data_vars]
+    if lacking or not wanted:
+        raise DataError(
+            f"the Dataset has the variables {[str(n) for n in data.data_vars]}, and "
+            f"{lacking or 'one at least'} is needed."
+        )
+    fills = [_fill(data[name]) for name in wanted]
+    if len(set(fills)) > 1:  # each its own: only NaN can stand for all
+        for name, fill in zip(wanted, fills, strict=True):
+            if fill is not None:
+                data = data.assign({name: data[name].where(data[name] != fill)})
+    array = data[wanted].to_dataarray(FEATURE)
+    if len(set(fills)) == 1 and fills[0] is not None:
+        array.attrs["_FillValue"] = fills[0]
+    grids = {_grid_mapping(data[name]) for name in wanted} - {None}
+    if len(grids) == 1:
+        array.attrs["grid_mapping"] = grids.pop()
+    return array
+
+
+def _fill(data: xr.DataArray) -> float | None:
+    """What stands for nothing in a variable that was not decoded."""
+    found = data.attrs.get("_FillValue", data.attrs.get("nodata"))
+    return None if found is None or found != found else float(found)
+
+
+def _grid_mapping(data: xr.DataArray) -> Any:
+    return data.encoding.get("grid_mapping", data.attrs.get("grid_mapping"))
+
+
+def labelled_like(
+    data: xr.DataArray,
+    feature_dim: Any,
+    answers: Any,
+    names: Sequence[str] | None = None,
+    spare: bool = False,
+) -> xr.DataArray:
+    """Answers of the rows of `data`, with its row dims and the coordinates that lie along them.
+
+    Labels get the attributes of a CF flag variable, and their fill value where rows may be left
+    out. Where the map lies (`grid_mapping`, the coordinate it names, and what else says nothing
+    of the data's values) stays.
+
+    Parameters
+    ----------
+    data : DataArray
+    feature_dim : as for `streamkm.KMeans`
+    answers : array in the shape of the rows, with a further axis for one answer a cluster
+    names : of the clusters, for labels
+    spare : whether rows may have been left out
+    """
+    import xarray as xr  # half a second; loaded by whoever gave the data
+
+    dimensions = tuple(str(d) for d in data.dims)
+    features = feature_axes(data.ndim, dimensions, feature_dim)
+    dims = [d for axis, d in enumerate(data.dims) if axis not in features]
+    coords = {n: c for n, c in data.coords.items() if set(c.dims) <= set(dims)}
+    attrs = {n: v for n, v in data.attrs.items() if n not in _OF_VALUES}
+    if answers.ndim == len(dims):
+        found = xr.DataArray(answers, coords, dims, name="labels", attrs=attrs)
+        found.attrs |= flags(answers.dtype, names, spare)
+    else:
+        found = xr.DataArray(answers, coords, [*dims, "cluster"], name="distances", attrs=attrs)
+    if "grid_mapping" in data.encoding:
+        found.encoding["grid_mapping"] = data.encoding["grid_mapping"]
+    return found
+
+
+def flags(dtype: np.dtype[Any], names: Sequence[str] | None, spare: bool) -> dict[str, Any]:
+    """What a label array says of itself: CF flags (section 3.5), and its fill value.
+
+    Examples
+    --------
+    >>> flags(np.dtype("u1"), ["water", "wet sand"], spare=True)
+    {'_FillValue': 255, 'flag_values': [0, 1], 'flag_meanings': 'water wet_sand'}
+    """
+    about: dict[str, Any] = {"_FillValue": no_label(dtype)} if spare else {}
+    if names is not None and len(names) <= _FLAGS:
+        about["flag_values"] = list(range(len(names)))
+        about["flag_meanings"] = " ".join("_".join(str(name).split()) for name in names)
+    return about

@@ -1,0 +1,95 @@
+"""The members nearest to each centroid: examples to look at, in one read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.kernels import Centroids
+from streamkm.passes.base import Pass, Statistic
+from streamkm.passes.lloyd import refuse_bad
+from streamkm.rows import Block
+
+Array = npt.NDArray[np.float64]
+_NO_ROW = -1
+
+
+@dataclass(frozen=True)
+class Nearest(Statistic):
+    """For each cluster its rows nearest to the centroid, by (distance, row number).
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (k, n), int64, row numbers in C order over the row axes; -1 for none
+    distances : ndarray of shape (k, n), Euclidean, of scaled rows where there is a scale; inf for
+        none
+    values : ndarray of shape (k, n, d), of the stored dtype
+    """
+
+    numbers: npt.NDArray[np.int64]
+    distances: Array
+    values: npt.NDArray[Any]
+
+    @classmethod
+    def combine(cls, parts: Sequence[Nearest]) -> Nearest:
+        most = parts[0].numbers.shape[1]
+        some = [part for part in parts if part.values.shape[2]]  # of no rows, no feature is known
+        if len(some) < 2:
+            return some[0] if some else parts[0]
+        numbers = np.concatenate([part.numbers for part in some], axis=1)
+        distances = np.concatenate([part.distances for part in some], axis=1)
+        order = np.lexsort((numbers, distances))[:, :most]
+        values = np.concatenate([part.values for part in some], axis=1)
+        return cls(
+            np.take_along_axis(numbers, order, 1),
+            np.take_along_axis(distances, order, 1),
+            np.take_along_axis(values, order[:, :, None], 1),
+        )
+
+
+@dataclass(frozen=True)
+class Closest(Pass[Nearest]):
+    """Find the `most` rows nearest to each centroid among those of its cluster.
+
+    Parameters
+    ----------
+    centroids : ndarray of shape (k, d), float64
+    most : int
+    """
+
+    centroids: Array
+    most: int
+
+    def identity(self) -> Nearest:
+        return self._none(0, np.dtype(np.uint8))
+
+    def _none(self, n_features: int, dtype: np.dtype[Any]) -> Nearest:
+        shape = (len(self.centroids), self.most)
+        numbers, distances = np.full(shape, _NO_ROW, np.int64), np.full(shape, np.inf)
+        return Nearest(numbers, distances, np.zeros((*shape, n_features), dtype))
+
+    def __call__(self, block: Block) -> Nearest:
+        if block.n_rows == 0:
+            return self.identity()
+        centroids = Centroids(self.centroids, block.dtype)
+        best = self._none(self.centroids.shape[1], block.values.dtype)
+        for tile in block.tiles():
+            labels, d2 = centroids.nearest(tile.x)
+            refuse_bad(block, tile.start, d2)
+            hopeful = np.flatnonzero(np.sqrt(d2) <= best.distances[labels, -1])
+            order = hopeful[np.lexsort((hopeful, d2[hopeful], labels[hopeful]))]
+            rank = np.arange(len(order)) - np.searchsorted(labels[order], labels[order])
+            order, rank = order[rank < self.most], rank[rank < self.most]
+            if order.size == 0:
+                continue
+            found, places = self._none(best.values.shape[2], block.values.dtype), labels[order]
+            numbers = block.row_numbers(tile.start, tile.start + len(tile.x))
+            found.numbers[places, rank] = numbers[order]
+            found.distances[places, rank] = np.sqrt(d2[order])
+            found.values[places, rank] = block.values[tile.start + order]
+            best = Nearest.combine([best, found])
+        return best

@@ -1,0 +1,46 @@
+"""Spherical k-means: Lloyd's step for rows and centroids of length one (Dhillon and Modha 2001)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.passes.lloyd import Assigned, Lloyd
+from streamkm.rows import Block
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Directed(Assigned):
+    """Rows gathered by the direction they are nearest to; their means are directions again."""
+
+    @classmethod
+    def of(cls, gathered: Assigned) -> Directed:
+        return cls(gathered.sums, gathered.counts, gathered.loss, gathered.squares)
+
+    def means(self, otherwise: Array) -> Array:
+        return directions(super().means(otherwise), otherwise)
+
+
+@dataclass(frozen=True)
+class Direction(Lloyd):
+    """Lloyd's step about directions. |x - c|**2 is then 2 (1 - cos), so the nearest is the same."""
+
+    def identity(self) -> Directed:
+        return Directed.of(super().identity())
+
+    def __call__(self, block: Block) -> Directed:
+        return Directed.of(self.assign(block))
+
+    @staticmethod
+    def admissible(centroids: Array) -> Array:
+        return directions(centroids, centroids)
+
+
+def directions(vectors: Array, otherwise: Array) -> Array:
+    """Vectors (k, d) at length one; those of `otherwise` where they cancel to nothing."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.where(length > 0, vectors / np.where(length > 0, length, 1.0), otherwise)
