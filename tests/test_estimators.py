@@ -20,6 +20,7 @@ from tests import reference
 
 
 @pytest.mark.filterwarnings("ignore::streamkm.errors.FewDistinctRowsWarning")
+@pytest.mark.filterwarnings("ignore:Number of distinct:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks([KMeans()])
 def test_scikit_learns_own_checks(estimator, check):
@@ -157,6 +158,53 @@ def test_n_init_means_what_scikit_learn_means(blobs):
     assert auto.inertia_ == many.inertia_
 
 
+def test_a_function_as_init_is_called_once_a_restart(blobs):
+    given = []
+
+    def init(X, n_clusters, random_state):
+        given.append(X[random_state.choice(len(X), n_clusters, replace=False)])
+        return given[-1]
+
+    km = KMeans(8, init=init, n_init=5, random_state=0).fit(blobs)
+    alone = [KMeans(8, init=centroids).fit(blobs).inertia_ for centroids in given]
+    assert len(given) == 5
+    assert km.inertia_ == min(alone) < max(alone)
+    again = KMeans(8, init=init, n_init=5, random_state=0).fit(blobs.tolist())
+    assert np.array_equal(given[:5], np.float32(given[5:]))
+    assert again.inertia_ == pytest.approx(km.inertia_)
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_a_function_as_init_is_not_called_with_what_is_no_array_of_rows(blobs, lazy):
+    data = da.from_array(blobs) if lazy else blobs
+    km = KMeans(3, init=lambda *_: pytest.fail("called"), feature_dim=None if lazy else 0)
+    with pytest.raises(ValueError, match="call the function and pass its array"):
+        km.fit(data)
+
+
+def test_a_list_is_an_array_of_centroids(blobs):
+    km = KMeans(5, init=blobs[:5].tolist()).fit(blobs)
+    assert np.array_equal(
+        km.cluster_centers_, KMeans(5, init=blobs[:5]).fit(blobs).cluster_centers_
+    )
+
+
+@pytest.mark.parametrize("path", ["table", "reads"])
+def test_clusters_that_stay_empty_are_told_of_also_where_labels_are_lazy(path, request):
+    if path == "reads":
+        request.getfixturevalue("no_table")
+    x = np.repeat([[0.0], [1.0], [5.0]], 50, axis=0)
+    init = [[0.0], [1.0], [5.0], [9.0]]
+    for data in (x, da.from_array(x, chunks=(40, 1))):
+        with pytest.warns(ConvergenceWarning, match=r"distinct clusters \(3\) found .* \(4\)"):
+            KMeans(4, init=init, empty_cluster="keep").fit(data)
+
+
+def test_several_inits_of_given_centroids_are_one_and_that_is_said(blobs):
+    with pytest.warns(RuntimeWarning, match="only one init in KMeans instead of n_init=3"):
+        KMeans(5, init=blobs[:5], n_init=3).fit(blobs)
+
+
 def test_a_fitted_estimator_pickles_without_its_data(blobs):
     rows = np.tile(blobs, (20, 20))
     km = KMeans(64, init="random", n_init=1, random_state=0, max_iter=2)
@@ -204,7 +252,9 @@ def test_bad_rows_are_named(blobs, kind, bad):
         ({"n_clusters": 6000}, "n_samples=5000 should be >= n_clusters=6000"),
         ({"init": "kmeans"}, "one of"),
         ({"init": np.zeros((3, 6))}, "does not match"),
-        ({"init": lambda *_: 0}, "call the function"),
+        ({"init": np.zeros((8, 5))}, "does not match the number of features of the data 6"),
+        ({"init": np.zeros((1, 8, 6))}, "does not match the number of clusters 8"),
+        ({"init": lambda X, k, random_state: X[:2]}, "does not match the number of clusters 8"),
         ({"n_init": 0}, "n_init"),
         ({"max_iter": 0}, "max_iter"),
         ({"tol": -1}, "tol"),
@@ -238,10 +288,24 @@ def test_predicting_before_fitting(blobs):
 
 
 @pytest.mark.usefixtures("no_table")
-def test_verbose_prints_a_line_a_read(blobs, capsys):
+def test_verbose_prints_a_line_a_read_and_how_it_ended(blobs, capsys):
     km = KMeans(3, random_state=0, verbose=1, tol=0).fit(da.from_array(blobs, chunks=(999, 6)))
-    lines = capsys.readouterr().out.splitlines()
+    *lines, ending = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + km.n_iter_
-    assert [line.startswith("read") for line in lines[2:]] == km.history_["read"].tolist()
-    assert lines[0] == "read 1: seeding"
-    assert lines[-1].endswith("stop: nothing moved")
+    assert ["(read " in line for line in lines[2:]] == km.history_["read"].tolist()
+    assert lines[:2] == ["Seeding (read 1)", "Initialization complete (read 2)"]
+    assert "stop: nothing moved" in lines[-1]
+    assert ending == f"Converged at iteration {km.n_iter_}: strict convergence."
+
+
+def test_verbose_names_what_ended_the_fit(blobs, capsys):
+    options = {"init": "random", "n_init": 1, "random_state": 0, "verbose": 1}
+    KMeans(3, tol=0.5, **options).fit(blobs)
+    assert "center shift " in (said := capsys.readouterr().out.splitlines())[-1]
+    assert said[:2] == [
+        "5,000 distinct rows (in memory)",
+        "Initialization complete (in memory)",
+    ]
+    with pytest.warns(ConvergenceWarning):
+        KMeans(3, max_iter=2, **options).fit(blobs)
+    assert capsys.readouterr().out.endswith("\nStopped at iteration 2: max_iter.\n")

@@ -31,6 +31,7 @@ def test_dask_ml_n_init_restarts_nothing():
     assert several.inertia_ < 0.95 * first.inertia_
 
 
+@pytest.mark.filterwarnings("ignore:Number of distinct:sklearn.exceptions.ConvergenceWarning")
 def test_dask_ml_an_empty_cluster_becomes_the_zero_vector():
     x = mixture(500, 2, 3, offset=100)
     init = np.array([x[0], x[1], [1e6, 1e6]])

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from streamkm.engine import keeping, map_rows
 from streamkm.estimators.centroids import CentroidEstimator
+from streamkm.estimators.data import Given
 from streamkm.fitting import (
     ALGORITHMS,
     SCALES,
@@ -33,12 +34,14 @@ from streamkm.fitting import (
     seeds_of,
     solve,
 )
-from streamkm.fitting.stopping import MAX_ITER
+from streamkm.fitting.stopping import MAX_ITER, NOTHING_MOVED, SHIFT
 from streamkm.passes import Lloyd
 from streamkm.rows import Budget, Rows, Scaling
 from streamkm.seeding import method_of
 from streamkm.sizes import parse_bytes
 from streamkm.versions import versions
+
+Array = npt.NDArray[np.float64]
 
 
 class KMeans(CentroidEstimator):
@@ -51,13 +54,14 @@ class KMeans(CentroidEstimator):
     Parameters
     ----------
     n_clusters : int, default=8
-    init : {'auto', 'coreset', 'k-means||', 'k-means++', 'random', 'farthest'}, array (k, d), or a \
-fitted model
+    init : {'auto', 'coreset', 'k-means||', 'k-means++', 'random', 'farthest'}, array (k, d), a \
+fitted model or a function
         'auto', the default, is 'coreset': two reads, and a search in memory. 'k-means||' takes 4
         reads and 'random' one; 'k-means++' (plain, not greedy) and 'farthest' are exact and take
-        one read a centroid.
+        one read a centroid. A function `init(X, n_clusters, random_state)` gives the array, of
+        rows in memory only; it is called once a restart.
     n_init : 'auto' or int, default='auto'
-        Restarts; all share each read. 'auto' is 10 for 'random', else 1.
+        Restarts; all share each read. 'auto' is 10 for 'random' and for a function, else 1.
     restarts : {'all', 'halving'}, default='all'
         'halving' drops the worse half of the restarts after 2, 4, 8, ... iterations.
     max_iter : int, default=300
@@ -66,7 +70,7 @@ fitted model
         Stop when the sum of squared centroid moves is at most `tol` times the mean variance of the
         features. 0 runs until nothing moves.
     verbose : int, default=0
-        Print a line a read.
+        Print a line a read, and how it ended.
     random_state : int, RandomState instance or None, default=None
     copy_x : bool, default=True
         As in scikit-learn; the data are never changed either way.
@@ -222,14 +226,14 @@ fitted model
     def _fit(
         self, X: Any, sample_weight: Any, mask: Any, like: npt.NDArray[np.float64] | None = None
     ) -> Self:
-        init = self._check_parameters()
+        self._check_parameters(X)
         given, rows = self._rows(X, sample_weight, mask, reset=True)
         scaling = self._learned(rows)
         if scaling is not None:
             rows = scaled(rows, scaling)
-            init = init if isinstance(init, str) else scaling.there(init)
         room = self._budget(reset=True).room(rows.layout)
-        seeds = seeds_of(entropy_of(self.random_state), self._n_init())
+        init = self._given(given, scaling)
+        seeds = seeds_of(entropy_of(self.random_state), self._n_init)
         rules = StopRules(
             self.max_iter, self.tol, self.loss_tol, distortion_tol=self.distortion_tol
         )
@@ -267,6 +271,8 @@ fitted model
                 state = numbered_like(state, like if scaling is None else scaling.there(like))
             if eager:
                 state = label(held, state, labels, labels.dtype)
+        if self.verbose:
+            print(_ending(state))
         self._keep(state, scaling)
         question = self._labels(given, rows)
         self.labels_ = given.like(
@@ -290,8 +296,8 @@ fitted model
             del asked[name]
         return asked
 
-    def _check_parameters(self) -> str | npt.NDArray[np.float64]:
-        """Refuse bad parameters before any work; the seeding, by name or as centroids."""
+    def _check_parameters(self, X: Any) -> None:
+        """Refuse bad parameters before any work."""
         check_scalar(self.n_clusters, "n_clusters", Integral, min_val=1)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
         unset = {"loss_tol": (None, "auto"), "distortion_tol": (None,), "time_limit": (None,)}
@@ -308,23 +314,41 @@ fitted model
             raise ValueError(f"restarts={self.restarts!r}; use 'all' or 'halving'.")
         if self.empty_cluster not in ("relocate", "keep"):
             raise ValueError(f"empty_cluster={self.empty_cluster!r}; use 'relocate' or 'keep'.")
-        known = getattr(self.init, "cluster_centers_", None)
-        if known is not None:
-            return np.array(known, dtype=np.float64)
         if callable(self.init):
-            raise ValueError(
-                "init must be a name or an array; call the function and pass its array."
-            )
-        if isinstance(self.init, str):
+            if Given.of(X, self.feature_dim).of_lazy_kind or self.feature_dim is not None:
+                raise ValueError(
+                    "a function as init is given rows in memory, as an array (n, d); for other "
+                    "data call the function and pass its array."
+                )
+        elif isinstance(self.init, str):
             method_of(self.init)
-            return self.init
-        return np.array(self.init, dtype=np.float64, ndmin=2)
+        elif self.n_init not in ("auto", 1):
+            warnings.warn(
+                "Explicit initial center position passed: performing only one init in "
+                f"{type(self).__name__} instead of n_init={self.n_init}.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
 
+    def _given(self, given: Given, scaling: Scaling | None) -> str | list[Array]:
+        """The seeding by name, or the first centroids: of a function those of each restart."""
+        if isinstance(self.init, str):
+            return self.init
+        found = [getattr(self.init, "cluster_centers_", self.init)]
+        if callable(self.init):
+            random_state = check_random_state(self.random_state)
+            asked = given.array, self.n_clusters
+            found = [self.init(*asked, random_state=random_state) for _ in range(self._n_init)]
+        inits = [np.array(each, dtype=np.float64, ndmin=2) for each in found]
+        return inits if scaling is None else [scaling.there(init) for init in inits]
+
+    @property
     def _n_init(self) -> int:
-        if not isinstance(self.init, str):
+        named = isinstance(self.init, str)
+        if not named and not callable(self.init):
             return 1
         if self.n_init == "auto":
-            return 10 if self.init == "random" else 1
+            return 1 if named and self.init != "random" else 10
         return int(self.n_init)
 
     def _keep(self, state: FitState, scaling: Scaling | None) -> None:
@@ -338,6 +362,15 @@ fitted model
         self.bytes_read_ = state.reads.bytes_read
         self.reads_ = state.reads.by_phase
         self.stop_reason_ = best.stop_reason
+        gathered = best.gathered  # None where `refit` has numbered the clusters since
+        found = np.count_nonzero(gathered.counts) if gathered else self.n_clusters
+        if found < self.n_clusters:
+            warnings.warn(
+                f"Number of distinct clusters ({found}) found smaller than n_clusters "
+                f"({self.n_clusters}). Possibly due to duplicate points in X.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
         if best.stop_reason == MAX_ITER:
             warnings.warn(
                 f"stopped after max_iter={self.max_iter} iterations before any tolerance was met; "
@@ -350,8 +383,10 @@ fitted model
         if not reset:
             return super()._budget(reset=False)
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
-        named = isinstance(self.init, str)
-        inits = [self.init] * self._n_init() if named else self.init
+        inits: Any = None  # of given centroids nothing is asked but how many they are
+        if isinstance(self.init, str) or callable(self.init):
+            # What a function gives takes what as many random rows take.
+            inits = ["random" if callable(self.init) else self.init] * self._n_init
         return fit_budget(limit, inits, [self.n_clusters])
 
 
@@ -363,5 +398,18 @@ def entropy_of(random_state: Any) -> int:
 
 
 def _print_state(state: FitState) -> None:
+    """A line a read, which begins as scikit-learn's do."""
     if not state.folded:
-        print(describe(state))
+        where, said = describe(state).split(": ", 1)
+        print(f"{said[0].upper()}{said[1:]} ({where})")
+
+
+def _ending(state: FitState) -> str:
+    """Why the best restart ended, in scikit-learn's words where it has some."""
+    best = state.best
+    at = f"at iteration {len(best.history)}"
+    if best.stop_reason == NOTHING_MOVED:
+        return f"Converged {at}: strict convergence."
+    if best.stop_reason == SHIFT:
+        return f"Converged {at}: center shift {best.history[-1].shift:.3g} within tolerance."
+    return f"Stopped {at}: {best.stop_reason}."

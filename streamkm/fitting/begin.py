@@ -21,12 +21,13 @@ from streamkm.seeding import Task, begin
 # Fewer rows than this part of them save few reads [docs/reads.md].
 _LEAST_SHARE = 0.01
 ALGORITHMS = ("auto", "lloyd")
+Array = npt.NDArray[np.float64]
 
 
 def begin_fit(
     rows: Rows,
     n_clusters: int,
-    init: str | npt.NDArray[np.float64],
+    init: str | Array | Sequence[Array],
     seeds: Sequence[int],
     rules: StopRules | None = None,
     relocate: bool = True,
@@ -41,7 +42,7 @@ def begin_fit(
     ----------
     rows : Rows
     n_clusters : k
-    init : name of a seeding method, or centroids (k, d)
+    init : name of a seeding method, or centroids (k, d), or those of each restart
     seeds : one a restart
     rules : StopRules
     relocate : whether empty clusters move to the farthest rows
@@ -64,15 +65,11 @@ def begin_fit(
         seedings = [begin(init, task) for task in tasks]
         trajectories = [Trajectory(rules, relocate, step, seeding=seeding) for seeding in seedings]
     else:
-        if init.shape != (n_clusters, n_features):
-            raise DataError(
-                f"The shape of the initial centers {init.shape} does not match the number of "
-                f"clusters {n_clusters} and of features {n_features}."
-            )
-        if not np.isfinite(init).all():
-            raise DataError("the initial centers contain NaN or infinity.")
-        centroids = step.admissible(np.array(init, dtype=np.float64))
-        trajectories = [Trajectory(rules, relocate, step, centroids=centroids)]
+        given = [init] if isinstance(init, np.ndarray) else init
+        for centroids in given:
+            _check_centroids(centroids, n_clusters, n_features)
+        copies = [step.admissible(np.array(each, dtype=np.float64)) for each in given]
+        trajectories = [Trajectory(rules, relocate, step, centroids=copy) for copy in copies]
     keeps = 0 if halving or n_clusters == 1 or step is not Lloyd else _worth_keeping(rows, room)
     kept = tuple(replace(t, keeps=keeps, settles=algorithm == "auto") for t in trajectories)
     reads = Reads(rows.layout.nbytes, opening=rows.opening_reads)
@@ -123,3 +120,13 @@ def begin_sweep(
 def _check_enough(n_rows: int, n_clusters: int) -> None:
     if n_rows < n_clusters:
         raise DataError(f"n_samples={n_rows} should be >= n_clusters={n_clusters}.")
+
+
+def _check_centroids(centroids: Array, n_clusters: int, n_features: int) -> None:
+    wrong = f"The shape of the initial centers {centroids.shape} does not match the number of "
+    if centroids.ndim != 2 or len(centroids) != n_clusters:
+        raise DataError(f"{wrong}clusters {n_clusters}.")
+    if centroids.shape[1] != n_features:
+        raise DataError(f"{wrong}features of the data {n_features}.")
+    if not np.isfinite(centroids).all():
+        raise DataError("the initial centers contain NaN or infinity.")

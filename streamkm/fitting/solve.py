@@ -102,13 +102,13 @@ def describe(state: FitState) -> str:
         done, all_blocks = state.folded.n_blocks, state.plan.n_blocks
         return f"read {state.n_passes + 1}: block {done:,} of {all_blocks:,}"
     read = "in memory" if state.in_memory else f"read {state.n_passes}"
-    if state.table and not any(t.history for t in state.trajectories):
+    if state.table and not state.can_stop:
         return f"{read}: {len(state.table.weights):,} distinct rows"
     if not state.can_stop:
         return f"{read}: seeding"
     moving = [t for t in state.trajectories if t.history]
     if not moving:
-        return f"{read}: seeded"
+        return f"{read}: initialization complete"
     if len(state.trajectories) > 1:
         running = sum(t.stop_reason is None for t in state.trajectories)
         read += f": {running} of {len(state.trajectories)} fits still move"

@@ -92,7 +92,7 @@ def test_too_few_rows_and_centroids_that_do_not_fit():
     rows = open_rows(X[:5])
     with pytest.raises(DataError, match="n_samples=5 should be >= n_clusters=6"):
         begin_fit(rows, 6, "random", [0])
-    with pytest.raises(DataError, match=r"\(2, 4\) does not match.*2 and of features 3"):
+    with pytest.raises(DataError, match=r"\(2, 4\) does not match .*features of the data 3"):
         begin_fit(rows, 2, np.zeros((2, 4)), [0])
     with pytest.raises(DataError, match="initial centers contain NaN"):
         begin_fit(rows, 1, np.full((1, 3), np.nan), [0])

@@ -1,0 +1,180 @@
+"""scikit-learn's own tests of k-means, out of its wheel, with `streamkm.KMeans` in their hands.
+
+`sklearn/cluster/tests/test_k_means.py` is loaded with our class under the name it imports, and its
+functions become tests of this module. Whole functions are left out by `NOT_OURS`, parameters by
+`left_out`, and nothing else is.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import sklearn.cluster
+from sklearn.utils.fixes import CSR_CONTAINERS
+
+import streamkm
+from streamkm.engine import map_reduce
+from streamkm.fitting import seeds_of
+from streamkm.rows import open_rows
+from streamkm.seeding import Seeding, Task, begin
+
+pytestmark = [
+    # scikit-learn ends at max_iter in silence, and some of its tests do [docs/scikit-learn.md].
+    pytest.mark.filterwarnings(
+        "ignore:stopped after max_iter:sklearn.exceptions.ConvergenceWarning"
+    ),
+    # It says the same as scikit-learn's warning, which the tests wait for, when seeding ends.
+    pytest.mark.filterwarnings("ignore::streamkm.errors.FewDistinctRowsWarning"),
+]
+
+MINI_BATCH = "of MiniBatchKMeans alone"
+CSR = "of sparse input alone, which is refused"
+ELKAN = "of algorithm='elkan' alone, which is refused"
+KERNEL = "of a private kernel or helper of scikit-learn's"
+NOT_OURS = {
+    "test_minibatch_declared_convergence": MINI_BATCH,
+    "test_minibatch_iter_steps": MINI_BATCH,
+    "test_minibatch_kmeans_init_size": MINI_BATCH,
+    "test_minibatch_kmeans_partial_fit_init": MINI_BATCH,
+    "test_minibatch_kmeans_verbose": MINI_BATCH,
+    "test_minibatch_kmeans_warning_init_size": MINI_BATCH,
+    "test_minibatch_reassign": MINI_BATCH,
+    "test_minibatch_sensible_reassign": MINI_BATCH,
+    "test_minibatch_update_consistency": MINI_BATCH,
+    "test_minibatch_with_many_reassignments": MINI_BATCH,
+    "test_dense_sparse": CSR,
+    "test_predict_dense_sparse": CSR,
+    "test_kmeans_elkan_iter_attribute": ELKAN,
+    "test_kmeans_elkan_results": ELKAN,
+    "test_warning_elkan_1_cluster": ELKAN,
+    "test_euclidean_distance": KERNEL,
+    "test_inertia": KERNEL,
+    "test_is_same_clustering": KERNEL,
+    "test_relocate_empty_clusters": KERNEL,
+    "test_kmeans_plusplus_wrong_params": "of x_squared_norms, which streamkm does not take",
+    "test_float_precision": "asks for float32 centroids of float32 data; here they are float64",
+}
+
+
+def left_out(value):
+    """Whether a parameter is of what `streamkm.KMeans` does not offer."""
+    return (
+        value is sklearn.cluster.MiniBatchKMeans
+        or sp.issparse(value)
+        or any(value is container for container in CSR_CONTAINERS)
+        or (isinstance(value, str) and value == "elkan")
+    )
+
+
+def seeded(X, n_clusters, init="k-means++", *, sample_weight=None, random_state=None):
+    """Centroids of our seeding, and the numbers of the rows they are."""
+    rows = open_rows(np.asarray(X), sample_weight=sample_weight)
+    drawn, state = [], begin(init, Task(n_clusters, seeds_of(random_state or 0, 1)[0], len(X), 0))
+    while isinstance(state, Seeding):
+        answer = map_reduce(state.ask(), rows)
+        drawn.extend(answer.numbers)
+        state = state.tell(answer)
+    return state, np.array(drawn)
+
+
+class KMeans(streamkm.KMeans):
+    """Ours, with the one private method by which scikit-learn's tests look at a seeding."""
+
+    def _init_centroids(self, X, x_squared_norms, init, sample_weight, n_centroids, random_state):
+        seed = int(random_state.randint(2**31))
+        weights = {"sample_weight": sample_weight, "random_state": seed}
+        return seeded(X, n_centroids, init, **weights)[0]
+
+
+def k_means(*args, **options):
+    """scikit-learn's function of that name, for which its KMeans does the work."""
+    function = sklearn.cluster.k_means
+    with mock.patch.dict(inspect.unwrap(function).__globals__, KMeans=KMeans):
+        return function(*args, **options)
+
+
+def kmeans_plusplus(X, n_clusters, *, x_squared_norms=None, random_state=None):
+    """Our seeding by the name of scikit-learn's; it has no use for the norms."""
+    return seeded(X, n_clusters, random_state=random_state)
+
+
+def loaded():
+    path = Path(sklearn.cluster.__file__).parent / "tests/test_k_means.py"
+    spec = importlib.util.spec_from_file_location("scikit_learns_test_k_means", path)
+    module = importlib.util.module_from_spec(spec)
+    ours = {"KMeans": KMeans, "k_means": k_means, "kmeans_plusplus": kmeans_plusplus}
+    with mock.patch.multiple(sklearn.cluster, **ours):
+        spec.loader.exec_module(module)
+    return {name: value for name, value in vars(module).items() if name.startswith("test_")}
+
+
+def narrowed(mark):
+    """A parametrize mark without what is left out."""
+    names, rows = mark.args
+    one = len(names.split(",")) == 1
+    stay = [not any(map(left_out, [row] if one else row)) for row in rows]
+
+    def staying(values):
+        return [value for value, stays in zip(values, stay, strict=True) if stays]
+
+    ids = {name: staying(values) for name, values in mark.kwargs.items()}
+    return pytest.mark.parametrize(names, staying(rows), **ids).mark
+
+
+OWN = loaded()
+RUN = [name for name in OWN if name not in NOT_OURS]
+for name in RUN:
+    marks = getattr(OWN[name], "pytestmark", [])
+    marks = [narrowed(mark) if mark.name == "parametrize" else mark for mark in marks]
+    OWN[name].pytestmark = [*marks, pytest.mark.usefixtures("either_way").mark]
+    globals()[name] = OWN[name]
+
+# Of the default seeding even one iteration is as good as ten: its search has converged.
+EARLY = pytest.mark.parametrize("Estimator", [functools.partial(KMeans, init="k-means++")])
+OWN["test_score_max_iter"].pytestmark[0] = EARLY.mark
+
+
+@pytest.fixture(params=["table", "reads"])
+def either_way(request):
+    """As data so small are, by their table of distinct rows, and as large data are, by reads."""
+    if request.param == "reads":
+        request.getfixturevalue("no_table")
+
+
+@pytest.fixture
+def global_random_seed():
+    return 42  # scikit-learn's own default
+
+
+@pytest.fixture(params=[np.float32, np.float64])
+def global_dtype(request):
+    return request.param
+
+
+def parameter_sets(function):
+    return [m.args[1] for m in getattr(function, "pytestmark", []) if m.name == "parametrize"]
+
+
+def test_every_function_of_theirs_runs_or_has_a_reason_not_to():
+    """All 58 of scikit-learn 1.9; of another release this says what is to be decided anew."""
+    assert NOT_OURS.keys() <= OWN.keys()
+    assert (len(RUN), len(NOT_OURS)) == (37, 21)
+    for name in RUN:
+        assert globals()[name] is OWN[name]
+        assert all(parameter_sets(OWN[name]))  # pytest would skip an empty set
+
+
+def test_it_is_our_class_that_they_test():
+    for name in RUN:
+        scope = OWN[name].__globals__
+        assert scope["KMeans"] is KMeans
+        values = [value for values in parameter_sets(OWN[name]) for value in values]
+        assert sklearn.cluster.KMeans not in [v for v in values if inspect.isclass(v)]
+    assert sklearn.cluster.KMeans is not KMeans  # for everybody else it is as it was
