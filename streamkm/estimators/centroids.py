@@ -195,8 +195,12 @@ class CentroidEstimator(
         check_is_fitted(self)
         save(self, path, overwrite)
 
-    def to_sklearn(self) -> Any:
+    def to_sklearn(self, dtype: npt.DTypeLike = np.float64) -> Any:
         """The same as a fitted scikit-learn estimator.
+
+        Parameters
+        ----------
+        dtype : of its centroids, float64 or float32; scikit-learn labels rows of that one only
 
         Returns
         -------
@@ -205,7 +209,7 @@ class CentroidEstimator(
         from streamkm.estimators.models import to_sklearn
 
         check_is_fitted(self)
-        return to_sklearn(self)
+        return to_sklearn(self, dtype)
 
     def _answer(self, given: Given, question: PerRow[Any], rows: Rows) -> Any:
         names = None if question.width else self._names()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.cluster import KMeans as InMemory
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
@@ -46,13 +47,18 @@ def save(estimator: Any, target: Path, overwrite: bool) -> None:
     )
 
 
-def to_sklearn(estimator: Any) -> Any:
+def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
     """A fitted scikit-learn estimator of the same centroids."""
-    k = len(estimator._centroids)
+    if hasattr(estimator, "tree_"):
+        raise DataError(
+            f"{type(estimator).__name__} leads rows down a tree, for which scikit-learn has no "
+            "public way in; hand on `cluster_centers_`, whose nearest is nearly the same."
+        )
+    centroids = estimator._centroids.astype(dtype)
+    k = len(centroids)
     # One iteration from these very centroids, of these very rows, moves none of them.
-    made = InMemory(k, init=estimator._centroids, n_init=1, max_iter=1)
-    made.fit(estimator._centroids)
-    made.cluster_centers_ = estimator._centroids.copy()
+    made = InMemory(k, init=centroids, n_init=1, max_iter=1).fit(centroids)
+    made.cluster_centers_ = centroids
     made.inertia_ = getattr(estimator, "inertia_", 0.0)
     made.n_iter_ = getattr(estimator, "n_iter_", 0)
     labels = getattr(estimator, "labels_", None)
