@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import time
@@ -135,11 +134,10 @@ def create_labels(
     attributes: dict[str, Any],
 ) -> Any:
     """An empty Zarr array of the row shape, chunked so that every chunk lies within one block."""
-    chunks = tuple(math.gcd(*edges[:-1]) or edges[-1] for edges in plan.edges)
     return zarr.create_array(
         path,
         shape=plan.row_shape,
-        chunks=chunks,
+        chunks=plan.common_chunks,
         dtype=dtype,
         dimension_names=dimensions,
         attributes=attributes,

@@ -158,17 +158,18 @@ class CentroidEstimator(
         return found
 
     def write_labels(self, X: Any, out: Any, *, mask: Any = None, overwrite: bool = False) -> Any:
-        """Label every row into a Zarr array: one read, one writer for each chunk and shard.
+        """Label every row into a Zarr store: one read, one writer for each chunk and shard.
 
         Parameters
         ----------
         X, mask : as for `fit`
-        out : path of a new array, or a zarr.Array of the row shape
+        out : path of a new store, or a zarr.Array of the row shape
         overwrite : whether labels that streamkm wrote at the path may be replaced
 
         Returns
         -------
-        zarr.Array
+        zarr.Array; or for xarray data the variable `labels` of the store, lazily, beside its
+        coordinates and CRS
 
         Raises
         ------
@@ -180,7 +181,9 @@ class CentroidEstimator(
 
         check_is_fitted(self)
         given, rows = self._rows(X, None, mask, reset=False)
-        return write_labels(self._question, len(self._centroids), given, rows, out, overwrite)
+        return write_labels(
+            self._question, len(self._centroids), given, rows, out, overwrite, self._names()
+        )
 
     def save(self, path: Any, overwrite: bool = False) -> None:
         """Write the model as a Zarr group, which `streamkm.load` and the command line read.

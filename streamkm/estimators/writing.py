@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,13 @@ from streamkm.engine import write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.data import Given
 from streamkm.passes import PerRow
-from streamkm.rows import Rows, may_lack
+from streamkm.rows import Rows, is_a, may_lack
 from streamkm.stores import check_output, create_labels, whole
 
 
 def write_labels(
     question: Callable[[np.dtype[Any]], PerRow[Any]],
-    n_clusters: int,
+    names: Sequence[str],
     given: Given,
     rows: Rows,
     out: Any,
@@ -33,21 +33,35 @@ def write_labels(
         Before any read, when `out` cannot take them.
     """
     if isinstance(out, zarr.Array):
-        _check_room(out, rows, n_clusters)
+        _check_room(out, rows, len(names))
         write_rows(question(np.dtype(out.dtype)), rows, out)
         return out
     own = [os.fspath(given.array)] if isinstance(given.array, (str, os.PathLike)) else []
     target = check_output(out, overwrite, own)
-    asked = question(given.label_dtype(n_clusters, rows))
-    empty = np.empty((0,) * len(rows.plan.edges), asked.dtype)
-    dimensions = getattr(given.like(empty, rows), "dims", None)
+    asked = question(given.label_dtype(len(names), rows))
     marks: dict[str, Any] = {"kind": "streamkm labels"}
+    if is_a(given.array, "xarray.DataArray"):
+        import xarray as xr  # loaded by whoever gave the data
+
+        with whole(target, overwrite) as partial:
+            lazy = given.like(_nothing(rows, asked.dtype), rows, names).to_dataset()
+            lazy.assign_attrs(marks).to_zarr(
+                partial, compute=False, zarr_format=3, consolidated=False
+            )
+            write_rows(asked, rows, zarr.open_group(partial)["labels"])
+        return xr.open_zarr(target, consolidated=False, mask_and_scale=False)["labels"]
     if may_lack(rows):
         marks["_FillValue"] = asked.fill
     with whole(target, overwrite) as partial:
-        array = create_labels(partial, rows.plan, asked.dtype, dimensions, marks)
-        write_rows(asked, rows, array)
+        write_rows(asked, rows, create_labels(partial, rows.plan, asked.dtype, None, marks))
     return zarr.open_array(target, mode="r")
+
+
+def _nothing(rows: Rows, dtype: np.dtype[Any]) -> Any:
+    """A lazy array of the row shape, in chunks that lie within the blocks."""
+    import dask.array as da
+
+    return da.empty(rows.plan.row_shape, dtype=dtype, chunks=rows.plan.common_chunks)
 
 
 def _check_room(out: Any, rows: Rows, n_clusters: int) -> None:

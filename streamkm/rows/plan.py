@@ -40,6 +40,11 @@ class BlockPlan:
         """Whether it says where rows lie; of somebody's Dask array that may not be known."""
         return not any(math.isnan(e[-1]) for e in self.edges)
 
+    @property
+    def common_chunks(self) -> tuple[int, ...]:
+        """The largest chunks that lie within the blocks, in each dimension of one size."""
+        return tuple(math.gcd(*edges[:-1]) or edges[-1] for edges in self.edges)
+
     def is_aligned(self, steps: Sequence[int]) -> bool:
         """Whether every block is made of whole chunks of an array of the row shape."""
         return not any(
