@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from streamkm import plot as plot
     from streamkm.estimators import KMeans as KMeans
+    from streamkm.ingesting import ingest as ingest
     from streamkm.selection import sweep as sweep
     from streamkm.stored_sweep import centroids_of as centroids_of
     from streamkm.stored_sweep import open_sweep as open_sweep
@@ -23,6 +24,7 @@ _PUBLIC = {
     "KMeans": "streamkm.estimators",
     "Model": "streamkm.stores",
     "centroids_of": "streamkm.stored_sweep",
+    "ingest": "streamkm.ingesting",
     "load_model": "streamkm.stores",
     "open_sweep": "streamkm.stored_sweep",
     "sweep": "streamkm.selection",
@@ -33,6 +35,7 @@ __all__ = [
     "Model",
     "__version__",
     "centroids_of",
+    "ingest",
     "load_model",
     "open_sweep",
     "plot",
