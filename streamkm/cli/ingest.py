@@ -58,7 +58,8 @@ def run(
 def _say_left_out(array: Any, output: str) -> None:
     left_out = array.attrs.get("left_out", [])
     if left_out:
-        click.echo(f"left out, as they hold no numbers: {', '.join(left_out)}", err=True)
+        names = ", ".join(left_out)
+        click.echo(f"left out, as not all of their values are numbers: {names}", err=True)
     skipped = marks_of(output).get("skipped", [])
     if skipped:
         more = f", and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""

@@ -40,7 +40,8 @@ class File:
 
     @property
     def local(self) -> bool:
-        return "file" in (self.fs.protocol, *self.fs.protocol)
+        protocol = self.fs.protocol
+        return "file" in ([protocol] if isinstance(protocol, str) else protocol)
 
     def open(self, compression: str | None = None) -> Any:
         """Its bytes, as a file that can be sought in unless it is compressed.

@@ -49,7 +49,11 @@ class Watch(Protocol):
 def begun(partial: Path) -> dict[str, Any]:
     """The marks of what a run before left, if it came so far; with `done` unless it is whole."""
     marks = marks_of(partial)
-    return marks if "ingest" in marks else {}
+    if "ingest" not in marks:
+        return {}
+    for torn in partial.rglob("*.partial"):
+        torn.unlink()  # Zarr writes beside, and renames
+    return marks
 
 
 def create(
@@ -95,9 +99,10 @@ def create(
 
 def _for_xarray(value: float, dtype: np.dtype[Any]) -> Any:
     """A `_FillValue` as xarray writes it into Zarr 3, where JSON has neither NaN nor all floats."""
+    stored = converted(np.array([value]), dtype)[0]
     if dtype.kind != "f":
-        return int(value)
-    return base64.standard_b64encode(struct.pack("<d", float(value))).decode()
+        return int(stored)
+    return base64.standard_b64encode(struct.pack("<d", float(stored))).decode()
 
 
 def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[Watch]) -> None:
@@ -109,7 +114,6 @@ def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[
         When the source is empty, ends too early, or does not fit the dtype.
     """
     group: Any = zarr.open_group(partial, mode="r+")
-    _sweep(partial)
     form, data = source.form, group[source.form.name]
     done, nbytes, total = int(group.attrs["done"]), 0, None
     if form.n is not None:
@@ -142,12 +146,6 @@ def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[
         raise DataError("the source holds no rows.")
     skipped = {"skipped": source.skipped} if source.skipped else {}
     group.attrs.put({"kind": KIND, "ingest": group.attrs["ingest"], **skipped})
-
-
-def _sweep(partial: Path) -> None:
-    """Remove what Zarr was writing when a run was killed: it writes beside, and renames."""
-    for left in partial.rglob("*.partial"):
-        left.unlink()
 
 
 def _nbytes(region: Region, dtype: np.dtype[Any]) -> int:
