@@ -13,7 +13,7 @@ import numpy as np
 import zarr
 
 from streamkm.checkpoint import FileLock
-from streamkm.errors import DataError, LockedError, OutputExistsError
+from streamkm.errors import DataError, LockedError, OutputExistsError, ReadError, StreamkmError
 from streamkm.ingesting.csv import Csv
 from streamkm.ingesting.files import SUFFIXES, File, find
 from streamkm.ingesting.geotiff import GeoTiff
@@ -138,7 +138,7 @@ def ingest(
         if not going_on or "done" in left:
             files = [file for g in given for file in g.files]
             skipped = left["skipped"] if going_on else []
-            with closing(_reader(found, files, wanted, skipped, of_reader)) as source:
+            with _far(names), closing(_reader(found, files, wanted, skipped, of_reader)) as source:
                 _fill(partial, source, wanted, record, going_on, watch)
     made: zarr.Array[Any] = open_zarr(target, None)
     return made
@@ -197,6 +197,22 @@ def _alone(target: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _far(sources: Sequence[str]) -> Iterator[None]:
+    """Servers and object stores have errors of their own."""
+    try:
+        yield
+    except (StreamkmError, OSError):
+        raise
+    except Exception as error:
+        if not any("://" in source for source in sources):
+            raise
+        raise ReadError(
+            f"{' '.join(sources[:3])} could not be read ({type(error).__name__}: {error}). Run the "
+            "same command to go on, or ingest a copy on this machine."
+        ) from error
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import fsspec
 import numpy as np
@@ -49,9 +52,8 @@ def test_an_npy_file_of_any_shape(shape, order, tmp_path):
 
 def test_npy_files_are_joined_in_the_order_given(x, tmp_path):
     parts = [tmp_path / f"{name}.npy" for name in "bac"]
-    for part, rows in zip(parts, (x[:1], x[1:777], x[777:].astype(">f4")), strict=True):
+    for part, rows in zip(parts, (x[:1], x[1:777], x[777:]), strict=True):
         np.save(part, rows)
-    np.save(parts[2], x[777:])
     made = streamkm.ingest(parts, tmp_path / "o.zarr", **SIZES)
     assert np.array_equal(made[...], x)
     assert made.shards is not None
@@ -248,6 +250,21 @@ def test_urls_of_every_kind(x, tmp_path):
         packed.write(tmp_path / "x.npy", "deep/x.npy")
     url = f"zip://deep/x.npy::{tmp_path / 'z.zip'}"
     assert np.array_equal(streamkm.ingest(url, tmp_path / "z.zarr")[...], x)
+
+
+def test_a_server_without_ranges_serves_text_and_says_so_of_arrays(x, tmp_path):
+    write_table(tmp_path, x, "csv")
+    np.save(tmp_path / "x.npy", np.zeros((100_000, 8)))
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        made = streamkm.ingest(f"{url}/t.csv", tmp_path / "t.zarr")
+        said = run("ingest", f"{url}/x.npy", "-o", tmp_path / "o.zarr", code=1).stderr
+        server.shutdown()
+    assert np.array_equal(made[...], x)
+    assert "support range requests" in said
+    assert "ingest a copy on this machine" in said
 
 
 def test_what_is_ingested_is_fitted(tmp_path):

@@ -86,7 +86,7 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(kind, x, tmp_path):
         assert left == {"o.zarr"}
 
 
-def test_what_was_written_is_not_read_again(tmp_path, monkeypatch, x):
+def test_what_was_written_is_not_read_again(x, tmp_path):
     np.save(tmp_path / "x.npy", x)
     names = tmp_path / "x.npy", tmp_path / "o.zarr"
     broken_off(*names, **SIZES)
