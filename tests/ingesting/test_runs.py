@@ -16,7 +16,7 @@ import zarr
 
 import streamkm
 from streamkm.checkpoint import FileLock
-from streamkm.errors import OutputExistsError
+from streamkm.errors import DataError, OutputExistsError
 from streamkm.ingesting import csv, geotiff, parquet
 from streamkm.ingesting.source import Stream
 from tests.ingesting.conftest import (
@@ -131,6 +131,15 @@ def test_bad_data_leave_nothing_behind(tmp_path, monkeypatch):
     said = run("ingest", tmp_path / "t.csv", "-o", tmp_path / "o.zarr", code=1).stderr
     assert "t.csv: column 'b': Row #1002: CSV conversion error to double" in said
     assert os.listdir(tmp_path) == ["t.csv"]
+
+
+def test_a_file_that_is_cut_short_is_seen_before_any_is_read(x, tmp_path):
+    np.save(tmp_path / "a.npy", x)
+    (tmp_path / "b.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-8])
+    seen = []
+    with pytest.raises(DataError, match=r"b.npy is shorter than its header says"):
+        streamkm.ingest(tmp_path / "*.npy", tmp_path / "o.zarr", **SIZES, watch=[seen.append])
+    assert not seen
 
 
 def test_ctrl_c_says_how_to_go_on(x, tmp_path, monkeypatch):
