@@ -86,9 +86,8 @@ def main(output: str, source: str | None = None, tiles: str = "4", limit: str = 
             K, feature_dim="band", scale="standard", memory_limit=limit, random_state=0
         ).fit(cube)
         labels = model.write_labels(cube, Path(folder) / "labels.zarr")
-        labels.isel(time=0).rio.to_raster(
-            Path(output).with_suffix(".tif"), tiled=True, windowed=True
-        )
+        chart = Path(output).with_suffix(".tif")
+        labels.isel(time=0).rio.to_raster(chart, tiled=True, windowed=True)
         step = max(1, labels.shape[1] // 800)
         shown = labels[0, ::step, ::step].values
     order = model.cluster_centers_.sum(axis=1).argsort().argsort()

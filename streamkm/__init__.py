@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from streamkm.estimators import KMeans as KMeans
     from streamkm.estimators import SphericalKMeans as SphericalKMeans
     from streamkm.estimators.loading import load as load
+    from streamkm.ingesting import ingest as ingest
     from streamkm.passes import Nearest as Nearest
     from streamkm.selection import sweep as sweep
     from streamkm.stored_sweep import centroids_of as centroids_of
@@ -30,6 +31,7 @@ _PUBLIC = {
     "Nearest": "streamkm.passes",
     "SphericalKMeans": "streamkm.estimators",
     "centroids_of": "streamkm.stored_sweep",
+    "ingest": "streamkm.ingesting",
     "load": "streamkm.estimators.loading",
     "load_model": "streamkm.stores",
     "open_sweep": "streamkm.stored_sweep",
@@ -44,6 +46,7 @@ __all__ = [
     "SphericalKMeans",
     "__version__",
     "centroids_of",
+    "ingest",
     "load",
     "load_model",
     "open_sweep",

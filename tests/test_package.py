@@ -33,7 +33,7 @@ def test_importing_loads_nothing_heavy():
     assert not modules_after("import streamkm") & HEAVY
 
 
-@pytest.mark.parametrize("command", [[], ["fit"], ["sweep"], ["predict"], ["info"]])
+@pytest.mark.parametrize("command", [[], ["fit"], ["sweep"], ["predict"], ["ingest"], ["info"]])
 def test_the_help_of_every_command_loads_nothing_heavy(command):
     assert not modules_of_command(*command, "--help") & HEAVY
 

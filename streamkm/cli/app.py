@@ -21,6 +21,7 @@ _COMMANDS = {
     "fit": "Cluster a Zarr array; write the model, and labels where asked.",
     "sweep": "Fit every k of a range in one set of reads; say the elbow.",
     "predict": "Label a Zarr array with a fitted model.",
+    "ingest": "Turn npy, CSV, Parquet, GeoTIFF or image files into a Zarr store.",
     "info": "Show what a model, or a Zarr array, holds.",
 }
 

@@ -181,9 +181,8 @@ class CentroidEstimator(
 
         check_is_fitted(self)
         given, rows = self._rows(X, None, mask, reset=False)
-        return write_labels(
-            self._question, len(self._centroids), given, rows, out, overwrite, self._names()
-        )
+        asked = self._question, self._names()
+        return write_labels(*asked, given, rows, out, overwrite)
 
     def save(self, path: Any, overwrite: bool = False) -> None:
         """Write the model as a Zarr group, which `streamkm.load` and the command line read.

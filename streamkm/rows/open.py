@@ -152,6 +152,8 @@ def dimension_names(array: Any) -> tuple[str | None, ...] | None:
 def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     """Open a Zarr array by path or URL; of a group, its `variable` or its only array.
 
+    Coordinates beside it, which have one dimension or none, do not count.
+
     Raises
     ------
     DataError
@@ -175,8 +177,9 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
             raise DataError(f"{where} is a single array; leave out the variable {variable!r}.")
         return node
     arrays = dict(node.arrays())
-    if variable is None and len(arrays) == 1:
-        return next(iter(arrays.values()))
+    data = [array for array in arrays.values() if array.ndim > 1] or list(arrays.values())
+    if variable is None and len(data) == 1:
+        return data[0]
     if variable not in arrays:
         has = "" if variable is None else f" without {variable!r}"
         raise DataError(

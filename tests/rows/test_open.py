@@ -91,6 +91,14 @@ def test_a_group_needs_a_variable_unless_it_has_one_array(tmp_path, cube):
         open_rows(tmp_path / "g.zarr/one", variable="one")
 
 
+def test_coordinates_beside_an_array_are_no_choice(tmp_path, cube):
+    group = zarr.create_group(tmp_path / "g.zarr")
+    group.create_array("pixels", data=cube[0])
+    group.create_array("y", data=np.arange(30.0))
+    group.create_array("grid", data=np.array(0))
+    assert open_rows(tmp_path / "g.zarr").layout.shape == (30, 20)
+
+
 def test_unknown_chunk_sizes_cost_one_counting_read_and_are_not_changed_in_place(blobs):
     lazy = da.from_array(blobs, chunks=(700, 6))
     filtered = lazy[da.from_array(blobs[:, 0] > 0, chunks=700)]

@@ -1,0 +1,56 @@
+"""What ``streamkm ingest`` takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from streamkm.cli.parse.options import Bytes
+
+# Written out, as the table of kinds asks for NumPy [a test compares them].
+KINDS = ("npy", "npz", "csv", "parquet", "geotiff", "images", "tar")
+
+
+class Shard(Bytes):
+    """A size, or none."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        return 0 if value == "none" else super().convert(value, param, ctx)
+
+
+@click.command(name="ingest")
+@click.argument("sources", nargs=-1, required=True, metavar="SRC...")
+@click.option("-o", "--output", required=True, metavar="OUT.zarr", help="The store.")
+@click.option("--kind", type=click.Choice(KINDS), help="Where the names of the files do not tell.")
+@click.option(
+    "--columns", metavar="A,B,C", help="Of a table; by default all columns that hold numbers."
+)
+@click.option("--variable", help="Array within an npz file.")
+@click.option("--no-header", is_flag=True, help="The first line of a CSV file is data.")
+@click.option("--delimiter", help="Between values of a CSV file; by default a comma (.tsv: a tab).")
+@click.option("--skip-bad", is_flag=True, help="Pass over damaged images, and list them.")
+@click.option("--dtype", metavar="DTYPE", help="Such as float32; by default the source's.")
+@click.option(
+    "--chunk",
+    type=Bytes(),
+    metavar="SIZE",
+    default="4MiB",
+    show_default=True,
+    help="Decoded bytes of a chunk.",
+)
+@click.option(
+    "--shard",
+    type=Shard(),
+    metavar="SIZE|none",
+    default="32MiB",
+    show_default=True,
+    help="Decoded bytes of a shard: the unit of a read, and of a run that goes on.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an output, or a part of one, that exists.")
+def command() -> None:
+    """Turn files (paths, URLs, folders, patterns) of one kind into a Zarr store for fit.
+
+    npy, npz, CSV, Parquet, GeoTIFF, images, or tars of images. The same command goes on with a run
+    that was killed.
+    """

@@ -1,0 +1,174 @@
+"""Which files are meant, of which kind they are, and how they are opened."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import PurePosixPath
+from typing import Any
+
+from streamkm.errors import DataError, ReadError
+
+SUFFIXES = {
+    "npy": (".npy",),
+    "npz": (".npz",),
+    "csv": (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.bz2", ".tsv.bz2"),
+    "parquet": (".parquet", ".pq"),
+    "geotiff": (".tif", ".tiff"),
+    "images": (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"),
+    "tar": (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"),
+}
+# Of these, the first that a file system knows says whether a file was written to.
+_STAMPS = ("mtime", "ETag", "etag", "LastModified", "last_modified", "updated", "created")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file in a file system of fsspec's."""
+
+    fs: Any
+    path: str
+    size: int
+    stamp: str
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
+
+    @property
+    def local(self) -> bool:
+        protocol = self.fs.protocol
+        return "file" in ([protocol] if isinstance(protocol, str) else protocol)
+
+    def open(self, compression: str | None = None) -> Any:
+        """Its bytes, as a file that can be sought in unless it is compressed.
+
+        Raises
+        ------
+        ReadError
+            Naming the file.
+        """
+        try:
+            return self.fs.open(self.path, "rb", compression=compression)
+        except OSError as error:
+            raise ReadError(f"{self.path} cannot be opened: {error}") from error
+
+
+@dataclass(frozen=True)
+class Given:
+    """The files that one argument stands for."""
+
+    source: str
+    files: tuple[File, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """What a later run compares: of 10^6 files too, a line."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            digest.update(f"{file.path}\0{file.size}\0{file.stamp}\n".encode())
+        size = sum(file.size for file in self.files)
+        return {
+            "source": self.source,
+            "files": len(self.files),
+            "bytes": size,
+            "digest": digest.hexdigest(),
+        }
+
+
+def need(module: str, what: str) -> Any:
+    """Import a package that only some kinds of file ask for.
+
+    Raises
+    ------
+    DataError
+        Naming the extra, where it is missing.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package = {"PIL": "pillow"}.get(module.split(".")[0], module.split(".")[0])
+        raise DataError(f"{what} need {package}: pip install 'streamkm[ingest]'.") from error
+
+
+def kind_of(path: str) -> str | None:
+    """The kind of file that a name tells.
+
+    Examples
+    --------
+    >>> kind_of("a/b.CSV.gz"), kind_of("b.tar"), kind_of("notes.txt")
+    ('csv', 'tar', None)
+    """
+    name = path.lower()
+    return next((kind for kind, ends in SUFFIXES.items() if name.endswith(ends)), None)
+
+
+def find(sources: Sequence[str | os.PathLike[str]], kind: str | None) -> tuple[str, list[Given]]:
+    """The kind of all files that are meant, and the files, sorted within each argument.
+
+    Parameters
+    ----------
+    sources : paths, URLs, folders or patterns
+    kind : one of `SUFFIXES`, or None: the names tell
+
+    Raises
+    ------
+    DataError
+        When there are no files, or they are of several kinds or of none.
+    """
+    given = [Given(os.fspath(s), _files(os.fspath(s), kind)) for s in sources]
+    kinds = sorted({k for g in given for f in g.files if (k := kind or kind_of(f.path))})
+    if len(kinds) > 1:
+        raise DataError(
+            f"there are files of several kinds ({', '.join(kinds)}); one store holds one: "
+            "name the files, or pass --kind."
+        )
+    return kinds[0], given
+
+
+def _files(source: str, kind: str | None) -> tuple[File, ...]:
+    fs, entries, searched = _entries(source)
+    files = tuple(
+        File(fs, path, int(info.get("size") or 0), _stamp(info))
+        for path, info in sorted(entries.items())
+        if info["type"] == "file" and (not searched or _wanted(path, kind))
+    )
+    known = ", ".join(end for k, ends in SUFFIXES.items() if kind in (None, k) for end in ends)
+    if not files:
+        raise DataError(f"{source} holds no files that can be read here ({known}).")
+    if not searched and kind is None and kind_of(source.split("::")[0]) is None:
+        raise DataError(f"{source} is of no known kind ({known}); say which by --kind.")
+    return files
+
+
+def _entries(source: str) -> tuple[Any, dict[str, Any], bool]:
+    """What lies there, and whether it had to be searched for."""
+    url_to_fs = need("fsspec.core", "sources").url_to_fs
+    try:
+        fs, path = url_to_fs(source)
+        if any(sign in path for sign in "*?[") and not fs.exists(path):
+            return fs, fs.glob(path, detail=True), True
+        found = fs.info(path)
+        if found["type"] == "directory":
+            return fs, fs.find(path, detail=True), True
+    except FileNotFoundError:
+        raise DataError(f"{source}: there is no such file or folder.") from None
+    except Exception as error:  # object stores have errors of their own
+        raise DataError(
+            f"{source} cannot be reached ({type(error).__name__}: {error}); see whether the "
+            "address and the credentials are right, and whether there is a network."
+        ) from error
+    return fs, {path: found}, False
+
+
+def _wanted(path: str, kind: str | None) -> bool:
+    """Whether a file that was found by searching is one of those meant."""
+    of_kind = kind_of(path)
+    hidden = path.rpartition("/")[2].startswith(".")
+    return not hidden and of_kind is not None and kind in (None, of_kind)
+
+
+def _stamp(info: dict[str, Any]) -> str:
+    return next((str(info[key]) for key in _STAMPS if info.get(key) is not None), "")

@@ -1,0 +1,147 @@
+"""NumPy's files: npy, and one array of npz, joined along the first axis."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import DataError
+from streamkm.ingesting.files import File
+from streamkm.ingesting.source import Form, Piece, Region
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One array in a file: where it begins there, and in all rows."""
+
+    file: File
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+    offset: int
+
+
+class Npy:
+    """Arrays of npy or npz files that agree in all axes but the first.
+
+    They are read by seeking, not through a memory map: the same for files, URLs and members of an
+    npz, and a file that is cut short is an error instead of a signal.
+
+    Parameters
+    ----------
+    files : at least one
+    packed : whether they are npz
+    variable : name of the array in each npz, or None where there is one
+    """
+
+    def __init__(self, files: Sequence[File], packed: bool, variable: str | None) -> None:
+        self.skipped: list[str] = []
+        if variable is not None and not packed:
+            raise DataError(f"an npy file is one array; leave out the variable {variable!r}.")
+        self._packed, self._variable = packed, variable
+        self._files = ExitStack()
+        self._opened: tuple[_Part | None, Any] = None, None
+        self._parts = [self._part(file) for file in files]
+        first = self._parts[0]
+        for part in self._parts[1:]:
+            if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
+                raise DataError(
+                    f"{part.file.path} holds {part.dtype} of shape {part.shape}, but "
+                    f"{first.file.path} {first.dtype} of {first.shape}: only arrays that agree in "
+                    "all but the first axis are joined."
+                )
+        n, row_shape = sum(part.shape[0] for part in self._parts), first.shape[1:]
+        middle = tuple(f"dim_{axis}" for axis in range(1, len(row_shape)))
+        self.form = Form(
+            "x",
+            ("row", *middle, "feature"),
+            n,
+            row_shape,
+            first.dtype.newbyteorder("="),
+            features=(len(row_shape),),
+            grain=(*(1 for _ in row_shape), row_shape[-1]),
+        )
+
+    def _part(self, file: File) -> _Part:
+        with ExitStack() as closing:
+            stream = self._open(file, closing)
+            try:
+                version = np.lib.format.read_magic(stream)
+                read = np.lib.format.read_array_header_1_0
+                if version != (1, 0):
+                    read = np.lib.format.read_array_header_2_0
+                shape, fortran, dtype = read(stream)
+            except ValueError as error:
+                raise DataError(f"{file.path} is not an array of NumPy's: {error}") from error
+            offset = stream.tell()
+        if dtype.kind not in "buif":
+            raise DataError(f"{file.path} holds {dtype}; only real numbers can be clustered.")
+        if not shape:
+            raise DataError(f"{file.path} holds a single number, not rows.")
+        shape = shape if len(shape) > 1 else (*shape, 1)
+        local = file.local and not self._packed
+        if fortran and not local:
+            raise DataError(
+                f"{file.path} is in Fortran order, which only a local npy file may be: save it "
+                "with numpy.ascontiguousarray."
+            )
+        if local and offset + math.prod(shape) * dtype.itemsize > file.size:
+            raise DataError(f"{file.path} is shorter than its header says; copy it again.")
+        return _Part(file, shape, dtype, fortran, offset)
+
+    def read(self, region: Region) -> Piece:
+        rows, *inner = region
+        shape = tuple(s.stop - s.start for s in region)
+        values = np.empty(shape, self._parts[0].dtype)
+        first = 0
+        for part in self._parts:
+            start, stop = max(rows.start, first), min(rows.stop, first + part.shape[0])
+            if start < stop:
+                within = (slice(start - first, stop - first), *inner)
+                self._fill(values[start - rows.start : stop - rows.start], part, within)
+            first += part.shape[0]
+        return Piece(values)
+
+    def _fill(self, values: npt.NDArray[Any], part: _Part, region: Region) -> None:
+        """Read a region, which is one run of C order (`plan` sees to it)."""
+        if part.fortran:
+            values[...] = np.load(part.file.path, mmap_mode="r")[region]
+            return
+        if self._opened[0] is not part:
+            self.close()
+            self._opened = part, self._open(part.file, self._files)
+        stream = self._opened[1]
+        number = np.ravel_multi_index([s.start for s in region], part.shape)
+        stream.seek(part.offset + int(number) * part.dtype.itemsize)
+        left = memoryview(values.reshape(-1).view(np.uint8).data)
+        while len(left):
+            some = stream.readinto(left)
+            if not some:
+                raise DataError(f"{part.file.path} is shorter than its header says; copy it again.")
+            left = left[some:]
+
+    def close(self) -> None:
+        self._opened = None, None
+        self._files.close()
+
+    def _open(self, file: File, closing: ExitStack) -> Any:
+        """The bytes of the npy, or of the member of an npz, as a file."""
+        opened = closing.enter_context(file.open())
+        if not self._packed:
+            return opened
+        try:
+            members = closing.enter_context(zipfile.ZipFile(opened))
+        except zipfile.BadZipFile as error:
+            raise DataError(f"{file.path} is not an npz file: {error}.") from error
+        names = sorted(name.removesuffix(".npy") for name in members.namelist())
+        name = names[0] if self._variable is None and len(names) == 1 else self._variable
+        if name not in names:
+            raise DataError(f"{file.path}: name one of its arrays {names} by --variable.")
+        return closing.enter_context(members.open(f"{name}.npy"))

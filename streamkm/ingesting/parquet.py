@@ -1,0 +1,149 @@
+"""Tables of columns, by pyarrow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import DataError
+from streamkm.ingesting.csv import matrix
+from streamkm.ingesting.files import File, need
+from streamkm.ingesting.source import Form, Piece, Stream
+
+_BATCH = 8 * 2**20  # decoded bytes asked for at once
+_INDEX = "__index_level_"  # what pandas calls an index that it keeps as a column
+
+
+class Parquet(Stream):
+    """Columns of Parquet files, or one column of vectors, one file after another.
+
+    Parameters
+    ----------
+    files : at least one, with the same columns
+    columns : names of those to take, in this order, or None: all that hold numbers, or the only
+        one that holds vectors
+    """
+
+    def __init__(self, files: Sequence[File], columns: Sequence[str] | None) -> None:
+        super().__init__()
+        self._arrow = need("pyarrow", "Parquet files")
+        self._parquet = need("pyarrow.parquet", "Parquet files")
+        self._files = files
+        self._lengths = []
+        for file in files:
+            with self._open(file) as opened:
+                schema = opened.schema_arrow
+                self._lengths.append(opened.metadata.num_rows)
+            if file is files[0]:
+                self._names = list(columns or self._numeric(schema, file))
+                self._dtype, self._vectors = self._type(schema, file)
+                left_out = [] if columns else [n for n in schema.names if n not in self._names]
+            elif self._type(schema, file) != (self._dtype, self._vectors):
+                raise DataError(
+                    f"{file.path} has other types of columns than {files[0].path}; one store "
+                    "holds one kind of rows."
+                )
+        d = self._width() if self._vectors else len(self._names)
+        self.form = Form(
+            "x",
+            ("row", "feature"),
+            sum(self._lengths),
+            (d,),
+            self._dtype,
+            features=(1,),
+            grain=(1, d),
+            attributes={"columns": self._names} | ({"left_out": left_out} if left_out else {}),
+        )
+
+    @contextmanager
+    def _open(self, file: File) -> Iterator[Any]:
+        with file.open() as opened:
+            try:
+                yield self._parquet.ParquetFile(opened, pre_buffer=False)
+            except self._arrow.ArrowInvalid as error:
+                raise DataError(f"{file.path} cannot be read as Parquet: {error}") from error
+
+    def _numeric(self, schema: Any, file: File) -> list[str]:
+        """The columns that are meant when none are named."""
+        numbers = [f.name for f in schema if self._is_number(f.type)]
+        numbers = [name for name in numbers if not name.startswith(_INDEX)]
+        vectors = [f.name for f in schema if self._is_vector(f.type)]
+        if not (numbers or vectors):
+            raise DataError(f"{file.path} has no column of numbers, but {list(schema.names)}.")
+        if len(vectors) > 1 or (vectors and numbers):
+            raise DataError(
+                f"{file.path} has columns of vectors {vectors} and of numbers {numbers}: say by "
+                "--columns which are the features."
+            )
+        return numbers or vectors
+
+    def _type(self, schema: Any, file: File) -> tuple[np.dtype[Any], bool]:
+        """The dtype of the columns together, and whether they are one column of vectors."""
+        found = []
+        for name in self._names:
+            place = schema.get_field_index(name)
+            if place < 0:
+                raise DataError(f"{file.path} has no column {name!r}; it has {schema.names}.")
+            kind = schema.field(place).type
+            vector = self._is_vector(kind)
+            if vector and len(self._names) > 1:
+                raise DataError(f"column {name!r} holds vectors: name it alone.")
+            if not vector and not self._is_number(kind):
+                raise DataError(f"{file.path}: column {name!r} holds {kind}, not numbers.")
+            found.append(np.dtype((kind.value_type if vector else kind).to_pandas_dtype()))
+        return np.result_type(*found), vector
+
+    def _is_number(self, kind: Any) -> bool:
+        types = self._arrow.types
+        return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+
+    def _is_vector(self, kind: Any) -> bool:
+        types = self._arrow.types
+        lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+        return any(is_one(kind) for is_one in lists) and self._is_number(kind.value_type)
+
+    def _width(self) -> int:
+        """The length of the first vector."""
+        for file, length in zip(self._files, self._lengths, strict=True):
+            if length:
+                with self._open(file) as opened:
+                    batch = next(opened.iter_batches(1, columns=self._names))
+                return len(batch.column(0)[0].as_py() or ())
+        raise DataError(f"{self._files[0].path} has no rows.")
+
+    def pieces(self, start: int) -> Iterator[Piece]:
+        rows = max(1, _BATCH // (self._dtype.itemsize * math.prod(self.form.row_shape)))
+        first = 0
+        for file, length in zip(self._files, self._lengths, strict=True):
+            if first + length <= start:
+                first += length
+                continue
+            with self._open(file) as opened:
+                for group in range(opened.num_row_groups):
+                    in_group = opened.metadata.row_group(group).num_rows
+                    if first + in_group <= start:
+                        first += in_group
+                        continue
+                    for batch in opened.iter_batches(rows, [group], columns=self._names):
+                        if first + batch.num_rows > start:
+                            yield Piece(self._values(batch, file)[max(0, start - first) :])
+                        first += batch.num_rows
+
+    def _values(self, batch: Any, file: File) -> npt.NDArray[Any]:
+        if not self._vectors:
+            return matrix(batch.select(self._names), self._dtype, file)
+        (d,), column = self.form.row_shape, batch.column(0)
+        values = column.flatten()
+        lengths = column.value_lengths() if hasattr(column, "value_lengths") else None
+        uneven = lengths is not None and any(n != d for n in lengths.unique().to_pylist())
+        if column.null_count or values.null_count or uneven or len(values) != d * len(column):
+            raise DataError(
+                f"{file.path}: not every vector in column {self._names[0]!r} has {d} numbers; "
+                "drop or mend those rows."
+            )
+        return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(-1, d)

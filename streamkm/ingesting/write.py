@@ -1,0 +1,180 @@
+"""A source becomes a Zarr store, a shard at a time; what a killed run wrote is gone on with."""
+
+from __future__ import annotations
+
+import base64
+import math
+import shutil
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from streamkm.errors import DataError
+from streamkm.ingesting.plan import regions
+from streamkm.ingesting.source import Form, Region, Source
+from streamkm.stores import marks_of
+
+KIND = "streamkm ingest"
+_NAMES = "file"  # the array of the names of images
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an ingest is.
+
+    Parameters
+    ----------
+    done, total : shards written, and of how many, where that is known
+    rows, nbytes : along the first axis, and decoded, so far
+    """
+
+    done: int
+    total: int | None
+    rows: int
+    nbytes: int
+
+
+class Watch(Protocol):
+    """Sees every shard that was written."""
+
+    def __call__(self, progress: Progress, /) -> Any: ...
+
+
+def begun(partial: Path) -> dict[str, Any]:
+    """The marks of what a run before left, if it came so far; with `done` unless it is whole."""
+    marks = marks_of(partial)
+    if "ingest" not in marks:
+        return {}
+    for torn in partial.rglob("*.partial"):
+        torn.unlink()  # Zarr writes beside, and renames
+    return marks
+
+
+def create(
+    partial: Path,
+    form: Form,
+    dtype: np.dtype[Any],
+    chunks: tuple[int, ...],
+    step: tuple[int, ...],
+    sharded: bool,
+    record: dict[str, Any],
+) -> None:
+    """An empty store for all that the source will give; the record is the last that is written."""
+    shutil.rmtree(partial, ignore_errors=True)
+    group = zarr.create_group(partial)
+    attributes = dict(form.attributes)
+    if "_FillValue" in attributes:
+        attributes["_FillValue"] = _for_xarray(attributes["_FillValue"], dtype)
+    group.create_array(
+        form.name,
+        shape=(form.n or 0, *form.row_shape),
+        chunks=chunks,
+        shards=step if sharded and step != chunks else None,
+        dtype=dtype,
+        dimension_names=form.dims,
+        attributes=attributes,
+    )
+    for name, (dims, values, described) in form.beside.items():
+        array = group.create_array(
+            name,
+            shape=values.shape,
+            chunks=tuple(max(1, n) for n in values.shape),
+            dtype=str if values.dtype == object else values.dtype,
+            dimension_names=dims,
+            attributes=described,
+        )
+        array[...] = values
+    if form.dims[0] == "image":
+        group.create_array(
+            _NAMES, shape=(form.n or 0,), chunks=step[:1], dtype=str, dimension_names=form.dims[:1]
+        )
+    group.attrs.put({"kind": KIND, "ingest": record, "skipped": [], "done": 0})
+
+
+def _for_xarray(value: float, dtype: np.dtype[Any]) -> Any:
+    """A `_FillValue` as xarray writes it into Zarr 3, where JSON has neither NaN nor all floats."""
+    stored = converted(np.array([value]), dtype)[0]
+    if dtype.kind != "f":
+        return int(stored)
+    return base64.standard_b64encode(struct.pack("<d", float(stored))).decode()
+
+
+def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[Watch]) -> None:
+    """Write what is not written yet.
+
+    Raises
+    ------
+    DataError
+        When the source is empty, ends too early, or does not fit the dtype.
+    """
+    group: Any = zarr.open_group(partial, mode="r+")
+    form, data = source.form, group[source.form.name]
+    done, nbytes, total = int(group.attrs["done"]), 0, None
+    if form.n is not None:
+        total = math.prod(-(-n // s) for n, s in zip(data.shape, step, strict=True))
+    for number, region in enumerate(regions(form.n, form.row_shape, step)):
+        if number < done:
+            nbytes += _nbytes(region, data.dtype)
+            continue
+        values, names = source.read(region)
+        first = region[0].start
+        stop = first + len(values)
+        if form.n is None and not len(values):
+            break
+        if form.n is not None and stop < region[0].stop:
+            raise DataError(f"the source ended after {stop:,} of {form.n:,} rows: did it change?")
+        if form.n is None:
+            data.resize((stop, *form.row_shape))
+        data[(slice(first, stop), *region[1:])] = converted(values, data.dtype)
+        if names:
+            if form.n is None:
+                group[_NAMES].resize((stop,))
+            group[_NAMES][first:stop] = np.array(names, object)
+        nbytes += values.size * data.dtype.itemsize
+        group.attrs.update({"done": number + 1, "skipped": source.skipped})
+        for see in watch:
+            see(Progress(number + 1, total, stop, nbytes))
+        if form.n is None and stop < region[0].stop:
+            break
+    if not data.size:
+        raise DataError("the source holds no rows.")
+    skipped = {"skipped": source.skipped} if source.skipped else {}
+    group.attrs.put({"kind": KIND, "ingest": group.attrs["ingest"], **skipped})
+
+
+def _nbytes(region: Region, dtype: np.dtype[Any]) -> int:
+    return int(math.prod(s.stop - s.start for s in region) * dtype.itemsize)
+
+
+def converted(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Values in another dtype, which may round floats but change nothing else.
+
+    Raises
+    ------
+    DataError
+        Where a value has no place there.
+
+    Examples
+    --------
+    >>> converted(np.array([1.0, 2.0]), np.dtype("u1"))
+    array([1, 2], dtype=uint8)
+    """
+    if values.dtype == dtype:
+        return values
+    with np.errstate(all="ignore"):
+        made = values.astype(dtype)
+        if dtype.kind == "f":
+            lost = np.isinf(made) & ~np.isinf(values)
+        else:
+            lost = made.astype(values.dtype) != values
+    if lost.any():
+        raise DataError(
+            f"the value {values[lost][0]} has no place in {dtype}: pass another --dtype, or none."
+        )
+    return made

@@ -1,0 +1,55 @@
+"""Kill an ingest at one event after another, and run it again: a fresh process that forks.
+
+    python -m tests.ingesting.killed FOLDER STRIDE ARGUMENTS...
+
+FOLDER takes a store for each kill, `0` for none.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from streamkm.cli import main
+from tests.killing import Events
+
+
+def run(arguments, log, last):
+    """A run in a child; its wait status."""
+    child = os.fork()  # nothing here has started a thread
+    if child == 0:
+        code = 70
+        try:
+            with Events(log, last).around():
+                main(arguments, standalone_mode=False)
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1]
+
+
+def kill_at_all(folder, stride, arguments):
+    last = 0
+    while True:
+        out = folder / f"{last}" / "o.zarr"
+        out.parent.mkdir()
+        command = [*arguments, "-o", str(out)]
+        status = run(command, out.parent / "events", last)
+        if last and os.WIFSIGNALED(status):
+            assert os.WTERMSIG(status) == signal.SIGKILL
+            assert not out.exists() or out.with_name("events").read_text().count("after rename")
+            partial = out.with_name(".o.zarr.partial-ingest")
+            if partial.exists():  # as Zarr leaves it when it is killed within a write
+                (partial / "zarr.0123.partial").write_text("half")
+            status = 0 if out.exists() else run(command, out.parent / "again", None)
+        elif last:
+            return  # there was no such event
+        if status != 0:
+            raise SystemExit(f"kill {last} ended with {status}")
+        last += stride
+
+
+if __name__ == "__main__":
+    kill_at_all(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
