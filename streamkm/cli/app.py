@@ -5,7 +5,6 @@ So every ``--help``, and every slip in an option, is answered at once.
 
 from __future__ import annotations
 
-import ctypes
 import warnings
 from functools import partial
 from importlib import import_module
@@ -16,6 +15,7 @@ import click
 import streamkm
 from streamkm.cli.common import plain_errors
 from streamkm.errors import StreamkmWarning
+from streamkm.heap import one_heap
 
 _COMMANDS = {
     "fit": "Cluster a Zarr array; write the model, and labels where asked.",
@@ -52,17 +52,4 @@ def _run(name: str, **options: Any) -> None:
 @click.version_option(streamkm.__version__, prog_name="streamkm")
 def main() -> None:
     """Exact k-means for data larger than memory."""
-    _one_heap()
-
-
-def _one_heap() -> None:
-    """Let all threads allocate from one heap, where the C library is glibc.
-
-    With a heap for each thread the blocks that pass through leave holes in all of them, and the
-    peak depends on who decoded what [docs/benchmarks.md]. It has to be said before threads start.
-    """
-    m_arena_max = -8
-    try:
-        ctypes.CDLL(None).mallopt(m_arena_max, 1)
-    except (AttributeError, OSError):
-        return
+    one_heap()

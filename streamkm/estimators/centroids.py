@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from streamkm.engine import map_reduce, map_rows, threads, write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.data import Given, weights_of
+from streamkm.heap import one_heap
 from streamkm.passes import (
     Census,
     Closest,
@@ -236,6 +237,8 @@ class CentroidEstimator(
     def _rows(
         self, X: Any, sample_weight: Any, mask: Any, *, reset: bool, answer_nbytes: int = 8
     ) -> tuple[Given, Rows]:
+        if self.memory_limit is not None:
+            one_heap()
         known = None if reset else getattr(self, "feature_names_in_", None)
         given = Given.of(X, self.feature_dim, known)
         if not given.of_lazy_kind and self.feature_dim is None:

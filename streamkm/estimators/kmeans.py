@@ -99,7 +99,9 @@ fitted model or a function
         DataArray of floats, and what such an array, or a Zarr array, names as its `_FillValue`,
         `missing_value` or `nodata`; nothing in other data.
     memory_limit : str, int or None, default=None
-        Peak memory of the process, such as '2GiB'; blocks are planned to keep it.
+        Peak memory of the process, such as '2GiB'; blocks are planned to keep it. The process
+        itself is reckoned at 256 MiB: what else it has loaded and holds comes on top. From the
+        first use on, all its threads allocate from one heap (glibc).
     checkpoint : path, URL, Zarr store or None, default=None
         Where the fit keeps its state, at most `checkpoint_every` seconds old. The same `fit` again,
         in any process, goes on from there; of other data or parameters it is refused.
