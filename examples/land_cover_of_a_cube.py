@@ -6,7 +6,8 @@ A scene with a CRS (a made one, where none is given) is laid out TILES times in 
 twice in time, with stripes of nodata as a broken scanner leaves them, and stored as an
 xarray-readable Zarr cube. Then the cube is opened lazily, clustered by its bands, each scaled by
 its own mean and deviation, and labelled; the first date's map is written as a GeoTIFF beside
-OUTPUT, window by window, and a picture of its corner as OUTPUT. Neither the cube nor the map is in memory.
+OUTPUT, window by window, and a picture of its corner as OUTPUT. Neither the cube nor the map is
+ever in memory whole.
 """
 
 from __future__ import annotations

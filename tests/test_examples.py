@@ -17,6 +17,7 @@ SAID = {
     "photograph_in_sixteen_colours": "fifty restarts, one read",
     "primer_two_photographs_and_their_elbows": "90 fits in 1 read of the pixels",
     "from_scratch_farthest_first": "farthest||: stopped by nothing moved",
+    "land_cover_of_a_cube": "7.5% of these pixels are nodata",
     "assignment_simulated_and_digits": "k=1: train loss 15,343.135, validation loss 3,395.669",
 }
 
@@ -45,7 +46,7 @@ def test_the_example_runs(name, ran):
     said, picture = ran(name)
     assert SAID[name] in said
     assert "stopped by" in said
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) >= 16
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) >= (9 if "cube" in name else 16)
 
 
 def test_the_photograph_has_sixteen_colours_and_looks_like_itself(ran):

@@ -185,6 +185,43 @@ class CentroidEstimator(
         asked = self._question, self._names()
         return write_labels(*asked, given, rows, out, overwrite)
 
+    def write_ome_labels(
+        self, path: Any, name: str = "clusters", *, mask: Any = None, overwrite: bool = False
+    ) -> Any:
+        """Label the pixels of an OME-Zarr image by their channels, as a label image in its file.
+
+        Parameters
+        ----------
+        path : of an OME-Zarr image, version 0.5
+        name : of the label image, `labels/NAME`; labels are 1 to k, and 0 where rows are left out
+        mask : of the shape of the image without its channels, as for `fit`
+        overwrite : whether a label image of this name that streamkm wrote may be replaced
+
+        Returns
+        -------
+        zarr.Array
+
+        Raises
+        ------
+        DataError
+            When it is no such image, or has no axis of channels.
+        """
+        from streamkm.estimators.ome import OmeImage, ome_dtype
+
+        check_is_fitted(self)
+        image = OmeImage.open(path)
+        rows = open_rows(
+            image.array,
+            feature_dim=image.names.index(image.channel),
+            mask=weights_of(mask),
+            nodata=self.nodata,
+            scaling=self._scaling,
+            budget=self._budget(reset=False),
+        )
+        self._check_features(rows)
+        question = self._question(ome_dtype(len(self._centroids)))
+        return image.write(name, question, rows, self._names(), overwrite)
+
     def save(self, path: Any, overwrite: bool = False) -> None:
         """Write the model as a Zarr group, which `streamkm.load` and the command line read.
 
@@ -262,12 +299,16 @@ class CentroidEstimator(
                 del self.feature_names_in_  # of an earlier fit
             if given.names is not None:
                 self.feature_names_in_ = np.array(given.names, dtype=object)
-        elif rows.layout.n_features != self.n_features_in_:
+        else:
+            self._check_features(rows)
+        return given, rows
+
+    def _check_features(self, rows: Rows) -> None:
+        if rows.layout.n_features != self.n_features_in_:
             raise DataError(
                 f"X has {rows.layout.n_features} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input."
             )
-        return given, rows
 
     def _budget(self, *, reset: bool) -> Budget:
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)

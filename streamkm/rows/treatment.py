@@ -82,8 +82,9 @@ class Standardised:
     factor: tuple[float, ...]
 
     def __call__(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        x -= np.asarray(self.center, x.dtype)
-        x *= np.asarray(self.factor, x.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # such rows are refused elsewhere
+            x -= np.asarray(self.center, x.dtype)
+            x *= np.asarray(self.factor, x.dtype)
         return x
 
     def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -99,7 +100,8 @@ class UnitLength:
 
     def __call__(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         largest = np.abs(x).max(axis=1, keepdims=True)  # first, so that no square overflows
-        np.divide(x, largest, out=x, where=largest > 0)
+        with np.errstate(invalid="ignore"):  # such rows are refused elsewhere
+            np.divide(x, largest, out=x, where=largest > 0)
         length = np.sqrt(np.einsum("nd,nd->n", x, x, dtype=np.float64))[:, None]
         np.divide(x, length, out=x, where=length > 0, casting="same_kind")
         return x
