@@ -25,6 +25,10 @@ def mixture(n, d, k, seed=0, offset=0.0, dtype=np.float32):
     return (offset + centres[rng.integers(k, size=n)] + rng.normal(size=(n, d))).astype(dtype)
 
 
+# Put on the path of some jobs; a system may have a module of its name.
+collect_ignore = ["slurm/slow"]
+
+
 @pytest.fixture(scope="session")
 def blobs():
     return mixture(5000, 6, 8)
