@@ -10,6 +10,7 @@ import numpy as np
 from streamkm.errors import DataError
 from streamkm.passes import no_label
 from streamkm.rows.layout import feature_axes
+from streamkm.rows.nodata import announced
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,6 +46,13 @@ def stacked(data: xr.Dataset, names: Sequence[str] | None = None) -> xr.DataArra
             f"the Dataset has the variables {[str(n) for n in data.data_vars]}, and "
             f"{lacking or 'one at least'} is needed."
         )
+    widest = max((data[name] for name in wanted), key=lambda variable: variable.ndim)
+    for name in wanted:
+        if not set(data[name].dims) <= set(widest.dims):
+            raise DataError(
+                f"{name!r} lies along {data[name].dims}, but {widest.name!r} along {widest.dims}; "
+                "leave it out, by data.drop_vars or data[[...]]."
+            )
     fills = [_fill(data[name]) for name in wanted]
     if len(set(fills)) > 1:  # each its own: only NaN can stand for all
         for name, fill in zip(wanted, fills, strict=True):
@@ -59,10 +67,9 @@ def stacked(data: xr.Dataset, names: Sequence[str] | None = None) -> xr.DataArra
     return array
 
 
-def _fill(data: xr.DataArray) -> float | None:
-    """What stands for nothing in a variable that was not decoded."""
-    found = data.attrs.get("_FillValue", data.attrs.get("nodata"))
-    return None if found is None or found != found else float(found)
+def _fill(data: xr.DataArray) -> float | int | None:
+    """What stands for nothing in a variable that was not decoded; its first value, if several."""
+    return next((value for value in announced(data) if value == value), None)
 
 
 def _grid_mapping(data: xr.DataArray) -> Any:

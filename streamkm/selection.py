@@ -24,6 +24,7 @@ from streamkm.fitting import (
     Trajectory,
     begin_sweep,
     fit_budget,
+    plain,
     seeds_of,
     solve,
 )
@@ -78,6 +79,7 @@ def sweep(
     validation : data of the same features, read once for the loss of every fit on them; where
         they cannot be used a warning says so, and the sweep is kept without
     sample_weight : one weight a row of X
+    mask, nodata : as for `KMeans`; nodata goes for the validation data too
     max_iter, tol, loss_tol, feature_dim, memory_limit : as for `KMeans`
     random_state : int, RandomState instance or None
     silhouette_rows : rows drawn for the silhouette; 0 leaves it out
@@ -166,6 +168,7 @@ def sweep(
             "max_iter": max_iter,
             "tol": tol,
             "random_state": entropy,
+            "nodata": plain({"nodata": nodata})["nodata"],
         },
         "versions": versions(),
     }

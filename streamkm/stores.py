@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -22,6 +23,7 @@ from streamkm.rows import BlockPlan, Scaling, Standardised, UnitLength
 
 FORMAT = 1
 _KIND = "streamkm model"
+_FEW_CHUNKS, _CHUNKS_A_BLOCK = 1000, 64
 
 
 def check_output(
@@ -133,11 +135,24 @@ def create_labels(
     dimensions: tuple[str | None, ...] | None,
     attributes: dict[str, Any],
 ) -> Any:
-    """An empty Zarr array of the row shape, chunked so that every chunk lies within one block."""
+    """An empty Zarr array of the row shape, chunked so that every chunk lies within one block.
+
+    Raises
+    ------
+    DataError
+        When uneven blocks would make very many chunks of them.
+    """
+    chunks = plan.common_chunks
+    count = math.prod(-(-n // c) for n, c in zip(plan.row_shape, chunks, strict=True))
+    if count > max(_FEW_CHUNKS, _CHUNKS_A_BLOCK * plan.n_blocks):
+        raise DataError(
+            f"blocks of uneven sizes have chunks of {chunks} in common, which makes {count:,} "
+            "files of labels; rechunk the rows evenly (in Dask, x.rechunk({0: 100_000})) first."
+        )
     return zarr.create_array(
         path,
         shape=plan.row_shape,
-        chunks=plan.common_chunks,
+        chunks=chunks,
         dtype=dtype,
         dimension_names=dimensions,
         attributes=attributes,

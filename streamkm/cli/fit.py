@@ -26,11 +26,13 @@ from streamkm.fitting import (
     fit_budget,
     history_array,
     learn_scaling,
+    plain,
     scaled,
     seeds_of,
+    seen_by,
     solve,
 )
-from streamkm.rows import Scaling, open_rows
+from streamkm.rows import open_rows
 from streamkm.seeding import method_of
 from streamkm.stores import Model, check_output, fit_of, load_model, save_model
 from streamkm.versions import versions
@@ -92,7 +94,7 @@ def run(
     labelled = labels is None or (bool(fit) and fit_of(Path(labels)) == fit)
     if fit and labelled and fit_of(Path(output)) == fit:
         model = load_model(output)
-        if model.parameters == parameters:
+        if plain(model.parameters) == plain(parameters):
             click.echo(f"{checkpoint} is done; {output} is what came of it.", err=True)
             show(_result(model, None, output, labels, memory_limit), as_json)
             return
@@ -117,7 +119,7 @@ def run(
             halving=restarts == "halving",
             algorithm=algorithm,
         )
-        state = begin(rows)
+        begin(rows)  # refuses what cannot be
         if dry_run:
             # The last loss and the labels come from one read, unless restarts compete for it.
             last = 1 + int(bool(labels) and n_init > 1)
@@ -126,23 +128,29 @@ def run(
             return
         bar = ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows)
         stack.enter_context(bar)
-        if scale is not None:
+
+        def begin_scaled() -> FitState:
+            if scale is None:
+                return begin(rows)
             bar.next_read("read 1: scale")
-            rows = scaled(rows, learn_scaling(rows, scale, seed))
-            state = begin(rows)
+            state = begin(scaled(rows, learn_scaling(rows, scale)))
             bar.next_read("read 2")
+            return state
+
         watch: list[Watch] = [bar.seen]
         if checkpoint:
             asked = parameters | {"labels": str(label_target) if label_target else None}
             often = (checkpoint_every, checkpoint_reads)
             kept = stack.enter_context(checkpointing(checkpoint, rows, asked, versions(), *often))
-            new = state
-            state, rows = kept.begin(new, budget)
-            if state is not new:
+            state, rows, new = kept.begin(begin_scaled, rules.after(init), budget)
+            if not new:
                 click.echo(f"going on from {checkpoint}, {describe(state)}", err=True)
             leave = stack.enter_context(stopping(kept, signals, time_limit, again_code))
             watch = [bar.seen, leave.see, kept.see]
             fit, time_limit = kept.identity, None
+        else:
+            state = begin_scaled()
+            rows = seen_by(state, rows)
         rows = stack.enter_context(keeping(rows))
         state = solve(
             rows,
@@ -155,15 +163,15 @@ def run(
             bar.next_read("labels")
             dims = row_dimensions(data, variable, rows)
             state = write_labels(label_target, over_labels, rows, state, dims, watch, fit)
-        model = _model(state, rows.layout.scaling, parameters, fit)
+        model = _model(state, parameters, fit)
         save_model(target, model, overwrite)
     if picture:
         save_plot("loss", model, picture)
     show(_result(model, state, output, labels, memory_limit), as_json)
 
 
-def _model(state: FitState, scaling: Scaling | None, parameters: dict[str, Any], fit: str) -> Model:
-    best = state.best
+def _model(state: FitState, parameters: dict[str, Any], fit: str) -> Model:
+    best, scaling = state.best, state.scaling
     assert best.centroids is not None
     assert best.inertia is not None
     return Model(

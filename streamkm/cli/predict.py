@@ -13,7 +13,7 @@ from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
 from streamkm.passes import Assigned, label_dtype
 from streamkm.rows import Budget, may_lack, open_rows
-from streamkm.stored_sweep import centroids_of
+from streamkm.stored_sweep import centroids_of, open_sweep
 from streamkm.stores import Model, check_output, load_model, whole
 
 
@@ -30,7 +30,11 @@ def run(
 ) -> None:
     """Write the label of every row; print the inertia."""
     target = check_output(output, overwrite, [model, data])
-    known = load_model(model) if n_clusters is None else Model(centroids_of(model, n_clusters))
+    if n_clusters is None:
+        known = load_model(model)
+    else:
+        found = open_sweep(model)
+        known = Model(centroids_of(found, n_clusters), parameters=found.attrs["parameters"])
     k, d = known.centroids.shape
     budget = Budget(memory_limit, threads(), k)
     rows = open_rows(

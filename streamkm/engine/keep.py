@@ -12,7 +12,7 @@ import dask
 
 from streamkm.engine.schedule import client
 from streamkm.rows import Block, Rows, StoredRows
-from streamkm.rows.stored import Call, Graph
+from streamkm.rows.stored import Beside, Call, Graph
 
 _SPARE = 2  # a cluster's memory must hold the data this many times: its workers compute as well
 _READ_FOR_THEMSELVES = ("processes", "multiprocessing")
@@ -63,10 +63,10 @@ class KeptRows(StoredRows):
     def kept(self) -> bool:
         return len(self.blocks) == self.plan.n_blocks
 
-    def block(self, number: int) -> Block:
+    def block_beside(self, number: int, beside: Beside) -> Block:
         block = self.blocks.get(number)
         if block is None:
-            block = super().block(number)
+            block = super().block_beside(number, beside)
             if not self.closed.is_set():
                 self.blocks[number] = block
         return block
@@ -96,8 +96,11 @@ class ClusterRows(StoredRows):
     def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
         wanted = [number for number in range(first, last) if number not in self.futures]
         if wanted:
-            source = self.client.submit(StoredRows, **_parts(self), key=f"{name}-rows")
-            reads = self.client.map(_read, wanted, source=source, key=f"{name}-kept", pure=False)
+            source = self.client.submit(StoredRows, **_parts(self.to_send), key=f"{name}-rows")
+            beside = [self.beside_of(number) for number in wanted]
+            reads = self.client.map(
+                _read, wanted, beside, source=source, key=f"{name}-kept", pure=False
+            )
             self.futures.update(zip(wanted, reads, strict=True))
         question = f"{name}-pass"
         keys = [(f"{name}-block", number) for number in range(first, last)]
@@ -114,8 +117,8 @@ def _parts(rows: StoredRows) -> dict[str, Any]:
     return {f.name: getattr(rows, f.name) for f in fields(StoredRows)}
 
 
-def _read(number: int, source: StoredRows) -> Block:
-    return source.block(number)
+def _read(number: int, beside: Beside, source: StoredRows) -> Block:
+    return source.block_beside(number, beside)
 
 
 def _call(call: Call, block: Block) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -34,8 +34,9 @@ def map_rows(question: PerRow[S], rows: Rows) -> da.Array:
     """
     import dask.array as da  # half a second, which nothing but a lazy answer needs
 
+    rows = replace(rows, weights=None)
     if isinstance(rows, DaskRows):
-        name = f"streamkm-{tokenize(question, rows.array.name, rows.layout, *rows.beside)}"
+        name = f"streamkm-{tokenize(question, rows.array.name, rows.layout, rows.mask)}"
         return rows.answers(_Answers(question), name, question.dtype, question.width)
     name = f"streamkm-{uuid.uuid4().hex}"
     extra = () if question.width is None else ((question.width,),)

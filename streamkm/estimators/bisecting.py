@@ -23,7 +23,7 @@ from streamkm.fitting import (
     scaled,
     seeds_of,
 )
-from streamkm.passes import Losses, PerRow, TreeLabels
+from streamkm.passes import Closest, Losses, PerRow, TreeLabels
 from streamkm.rows import Budget, Rows, Scaling
 from streamkm.seeding import method_of
 from streamkm.sizes import parse_bytes
@@ -110,7 +110,7 @@ class BisectingKMeans(CentroidEstimator):
                 f"n_samples={rows.layout.n_rows} should be >= n_clusters={self.n_clusters}."
             )
         entropy = entropy_of(self.random_state)
-        scaling = None if self.scale is None else learn_scaling(rows, self.scale, entropy)
+        scaling = None if self.scale is None else learn_scaling(rows, self.scale)
         rows = rows if scaling is None else scaled(rows, scaling)
         dtype = given.label_dtype(self.n_clusters, rows)
         eager = not given.is_lazy
@@ -139,6 +139,9 @@ class BisectingKMeans(CentroidEstimator):
         self.inertia_ = sum(leaf.loss for leaf in found.leaves)
         self.n_passes_, self.bytes_read_ = found.reads.total, found.reads.bytes_read
         self.reads_ = found.reads.by_phase
+
+    def _closest(self, n: int) -> Closest:
+        return Closest(self._centroids, n, self.tree_)
 
     def _question(self, dtype: np.dtype[Any]) -> PerRow[Any]:
         return TreeLabels(self.tree_, dtype)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,7 @@ from streamkm.passes import (
     PerRow,
     Product,
 )
-from streamkm.rows import Budget, Rows, Scaling, open_rows
+from streamkm.rows import Budget, Rows, Scaling, is_a, open_rows
 from streamkm.sizes import parse_bytes
 
 Array = npt.NDArray[np.float64]
@@ -53,13 +52,15 @@ class CentroidEstimator(
     feature_names_in_: npt.NDArray[Any]
     _scaling: Scaling | None = None
     _scaled: Array | None = None
+    _shown: Array | None = None
 
     @property
     def _centroids(self) -> Array:
-        """As passes see them; where rows are not scaled, as `cluster_centers_` was set."""
-        if self._scaled is not None:
+        """As passes see them: those of the fit, unless `cluster_centers_` was set since."""
+        if self._scaled is not None and self.cluster_centers_ is self._shown:
             return self._scaled
-        return np.asarray(self.cluster_centers_, np.float64)
+        shown = np.asarray(self.cluster_centers_, np.float64)
+        return shown if self._scaling is None else self._scaling.there(shown)
 
     def predict(self, X: Any, mask: Any = None) -> Any:
         """The nearest centroid of every row: of the kind that came in, lazy where that was lazy.
@@ -78,12 +79,12 @@ class CentroidEstimator(
         given, rows = self._rows(X, None, mask, reset=False)
         return self._answer(given, self._labels(given, rows), rows)
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any, mask: Any = None) -> Any:
         """Euclidean distances of every row to every centroid; of scaled rows, if there is a scale.
 
         Parameters
         ----------
-        X : as for `fit`
+        X, mask : as for `fit`
 
         Returns
         -------
@@ -92,9 +93,21 @@ class CentroidEstimator(
         """
         check_is_fitted(self)
         k = len(self._centroids)
-        given, rows = self._rows(X, None, None, reset=False, answer_nbytes=8 * k)
+        given, rows = self._rows(X, None, mask, reset=False, answer_nbytes=8 * k)
         dtype = np.dtype(np.float32 if rows.layout.dtype == np.float32 else np.float64)
         return self._answer(given, Distances(self._centroids, dtype), rows)
+
+    def fit_transform(
+        self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None
+    ) -> Any:
+        """`fit`, then `transform` of the same data.
+
+        Parameters
+        ----------
+        X, y, sample_weight, mask : as for `fit`
+        """
+        fitted = self.fit(X, y, sample_weight=sample_weight, mask=mask)
+        return fitted.transform(X, mask)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> float:
         """Minus the inertia of X about the centroids. One read.
@@ -105,7 +118,7 @@ class CentroidEstimator(
         y : ignored
         """
         check_is_fitted(self)
-        _, rows = self._rows(X, sample_weight, mask, reset=False)
+        _, rows = self._rows(X, sample_weight, mask, reset=False, count=True)
         question = Product((Census(), Lloyd(self._centroids)))
         census, assigned = map_reduce(question, rows).parts
         census.check()
@@ -127,10 +140,13 @@ class CentroidEstimator(
         check_is_fitted(self)
         if n < 1:
             raise ValueError(f"n={n}; ask for one row a cluster at least.")
-        _, rows = self._rows(X, None, mask, reset=False)
-        return map_reduce(Closest(self._centroids, n), rows)
+        _, rows = self._rows(X, None, mask, reset=False, count=True)
+        return map_reduce(self._closest(n), rows)
 
-    def name_clusters(self, X: Any, y: Sequence[Any]) -> npt.NDArray[Any]:
+    def _closest(self, n: int) -> Closest:
+        return Closest(self._centroids, n)
+
+    def name_clusters(self, X: Any, y: Any) -> npt.NDArray[Any]:
         """Name clusters by a few labelled rows: each after the name most of its own rows have.
 
         Then ``model.cluster_names_[model.predict(X)]`` classifies. Of names that are equally
@@ -147,8 +163,10 @@ class CentroidEstimator(
         `cluster_names_`, which labelled arrays get as `flag_meanings`.
         """
         check_is_fitted(self)
-        labels = np.asarray(self.predict(X)).ravel()
-        names = np.asarray(y).ravel()
+        answers = self.predict(X)
+        if is_a(y, "xarray.DataArray") and is_a(answers, "xarray.DataArray"):
+            y = y.transpose(*answers.dims)
+        labels, names = np.asarray(answers).ravel(), np.asarray(y).ravel()
         if len(labels) != len(names):
             raise DataError(f"{len(names)} names for {len(labels)} rows; give one a row.")
         found = np.full(len(self._centroids), None, dtype=object)
@@ -181,7 +199,7 @@ class CentroidEstimator(
         from streamkm.estimators.writing import write_labels  # Zarr takes a quarter of a second
 
         check_is_fitted(self)
-        given, rows = self._rows(X, None, mask, reset=False)
+        given, rows = self._rows(X, None, mask, reset=False, count=True)
         asked = self._question, self._names()
         return write_labels(*asked, given, rows, out, overwrite)
 
@@ -261,7 +279,8 @@ class CentroidEstimator(
         return given.like(out, rows, names)
 
     def _names(self) -> list[str]:
-        known = getattr(self, "cluster_names_", [None] * len(self._centroids))
+        known = getattr(self, "cluster_names_", None)
+        known = [None] * len(self._centroids) if known is None else known
         return [f"cluster_{i}" if name is None else str(name) for i, name in enumerate(known)]
 
     def _question(self, dtype: np.dtype[Any]) -> PerRow[Any]:
@@ -272,11 +291,24 @@ class CentroidEstimator(
         return self._question(given.label_dtype(len(self._centroids), rows))
 
     def _rows(
-        self, X: Any, sample_weight: Any, mask: Any, *, reset: bool, answer_nbytes: int = 8
+        self,
+        X: Any,
+        sample_weight: Any,
+        mask: Any,
+        *,
+        reset: bool,
+        answer_nbytes: int = 8,
+        count: bool = False,
+        names: Any = None,
     ) -> tuple[Given, Rows]:
+        """The data as they were given, and as rows.
+
+        For a new fit they are reset; `count` finds unknown chunk sizes, and `names` are those that
+        their features have to have.
+        """
         if self.memory_limit is not None:
             one_heap()
-        known = None if reset else getattr(self, "feature_names_in_", None)
+        known = names if reset else getattr(self, "feature_names_in_", None)
         given = Given.of(X, self.feature_dim, known)
         if not given.of_lazy_kind and self.feature_dim is None:
             checked = validate_data(
@@ -291,7 +323,7 @@ class CentroidEstimator(
             nodata=self.nodata,
             scaling=None if reset else self._scaling,
             budget=replace(self._budget(reset=reset), answer_nbytes=answer_nbytes),
-            count=reset or not given.is_lazy,
+            count=reset or count or not given.is_lazy,
         )
         if reset:
             self.n_features_in_ = rows.layout.n_features
@@ -321,32 +353,12 @@ class CentroidEstimator(
             del state["labels_"]
         return state
 
-    @classmethod
-    def from_centroids(cls, centroids: Any, **parameters: Any) -> Self:
-        """A model of known centroids, which it never moves: ready to predict.
-
-        Parameters
-        ----------
-        centroids : array-like of shape (k, d)
-        **parameters : of the estimator
-
-        Examples
-        --------
-        >>> import numpy as np, streamkm
-        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [9.0, 9.0]])
-        >>> model.predict(np.array([[1.0, 2.0], [8.0, 7.0]])).tolist()
-        [0, 1]
-        """
-        known = np.array(centroids, dtype=np.float64, ndmin=2)
-        if known.ndim != 2 or not np.isfinite(known).all():
-            raise DataError("centroids must be finite and of shape (k, d).")
-        model = cls(len(known), **parameters)
-        model._take(known, None)
-        return model
-
     def _take(self, centroids: Array, scaling: Scaling | None) -> None:
         """Have these centroids, as passes see them."""
-        self._scaling, self._scaled = scaling, None if scaling is None else centroids
+        self._scaling, self._scaled = scaling, centroids
         self.cluster_centers_ = centroids if scaling is None else scaling.back(centroids)
+        self._shown = self.cluster_centers_
+        if hasattr(self, "cluster_names_"):
+            del self.cluster_names_  # of other clusters
         self.n_features_in_ = centroids.shape[1]
         self._n_features_out = len(centroids)

@@ -44,13 +44,22 @@ class Given:
             array = stacked(X, names)
             return cls(array, FEATURE, tuple(str(n) for n in array[FEATURE].values))
         if is_a(X, "dask.dataframe.DataFrame"):
-            own = tuple(str(column) for column in X.columns)
+            columns = {str(column): column for column in X.columns}
+            own = tuple(columns)
             if names is not None:
-                lacking = [name for name in names if name not in own]
+                lacking = [name for name in names if name not in columns]
                 if lacking:
                     raise DataError(f"the table has the columns {list(own)}, without {lacking}.")
-                X = X[list(names)]
+                X = X[[columns[name] for name in names]]
             return cls(X.to_dask_array(), None, own if names is None else tuple(names))
+        if is_a(X, "xarray.DataArray") and isinstance(feature_dim, str) and feature_dim in X.coords:
+            own = tuple(str(value) for value in X[feature_dim].values.ravel())
+            if names is not None and tuple(names) != own and sorted(names) == sorted(own):
+                order = [own.index(name) for name in names]
+                return cls(X.isel({feature_dim: order}), feature_dim, tuple(names))
+            if names is not None and tuple(names) != own:
+                raise DataError(f"the features are {list(own)}, not {list(names)} as in the fit.")
+            return cls(X, feature_dim, own)
         return cls(X, feature_dim)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import ExitStack
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -14,6 +15,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from streamkm.engine import keeping, map_rows
+from streamkm.errors import DataError
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import Given
 from streamkm.fitting import (
@@ -32,6 +34,7 @@ from streamkm.fitting import (
     numbered_like,
     scaled,
     seeds_of,
+    seen_by,
     solve,
 )
 from streamkm.fitting.stopping import MAX_ITER, NOTHING_MOVED, SHIFT
@@ -139,6 +142,7 @@ fitted model or a function
     """
 
     _step: ClassVar[type[Lloyd]] = Lloyd
+    _fixed: ClassVar[Scaling | None] = None  # a scaling that is not learned
 
     def __init__(
         self,
@@ -216,50 +220,77 @@ fitted model or a function
         """Fit anew, and number the clusters so that each keeps the number of the one it was.
 
         Old and new centroids are matched one to one, at the least sum of squared distances
-        (scipy's `linear_sum_assignment`). With `init=` a fitted model the fit also starts from it.
+        (scipy's `linear_sum_assignment`). With `init=model.cluster_centers_` the fit also starts
+        there. The data need the same features; by name in any order, where both have names.
 
         Parameters
         ----------
         X, sample_weight, mask : as for `fit`
         """
         check_is_fitted(self)
-        return self._fit(X, sample_weight, mask, like=self.cluster_centers_)
+        names = getattr(self, "cluster_names_", None)
+        earlier = self.cluster_centers_
+        self._fit(X, sample_weight, mask, like=earlier)
+        if names is not None and len(self.cluster_centers_) == len(earlier):
+            self.cluster_names_ = names
+        return self
+
+    @classmethod
+    def from_centroids(cls, centroids: Any, **parameters: Any) -> Self:
+        """A model of known centroids, which it never moves: ready to predict.
+
+        Parameters
+        ----------
+        centroids : array-like of shape (k, d)
+        **parameters : of the estimator, but for `scale`
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [9.0, 9.0]])
+        >>> model.predict(np.array([[1.0, 2.0], [8.0, 7.0]])).tolist()
+        [0, 1]
+        """
+        known = np.array(centroids, dtype=np.float64, ndmin=2)
+        if known.ndim != 2 or not np.isfinite(known).all():
+            raise DataError("centroids must be finite and of shape (k, d).")
+        model = cls(len(known), **parameters)
+        if model.scale is not None:
+            raise DataError("a scale is learned by fit; give centroids of unscaled rows.")
+        model._take(_there(model._fixed, known), model._fixed)
+        return model
+
+    def __sklearn_clone__(self) -> Self:
+        """A clone that still begins with the fitted model it was given."""
+        copy: Self = super().__sklearn_clone__()
+        if hasattr(self.init, "cluster_centers_"):
+            copy.init = self.init
+        return copy
 
     def _fit(
         self, X: Any, sample_weight: Any, mask: Any, like: npt.NDArray[np.float64] | None = None
     ) -> Self:
         self._check_parameters(X)
-        given, rows = self._rows(X, sample_weight, mask, reset=True)
-        scaling = self._learned(rows)
-        if scaling is not None:
-            rows = scaled(rows, scaling)
-        room = self._budget(reset=True).room(rows.layout)
-        init = self._given(given, scaling)
-        seeds = seeds_of(entropy_of(self.random_state), self._n_init)
+        names = None if like is None else getattr(self, "feature_names_in_", None)
+        given, rows = self._rows(X, sample_weight, mask, reset=True, names=names)
+        init = self._given(given)
         rules = StopRules(
             self.max_iter, self.tol, self.loss_tol, distortion_tol=self.distortion_tol
-        )
-        state = begin_fit(
-            rows,
-            self.n_clusters,
-            init,
-            seeds,
-            rules,
-            self.empty_cluster == "relocate",
-            room,
-            self.restarts == "halving",
-            self.algorithm,
-            self._step,
         )
         eager = not given.is_lazy
         dtype = given.label_dtype(self.n_clusters, rows)
         labels = np.empty(rows.layout.row_shape if eager else 0, dtype)
         with ExitStack() as stack:
             watch: list[Watch] = [_print_state] if self.verbose else []
-            if self.checkpoint is not None:
+            begin = partial(self._begin, rows, init, rules)
+            if self.checkpoint is None:
+                state = begin()
+                rows = seen_by(state, rows)
+            else:
                 places = (self.checkpoint, rows, self._asked(init, eager), versions())
                 kept = stack.enter_context(checkpointing(*places, self.checkpoint_every))
-                state, rows = kept.begin(state, self._budget(reset=True))
+                budget = self._budget(reset=True)
+                state, rows, _ = kept.begin(begin, rules.after(init), budget)
                 watch.append(kept.see)
             held = stack.enter_context(keeping(rows))
             state = solve(
@@ -270,28 +301,43 @@ fitted model or a function
                 keep_evaluation=eager,
             )
             if like is not None:
-                state = numbered_like(state, like if scaling is None else scaling.there(like))
+                state = numbered_like(state, _there(state.scaling, like))
             if eager:
                 state = label(held, state, labels, labels.dtype)
         if self.verbose:
             print(_ending(state))
-        self._keep(state, scaling)
+        self._keep(state)
         question = self._labels(given, rows)
         self.labels_ = given.like(
             labels if eager else map_rows(question, rows), rows, self._names()
         )
         return self
 
+    def _begin(self, rows: Rows, init: str | list[Array], rules: StopRules) -> FitState:
+        """The first state; to learn how rows are scaled may cost a read."""
+        scaling = self._learned(rows)
+        if scaling is not None:
+            rows = scaled(rows, scaling)
+        return begin_fit(
+            rows,
+            self.n_clusters,
+            init if isinstance(init, str) else [_there(scaling, each) for each in init],
+            seeds_of(entropy_of(self.random_state), self._n_init),
+            rules,
+            self.empty_cluster == "relocate",
+            self._budget(reset=True).room(rows.layout),
+            self.restarts == "halving",
+            self.algorithm,
+            self._step,
+        )
+
     def _learned(self, rows: Rows) -> Scaling | None:
-        """How rows are scaled; it may cost a read."""
-        if self.scale is None:
-            return None
-        return learn_scaling(rows, self.scale, entropy_of(self.random_state))
+        return None if self.scale is None else learn_scaling(rows, self.scale)
 
     def _asked(self, init: Any, eager: bool) -> dict[str, Any]:
         """What a checkpoint compares; a seed only where there is one to repeat."""
         asked: dict[str, Any] = self.get_params(deep=False)
-        asked |= {"init": init, "labels": eager}
+        asked |= {"estimator": type(self).__name__, "init": init, "labels": eager}
         if not isinstance(self.random_state, Integral):
             del asked["random_state"]
         for name in ("verbose", "copy_x", "checkpoint", "checkpoint_every"):
@@ -332,7 +378,7 @@ fitted model or a function
                 stacklevel=4,
             )
 
-    def _given(self, given: Given, scaling: Scaling | None) -> str | list[Array]:
+    def _given(self, given: Given) -> str | list[Array]:
         """The seeding by name, or the first centroids: of a function those of each restart."""
         if isinstance(self.init, str):
             return self.init
@@ -341,8 +387,7 @@ fitted model or a function
             random_state = check_random_state(self.random_state)
             asked = given.array, self.n_clusters
             found = [self.init(*asked, random_state=random_state) for _ in range(self._n_init)]
-        inits = [np.array(each, dtype=np.float64, ndmin=2) for each in found]
-        return inits if scaling is None else [scaling.there(init) for init in inits]
+        return [np.array(each, dtype=np.float64, ndmin=2) for each in found]
 
     @property
     def _n_init(self) -> int:
@@ -353,10 +398,10 @@ fitted model or a function
             return 1 if named and self.init != "random" else 10
         return int(self.n_init)
 
-    def _keep(self, state: FitState, scaling: Scaling | None) -> None:
+    def _keep(self, state: FitState) -> None:
         best = state.best
         assert best.centroids is not None
-        self._take(best.centroids, scaling)
+        self._take(best.centroids, state.scaling)
         self.inertia_ = best.inertia
         self.n_iter_ = len(best.history)
         self.history_ = history_array(best.history)
@@ -397,6 +442,11 @@ def entropy_of(random_state: Any) -> int:
     if isinstance(random_state, Integral):
         return int(random_state)
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def _there(scaling: Scaling | None, centroids: Array) -> Array:
+    """Centroids in the units of the data, as passes see them."""
+    return centroids if scaling is None else scaling.there(centroids)
 
 
 def _print_state(state: FitState) -> None:

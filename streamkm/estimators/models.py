@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,23 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
 from streamkm.errors import DataError
-from streamkm.fitting import history_array
+from streamkm.fitting import history_array, plain
 from streamkm.rows import Standardised, UnitLength
-from streamkm.stores import Model, save_model
+from streamkm.stores import Model, check_output, save_model
 from streamkm.versions import versions
 
+# Parameters that say nothing of what was found, or cannot be written down.
+_OF_A_RUN = ("checkpoint", "checkpoint_every", "copy_x", "verbose")
+_SCALARS = ("init", "random_state")
 
-def save(estimator: Any, target: Path, overwrite: bool) -> None:
+
+def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
     """Write an estimator as a model."""
+    target = check_output(path, overwrite)
     parameters = {
         name: value
         for name, value in estimator.get_params(deep=False).items()
-        if isinstance(value, (str, int, float, list, tuple)) or value is None
+        if name not in _OF_A_RUN and (name not in _SCALARS or np.isscalar(value))
     }
     history = getattr(estimator, "history_", history_array([]))
     save_model(
@@ -35,7 +40,7 @@ def save(estimator: Any, target: Path, overwrite: bool) -> None:
             getattr(estimator, "stop_reason_", "known centroids"),
             getattr(estimator, "n_passes_", 0),
             getattr(estimator, "bytes_read_", 0),
-            parameters,
+            plain(parameters),
             versions(),
             scaled=None if estimator._scaling is None else estimator._centroids,
             scaling=estimator._scaling,
@@ -64,7 +69,10 @@ def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
     labels = getattr(estimator, "labels_", None)
     made.labels_ = np.asarray(labels, np.int32) if isinstance(labels, np.ndarray) else None
     scaling = estimator._scaling
+    names = getattr(estimator, "feature_names_in_", None)
     if scaling is None:
+        if names is not None:
+            made.feature_names_in_ = names
         return made
     if isinstance(scaling, UnitLength):
         return make_pipeline(Normalizer(), made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from streamkm.estimators.kmeans import KMeans
 from streamkm.passes import Direction, Lloyd
@@ -28,8 +28,12 @@ class SphericalKMeans(KMeans):
     """
 
     _step: ClassVar[type[Lloyd]] = Direction
+    _fixed: ClassVar[Scaling | None] = UnitLength()
 
     def _learned(self, rows: Rows) -> Scaling | None:
+        return self._fixed
+
+    def _check_parameters(self, X: Any) -> None:
+        super()._check_parameters(X)
         if self.scale is not None:
             raise ValueError(f"scale={self.scale!r}: directions are not scaled; leave it None.")
-        return UnitLength()

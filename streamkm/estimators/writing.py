@@ -40,28 +40,49 @@ def write_labels(
     target = check_output(out, overwrite, own)
     asked = question(given.label_dtype(len(names), rows))
     marks: dict[str, Any] = {"kind": "streamkm labels"}
-    if is_a(given.array, "xarray.DataArray"):
-        import xarray as xr  # loaded by whoever gave the data
-
+    fill = {"_FillValue": asked.fill} if may_lack(rows) else {}
+    if not is_a(given.array, "xarray.DataArray"):
         with whole(target, overwrite) as partial:
-            lazy = given.like(_nothing(rows, asked.dtype), rows, names).to_dataset()
-            lazy.assign_attrs(marks).to_zarr(
-                partial, compute=False, zarr_format=3, consolidated=False
-            )
-            write_rows(asked, rows, zarr.open_group(partial)["labels"])
-        return xr.open_zarr(target, consolidated=False, mask_and_scale=False)["labels"]
-    if may_lack(rows):
-        marks["_FillValue"] = asked.fill
+            array = create_labels(partial, rows.plan, asked.dtype, None, marks | fill)
+            write_rows(asked, rows, array)
+        return zarr.open_array(target, mode="r")
+    import xarray as xr  # loaded by whoever gave the data
+
+    like = _described(given, rows, asked.dtype, names)
     with whole(target, overwrite) as partial:
-        write_rows(asked, rows, create_labels(partial, rows.plan, asked.dtype, None, marks))
-    return zarr.open_array(target, mode="r")
+        # All but the labels, which are written where they are made.
+        beside = like.coords.to_dataset().drop_encoding().assign_attrs(marks)
+        beside.to_zarr(partial, zarr_format=3, consolidated=False)
+        array = create_labels(
+            partial / "labels", rows.plan, asked.dtype, like.dims, _plain(like.attrs)
+        )
+        write_rows(asked, rows, array)
+    opened = xr.open_zarr(target, consolidated=False, mask_and_scale=False)
+    return opened["labels"]
 
 
-def _nothing(rows: Rows, dtype: np.dtype[Any]) -> Any:
-    """A lazy array of the row shape, in chunks that lie within the blocks."""
+def _described(given: Given, rows: Rows, dtype: np.dtype[Any], names: Sequence[str]) -> Any:
+    """What labels would be, without their values: dimensions, coordinates, attributes."""
     import dask.array as da
 
-    return da.empty(rows.plan.row_shape, dtype=dtype, chunks=rows.plan.common_chunks)
+    like = given.like(da.empty(rows.plan.row_shape, dtype=dtype, chunks=-1), rows, names)
+    many = [
+        name for name, index in like.xindexes.items() if len(like.xindexes.get_all_coords(name)) > 1
+    ]
+    if many:
+        raise DataError(f"the index of {many} has several levels: reset_index({many!r}) first.")
+    grid = like.encoding.get("grid_mapping")
+    beside = [str(n) for n, c in like.coords.items() if n not in like.dims and n != grid]
+    like.attrs |= {"grid_mapping": grid} if grid else {}
+    like.attrs |= {"coordinates": " ".join(beside)} if beside else {}
+    return like
+
+
+def _plain(attributes: dict[Any, Any]) -> dict[str, Any]:
+    """Attributes as JSON has them."""
+    return {
+        str(n): np.asarray(v).tolist() if hasattr(v, "dtype") else v for n, v in attributes.items()
+    }
 
 
 def _check_room(out: Any, rows: Rows, n_clusters: int) -> None:

@@ -6,9 +6,9 @@ from streamkm.fitting.budget import fit_budget
 from streamkm.fitting.fit import fit
 from streamkm.fitting.matching import numbered_like
 from streamkm.fitting.reads import Reads
-from streamkm.fitting.saved import Saved, load
+from streamkm.fitting.saved import Saved, load, plain
 from streamkm.fitting.saving import Checkpoint, checkpointing
-from streamkm.fitting.scaling import SCALES, learn_scaling, scaled
+from streamkm.fitting.scaling import SCALES, learn_scaling, scaled, seen_by
 from streamkm.fitting.solve import Watch, describe, label, labelling, seeds_of, solve
 from streamkm.fitting.state import FitState
 from streamkm.fitting.step import Step, history_array
@@ -41,7 +41,9 @@ __all__ = [
     "learn_scaling",
     "load",
     "numbered_like",
+    "plain",
     "scaled",
     "seeds_of",
+    "seen_by",
     "solve",
 ]

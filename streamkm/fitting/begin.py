@@ -73,7 +73,7 @@ def begin_fit(
     keeps = 0 if halving or n_clusters == 1 or step is not Lloyd else _worth_keeping(rows, room)
     kept = tuple(replace(t, keeps=keeps, settles=algorithm == "auto") for t in trajectories)
     reads = Reads(rows.layout.nbytes, opening=rows.opening_reads)
-    return FitState(rows.plan, kept, room, reads, halving)
+    return FitState(rows.plan, kept, room, reads, halving, scaling=rows.layout.scaling)
 
 
 def _worth_keeping(rows: Rows, room: Room) -> int:

@@ -16,6 +16,7 @@ from streamkm.passes import Branch, Spread, Tree
 from streamkm.rows import Rows, rows_in_memory
 
 Array = npt.NDArray[np.float64]
+_ROUNDING = float((8 * np.finfo(np.float64).eps) ** 2)
 Begin = Callable[[Rows, int, int], FitState]
 
 
@@ -108,11 +109,16 @@ def _largest(forks: list[list[int | Leaf]], by_weight: bool) -> tuple[Leaf, int,
         (leaf.weight if by_weight else leaf.loss, leaf, fork, side)
         for fork, children in enumerate(forks)
         for side, leaf in enumerate(children)
-        if isinstance(leaf, Leaf) and leaf.loss > 0
+        if isinstance(leaf, Leaf) and leaf.loss > _rounding(leaf)
     ]
     if not found:
         raise DataError("there are fewer distinct rows than clusters; ask for fewer clusters.")
     return max(found, key=lambda item: item[0])[1:]
+
+
+def _rounding(leaf: Leaf) -> float:
+    """The loss of equal rows about a mean that is rounded."""
+    return _ROUNDING * leaf.weight * float(np.square(leaf.centroid).sum())
 
 
 def _numbered(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from streamkm.errors import DataError
 from streamkm.fitting.state import FitState
 from streamkm.kernels import squared_distances
 from streamkm.rows import read_only
@@ -19,6 +20,10 @@ def numbered_like(state: FitState, earlier: npt.NDArray[np.float64]) -> FitState
     """
     best = state.best
     assert best.centroids is not None
+    if earlier.shape[1] != best.centroids.shape[1]:
+        raise DataError(
+            f"X has {best.centroids.shape[1]} features, but the earlier fit had {earlier.shape[1]}."
+        )
     apart = squared_distances(read_only(earlier), best.centroids)
     old, new = linear_sum_assignment(apart)
     rest = np.setdiff1d(np.arange(len(best.centroids)), new)

@@ -20,7 +20,7 @@ from streamkm.fitting.step import Step
 from streamkm.fitting.stopping import StopRules
 from streamkm.fitting.trajectory import Trajectory
 from streamkm.passes import Pass, Statistic
-from streamkm.rows import BlockPlan, Room
+from streamkm.rows import BlockPlan, Room, Standardised, UnitLength
 from streamkm.seeding import Rough, Seeding
 
 
@@ -93,7 +93,7 @@ def load(generations: Generations) -> Saved | None:
 def _known() -> dict[str, type[Any]]:
     """Every class that a state may be made of."""
     kinds: list[type[Any]] = [FitState, Trajectory, Step, StopRules, Reads, Room, BlockPlan]
-    kinds += [Kept, Folded, Rough]
+    kinds += [Kept, Folded, Rough, Standardised, UnitLength]
     for base in (Statistic, Seeding, Pass):
         kinds += _below(base)
     return {kind.__name__: kind for kind in kinds}
@@ -104,17 +104,24 @@ def _below(base: type[Any]) -> list[type[Any]]:
     return own + [kind for child in own for kind in _below(child)]
 
 
+_FEW = 16  # values that can be read by whoever looks
+
+
 def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as JSON; arrays by their digest."""
     return {name: _plain(value) for name, value in parameters.items()}
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.size <= _FEW:
+        return _plain(value.tolist())
     if isinstance(value, np.ndarray):
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
         return f"array of shape {value.shape}, {digest}"
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, (np.integer, np.floating, np.bool_)):
-        return value.item()
+        return _plain(value.item())
+    if isinstance(value, float) and value != value:
+        return "nan"  # which is equal to itself
     return os.fspath(value) if isinstance(value, os.PathLike) else value

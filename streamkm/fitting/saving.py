@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,9 @@ from typing import Any
 from streamkm.checkpoint import FileLock, Generations, LeaseLock, is_local
 from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError
 from streamkm.fitting.saved import Facts, Saved, load, plain, save
+from streamkm.fitting.scaling import seen_by
 from streamkm.fitting.state import FitState
+from streamkm.fitting.stopping import StopRules
 from streamkm.rows import Budget, Rows, difference, fingerprint, in_plan
 
 SECONDS = 60.0  # between checkpoints, unless asked otherwise
@@ -56,12 +58,15 @@ class Checkpoint:
     def identity(self) -> str:
         return self._facts.identity
 
-    def begin(self, state: FitState, budget: Budget) -> tuple[FitState, Rows]:
-        """Where the fit goes on, and its rows in the plan of that: `state` itself when it is new.
+    def begin(
+        self, begin: Callable[[], FitState], rules: StopRules, budget: Budget
+    ) -> tuple[FitState, Rows, bool]:
+        """Where the fit goes on, its rows as that sees them, and whether it is a new one.
 
         Parameters
         ----------
-        state : FitState before the first read, under the rules of now
+        begin : gives the first state; not called when there is a later one
+        rules : of now
         budget : Budget of this machine
 
         Raises
@@ -73,10 +78,11 @@ class Checkpoint:
         """
         saved = self.resume()
         if saved is None:
+            state = begin()
             self.save(state)
-            return state, self._rows
-        told = saved.resumed(state.trajectories[0].rules)
-        return told, in_plan(self._rows, told.plan, budget)
+            return state, seen_by(state, self._rows), True
+        told = saved.resumed(rules)
+        return told, seen_by(told, in_plan(self._rows, told.plan, budget)), False
 
     def resume(self) -> Saved | None:
         """The last state, or None where this fit is the first to use the checkpoint.

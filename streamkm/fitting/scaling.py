@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from streamkm.engine import map_reduce
 from streamkm.errors import DataError
+from streamkm.fitting.state import FitState
 from streamkm.passes import Census, FeatureMoments, Product, Sampled, SampleUniform, threshold_of
 from streamkm.rows import Rows, Scaling, Standardised
 
@@ -18,15 +19,15 @@ _SAMPLE = 32_768
 _SPARE = 4  # so that a sample is still full where some rows are left out
 
 
-def learn_scaling(rows: Rows, how: str, seed: int = 0) -> Standardised:
+def learn_scaling(rows: Rows, how: str) -> Standardised:
     """How to scale the features of some rows. One read.
 
     Parameters
     ----------
     rows : Rows
     how : 'standard' (mean and standard deviation) or 'robust' (median and the distance of the
-        quartiles, of a sample of 32,768 rows drawn in proportion to nothing but their presence)
-    seed : of that sample
+        quartiles, of a sample of 32,768 rows drawn in proportion to nothing but their presence;
+        a second read where so few are there that the first has found a quarter of these)
 
     Raises
     ------
@@ -39,10 +40,7 @@ def learn_scaling(rows: Rows, how: str, seed: int = 0) -> Standardised:
         census, moments = map_reduce(Product((Census(), FeatureMoments())), rows).parts
         census.check()
         return _as_stored(rows, moments.means, moments.scale)
-    threshold = threshold_of(min(1.0, _SPARE * _SAMPLE / rows.layout.n_rows))
-    question = Product((Census(), SampleUniform(_SAMPLE, threshold, seed, 0)))
-    census, sample = map_reduce(question, rows).parts
-    census.check()
+    sample = _sample(rows, rows.layout.n_rows)
     low, middle, high = _quartiles(sample)
     apart = high - low
     return _as_stored(rows, middle, np.where(apart > 0, apart, 1.0))
@@ -53,6 +51,20 @@ def scaled(rows: Rows, scaling: Scaling) -> Rows:
     opening = rows.opening_reads + isinstance(scaling, Standardised)
     layout = replace(rows.layout, scaling=scaling)
     return replace(rows, layout=layout, opening_reads=opening)
+
+
+def seen_by(state: FitState, rows: Rows) -> Rows:
+    """Rows as the passes of a fit see them."""
+    return replace(rows, layout=replace(rows.layout, scaling=state.scaling))
+
+
+def _sample(rows: Rows, n_rows: int) -> Sampled:
+    threshold = threshold_of(min(1.0, _SPARE * _SAMPLE / n_rows))
+    question = Product((Census(), SampleUniform(_SAMPLE, threshold, 0, 0)))
+    census, sample = map_reduce(question, rows).parts
+    census.check()
+    few = len(sample.keys) < min(_SAMPLE // _SPARE, census.weighted)
+    return _sample(rows, census.weighted) if few and census.weighted < n_rows else sample
 
 
 def _quartiles(sample: Sampled) -> npt.NDArray[np.float64]:

@@ -14,7 +14,7 @@ from streamkm.fitting.reads import Reads
 from streamkm.fitting.stopping import DROPPED
 from streamkm.fitting.trajectory import Trajectory
 from streamkm.passes import Pass, Table
-from streamkm.rows import BlockPlan, Room
+from streamkm.rows import BlockPlan, Room, Scaling
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class FitState:
     in_memory : whether the last answer came without a read: from the table, kept blocks or rows
     folded : Folded so far of the read that is under way, or None between reads
     labelled : whether all labels under the final centroids were written
+    scaling : Scaling that rows are seen through, or None
     """
 
     plan: BlockPlan
@@ -47,6 +48,7 @@ class FitState:
     in_memory: bool = False
     folded: Folded | None = None
     labelled: bool = False
+    scaling: Scaling | None = None
 
     @property
     def n_passes(self) -> int:

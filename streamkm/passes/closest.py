@@ -12,6 +12,7 @@ import numpy.typing as npt
 from streamkm.kernels import Centroids
 from streamkm.passes.base import Pass, Statistic
 from streamkm.passes.lloyd import refuse_bad
+from streamkm.passes.tree import Tree
 from streamkm.rows import Block
 
 Array = npt.NDArray[np.float64]
@@ -59,10 +60,12 @@ class Closest(Pass[Nearest]):
     ----------
     centroids : ndarray of shape (k, d), float64
     most : int
+    tree : Tree that leads to the clusters, or None where a row is of the nearest
     """
 
     centroids: Array
     most: int
+    tree: Tree | None = None
 
     def identity(self) -> Nearest:
         return self._none(0, np.dtype(np.uint8))
@@ -80,6 +83,9 @@ class Closest(Pass[Nearest]):
         for tile in block.tiles():
             labels, d2 = centroids.nearest(tile.x)
             refuse_bad(block, tile.start, d2)
+            if self.tree is not None:
+                labels = self.tree.labels(tile.x).astype(np.int32)
+                d2 = np.square(tile.x - self.centroids[labels]).sum(axis=1)
             hopeful = np.flatnonzero(np.sqrt(d2) <= best.distances[labels, -1])
             order = hopeful[np.lexsort((hopeful, d2[hopeful], labels[hopeful]))]
             rank = np.arange(len(order)) - np.searchsorted(labels[order], labels[order])

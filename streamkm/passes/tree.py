@@ -54,6 +54,21 @@ class Tree:
     pairs: Array
     children: npt.NDArray[np.int64]
 
+    def labels(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+        """The clusters (n,) that rows (n, d) come to."""
+        found = np.zeros(len(x), np.int64)
+        waiting = [(0, np.arange(len(x)))] if len(self.pairs) else []
+        while waiting:
+            fork, rows = waiting.pop()
+            sides, _ = Centroids(self.pairs[fork], x.dtype).nearest(read_only(x[rows]))
+            for side, child in enumerate(self.children[fork].tolist()):
+                own = rows[sides == side]
+                if child < 0:
+                    found[own] = -1 - child
+                elif own.size:
+                    waiting.append((child, own))
+        return found
+
 
 @dataclass(frozen=True)
 class TreeLabels(PerRow[Counted]):
@@ -66,18 +81,8 @@ class TreeLabels(PerRow[Counted]):
         return Counted()
 
     def __call__(self, block: Block) -> tuple[npt.NDArray[Any], Counted]:
-        labels = np.zeros(block.n_rows, self.dtype)
-        forks = [Centroids(pair, block.dtype) for pair in self.tree.pairs]
+        labels = np.empty(block.n_rows, self.dtype)
         for tile in block.tiles():
-            waiting = [(0, np.arange(len(tile.x)))] if forks else []
-            while waiting:
-                fork, rows = waiting.pop()
-                sides, d2 = forks[fork].nearest(read_only(tile.x[rows]))
-                refuse_bad(block, tile.start, d2)
-                for side, child in enumerate(self.tree.children[fork].tolist()):
-                    own = rows[sides == side]
-                    if child < 0:
-                        labels[tile.start + own] = -1 - child
-                    elif own.size:
-                        waiting.append((child, own))
+            refuse_bad(block, tile.start, tile.x.sum(axis=1, dtype=np.float64))
+            labels[tile.start : tile.start + len(tile.x)] = self.tree.labels(tile.x)
         return labels, Counted(rows=block.n_rows)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.errors import DataError
 from streamkm.rows.layout import Layout
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.treatment import Scaling
@@ -77,9 +78,14 @@ class Block:
             origin, row_shape = tuple(s.start for s in plan.region(number)), layout.row_shape
         matrix = layout.matrix(values)
         weights = None if weights is None else weights.reshape(-1)
+        if any(a is not None and a.size != len(matrix) for a in (weights, mask)):
+            raise DataError(
+                f"block {number} has {len(matrix)} rows, but its weights or mask have another "
+                "number; give them in the chunks of the data."
+            )
         block = cls(matrix, weights, number, origin, shape, row_shape, None, layout.scaling)
         if mask is not None or layout.missing is not None:
-            present = np.ones(len(matrix), bool) if mask is None else mask.reshape(-1).astype(bool)
+            present = np.ones(len(matrix), bool) if mask is None else mask.reshape(-1) > 0
             if layout.missing is not None:
                 present &= layout.missing.present(matrix)
             block = block.where(present)

@@ -34,6 +34,8 @@ def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
         "feature_axes": list(rows.layout.feature_axes),
         "data": _of(rows.array),
     }
+    if rows.layout.missing is not None:
+        found["missing"] = [str(value) for value in rows.layout.missing.values]
     for name, array in (("weights", rows.weights), ("mask", rows.mask)):
         if array is not None:
             found[name] = _of(array)
@@ -58,6 +60,8 @@ def _of(array: Any) -> dict[str, Any]:
         return {"codecs": _digest(_metadata(array)), **_listing(array)}
     if is_a(array, "dask.array.Array"):
         return {"chunks": _digest(repr(array.chunks))}
+    if array.dtype == bool:  # a mask: a byte a row
+        return {"values": _digest(np.ascontiguousarray(array).tobytes())}
     places = np.linspace(0, array.size - 1, min(array.size, _SAMPLED)).astype(np.int64)
     return {"some values": _digest(array[np.unravel_index(places, array.shape)].tobytes())}
 

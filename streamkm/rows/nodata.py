@@ -40,30 +40,46 @@ def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
         return None
     if not isinstance(nodata, str):
         try:
-            return Missing.of(np.asarray(nodata, np.float64).ravel().tolist())
+            return Missing.of(_numbers(nodata))
         except (TypeError, ValueError) as error:
             raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.") from error
     if nodata != "auto":
         raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.")
-    values: list[float] = []
+    return Missing.of(announced(data))
+
+
+def announced(data: Any) -> list[float | int]:
+    """What an xarray.DataArray or a Zarr array names as nodata itself; of others nothing."""
     if is_a(data, "xarray.DataArray"):
-        values = [np.nan] if data.dtype.kind == "f" else []
-        values += _named(data.attrs)
+        if data.dtype.kind != "f":
+            return _named({**data.encoding, **data.attrs})
         # What was decoded is NaN by now, and the value itself may be a good one since.
-        values += [] if data.dtype.kind == "f" else _named(data.encoding)
-    elif is_a(data, "zarr.Array"):
-        values = _named(dict(data.attrs))
-    return Missing.of(values)
+        return [np.nan, *_named(data.attrs)]
+    if not is_a(data, "zarr.Array"):
+        return []
+    found = _named(dict(data.attrs))
+    if data.metadata.zarr_format == 2 and "_ARRAY_DIMENSIONS" in data.attrs:
+        found += [] if data.fill_value is None else _numbers(data.fill_value)  # xarray's place
+    return found
 
 
-def _named(attributes: Any) -> list[float]:
-    found: list[float] = []
+def _numbers(values: Any) -> list[float | int]:
+    """Whole numbers as they are, for not all of them are floats."""
+    items = np.asarray(values).ravel().tolist()
+    found = [float(item) if isinstance(item, (str, bytes)) else item for item in items]
+    if not all(isinstance(item, (bool, int, float)) for item in found):
+        raise TypeError(values)
+    return found
+
+
+def _named(attributes: Any) -> list[float | int]:
+    found: list[float | int] = []
     for name in _NAMES:
         value = attributes.get(name)
         if isinstance(value, str):  # as xarray writes floats, which JSON cannot
             value = _decoded(value)
         if value is not None:
-            found += np.asarray(value, np.float64).ravel().tolist()
+            found += _numbers(value)
     return found
 
 

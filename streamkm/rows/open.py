@@ -52,7 +52,7 @@ def open_rows(
     scaling : Scaling of the others, or None
     budget : Budget, or None for no limit
     count : whether unknown chunk sizes of a Dask array are counted, which only lazy answers can
-        do without
+        do without, and those not with a mask
 
     Raises
     ------
@@ -68,8 +68,8 @@ def open_rows(
     layout = Layout(array.shape, axes, array.dtype, missing_in(named, nodata), scaling)
     budget = replace(budget, n_features=layout.n_features)
     row_dims = None if names is None else [names[a] for a in layout.row_axes]
-    weights = _beside("sample_weight", sample_weight, layout, row_dims, budget)
-    mask = _beside("mask", mask, layout, row_dims, budget)
+    weights = _beside("sample_weight", sample_weight, data, layout, row_dims, budget)
+    mask = _beside("mask", mask, data, layout, row_dims, budget)
     lazy = any(is_a(a, "dask.array.Array") for a in (weights, mask))
     if lazy and not is_a(array, "dask.array.Array"):
         import dask.array as da  # loaded by whoever gave them
@@ -79,12 +79,17 @@ def open_rows(
         chunks = tuple(-1 if a in axes else next(sizes) for a in range(array.ndim))
         array = da.from_array(array, chunks=chunks)
     if is_a(array, "dask.array.Array"):
-        return open_dask(array, layout, (weights, mask), budget, count)
+        return open_dask(array, layout, (weights, mask), budget, count or mask is not None)
     return open_stored(array, layout, (weights, mask), budget)
 
 
 def _beside(
-    name: str, given: Any, layout: Layout, row_dims: list[str | None] | None, budget: Budget
+    name: str,
+    given: Any,
+    data: Any,
+    layout: Layout,
+    row_dims: list[str | None] | None,
+    budget: Budget,
 ) -> Any:
     """Weights or a mask as an array in the order of the rows; None where there are none."""
     if given is None:
@@ -95,6 +100,15 @@ def _beside(
                 f"{name} has dimensions {list(given.dims)}; one value a row needs {row_dims}."
             )
         given = given.transpose(*row_dims)
+        if is_a(data, "xarray.DataArray"):
+            import xarray as xr  # loaded by whoever gave them
+
+            try:
+                xr.align(data, given, join="exact", copy=False)
+            except ValueError as error:
+                raise DataError(
+                    f"{name} has other coordinates than the data; align them first: {error}"
+                ) from error
     array = _array_of(given, None, budget)[0]
     check_beside(array, layout.row_shape, name)
     return array

@@ -27,6 +27,7 @@ _WAITS = (0.1, 0.4, 1.6)  # seconds before a read that failed is tried again
 
 Call = Callable[[Block], Any]
 Graph = dict[Any, Any]
+Beside = tuple[npt.NDArray[Any] | None, ...]
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,32 @@ class StoredRows:
         ReadError
             Naming the block, its rows and the stored chunk that failed.
         """
+        return self.block_beside(number, self.beside_of(number))
+
+    def beside_of(self, number: int) -> Beside:
+        """Weights and mask of a block as far as they lie in memory, so that no others are sent."""
+        region = self.plan.region(number)
+        weights, mask = (
+            a[region] if isinstance(a, np.ndarray) else None for a in (self.weights, self.mask)
+        )
+        return weights, mask
+
+    @property
+    def to_send(self) -> StoredRows:
+        """The rows without weights and mask that lie in memory."""
+        weights, mask = (
+            None if isinstance(a, np.ndarray) else a for a in (self.weights, self.mask)
+        )
+        return replace(self, weights=weights, mask=mask)
+
+    def block_beside(self, number: int, beside: Beside) -> Block:
+        """Read one block, whose weights and mask may have been sent."""
         region = self.plan.region(number)
         try:
             values = _patiently(self.array, self.layout.full_region(region))
             weights, mask = (
-                None if a is None else _patiently(a, region) for a in (self.weights, self.mask)
+                sent if sent is not None or a is None else _patiently(a, region)
+                for sent, a in zip(beside, (self.weights, self.mask), strict=True)
             )
         except Exception as error:
             raise ReadError(self._failure(number, region, error)) from error
@@ -137,9 +159,10 @@ class StoredRows:
             for key in keys:
                 graph[key] = (_call, question, self.block(key[1]))
             return graph, keys
-        graph[source] = self
+        graph[source] = self.to_send
         for key in keys:
-            graph[key] = (_read_and_call, question, source, key[1])
+            beside = self.beside_of(key[1])
+            graph[key] = (_read_and_call, question, source, key[1], *beside)
         return graph, keys
 
 
@@ -159,8 +182,8 @@ def _call(call: Call, block: Block) -> Any:
     return call(block)
 
 
-def _read_and_call(call: Call, rows: StoredRows, number: int) -> Any:
-    return call(rows.block(number))
+def _read_and_call(call: Call, rows: StoredRows, number: int, *beside: Any) -> Any:
+    return call(rows.block_beside(number, beside))
 
 
 def open_stored(array: Any, layout: Layout, beside: tuple[Any, Any], budget: Budget) -> StoredRows:

@@ -18,15 +18,15 @@ class Missing:
 
     Parameters
     ----------
-    values : tuple of float, of which NaN is one or not
+    values : tuple of numbers, of which NaN is one or not
     """
 
-    values: tuple[float, ...]
+    values: tuple[float | int, ...]
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> Self | None:
+    def of(cls, values: Iterable[float | int]) -> Self | None:
         """From some numbers; None where there are none."""
-        found = tuple(dict.fromkeys(float(value) if value == value else np.nan for value in values))
+        found = tuple(dict.fromkeys(value if value == value else np.nan for value in values))
         return cls(found) if found else None
 
     def present(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -42,17 +42,27 @@ class Missing:
         return present
 
 
-def _equal(part: npt.NDArray[Any], value: float) -> npt.NDArray[np.bool_] | None:
+def _equal(part: npt.NDArray[Any], value: float | int) -> npt.NDArray[np.bool_] | None:
     """Which rows have the value; None where the dtype does not know it, or plainly none has."""
     if value != value:
         if part.dtype.kind != "f" or part.min() == part.min():
             return None
         return np.asarray(np.isnan(part).any(axis=1))
-    with np.errstate(over="ignore", invalid="ignore"):
-        own = np.asarray(value).astype(part.dtype)
-    if part.dtype.kind != "f" and own != value:
-        return None
+    if part.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            own = part.dtype.type(value)
+        if np.isinf(own) and not np.isinf(value):
+            return None
+    else:
+        least, most = (0, 1) if part.dtype.kind == "b" else _range(part.dtype)
+        if np.isinf(value) or value != int(value) or not least <= value <= most:
+            return None
+        own = part.dtype.type(int(value))
     return np.asarray((part == own).any(axis=1))
+
+
+def _range(dtype: np.dtype[Any]) -> tuple[int, int]:
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 class Scaling(Protocol):
@@ -110,4 +120,5 @@ class UnitLength:
         return centroids
 
     def there(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return centroids
+        length = np.linalg.norm(centroids, axis=1, keepdims=True)
+        return np.asarray(centroids / np.where(length > 0, length, 1.0))
