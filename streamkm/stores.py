@@ -18,7 +18,6 @@ import numpy.typing as npt
 import zarr
 
 from streamkm.errors import DataError, NotAModelError, OutputExistsError
-from streamkm.passes import Labels, PerRow, Tree, TreeLabels
 from streamkm.rows import BlockPlan, Scaling, Standardised, UnitLength
 
 FORMAT = 1
@@ -176,7 +175,8 @@ class Model:
     scaling : Scaling that rows are seen through, or None
     scaled : the centroids among scaled rows, (k, d), where there is a scale
     features, names : of the features and of the clusters, where they have any
-    tree : Tree that leads to the clusters, or None where a row goes to the nearest
+    tree : pairs and children of the `Tree` that leads to the clusters, or None where a row goes to
+        the nearest
     """
 
     centroids: npt.NDArray[np.float64]
@@ -192,11 +192,7 @@ class Model:
     scaled: npt.NDArray[np.float64] | None = None
     features: list[str] = field(default_factory=list)
     names: list[str | None] = field(default_factory=list)
-    tree: Tree | None = None
-
-    def question(self, dtype: np.dtype[Any]) -> PerRow[Any]:
-        """The pass that labels rows."""
-        return Labels(self.seen, dtype) if self.tree is None else TreeLabels(self.tree, dtype)
+    tree: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]] | None = None
 
     @property
     def seen(self) -> npt.NDArray[np.float64]:
@@ -229,8 +225,8 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
         if model.scaled is not None:
             _write(group, "scaled_centroids", model.scaled, ("cluster", "feature"))
         if model.tree is not None:
-            _write(group, "tree_pairs", model.tree.pairs, ("fork", "side", "feature"))
-            _write(group, "tree_children", model.tree.children, ("fork", "side"))
+            _write(group, "tree_pairs", model.tree[0], ("fork", "side", "feature"))
+            _write(group, "tree_children", model.tree[1], ("fork", "side"))
         if isinstance(model.scaling, Standardised):
             for name in ("center", "factor"):
                 values = np.array(getattr(model.scaling, name))
@@ -283,7 +279,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     if attributes.get("scaling") == "Standardised":
         center, factor = (arrays[f"scaling_{name}"].tolist() for name in ("center", "factor"))
         scaling = Standardised(tuple(center), tuple(factor))
-    tree = Tree(arrays["tree_pairs"], arrays["tree_children"]) if "tree_pairs" in arrays else None
+    tree = (arrays["tree_pairs"], arrays["tree_children"]) if "tree_pairs" in arrays else None
     return Model(
         tree=tree,
         centroids=arrays["centroids"],

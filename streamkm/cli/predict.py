@@ -11,7 +11,7 @@ from streamkm.cli.labels import label_store, row_dimensions
 from streamkm.cli.progress import ReadProgress
 from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
-from streamkm.passes import Assigned, label_dtype
+from streamkm.passes import Assigned, Labels, PerRow, Tree, TreeLabels, label_dtype
 from streamkm.rows import Budget, may_lack, open_rows
 from streamkm.stored_sweep import centroids_of, open_sweep
 from streamkm.stores import Model, check_output, load_model, whole
@@ -54,6 +54,9 @@ def run(
     ):
         bar.next_read("labels")
         out = label_store(partial, rows, dtype, row_dimensions(data, variable, rows))
-        told = write_rows(known.question(dtype), rows, out)
+        question: PerRow[Any] = Labels(known.seen, dtype)
+        if known.tree is not None:
+            question = TreeLabels(Tree(*known.tree), dtype)
+        told = write_rows(question, rows, out)
     loss = f", inertia {told.inertia(known.seen):.6g}" if isinstance(told, Assigned) else ""
     click.echo(f"{rows.layout.n_rows:,} rows labelled{loss}")

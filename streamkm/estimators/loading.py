@@ -9,6 +9,7 @@ import numpy as np
 from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.spherical import SphericalKMeans
+from streamkm.passes import Tree
 from streamkm.rows import UnitLength
 from streamkm.stores import load_model
 
@@ -53,7 +54,7 @@ def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:
     estimator.inertia_ = model.inertia
     if isinstance(estimator, BisectingKMeans):
         assert model.tree is not None
-        estimator.tree_ = model.tree
+        estimator.tree_ = Tree(*model.tree)
     else:
         estimator.history_, estimator.n_iter_ = model.history, len(model.history)
         estimator.stop_reason_ = model.stop_reason

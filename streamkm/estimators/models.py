@@ -31,6 +31,7 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
         if name not in _OF_A_RUN and (name not in _SCALARS or np.isscalar(value))
     }
     history = getattr(estimator, "history_", history_array([]))
+    tree = getattr(estimator, "tree_", None)
     save_model(
         target,
         Model(
@@ -45,7 +46,7 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
             scaled=None if estimator._scaling is None else estimator._centroids,
             scaling=estimator._scaling,
             features=[str(n) for n in getattr(estimator, "feature_names_in_", [])],
-            tree=getattr(estimator, "tree_", None),
+            tree=None if tree is None else (tree.pairs, tree.children),
             names=[None if n is None else str(n) for n in getattr(estimator, "cluster_names_", [])],
         ),
         overwrite,

@@ -124,9 +124,9 @@ class TestNodata:
             KMeans(2, nodata=1e300).fit(x)
 
     def test_few_rows_among_many_have_a_robust_scale(self):
-        mask = np.zeros(400_000, bool)
-        mask[[5, 70_000, 200_000, 399_999]] = True
-        x = RNG.normal(size=(400_000, 2))
+        mask = np.zeros(2_000_000, bool)
+        mask[[5, 70_000, 200_000, 1_999_999]] = True
+        x = RNG.normal(size=(2_000_000, 2))
         model = KMeans(2, random_state=0, scale="robust").fit(x, mask=mask)
         assert sorted(model.labels_[mask].tolist())[0] == 0
 

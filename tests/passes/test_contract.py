@@ -24,11 +24,13 @@ from streamkm.passes import (
     FeatureMoments,
     KeepBoundary,
     Lloyd,
+    Losses,
     Pass,
     Product,
     SampleSensitive,
     SampleUniform,
     Scatter,
+    Tree,
 )
 from streamkm.rows import Block
 
@@ -36,11 +38,18 @@ _RNG = np.random.default_rng(0)
 _CENTROIDS = _RNG.integers(0, 9, (4, 3)).astype(np.float64)
 _VALUES = _RNG.integers(0, 9, (120, 3)).astype(np.int16)
 
+TREE = Tree(
+    np.stack([_CENTROIDS[:2], _CENTROIDS[2:], _CENTROIDS[1:3]]),
+    np.array([[-1, 1], [2, -4], [-2, -3]]),
+)
+
 PASSES = [
     Census(),
     Lloyd(_CENTROIDS),
     Closest(_CENTROIDS, 3),
+    Closest(_CENTROIDS, 3, TREE),
     Direction(_CENTROIDS),
+    Losses(_CENTROIDS),
     DrawUniform(5, 1, 0),
     DrawSquaredDistance(5, 1, 1, _CENTROIDS),
     DrawFarthest(5, _CENTROIDS),
