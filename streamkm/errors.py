@@ -23,8 +23,9 @@ class NonFiniteError(DataError):
     def __init__(self, count: int, row: int, block: int) -> None:
         super().__init__(
             f"Input contains NaN or infinity: {count} bad row{'s' if count != 1 else ''} in the "
-            f"blocks read so far, the first is row {row} in block {block}. Fill, drop or give "
-            "them zero features before clustering; a zero weight does not hide them."
+            f"blocks read so far, the first is row {row} in block {block}. Leave "
+            "them out by nodata=nan (--nodata nan) or a mask, or fill them; a zero weight does not "
+            "hide them."
         )
         self.count, self.row, self.block = count, row, block
 
@@ -110,6 +111,10 @@ class StreamkmWarning(UserWarning):
 
 class FewDistinctRowsWarning(StreamkmWarning):
     """There are fewer distinct rows than clusters; the surplus clusters stay empty."""
+
+
+class PackedDataWarning(StreamkmWarning):
+    """Stored numbers that stand for others by a scale and an offset are taken as they are."""
 
 
 class ManyBlocksWarning(StreamkmWarning):

@@ -60,7 +60,9 @@ def check_output(
 
 def _check_free(target: Path, overwrite: bool) -> None:
     if target.exists() and not overwrite:
-        raise OutputExistsError(f"{target} exists; name another output, or pass --overwrite.")
+        raise OutputExistsError(
+            f"{target} exists; name another output, or overwrite it (--overwrite, overwrite=True)."
+        )
     if target.exists() and not _is_ours(target):
         raise OutputExistsError(
             f"{target} was not written by streamkm, so it is never overwritten."

@@ -45,7 +45,12 @@ class _Lazy(click.Group):
 def _run(name: str, **options: Any) -> None:
     with plain_errors():
         warnings.simplefilter("always", StreamkmWarning)
+        warnings.formatwarning = _one_line
         import_module(f"streamkm.cli.{name}").run(**options)
+
+
+def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:
+    return f"{category.__name__}: {message}\n"
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import click
 import dask
 
 from streamkm.errors import ClusterError, DataError
@@ -15,6 +18,7 @@ _LOOPBACK = "127.0.0.1:0"
 _SPARE = 300  # seconds before a worker job's end at which the worker retires, data handed on
 _STAGGER = 120  # and by which workers that began together differ
 _PATIENCE = "30s"  # with a scheduler that does not answer
+_NOTICE = 60  # seconds without a worker
 _OURS = ("threads", "processes", "slurm")
 
 
@@ -36,7 +40,7 @@ def scheduled(
     DataError
         When a package is missing, or an option does not go with the scheduler.
     ClusterError
-        When the scheduler cannot be reached.
+        When the scheduler cannot be reached, or Slurm would not take the workers' jobs.
     """
     if scheduler is not None and scheduler not in _OURS and ":" not in scheduler:
         raise DataError(f"no such scheduler: {scheduler!r}; use one of {_OURS}, or an address.")
@@ -60,11 +64,15 @@ def scheduled(
                 dashboard_address=dashboard or _LOOPBACK,
             )
         elif scheduler == "slurm":
-            cluster = _slurm(workers, dashboard)
+            cluster = _slurm(dashboard)
         else:
             cluster = scheduler
         if cluster is not scheduler:
             stack.enter_context(cluster)
+        if scheduler == "slurm":
+            _try_a_job(cluster.job_script())
+            # Unlike scale() it replaces jobs that are lost.
+            cluster.adapt(minimum=1, maximum=workers or 4)
         try:
             client = distributed.Client(cluster, timeout=_PATIENCE)
         except (OSError, TypeError, ValueError) as error:  # TypeError: TLS without certificates
@@ -73,14 +81,18 @@ def scheduled(
                 "or see whether its address and TLS settings are right."
             ) from error
         stack.enter_context(client)
+        if cluster is not scheduler:
+            click.echo(f"dashboard: {client.dashboard_link}", err=True)
+        if scheduler == "slurm":
+            _wait_for_a_worker(client)
         if report is not None:
             _need("bokeh", "distributed")
             stack.enter_context(distributed.performance_report(filename=report))
         yield
 
 
-def _slurm(workers: int | None, dashboard: str | None) -> Any:
-    """Worker jobs that come and go with the work, as Dask's configuration describes them."""
+def _slurm(dashboard: str | None) -> Any:
+    """A cluster of worker jobs, as Dask's configuration describes them; none is there yet."""
     _need("dask_jobqueue", "slurm")
     from dask_jobqueue import SLURMCluster
 
@@ -95,9 +107,35 @@ def _slurm(workers: int | None, dashboard: str | None) -> Any:
         given["worker_extra_args"] = times
     options = dict(dask.config.get("jobqueue.slurm.scheduler-options", None) or {})
     options.setdefault("dashboard_address", dashboard or _LOOPBACK)
-    cluster = SLURMCluster(scheduler_options=options, **given)
-    cluster.adapt(minimum=1, maximum=workers or 4)  # unlike scale(), it replaces jobs that are lost
-    return cluster
+    return SLURMCluster(scheduler_options=options, **given)
+
+
+def _try_a_job(script: str) -> None:
+    """Refuse worker jobs that Slurm would: Dask would only log it, and wait for ever."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
+        file.write(script)
+        file.flush()
+        try:
+            command = ["sbatch", "--test-only", file.name]
+            told = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError as error:
+            raise ClusterError("there is no sbatch here; is this a host of Slurm's?") from error
+    if told.returncode:
+        raise ClusterError(
+            f"Slurm would not take the worker jobs: {told.stderr.strip()}. See partition, account, "
+            "cores, memory and walltime under jobqueue.slurm in Dask's configuration."
+        )
+
+
+def _wait_for_a_worker(client: Any) -> None:
+    """Wait in the queue, and say so now and then."""
+    while True:
+        try:
+            client.wait_for_workers(1, timeout=_NOTICE)
+        except TimeoutError:
+            click.echo("no worker has joined yet; squeue tells what its job waits for", err=True)
+        else:
+            return
 
 
 def _walltime(text: str) -> int:

@@ -68,5 +68,9 @@ def plain_errors() -> Iterator[None]:
             f"{error}. Nothing half-written stands under its name: mend that, and run it again."
         ) from error
     except KeyboardInterrupt:
-        click.echo("\nInterrupted; no output was written or changed.", err=True)
+        click.echo(
+            "\nInterrupted; no output was written or changed. What a checkpoint holds is good: the "
+            "same command goes on from there.",
+            err=True,
+        )
         sys.exit(130)

@@ -14,7 +14,7 @@ from streamkm.cli.common import check_plot, dimensions, peak_memory, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.labels import row_dimensions, write_labels
 from streamkm.cli.progress import ReadProgress
-from streamkm.cli.stopping import fit_in, stopping
+from streamkm.cli.stopping import fit_in, numbers_of, stopping
 from streamkm.engine import keeping
 from streamkm.fitting import (
     FitState,
@@ -27,12 +27,13 @@ from streamkm.fitting import (
     history_array,
     learn_scaling,
     plain,
+    same_data,
     scaled,
     seeds_of,
     seen_by,
     solve,
 )
-from streamkm.rows import open_rows
+from streamkm.rows import Budget, Rows, open_rows
 from streamkm.seeding import method_of
 from streamkm.stores import Model, check_output, fit_of, load_model, save_model
 from streamkm.versions import versions
@@ -94,10 +95,13 @@ def run(
     labelled = labels is None or (bool(fit) and fit_of(Path(labels)) == fit)
     if fit and labelled and fit_of(Path(output)) == fit:
         model = load_model(output)
+        same_data(checkpoint, _rows(data, feature_dims, variable, nodata, Budget()))
         if plain(model.parameters) == plain(parameters):
             click.echo(f"{checkpoint} is done; {output} is what came of it.", err=True)
             show(_result(model, None, output, labels, memory_limit), as_json)
             return
+    if checkpoint:
+        numbers_of(signals)  # refused before anything is written
     check_plot(picture, overwrite)
     target = check_output(output, overwrite, [data, labels, checkpoint])
     label_target, over_labels = None, overwrite or labelled
@@ -106,8 +110,7 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(scheduled(scheduler, workers, dashboard, report))
         budget = fit_budget(memory_limit, [init] * n_init, [n_clusters])
-        names = dimensions(feature_dims)
-        rows = open_rows(data, feature_dim=names, variable=variable, nodata=nodata, budget=budget)
+        rows = _rows(data, feature_dims, variable, nodata, budget)
         rules = StopRules(max_iter, tol, "auto" if loss_tol is None else loss_tol)
         begin = partial(
             begin_fit,
@@ -144,7 +147,7 @@ def run(
             kept = stack.enter_context(checkpointing(checkpoint, rows, asked, versions(), *often))
             state, rows, new = kept.begin(begin_scaled, rules.after(init), budget)
             if not new:
-                click.echo(f"going on from {checkpoint}, {describe(state)}", err=True)
+                bar.say(f"going on from {checkpoint}, {describe(state)}")
             leave = stack.enter_context(stopping(kept, signals, time_limit, again_code))
             watch = [bar.seen, leave.see, kept.see]
             fit, time_limit = kept.identity, None
@@ -167,7 +170,14 @@ def run(
         save_model(target, model, overwrite)
     if picture:
         save_plot("loss", model, picture)
-    show(_result(model, state, output, labels, memory_limit), as_json)
+    show(_result(model, state, output, labels, memory_limit, rows.layout.n_rows), as_json)
+
+
+def _rows(
+    data: str, feature_dims: tuple[str, ...], variable: str | None, nodata: Any, budget: Budget
+) -> Rows:
+    names = dimensions(feature_dims)
+    return open_rows(data, feature_dim=names, variable=variable, nodata=nodata, budget=budget)
 
 
 def _model(state: FitState, parameters: dict[str, Any], fit: str) -> Model:
@@ -190,9 +200,17 @@ def _model(state: FitState, parameters: dict[str, Any], fit: str) -> Model:
 
 
 def _result(
-    model: Model, state: FitState | None, output: str, labels: str | None, memory_limit: int | None
+    model: Model,
+    state: FitState | None,
+    output: str,
+    labels: str | None,
+    memory_limit: int | None,
+    n_rows: int = 0,
 ) -> dict[str, Any]:
     phases = state.reads.by_phase if state else {}
+    # Rows have no weights here, so what was gathered is how many were there.
+    gathered = state.best.gathered if state else None
+    left_out = n_rows - round(gathered.weight) if gathered and n_rows else 0
     return {
         "inertia": model.inertia,
         "iterations": len(model.history),
@@ -201,6 +219,7 @@ def _result(
         **{f"reads_{phase}": cost["reads"] for phase, cost in phases.items()},
         "bytes_read": model.bytes_read,
         **{f"bytes_{phase}": cost["bytes"] for phase, cost in phases.items()},
+        "rows_left_out": left_out or None,
         "distinct_rows": len(state.table.weights) if state and state.table else None,
         "peak_memory_bytes": peak_memory(),
         "memory_limit_bytes": memory_limit,

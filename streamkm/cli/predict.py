@@ -59,4 +59,7 @@ def run(
             question = TreeLabels(Tree(*known.tree), dtype)
         told = write_rows(question, rows, out)
     loss = f", inertia {told.inertia(known.seen):.6g}" if isinstance(told, Assigned) else ""
-    click.echo(f"{rows.layout.n_rows:,} rows labelled{loss}")
+    labelled = round(told.weight) if isinstance(told, Assigned) else told.rows
+    left_out = rows.layout.n_rows - labelled
+    besides = f", {left_out:,} left out" if left_out else ""
+    click.echo(f"{labelled:,} rows labelled{besides}{loss}")

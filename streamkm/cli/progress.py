@@ -53,7 +53,8 @@ class ReadProgress(Callback):  # type: ignore[misc]
             disable=not self._console.is_terminal,
             transient=True,
         )
-        self._task = self._bar.add_task("read 1", total=n_blocks)
+        self._name = "read 1"
+        self._task = self._bar.add_task(self._name, total=n_blocks)
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -75,6 +76,8 @@ class ReadProgress(Callback):  # type: ignore[misc]
     def _block_done(self, key: Any, *_: Any) -> None:
         if isinstance(key, tuple) and str(key[0]).endswith("-block"):
             self._bar.advance(self._task)
+            if self._bar.tasks[0].finished:  # what is left of the read is put together, or searched
+                self._bar.update(self._task, description=f"{self._name}, solving in memory")
 
     def seen(self, state: FitState) -> None:
         """Say what a read brought, and begin the next bar; of steps in memory, only the last."""
@@ -88,7 +91,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         elif not state.done and seconds < _SILENCE:
             return
         self._read = state.n_passes
-        self._say(line)
+        self.say(line)
         self._bar.update(self._task, total=state.plan.n_blocks)
         self.next_read("in memory" if state.in_memory else f"read {state.n_passes + 1}")
 
@@ -103,7 +106,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         seconds, share = now - self._began, (done - self._first) / n_blocks
         left = seconds * (n_blocks - done) / max(1, done - self._first)
         rate = self._rate(share, seconds)
-        self._say(f"{describe(state)}, {rate}, {show_seconds(left)} left of this read")
+        self.say(f"{describe(state)}, {rate}, {show_seconds(left)} left of this read")
 
     def _rate(self, share: float, seconds: float) -> str:
         """Of a share of a read."""
@@ -111,7 +114,8 @@ class ReadProgress(Callback):  # type: ignore[misc]
         rows = share * self._n_rows / seconds
         return f"{show_bytes(share * self._nbytes / seconds)}/s, {rows:,.0f} rows/s"
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """A line above the bar."""
         self._spoke = time.monotonic()
         self._console.print(line, soft_wrap=True)
 
@@ -119,4 +123,5 @@ class ReadProgress(Callback):  # type: ignore[misc]
         """Begin a bar of another name."""
         self._began = self._spoke = time.monotonic()
         self._first = None
+        self._name = name
         self._bar.reset(self._task, description=name)

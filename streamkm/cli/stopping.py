@@ -85,11 +85,7 @@ def stopping(
     DataError
         When there is no signal of a name.
     """
-    names = [name.strip() for name in signals.upper().split(",") if name.strip()]
-    try:
-        numbers = [signal.Signals[f"SIG{name}"] for name in names]
-    except KeyError as error:
-        raise DataError(f"there is no signal {error}; give names such as TERM,USR1.") from error
+    numbers = numbers_of(signals)
     made = Stopping(checkpoint, time_limit, again_code)
     before = {number: signal.signal(number, made.catch) for number in numbers}
     try:
@@ -97,6 +93,15 @@ def stopping(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def numbers_of(signals: str) -> list[signal.Signals]:
+    """Signals by their names without SIG, between commas."""
+    names = [name.strip() for name in signals.upper().split(",") if name.strip()]
+    try:
+        return [signal.Signals[f"SIG{name}"] for name in names]
+    except KeyError as error:
+        raise DataError(f"there is no signal {error}; give names such as TERM,USR1.") from error
 
 
 def fit_in(checkpoint: str) -> str:

@@ -14,7 +14,7 @@ from streamkm.labelled import FEATURE, labelled_like, stacked
 from streamkm.passes import label_dtype
 from streamkm.rows import Rows, is_a, may_lack
 
-_LAZY = ("dask.array.Array", "zarr.Array", "xarray.DataArray")
+_LAZY = ("dask.array.Array", "zarr.Array", "zarr.Group", "xarray.DataArray")
 
 
 @dataclass(frozen=True)

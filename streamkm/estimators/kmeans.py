@@ -71,7 +71,7 @@ fitted model or a function
         Of exact steps; those by which kept rows settle are not counted.
     tol : float, default=1e-4
         Stop when the sum of squared centroid moves is at most `tol` times the mean variance of the
-        features. 0 runs until nothing moves.
+        features. 0 runs until nothing moves, with `loss_tol=None`.
     verbose : int, default=0
         Print a line a read, and how it ended.
     random_state : int, RandomState instance or None, default=None

@@ -7,7 +7,7 @@ from streamkm.fitting.fit import fit
 from streamkm.fitting.matching import numbered_like
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.saved import Saved, load, plain
-from streamkm.fitting.saving import Checkpoint, checkpointing
+from streamkm.fitting.saving import Checkpoint, checkpointing, same_data
 from streamkm.fitting.scaling import SCALES, learn_scaling, scaled, seen_by
 from streamkm.fitting.solve import Watch, describe, label, labelling, seeds_of, solve
 from streamkm.fitting.state import FitState
@@ -42,6 +42,7 @@ __all__ = [
     "load",
     "numbered_like",
     "plain",
+    "same_data",
     "scaled",
     "seeds_of",
     "seen_by",

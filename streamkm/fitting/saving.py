@@ -98,12 +98,7 @@ class Checkpoint:
         if saved is None:
             return None
         then, now = saved.facts, self._facts
-        found = difference(then.data, now.data)
-        if found:
-            raise DataChangedError(
-                f"the checkpoint {self._generations.where} is of other data: {found}. Restore "
-                "those, with their times, or name another checkpoint."
-            )
+        _refuse_other(then.data, now.data, self._generations.where)
         free = (*_FREE, *_ELSEWHERE)
         before, asked = (
             {name: value for name, value in facts.parameters.items() if name not in free}
@@ -191,6 +186,28 @@ class Checkpoint:
         finally:
             self._last, self._read = time.monotonic(), state.n_passes
         return True
+
+
+def same_data(where: Any, rows: Rows) -> None:
+    """Refuse rows that a checkpoint is not of.
+
+    Raises
+    ------
+    DataChangedError
+        Naming what differs.
+    """
+    saved = load(Generations(where, "r"))
+    if saved is not None:
+        _refuse_other(saved.facts.data, fingerprint(rows), where)
+
+
+def _refuse_other(then: dict[str, Any], now: dict[str, Any], where: Any) -> None:
+    found = difference(then, now)
+    if found:
+        raise DataChangedError(
+            f"the checkpoint {where} is of other data: {found}. Restore those, with their times, "
+            "or name another checkpoint."
+        )
 
 
 @contextmanager

@@ -106,7 +106,8 @@ def feature_axes(
         known = f" Its dimensions are {list(names)}." if names and any(names) else ""
         raise DataError(
             f"Found array with dim {ndim}, while dim 2 (rows, features) is required unless "
-            f"feature_dim names the feature axes: feature_dim='band', or a number.{known} "
+            "the feature axes are named: feature_dim=... (--feature-dim), a name or number."
+            f"{known} "
             "Reshape your data either using array.reshape(-1, 1) if it has a single feature "
             "or array.reshape(1, -1) if it contains a single sample."
         )

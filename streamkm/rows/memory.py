@@ -160,5 +160,5 @@ class Budget:
                 f"({show_bytes(PROCESS_NBYTES)} of it for the process itself, "
                 f"{show_bytes(resident_nbytes)} for input in memory), over the limit of "
                 f"{show_bytes(self.limit)}. Raise the limit, use fewer threads "
-                "(dask.config.set(num_workers=1)), or store the data in smaller chunks."
+                "(DASK_NUM_WORKERS=1), or store the data in smaller chunks."
             )

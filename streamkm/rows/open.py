@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from streamkm.errors import DataError, MemoryLimitError
+from streamkm.errors import DataError, MemoryLimitError, PackedDataWarning
 from streamkm.rows.block import read_only
 from streamkm.rows.dask_rows import DaskRows, open_dask
 from streamkm.rows.kinds import is_a
@@ -148,6 +149,13 @@ def _array_of(
             )
         return read_only(data.to_numpy()), names
     if is_a(data, "zarr.Array"):
+        if data.attrs.get("scale_factor", 1) != 1 or data.attrs.get("add_offset", 0) != 0:
+            warnings.warn(
+                f"{data.name or 'the array'} is packed (scale_factor, add_offset), and its numbers "
+                "are taken as they are stored; xarray.open_zarr gives what they mean",
+                PackedDataWarning,
+                stacklevel=4,
+            )
         return data, dimension_names(data)
     if is_a(data, "dask.array.Array"):
         return data, None
@@ -180,7 +188,8 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
         node = zarr.open(where, mode="r")
     except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
         there = "" if "://" in where or Path(where).exists() else ": no such path"
-        raise DataError(f"{where} is not a Zarr array or group{there}.") from error
+        files = " For files of other kinds: streamkm ingest." if not there else ""
+        raise DataError(f"{where} is not a Zarr array or group{there}.{files}") from error
     except Exception as error:  # object stores have errors of their own
         raise DataError(
             f"{where} cannot be opened ({type(error).__name__}: {error}); see whether the address "

@@ -135,16 +135,17 @@ def test_preempted_requeued_timed_out_and_an_array_of_seeds(slurm, data, whole, 
 
 
 def test_a_workers_job_is_cancelled_in_the_middle_of_a_pass(slurm, data, whole, tmp_path):
-    rules = [*RULES, "12", "--workers", "2"]
+    # The workers keep the blocks, so that many iterations are wanted to be in the middle of them.
+    rules = [*RULES, "300", "--workers", "2"]
     late = ["--signal=B:USR1@60"]
     job = begin(slurm, "driver.sbatch", data, K, tmp_path / "driven", *rules, options=late)
     workers = lambda: slurm.call("squeue", "-h", "-t", "R", "-n", "dask-worker", "-o", "%i").split()  # noqa: E731
-    slurm.until(lambda: iterating(slurm, job)() and workers())
+    slurm.until(lambda: "initialization complete" in log(slurm, job) and workers())
     victim = workers()[0]
     slurm.call("scancel", victim)
     assert slurm.ended(job) == ["COMPLETED"], log(slurm, job)
     assert slurm.states(victim) == ["CANCELLED"]
-    same(tmp_path / "driven", whole(12))
+    same(tmp_path / "driven", whole(300))
 
 
 def test_cancelled_by_the_user_and_submitted_again(slurm, data, whole, tmp_path):
@@ -159,3 +160,18 @@ def test_cancelled_by_the_user_and_submitted_again(slurm, data, whole, tmp_path)
     assert "going on from" in log(slurm, second)
     same(tmp_path / "m", whole(20))
     assert not np.array_equal(whole(20).centroids, whole(12).centroids)
+
+
+def test_jobs_that_slurm_would_not_take_are_refused_at_once(slurm, data, tmp_path):
+    command = [sys.executable, "-m", "streamkm", "fit", data, "-k", "3", "-o", tmp_path / "m"]
+    said = subprocess.run(
+        [*map(str, command), "--scheduler", "slurm"],
+        env={**os.environ, **slurm.environment, "DASK_JOBQUEUE__SLURM__QUEUE": "nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert "Slurm would not take the worker jobs" in said.stderr
+    assert "partition" in said.stderr

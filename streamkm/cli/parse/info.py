@@ -9,4 +9,4 @@ import click
 @click.argument("path")
 @click.option("--variable", help="Array within a Zarr group.")
 def command() -> None:
-    """Show what the model, sweep or Zarr array at PATH holds."""
+    """Show what a model, sweep, checkpoint (also of a running fit) or Zarr array at PATH holds."""
