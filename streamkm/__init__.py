@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from streamkm.ingesting import ingest as ingest
     from streamkm.passes import Nearest as Nearest
     from streamkm.selection import sweep as sweep
+    from streamkm.stored_model import Model as Model
+    from streamkm.stored_model import load_model as load_model
     from streamkm.stored_sweep import centroids_of as centroids_of
     from streamkm.stored_sweep import open_sweep as open_sweep
-    from streamkm.stores import Model as Model
-    from streamkm.stores import load_model as load_model
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "BisectingKMeans": "streamkm.estimators",
     "KMeans": "streamkm.estimators",
-    "Model": "streamkm.stores",
+    "Model": "streamkm.stored_model",
     "Nearest": "streamkm.passes",
     "SphericalKMeans": "streamkm.estimators",
     "centroids_of": "streamkm.stored_sweep",
     "ingest": "streamkm.ingesting",
     "load": "streamkm.estimators.loading",
-    "load_model": "streamkm.stores",
+    "load_model": "streamkm.stored_model",
     "open_sweep": "streamkm.stored_sweep",
     "sweep": "streamkm.selection",
 }

@@ -15,7 +15,8 @@ import zarr
 
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.rows import BlockPlan
-from streamkm.stores import Model, check_output, create_labels, load_model, save_model, whole
+from streamkm.stored_model import Model, load_model, save_model
+from streamkm.stores import check_output, create_labels, whole
 
 
 @pytest.fixture

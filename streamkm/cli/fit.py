@@ -35,7 +35,8 @@ from streamkm.fitting import (
 )
 from streamkm.rows import Budget, Rows, open_rows
 from streamkm.seeding import method_of
-from streamkm.stores import Model, check_output, fit_of, load_model, save_model
+from streamkm.stored_model import Model, load_model, save_model
+from streamkm.stores import check_output, fit_of
 from streamkm.versions import versions
 
 

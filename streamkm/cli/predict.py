@@ -13,8 +13,9 @@ from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
 from streamkm.passes import Assigned, Labels, PerRow, Tree, TreeLabels, label_dtype
 from streamkm.rows import Budget, may_lack, open_rows
+from streamkm.stored_model import Model, load_model
 from streamkm.stored_sweep import centroids_of, open_sweep
-from streamkm.stores import Model, check_output, load_model, whole
+from streamkm.stores import check_output, whole
 
 
 def run(

@@ -5,28 +5,26 @@ from __future__ import annotations
 import warnings
 from contextlib import ExitStack
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from streamkm.engine import keeping, map_rows
 from streamkm.errors import DataError
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import Given
+from streamkm.estimators.telling import check_parameters, ending, print_state
 from streamkm.fitting import (
-    ALGORITHMS,
-    SCALES,
     FitState,
     StopRules,
     Watch,
     begin_fit,
     checkpointing,
-    describe,
     fit_budget,
     history_array,
     label,
@@ -37,10 +35,9 @@ from streamkm.fitting import (
     seen_by,
     solve,
 )
-from streamkm.fitting.stopping import MAX_ITER, NOTHING_MOVED, SHIFT
+from streamkm.fitting.stopping import MAX_ITER
 from streamkm.passes import Lloyd
 from streamkm.rows import Budget, Rows, Scaling
-from streamkm.seeding import method_of
 from streamkm.sizes import parse_bytes
 from streamkm.versions import versions
 
@@ -281,7 +278,7 @@ fitted model or a function
         dtype = given.label_dtype(self.n_clusters, rows)
         labels = np.empty(rows.layout.row_shape if eager else 0, dtype)
         with ExitStack() as stack:
-            watch: list[Watch] = [_print_state] if self.verbose else []
+            watch: list[Watch] = [print_state] if self.verbose else []
             begin = partial(self._begin, rows, init, rules)
             if self.checkpoint is None:
                 state = begin()
@@ -305,7 +302,7 @@ fitted model or a function
             if eager:
                 state = label(held, state, labels, labels.dtype)
         if self.verbose:
-            print(_ending(state))
+            print(ending(state))
         self._keep(state)
         question = self._labels(given, rows)
         self.labels_ = given.like(
@@ -345,38 +342,7 @@ fitted model or a function
         return asked
 
     def _check_parameters(self, X: Any) -> None:
-        """Refuse bad parameters before any work."""
-        check_scalar(self.n_clusters, "n_clusters", Integral, min_val=1)
-        check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
-        unset = {"loss_tol": (None, "auto"), "distortion_tol": (None,), "time_limit": (None,)}
-        for name in ("tol", *unset):
-            if getattr(self, name) not in unset.get(name, ()):
-                check_scalar(getattr(self, name), name, Real, min_val=0)
-        if self.n_init != "auto":
-            check_scalar(self.n_init, "n_init", Integral, min_val=1)
-        if self.algorithm not in ALGORITHMS:
-            raise ValueError(f"algorithm={self.algorithm!r}; use 'auto' or 'lloyd'.")
-        if self.scale not in (None, *SCALES):
-            raise ValueError(f"scale={self.scale!r}; use 'standard', 'robust' or None.")
-        if self.restarts not in ("all", "halving"):
-            raise ValueError(f"restarts={self.restarts!r}; use 'all' or 'halving'.")
-        if self.empty_cluster not in ("relocate", "keep"):
-            raise ValueError(f"empty_cluster={self.empty_cluster!r}; use 'relocate' or 'keep'.")
-        if callable(self.init):
-            if Given.of(X, self.feature_dim).of_lazy_kind or self.feature_dim is not None:
-                raise ValueError(
-                    "a function as init is given rows in memory, as an array (n, d); for other "
-                    "data call the function and pass its array."
-                )
-        elif isinstance(self.init, str):
-            method_of(self.init)
-        elif self.n_init not in ("auto", 1):
-            warnings.warn(
-                "Explicit initial center position passed: performing only one init in "
-                f"{type(self).__name__} instead of n_init={self.n_init}.",
-                RuntimeWarning,
-                stacklevel=4,
-            )
+        check_parameters(self, X)
 
     def _given(self, given: Given) -> str | list[Array]:
         """The seeding by name, or the first centroids: of a function those of each restart."""
@@ -447,21 +413,3 @@ def entropy_of(random_state: Any) -> int:
 def _there(scaling: Scaling | None, centroids: Array) -> Array:
     """Centroids in the units of the data, as passes see them."""
     return centroids if scaling is None else scaling.there(centroids)
-
-
-def _print_state(state: FitState) -> None:
-    """A line a read, which begins as scikit-learn's do."""
-    if not state.folded:
-        where, said = describe(state).split(": ", 1)
-        print(f"{said[0].upper()}{said[1:]} ({where})")
-
-
-def _ending(state: FitState) -> str:
-    """Why the best restart ended, in scikit-learn's words where it has some."""
-    best = state.best
-    at = f"at iteration {len(best.history)}"
-    if best.stop_reason == NOTHING_MOVED:
-        return f"Converged {at}: strict convergence."
-    if best.stop_reason == SHIFT:
-        return f"Converged {at}: center shift {best.history[-1].shift:.3g} within tolerance."
-    return f"Stopped {at}: {best.stop_reason}."

@@ -11,7 +11,7 @@ from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.spherical import SphericalKMeans
 from streamkm.passes import Tree
 from streamkm.rows import UnitLength
-from streamkm.stores import load_model
+from streamkm.stored_model import load_model
 
 
 def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:

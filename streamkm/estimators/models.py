@@ -14,7 +14,8 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 from streamkm.errors import DataError
 from streamkm.fitting import history_array, plain
 from streamkm.rows import Standardised, UnitLength
-from streamkm.stores import Model, check_output, save_model
+from streamkm.stored_model import Model, save_model
+from streamkm.stores import check_output
 from streamkm.versions import versions
 
 # Parameters that say nothing of what was found, or cannot be written down.

@@ -1,0 +1,151 @@
+"""Models on disk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from streamkm.errors import DataError, NotAModelError
+from streamkm.rows import Scaling, Standardised, UnitLength
+from streamkm.stores import whole
+
+FORMAT = 1
+_KIND = "streamkm model"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted model as it is stored.
+
+    Parameters
+    ----------
+    centroids : ndarray of shape (k, d), float64, in the units of the data
+    inertia : float, of these centroids
+    history : structured array with a field for each column of `Step`
+    stop_reason : str
+    n_passes, bytes_read : int, reads of the data and their decoded bytes
+    parameters : what the fit was asked for
+    versions : of streamkm and what the bits depend on
+    fit : identity of a fit with a checkpoint
+    scaling : Scaling that rows are seen through, or None
+    scaled : the centroids among scaled rows, (k, d), where there is a scale
+    features, names : of the features and of the clusters, where they have any
+    tree : pairs and children of the `Tree` that leads to the clusters, or None where a row goes to
+        the nearest
+    """
+
+    centroids: npt.NDArray[np.float64]
+    inertia: float = np.nan
+    history: npt.NDArray[Any] = field(default_factory=lambda: np.empty(0))
+    stop_reason: str = ""
+    n_passes: int = 0
+    bytes_read: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    fit: str = ""
+    scaling: Scaling | None = None
+    scaled: npt.NDArray[np.float64] | None = None
+    features: list[str] = field(default_factory=list)
+    names: list[str | None] = field(default_factory=list)
+    tree: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]] | None = None
+
+    @property
+    def seen(self) -> npt.NDArray[np.float64]:
+        """The centroids as passes see them."""
+        return self.centroids if self.scaled is None else self.scaled
+
+
+def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
+    """Write a model as a Zarr group: arrays `centroids` and `history/*`, the rest as attributes."""
+    with whole(target, overwrite, model.fit) as partial:
+        group = zarr.create_group(
+            partial,
+            overwrite=True,
+            attributes={
+                "kind": _KIND,
+                "format": FORMAT,
+                "inertia": model.inertia,
+                "stop_reason": model.stop_reason,
+                "n_passes": model.n_passes,
+                "bytes_read": model.bytes_read,
+                "parameters": model.parameters,
+                "versions": model.versions,
+                "fit": model.fit,
+                "scaling": type(model.scaling).__name__ if model.scaling else None,
+                "features": model.features,
+                "names": model.names,
+            },
+        )
+        _write(group, "centroids", model.centroids, ("cluster", "feature"))
+        if model.scaled is not None:
+            _write(group, "scaled_centroids", model.scaled, ("cluster", "feature"))
+        if model.tree is not None:
+            _write(group, "tree_pairs", model.tree[0], ("fork", "side", "feature"))
+            _write(group, "tree_children", model.tree[1], ("fork", "side"))
+        if isinstance(model.scaling, Standardised):
+            for name in ("center", "factor"):
+                values = np.array(getattr(model.scaling, name))
+                _write(group, f"scaling_{name}", values, ("feature",))
+        history = group.create_group("history")
+        for name in model.history.dtype.names or ():
+            _write(history, name, np.ascontiguousarray(model.history[name]), ("iteration",))
+
+
+def _write(group: Any, name: str, values: npt.NDArray[Any], dimensions: tuple[str, ...]) -> None:
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        chunks=tuple(max(1, n) for n in values.shape),
+        dtype=values.dtype,
+        dimension_names=dimensions,
+    )
+    array[...] = values
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model back.
+
+    Raises
+    ------
+    DataError
+        When there is no model at the path, or one of a newer format.
+    """
+    try:
+        group = zarr.open_group(os.fspath(path), mode="r")
+    except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
+        raise NotAModelError(f"{path} is not a streamkm model (a Zarr group).") from error
+    attributes: Any = dict(group.attrs)
+    if attributes.get("kind") != _KIND:
+        hint = "; for a sweep, say which k" if attributes.get("kind") == "streamkm sweep" else ""
+        raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model{hint}.")
+    if attributes["format"] > FORMAT:
+        raise DataError(f"{path} has format {attributes['format']}; this streamkm reads {FORMAT}.")
+    stored = sorted(group["history"].arrays())  # type: ignore[union-attr]
+    columns = {name: np.asarray(array[...]) for name, array in stored}
+    length = len(next(iter(columns.values()), ()))
+    history = np.empty(length, [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        history[name] = column
+    known = ("inertia", "stop_reason", "n_passes", "bytes_read", "parameters", "versions")
+    facts = {name: attributes[name] for name in known} | {"fit": attributes.get("fit", "")}
+    facts |= {name: attributes.get(name, []) for name in ("features", "names")}
+    arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
+    scaling: Scaling | None = UnitLength() if attributes.get("scaling") == "UnitLength" else None
+    if attributes.get("scaling") == "Standardised":
+        center, factor = (arrays[f"scaling_{name}"].tolist() for name in ("center", "factor"))
+        scaling = Standardised(tuple(center), tuple(factor))
+    tree = (arrays["tree_pairs"], arrays["tree_children"]) if "tree_pairs" in arrays else None
+    return Model(
+        tree=tree,
+        centroids=arrays["centroids"],
+        history=history,
+        scaling=scaling,
+        scaled=arrays.get("scaled_centroids"),
+        **facts,
+    )
