@@ -20,14 +20,6 @@ import streamkm
 RULES = {"max_iter": 50, "tol": 0, "loss_tol": 1e-5}  # the assignment's
 
 
-def named(km: streamkm.KMeans, few: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """A name for every cluster: that of most of the few labelled rows in it."""
-    clusters = km.predict(few)
-    votes = np.zeros((km.n_clusters, labels.max() + 1))
-    np.add.at(votes, (clusters, labels), 1)
-    return votes.argmax(axis=1)
-
-
 def main(output: str) -> None:
     figure = plt.figure(figsize=(16, 8), layout="constrained")
     axes = figure.subplots(2, 3)
@@ -49,11 +41,11 @@ def main(output: str) -> None:
     km = streamkm.KMeans(2, init="random", n_init=20, random_state=0, **RULES).fit(train)
     streamkm.plot.clusters(km, train, axes[1, 0])
     streamkm.plot.loss(km, axes[1, 1])
-    nearest = km.transform(train)[:, 0].argsort()[:5]
+    nearest = km.representatives(train, 5).numbers[0]
     axes[1, 2].imshow(np.hstack(digits.images[nearest]), cmap="gray_r")
     axes[1, 2].set_title("the five members nearest a centre")
     axes[1, 2].axis("off")
-    names = named(km, train[:10], y[:10])
+    names = km.name_clusters(train[:10], y[:10])
     right = float((names[km.predict(held)] == truth).mean())
     print(
         f"clusters named from ten labelled rows: {right:.1%} of {len(held)} held-out digits right"

@@ -15,8 +15,11 @@ from matplotlib.ticker import MaxNLocator
 
 from streamkm.engine import map_reduce
 from streamkm.errors import DataError
-from streamkm.passes import DrawUniform, Labels
-from streamkm.rows import Block, open_rows
+from streamkm.estimators.data import Given
+from streamkm.estimators.loading import from_model
+from streamkm.passes import DrawUniform
+from streamkm.rows import open_rows
+from streamkm.stored_model import Model
 from streamkm.stored_sweep import KIND, open_sweep
 
 _TRAIN, _VALIDATION, _MARK = "#1f4e79", "#c55a11", "#7f7f7f"
@@ -119,13 +122,15 @@ def clusters(
     matplotlib Axes
     """
     ax = ax or _axes()
-    centroids = model.cluster_centers_ if hasattr(model, "cluster_centers_") else model.centroids
-    asked = model.parameters if hasattr(model, "parameters") else vars(model)
+    variable = model.parameters.get("variable") if isinstance(model, Model) else None
+    fitted = from_model(model) if isinstance(model, Model) else model
+    given = Given.of(X, fitted.feature_dim, getattr(fitted, "feature_names_in_", None))
     opened = open_rows(
-        X, feature_dim=asked.get("feature_dim") or None, variable=asked.get("variable")
+        given.array, feature_dim=given.feature_dim, variable=variable, nodata=fitted.nodata
     )
     sample = map_reduce(DrawUniform(rows, seed, 0), opened).values
-    labels, _ = Labels(centroids, np.dtype(np.int32))(Block.of(sample))
+    labels = fitted.label_rows(sample)
+    centroids = fitted.cluster_centers_
     middle, axes = sample.mean(axis=0), np.eye(sample.shape[1])
     names = [f"feature {number}" for number in range(sample.shape[1])]
     if sample.shape[1] > 2:

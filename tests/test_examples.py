@@ -17,6 +17,7 @@ SAID = {
     "photograph_in_sixteen_colours": "fifty restarts, one read",
     "primer_two_photographs_and_their_elbows": "90 fits in 1 read of the pixels",
     "from_scratch_farthest_first": "farthest||: stopped by nothing moved",
+    "songs_from_the_same_cluster": "of the songs are named as they were meant",
     "land_cover_of_a_cube": "7.5% of these pixels are nodata",
     "assignment_simulated_and_digits": "k=1: train loss 15,343.135, validation loss 3,395.669",
 }
@@ -60,3 +61,14 @@ def test_the_photograph_has_sixteen_colours_and_looks_like_itself(ran):
 def test_ten_labelled_rows_name_the_digits(ran):
     said, _ = ran("assignment_simulated_and_digits")
     assert float(said.split("labelled rows: ")[1].split("%")[0]) > 95
+
+
+def test_songs_are_named_and_what_follows_is_of_the_same_kind(ran):
+    said, _ = ran("songs_from_the_same_cluster")
+    assert float(said.split("% of the songs")[0].splitlines()[-1]) > 98
+    assert {line.split(":")[0] for line in said.splitlines()[:4]} == {
+        "lullaby",
+        "ballad",
+        "march",
+        "aria",
+    }

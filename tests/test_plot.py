@@ -7,9 +7,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 import streamkm
 from streamkm.errors import DataError
+from tests.cli.test_cli import run
 
 mpl.use("agg")
 
@@ -59,3 +61,25 @@ def test_clusters_of_a_sample(d):
     points, crosses = (c.get_offsets() for c in ax.collections)
     assert (len(points), len(crosses)) == (100, 3)
     assert ("principal" in ax.get_xlabel()) == (d > 2)
+
+
+@pytest.mark.parametrize("by", ["estimator", "model", "command line"])
+def test_clusters_have_the_colours_of_scaled_rows(by, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(800, 2)) * [100, 0.1] + rng.integers(2, size=(800, 1)) * [0, 3]
+    model = streamkm.KMeans(2, scale="standard", random_state=0).fit(x)
+    if by == "model":
+        model.save(tmp_path / "m")
+        model = streamkm.load_model(tmp_path / "m")
+    if by == "command line":
+        zarr.create_array(tmp_path / "x", data=x.reshape(40, 20, 2), dimension_names=list("yxb"))
+        scale = ["--scale", "standard", "--feature-dim", "b"]
+        run("fit", tmp_path / "x", "-k", 2, "-o", tmp_path / "m", *scale)
+        model = streamkm.load_model(tmp_path / "m")
+        x = str(tmp_path / "x")
+        again = streamkm.load(tmp_path / "m")
+        assert again.predict(x).shape == (40, 20)
+    drawn = streamkm.plot.clusters(model, x).collections[0]
+    colours = drawn.get_array()
+    high = drawn.get_offsets()[:, 1] > 1.5
+    assert len(set(colours[high])) == len(set(colours[~high])) == 1

@@ -29,7 +29,7 @@ from streamkm.passes import (
     PerRow,
     Product,
 )
-from streamkm.rows import Budget, Rows, Scaling, is_a, open_rows
+from streamkm.rows import Block, Budget, Rows, Scaling, is_a, open_rows
 from streamkm.sizes import parse_bytes
 
 Array = npt.NDArray[np.float64]
@@ -277,6 +277,12 @@ class CentroidEstimator(
         out = np.empty((*rows.layout.row_shape, *extra), question.dtype)
         write_rows(question, rows, out)
         return given.like(out, rows, names)
+
+    def label_rows(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+        """The clusters (n,) of rows (n, d) in memory, whatever the dimensions of the data were."""
+        block = replace(Block.of(rows), scaling=self._scaling)
+        labels, _ = self._question(np.dtype(np.int32))(block)
+        return labels
 
     def _names(self) -> list[str]:
         known = getattr(self, "cluster_names_", None)

@@ -11,7 +11,7 @@ from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.spherical import SphericalKMeans
 from streamkm.passes import Tree
 from streamkm.rows import UnitLength
-from streamkm.stored_model import load_model
+from streamkm.stored_model import Model, load_model
 
 
 def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:
@@ -41,7 +41,11 @@ def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:
     >>> np.array_equal(again.predict(x), km.labels_)
     True
     """
-    model = load_model(path)
+    return from_model(load_model(path))
+
+
+def from_model(model: Model) -> KMeans | BisectingKMeans:
+    """The estimator that a stored model is of."""
     kind: type[KMeans | BisectingKMeans] = KMeans
     if isinstance(model.scaling, UnitLength):
         kind = SphericalKMeans
@@ -49,6 +53,10 @@ def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:
         kind = BisectingKMeans
     known = kind().get_params()
     asked = {name: value for name, value in model.parameters.items() if name in known}
+    asked["feature_dim"] = asked.get("feature_dim") or None
+    if "seed" in model.parameters:  # as the command line has them
+        asked["random_state"] = model.parameters["seed"]
+        asked["loss_tol"] = "auto" if asked["loss_tol"] is None else asked["loss_tol"]
     estimator = kind(**asked | {"n_clusters": len(model.seen)})
     estimator._take(model.seen, model.scaling)
     estimator.inertia_ = model.inertia
