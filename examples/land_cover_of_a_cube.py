@@ -93,7 +93,8 @@ def main(output: str, source: str | None = None, tiles: str = "4", limit: str = 
         ).fit(cube)
         labels = model.write_labels(cube, Path(folder) / "labels.zarr")
         chart = Path(output).with_suffix(".tif")
-        labels.isel(time=0).rio.to_raster(chart, tiled=True, windowed=True)
+        tiled = {"tiled": True, "blockxsize": 512, "blockysize": 512}
+        labels.isel(time=0).rio.to_raster(chart, windowed=True, **tiled)
         shown = labels[0, :800, :800].values
     order = model.cluster_centers_.sum(axis=1).argsort().argsort()
     colours = np.append(COLOURS[order], np.zeros((256 - K, 3), np.uint8), axis=0)

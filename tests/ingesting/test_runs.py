@@ -112,7 +112,7 @@ def test_other_sources_or_options_are_refused_until_overwritten(x, tmp_path):
         streamkm.ingest(source, out, **SIZES)
     made = streamkm.ingest(source, out, **SIZES, overwrite=True)
     assert np.array_equal(made[...], x[:500])
-    with pytest.raises(OutputExistsError, match="exists; name another output, or pass --overwrite"):
+    with pytest.raises(OutputExistsError, match="exists; name another output, or overwrite it"):
         streamkm.ingest(source, out, **SIZES)
     assert sorted(os.listdir(tmp_path)) == ["o.zarr", "x.npy"]
 

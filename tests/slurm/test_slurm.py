@@ -136,7 +136,7 @@ def test_preempted_requeued_timed_out_and_an_array_of_seeds(slurm, data, whole, 
 
 def test_a_workers_job_is_cancelled_in_the_middle_of_a_pass(slurm, data, whole, tmp_path):
     # The workers keep the blocks, so that many iterations are wanted to be in the middle of them.
-    rules = [*RULES, "300", "--workers", "2"]
+    rules = [*RULES, "200", "--workers", "2"]
     late = ["--signal=B:USR1@60"]
     job = begin(slurm, "driver.sbatch", data, K, tmp_path / "driven", *rules, options=late)
     workers = lambda: slurm.call("squeue", "-h", "-t", "R", "-n", "dask-worker", "-o", "%i").split()  # noqa: E731
@@ -145,7 +145,7 @@ def test_a_workers_job_is_cancelled_in_the_middle_of_a_pass(slurm, data, whole, 
     slurm.call("scancel", victim)
     assert slurm.ended(job) == ["COMPLETED"], log(slurm, job)
     assert slurm.states(victim) == ["CANCELLED"]
-    same(tmp_path / "driven", whole(300))
+    same(tmp_path / "driven", whole(200))
 
 
 def test_cancelled_by_the_user_and_submitted_again(slurm, data, whole, tmp_path):
