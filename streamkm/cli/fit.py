@@ -25,12 +25,11 @@ from streamkm.fitting import (
     describe,
     fit_budget,
     history_array,
-    learn_scaling,
     plain,
     same_data,
     scaled,
     seeds_of,
-    seen_by,
+    seen_through,
     solve,
 )
 from streamkm.rows import Budget, Rows, open_rows
@@ -137,7 +136,7 @@ def run(
             if scale is None:
                 return begin(rows)
             bar.next_read("read 1: scale")
-            state = begin(scaled(rows, learn_scaling(rows, scale)))
+            state = begin(scaled(rows, scale))
             bar.next_read("read 2")
             return state
 
@@ -154,7 +153,7 @@ def run(
             fit, time_limit = kept.identity, None
         else:
             state = begin_scaled()
-            rows = seen_by(state, rows)
+            rows = seen_through(rows, state.scaling)
         rows = stack.enter_context(keeping(rows))
         state = solve(
             rows,

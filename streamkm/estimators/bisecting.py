@@ -19,12 +19,11 @@ from streamkm.fitting import (
     begin_fit,
     bisect,
     fit_budget,
-    learn_scaling,
     scaled,
     seeds_of,
 )
 from streamkm.passes import Closest, Losses, PerRow, TreeLabels
-from streamkm.rows import Budget, Rows, Scaling
+from streamkm.rows import Budget, Rows
 from streamkm.seeding import method_of
 from streamkm.sizes import parse_bytes
 
@@ -110,13 +109,12 @@ class BisectingKMeans(CentroidEstimator):
                 f"n_samples={rows.layout.n_rows} should be >= n_clusters={self.n_clusters}."
             )
         entropy = entropy_of(self.random_state)
-        scaling = None if self.scale is None else learn_scaling(rows, self.scale)
-        rows = rows if scaling is None else scaled(rows, scaling)
+        rows = scaled(rows, self.scale)
         dtype = given.label_dtype(self.n_clusters, rows)
         eager = not given.is_lazy
         labels: Any = np.empty(rows.layout.row_shape if eager else 0, dtype)
         with keeping(rows) as held:
-            self._split(held, entropy, scaling)
+            self._split(held, entropy)
             if eager:
                 write_rows(self._question(dtype), held, labels)
         if not eager:
@@ -124,7 +122,7 @@ class BisectingKMeans(CentroidEstimator):
         self.labels_ = given.like(labels, rows, self._names())
         return self
 
-    def _split(self, rows: Rows, entropy: int, scaling: Scaling | None) -> None:
+    def _split(self, rows: Rows, entropy: int) -> None:
         seeds = seeds_of(entropy, self.n_clusters * self.n_init)
         rules = StopRules(self.max_iter, self.tol, "auto")
 
@@ -134,7 +132,7 @@ class BisectingKMeans(CentroidEstimator):
             return begin_fit(some, k, self.init, own, rules, room=room, step=Losses)
 
         found = bisect(rows, self.n_clusters, begin, self.bisecting_strategy == "largest_cluster")
-        self._take(np.array([leaf.centroid for leaf in found.leaves]), scaling)
+        self._take(np.array([leaf.centroid for leaf in found.leaves]), rows.layout.scaling)
         self.tree_ = found.tree
         self.inertia_ = sum(leaf.loss for leaf in found.leaves)
         self.n_passes_, self.bytes_read_ = found.reads.total, found.reads.bytes_read

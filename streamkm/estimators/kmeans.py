@@ -28,11 +28,10 @@ from streamkm.fitting import (
     fit_budget,
     history_array,
     label,
-    learn_scaling,
     numbered_like,
     scaled,
     seeds_of,
-    seen_by,
+    seen_through,
     solve,
 )
 from streamkm.fitting.stopping import MAX_ITER
@@ -225,12 +224,7 @@ fitted model or a function
         X, sample_weight, mask : as for `fit`
         """
         check_is_fitted(self)
-        names = getattr(self, "cluster_names_", None)
-        earlier = self.cluster_centers_
-        self._fit(X, sample_weight, mask, like=earlier)
-        if names is not None and len(self.cluster_centers_) == len(earlier):
-            self.cluster_names_ = names
-        return self
+        return self._fit(X, sample_weight, mask, like=self.cluster_centers_)
 
     @classmethod
     def from_centroids(cls, centroids: Any, **parameters: Any) -> Self:
@@ -269,6 +263,7 @@ fitted model or a function
     ) -> Self:
         self._check_parameters(X)
         names = None if like is None else getattr(self, "feature_names_in_", None)
+        named = None if like is None else getattr(self, "cluster_names_", None)
         given, rows = self._rows(X, sample_weight, mask, reset=True, names=names)
         init = self._given(given)
         rules = StopRules(
@@ -282,7 +277,7 @@ fitted model or a function
             begin = partial(self._begin, rows, init, rules)
             if self.checkpoint is None:
                 state = begin()
-                rows = seen_by(state, rows)
+                rows = seen_through(rows, state.scaling)
             else:
                 places = (self.checkpoint, rows, self._asked(init, eager), versions())
                 kept = stack.enter_context(checkpointing(*places, self.checkpoint_every))
@@ -304,6 +299,8 @@ fitted model or a function
         if self.verbose:
             print(ending(state))
         self._keep(state)
+        if named is not None and len(named) == self.n_clusters:
+            self.cluster_names_ = named
         question = self._labels(given, rows)
         self.labels_ = given.like(
             labels if eager else map_rows(question, rows), rows, self._names()
@@ -312,9 +309,8 @@ fitted model or a function
 
     def _begin(self, rows: Rows, init: str | list[Array], rules: StopRules) -> FitState:
         """The first state; to learn how rows are scaled may cost a read."""
-        scaling = self._learned(rows)
-        if scaling is not None:
-            rows = scaled(rows, scaling)
+        rows = scaled(seen_through(rows, self._fixed), self.scale)
+        scaling = rows.layout.scaling
         return begin_fit(
             rows,
             self.n_clusters,
@@ -327,9 +323,6 @@ fitted model or a function
             self.algorithm,
             self._step,
         )
-
-    def _learned(self, rows: Rows) -> Scaling | None:
-        return None if self.scale is None else learn_scaling(rows, self.scale)
 
     def _asked(self, init: Any, eager: bool) -> dict[str, Any]:
         """What a checkpoint compares; a seed only where there is one to repeat."""

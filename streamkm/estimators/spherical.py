@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from streamkm.estimators.kmeans import KMeans
 from streamkm.passes import Direction, Lloyd
-from streamkm.rows import Rows, Scaling, UnitLength
+from streamkm.rows import Scaling, UnitLength
 
 
 class SphericalKMeans(KMeans):
@@ -29,9 +29,6 @@ class SphericalKMeans(KMeans):
 
     _step: ClassVar[type[Lloyd]] = Direction
     _fixed: ClassVar[Scaling | None] = UnitLength()
-
-    def _learned(self, rows: Rows) -> Scaling | None:
-        return self._fixed
 
     def _check_parameters(self, X: Any) -> None:
         super()._check_parameters(X)

@@ -8,7 +8,7 @@ from streamkm.fitting.matching import numbered_like
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.saved import Saved, load, plain
 from streamkm.fitting.saving import Checkpoint, checkpointing, same_data
-from streamkm.fitting.scaling import SCALES, learn_scaling, scaled, seen_by
+from streamkm.fitting.scaling import SCALES, scaled, seen_through
 from streamkm.fitting.solve import Watch, describe, label, labelling, seeds_of, solve
 from streamkm.fitting.state import FitState
 from streamkm.fitting.step import Step, history_array
@@ -38,13 +38,12 @@ __all__ = [
     "history_array",
     "label",
     "labelling",
-    "learn_scaling",
     "load",
     "numbered_like",
     "plain",
     "same_data",
     "scaled",
     "seeds_of",
-    "seen_by",
+    "seen_through",
     "solve",
 ]

@@ -80,9 +80,10 @@ def bisect(rows: Rows, n_clusters: int, begin: Begin, by_weight: bool) -> Bisect
         pairs.append(_pair(state))
     while sum(isinstance(child, Leaf) for fork in forks for child in fork) < n_clusters:
         leaf, fork, side = _largest(forks, by_weight)
+        free = tabled or rows.kept
         own = replace(rows, layout=replace(rows.layout, branch=leaf.branch))
         state = solve(own, begin(own, 2, len(pairs)))
-        reads = reads if tabled else reads.plus(replace(state.reads, opening=0))
+        reads = reads if free else reads.plus(replace(state.reads, opening=0))
         forks[fork][side] = len(pairs)
         forks.append(_leaves(state, leaf.branch))
         pairs.append(_pair(state))

@@ -14,7 +14,7 @@ from typing import Any
 from streamkm.checkpoint import FileLock, Generations, LeaseLock, is_local
 from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError
 from streamkm.fitting.saved import Facts, Saved, load, plain, save
-from streamkm.fitting.scaling import seen_by
+from streamkm.fitting.scaling import seen_through
 from streamkm.fitting.state import FitState
 from streamkm.fitting.stopping import StopRules
 from streamkm.rows import Budget, Rows, difference, fingerprint, in_plan
@@ -80,9 +80,9 @@ class Checkpoint:
         if saved is None:
             state = begin()
             self.save(state)
-            return state, seen_by(state, self._rows), True
+            return state, seen_through(self._rows, state.scaling), True
         told = saved.resumed(rules)
-        return told, seen_by(told, in_plan(self._rows, told.plan, budget)), False
+        return told, seen_through(in_plan(self._rows, told.plan, budget), told.scaling), False
 
     def resume(self) -> Saved | None:
         """The last state, or None where this fit is the first to use the checkpoint.

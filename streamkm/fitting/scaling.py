@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from streamkm.engine import map_reduce
 from streamkm.errors import DataError
-from streamkm.fitting.state import FitState
 from streamkm.passes import Census, FeatureMoments, Product, Sampled, SampleUniform, threshold_of
 from streamkm.rows import Rows, Scaling, Standardised
 
@@ -19,52 +18,53 @@ _SAMPLE = 32_768
 _SPARE = 4  # so that a sample is still full where some rows are left out
 
 
-def learn_scaling(rows: Rows, how: str) -> Standardised:
-    """How to scale the features of some rows. One read.
+def scaled(rows: Rows, how: str | None) -> Rows:
+    """The same rows, as passes see them when scaled; the reads that it took are opening reads.
 
     Parameters
     ----------
     rows : Rows
-    how : 'standard' (mean and standard deviation) or 'robust' (median and the distance of the
-        quartiles, of a sample of 32,768 rows drawn in proportion to nothing but their presence;
-        a second read where so few are there that the first has found a quarter of these)
+    how : 'standard' (mean and standard deviation: one read), 'robust' (median and the distance of
+        the quartiles, of a sample of 32,768 rows drawn in proportion to nothing but their presence:
+        one read, or two where so few are there that the first has found a quarter of these), or
+        None, at no read
 
     Raises
     ------
     DataError
         For another name, and rows that no fit can use.
     """
+    if how is None:
+        return rows
     if how not in SCALES:
         raise DataError(f"scale={how!r}; use 'standard', 'robust' or None.")
+    reads = 1
     if how == "standard":
         census, moments = map_reduce(Product((Census(), FeatureMoments())), rows).parts
         census.check()
-        return _as_stored(rows, moments.means, moments.scale)
-    sample = _sample(rows, rows.layout.n_rows)
-    low, middle, high = _quartiles(sample)
-    apart = high - low
-    return _as_stored(rows, middle, np.where(apart > 0, apart, 1.0))
+        scaling = _as_stored(rows, moments.means, moments.scale)
+    else:
+        sample, there = _sample(rows, rows.layout.n_rows)
+        if len(sample.keys) < min(_SAMPLE // _SPARE, there):
+            (sample, _), reads = _sample(rows, there), 2
+        low, middle, high = _quartiles(sample)
+        apart = high - low
+        scaling = _as_stored(rows, middle, np.where(apart > 0, apart, 1.0))
+    return replace(seen_through(rows, scaling), opening_reads=rows.opening_reads + reads)
 
 
-def scaled(rows: Rows, scaling: Scaling) -> Rows:
-    """The same rows, as passes see them when scaled; where that was learned of them, by a read."""
-    opening = rows.opening_reads + isinstance(scaling, Standardised)
-    layout = replace(rows.layout, scaling=scaling)
-    return replace(rows, layout=layout, opening_reads=opening)
+def seen_through(rows: Rows, scaling: Scaling | None) -> Rows:
+    """Rows as the passes of a fit with this scaling see them."""
+    return replace(rows, layout=replace(rows.layout, scaling=scaling))
 
 
-def seen_by(state: FitState, rows: Rows) -> Rows:
-    """Rows as the passes of a fit see them."""
-    return replace(rows, layout=replace(rows.layout, scaling=state.scaling))
-
-
-def _sample(rows: Rows, n_rows: int) -> Sampled:
+def _sample(rows: Rows, n_rows: int) -> tuple[Sampled, int]:
+    """A sample for about so many rows, and how many there were."""
     threshold = threshold_of(min(1.0, _SPARE * _SAMPLE / n_rows))
     question = Product((Census(), SampleUniform(_SAMPLE, threshold, 0, 0)))
     census, sample = map_reduce(question, rows).parts
     census.check()
-    few = len(sample.keys) < min(_SAMPLE // _SPARE, census.weighted)
-    return _sample(rows, census.weighted) if few and census.weighted < n_rows else sample
+    return sample, census.weighted
 
 
 def _quartiles(sample: Sampled) -> npt.NDArray[np.float64]:

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.passes.lloyd import Assigned, Lloyd
+from streamkm.passes.lloyd import Lloyd
+from streamkm.passes.measured import Measured
 from streamkm.rows import Block
 
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Spread(Assigned):
-    """Rows gathered by their nearest centroid, with the loss of each cluster.
+class Spread(Measured):
+    """Rows gathered by their nearest centroid, with the loss of each cluster."""
 
-    Parameters
-    ----------
-    losses : ndarray of shape (k,), sums of w * |x - c|**2
-    """
-
-    losses: Array = field(default_factory=lambda: np.zeros(0))
-
-    @classmethod
-    def of(cls, gathered: Assigned, losses: Array) -> Spread:
-        return cls(gathered.sums, gathered.counts, gathered.loss, gathered.squares, losses)
-
-    @classmethod
-    def combine(cls, parts: Sequence[Assigned]) -> Spread:
-        losses = [p.losses for p in parts if isinstance(p, Spread)]
-        return cls.of(Assigned.combine(parts), np.sum(losses, axis=0))
+    @property
+    def losses(self) -> Array:
+        """Sums (k,) of w * |x - c|**2."""
+        return self.measured
 
 
 @dataclass(frozen=True)

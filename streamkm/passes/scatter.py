@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from streamkm.kernels import squared_distances
-from streamkm.passes.lloyd import Assigned, Lloyd
+from streamkm.passes.lloyd import Lloyd
+from streamkm.passes.measured import Measured
 from streamkm.rows import Block, read_only
 
 Array = npt.NDArray[np.float64]
 _PANEL = 256
 
 
-@dataclass(frozen=True)
-class Scattered(Assigned):
-    """Rows gathered by their nearest centroid, with their distances.
+class Scattered(Measured):
+    """Rows gathered by their nearest centroid, with their distances."""
 
-    Parameters
-    ----------
-    distances : ndarray of shape (k,), weighted sums of distances, not squared
-    """
-
-    distances: Array = field(default_factory=lambda: np.zeros(0))
-
-    @classmethod
-    def of(cls, gathered: Assigned, distances: Array) -> Scattered:
-        return cls(gathered.sums, gathered.counts, gathered.loss, gathered.squares, distances)
-
-    @classmethod
-    def combine(cls, parts: Sequence[Assigned]) -> Scattered:
-        distances = [p.distances for p in parts if isinstance(p, Scattered)]
-        return cls.of(Assigned.combine(parts), np.sum(distances, axis=0))
+    @property
+    def distances(self) -> Array:
+        """Weighted sums (k,) of distances, not squared."""
+        return self.measured
 
     def calinski_harabasz(self, centroids: Array) -> float:
         """Variance between clusters over variance within (Calinski and Harabasz 1974).

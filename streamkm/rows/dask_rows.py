@@ -175,7 +175,7 @@ def open_dask(
     weights, mask = (a if a is None or unknown else da.asarray(a).rechunk(chunks) for a in beside)
     rows = DaskRows(array, layout, plan, weights, mask, opening_reads)
     if plan.is_known:
-        row_nbytes = budget.row_nbytes(layout, rows.beside)
+        row_nbytes = budget.row_nbytes(layout, rows.beside, mask is not None)
         budget.check(plan.largest * row_nbytes, plan.n_blocks, 0)
     return rows
 

@@ -90,11 +90,10 @@ class Budget:
         needed = self.summary_rows * (8 * self.n_features + _BESIDE_A_SAMPLED_ROW)
         return max(int(min(most, self._to_keep / 8)), self.summaries * needed)
 
-    def row_nbytes(self, layout: Layout, beside: Sequence[Any]) -> int:
+    def row_nbytes(self, layout: Layout, beside: Sequence[Any], masked: bool) -> int:
         """Of a row in a block: its values, what lies beside it, and its answer."""
         own = layout.n_features * layout.dtype.itemsize
         nbytes: int = own + self.answer_nbytes + sum(a.dtype.itemsize for a in beside)
-        masked = any(a.dtype == bool for a in beside)
         # A block without some of its rows is a copy.
         if masked or layout.missing is not None or layout.branch is not None:
             nbytes += own // _COPIES + 4

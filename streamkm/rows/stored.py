@@ -189,7 +189,7 @@ def _read_and_call(call: Call, rows: StoredRows, number: int, *beside: Any) -> A
 def open_stored(array: Any, layout: Layout, beside: tuple[Any, Any], budget: Budget) -> StoredRows:
     """Plan the blocks of a sliceable array, and weights and mask, under a memory budget."""
     rows = StoredRows(array, layout, BlockPlan(()), *beside)
-    row_nbytes = budget.row_nbytes(layout, rows.beside)
+    row_nbytes = budget.row_nbytes(layout, rows.beside, rows.mask is not None)
     if is_a(array, "zarr.Array"):
         stored = array.shards or array.chunks
         unit = [min(stored[a], layout.shape[a]) for a in layout.row_axes]
@@ -216,7 +216,7 @@ def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> S
     """
     array, plan = rows.array, plan or rows.plan
     rows = replace(rows, plan=plan)
-    row_nbytes = budget.row_nbytes(rows.layout, rows.beside)
+    row_nbytes = budget.row_nbytes(rows.layout, rows.beside, rows.mask is not None)
     block, resident = plan.largest * row_nbytes, rows.resident_nbytes
     budget.check(block, plan.n_blocks, resident)
     if not is_a(array, "zarr.Array"):

@@ -6,7 +6,9 @@ import dask.array as da
 import numpy as np
 import pytest
 import sklearn.cluster
+import zarr
 
+import streamkm.rows.memory
 from streamkm import BisectingKMeans
 from streamkm.errors import DataError
 from tests import reference
@@ -64,6 +66,14 @@ def test_beyond_memory_the_same_tree_is_as_good_and_reads_are_counted():
     assert model.inertia_ == pytest.approx(here.inertia_, rel=0.05)
     assert len(reads) == 4 * model.n_passes_
     assert model.n_passes_ <= 7 * 6
+
+
+def test_blocks_that_are_kept_are_read_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(streamkm.rows.memory, "TABLE_NBYTES", 0)
+    store = zarr.create_array(tmp_path / "x", data=X, chunks=(1000, 3))
+    model = BisectingKMeans(8, random_state=0).fit(store)
+    assert model.n_passes_ == 1
+    assert model.labels_.compute().max() == 7
 
 
 def test_what_cannot_be_split():

@@ -83,6 +83,3 @@ def test_no_rows_are_stacked_or_rechunked(scene, chunks):
     joined = {name for name in added if "rechunk" in name}  # bands of the same rows
     assert bool(joined) == (len(cube.chunksizes["band"]) > 1)
     assert not {n for n in added if any(w in n for w in ("stack", "reshape", "concatenate"))}
-    for name in joined:
-        moved = {key[2] for key in labels.data.dask.layers[name] if isinstance(key, tuple)}
-        assert len(moved) <= max(len(cube.chunksizes["band"]), len(cube.chunksizes["y"]))
