@@ -5,6 +5,8 @@ So every ``--help``, and every slip in an option, is answered at once.
 
 from __future__ import annotations
 
+import atexit
+import sys
 import warnings
 from functools import partial
 from importlib import import_module
@@ -43,6 +45,8 @@ class _Lazy(click.Group):
 
 
 def _run(name: str, **options: Any) -> None:
+    # Requests that an error has left behind complain when the interpreter ends, under its one line.
+    atexit.register(setattr, sys, "unraisablehook", lambda _: None)
     with plain_errors():
         warnings.simplefilter("always", StreamkmWarning)
         warnings.formatwarning = _one_line
