@@ -11,7 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 from dask.delayed import Delayed
@@ -19,12 +19,37 @@ from dask.delayed import Delayed
 from streamkm.engine.schedule import in_threads, on_threads, one_blas_thread, results
 from streamkm.passes import Pass, Statistic
 from streamkm.passes.base import S
-from streamkm.rows import Block, DaskRows, Rows, StoredRows
+from streamkm.rows import DaskRows, Rows, StoredRows
 
 FAN_IN = 8
 WAVE = FAN_IN**3
 T = TypeVar("T")
 _DASK_WAVE = FAN_IN**4  # to cut one out of somebody's graph takes a look at all of its keys
+
+
+class Blocks(Protocol):
+    """What a read goes over: rows of an array, or whatever else comes in numbered pieces."""
+
+    @property
+    def n_blocks(self) -> int:
+        """How many there are."""
+
+    @property
+    def branch(self) -> Callable[[Any], Any] | None:
+        """Which part of each block is meant, where it is not all of it."""
+
+    @property
+    def ahead(self) -> bool:
+        """Whether there is memory for a block more than cores."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether every block is in memory."""
+
+    def graph(
+        self, call: Callable[[Any], Any], name: str, first: int, last: int
+    ) -> tuple[dict[Any, Any], list[Any]]:
+        """Tasks that call `call` on blocks first:last, and their keys."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +105,7 @@ def map_reduce(question: Pass[S], rows: Rows, wave: int = WAVE) -> S:
 
 
 def folding(
-    call: Callable[[Block], Statistic], rows: Rows, wave: int, folded: Folded | None = None
+    call: Callable[[Any], Statistic], rows: Blocks, wave: int, folded: Folded | None = None
 ) -> Iterator[Folded]:
     """A read, wave by wave: all that is folded so far; the last is of all blocks.
 
@@ -90,9 +115,9 @@ def folding(
     rows, wave : as for `map_reduce`
     folded : an earlier one of the same read, to go on from
     """
-    folded, total = folded or Folded(), rows.plan.n_blocks
-    if rows.layout.branch is not None:
-        call = _Within(rows.layout.branch, call)
+    folded, total = folded or Folded(), rows.n_blocks
+    if rows.branch is not None:
+        call = _Within(rows.branch, call)
     with one_blas_thread():
         here = isinstance(rows, StoredRows) and rows.stays_here
         if isinstance(rows, StoredRows) and rows.in_memory and on_threads(here):
@@ -116,10 +141,10 @@ def folding(
 class _Within:
     """What is asked of a block, asked of some of its rows."""
 
-    branch: Callable[[Block], Block]
-    call: Callable[[Block], Any]
+    branch: Callable[[Any], Any]
+    call: Callable[[Any], Any]
 
-    def __call__(self, block: Block) -> Any:
+    def __call__(self, block: Any) -> Any:
         return self.call(self.branch(block))
 
 
@@ -152,7 +177,7 @@ def _wave_of(rows: DaskRows, call: Any, wave: int) -> int:
     return wave
 
 
-def _tree(call: Any, rows: Rows, first: int, stop: int) -> Delayed:
+def _tree(call: Any, rows: Blocks, first: int, stop: int) -> Delayed:
     """The graph of one wave: its blocks and the tree above them."""
     name = f"streamkm-{uuid.uuid4().hex}"
     graph, keys = rows.graph(call, name, first, stop)

@@ -48,6 +48,15 @@ class DaskRows:
     kept = False  # what of its blocks stays in memory is for whoever made the array to say
 
     @property
+    def n_blocks(self) -> int:
+        return self.plan.n_blocks
+
+    @property
+    def branch(self) -> Callable[[Block], Block] | None:
+        """Which rows of each block are meant, where it is not all of them."""
+        return self.layout.branch
+
+    @property
     def beside(self) -> tuple[Any, ...]:
         """Arrays of the row shape."""
         return tuple(a for a in (self.weights, self.mask) if a is not None)

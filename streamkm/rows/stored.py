@@ -56,6 +56,15 @@ class StoredRows:
     ahead: bool = False
 
     @property
+    def n_blocks(self) -> int:
+        return self.plan.n_blocks
+
+    @property
+    def branch(self) -> Callable[[Block], Block] | None:
+        """Which rows of each block are meant, where it is not all of them."""
+        return self.layout.branch
+
+    @property
     def kept(self) -> bool:
         """Whether every block is in memory, so that to ask for them all is no read."""
         return False

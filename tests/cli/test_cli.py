@@ -325,8 +325,10 @@ def test_reads_and_bytes_are_told_by_phase(store, tmp_path, blobs):
 
 
 def test_what_an_error_leaves_behind_says_nothing_at_the_end(tmp_path):
-    """Broken requests of an object store are thrown away when the interpreter ends, and complain."""
-    code = "class Request:\n    def __del__(self): raise ValueError('left behind')\nkept = Request()\n"
+    """Broken requests of an object store are thrown away as the interpreter ends, and complain."""
+    code = (
+        "class Request:\n    def __del__(self): raise ValueError('left behind')\nkept = Request()\n"
+    )
     code += f"from streamkm.cli import main\nmain(['info', {str(tmp_path / 'none')!r}])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert said.returncode == 1
