@@ -13,6 +13,10 @@ class DataError(StreamkmError, ValueError):
     """The data cannot be clustered as given."""
 
 
+class DamagedError(DataError):
+    """One image cannot be taken as it is; the others can, without it."""
+
+
 class NotAModelError(DataError):
     """There is no streamkm model at the path."""
 

@@ -2,17 +2,30 @@
 
 from streamkm.kernels.add import add
 from streamkm.kernels.centroids import Centroids, squared_distances
+from streamkm.kernels.colours import interleave, look_up, merge, n_runs, runs, separate
 from streamkm.kernels.compiling import compiling
 from streamkm.kernels.distinct import RowTable
+from streamkm.kernels.dithering import Diffusion
 from streamkm.kernels.draw import exponentials
+from streamkm.kernels.similarity import structural_similarity
+from streamkm.kernels.splitting import split
 from streamkm.kernels.squared_length import squared_length
 
 __all__ = [
     "Centroids",
+    "Diffusion",
     "RowTable",
     "add",
     "compiling",
     "exponentials",
+    "interleave",
+    "look_up",
+    "merge",
+    "n_runs",
+    "runs",
+    "separate",
+    "split",
     "squared_distances",
     "squared_length",
+    "structural_similarity",
 ]

@@ -4,6 +4,7 @@ from streamkm.passes.base import Pass, Product, Products, Statistic
 from streamkm.passes.boundary import Boundary, KeepBoundary
 from streamkm.passes.census import Census, Counted
 from streamkm.passes.closest import Closest, Nearest
+from streamkm.passes.colours import Colours
 from streamkm.passes.direction import Directed, Direction, directions
 from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
@@ -22,6 +23,7 @@ __all__ = [
     "Branch",
     "Census",
     "Closest",
+    "Colours",
     "Counted",
     "Directed",
     "Direction",

@@ -71,7 +71,9 @@ class Assigned(Statistic):
         occupied = self.counts > 0
         counts = self.counts[occupied]
         sums = self.sums[occupied]
-        squares = (sums.astype(object) ** 2).sum(axis=1)
+        longest = sums.shape[1] * int(np.abs(sums).max(initial=0)) ** 2
+        whole = sums if longest < 2**63 else sums.astype(object)
+        squares = (whole**2).sum(axis=1)
         wholes: int = sum(int(s) // int(n) for s, n in zip(squares, counts, strict=True))
         parts = math.fsum(int(s) % int(n) / int(n) for s, n in zip(squares, counts, strict=True))
         moved = centroids[occupied] - sums / counts[:, None]

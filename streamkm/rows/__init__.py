@@ -5,7 +5,8 @@ from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.fingerprint import difference, fingerprint
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
-from streamkm.rows.memory import Budget, Room
+from streamkm.rows.machine import memory_here
+from streamkm.rows.memory import PROCESS_NBYTES, Budget, Room
 from streamkm.rows.nodata import missing_in
 from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.plan import BlockPlan
@@ -13,6 +14,7 @@ from streamkm.rows.stored import StoredRows, rows_in_memory
 from streamkm.rows.treatment import Missing, Scaling, Standardised, UnitLength
 
 __all__ = [
+    "PROCESS_NBYTES",
     "Block",
     "BlockPlan",
     "Budget",
@@ -31,6 +33,7 @@ __all__ = [
     "in_plan",
     "is_a",
     "may_lack",
+    "memory_here",
     "missing_in",
     "open_rows",
     "read_only",

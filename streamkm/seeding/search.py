@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamkm.kernels import split
 from streamkm.seeding.base import Array
 from streamkm.seeding.points import Points
 
@@ -51,22 +52,36 @@ def search(points: Points, k: int, seed: int, few: Points | None = None) -> Arra
     starts.sort(key=lambda found: found[1])
     best, lowest = np.empty((0, 0)), np.inf
     for begun, _ in starts[: 3 if k <= _FEW_CLUSTERS else 2]:
-        found, loss = _breathe(points, points.placed(first.restored(begun)), rng)
+        found, loss = _breathe(points, points.placed(first.restored(begun)), rng, _BREATHS)
         if loss < lowest:
             best, lowest = found, loss
     return points.restored(lloyd(points, best, _FINEST)[0])
 
 
-def settle(points: Points, centroids: Array, drop: float = 1e-5) -> Array:
-    """Centroids after Lloyd's steps on other points."""
-    return points.restored(lloyd(points, points.placed(centroids), drop)[0])
+def settle(points: Points, centroids: Array, drop: float = 1e-5, most: float = np.inf) -> Array:
+    """Centroids after Lloyd's steps on other points, of about `most` multiplications."""
+    return points.restored(lloyd(points, points.placed(centroids), drop, most)[0])
 
 
-def _breathe(points: Points, begun: Array, rng: np.random.Generator) -> tuple[Array, float]:
+def divided(points: Points, k: int) -> Array:
+    """A rough solution (k, d) without draws, or of fewer where fewer points are distinct."""
+    return points.restored(split(points.values, points.weights, k))
+
+
+def improved(points: Points, begun: Array, seed: int, breaths: float) -> tuple[Array, float]:
+    """Centroids (k, d) after breathing for so many multiplications, and their loss."""
+    rng = _generator(seed)
+    found, loss = _breathe(points, points.placed(begun), rng, points.spent + breaths)
+    return points.restored(found), loss
+
+
+def _breathe(
+    points: Points, begun: Array, rng: np.random.Generator, until: float
+) -> tuple[Array, float]:
     best, loss = lloyd(points, begun, _FINE)
     breath = min(_BREATH, len(begun))
     for _ in range(_CYCLES):
-        if breath == 0 or points.spent > _BREATHS:
+        if breath == 0 or points.spent > until:
             break
         wider, _ = lloyd(points, _breathe_in(points, best, breath, rng), _FINE)
         found, lower = lloyd(points, _breathe_out(points, wider, breath), _FINE)
@@ -77,10 +92,18 @@ def _breathe(points: Points, begun: Array, rng: np.random.Generator) -> tuple[Ar
     return best, loss
 
 
-def lloyd(points: Points, centroids: Array, drop: float) -> tuple[Array, float]:
-    """Lloyd's steps until the loss falls by less than a share `drop`; centroids and their loss."""
+def lloyd(
+    points: Points, centroids: Array, drop: float, most: float = np.inf
+) -> tuple[Array, float]:
+    """Lloyd's steps until the loss falls by less than a share `drop`; centroids and their loss.
+
+    After `most` multiplications no further step begins; the loss is then that of the step before.
+    """
     last, before = np.inf, centroids
+    until = points.spent + most
     for _ in range(_ITERATIONS):
+        if points.spent > until:
+            return centroids, last
         assigned = points.assign(centroids)
         if not assigned.loss < last * (1 - drop):
             break

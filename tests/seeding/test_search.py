@@ -34,11 +34,18 @@ def test_breathing_mends_a_bad_start():
     bad[0] = bad[1] + 0.1
     with in_memory(GOOD, np.ones(len(GOOD))) as points:
         stuck, high = search.lloyd(points, points.placed(bad), 1e-6)
-        mended, low = search._breathe(points, stuck, np.random.default_rng(0))
+        mended, low = search._breathe(points, stuck, np.random.default_rng(0), np.inf)
     assert low < 0.8 * high
     assert reference.inertia(GOOD, points.restored(mended)) == pytest.approx(
         reference.inertia(GOOD, means), rel=1e-3
     )
+
+
+def test_steps_are_bounded_in_work():
+    with in_memory(GOOD, np.ones(len(GOOD))) as points:
+        begun = points.values[:40].astype(np.float64)
+        search.settle(points, points.restored(begun), drop=0.0, most=3.5 * GOOD.size * 40)
+    assert points.spent == 4 * GOOD.size * 40
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

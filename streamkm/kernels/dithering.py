@@ -1,0 +1,76 @@
+"""Floyd and Steinberg's error diffusion (Proc. SID 17(2), 1976), to and fro, a line at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.kernels._jit import kernel
+
+
+@kernel
+def _nearest(value, columns, apart):  # type: ignore[no-untyped-def]
+    """The nearest of a palette in columns (c, k), the first of several."""
+    apart[:] = 0.0
+    for j in range(len(value)):
+        for code in range(len(apart)):
+            difference = columns[j, code] - value[j]
+            apart[code] += difference * difference
+    best = 0
+    for code in range(1, len(apart)):
+        if apart[code] < apart[best]:
+            best = code
+    return best
+
+
+@kernel
+def _diffuse(values, columns, limits, below, codes, back):  # type: ignore[no-untyped-def]
+    """Codes of a line; what it owes to the next.
+
+    In: values (w, c), columns (c, k) of the palette, limits (2, c), `back` where it is walked from
+    its end. Out: codes (w,); below (w + 2, c), of which row i + 1 holds what pixel i is owed by the
+    line before, and then what this line owes to the pixel under it.
+    """
+    width, channels = values.shape
+    value, apart = np.empty(channels), np.empty(columns.shape[1])
+    ahead, under = np.zeros(channels), np.zeros(channels)
+    step = -1 if back else 1
+    i = width - 1 if back else 0
+    for _ in range(width):
+        at = i + 1
+        for j in range(channels):
+            # Held within the palette's own range, or what no colour can pay would pile up.
+            wanted = values[i, j] + below[at, j] + ahead[j]
+            value[j] = min(max(wanted, limits[0, j]), limits[1, j])
+        code = _nearest(value, columns, apart)
+        codes[i] = code
+        for j in range(channels):
+            error = (value[j] - columns[j, code]) / 16
+            ahead[j] = 7 * error
+            below[at - step, j] += 3 * error
+            below[at, j] = under[j] + 5 * error
+            under[j] = error
+        i += step
+
+
+class Diffusion:
+    """Line after line of one image, from its first.
+
+    Parameters
+    ----------
+    colours : ndarray of shape (k, c), float64
+    width : int, of the image
+    """
+
+    def __init__(self, colours: npt.NDArray[np.float64], width: int) -> None:
+        self._columns = np.ascontiguousarray(colours.T)
+        self._limits = np.stack([colours.min(axis=0), colours.max(axis=0)])
+        self._owed = np.zeros((width + 2, colours.shape[1]))
+        self._back = False
+
+    def __call__(self, values: npt.NDArray[np.float64], codes: npt.NDArray[Any]) -> None:
+        """Write the codes (w,) of the next line, of values (w, c)."""
+        _diffuse(values, self._columns, self._limits, self._owed, codes, self._back)
+        self._back = not self._back

@@ -1,0 +1,55 @@
+"""Structural similarity as scikit-image has it, by SciPy's filters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import uniform_filter
+from sklearn.datasets import load_sample_image
+
+from streamkm.kernels import structural_similarity
+
+PLANE = load_sample_image("china.jpg")[:120, :150, 1]
+
+
+def defined(a, b):
+    """scikit-image's default, as its source states it."""
+    high = float(np.iinfo(a.dtype).max)
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    norm = 49 / 48
+    ua, ub = uniform_filter(a, 7), uniform_filter(b, 7)
+    vaa = norm * (uniform_filter(a * a, 7) - ua * ua)
+    vbb = norm * (uniform_filter(b * b, 7) - ub * ub)
+    vab = norm * (uniform_filter(a * b, 7) - ua * ub)
+    c1, c2 = (0.01 * high) ** 2, (0.03 * high) ** 2
+    above = (2 * ua * ub + c1) * (2 * vab + c2)
+    return (above / ((ua**2 + ub**2 + c1) * (vaa + vbb + c2)))[3:-3, 3:-3].mean()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("noise", [0.01, 0.1, 1.0])
+def test_it_is_scikit_images(dtype, noise):
+    high = np.iinfo(dtype).max
+    a = (PLANE.astype(np.float64) / 255 * high).astype(dtype)
+    moved = a + np.random.default_rng(0).normal(0, noise * high, a.shape)
+    b = np.clip(moved, 0, high).astype(dtype)
+    assert structural_similarity(a, b) == pytest.approx(defined(a, b), rel=1e-9)
+    part = slice(10, 17)  # a single line of windows, of a view
+    assert structural_similarity(a[part, 1::2], b[part, 1::2]) == pytest.approx(
+        defined(a[part, 1::2], b[part, 1::2]), rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_bounds(dtype):
+    high = np.iinfo(dtype).max
+    flat = np.full((40, 30), high, dtype)
+    assert structural_similarity(flat, flat) == 1
+    assert structural_similarity(flat, np.zeros_like(flat)) == pytest.approx(1e-4, rel=1e-3)
+    noisy = np.random.default_rng(0).integers(0, high + 1, (40, 30)).astype(dtype)
+    assert structural_similarity(noisy, noisy) == pytest.approx(1, abs=1e-12)
+
+
+def test_of_less_than_a_window_there_is_none():
+    assert np.isnan(structural_similarity(PLANE[:6], PLANE[:6]))
+    assert structural_similarity(PLANE[:7, :7], PLANE[:7, :7]) == pytest.approx(1)
