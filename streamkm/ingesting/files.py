@@ -18,7 +18,10 @@ SUFFIXES = {
     "csv": (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.bz2", ".tsv.bz2"),
     "parquet": (".parquet", ".pq"),
     "geotiff": (".tif", ".tiff"),
-    "images": (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"),
+    "images": (
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".avif"),
+        *(".ppm", ".pgm", ".pbm", ".pnm"),
+    ),
     "tar": (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"),
 }
 # Of these, the first that a file system knows says whether a file was written to.
@@ -129,10 +132,10 @@ def find(sources: Sequence[str | os.PathLike[str]], kind: str | None) -> tuple[s
 
 
 def _files(source: str, kind: str | None) -> tuple[File, ...]:
-    fs, entries, searched = _entries(source)
+    fs, found, searched = entries(source)
     files = tuple(
-        File(fs, path, int(info.get("size") or 0), _stamp(info))
-        for path, info in sorted(entries.items())
+        File(fs, path, int(info.get("size") or 0), stamp(info))
+        for path, info in sorted(found.items())
         if info["type"] == "file" and (not searched or _wanted(path, kind))
     )
     known = ", ".join(end for k, ends in SUFFIXES.items() if kind in (None, k) for end in ends)
@@ -143,8 +146,20 @@ def _files(source: str, kind: str | None) -> tuple[File, ...]:
     return files
 
 
-def _entries(source: str) -> tuple[Any, dict[str, Any], bool]:
-    """What lies there, and whether it had to be searched for."""
+def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
+    """What lies there, and whether it had to be searched for.
+
+    Returns
+    -------
+    fs : file system of fsspec's
+    entries : of each path what `fs` says of it
+    searched : False where the source is one file
+
+    Raises
+    ------
+    DataError
+        Where nothing is there, or it cannot be reached.
+    """
     url_to_fs = need("fsspec.core", "sources").url_to_fs
     try:
         fs, path = url_to_fs(source)
@@ -170,5 +185,6 @@ def _wanted(path: str, kind: str | None) -> bool:
     return not hidden and of_kind is not None and kind in (None, of_kind)
 
 
-def _stamp(info: dict[str, Any]) -> str:
+def stamp(info: dict[str, Any]) -> str:
+    """What changes when the file is written to, as far as its file system tells."""
     return next((str(info[key]) for key in _STAMPS if info.get(key) is not None), "")

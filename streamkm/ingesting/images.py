@@ -19,7 +19,8 @@ from streamkm.ingesting.source import Form, Piece, Stream
 _CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 _PLAIN = {"1": "L", "P": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "LA": "RGBA"}
 _WITHOUT_LOSS = {("L", "RGB"), ("L", "RGBA"), ("RGB", "RGBA")}
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
+# All that decoders raise of what is not an image, or only the half of one.
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
 Named = tuple[str, Callable[[], bytes]]
 
 
@@ -40,8 +41,7 @@ class Images(Stream):
         super().__init__()
         self._pillow, self._ops = need("PIL.Image", "images"), need("PIL.ImageOps", "images")
         self._files, self._packed, self._skip_bad = files, packed, skip_bad
-        # All that decoders raise of what is not an image, or only the half of one.
-        self._damage = (*_DAMAGE, self._pillow.DecompressionBombError)
+        self._damage = (*DAMAGE, self._pillow.DecompressionBombError)
         self._mode = ""
         self._first, first = next(self._decoded(self._named()), ("", None))
         if first is None:

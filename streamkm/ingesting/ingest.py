@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from streamkm.checkpoint import FileLock
-from streamkm.errors import DataError, LockedError, OutputExistsError, ReadError, StreamkmError
+from streamkm.errors import DataError, OutputExistsError, ReadError, StreamkmError
 from streamkm.ingesting.csv import Csv
 from streamkm.ingesting.files import SUFFIXES, File, find
 from streamkm.ingesting.geotiff import GeoTiff
@@ -26,7 +25,7 @@ from streamkm.ingesting.write import Watch, begun, create, write
 from streamkm.rows.layout import Layout
 from streamkm.rows.open import open_zarr
 from streamkm.sizes import parse_bytes, show_bytes
-from streamkm.stores import check_output, whole
+from streamkm.stores import alone, check_output, whole
 
 _FOR = {
     "columns": ("csv", "parquet"),
@@ -127,7 +126,7 @@ def ingest(
         "sources": [g.facts() for g in given],
         "options": {"kind": found, **of_reader, **sizes},
     }
-    with _alone(target), whole(target, overwrite, "ingest") as partial:
+    with alone(target), whole(target, overwrite, "ingest") as partial:
         left = begun(partial)
         if left and left["ingest"] != record and not overwrite:
             raise OutputExistsError(
@@ -182,21 +181,6 @@ def _reader(
     if kind == "geotiff":
         return GeoTiff(files)
     return Images(files, kind == "tar", given["skip_bad"], skipped)
-
-
-@contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """No other run writes there meanwhile."""
-    try:
-        lock = FileLock(target)
-    except LockedError:
-        raise OutputExistsError(
-            f"{target} is being written by another run: wait for it, or name another output."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -40,8 +40,8 @@ def kill_at_all(folder, stride, arguments):
         if last and os.WIFSIGNALED(status):
             assert os.WTERMSIG(status) == signal.SIGKILL
             assert not out.exists() or out.with_name("events").read_text().count("after rename")
-            partial = out.with_name(".o.zarr.partial-ingest")
-            if partial.exists():  # as Zarr leaves it when it is killed within a write
+            for partial in out.parent.glob(".o.zarr.partial-*"):
+                # as Zarr leaves it when it is killed within a write
                 (partial / "zarr.0123.partial").write_text("half")
             status = 0 if out.exists() else run(command, out.parent / "again", None)
         elif last:

@@ -1,0 +1,140 @@
+"""From a file to what its header says, and to its pixels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BufferedReader
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from streamkm.errors import DamagedError
+from streamkm.images import pillow, raster, stacks
+from streamkm.images.formats import HEAD, format_of, open_with_pillow
+from streamkm.images.header import Header, Pixels, check, damage
+from streamkm.images.items import Item, Plane, Span, Zipped
+from streamkm.images.names import shown
+from streamkm.images.tiff import OnePage, pages
+from streamkm.ingesting.files import need
+from streamkm.sizes import show_bytes
+
+_READ_WHOLE = ("WEBP", "AVIF")  # to know their headers
+_COMMENT = re.compile(rb"#[^\n]*\n?")
+
+
+def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
+    """What a file says of its images; no pixels are decoded.
+
+    Parameters
+    ----------
+    item : of `find_items`
+    most_nbytes : decoded bytes that one image may take, or None for any number
+
+    Returns
+    -------
+    list of Header
+        One; of a TIFF one a page, without pages that are smaller copies of others.
+
+    Raises
+    ------
+    DamagedError
+        Naming a file that is damaged, no image, of a kind that is not read, or too large. A TIFF
+        is refused with all its pages.
+    ReadError
+        When the disk or the network fails.
+    """
+    if isinstance(item, Plane):
+        return [check(stacks.header_of(item), most_nbytes, item.held)]
+    with damage(item.name, *_errors()), item.open() as stream:
+        head = stream.read(HEAD)
+        found = format_of(head, item.name)
+        held = isinstance(item, Zipped) or found in _READ_WHOLE
+        if most_nbytes is not None and held and item.size > most_nbytes:
+            raise DamagedError(
+                f"{shown(item.name)} is a file of {show_bytes(item.size)}, over the "
+                f"{show_bytes(most_nbytes)} that one image may take: raise --memory-limit, or "
+                "leave it out with --skip-bad."
+            )
+        if found == "TIFF":
+            return list(_of_tiff(item, stream, most_nbytes))
+        if found == "PPM" and _deep_ppm(stream):
+            return [raster.header_of(item, found, stream, 1, 1, most_nbytes)]
+        return [pillow.header_of(item, found, stream, head, 1, most_nbytes)]
+
+
+def decode(header: Header, most_nbytes: int | None = None) -> Pixels:
+    """The pixels of an image, upright.
+
+    Parameters
+    ----------
+    header : of `headers`
+    most_nbytes : decoded bytes that one image may take, or None for any number
+
+    Returns
+    -------
+    Pixels
+        Of the shapes and the dtype that the header says.
+
+    Raises
+    ------
+    DamagedError
+        Naming an image that is damaged, or is another than its header said.
+    ReadError
+        When the disk or the network fails.
+    """
+    item = header.item
+    check(header, most_nbytes, item.held if isinstance(item, Plane) else 0)
+    with damage(header.name, *_errors()):
+        pixels = stacks.decode(item) if isinstance(item, Plane) else _decoded(header, item)
+        said = (header.height, header.width, header.channels)
+        if pixels.colour.shape != said or pixels.colour.dtype != np.dtype(header.dtype):
+            raise ValueError(f"its header says {said}, its pixels {pixels.colour.shape}")
+        if header.alpha != (pixels.alpha is not None):
+            raise ValueError("its header and its pixels do not agree about alpha")
+    return pixels
+
+
+def _decoded(header: Header, item: Span | Zipped) -> Pixels:
+    with item.open(all_of_it=True) as stream:
+        found = format_of(stream.read(HEAD), item.name)
+        if header.raster:
+            key = None
+            if found == "PNG" and header.alpha:
+                key = open_with_pillow(found, stream).info.get("transparency")
+            return raster.decode(header, found, stream, key)
+        if header.page > 1:
+            stream = _from(stream, header.at)
+        return pillow.decode(header, found, stream)
+
+
+def _of_tiff(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Iterator[Header]:
+    for page in pages(stream):
+        number, turned = page.number, page.orientation
+        if not page.raster:
+            from_here = _from(stream, page.at)
+            try:
+                found = pillow.header_of(item, "TIFF", from_here, b"", number, most_nbytes)
+            except SyntaxError:  # one of the kinds that Pillow does not know
+                pass
+            else:
+                yield replace(found, at=page.at)
+                continue
+        yield raster.header_of(item, "TIFF", stream, number, turned, most_nbytes)
+
+
+def _from(stream: BinaryIO, at: int) -> BinaryIO:
+    """A TIFF that begins with the page whose directory is at a byte."""
+    return cast(BinaryIO, BufferedReader(OnePage(stream, at)))
+
+
+def _deep_ppm(stream: BinaryIO) -> bool:
+    """Whether a PPM or PGM has more than 8 bits, of which Pillow would keep 8."""
+    stream.seek(0)
+    words = _COMMENT.sub(b" ", stream.read(1024)).split(maxsplit=4)
+    return words[0] in (b"P5", b"P6") and len(words) > 3 and int(words[3]) > 255
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    return (need("PIL.Image", "images").DecompressionBombError,)

@@ -1,0 +1,84 @@
+"""Which format a file has, by its first bytes, and Pillow's class for it."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, BinaryIO
+
+from streamkm.errors import DamagedError
+from streamkm.images.names import shown
+from streamkm.ingesting.files import need
+
+HEAD = 64  # bytes that tell
+# Pillow's classes are called by name: Image.open tries 40 formats, among them some that start other
+# programs, and holds all to a limit that is one for the whole process.
+_CLASSES = {
+    "JPEG": "JpegImagePlugin.JpegImageFile",
+    "PNG": "PngImagePlugin.PngImageFile",
+    "GIF": "GifImagePlugin.GifImageFile",
+    "WEBP": "WebPImagePlugin.WebPImageFile",
+    "BMP": "BmpImagePlugin.BmpImageFile",
+    "TIFF": "TiffImagePlugin.TiffImageFile",
+    "PPM": "PpmImagePlugin.PpmImageFile",
+    "AVIF": "AvifImagePlugin.AvifImageFile",
+}
+_BEGIN = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+}
+
+
+def format_of(head: bytes, name: str) -> str:
+    """The format of a file, as Pillow calls it.
+
+    Parameters
+    ----------
+    head : the first `HEAD` bytes
+    name : of the file, for the error
+
+    Raises
+    ------
+    DamagedError
+        For what is no image that is read here.
+
+    Examples
+    --------
+    >>> format_of(b"P6 4 4 255 ...", "x.ppm")
+    'PPM'
+    """
+    for begin, found in _BEGIN.items():
+        if head.startswith(begin):
+            return found
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp" and any(brand in head[8:40] for brand in (b"avif", b"avis")):
+        return "AVIF"
+    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
+        return "PPM"
+    if not head:
+        raise DamagedError(f"{shown(name)} is empty: remove it, or leave it out with --skip-bad.")
+    raise DamagedError(
+        f"{shown(name)} is no image that is read here (it begins with {head[:12]!r}): remove it, "
+        "or leave it out with --skip-bad."
+    )
+
+
+def open_with_pillow(found: str, stream: BinaryIO) -> Any:
+    """Pillow's image, of which only the header is read."""
+    module, kind = _CLASSES[found].split(".")
+    stream.seek(0)
+    return getattr(need(f"PIL.{module}", "images"), kind)(stream)
+
+
+def deep_png(head: bytes) -> tuple[int, bool] | None:
+    """Colours and alpha of a PNG of 16 bits that Pillow would read as 8 bits, or None."""
+    if len(head) < 26 or head[12:16] != b"IHDR":
+        return None
+    depth, kind = struct.unpack("BB", head[24:26])
+    return {2: (3, False), 4: (1, True), 6: (3, True)}.get(kind) if depth == 16 else None

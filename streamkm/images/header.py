@@ -1,0 +1,143 @@
+"""What is known of an image before it is decoded, and what comes out of it."""
+
+from __future__ import annotations
+
+import errno
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import DamagedError, ReadError, StreamkmError
+from streamkm.images.items import Item
+from streamkm.images.names import shown
+from streamkm.ingesting.images import DAMAGE
+from streamkm.sizes import show_bytes
+
+# Beside DAMAGE, of a parser that believed its file; a warning where warnings are errors.
+_ALSO = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, LookupError, ArithmeticError, TypeError),
+    *(AttributeError, AssertionError, RuntimeError, UserWarning),
+)
+# Decoders raise OSError without a number; those of the system have one, also for a damaged offset.
+_OF_DECODERS = (None, errno.EINVAL, errno.EOVERFLOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """An image as its header says it is.
+
+    Parameters
+    ----------
+    item : the file it is in
+    page : of a TIFF, from 1 on
+    name : relative, with slashes; of later pages with ``#2`` and so on
+    height, width : upright, as the EXIF orientation says
+    channels : of colour: 1, 3 or the number of bands
+    dtype : 'uint8' or 'uint16'
+    alpha : whether there is an alpha channel beside them, or transparency that becomes one
+    metadata : JSON-able
+    icc : colour profile
+    raster : whether GDAL reads it, not Pillow
+    at : byte at which the directory of a TIFF's page begins
+    """
+
+    item: Item
+    page: int
+    name: str
+    height: int
+    width: int
+    channels: int
+    dtype: str
+    alpha: bool
+    metadata: dict[str, Any]
+    icc: bytes | None = None
+    raster: bool = False
+    at: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Decoded."""
+        itemsize = np.dtype(self.dtype).itemsize
+        return self.height * self.width * (self.channels + self.alpha) * itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """A decoded image, upright.
+
+    Parameters
+    ----------
+    colour : ndarray of shape (h, w, channels), in C order
+    alpha : ndarray of shape (h, w) and the dtype of `colour`, or None
+    """
+
+    colour: npt.NDArray[Any]
+    alpha: npt.NDArray[Any] | None
+
+
+def page_name(item: Item, page: int) -> str:
+    return item.name if page == 1 else f"{item.name}#{page}"
+
+
+def check(header: Header, most_nbytes: int | None, held: int = 0) -> Header:
+    """The header, if an image may be as it says.
+
+    Parameters
+    ----------
+    header : as read
+    most_nbytes : decoded bytes that one image may take
+    held : bytes that its decoder holds at the least
+
+    Raises
+    ------
+    DamagedError
+        For sides of no pixels, and for more bytes than allowed.
+    """
+    says = f"{shown(header.name)} says {header.width:,} x {header.height:,} pixels"
+    if min(header.height, header.width, header.channels) < 1:
+        raise DamagedError(f"{says}: there is nothing in it.")
+    if most_nbytes is not None and max(header.nbytes, held) > most_nbytes:
+        raise DamagedError(
+            f"{says}, {show_bytes(max(header.nbytes, held))} decoded, over the "
+            f"{show_bytes(most_nbytes)} that one image may take: raise --memory-limit, or leave it "
+            "out with --skip-bad."
+        )
+    return header
+
+
+@contextmanager
+def damage(name: str, *more: type[Exception]) -> Iterator[None]:
+    """What decoders raise of damaged files becomes one error that names the file.
+
+    Parameters
+    ----------
+    name : of the image
+    more : errors that the decoder has of its own
+
+    Raises
+    ------
+    DamagedError
+        For what is in the file.
+    ReadError
+        For what the disk or the network did.
+    """
+    caught: tuple[type[Exception], ...] = (*DAMAGE, *_ALSO, *more)
+    try:
+        yield
+    except StreamkmError:
+        raise
+    except caught as error:
+        if isinstance(error, OSError) and error.errno not in _OF_DECODERS:
+            raise ReadError(f"{shown(name)} cannot be read: {error}") from error
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise DamagedError(
+            f"{shown(name)} is damaged ({reason}): mend or remove it, or leave it out with "
+            "--skip-bad."
+        ) from error

@@ -1,0 +1,39 @@
+"""Names of images: which are refused, and how they are shown."""
+
+from __future__ import annotations
+
+import re
+
+
+def shown(name: str) -> str:
+    """A name as it can stand in a line on a terminal, whatever is in it.
+
+    Examples
+    --------
+    >>> shown("a b.png"), shown("a\\x1b[2J.png")
+    ('a b.png', "'a\\\\x1b[2J.png'")
+    """
+    return name if name.isprintable() else repr(name)
+
+
+def wrong_with(name: str) -> str | None:
+    r"""Why a name cannot be that of an image, or None.
+
+    Examples
+    --------
+    >>> wrong_with("a/b c.png")
+    >>> wrong_with("../x.png"), wrong_with("C:\\x.png")
+    ('its name leads out of the archive', 'its name holds a drive or a backslash')
+    """
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts:
+        return "its name leads out of the archive"
+    if "\\" in name or re.match("[A-Za-z]:", name):
+        return "its name holds a drive or a backslash"
+    if not all(parts) or "." in parts or "\0" in name:
+        return "its name has an empty part"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    return None

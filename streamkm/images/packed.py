@@ -1,0 +1,171 @@
+"""Members of tars and zips, found without unpacking them."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streamkm.errors import DamagedError
+from streamkm.images.header import damage
+from streamkm.images.items import Span, Zipped
+from streamkm.images.names import shown, wrong_with
+from streamkm.ingesting.files import File, need
+from streamkm.sizes import show_bytes
+
+_COMPRESSION = {"gz": "gzip", "tgz": "gzip", "bz2": "bz2", "xz": "xz"}
+_STEP = 4 * 1024**2
+_BLOCK = 512  # of a tar
+_UNPACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A member that is not taken.
+
+    Parameters
+    ----------
+    name : as an image would have it
+    reason : a clause
+    bad : whether that is an error, unless bad files are left out
+    """
+
+    name: str
+    reason: str
+    bad: bool = False
+
+
+def of_tar(file: File, stem: str, spool: Path | None) -> Iterator[Span | Left]:
+    """The members of a tar, in its order, by the bytes they lie at.
+
+    Parameters
+    ----------
+    file : the tar
+    stem : what their names begin with
+    spool : folder to unpack a compressed one to
+
+    Raises
+    ------
+    DamagedError
+        Where it cannot be read on; members before are given first.
+    """
+    if file.size == 0:
+        raise DamagedError(f"{file.path} is empty: copy it again, or remove it.")
+    compression = _COMPRESSION.get(file.path.lower().rpartition(".")[2])
+    if compression:
+        file = _spooled(file, compression, spool)
+    with (
+        damage(file.path, tarfile.TarError),
+        file.open() as stream,
+        tarfile.open(fileobj=stream, mode="r:") as tar,
+    ):
+        while member := tar.next():
+            tar.members = []  # type: ignore[attr-defined]  # or millions are held
+            if not member.isdir():
+                yield _member(file, stem, member)
+        # tarfile takes whatever is no member for the end.
+        stream.seek(tar.offset)
+        if any(stream.read(_BLOCK)):
+            raise tarfile.ReadError(f"no member begins at byte {tar.offset:,}")
+
+
+def _member(file: File, stem: str, member: tarfile.TarInfo) -> Span | Left:
+    name, wrong = _joined(stem, member.name)
+    if wrong:
+        return Left(name, wrong, True)
+    if member.issym() or member.islnk():
+        return Left(name, f"a link to {shown(member.linkname)}, and links are not followed")
+    if not member.isreg():
+        return Left(name, "neither a file nor a folder")
+    if member.sparse is not None:
+        return Left(name, "a sparse file, whose bytes do not lie together", True)
+    if member.size < 0 or member.offset_data + member.size > file.size:
+        return Left(name, "it ends after its archive does", True)
+    return Span(name, file, member.offset_data, member.size)
+
+
+def of_zip(file: File, stem: str) -> Iterator[Zipped | Left]:
+    """The members of a zip, in the order of its directory.
+
+    Parameters
+    ----------
+    file : the zip
+    stem : what their names begin with
+
+    Raises
+    ------
+    DamagedError
+        Where its directory cannot be read.
+    """
+    with damage(file.path), file.open() as stream, zipfile.ZipFile(stream) as packed:
+        members = packed.infolist()
+    for member in members:
+        if member.is_dir():
+            continue
+        name, wrong = _joined(stem, member.filename)
+        if wrong:
+            yield Left(name, wrong, True)
+        elif stat.S_ISLNK(member.external_attr >> 16):
+            yield Left(name, "a link, and links are not followed")
+        elif member.flag_bits & 1:
+            yield Left(name, "it is locked by a password", True)
+        elif member.compress_type not in _UNPACKED:
+            yield Left(name, f"it is packed by method {member.compress_type}, unknown here", True)
+        else:
+            yield Zipped(name, file, member.filename, member.file_size)
+
+
+def _joined(stem: str, name: str) -> tuple[str, str | None]:
+    """The name of a member, and what is wrong with it."""
+    while name.startswith("./"):  # as tar writes it of a folder
+        name = name[2:]
+    return f"{stem}/{name}", wrong_with(name)
+
+
+def _spooled(file: File, compression: str, spool: Path | None) -> File:
+    """The plain tar of a compressed one, unpacked to disk unless it is there."""
+    if spool is None:
+        raise DamagedError(
+            f"{file.path} is compressed, and its members can only be read one after another: "
+            "unpack it first, or name a folder for that."
+        )
+    facts = f"{file.path}\0{file.size}\0{file.stamp}"
+    plain = spool / f"{hashlib.sha256(facts.encode()).hexdigest()[:24]}.tar"
+    fs = need("fsspec", "sources").filesystem("file")
+    if not plain.exists():
+        spool.mkdir(parents=True, exist_ok=True)
+        partial = plain.with_suffix(f".{os.getpid()}.part")
+        try:
+            with file.open(compression) as packed, partial.open("wb") as out:
+                _unpack(file, packed, out)
+            partial.replace(plain)
+        finally:
+            partial.unlink(missing_ok=True)
+    return File(fs, str(plain), plain.stat().st_size, "")
+
+
+def _unpack(file: File, packed: Any, out: Any) -> None:
+    while True:
+        try:
+            some = packed.read(_STEP)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            raise DamagedError(
+                f"{file.path} is damaged ({error}): copy it again, or leave it out with --skip-bad."
+            ) from error
+        if not some:
+            return
+        try:
+            out.write(some)
+        except OSError as error:
+            raise DamagedError(
+                f"{file.path} cannot be unpacked to {out.name}: {error}, after "
+                f"{show_bytes(out.tell())}. Unpack it elsewhere and name the plain tar."
+            ) from error

@@ -1,0 +1,210 @@
+"""Images that are planes of a Zarr array: stacks, single images, OME-Zarr."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from streamkm.errors import DamagedError, DataError, ReadError
+from streamkm.images.header import Header, Pixels
+from streamkm.images.items import Plane
+from streamkm.rows.open import dimension_names, open_zarr
+
+MARKS = ("zarr.json", ".zarray", ".zgroup")
+_MOST = 10**7  # images of one array: a shape is a few digits, whatever there is behind it
+_CHANNEL = ("c", "channel", "channels", "band", "bands", "rgb", "rgba", "sample", "samples")
+_DTYPES = ("uint8", "uint16")
+
+
+def planes(store: str, name: str) -> Iterator[Plane]:
+    """The images of a Zarr array, or of a group that holds one.
+
+    Parameters
+    ----------
+    store : path or URL
+    name : of the image; of several, followed by their numbers
+
+    Raises
+    ------
+    DamagedError
+        For arrays that are no images.
+    """
+    array, address, axes = _image_array(store)
+    shape = dict(zip(axes, array.shape, strict=True))
+    height, width, channels = shape["y"], shape["x"], shape.get("c", 1)
+    named = dimension_names(array) or ()
+    alpha = channels == 4 and not any(axis in ("band", "bands") for axis in named)
+    stacked = [size for axis, size in zip(axes, array.shape, strict=True) if not axis]
+    count = math.prod(stacked)
+    if array.dtype.name not in _DTYPES:
+        raise DamagedError(
+            f"{store} holds {array.dtype}; images hold uint8 or uint16: convert it, or leave it "
+            "out with --skip-bad."
+        )
+    if count > _MOST:
+        raise DamagedError(
+            f"{store} says that it holds {count:,} images, and more than {_MOST:,} are not taken "
+            "from one array: leave it out with --skip-bad."
+        )
+    cut = [
+        min(size, -(-size // chunk) * chunk) if axis else min(size, chunk)
+        for axis, size, chunk in zip(axes, array.shape, array.chunks, strict=True)
+    ]
+    held = math.prod(cut) * array.dtype.itemsize
+    beside = tuple(axis for axis, of in zip(named, axes, strict=False) if not of)
+    about = (("format", "Zarr"), *((("axes", list(beside)),) if beside else ()))
+    digits = max(6, len(str(count)))
+    for number, index in enumerate(product(*map(range, stacked))):
+        yield Plane(
+            f"{name}/{number:0{digits}}" if stacked else name,
+            address,
+            index,
+            axes,
+            (height, width, channels),
+            array.dtype.name,
+            alpha,
+            held,
+            about,
+        )
+
+
+def header_of(item: Plane) -> Header:
+    """A plane's header, which is known without a read."""
+    height, width, channels = item.shape
+    metadata = dict(item.about) | ({"index": list(item.index)} if item.index else {})
+    colours = channels - item.alpha
+    return Header(item, 1, item.name, height, width, colours, item.dtype, item.alpha, metadata)
+
+
+def decode(item: Plane) -> Pixels:
+    """The pixels of a plane."""
+    values = _blocks(item.store).plane(item)
+    kept = [axis for axis in item.axes if axis]
+    values = values.transpose([kept.index(axis) for axis in "yxc" if axis in kept])
+    values = values if values.ndim == 3 else values[..., None]
+    values = values.astype(item.dtype, copy=False)
+    if item.alpha:
+        return Pixels(np.ascontiguousarray(values[..., :-1]), np.ascontiguousarray(values[..., -1]))
+    return Pixels(np.ascontiguousarray(values), None)
+
+
+def _image_array(store: str) -> tuple[Any, str, tuple[str, ...]]:
+    """The array, its address and its axes; of OME-Zarr that of the largest resolution."""
+    ome = _multiscales(store)
+    names: Sequence[str | None] | None
+    if ome:
+        path, names = ome
+        store = f"{store.rstrip('/')}/{path}"
+        array = open_zarr(store, None)
+    else:
+        array = open_zarr(store, None)
+        names = dimension_names(array)
+        if array.path and not store.rstrip("/").endswith(array.path):
+            store = f"{store.rstrip('/')}/{array.name.rpartition('/')[2]}"
+    return array, store, _axes(store, array.shape, names)
+
+
+def _multiscales(store: str) -> tuple[str, tuple[str, ...]] | None:
+    """Path of level 0 and names of the axes, where the group is OME-Zarr."""
+    try:
+        attributes = zarr.open_group(store, mode="r").attrs.asdict()
+    except Exception:  # whatever is there, open_zarr says what is wrong with it
+        return None
+    ome = attributes.get("ome", attributes)
+    scales = ome.get("multiscales") if isinstance(ome, dict) else None
+    if not scales:
+        return None
+    try:
+        path = str(scales[0]["datasets"][0]["path"])
+        axes = [a["name"] if isinstance(a, dict) else a for a in scales[0].get("axes", "tczyx")]
+    except (TypeError, KeyError, IndexError, AttributeError) as error:
+        raise DamagedError(
+            f"{store} is damaged (its multiscales metadata are not those of OME-Zarr): mend it, or "
+            "leave it out with --skip-bad."
+        ) from error
+    if ".." in Path(path).parts or path.startswith("/"):
+        raise DamagedError(f"{store} names a level outside itself ({path!r}): it is not opened.")
+    return path, tuple(map(str, axes))
+
+
+def _axes(store: str, shape: Sequence[int], names: Sequence[str | None] | None) -> tuple[str, ...]:
+    """For each axis 'y', 'x', 'c', or '' where it counts images."""
+    if names and len(names) == len(shape) and {"y", "x"} <= set(names):
+        axes = ["c" if name in _CHANNEL else (name or "") for name in names]
+        found = tuple(axis if axis in ("y", "x", "c") else "" for axis in axes)
+    elif len(shape) == 3:
+        found = ("y", "x", "c") if shape[-1] in (3, 4) else ("", "y", "x")
+    else:
+        found = {2: ("y", "x"), 4: ("", "y", "x", "c")}.get(len(shape), ())
+    if len(set(found) - {""}) < 2 or any(found.count(axis) > 1 for axis in "yxc"):
+        raise DamagedError(
+            f"{store} has shape {tuple(shape)}, which is no image (h, w), (h, w, 3) nor a stack "
+            "(n, h, w, c): name its dimensions y and x, or leave it out with --skip-bad."
+        )
+    return found
+
+
+class _Blocks:
+    """The array at an address, and the chunks of it that were decoded last.
+
+    Images of one chunk are asked for one after another; without this each would decode it again.
+
+    Parameters
+    ----------
+    address : of the array
+    """
+
+    def __init__(self, address: str) -> None:
+        self._array = open_zarr(address, None)
+        self._lock = threading.Lock()
+        self._kept: list[tuple[tuple[int, ...], npt.NDArray[Any]]] = []
+
+    def plane(self, item: Plane) -> npt.NDArray[Any]:
+        """The values of a plane, its axes in the order of the array."""
+        chunks = [c for axis, c in zip(item.axes, self._array.chunks, strict=True) if not axis]
+        begin = tuple(i // c * c for i, c in zip(item.index, chunks, strict=True))
+        if all(c == 1 for c in chunks):
+            return self._read(item, item.index, (1,) * len(chunks))
+        with self._lock:
+            block = next((values for at, values in self._kept if at == begin), None)
+            if block is None:
+                block = self._read(item, begin, chunks, False)
+                self._kept = [*self._kept[-1:], (begin, block)]
+        places = iter(i - b for i, b in zip(item.index, begin, strict=True))
+        found: npt.NDArray[Any] = block[
+            tuple(slice(None) if axis else next(places) for axis in item.axes)
+        ]
+        return found
+
+    def _read(
+        self, item: Plane, begin: Sequence[int], counts: Sequence[int], one: bool = True
+    ) -> npt.NDArray[Any]:
+        runs = iter(zip(begin, counts, strict=True))
+        region: list[Any] = []
+        for axis in item.axes:
+            if axis:
+                region.append(slice(None))
+                continue
+            start, count = next(runs)
+            region.append(start if one else slice(start, start + count))
+        try:
+            return np.asarray(self._array[tuple(region)])
+        except OSError as error:
+            raise ReadError(f"{item.where} cannot be read: {error}") from error
+
+
+@lru_cache(maxsize=16)
+def _blocks(address: str) -> _Blocks:
+    try:
+        return _Blocks(address)
+    except DataError as error:
+        raise ReadError(str(error)) from error
