@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import zarr
 
-from streamkm.errors import DataError, OutputExistsError
+from streamkm.checkpoint import FileLock
+from streamkm.errors import DataError, LockedError, OutputExistsError
 from streamkm.rows import BlockPlan
 
 _FEW_CHUNKS, _CHUNKS_A_BLOCK = 1000, 64
@@ -115,6 +116,27 @@ def whole(target: Path, overwrite: bool, mark: str = "") -> Iterator[Path]:
             _remove(partial)
         if target.exists():
             _remove(replaced)
+
+
+@contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """No other run writes there meanwhile.
+
+    Raises
+    ------
+    OutputExistsError
+        When one does.
+    """
+    try:
+        lock = FileLock(target)
+    except LockedError:
+        raise OutputExistsError(
+            f"{target} is being written by another run: wait for it, or name another output."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _remove(folder: Path, patience: float = 5.0) -> None:

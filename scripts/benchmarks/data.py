@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
-from sklearn.datasets import load_digits, load_sample_image
+from sklearn.datasets import load_digits, load_sample_image, load_sample_images
 
 FOLDER = Path(__file__).parents[2] / "bench-data"
 ROWS = 32_768
@@ -62,6 +63,18 @@ def landsat() -> np.ndarray:
     folder = _fetched("landsat", ["apt-get", "download", "r-cran-stars"], unpack)
     with rasterio.open(_one(folder, "**/L7_ETMs.tif")) as scene:
         return np.ascontiguousarray(scene.read().reshape(6, -1).T)
+
+
+def photographs() -> list[Path]:
+    """Fifteen photographs (Debian: lomiri-wallpapers-16.04), or two where there is no apt-get."""
+    if shutil.which("apt-get") is None:
+        folder = Path(load_sample_images().filenames[0]).parent
+    else:
+        unpack: Callable[[Path], list[str]] = lambda f: ["dpkg-deb", "-x", _one(f, "*.deb"), "."]  # noqa: E731
+        command = ["apt-get", "download", "lomiri-wallpapers-16.04"]
+        folder = _fetched("photographs", command, unpack)
+    found = {path.resolve() for kind in ("jpg", "png") for path in folder.glob(f"**/*.{kind}")}
+    return sorted(found)
 
 
 def mixture(n: int, d: int, k: int, spread: float, seed: int = 0) -> np.ndarray:

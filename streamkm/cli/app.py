@@ -24,7 +24,10 @@ _COMMANDS = {
     "sweep": "Fit every k of a range in one set of reads; say the elbow.",
     "predict": "Label a Zarr array with a fitted model.",
     "ingest": "Turn npy, CSV, Parquet, GeoTIFF or image files into a Zarr store.",
-    "info": "Show what a model, or a Zarr array, holds.",
+    "compress": "Compress images into an archive of one palette and small codes.",
+    "decompress": "Write images of an archive as files that open anywhere.",
+    "palette": "Show the palette of images.",
+    "info": "Show what a model, an archive or a Zarr array holds.",
 }
 
 

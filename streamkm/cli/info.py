@@ -18,8 +18,11 @@ from streamkm.stored_sweep import open_sweep
 from streamkm.stores import marks_of
 
 
-def run(path: str, variable: str | None) -> None:
-    """Print what the model, sweep or Zarr array at the path holds."""
+def run(path: str, variable: str | None, all_of_it: bool) -> None:
+    """Print what the model, sweep, archive or Zarr array at the path holds."""
+    if variable is None and marks_of(path).get("kind") == "streamkm archive":
+        import_module("streamkm.cli.archived").show_archive(path, all_of_it)
+        return
     if variable is None and marks_of(path).get("kind") == "streamkm checkpoint":
         _show(import_module("streamkm.cli.checkpointed").facts_of(path))
         return

@@ -2,12 +2,14 @@
 
 from streamkm.engine.fold import WAVE, Folded, folding, last, map_reduce
 from streamkm.engine.keep import keeping, stays
+from streamkm.engine.listed import Listed
 from streamkm.engine.per_row import map_rows, write_rows, writing
 from streamkm.engine.schedule import threads, wave_size
 
 __all__ = [
     "WAVE",
     "Folded",
+    "Listed",
     "folding",
     "keeping",
     "last",

@@ -8,5 +8,6 @@ import click
 @click.command(name="info")
 @click.argument("path")
 @click.option("--variable", help="Array within a Zarr group.")
+@click.option("--all", "all_of_it", is_flag=True, help="Of an archive, every image.")
 def command() -> None:
-    """Show what a model, sweep, checkpoint (also of a running fit) or Zarr array at PATH holds."""
+    """Show what a model, sweep, checkpoint (also of a running fit), archive or Zarr array holds."""

@@ -1,0 +1,55 @@
+"""What ``streamkm info`` shows of an archive."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from streamkm.images.archive import Archive
+from streamkm.images.summary import ImageSummary, summary
+from streamkm.sizes import show_bytes
+
+_SHOWN = 20  # images, the worst ones
+
+
+def show_archive(path: str, all_of_it: bool) -> None:
+    """Print sizes and quality of the whole, and of its worst images or all."""
+    archive = Archive(path)
+    told = summary(archive)
+    facts = {
+        "images": f"{told.n_images:,} in {len(archive.stacks):,} sizes and kinds, "
+        f"{told.n_pixels / 1e6:,.1f} Mpixel",
+        "stored": f"{show_bytes(told.nbytes)}, {show_bytes(told.codes_nbytes)} of it codes",
+        "bits per pixel": f"{told.bits_per_pixel:.3f}",
+        "ratio": f"{told.ratio:.1f} to decoded pixels ({show_bytes(told.decoded_nbytes)}), "
+        f"{told.source_nbytes / told.nbytes:.2f} to the sources ({show_bytes(told.source_nbytes)})",
+        "PSNR": f"{told.psnr:.2f} dB",
+        "SSIM": f"{told.ssim:.4f}, mean of the images",
+        "skipped": f"{len(archive.skipped):,}",
+        "parameters": ", ".join(f"{n}={v}" for n, v in archive.parameters.items() if v is not None),
+        "versions": ", ".join(f"{name} {version}" for name, version in archive.versions.items()),
+    }
+    console = Console(highlight=False)
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(name, value)
+    console.print(table)
+    ranked = sorted(told.images, key=lambda image: (image.psnr, image.name))
+    shown = list(told.images) if all_of_it else ranked[:_SHOWN]
+    console.print(_table(shown))
+    if len(shown) < told.n_images:
+        console.print(f"the worst {len(shown)} of {told.n_images:,}; all by --all")
+    if all_of_it:
+        for name, reason in archive.skipped:
+            console.print(f"skipped {name}: {reason}", soft_wrap=True, markup=False)
+
+
+def _table(images: list[ImageSummary]) -> Table:
+    table = Table(box=None)
+    for title, justify in (("image", "left"), ("size", "right"), ("PSNR dB", "right")):
+        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+    table.add_column("SSIM", justify="right")
+    for image in images:
+        size = f"{image.width}x{image.height}"
+        table.add_row(image.name, size, f"{image.psnr:.2f}", f"{image.ssim:.4f}")
+    return table

@@ -1,0 +1,13 @@
+"""``streamkm decompress``."""
+
+from __future__ import annotations
+
+import click
+
+from streamkm.images import decompress
+
+
+def run(archive: str, names: tuple[str, ...], output: str, overwrite: bool) -> None:
+    """Write the files; say how many."""
+    count = sum(1 for _ in decompress(archive, output, names or None, overwrite=overwrite))
+    click.echo(f"{output}: {count:,} files")

@@ -1,0 +1,92 @@
+"""``streamkm palette``."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from streamkm.cli.files import check_file
+from streamkm.images.archive import Archive
+from streamkm.images.finding import count_colours
+from streamkm.images.palette import Palette
+from streamkm.images.search import Search
+from streamkm.images.sheet import in_8_bits, save_swatches
+from streamkm.stores import marks_of
+
+_ENDINGS = (".png", ".gpl", ".json")
+_NAMED = 64  # colours with their numbers; of more, only swatches
+
+
+def run(
+    sources: tuple[str, ...],
+    n_colors: int,
+    space: str,
+    n_init: int,
+    seed: int,
+    outputs: tuple[str, ...],
+    overwrite: bool,
+    **options: Any,
+) -> None:
+    """Show the palette of each kind of image, and write it where asked."""
+    for output in outputs:
+        check_file(output, overwrite, _ENDINGS)
+    found: dict[str, tuple[Palette, Any]] = {}
+    if len(sources) == 1 and marks_of(sources[0]).get("kind") == "streamkm archive":
+        for kind, palette in Archive(sources[0]).palettes().items():
+            found[kind] = (palette, None)
+    else:
+        search = Search(n_colors, space, n_init, seed)
+        for kind, colours in count_colours(sources, **options).items():
+            palette = search(colours)
+            nearest = palette.codes(np.rint(colours.values).astype(palette.dtype))
+            shares = np.bincount(nearest, colours.weights, len(palette)) / colours.n_pixels
+            found[kind] = (palette, shares)
+    console = Console(highlight=False)
+    for kind, (palette, shares) in found.items():
+        if len(found) > 1:
+            console.print(f"{kind}:")
+        _show(console, palette, shares)
+    for output in outputs:
+        for kind, (palette, _) in found.items():
+            path = Path(output)
+            if len(found) > 1:  # several kinds of images: a file each
+                path = path.with_name(f"{path.stem}-{kind}{path.suffix}")
+            _write(palette, path)
+
+
+def _show(console: Console, palette: Palette, shares: Any) -> None:
+    colours = in_8_bits(palette.colours)
+    colours = colours.repeat(3, axis=1) if colours.shape[1] == 1 else colours
+    if len(colours) > _NAMED or shares is None:
+        line = Text()
+        for colour in colours:
+            line.append("  ", style=f"on #{bytes(colour).hex()}")
+        console.print(line)
+        return
+    for place in np.argsort(-shares, kind="stable"):
+        name = bytes(colours[place]).hex()
+        line = Text("        ", style=f"on #{name}")
+        line.append(f"  #{name}  {shares[place]:6.1%}", style="default on default")
+        console.print(line)
+
+
+def _write(palette: Palette, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        if path.suffix.lower() == ".png":
+            save_swatches(palette, partial)
+        elif path.suffix.lower() == ".gpl":
+            partial.write_text(palette.to_gpl(path.stem))
+        else:
+            partial.write_text(palette.to_json())
+        partial.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+    click.echo(str(path), err=True)

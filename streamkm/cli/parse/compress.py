@@ -1,0 +1,91 @@
+"""What ``streamkm compress`` takes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from streamkm.cli.parse.options import Bytes, cluster_options
+
+
+class Patch(click.ParamType[tuple[int, int]]):
+    """Height and width of a patch, such as 4x4."""
+
+    name = "patch"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        sides = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", str(value))
+        if not sides:
+            self.fail(f"{value!r}: give 1, or height x width as in 4x4", param, ctx)
+        high, wide = sides.groups()
+        return int(high), int(wide or high)
+
+
+@click.command(name="compress")
+@click.argument("sources", nargs=-1, required=True, metavar="SRC...")
+@click.option("-o", "--output", required=True, metavar="ARCHIVE.zarr", help="The archive.")
+@click.option(
+    "-k",
+    "--n-colors",
+    type=click.IntRange(1, 65536),
+    help="Colours of a palette, or codewords of a codebook, at most; by default 256.",
+)
+@click.option(
+    "--per",
+    type=click.Choice(["archive", "group", "image"]),
+    default="archive",
+    show_default=True,
+    help="What has a palette: all images together, each folder, or each image.",
+)
+@click.option(
+    "--patch",
+    type=Patch(),
+    default="1",
+    show_default=True,
+    metavar="1|4x4",
+    help="What a code stands for: a pixel, or a patch of height x width.",
+)
+@click.option(
+    "--stages",
+    type=click.IntRange(1),
+    help="Codes of a patch, each for what the ones before leave over.",
+)
+@click.option(
+    "--quality",
+    type=click.FloatRange(0, min_open=True),
+    metavar="PSNR",
+    help="In dB: as few colours as reach it, up to -k; of patches as few stages.",
+)
+@click.option(
+    "--bits-per-pixel",
+    type=click.FloatRange(0, min_open=True),
+    metavar="B",
+    help="Of the codes before they are packed: as many colours, or stages, as it allows.",
+)
+@click.option("--dither", is_flag=True, help="Diffuse errors, after Floyd and Steinberg.")
+@click.option(
+    "--space",
+    type=click.Choice(["srgb", "oklab"]),
+    default="srgb",
+    show_default=True,
+    help="Where colours are near each other: in numbers, or to the eye.",
+)
+@click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Starts.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--memory-limit", type=Bytes(), metavar="SIZE", help="Such as 512MiB.")
+@click.option("--skip-bad", is_flag=True, help="Pass over damaged and hostile files; list them.")
+@click.option("--png", metavar="DIR", help="Also write each image as a PNG.")
+@click.option("--palettes", metavar="DIR", help="Also write palettes, as .gpl and .json.")
+@click.option("--sheet", metavar="FILE.png", help="Also draw the first images and the palette.")
+@click.option("--overwrite", is_flag=True, help="Replace outputs, or a part of one, that exist.")
+@cluster_options
+def command() -> None:
+    """Compress images (files, folders, patterns, tars, zips, TIFFs, Zarr arrays, URLs).
+
+    The archive is a Zarr group of palettes and codes: streamkm info ARCHIVE, streamkm decompress.
+    The same command goes on with a run that was killed.
+    """

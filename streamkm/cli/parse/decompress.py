@@ -1,0 +1,17 @@
+"""What ``streamkm decompress`` takes."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(name="decompress")
+@click.argument("archive")
+@click.argument("names", nargs=-1)
+@click.option("-o", "--output", required=True, metavar="DIR", help="Where the files go.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+def command() -> None:
+    """Write images of an ARCHIVE as PNG files (TIFF for bands): all, or those of some NAMES.
+
+    Names may be patterns, such as 'beach/*'.
+    """

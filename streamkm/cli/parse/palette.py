@@ -1,0 +1,34 @@
+"""What ``streamkm palette`` takes."""
+
+from __future__ import annotations
+
+import click
+
+from streamkm.cli.parse.options import Bytes
+
+
+@click.command(name="palette")
+@click.argument("sources", nargs=-1, required=True, metavar="IMG...")
+@click.option("-k", "--n-colors", type=click.IntRange(1, 65536), default=16, show_default=True)
+@click.option(
+    "--space",
+    type=click.Choice(["srgb", "oklab"]),
+    default="srgb",
+    show_default=True,
+    help="Where colours are near each other: in numbers, or to the eye.",
+)
+@click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Starts.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FILE",
+    help="Also write it: swatches (.png), GIMP (.gpl), or .json; may be repeated.",
+)
+@click.option("--memory-limit", type=Bytes(), metavar="SIZE", help="Such as 512MiB.")
+@click.option("--skip-bad", is_flag=True, help="Pass over damaged files.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+def command() -> None:
+    """Show the palette of images, all together; an ARCHIVE of streamkm's shows its own."""

@@ -1,0 +1,42 @@
+"""Blocks that are a list of things, each a block to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Things to read, in an order; a pass is called on each.
+
+    Parameters
+    ----------
+    pieces : picklable, and no tuples, lists or dicts, which Dask would look into
+    """
+
+    pieces: Sequence[Any]
+
+    branch = None
+    ahead = False
+    kept = False
+
+    @property
+    def n_blocks(self) -> int:
+        return len(self.pieces)
+
+    def graph(
+        self, call: Callable[[Any], Any], name: str, first: int, last: int
+    ) -> tuple[dict[Any, Any], list[Any]]:
+        """Tasks that call `call` on pieces first:last, and their keys."""
+        question = f"{name}-pass"
+        graph: dict[Any, Any] = {question: call}
+        keys: list[Any] = [(f"{name}-block", number) for number in range(first, last)]
+        for key in keys:
+            graph[key] = (_call, question, self.pieces[key[1]])
+        return graph, keys
+
+
+def _call(call: Callable[[Any], Any], piece: Any) -> Any:
+    return call(piece)

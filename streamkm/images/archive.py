@@ -1,0 +1,203 @@
+"""An archive opened again: names to pixels that are decoded as they are asked for."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from streamkm.errors import DataError
+from streamkm.images.palette import Palette
+from streamkm.stores import marks_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+KIND = "streamkm archive"
+
+
+class Place(NamedTuple):
+    """Where an image lies: its stack, and its number there."""
+
+    stack: str
+    number: int
+
+
+class Archive(Mapping[str, "xr.DataArray"]):
+    """Images by their names; each is read, and decoded, when its values are asked for.
+
+    Parameters
+    ----------
+    path : of what `compress` wrote, also a URL
+
+    Raises
+    ------
+    DataError
+        When there is no archive.
+
+    Examples
+    --------
+    >>> archive = Archive("photos.zarr")  # doctest: +SKIP
+    >>> archive["beach/cat.jpg"][100:200, 50:150].values  # doctest: +SKIP
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        marks = marks_of(path)
+        if marks.get("kind") != KIND or "format" not in marks:
+            there = "" if "://" in os.fspath(path) or Path(path).exists() else ": no such path"
+            raise DataError(f"{os.fspath(path)} is not an archive of streamkm's{there}.")
+        self.path = os.fspath(path)
+        self.parameters: dict[str, Any] = marks["parameters"]
+        self.skipped = [(str(name), str(reason)) for name, reason in marks["skipped"]]
+        self.source_nbytes = int(marks["source_nbytes"])
+        self.versions: dict[str, str] = marks["versions"]
+
+    @cached_property
+    def group(self) -> Any:
+        """The Zarr group of it all."""
+        return zarr.open_group(self.path, mode="r")
+
+    @cached_property
+    def stacks(self) -> dict[str, Any]:
+        """Groups of images of one size and kind."""
+        return dict(sorted(self.group["images"].groups()))
+
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """Where each image lies, in the order of stacks and names."""
+        found = {}
+        for stack, group in self.stacks.items():
+            whole = np.asarray(group["psnr"][...]) >= 0
+            names = np.asarray(group["name"][...])
+            found.update({str(names[i]): Place(stack, int(i)) for i in np.flatnonzero(whole)})
+        return found
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __getitem__(self, name: str) -> xr.DataArray:
+        place = self.place(name)
+        pixels = self.dataset(place.stack)["pixels"][place.number]
+        return pixels.assign_attrs(self.metadata(name)).rename(name)
+
+    def __repr__(self) -> str:
+        return f"<Archive {self.path}: {len(self):,} images in {len(self.stacks):,} stacks>"
+
+    def chosen(self, names: Sequence[str] | None) -> list[str]:
+        """The images that are meant by names and patterns such as ``'beach/*'``; all by default.
+
+        Raises
+        ------
+        DataError
+            When a name stands for none.
+        """
+        if names is None:
+            return list(self)
+        found: dict[str, None] = {}
+        for name in names:
+            meant = [name] if name in self.places else fnmatch.filter(self, name)
+            if not meant:
+                near = difflib.get_close_matches(name, self, 1, 0)
+                hint = f"; is {near[0]!r} meant?" if near else ""
+                raise DataError(f"{self.path} holds no image {name!r}{hint}")
+            found.update(dict.fromkeys(meant))
+        return list(found)
+
+    @property
+    def patch(self) -> tuple[int, int]:
+        """Height and width of what a code stands for."""
+        high, wide = self.parameters["patch"]
+        return int(high), int(wide)
+
+    def has_palette(self, name: str) -> bool:
+        """Whether its codes stand for colours, not for patches or bands."""
+        return bool(self.stacks[self.place(name).stack]["codes"].ndim == 3)
+
+    def has_alpha(self, name: str) -> bool:
+        """Whether the last channel of an image is its opacity."""
+        return "alpha" in self.stacks[self.place(name).stack]
+
+    def n_colours(self, name: str) -> int:
+        """Channels of colour of an image, beside its opacity."""
+        pixels = self.stacks[self.place(name).stack]["pixels"]
+        return int(pixels.shape[-1]) - self.has_alpha(name)
+
+    def place(self, name: str) -> Place:
+        """Where an image lies.
+
+        Raises
+        ------
+        KeyError
+            When there is none of that name.
+        """
+        return self.places[name]
+
+    def dataset(self, stack: str) -> xr.Dataset:
+        """A stack as xarray opens it: codes, pixels, names, quality; nothing is read yet."""
+        import xarray as xr  # 90 MiB, which to compress does without
+
+        if stack not in self._datasets:
+            self._datasets[stack] = xr.open_zarr(
+                self.path, group=f"images/{stack}", consolidated=False, chunks=None
+            )
+        return self._datasets[stack]
+
+    @cached_property
+    def _datasets(self) -> dict[str, xr.Dataset]:
+        return {}
+
+    def codes(self, name: str) -> npt.NDArray[Any]:
+        """The codes (y, x) of an image."""
+        place = self.place(name)
+        return np.asarray(self.stacks[place.stack]["codes"][place.number])
+
+    def palette(self, name: str) -> npt.NDArray[Any]:
+        """The palette (code, channel) of an image.
+
+        Raises
+        ------
+        DataError
+            When it has none, but a codebook of patches.
+        """
+        stack, number = self.place(name)
+        group = self.stacks[stack]
+        if not self.has_palette(name):
+            raise DataError(f"{name} is made of patches; its codebook is no palette of colours.")
+        if "palettes" in group:
+            return np.asarray(group["palettes"][number])
+        palettes = self.group[f"palettes/{group.attrs['kind']}"]
+        return np.asarray(palettes[int(group["palette"][number])])
+
+    def palettes(self) -> dict[str, Palette]:
+        """The palettes that images share, by the kind of image; of several, by kind and number."""
+        found = {}
+        space = str(self.parameters["space"])
+        for kind, array in self.group["palettes"].arrays() if "palettes" in self.group else ():
+            several = np.asarray(array[...])
+            for number, colours in enumerate(several):
+                name = kind if len(several) == 1 else f"{kind}-{number}"
+                found[name] = Palette(colours, space if colours.shape[1] == 3 else "srgb")
+        return found
+
+    def metadata(self, name: str) -> dict[str, Any]:
+        """What was known of the file: format, mode, resolution, EXIF in base64."""
+        stack, number = self.place(name)
+        found: dict[str, Any] = json.loads(str(self.stacks[stack]["metadata"][number]))
+        return found
+
+    def profile(self, name: str) -> bytes | None:
+        """The ICC profile of an image."""
+        icc = self.metadata(name).get("icc")
+        return None if icc is None else np.asarray(self.group[f"profiles/{icc}"][...]).tobytes()

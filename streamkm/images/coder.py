@@ -1,0 +1,105 @@
+"""What turns pixels into codes and back: a palette, or a codebook of patches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from streamkm.images.codebook import Codebook
+from streamkm.images.palette import Palette
+from streamkm.images.patches import patches, unpatched
+from streamkm.images.search import Search
+from streamkm.images.stack import Batch
+from streamkm.images.tables import colours_of
+
+Array = npt.NDArray[Any]
+
+
+class Coder(Protocol):
+    """Pixels (y, x, channel) to codes and back."""
+
+    def codes(self, pixels: Array) -> Array:
+        """Codes (row, column), or (row, column, stage)."""
+
+    def decode(self, codes: Array, shape: tuple[int, ...]) -> Array:
+        """Pixels of a shape (y, x, channel)."""
+
+
+@dataclass(frozen=True)
+class PaletteCoder:
+    """A code a pixel.
+
+    Parameters
+    ----------
+    palette : Palette
+    """
+
+    palette: Palette
+
+    def codes(self, pixels: Array) -> Array:
+        codes: Array = self.palette.codes(pixels)
+        return codes
+
+    def decode(self, codes: Array, shape: tuple[int, ...]) -> Array:
+        pixels: Array = self.palette.decode(codes)
+        return pixels
+
+
+@dataclass(frozen=True)
+class PatchCoder:
+    """A code a patch, or one a stage.
+
+    Parameters
+    ----------
+    codebook : Codebook
+    patch : height and width
+    """
+
+    codebook: Codebook
+    patch: tuple[int, int]
+
+    def codes(self, pixels: Array) -> Array:
+        rows = patches(pixels, self.patch)
+        codes = self.codebook.codes(rows.reshape(-1, rows.shape[-1]))
+        return codes.reshape(*rows.shape[:2], -1)
+
+    def decode(self, codes: Array, shape: tuple[int, ...]) -> Array:
+        height, width, channels = shape
+        return unpatched(self.codebook.decode(codes), (height, width, channels), self.patch)
+
+
+class Coders(Protocol):
+    """Which coder an image has."""
+
+    def of(self, batch: Batch, place: int, pixels: Array) -> Coder:
+        """That of the image at a place of its batch."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Coders that were made before, by kind and number."""
+
+    coders: Mapping[str, tuple[Coder, ...]]
+
+    def of(self, batch: Batch, place: int, pixels: Array) -> Coder:
+        return self.coders[batch.kind][batch.palettes[place]]
+
+
+@dataclass(frozen=True)
+class Own:
+    """A palette for each image, fitted to it.
+
+    Parameters
+    ----------
+    search : Search
+    cells : of the table of an image's colours
+    """
+
+    search: Search
+    cells: int
+
+    def of(self, batch: Batch, place: int, pixels: Array) -> PaletteCoder:
+        return PaletteCoder(self.search(colours_of(pixels, self.cells)))

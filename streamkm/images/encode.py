@@ -1,0 +1,121 @@
+"""Images become codes: a task a shard, which nobody else writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from streamkm.errors import DamagedError
+from streamkm.images.coder import Coder, Coders, Own, PaletteCoder, PatchCoder
+from streamkm.images.decode import decode
+from streamkm.images.palette import Palette, quantize
+from streamkm.images.quality import Quality
+from streamkm.images.stack import Batch
+from streamkm.passes import Statistic
+
+Array = npt.NDArray[Any]
+DAMAGED = -1.0  # the psnr of an image that could not be decoded
+_STRIP = 2**18  # pixels, about, that are encoded at a time
+
+
+@dataclass(frozen=True)
+class Encoded(Statistic):
+    """What was encoded so far."""
+
+    n_images: int = 0
+    bad: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def combine(cls, parts: Sequence[Encoded]) -> Encoded:
+        return cls(
+            sum(part.n_images for part in parts),
+            tuple(bad for part in parts for bad in part.bad),
+        )
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Encode a batch into its place in the archive.
+
+    Parameters
+    ----------
+    archive : Path, of the archive
+    coders : which palette or codebook an image has
+    dither : whether errors are diffused, of palettes
+    most_nbytes : decoded bytes that an image may have
+    skip_bad : whether what is damaged is passed over
+    """
+
+    archive: Path
+    coders: Coders
+    dither: bool
+    most_nbytes: int
+    skip_bad: bool
+
+    def __call__(self, batch: Batch) -> Encoded:
+        group: Any = zarr.open_group(self.archive / "images" / batch.stack, mode="r+")
+        n = len(batch.headers)
+        codes = np.zeros((n, *group["codes"].shape[1:]), group["codes"].dtype)
+        alpha = None
+        if "alpha" in group:
+            alpha = np.zeros((n, *group["alpha"].shape[1:]), group["alpha"].dtype)
+        quality = np.full((n, 2), DAMAGED)
+        bad: list[tuple[str, str]] = []
+        palettes: list[tuple[int, Palette]] = []
+        for place, header in enumerate(batch.headers):
+            try:
+                pixels = decode(header, self.most_nbytes)
+            except DamagedError as error:
+                if not self.skip_bad:
+                    raise
+                bad.append((header.name, str(error)))
+                continue
+            coder = self.coders.of(batch, place, pixels.colour)
+            quality[place] = self._encoded(pixels.colour, coder, codes[place])
+            if isinstance(self.coders, Own):
+                assert isinstance(coder, PaletteCoder)
+                palettes.append((place, coder.palette))
+            if alpha is not None:
+                alpha[place] = pixels.alpha
+        if isinstance(self.coders, Own):
+            group["palettes"][batch.region] = _together(palettes, group["palettes"], n)
+        if alpha is not None:
+            group["alpha"][batch.region] = alpha
+        group["codes"][batch.region] = codes
+        group["quality"][batch.region] = quality  # the last, by which a next run knows
+        return Encoded(n - len(bad), tuple(bad))
+
+    def _encoded(self, pixels: Array, coder: Coder, out: Array) -> tuple[float, float]:
+        """Write the codes of an image; its PSNR in dB, and its SSIM."""
+        high = coder.patch[0] if isinstance(coder, PatchCoder) else 1
+        if self.dither and isinstance(coder, PaletteCoder):
+            out[...] = quantize(pixels, coder.palette, dither=True)
+        quality = Quality(pixels.dtype)
+        step = max(1, _STRIP // (high * pixels.shape[1]))
+        for at in range(0, len(out), step):
+            some, rows = slice(at, at + step), slice(at * high, (at + step) * high)
+            own = pixels[rows]
+            if not (self.dither and isinstance(coder, PaletteCoder)):
+                out[some] = coder.codes(own)
+            quality.add(own, coder.decode(out[some], own.shape))
+        return quality.psnr, quality.ssim
+
+
+def _together(palettes: Sequence[tuple[int, Palette]], like: Any, n: int) -> Array:
+    """Palettes of n images, in their places."""
+    out = np.zeros((n, *like.shape[1:]), like.dtype)
+    for place, palette in palettes:
+        out[place] = filled(palette, like.shape[1])
+    return out
+
+
+def filled(palette: Palette, k: int) -> Array:
+    """The colours (k, c) of a palette of fewer, the last again and again, which no code names."""
+    last = np.repeat(palette.colours[-1:], k - len(palette.colours), axis=0)
+    return np.concatenate([palette.colours, last])

@@ -1,0 +1,106 @@
+"""The palette of a table of colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import DataError
+from streamkm.images.palette import Palette
+from streamkm.images.spaces import from_space, to_space
+from streamkm.kernels import separate
+from streamkm.passes import Colours
+from streamkm.seeding import search
+from streamkm.seeding.points import Points, in_memory
+
+Array = npt.NDArray[np.float64]
+# Of a search, by measurement [docs/benchmarks.md]:
+_CELLS = 2**13  # cells, at the least
+_CELLS_EACH = 128  # cells for each colour
+_ENOUGH = 16  # cells for each colour, or a table is too coarse
+_EACH_PIXEL = 1500  # multiplications for each, so that it costs about what reading them does
+_SETTLED, _PIXELS_EACH = 2**15, 6  # cells that are settled on: at the least, and pixels for each
+_MOST = 4e11  # multiplications, some ten seconds on two cores
+_STEPS = 20  # of Lloyd's, that a search takes at the least
+_DROP = 1e-3  # relative drop in loss at which settling ends
+
+
+def fit_palette(
+    colours: Colours, k: int, *, space: str = "srgb", n_init: int = 1, seed: int = 0
+) -> Palette:
+    """The palette of some colours. See `fit_palettes`."""
+    return fit_palettes(colours, [k], space=space, n_init=n_init, seed=seed)[0]
+
+
+def fit_palettes(
+    colours: Colours, ks: Sequence[int], *, space: str = "srgb", n_init: int = 1, seed: int = 0
+) -> list[Palette]:
+    """Palettes of up to k colours for each k, all from one table.
+
+    Where there are no more than k colours, the palette is those. Otherwise it is searched for
+    among the cells of a coarser table, and settled on all. Rows are in the order of lightness.
+
+    Parameters
+    ----------
+    colours : Colours, of at least one pixel
+    ks : sequence of int
+    space : str, in which errors are measured; channels other than three are measured as stored
+    n_init : int, starts: one without draws, the others by k-means++
+    seed : int, of the draws
+    """
+    if not len(colours.keys):
+        raise DataError("there are no pixels to find a palette for; give an image of some.")
+    space = space if colours.channels == 3 else "srgb"
+    exact = to_space(colours.values, space, colours.dtype)
+    found = {k: exact for k in ks if len(exact) <= k}
+    searched = [k for k in ks if k not in found]
+    if searched:
+        cells = max(_SETTLED, colours.n_pixels // _PIXELS_EACH)
+        settled = _coarse(colours, cells, max(searched))
+        breaths = min(_MOST, _EACH_PIXEL * colours.n_pixels)
+        with _points(settled, space) as full:
+            for k in searched:
+                few = _coarse(settled, max(_CELLS, _CELLS_EACH * k), k)
+                begun = _searched(few, space, k, n_init, seed, breaths)
+                found[k] = search.settle(full, begun, _DROP, _MOST)
+    return [_rounded(found[k], space, colours, k) for k in ks]
+
+
+def _coarse(colours: Colours, cells: int, k: int) -> Colours:
+    """A table of no more cells, but of enough for k clusters."""
+    few = colours.coarsened(cells)
+    return few if len(few.keys) >= _ENOUGH * k else colours
+
+
+def _points(colours: Colours, space: str) -> AbstractContextManager[Points]:
+    values = to_space(colours.values, space, colours.dtype)
+    return in_memory(values.astype(np.float32), colours.weights)
+
+
+def _searched(
+    colours: Colours, space: str, k: int, n_init: int, seed: int, breaths: float
+) -> Array:
+    """The best centroids (k, d) of `n_init` searches; the start alone where k is very large."""
+    with _points(colours, space) as points:
+        if _STEPS * points.values.size * k > _MOST:
+            return search.divided(points, k)
+        starts = [search.divided(points, k)]
+        starts += [search.start(points, k, seed + number) for number in range(1, n_init)]
+        found = [search.improved(points, start, seed, breaths) for start in starts]
+    return min(found, key=lambda one: one[1])[0]
+
+
+def _rounded(centroids: Array, space: str, colours: Colours, k: int) -> Palette:
+    """Their palette. What rounding makes equal leaves room for the colours that are worst off."""
+    found = np.unique(from_space(centroids, space, colours.dtype), axis=0)
+    palette = Palette(found, space)
+    if len(found) < min(k, len(colours.keys)) and colours.complete:
+        pixels = separate(colours.keys, colours.channels, colours.dtype)
+        own = to_space(palette.decode(palette.codes(pixels)), space, colours.dtype)
+        apart = np.square(to_space(pixels, space, colours.dtype) - own).sum(axis=1)
+        worst = np.argsort(-apart * colours.weights, kind="stable")[: k - len(found)]
+        found = np.unique(np.concatenate([found, pixels[worst]]), axis=0)
+    return Palette(found, space).sorted

@@ -1,0 +1,64 @@
+"""An image as rows of patches, and back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def grid(extent: tuple[int, int], shape: tuple[int, int] = (4, 4)) -> tuple[int, int]:
+    """Rows and columns of patches that cover an image of some height and width.
+
+    Examples
+    --------
+    >>> grid((533, 800))
+    (134, 200)
+    """
+    return -(-extent[0] // shape[0]), -(-extent[1] // shape[1])
+
+
+def patches(pixels: npt.NDArray[Any], shape: tuple[int, int] = (4, 4)) -> npt.NDArray[Any]:
+    """The patches of an image, each a row of features.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (h, w, c), of any dtype
+    shape : height and width of a patch
+
+    Returns
+    -------
+    ndarray of shape (rows, columns, height * width * c), C-contiguous
+        Patches that reach over the right and lower edges repeat the edge. Of patches one pixel
+        large, and of one as wide as the image, it is a view.
+    """
+    (h, w, c), (down, across) = pixels.shape, shape
+    rows, columns = grid((h, w), shape)
+    beyond = (0, rows * down - h), (0, columns * across - w), (0, 0)
+    if any(after for _, after in beyond):
+        pixels = np.pad(pixels, beyond, mode="edge")
+    apart = pixels.reshape(rows, down, columns, across, c)
+    return np.ascontiguousarray(apart.swapaxes(1, 2)).reshape(rows, columns, math.prod(shape) * c)
+
+
+def unpatched(
+    patches: npt.NDArray[Any], extent: tuple[int, int, int], shape: tuple[int, int] = (4, 4)
+) -> npt.NDArray[Any]:
+    """The image that was made into patches.
+
+    Parameters
+    ----------
+    patches : ndarray of shape (rows, columns, height * width * c)
+    extent : (h, w, c) of the image
+    shape : height and width of a patch
+
+    Returns
+    -------
+    ndarray of shape (h, w, c)
+    """
+    (h, w, c), (down, across) = extent, shape
+    rows, columns = patches.shape[:2]
+    apart = patches.reshape(rows, columns, down, across, c).swapaxes(1, 2)
+    return apart.reshape(rows * down, columns * across, c)[:h, :w]

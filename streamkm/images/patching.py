@@ -1,0 +1,76 @@
+"""Patches of all images in a store of their own, which a codebook is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from streamkm.errors import DamagedError
+from streamkm.images.decode import decode
+from streamkm.images.encode import Encoded
+from streamkm.images.patches import patches
+from streamkm.images.stack import Batch, Stack
+
+_CHUNK_NBYTES = 4 * 2**20
+
+
+def create_patches(folder: Path, stacks: Sequence[Stack]) -> None:
+    """An empty array (image, row, column, feature) for each stack, chunks within a batch."""
+    for stack in stacks:
+        (n, rows, columns), (together, *_) = stack.shape, stack.shards
+        first = stack.headers[0]
+        features = stack.patch[0] * stack.patch[1] * first.channels
+        row_nbytes = columns * features * np.dtype(first.dtype).itemsize
+        some = rows if together > 1 else max(1, min(rows, _CHUNK_NBYTES // row_nbytes))
+        zarr.create_array(
+            folder / stack.name,
+            shape=(n, rows, columns, features),
+            chunks=(together, some, columns, features),
+            dtype=first.dtype,
+            overwrite=True,
+        )
+
+
+@dataclass(frozen=True)
+class WritePatches:
+    """Cut a batch of images into patches, which are written to its place.
+
+    Images that are damaged leave zeros, of which a codeword at most is made.
+
+    Parameters
+    ----------
+    folder : Path, of the arrays
+    patch : height and width
+    most_nbytes : decoded bytes that an image may have
+    skip_bad : whether what is damaged is passed over
+    """
+
+    folder: Path
+    patch: tuple[int, int]
+    most_nbytes: int
+    skip_bad: bool
+
+    def __call__(self, batch: Batch) -> Encoded:
+        array: Any = zarr.open_array(self.folder / batch.stack, mode="r+")
+        out = np.zeros((len(batch.headers), *array.shape[1:]), array.dtype)
+        for place, header in enumerate(batch.headers):
+            try:
+                out[place] = patches(decode(header, self.most_nbytes).colour, self.patch)
+            except DamagedError:
+                if not self.skip_bad:
+                    raise
+        array[batch.region] = out
+        return Encoded(len(out))
+
+
+def rows_of(folder: Path, stacks: Sequence[Stack]) -> Any:
+    """All patches of some stacks as a lazy array (n, feature), chunk by chunk as stored."""
+    import dask.array as da  # half a second, which palettes do without
+
+    arrays = (da.from_zarr(zarr.open_array(folder / stack.name, mode="r")) for stack in stacks)
+    return da.concatenate([array.reshape(-1, array.shape[-1]) for array in arrays])

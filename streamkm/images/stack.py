@@ -1,0 +1,148 @@
+"""Images of one size and kind are one array; how that is cut into chunks, shards and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from streamkm.images.header import Header
+
+_CHUNK = 512  # codes along each side of what a window is read by
+_NEEDED = ("orientation",)  # to decode
+_TOGETHER = 4 * 2**20  # pixels of the small images that share a shard
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of a stack that are read and written together, a shard of them.
+
+    Parameters
+    ----------
+    stack : str, its name
+    kind : str, of the palette
+    start : int, number of the first
+    headers : one an image
+    palettes : number of each one's palette
+    """
+
+    stack: str
+    kind: str
+    start: int
+    headers: tuple[Header, ...]
+    palettes: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Of an image of it, decoded."""
+        return self.headers[0].nbytes
+
+    @property
+    def region(self) -> slice:
+        return slice(self.start, self.start + len(self.headers))
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Images of one height, width, channels, dtype and transparency.
+
+    Parameters
+    ----------
+    headers : one an image, all alike
+    palettes : number of each one's palette, among those of their kind
+    patch : height and width of what a code stands for
+    """
+
+    headers: tuple[Header, ...]
+    palettes: tuple[int, ...]
+    patch: tuple[int, int] = (1, 1)
+
+    @property
+    def name(self) -> str:
+        """As people say it, width first.
+
+        Examples
+        --------
+        2560x1600-rgb, 1024x1024-rgba16, 349x352-6bands
+        """
+        first = self.headers[0]
+        kind = kind_of(first)
+        if first.alpha:
+            kind = kind.replace("grey", "greya").replace("rgb", "rgba")
+        return f"{first.width}x{first.height}-{kind}"
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.headers[0])
+
+    @property
+    def by_patches(self) -> bool:
+        """Whether a codebook codes it: patches, or bands, whose colours are too many to count."""
+        return self.patch != (1, 1) or self.headers[0].channels not in (1, 3)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the codes of a stage."""
+        first, (high, wide) = self.headers[0], self.patch
+        return len(self.headers), -(-first.height // high), -(-first.width // wide)
+
+    @property
+    def chunks(self) -> tuple[int, int, int]:
+        """The least that is read: a window of one image."""
+        _, rows, columns = self.shape
+        return 1, min(rows, _CHUNK), min(columns, _CHUNK)
+
+    @property
+    def shards(self) -> tuple[int, int, int]:
+        """A file, which one task writes: all of an image, of small ones several."""
+        (n, rows, columns), (_, high, wide) = self.shape, self.chunks
+        first = self.headers[0]
+        together = max(1, min(n, _TOGETHER // (first.height * first.width)))
+        return together, -(-rows // high) * high, -(-columns // wide) * wide
+
+    def batches(self) -> Iterator[Batch]:
+        """What the tasks are given, without what they do not need."""
+        step = self.shards[0]
+        for start in range(0, len(self.headers), step):
+            headers = self.headers[start : start + step]
+            light = tuple(_light(header) for header in headers)
+            yield Batch(self.name, self.kind, start, light, self.palettes[start : start + step])
+
+
+def _light(header: Header) -> Header:
+    """Without what decoding does not ask for."""
+    kept = {name: header.metadata[name] for name in _NEEDED if name in header.metadata}
+    return replace(header, metadata=kept, icc=None)
+
+
+def kind_of(header: Header) -> str:
+    """What palettes have in common: grey, rgb, or a number of bands; of 8 or 16 bits."""
+    kind = {1: "grey", 3: "rgb"}.get(header.channels, f"{header.channels}bands")
+    return kind if np.dtype(header.dtype).itemsize == 1 else f"{kind}16"
+
+
+def stacks_of(headers: tuple[Header, ...], per: str, patch: tuple[int, int]) -> tuple[Stack, ...]:
+    """Images sorted into stacks, in the order of their names; and which palette each has.
+
+    Parameters
+    ----------
+    headers : of all images, in their order
+    per : 'archive', one palette for all; 'group', one a folder; 'image', one each, numbered
+        within its stack
+    patch : height and width of what a code stands for
+    """
+    members: dict[str, list[Header]] = {}
+    palettes: dict[str, list[int]] = {}
+    numbers: dict[str, dict[str, int]] = {}
+    for header in headers:
+        stack = Stack((header,), (0,), patch).name
+        if per == "image":
+            number = len(palettes.get(stack, ()))
+        else:
+            owner = header.name.rpartition("/")[0] if per == "group" else ""
+            owners = numbers.setdefault(kind_of(header), {})
+            number = owners.setdefault(owner, len(owners))
+        members.setdefault(stack, []).append(header)
+        palettes.setdefault(stack, []).append(number)
+    return tuple(Stack(tuple(members[s]), tuple(palettes[s]), patch) for s in sorted(members))

@@ -1,0 +1,74 @@
+"""The colours of an archive: a table for each palette that is to be found, from one read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from streamkm.errors import DamagedError
+from streamkm.images.decode import decode
+from streamkm.images.stack import Batch
+from streamkm.passes import Colours, Statistic
+
+Array = npt.NDArray[Any]
+_STRIP = 2**18  # pixels that are counted at a time
+
+
+@dataclass(frozen=True)
+class Tables(Statistic):
+    """Colours by palette.
+
+    Parameters
+    ----------
+    parts : tuple of (kind, number, Colours), sorted
+    """
+
+    parts: tuple[tuple[str, int, Colours], ...] = ()
+
+    @classmethod
+    def combine(cls, parts: Sequence[Tables]) -> Tables:
+        together: dict[tuple[str, int], list[Colours]] = {}
+        for part in parts:
+            for kind, number, colours in part.parts:
+                together.setdefault((kind, number), []).append(colours)
+        return cls(tuple((*key, Colours.combine(together[key])) for key in sorted(together)))
+
+
+@dataclass(frozen=True)
+class Count:
+    """Count the colours of a batch of images.
+
+    Parameters
+    ----------
+    most : cells of one table
+    most_nbytes : decoded bytes that an image may have
+    skip_bad : whether what is damaged is passed over
+    """
+
+    most: int
+    most_nbytes: int
+    skip_bad: bool
+
+    def __call__(self, batch: Batch) -> Tables:
+        tables = Tables()
+        for header, number in zip(batch.headers, batch.palettes, strict=True):
+            try:
+                colours = colours_of(decode(header, self.most_nbytes).colour, self.most)
+            except DamagedError:
+                if not self.skip_bad:
+                    raise
+                continue  # it is told of where it would have been written
+            tables = Tables.combine([tables, Tables(((batch.kind, number, colours),))])
+        return tables
+
+
+def colours_of(pixels: Array, most: int) -> Colours:
+    """The colours of an image (y, x, channel), counted strip by strip."""
+    flat = pixels.reshape(-1, pixels.shape[-1])
+    table = Colours.of(flat[:_STRIP], most)
+    for at in range(_STRIP, len(flat), _STRIP):
+        table = Colours.combine([table, Colours.of(flat[at : at + _STRIP], most)])
+    return table

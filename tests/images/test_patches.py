@@ -1,0 +1,46 @@
+"""Patches: the image is there whole, and nothing but its edge is made up."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+from hypothesis import given
+
+from streamkm.images import grid, patches, unpatched
+
+sizes = st.integers(1, 17)
+
+
+def image(h, w, c, dtype=np.uint8):
+    return np.random.default_rng(h * 400 + w * 20 + c).integers(0, 256, (h, w, c)).astype(dtype)
+
+
+@given(sizes, sizes, st.integers(1, 5), st.integers(1, 9), st.integers(1, 9))
+def test_an_image_is_its_patches(h, w, c, down, across):
+    pixels = image(h, w, c, np.uint16)
+    cut = patches(pixels, (down, across))
+    assert cut.shape == (*grid((h, w), (down, across)), down * across * c)
+    assert cut.dtype == pixels.dtype
+    back = unpatched(cut, (h, w, c), (down, across))
+    np.testing.assert_array_equal(back, pixels)
+
+
+def test_a_patch_is_a_place_of_the_image():
+    pixels = image(12, 8, 3)
+    np.testing.assert_array_equal(patches(pixels)[2, 1].reshape(4, 4, 3), pixels[8:12, 4:8])
+
+
+def test_over_the_edge_it_repeats():
+    pixels = image(5, 6, 3)
+    last = patches(pixels)[1, 1].reshape(4, 4, 3)
+    np.testing.assert_array_equal(last, pixels[[4, 4, 4, 4]][:, [4, 5, 5, 5]])
+
+
+def test_a_single_pixel_fills_a_patch():
+    pixels = image(1, 1, 3)
+    assert (patches(pixels).reshape(16, 3) == pixels[0, 0]).all()
+
+
+def test_patches_of_one_pixel_are_a_view():
+    pixels = image(6, 5, 4)
+    assert np.shares_memory(patches(pixels, (1, 1)), pixels)

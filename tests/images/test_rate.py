@@ -1,0 +1,31 @@
+"""A rate is kept to, and used."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from streamkm.errors import DataError
+from streamkm.images import bits_per_pixel, choose
+
+shapes = st.tuples(st.integers(1, 8), st.integers(1, 8))
+
+
+@given(st.floats(1, 200), shapes, st.integers(2, 65_536))
+def test_the_rate_is_kept_and_used(each, shape, most):
+    area = shape[0] * shape[1]
+    k, stages = choose(each / area, shape, most=most)
+    assert 2 <= k <= most
+    used = bits_per_pixel(k, stages, shape) * area
+    assert used <= each * (1 + 1e-9)
+    if k < most:  # not a codeword more would fit, and a stage less would lose much
+        assert bits_per_pixel(k + 1, stages, shape) * area > each
+        assert stages == 1 or used >= bits_per_pixel(most, stages - 1, shape) * area + 3
+    else:
+        assert bits_per_pixel(most, stages + 1, shape) * area > each
+
+
+def test_less_than_a_bit_a_patch_is_refused():
+    with pytest.raises(DataError, match="larger patches"):
+        choose(0.05)
