@@ -18,7 +18,10 @@ from PIL import Image
 from report import table
 from sklearn.datasets import load_sample_images
 
-from streamkm.images import bits_per_pixel, fit_codebook, patches, psnr
+from streamkm.images.codebook import psnr
+from streamkm.images.patches import patches
+from streamkm.images.rate import bits_per_pixel
+from streamkm.images.training import fit_codebook
 
 HEAD = ("patch", "k", "stages", "bits a pixel", "with codebook", "PSNR dB", "fit s", "encode s")
 SHAPES = ((2, 2), (4, 4), (8, 8))

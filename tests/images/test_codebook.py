@@ -12,7 +12,9 @@ import zarr
 from sklearn.datasets import load_sample_image
 
 from streamkm.errors import DataError
-from streamkm.images import Codebook, fit_codebook, patches
+from streamkm.images.codebook import Codebook
+from streamkm.images.patches import patches
+from streamkm.images.training import fit_codebook
 from tests import reference
 
 

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from streamkm.images import grid, patches, unpatched
+from streamkm.images.patches import grid, patches, unpatched
 
 sizes = st.integers(1, 17)
 
