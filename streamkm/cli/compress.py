@@ -17,15 +17,22 @@ from rich.progress import Progress as Bars
 from streamkm.cli.clusters import scheduled
 from streamkm.cli.common import peak_memory
 from streamkm.cli.files import check_file, check_folder
-from streamkm.errors import RunAgain
+from streamkm.errors import DataError, RunAgain
 from streamkm.images import Archive, Progress, compress, decompress
 from streamkm.images.sheet import contact_sheet
 from streamkm.images.summary import summary
 from streamkm.sizes import show_bytes
 
 _SILENCE = 5.0  # seconds without a line in a log
-_NAMED = 20  # files that were passed over, at most
-_WORDS = {"headers": "reading headers", "colours": "reading colours", "codes": "writing codes"}
+_NAMED = 20  # files that were left out, at most
+_ALIKE = 3  # names of one reason, at most
+_WORDS = {
+    "headers": "reading headers",
+    "colours": "reading colours",
+    "patches": "cutting patches",
+    "training": "training on patches",
+    "codes": "writing codes",
+}
 
 
 def run(
@@ -47,6 +54,10 @@ def run(
     for folder in (png, palettes):
         check_folder(folder, overwrite)
     check_file(sheet, overwrite, (".png",))
+    if palettes is not None and (options["per"] == "image" or options["patch"] != (1, 1)):
+        raise DataError(
+            "--palettes is for palettes that images share: not for --per image, --patch."
+        )
     began = time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(scheduled(scheduler, workers, dashboard, report))
@@ -63,7 +74,7 @@ def run(
         except KeyboardInterrupt:
             raise RunAgain("\nInterrupted; run the same command to go on.", 130) from None
     seconds = time.monotonic() - began
-    _say_skipped(archive)
+    say_skipped(archive.skipped)
     if png is not None:
         count = sum(1 for _ in decompress(archive, png, overwrite=overwrite))
         click.echo(f"{png}: {count:,} files")
@@ -90,12 +101,24 @@ def _write_palettes(archive: Archive, folder: Path) -> None:
         (folder / f"{name}.json").write_text(palette.to_json())
 
 
-def _say_skipped(archive: Archive) -> None:
-    skipped = archive.skipped
-    for name, reason in skipped[:_NAMED]:
-        click.echo(f"skipped {name}: {reason}", err=True)
-    if len(skipped) > _NAMED:
-        click.echo(f"... and {len(skipped) - _NAMED:,} more: streamkm info", err=True)
+def say_skipped(skipped: list[tuple[str, str]], shown: int = _NAMED) -> None:
+    """What was left out, a line each; of many for one reason, a line for all."""
+    together: dict[str, list[str]] = {}
+    for name, reason in skipped:
+        together.setdefault(reason, []).append(name)
+    lines = [
+        f"left out {name}: {reason}" if name not in reason else f"left out: {reason}"
+        for reason, names in together.items()
+        if len(names) <= _ALIKE
+        for name in names
+    ]
+    if len(lines) > shown:
+        lines = [*lines[:shown], f"... and {len(lines) - shown:,} more: streamkm info --all"]
+    for reason, names in together.items():
+        if len(names) > _ALIKE:
+            lines.append(f"left out {len(names):,} ({names[0]}, ...): {reason}")
+    for line in lines:
+        click.echo(line, err=True)
 
 
 class Bar:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from streamkm.cli.files import check_file
+from streamkm.errors import DataError
 from streamkm.images.archive import Archive
 from streamkm.images.finding import count_colours
 from streamkm.images.palette import Palette
@@ -47,6 +48,11 @@ def run(
             nearest = palette.codes(np.rint(colours.values).astype(palette.dtype))
             shares = np.bincount(nearest, colours.weights, len(palette)) / colours.n_pixels
             found[kind] = (palette, shares)
+    if not found:
+        raise DataError(
+            f"{sources[0]} has no palette that images share: they have one each, or are made of "
+            "patches. Decompress it, and show the palette of the files."
+        )
     console = Console(highlight=False)
     for kind, (palette, shares) in found.items():
         if len(found) > 1:

@@ -198,7 +198,9 @@ class _Run:
             create_patches(folder, stacks)
             write = WritePatches(folder, patch, self._room.image_nbytes, self._skip_bad)
             self._read("patches", write, _batches(stacks))
-            codebook = self._options.train(rows_of(folder, stacks), self._room.limit)
+            codebook = self._options.train(
+                rows_of(folder, stacks), self._room.limit, self._read.trained
+            )
             write_codebook(self._partial, kind, codebook, patch)
             shutil.rmtree(folder)
         self._mark("fitted")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from typing import Any
 
 from streamkm.errors import DataError
+from streamkm.fitting import FitState
 from streamkm.images.codebook import Codebook
 from streamkm.images.rate import choose
 from streamkm.images.search import Search
@@ -107,8 +109,10 @@ class Options:
         """How palettes are found."""
         return Search(self.n_colors, self.space, self.n_init, self.seed, self.quality)
 
-    def train(self, rows: Any, memory_limit: int | None) -> Codebook:
-        """The codebook of some patches (n, d)."""
+    def train(
+        self, rows: Any, memory_limit: int | None, see: Callable[[FitState], Any]
+    ) -> Codebook:
+        """The codebook of some patches (n, d); `see` is called with every state of its fits."""
         return fit_codebook(
             rows,
             self.n_colors,
@@ -116,6 +120,7 @@ class Options:
             until_psnr=self.quality,
             memory_limit=memory_limit,
             seed=self.seed,
+            watch=[see],
         )
 
 

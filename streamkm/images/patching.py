@@ -26,11 +26,14 @@ def create_patches(folder: Path, stacks: Sequence[Stack]) -> None:
         first = stack.headers[0]
         features = stack.patch[0] * stack.patch[1] * first.channels
         row_nbytes = columns * features * np.dtype(first.dtype).itemsize
-        some = rows if together > 1 else max(1, min(rows, _CHUNK_NBYTES // row_nbytes))
+        whole = max(1, min(together, _CHUNK_NBYTES // (rows * row_nbytes)))  # images
+        while together % whole:  # chunks of two batches would have two writers
+            whole -= 1
+        some = rows if whole > 1 else max(1, min(rows, _CHUNK_NBYTES // row_nbytes))
         zarr.create_array(
             folder / stack.name,
             shape=(n, rows, columns, features),
-            chunks=(together, some, columns, features),
+            chunks=(whole, some, columns, features),
             dtype=first.dtype,
             overwrite=True,
         )

@@ -12,6 +12,7 @@ import dask
 
 from streamkm.checkpoint import Generations, flatten, restore
 from streamkm.engine import Folded, Listed, folding, threads, wave_size
+from streamkm.fitting import FitState
 from streamkm.images.catalogue import Catalogue, Files
 from streamkm.images.room import Room
 from streamkm.images.stack import Batch
@@ -28,8 +29,8 @@ class Progress:
 
     Parameters
     ----------
-    phase : 'headers', 'colours', 'patches' or 'codes'
-    done, total : shares of files, or batches of images
+    phase : 'headers', 'colours', 'patches', 'training' or 'codes'
+    done, total : shares of files, or batches of images; of training the blocks of a read
     """
 
     phase: str
@@ -83,6 +84,12 @@ class Reader:
             parts.append(self._fold(phase, call, group, workers, (done, len(batches)), kept))
             done += len(group)
         return type(parts[0]).combine(parts)
+
+    def trained(self, state: FitState) -> None:
+        """Tell of a state of a codebook's training."""
+        done = state.folded.n_blocks if state.folded else state.plan.n_blocks
+        for see in self.watch:
+            see(Progress("training", done, state.plan.n_blocks))
 
     def _fold(
         self,
