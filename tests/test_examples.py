@@ -19,6 +19,7 @@ SAID = {
     "from_scratch_farthest_first": "farthest||: stopped by nothing moved",
     "songs_from_the_same_cluster": "of the songs are named as they were meant",
     "land_cover_of_a_cube": "7.5% of these pixels are nodata",
+    "one_palette_for_an_album": "14.7 times less than their pixels",
     "assignment_simulated_and_digits": "k=1: train loss 15,343.135, validation loss 3,395.669",
 }
 
@@ -46,7 +47,7 @@ def test_every_example_is_run():
 def test_the_example_runs(name, ran):
     said, picture = ran(name)
     assert SAID[name] in said
-    assert "stopped by" in said
+    assert "stopped by" in said or "PSNR" in said
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) >= (9 if "cube" in name else 16)
 
 

@@ -1,0 +1,43 @@
+"""The archivist: an album in one palette, as an archive that Zarr and xarray read.
+
+    python examples/one_palette_for_an_album.py SHEET.png
+
+Two photographs become codes of 32 shared colours, found in one read of their pixels. The archive
+gives each image back by its name, a window at a time, and draws itself as a contact sheet. The
+same lines serve a million photographs in folders, tars or an object store.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from streamkm.images import compress, contact_sheet
+from streamkm.images.summary import summary
+
+
+def main(sheet: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        album = Path(folder, "album")
+        album.mkdir()
+        photographs = dict(zip(("china", "flower"), load_sample_images().images, strict=True))
+        for name, pixels in photographs.items():
+            Image.fromarray(pixels).save(album / f"{name}.png")
+        archive = compress(album, Path(folder, "album.zarr"), 32)
+        for name, image in archive.items():
+            apart = np.subtract(photographs[name.removesuffix(".png")], image.values, dtype=float)
+            psnr = 10 * np.log10(255**2 / np.square(apart).mean())
+            print(f"{name}: {dict(image.sizes)}, PSNR {psnr:.1f} dB")
+        print("a window:", archive["china.png"][100:102, 200:203, 0].values.tolist())
+        whole = summary(archive)
+        print(f"{whole.nbytes:,} bytes, {whole.ratio:.1f} times less than their pixels")
+        contact_sheet(archive).save(sheet)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
