@@ -149,7 +149,9 @@ def archived(sources: list[Path], out: Path, name: str, k: int, n: int, **more: 
     archive = compress(sources, out, n, **more)  # type: ignore[arg-type]
     told = summary(archive)
     group = zarr.open_group(str(out), mode="r")
-    beside = sum(a.nbytes_stored() for a in arrays_of(group["codebooks"])) if "stages" in more else 0
+    beside = (
+        sum(a.nbytes_stored() for a in arrays_of(group["codebooks"])) if "stages" in more else 0
+    )
     if beside:
         name += f" ({beside / 1e3:.0f} kB of it the codebook)"
     return [name, k, told.nbytes, float(np.mean([image.psnr for image in told.images]))]
