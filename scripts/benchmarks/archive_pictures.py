@@ -23,7 +23,7 @@ from streamkm.passes import Colours
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
 LINE, GAP = 18, 6
 Pixels = npt.NDArray[np.uint8]
-CHINA = (slice(40, 220), slice(250, 550))
+CHINA = (slice(150, 330), slice(30, 330))
 FLOWER = (slice(60, 240), slice(180, 480))
 
 

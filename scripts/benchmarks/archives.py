@@ -15,14 +15,13 @@ lomiri-wallpapers-16.04 and mate-backgrounds, unpacked by dpkg-deb -x, and the p
 from __future__ import annotations
 
 import argparse
-import io
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +42,9 @@ KS = (16, 64, 256)
 PARTS = ("whole", "search", "table")
 # Of each format: how it is written, and the quality that is least and most.
 LOSSY: dict[str, tuple[str, dict[str, object], int]] = {
-    "JPEG": ("JPEG", {"optimize": True, "progressive": True}, 95),
+    "JPEG": ("JPEG", {"optimize": True, "progressive": True, "subsampling": "4:4:4"}, 95),
     "WebP": ("WEBP", {"method": 6}, 100),
-    "AVIF": ("AVIF", {"speed": 4}, 100),
+    "AVIF": ("AVIF", {"speed": 4, "subsampling": "4:4:4"}, 100),
 }
 HEAD = ("", "bytes", "bits a pixel", "PSNR dB", "WebP", "AVIF", "JPEG")
 Cells = list[object]
@@ -124,14 +123,14 @@ def honest(sources: list[Path], here: Path) -> None:
         compress(sources, here / f"own-{k}.zarr", k, per="image")
         files = list(decompress(here / f"own-{k}.zarr", made))
         rows.append(["indexed PNGs, a palette each", k, size(files), quality(sources, files)])
-    for k in KS:
-        rows.append(archived(sources, here / f"shared-{k}.zarr", "archive, one palette", k, k))
+    shared = "archive, one palette"
+    rows += [archived(sources, here / f"shared-{k}.zarr", shared, k) for k in KS]
     for stages in (1, 2):
         name = f"archive, patches 4x4, {stages} stage" + "s" * (stages - 1)
         for k in (256, 4096):
             out = here / f"patches-{k}-{stages}.zarr"
             more = {"patch": (4, 4), "stages": stages}
-            rows.append(archived(sources, out, name, k, k, **more))
+            rows.append(archived(sources, out, name, k, **more))
     cells = [
         (
             f"{name}, k={k:,}",
@@ -145,8 +144,8 @@ def honest(sources: list[Path], here: Path) -> None:
     print("\n".join(table(HEAD, cells)))
 
 
-def archived(sources: list[Path], out: Path, name: str, k: int, n: int, **more: object) -> Cells:
-    archive = compress(sources, out, n, **more)  # type: ignore[arg-type]
+def archived(sources: list[Path], out: Path, name: str, k: int, **more: object) -> Cells:
+    archive = compress(sources, out, k, **more)  # type: ignore[arg-type]
     told = summary(archive)
     group = zarr.open_group(str(out), mode="r")
     beside = (
@@ -170,33 +169,29 @@ def lossy(sources: list[Path], kind: str, wanted: float) -> str:
     """Bytes of all, in the lowest quality whose mean PSNR is the wanted one."""
     if kind in ("AVIF", "WebP") and not features.check(kind.lower()):
         return "-"
-    form, options, most = LOSSY[kind]
-    images = [Image.open(path).convert("RGB") for path in sources]
-    low, high, found = 0, most, None
+    low, high, found = 0, LOSSY[kind][2], ""
     while low <= high:
         middle = (low + high) // 2
-        nbytes, reached = written(images, partial(save, form=form, quality=middle, **options))
+        nbytes, reached = written(tuple(sources), kind, middle)
         if reached >= wanted:
-            found, high = nbytes, middle - 1
+            found, high = f"{nbytes / 1e3:,.0f}", middle - 1
         else:
             low = middle + 1
-    return f"{found / 1e3:,.0f}" if found else f"not by {most}"
+    return found or "never"
 
 
-def save(image: Image.Image, out: io.BytesIO, form: str, **options: object) -> None:
-    image.save(out, form, subsampling="4:4:4" if form != "WEBP" else None, **options)
-
-
-def written(
-    images: list[Image.Image], write: Callable[[Image.Image, io.BytesIO], None]
-) -> tuple[int, float]:
+@cache
+def written(sources: tuple[Path, ...], kind: str, setting: int) -> tuple[int, float]:
+    """Bytes of all images in a quality, and their mean PSNR."""
+    form, options, _ = LOSSY[kind]
     nbytes, ratios = 0, []
-    for image in images:
-        out = io.BytesIO()
-        write(image, out)
-        nbytes += out.tell()
-        true, made = (np.asarray(i, np.float64) for i in (image, Image.open(out).convert("RGB")))
-        ratios.append(10 * np.log10(255**2 / np.mean((true - made) ** 2)))
+    for source in sources:
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder, "made")
+            image = Image.open(source).convert("RGB")
+            image.save(made, form, quality=setting, **options)  # type: ignore[arg-type]
+            nbytes += made.stat().st_size
+            ratios.append(psnr(source, made))
     return nbytes, float(np.mean(ratios))
 
 
