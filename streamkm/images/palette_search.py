@@ -22,6 +22,10 @@ _CELLS = 2**13  # cells, at the least
 _CELLS_EACH = 128  # cells for each colour
 _ENOUGH = 16  # cells for each colour, or a table is too coarse
 _EACH_PIXEL = 1500  # multiplications for each, so that it costs about what reading them does
+# Starts after the first are drawn among fewer cells, and breathe, best first, while all together
+# have done so many multiplications, so that ten cost a tenth of a read of a large archive:
+_DRAWN_EACH = 4  # cells for each colour, or a table is too coarse to draw from
+_MORE, _MORE_EACH_PIXEL = 1e9, 5
 _SETTLED, _PIXELS_EACH = 2**15, 6  # cells that are settled on: at the least, and pixels for each
 _MOST = 4e11  # multiplications, some ten seconds on two cores
 _STEPS = 20  # of Lloyd's, that a search takes at the least
@@ -48,7 +52,7 @@ def fit_palettes(
     colours : Colours, of at least one pixel
     ks : sequence of int
     space : str, in which errors are measured; channels other than three are measured as stored
-    n_init : int, starts: one without draws, the others by k-means++
+    n_init : int, starts: one without draws, the others by k-means++, of which the best go on
     seed : int, of the draws
     """
     if not len(colours.keys):
@@ -60,19 +64,18 @@ def fit_palettes(
     if searched:
         cells = max(_SETTLED, colours.n_pixels // _PIXELS_EACH)
         settled = _coarse(colours, cells, max(searched))
-        breaths = min(_MOST, _EACH_PIXEL * colours.n_pixels)
         with _points(settled, space) as full:
             for k in searched:
                 few = _coarse(settled, max(_CELLS, _CELLS_EACH * k), k)
-                begun = _searched(few, space, k, n_init, seed, breaths)
+                begun = _searched(few, space, k, n_init, seed)
                 found[k] = search.settle(full, begun, _DROP, _MOST)
     return [_rounded(found[k], space, colours, k) for k in ks]
 
 
-def _coarse(colours: Colours, cells: int, k: int) -> Colours:
+def _coarse(colours: Colours, cells: int, k: int, enough: int = _ENOUGH) -> Colours:
     """A table of no more cells, but of enough for k clusters."""
     few = colours.coarsened(cells)
-    return few if len(few.keys) >= _ENOUGH * k else colours
+    return few if len(few.keys) >= enough * k else colours
 
 
 def _points(colours: Colours, space: str) -> AbstractContextManager[Points]:
@@ -80,17 +83,30 @@ def _points(colours: Colours, space: str) -> AbstractContextManager[Points]:
     return in_memory(values.astype(np.float32), colours.weights)
 
 
-def _searched(
-    colours: Colours, space: str, k: int, n_init: int, seed: int, breaths: float
-) -> Array:
+def _searched(colours: Colours, space: str, k: int, n_init: int, seed: int) -> Array:
     """The best centroids (k, d) of `n_init` searches; the start alone where k is very large."""
+    breaths = min(_MOST, _EACH_PIXEL * colours.n_pixels)
+    more = min(_MOST, max(_MORE, _MORE_EACH_PIXEL * colours.n_pixels))
     with _points(colours, space) as points:
         if _STEPS * points.values.size * k > _MOST:
             return search.divided(points, k)
-        starts = [search.divided(points, k)]
-        starts += [search.start(points, k, seed + number) for number in range(1, n_init)]
-        found = [search.improved(points, start, seed, breaths) for start in starts]
+        found = [search.improved(points, search.divided(points, k), seed, breaths)]
+        until = points.spent + more
+        for start in _drawn(colours, space, k, range(seed + 1, seed + n_init)):
+            found.append(search.improved(points, start, seed, min(breaths, more)))
+            if points.spent > until:
+                break
     return min(found, key=lambda one: one[1])[0]
+
+
+def _drawn(colours: Colours, space: str, k: int, seeds: Sequence[int]) -> list[Array]:
+    """A start (k, d) for each seed, the best first; all from a coarse table."""
+    if not seeds:
+        return []
+    few = _coarse(colours, max(_CELLS, _ENOUGH * k), k, _DRAWN_EACH)
+    with _points(few, space) as points:
+        starts = [search.start(points, k, seed) for seed in seeds]
+        return sorted(starts, key=lambda start: points.assign(points.placed(start)).loss)
 
 
 def _rounded(centroids: Array, space: str, colours: Colours, k: int) -> Palette:
