@@ -96,10 +96,14 @@ class Own:
     ----------
     search : Search
     cells : of the table of an image's colours
+    shared : of bands, whose codebook is of all images
     """
 
     search: Search
     cells: int
+    shared: Shared
 
-    def of(self, batch: Batch, place: int, pixels: Array) -> PaletteCoder:
+    def of(self, batch: Batch, place: int, pixels: Array) -> Coder:
+        if batch.kind in self.shared.coders:
+            return self.shared.of(batch, place, pixels)
         return PaletteCoder(self.search(colours_of(pixels, self.cells)))

@@ -79,6 +79,7 @@ def _create_codes(root: Any, group: Any, stack: Stack, n_colors: int) -> Codeboo
         group.create_array("palette", data=numbers, chunks=(n,), dimension_names=_IMAGE)
         _create_grid(group, "codes", stack, np.min_scalar_type(palettes.shape[1] - 1))
         return CodebookCodec("codes", f"../../palettes/{kind}", "palette")
+    n_colors = min(n_colors, first.height * first.width)
     group.create_array(
         "palettes",
         shape=(n, n_colors, first.channels),
