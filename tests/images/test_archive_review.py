@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -214,3 +216,13 @@ def test_info_of_names_that_are_markup_or_move_the_cursor(tmp_path):
     assert said.exit_code == 0
     assert "a[/b].png" in said.output
     assert "\x1b[2J" not in said.output
+
+
+def test_memory_holds_for_many_folders_with_a_palette_each(tmp_path):
+    for number in range(24):
+        content = encoded(noise(400, 500, 3, seed=number), compress_level=1)
+        put(tmp_path / "in", f"{number:02}/x.png", content)
+    command = [sys.executable, "-m", "streamkm", "compress", str(tmp_path / "in"), "-k", "16"]
+    command += ["--per", "group", "--memory-limit", "400MiB", "-o", str(tmp_path / "o.zarr")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(said.stdout.split("peak memory ")[1].split(" MiB")[0]) < 400
