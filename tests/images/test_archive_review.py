@@ -226,3 +226,11 @@ def test_memory_holds_for_many_folders_with_a_palette_each(tmp_path):
     command += ["--per", "group", "--memory-limit", "400MiB", "-o", str(tmp_path / "o.zarr")]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
     assert float(said.stdout.split("peak memory ")[1].split(" MiB")[0]) < 400
+
+
+def test_the_metadata_of_an_image_are_read_without_those_of_all_others(tmp_path):
+    for number in range(70):
+        put(tmp_path / "in", f"{number}.png", PNG)
+    archive = compress(tmp_path / "in", tmp_path / "o.zarr", 4)
+    assert archive.group["images/5x4-rgb/metadata"].chunks == (64,)
+    assert archive.metadata("69.png")["format"] == "PNG"
