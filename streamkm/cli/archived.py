@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from streamkm.images.archive import Archive
+from streamkm.images.names import shown
 from streamkm.images.summary import ImageSummary, summary
 from streamkm.sizes import show_bytes
 
@@ -51,5 +53,5 @@ def _table(images: list[ImageSummary]) -> Table:
     table.add_column("SSIM", justify="right")
     for image in images:
         size = f"{image.width}x{image.height}"
-        table.add_row(image.name, size, f"{image.psnr:.2f}", f"{image.ssim:.4f}")
+        table.add_row(Text(shown(image.name)), size, f"{image.psnr:.2f}", f"{image.ssim:.4f}")
     return table

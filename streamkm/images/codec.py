@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +22,7 @@ import zarr.api.asynchronous as zarr_async
 from zarr.abc.codec import ArrayBytesCodec
 from zarr.abc.codec import ArrayBytesCodecPartialDecodeMixin as PartialDecode
 from zarr.registry import register_codec
+from zarr.storage import FsspecStore, LocalStore
 
 from streamkm.errors import DataError
 from streamkm.images.codebook import Codebook
@@ -143,7 +146,8 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
     async def _read(self, store: Any, group: str, path: str, region: Region) -> Array:
         key = (id(store), where := posixpath.normpath(posixpath.join(group, path)))
         if key not in self._opened:  # the store is kept, or another could take its number
-            self._opened[key] = store, await zarr_async.open_array(store=store, path=where)
+            there, path = _reaching(store, where)
+            self._opened[key] = store, await zarr_async.open_array(store=there, path=path)
         return np.asarray(await self._opened[key][1].getitem(region))
 
 
@@ -157,7 +161,29 @@ def _looked_up(palettes: Array, which: Array, codes: Array) -> Array:
 def _place(key: str, ndim: int) -> tuple[str, list[int]]:
     """The group of an array, and the chunk, by a chunk's key: GROUP/ARRAY/c/0/0/0."""
     parts = key.split("/")
-    return "/".join(parts[: -ndim - 2]), [int(part) for part in parts[-ndim:]]
+    array = "/".join(parts[: -ndim - 1])
+    return posixpath.normpath(posixpath.join(array, "..")), [int(part) for part in parts[-ndim:]]
+
+
+def _reaching(store: Any, path: str) -> tuple[Any, str]:
+    """The store, and the path there, of what lies at a path of a store, or above it.
+
+    Whoever opens a stack, or its pixels alone, has a store that begins there.
+    """
+    up = path.split("/").count("..")
+    if not up:
+        return store, path
+    if isinstance(store, LocalStore):
+        root = Path(os.path.abspath(store.root))
+        return LocalStore(root.parents[up - 1], read_only=True), path[3 * up :]
+    if isinstance(store, FsspecStore):
+        parts = store.path.rstrip("/").split("/")
+        above = "/".join(parts[:-up])
+        return FsspecStore(store.fs, read_only=True, path=above), path[3 * up :]
+    raise DataError(
+        "the pixels of an archive are made of arrays beside them, which this store does not reach: "
+        "open the archive, and take images/.../pixels of it."
+    )
 
 
 def _extent(selected: Any, length: int) -> slice:

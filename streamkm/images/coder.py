@@ -16,6 +16,7 @@ from streamkm.images.stack import Batch
 from streamkm.images.tables import colours_of
 
 Array = npt.NDArray[Any]
+_KEPT = 2  # palettes whose tables, of up to 32 MiB, stay for the next image
 
 
 class Coder(Protocol):
@@ -85,7 +86,11 @@ class Shared:
     coders: Mapping[str, tuple[Coder, ...]]
 
     def of(self, batch: Batch, place: int, pixels: Array) -> Coder:
-        return self.coders[batch.kind][batch.palettes[place]]
+        several = self.coders[batch.kind]
+        coder = several[batch.palettes[place]]
+        if len(several) > _KEPT and isinstance(coder, PaletteCoder):
+            return PaletteCoder(Palette(coder.palette.colours, coder.palette.space))
+        return coder
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,14 @@ class Own:
     ----------
     search : Search
     cells : of the table of an image's colours
+    shared : of bands, whose codebook is of all images
     """
 
     search: Search
     cells: int
+    shared: Shared
 
-    def of(self, batch: Batch, place: int, pixels: Array) -> PaletteCoder:
+    def of(self, batch: Batch, place: int, pixels: Array) -> Coder:
+        if batch.kind in self.shared.coders:
+            return self.shared.of(batch, place, pixels)
         return PaletteCoder(self.search(colours_of(pixels, self.cells)))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import zarr
 
-from streamkm.errors import DataError, OutputExistsError
+from streamkm.errors import DamagedError, DataError, OutputExistsError
 from streamkm.images.archive import KIND, Archive
 from streamkm.images.catalogue import Look, shares, unique
 from streamkm.images.coder import Own, Shared
-from streamkm.images.encode import Encode, Encoded
+from streamkm.images.encode import DAMAGED_IN, Encode, damaged_in
 from streamkm.images.layout import (
     FORMAT,
     coders_in,
@@ -185,8 +185,12 @@ class _Run:
             saved = self._partial / "colours"
             tables: Tables = self._read("colours", count, _batches(counted), saved)
             fitted: dict[str, list[Palette]] = {}
-            for kind, _, colours in tables.parts:
-                fitted.setdefault(kind, []).append(self._options.search(colours))
+            for kind, number, colours in tables.parts:
+                own, found = fitted.setdefault(kind, []), self._options.search(colours)
+                own += [found] * (number + 1 - len(own))  # of a folder of damaged images, any
+            for stack in counted:
+                own = fitted.get(stack.kind, [])
+                own += own[-1:] * (max(stack.palettes) + 1 - len(own))
             write_palettes(self._partial, fitted)
             shutil.rmtree(saved, ignore_errors=True)
         by_kind: dict[str, list[Stack]] = {}
@@ -212,7 +216,7 @@ class _Run:
                 create_stack(self._partial, stack, self._options.n_colors)
             self._mark("laid_out")
         shared = Shared(coders_in(self._partial, self._options.space))
-        own = Own(self._options.search, self._room.cells)
+        own = Own(self._options.search, self._room.cells, shared)
         coders = own if self._options.per == "image" else shared
         encode = Encode(
             self._partial, coders, self._options.dither, self._room.image_nbytes, self._skip_bad
@@ -221,8 +225,13 @@ class _Run:
         batches = _batches(self._stacks)
         left = [batch for batch in batches if missing[batch.stack][batch.region].any()]
         if left:
-            encoded: Encoded = self._read("codes", encode, left)
-            self._bad += encoded.bad
+            self._read("codes", encode, left)
+        told = damaged_in(self._partial)
+        if told and not self._skip_bad:  # an earlier run passed over them
+            raise DamagedError(told[0][1])
+        if len(told) == sum(len(stack.headers) for stack in self._stacks):
+            raise DataError(f"no image could be decoded; the first of {len(told):,}: {told[0][1]}")
+        self._bad += told
 
     def finish(self) -> None:
         """What is only for going on goes; the marks of an archive that is whole come last."""
@@ -242,6 +251,7 @@ class _Run:
                 "versions": versions(),
             }
         )
+        shutil.rmtree(self._partial / DAMAGED_IN, ignore_errors=True)
 
     def _marked(self, step: str) -> bool:
         return bool(marks_of(self._partial).get(step))

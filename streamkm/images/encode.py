@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import zarr
 
 from streamkm.errors import DamagedError
-from streamkm.images.coder import Coder, Coders, Own, PaletteCoder, PatchCoder
+from streamkm.images.coder import Coder, Coders, PaletteCoder, PatchCoder
 from streamkm.images.decode import decode
 from streamkm.images.palette import Palette, quantize
 from streamkm.images.quality import Quality
@@ -21,6 +22,7 @@ from streamkm.passes import Statistic
 
 Array = npt.NDArray[Any]
 DAMAGED = -1.0  # the psnr of an image that could not be decoded
+DAMAGED_IN = "damaged"  # folder of what a run that goes on is to tell of them
 _STRIP = 2**18  # pixels, about, that are encoded at a time
 
 
@@ -78,16 +80,19 @@ class Encode:
                 continue
             coder = self.coders.of(batch, place, pixels.colour)
             quality[place] = self._encoded(pixels.colour, coder, codes[place])
-            if isinstance(self.coders, Own):
-                assert isinstance(coder, PaletteCoder)
+            if isinstance(coder, PaletteCoder) and "palettes" in group:
                 palettes.append((place, coder.palette))
             if alpha is not None:
                 alpha[place] = pixels.alpha
-        if isinstance(self.coders, Own):
+        if "palettes" in group:
             group["palettes"][batch.region] = _together(palettes, group["palettes"], n)
         if alpha is not None:
             group["alpha"][batch.region] = alpha
         group["codes"][batch.region] = codes
+        if bad:
+            told = self.archive / DAMAGED_IN / f"{batch.stack}-{batch.start}.json"
+            told.parent.mkdir(exist_ok=True)
+            told.write_text(json.dumps(bad))
         group["quality"][batch.region] = quality  # the last, by which a next run knows
         return Encoded(n - len(bad), tuple(bad))
 
@@ -105,6 +110,12 @@ class Encode:
                 out[some] = coder.codes(own)
             quality.add(own, coder.decode(out[some], own.shape))
         return quality.psnr, quality.ssim
+
+
+def damaged_in(archive: Path) -> list[tuple[str, str]]:
+    """Name and reason of what could not be decoded, in this run or one before it."""
+    files = sorted((archive / DAMAGED_IN).glob("*.json"))
+    return [(name, reason) for file in files for name, reason in json.loads(file.read_text())]
 
 
 def _together(palettes: Sequence[tuple[int, Palette]], like: Any, n: int) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
 import warnings
@@ -62,7 +63,7 @@ def decompress(
                 raise OutputExistsError(f"{file} exists; name another folder, or overwrite it.")
     for name, file in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f".{file.name}.partial")
+        partial = file.with_name(f".{hashlib.sha256(os.fsencode(file.name)).hexdigest()}.partial")
         try:
             partial.write_bytes(encoded(opened, name, file.suffix))
             partial.rename(file)
@@ -79,16 +80,37 @@ def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, 
     DataError
         For names that lead out of the folder, which only a forged archive holds.
     """
-    stems = Counter(str(PurePosixPath(name).with_suffix("")) for name in archive)
+    paths = _paths(archive)
     files = {}
     for name in names:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or PureWindowsPath(name).drive:
             raise DataError(f"the image {name!r} would be written outside of {folder}.")
-        suffix = ".png" if archive.n_colours(name) in (1, 3) else ".tif"
-        alone = stems[str(path.with_suffix(""))] == 1
-        files[name] = folder / (path.with_suffix(suffix) if alone else f"{name}{suffix}")
+        file = files[name] = folder / paths[name]
+        if not file.parent.resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{file} is outside of {folder}, by a link; name another folder.")
     return files
+
+
+def _paths(archive: Archive) -> dict[str, str]:
+    """Below a folder, a path for each image of an archive: none of two, none a folder of another.
+
+    Whichever images are wanted, each has the same.
+    """
+    first = {place.stack: name for name, place in archive.places.items()}
+    of = {s: ".png" if archive.n_colours(n) in (1, 3) else ".tif" for s, n in first.items()}
+    stems = Counter(str(PurePosixPath(name).with_suffix("")) for name in archive)
+    folders = {str(parent) for name in archive for parent in PurePosixPath(name).parents}
+    paths: dict[str, str] = {}
+    taken: set[str] = set()
+    for name, place in archive.places.items():
+        suffix, stem = of[place.stack], str(PurePosixPath(name).with_suffix(""))
+        path = f"{stem if stems[stem] == 1 else name}{suffix}"
+        while path in taken or path in folders:
+            path += suffix
+        taken.add(path)
+        paths[name] = path
+    return paths
 
 
 def encoded(archive: Archive, name: str, suffix: str) -> bytes:

@@ -62,6 +62,8 @@ def count_colours(
         batches = [batch for stack in stacks for batch in stack.batches()]
         count = Count(room.cells, room.image_nbytes, skip_bad)
         tables: Tables = read("colours", count, batches)
+    if not tables.parts:
+        raise DataError(f"{' '.join(names[:3])}: every image in there is damaged.")
     return {kind: colours for kind, _, colours in tables.parts}
 
 

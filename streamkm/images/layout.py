@@ -23,6 +23,7 @@ from streamkm.images.stack import Stack
 
 FORMAT = 1
 _LEVEL = 5  # of zstd: more takes the time of decoding a photograph again, and gains a hundredth
+_DESCRIBED = 64  # images whose metadata are read together: EXIF data may be 64 KiB each
 _IMAGE = ("image",)
 _DIMS: tuple[str, ...] = (*_IMAGE, "y", "x")
 
@@ -59,7 +60,10 @@ def create_stack(archive: Path, stack: Stack, n_colors: int) -> None:
     for name in ("name", "metadata"):
         values = [getattr(header, name) for header in stack.headers]
         lines = [json.dumps(v, sort_keys=True) if isinstance(v, dict) else v for v in values]
-        array = group.create_array(name, shape=(n,), chunks=(n,), dtype=str, dimension_names=_IMAGE)
+        some = n if name == "name" else min(n, _DESCRIBED)
+        array = group.create_array(
+            name, shape=(n,), chunks=(some,), dtype=str, dimension_names=_IMAGE
+        )
         array[...] = np.array(lines, object)
     group.create_array(
         "quality", shape=(n, 2), chunks=(together, 2), dtype=np.float64, fill_value=np.nan
@@ -79,6 +83,7 @@ def _create_codes(root: Any, group: Any, stack: Stack, n_colors: int) -> Codeboo
         group.create_array("palette", data=numbers, chunks=(n,), dimension_names=_IMAGE)
         _create_grid(group, "codes", stack, np.min_scalar_type(palettes.shape[1] - 1))
         return CodebookCodec("codes", f"../../palettes/{kind}", "palette")
+    n_colors = min(n_colors, first.height * first.width)
     group.create_array(
         "palettes",
         shape=(n, n_colors, first.channels),

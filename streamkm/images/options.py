@@ -79,8 +79,13 @@ class Options:
             _check(name, number, Integral, least, most)
         for name, wanted in (("quality", quality), ("bits_per_pixel", bits_per_pixel)):
             _check(name, wanted, Real, math.ulp(0.0), math.inf)
-        if len(patch) != 2 or min(patch) < 1:
+        sides = list(patch) if isinstance(patch, (tuple, list)) else []
+        if len(sides) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in sides):
             raise DataError(f"patch={patch!r}: give its height and width, such as (4, 4).")
+        # Of NumPy's numbers those of Python, which JSON knows.
+        n_colors, stages = (None if n is None else int(n) for n in (n_colors, stages))
+        quality = None if quality is None else float(quality)
+        patch, n_init, seed = (int(sides[0]), int(sides[1])), int(n_init), int(seed)
         if quality is not None and bits_per_pixel is not None:
             raise DataError(
                 "--quality and --bits-per-pixel are two ways to say the same: give one."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class Reader:
         parts: list[Any] = []
         done = 0
         for workers, group in sorted(groups.items()):
-            kept = Saved(saved / str(workers)) if saved else None
+            kept = Saved(saved / _digest(group)) if saved else None
             parts.append(self._fold(phase, call, group, workers, (done, len(batches)), kept))
             done += len(group)
         return type(parts[0]).combine(parts)
@@ -100,7 +101,8 @@ class Reader:
         of: tuple[int, int],
         saved: Saved | None = None,
     ) -> Any:
-        folded, before = Folded(), saved.load() if saved else None
+        before = (saved.load() if saved else None) or Folded()
+        folded = before
         done, total = of
         with dask.config.set(num_workers=workers):
             for folded in folding(call, Listed(pieces), wave_size(), before):
@@ -109,6 +111,12 @@ class Reader:
                 for see in self.watch:
                     see(Progress(phase, done + folded.n_blocks, total))
         return folded.total()
+
+
+def _digest(group: Sequence[Batch]) -> str:
+    """Of which batches these are: with other memory or cores, a run goes on in other groups."""
+    which = "\n".join(f"{batch.stack} {batch.start}" for batch in group)
+    return hashlib.sha256(which.encode()).hexdigest()[:16]
 
 
 class Saved:

@@ -69,7 +69,7 @@ class Stack:
         first = self.headers[0]
         kind = kind_of(first)
         if first.alpha:
-            kind = kind.replace("grey", "greya").replace("rgb", "rgba")
+            kind = kind.replace("grey", "greya").replace("rgb", "rgba").replace("bands", "bandsa")
         return f"{first.width}x{first.height}-{kind}"
 
     @property
@@ -98,7 +98,8 @@ class Stack:
         """A file, which one task writes: all of an image, of small ones several."""
         (n, rows, columns), (_, high, wide) = self.shape, self.chunks
         first = self.headers[0]
-        together = max(1, min(n, _TOGETHER // (first.height * first.width)))
+        samples = first.height * first.width * max(3, first.channels)
+        together = max(1, min(n, 3 * _TOGETHER // samples))
         return together, -(-rows // high) * high, -(-columns // wide) * wide
 
     def batches(self) -> Iterator[Batch]:
@@ -137,7 +138,9 @@ def stacks_of(headers: tuple[Header, ...], per: str, patch: tuple[int, int]) -> 
     numbers: dict[str, dict[str, int]] = {}
     for header in headers:
         stack = Stack((header,), (0,), patch).name
-        if per == "image":
+        if Stack((header,), (0,), patch).by_patches:
+            number = 0  # one codebook for all
+        elif per == "image":
             number = len(palettes.get(stack, ()))
         else:
             owner = header.name.rpartition("/")[0] if per == "group" else ""
