@@ -76,7 +76,7 @@ def run(
     seconds = time.monotonic() - began
     say_skipped(archive.skipped)
     if png is not None:
-        count = sum(1 for _ in decompress(archive, png, overwrite=overwrite))
+        count = len(decompress(archive, png, overwrite=overwrite))
         click.echo(f"{png}: {count:,} files")
     if palettes is not None:
         _write_palettes(archive, Path(palettes))

@@ -9,5 +9,5 @@ from streamkm.images import decompress
 
 def run(archive: str, names: tuple[str, ...], output: str, overwrite: bool) -> None:
     """Write the files; say how many."""
-    count = sum(1 for _ in decompress(archive, output, names or None, overwrite=overwrite))
+    count = len(decompress(archive, output, names or None, overwrite=overwrite))
     click.echo(f"{output}: {count:,} files")

@@ -13,20 +13,26 @@ from streamkm.images.items import Item, Plane
 from streamkm.passes import Statistic
 
 _TOGETHER = 32  # files that a task looks at
+_NEEDED = ("orientation",)  # of metadata, to decode
 
 
 @dataclass(frozen=True)
 class Catalogue(Statistic):
     """Headers of images, and what could not be read.
 
+    Metadata stay in the files until an image is encoded: those of photographs, with a small picture
+    among them, are 60 KB each.
+
     Parameters
     ----------
-    headers : tuple of Header
+    headers : tuple of Header, with no more metadata than decoding asks for, and without profiles
     bad : tuple of (name, reason)
+    profiles : tuple of (digest, bytes), each profile once
     """
 
     headers: tuple[Header, ...] = ()
     bad: tuple[tuple[str, str], ...] = ()
+    profiles: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def digest(self) -> str:
@@ -35,7 +41,7 @@ class Catalogue(Statistic):
         for header in self.headers:
             item = header.item
             stamp = "" if isinstance(item, Plane) else f"{item.size} {item.file.stamp}"
-            light = replace(header, item=None, icc=None)  # type: ignore[arg-type]
+            light = replace(header, item=None)  # type: ignore[arg-type]
             whole.update(f"{item.where}\0{stamp}\0{light}\n".encode())
         return whole.hexdigest()
 
@@ -50,6 +56,7 @@ class Catalogue(Statistic):
         return cls(
             tuple(header for part in parts for header in part.headers),
             tuple(bad for part in parts for bad in part.bad),
+            tuple(sorted({name: profile for p in parts for name, profile in p.profiles}.items())),
         )
 
 
@@ -81,15 +88,25 @@ class Look:
 
     def __call__(self, files: Files) -> Catalogue:
         found: list[Header] = []
+        profiles: dict[str, bytes] = {}
         bad = []
         for item in files.items:
             try:
-                found += headers(item, self.most_nbytes)
+                for header in headers(item, self.most_nbytes):
+                    if header.icc:
+                        profiles[header.metadata["icc"]] = header.icc
+                    found.append(_light(header))
             except DamagedError as error:
                 if not self.skip_bad:
                     raise
                 bad.append((item.name, str(error)))
-        return Catalogue(tuple(found), tuple(bad))
+        return Catalogue(tuple(found), tuple(bad), tuple(sorted(profiles.items())))
+
+
+def _light(header: Header) -> Header:
+    """Without what decoding does not ask for."""
+    kept = {name: header.metadata[name] for name in _NEEDED if name in header.metadata}
+    return replace(header, metadata=kept, icc=None)
 
 
 def unique(found: Catalogue, skip_bad: bool) -> Catalogue:
@@ -111,4 +128,4 @@ def unique(found: Catalogue, skip_bad: bool) -> Catalogue:
         if not skip_bad:
             raise DataError(f"{reason}: rename one, or keep the first by --skip-bad.")
         bad.append((header.name, reason))
-    return Catalogue(tuple(kept), tuple(bad))
+    return Catalogue(tuple(kept), tuple(bad), found.profiles)

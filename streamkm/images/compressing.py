@@ -173,7 +173,7 @@ class _Run:
             if path != spool:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         zarr.create_group(self._partial, attributes={"kind": KIND, "compress": record})
-        write_profiles(self._partial, self._stacks)
+        write_profiles(self._partial, seen.profiles)
 
     def fit(self) -> None:
         """Find the palettes that images share, and codebooks."""
@@ -181,7 +181,9 @@ class _Run:
             return
         counted = [s for s in self._stacks if not s.by_patches]
         if counted and self._options.per != "image":
-            count = Count(self._room.cells, self._room.image_nbytes, self._skip_bad)
+            tables_in_all = len({(s.kind, number) for s in counted for number in s.palettes})
+            cells = self._room.cells_each(tables_in_all)
+            count = Count(cells, self._room.image_nbytes, self._skip_bad)
             saved = self._partial / "colours"
             tables: Tables = self._read("colours", count, _batches(counted), saved)
             fitted: dict[str, list[Palette]] = {}

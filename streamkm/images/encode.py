@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import zarr
 
 from streamkm.errors import DamagedError
 from streamkm.images.coder import Coder, Coders, PaletteCoder, PatchCoder
-from streamkm.images.decode import decode
+from streamkm.images.decode import decode, headers
+from streamkm.images.header import Header
 from streamkm.images.palette import Palette, quantize
 from streamkm.images.quality import Quality
 from streamkm.images.stack import Batch
@@ -70,6 +72,7 @@ class Encode:
         quality = np.full((n, 2), DAMAGED)
         bad: list[tuple[str, str]] = []
         palettes: list[tuple[int, Palette]] = []
+        metadata = _metadata(batch)
         for place, header in enumerate(batch.headers):
             try:
                 pixels = decode(header, self.most_nbytes)
@@ -89,6 +92,7 @@ class Encode:
         if alpha is not None:
             group["alpha"][batch.region] = alpha
         group["codes"][batch.region] = codes
+        group["metadata"][batch.region] = metadata
         if bad:
             told = self.archive / DAMAGED_IN / f"{batch.stack}-{batch.start}.json"
             told.parent.mkdir(exist_ok=True)
@@ -110,6 +114,20 @@ class Encode:
                 out[some] = coder.codes(own)
             quality.add(own, coder.decode(out[some], own.shape))
         return quality.psnr, quality.ssim
+
+
+def _metadata(batch: Batch) -> Array:
+    """What the files say of the images of a batch, as JSON; nothing of those that are damaged."""
+    item, pages = None, dict[int, Header]()
+    lines = []
+    for header in batch.headers:
+        if header.item is not item:  # pages of a file follow each other
+            item, pages = header.item, {}
+            with suppress(DamagedError):
+                pages = {page.page: page for page in headers(header.item)}
+        page = pages.get(header.page)
+        lines.append(json.dumps(page.metadata if page else {}, sort_keys=True))
+    return np.array(lines, object)
 
 
 def damaged_in(archive: Path) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import io
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -30,7 +30,7 @@ def decompress(
     names: Sequence[str] | None = None,
     *,
     overwrite: bool = False,
-) -> Iterator[Path]:
+) -> list[Path]:
     """Write images of an archive as files below a folder, under their names.
 
     A file has the pixels that the archive holds, exactly, and the ICC profile and EXIF data of the
@@ -44,9 +44,10 @@ def decompress(
     names : images to write; by default all. Patterns such as ``'beach/*'`` are taken too.
     overwrite : whether files that are there are replaced
 
-    Yields
-    ------
-    Path of each file, when it is whole.
+    Returns
+    -------
+    list of Path
+        Of the files, each of which is there only when it is whole.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def decompress(
             partial.rename(file)
         finally:
             partial.unlink(missing_ok=True)
-        yield file
+    return list(files.values())
 
 
 def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, Path]:

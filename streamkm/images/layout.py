@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,6 @@ from streamkm.images.stack import Stack
 
 FORMAT = 1
 _LEVEL = 5  # of zstd: more takes the time of decoding a photograph again, and gains a hundredth
-_DESCRIBED = 64  # images whose metadata are read together: EXIF data may be 64 KiB each
 _IMAGE = ("image",)
 _DIMS: tuple[str, ...] = (*_IMAGE, "y", "x")
 
@@ -57,14 +55,9 @@ def create_stack(archive: Path, stack: Stack, n_colors: int) -> None:
         dimension_names=(*_DIMS, "channel"),
         attributes={"coordinates": "name"},
     )
-    for name in ("name", "metadata"):
-        values = [getattr(header, name) for header in stack.headers]
-        lines = [json.dumps(v, sort_keys=True) if isinstance(v, dict) else v for v in values]
-        some = n if name == "name" else min(n, _DESCRIBED)
-        array = group.create_array(
-            name, shape=(n,), chunks=(some,), dtype=str, dimension_names=_IMAGE
-        )
-        array[...] = np.array(lines, object)
+    for name, some in (("name", n), ("metadata", together)):
+        group.create_array(name, shape=(n,), chunks=(some,), dtype=str, dimension_names=_IMAGE)
+    group["name"][...] = np.array([header.name for header in stack.headers], object)
     group.create_array(
         "quality", shape=(n, 2), chunks=(together, 2), dtype=np.float64, fill_value=np.nan
     )
@@ -112,12 +105,11 @@ def _create_grid(group: Any, name: str, stack: Stack, dtype: Any, stages: int = 
     )
 
 
-def write_profiles(archive: Path, stacks: Sequence[Stack]) -> None:
+def write_profiles(archive: Path, profiles: Sequence[tuple[str, bytes]]) -> None:
     """Each colour profile once, under the name that the images' metadata give it."""
-    profiles = {h.metadata["icc"]: h.icc for s in stacks for h in s.headers if h.icc}
     root = zarr.open_group(archive, mode="r+")
-    for name in sorted(profiles):
-        content = np.frombuffer(profiles[name], np.uint8)
+    for name, profile in profiles:
+        content = np.frombuffer(profile, np.uint8)
         root.create_array(f"profiles/{name}", data=content, overwrite=True)
 
 

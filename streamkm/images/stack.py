@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from streamkm.images.header import Header
 
 _CHUNK = 512  # codes along each side of what a window is read by
-_NEEDED = ("orientation",)  # to decode
 _TOGETHER = 4 * 2**20  # pixels of the small images that share a shard
+_MOST_IMAGES = 128  # that do: their metadata, of 60 KB each at times, are written together
 
 
 @dataclass(frozen=True)
@@ -99,22 +99,15 @@ class Stack:
         (n, rows, columns), (_, high, wide) = self.shape, self.chunks
         first = self.headers[0]
         samples = first.height * first.width * max(3, first.channels)
-        together = max(1, min(n, 3 * _TOGETHER // samples))
+        together = max(1, min(n, _MOST_IMAGES, 3 * _TOGETHER // samples))
         return together, -(-rows // high) * high, -(-columns // wide) * wide
 
     def batches(self) -> Iterator[Batch]:
-        """What the tasks are given, without what they do not need."""
+        """What the tasks are given."""
         step = self.shards[0]
         for start in range(0, len(self.headers), step):
             headers = self.headers[start : start + step]
-            light = tuple(_light(header) for header in headers)
-            yield Batch(self.name, self.kind, start, light, self.palettes[start : start + step])
-
-
-def _light(header: Header) -> Header:
-    """Without what decoding does not ask for."""
-    kept = {name: header.metadata[name] for name in _NEEDED if name in header.metadata}
-    return replace(header, metadata=kept, icc=None)
+            yield Batch(self.name, self.kind, start, headers, self.palettes[start : start + step])
 
 
 def kind_of(header: Header) -> str:

@@ -40,7 +40,7 @@ class Summary:
     ----------
     images : tuple of ImageSummary
     n_pixels : of all images
-    nbytes : stored, palettes and names and all
+    nbytes : stored of all arrays, palettes and names too, but not of Zarr's own metadata
     codes_nbytes : of the codes alone
     decoded_nbytes : of the pixels
     source_nbytes : of the files they came from

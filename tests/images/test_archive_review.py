@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -13,11 +14,14 @@ import rasterio
 import xarray as xr
 import zarr
 from click.testing import CliRunner
+from PIL import Image
 from rasterio.enums import ColorInterp
 
 from streamkm.cli import main
 from streamkm.errors import DamagedError, DataError
 from streamkm.images import Archive, compress, compressing, decompress, find_palettes, reads
+from streamkm.images.catalogue import Files, Look
+from streamkm.images.sources import find_items
 from streamkm.images.stack import Batch, Stack
 from streamkm.images.summary import summary
 from tests.images.conftest import PNG, encoded, noise, put, read
@@ -193,7 +197,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/a").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="by a link"):
-        list(decompress(tmp_path / "o.zarr", tmp_path / "out"))
+        decompress(tmp_path / "o.zarr", tmp_path / "out")
     assert not os.listdir(tmp_path / "elsewhere")
 
 
@@ -229,8 +233,14 @@ def test_memory_holds_for_many_folders_with_a_palette_each(tmp_path):
 
 
 def test_the_metadata_of_an_image_are_read_without_those_of_all_others(tmp_path):
-    for number in range(70):
-        put(tmp_path / "in", f"{number}.png", PNG)
+    exif = Image.Exif()
+    exif[270] = "x" * 50_000
+    photo = encoded(noise(8, 8, 3), "JPEG", exif=exif)
+    for number in range(130):
+        put(tmp_path / "in", f"{number}.jpg", photo)
+    items = find_items([str(tmp_path / "in")]).items
+    catalogue = Look(2**20, False)(Files(tuple(items)))
+    assert len(pickle.dumps(catalogue)) < 130 * 1000  # their EXIF data stay in the files
     archive = compress(tmp_path / "in", tmp_path / "o.zarr", 4)
-    assert archive.group["images/5x4-rgb/metadata"].chunks == (64,)
-    assert archive.metadata("69.png")["format"] == "PNG"
+    assert archive.group["images/8x8-rgb/metadata"].chunks == (128,)
+    assert len(archive.metadata("129.jpg")["exif"]) > 50_000
