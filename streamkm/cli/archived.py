@@ -18,8 +18,9 @@ def show_archive(path: str, all_of_it: bool) -> None:
     """Print sizes and quality of the whole, and of its worst images or all."""
     archive = Archive(path)
     told = summary(archive)
+    stacks = {image.stack for image in told.images}
     facts = {
-        "images": f"{told.n_images:,} in {len(archive.stacks):,} sizes and kinds, "
+        "images": f"{told.n_images:,} in {len(stacks):,} sizes and kinds, "
         f"{told.n_pixels / 1e6:,.1f} Mpixel",
         "stored": f"{show_bytes(told.nbytes)}, {show_bytes(told.codes_nbytes)} of it codes",
         "bits per pixel": f"{told.bits_per_pixel:.3f}",

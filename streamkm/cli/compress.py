@@ -73,20 +73,27 @@ def run(
             )
         except KeyboardInterrupt:
             raise RunAgain("\nInterrupted; run the same command to go on.", 130) from None
-    seconds = time.monotonic() - began
     say_skipped(archive.skipped)
     if png is not None:
         count = len(decompress(archive, png, overwrite=overwrite))
-        click.echo(f"{png}: {count:,} files")
+        click.echo(f"{png}: {count:,} file{'s' * (count != 1)}")
     if palettes is not None:
         _write_palettes(archive, Path(palettes))
     if sheet is not None:
         contact_sheet(archive).save(sheet)
     told = summary(archive)
-    peak = peak_memory()
+    wanted = options["quality"]
+    if wanted is not None and told.psnr < wanted:
+        click.echo(
+            f"{told.psnr:.2f} dB is less than the {wanted:g} asked for: allow more colours by -k "
+            "(up to 65,536), or take patches with more --stages.",
+            err=True,
+        )
+    peak, seconds = peak_memory(), time.monotonic() - began
     click.echo(
         f"{output}: {told.n_images:,} images, {told.n_pixels / 1e6:,.1f} Mpixel, "
-        f"{show_bytes(told.nbytes)} ({told.bits_per_pixel:.2f} bits a pixel), "
+        f"{show_bytes(told.nbytes)} ({told.bits_per_pixel:.2f} bits a pixel) "
+        f"of {show_bytes(told.source_nbytes)}, "
         f"PSNR {told.psnr:.2f} dB, {seconds:.1f} s"
         + (f", peak memory {show_bytes(peak)}" if peak else "")
     )

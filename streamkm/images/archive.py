@@ -181,13 +181,15 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return np.asarray(palettes[int(group["palette"][number])])
 
     def palettes(self) -> dict[str, Palette]:
-        """The palettes that images share, by the kind of image; of several, by kind and number."""
+        """The palettes that images share, by their kind; of several by number and folder too."""
         found = {}
         space = str(self.parameters["space"])
         for kind, array in self.group["palettes"].arrays() if "palettes" in self.group else ():
             several = np.asarray(array[...])
+            folders = array.attrs["of"]
             for number, colours in enumerate(several):
-                name = kind if len(several) == 1 else f"{kind}-{number}"
+                folder = str(folders[number]).replace("/", "-")
+                name = kind if len(several) == 1 else f"{kind}-{number}-{folder}".rstrip("-")
                 found[name] = Palette(colours, space if colours.shape[1] == 3 else "srgb")
         return found
 

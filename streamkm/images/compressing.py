@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import zarr
 
-from streamkm.errors import DamagedError, DataError, OutputExistsError
+from streamkm.errors import DamagedError, DataError, OutputExistsError, StreamkmError
 from streamkm.images.archive import KIND, Archive
 from streamkm.images.catalogue import Look, shares, unique
 from streamkm.images.coder import Own, Shared
@@ -31,7 +32,7 @@ from streamkm.images.patching import WritePatches, create_patches, rows_of
 from streamkm.images.reads import Reader, Watch
 from streamkm.images.room import Room
 from streamkm.images.sources import find_items
-from streamkm.images.stack import Batch, Stack, stacks_of
+from streamkm.images.stack import Batch, Stack, owners_of, stacks_of
 from streamkm.images.tables import Count, Tables
 from streamkm.sizes import parse_bytes
 from streamkm.stores import alone, check_output, marks_of, whole
@@ -130,7 +131,12 @@ def compress(
     target = check_output(out, overwrite, names)
     with alone(target), whole(target, overwrite, "compress") as partial:
         run = _Run(partial, options, room, skip_bad, tuple(watch))
-        run.begin(names, overwrite)
+        try:
+            run.begin(names, overwrite)
+        except StreamkmError:
+            if not marks_of(partial):  # nothing is there that another run could go on with
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
         run.fit()
         run.encode()
         run.finish()
@@ -151,6 +157,9 @@ class _Run:
 
     def begin(self, names: list[str], overwrite: bool) -> None:
         """Read all headers; see whether this goes on with what an earlier run left."""
+        for name in names:
+            if marks_of(name).get("kind") == KIND:
+                raise DataError(f"{name} is an archive already: decompress it first.")
         spool = self._partial / "spool"
         found = find_items(names, spool=spool, skip_bad=self._skip_bad)
         look = Look(self._room.image_nbytes, self._skip_bad)
@@ -166,8 +175,8 @@ class _Run:
             return
         if left and not overwrite:
             raise OutputExistsError(
-                "a run before left something here, begun with other options or images. Give what "
-                "was given then to go on with it, or pass --overwrite to begin anew."
+                f"a run before left {self._partial.name} here, begun {_difference(left, record)}. "
+                "Give what was given then to go on with it, or pass --overwrite to begin anew."
             )
         for path in self._partial.glob("*"):
             if path != spool:
@@ -193,7 +202,7 @@ class _Run:
             for stack in counted:
                 own = fitted.get(stack.kind, [])
                 own += own[-1:] * (max(stack.palettes) + 1 - len(own))
-            write_palettes(self._partial, fitted)
+            write_palettes(self._partial, fitted, owners_of(counted))
             shutil.rmtree(saved, ignore_errors=True)
         by_kind: dict[str, list[Stack]] = {}
         for stack in self._stacks:
@@ -260,6 +269,14 @@ class _Run:
 
     def _mark(self, step: str) -> None:
         zarr.open_group(self._partial, mode="r+").attrs.update({step: True})
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """The first thing in which two runs differ, in words."""
+    for name, value in before["options"].items():
+        if value != now["options"].get(name):
+            return f"with {name} {value}, and now it is {now['options'].get(name)}"
+    return "of other images, or before they were written to"
 
 
 def _batches(stacks: Sequence[Stack]) -> list[Batch]:

@@ -61,7 +61,10 @@ def decompress(
     if not overwrite:
         for file in files.values():
             if file.exists():
-                raise OutputExistsError(f"{file} exists; name another folder, or overwrite it.")
+                raise OutputExistsError(
+                    f"{file} exists; name another folder, or overwrite what is there "
+                    "(--overwrite, overwrite=True)."
+                )
     for name, file in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f".{hashlib.sha256(os.fsencode(file.name)).hexdigest()}.partial")

@@ -113,8 +113,12 @@ def write_profiles(archive: Path, profiles: Sequence[tuple[str, bytes]]) -> None
         root.create_array(f"profiles/{name}", data=content, overwrite=True)
 
 
-def write_palettes(archive: Path, palettes: Mapping[str, Sequence[Palette]]) -> None:
-    """Palettes (palette, code, component) of each kind."""
+def write_palettes(
+    archive: Path,
+    palettes: Mapping[str, Sequence[Palette]],
+    owners: Mapping[tuple[str, int], str],
+) -> None:
+    """Palettes (palette, code, component) of each kind, and the folder whose each is, or none."""
     root = zarr.open_group(archive, mode="r+")
     for kind, several in palettes.items():
         k = max(len(palette.colours) for palette in several)
@@ -122,6 +126,7 @@ def write_palettes(archive: Path, palettes: Mapping[str, Sequence[Palette]]) -> 
             f"palettes/{kind}",
             data=np.stack([filled(palette, k) for palette in several]),
             dimension_names=("palette", "code", "component"),
+            attributes={"of": [owners.get((kind, at), "") for at in range(len(several))]},
             overwrite=True,
         )
 

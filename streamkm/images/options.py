@@ -78,7 +78,7 @@ class Options:
         ):
             _check(name, number, Integral, least, most)
         for name, wanted in (("quality", quality), ("bits_per_pixel", bits_per_pixel)):
-            _check(name, wanted, Real, math.ulp(0.0), math.inf)
+            _check(name, wanted, Real, math.ulp(0.0), math.inf, "above 0")
         sides = list(patch) if isinstance(patch, (tuple, list)) else []
         if len(sides) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in sides):
             raise DataError(f"patch={patch!r}: give its height and width, such as (4, 4).")
@@ -129,7 +129,7 @@ class Options:
         )
 
 
-def _check(name: str, value: Any, kind: Any, least: float, most: float) -> None:
+def _check(name: str, value: Any, kind: Any, least: float, most: float, bounds: str = "") -> None:
     """Refuse a number that is out of bounds.
 
     scikit-learn's `check_scalar` does it too, but takes 90 MiB with it, which images have use for.
@@ -137,7 +137,8 @@ def _check(name: str, value: Any, kind: Any, least: float, most: float) -> None:
     if value is None or (isinstance(value, kind) and least <= value <= most):
         return
     whole = "a whole number" if kind is Integral else "a number"
-    bounds = f"from {least:g} to {most:g}" if math.isfinite(most) else f"of {least:g} or more"
+    if not bounds:
+        bounds = f"from {least:g} to {most:g}" if math.isfinite(most) else f"of {least:g} or more"
     raise DataError(f"{name}={value!r}: give {whole} {bounds}.")
 
 

@@ -164,8 +164,8 @@ class Palette:
 def quantize(image: npt.NDArray[Any], palette: Palette, dither: bool = False) -> Codes:
     """Codes (h, w) of an image (h, w, c): of the nearest colours, or with errors diffused."""
     if not dither:
-        return palette.codes(image)
-    image = palette._checked(image)
+        return palette.codes(np.asarray(image))
+    image = palette._checked(np.asarray(image))
     codes = np.empty(image.shape[:2], palette.code_dtype)
     diffusion = Diffusion(palette._coordinates, image.shape[1])
     for line, into in zip(image, codes, strict=True):

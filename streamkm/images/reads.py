@@ -104,6 +104,9 @@ class Reader:
         before = (saved.load() if saved else None) or Folded()
         folded = before
         done, total = of
+        if done == before.n_blocks == 0:
+            for see in self.watch:
+                see(Progress(phase, 0, total))
         with dask.config.set(num_workers=workers):
             for folded in folding(call, Listed(pieces), wave_size(), before):
                 if saved:

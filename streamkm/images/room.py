@@ -41,8 +41,8 @@ class Room:
         cells = min(_MOST_CELLS, nbytes // 4 // (_TABLES * _CELL_NBYTES))
         if cells < _LEAST_CELLS:
             raise MemoryLimitError(
-                f"compressing needs {show_bytes(PROCESS_NBYTES)} for the process itself, and as "
-                f"much again for images; the limit is {show_bytes(limit or 0)}."
+                f"compressing needs {show_bytes(PROCESS_NBYTES)} for the process itself, and more "
+                f"for images; the limit is {show_bytes(limit or 0)}. 512MiB do for photographs."
             )
         return cls(limit, nbytes, cells)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,6 +114,15 @@ def kind_of(header: Header) -> str:
     """What palettes have in common: grey, rgb, or a number of bands; of 8 or 16 bits."""
     kind = {1: "grey", 3: "rgb"}.get(header.channels, f"{header.channels}bands")
     return kind if np.dtype(header.dtype).itemsize == 1 else f"{kind}16"
+
+
+def owners_of(stacks: Sequence[Stack]) -> dict[tuple[str, int], str]:
+    """The folder of the images that have a palette, by kind and number; empty at the top."""
+    found: dict[tuple[str, int], set[str]] = {}
+    for stack in stacks:
+        for header, number in zip(stack.headers, stack.palettes, strict=True):
+            found.setdefault((stack.kind, number), set()).add(header.name.rpartition("/")[0])
+    return {key: next(iter(folders)) if len(folders) == 1 else "" for key, folders in found.items()}
 
 
 def stacks_of(headers: tuple[Header, ...], per: str, patch: tuple[int, int]) -> tuple[Stack, ...]:

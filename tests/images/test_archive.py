@@ -358,7 +358,7 @@ def test_the_command_line(folder, tmp_path):
     assert "bits per pixel" in said
     assert "b/clear.png" in said
     said = run("decompress", out, "grey.png", "-o", tmp_path / "out")
-    assert "1 files" in said
+    assert "1 file" in said
     gpl = tmp_path / "x.gpl"
     said = run("palette", folder / "a/one.png", "-k", 3, "-o", gpl, "-o", tmp_path / "x.png")
     assert said.count("#") == 3

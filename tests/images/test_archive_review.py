@@ -18,8 +18,16 @@ from PIL import Image
 from rasterio.enums import ColorInterp
 
 from streamkm.cli import main
-from streamkm.errors import DamagedError, DataError
-from streamkm.images import Archive, compress, compressing, decompress, find_palettes, reads
+from streamkm.errors import DamagedError, DataError, OutputExistsError
+from streamkm.images import (
+    Archive,
+    compress,
+    compressing,
+    decompress,
+    find_palettes,
+    quantize,
+    reads,
+)
 from streamkm.images.catalogue import Files, Look
 from streamkm.images.sources import find_items
 from streamkm.images.stack import Batch, Stack
@@ -244,3 +252,42 @@ def test_the_metadata_of_an_image_are_read_without_those_of_all_others(tmp_path)
     archive = compress(tmp_path / "in", tmp_path / "o.zarr", 4)
     assert archive.group["images/8x8-rgb/metadata"].chunks == (128,)
     assert len(archive.metadata("129.jpg")["exif"]) > 50_000
+
+
+def test_what_a_stranger_ran_into(tmp_path):
+    put(tmp_path / "in", "a/one.png", encoded(noise(30, 40, 3)))
+    put(tmp_path / "in", "b/c/two.png", encoded(noise(30, 40, 3, seed=1)))
+
+    def run(*arguments):
+        return CliRunner().invoke(main, ["compress", *(str(a) for a in arguments)]).output
+
+    out = tmp_path / "o.zarr"
+    said = run(tmp_path / "in", "-o", out, "-k", 4, "--quality", 60)
+    assert "dB is less than the 60 asked for: allow more colours by -k" in said
+    assert "is an archive already" in run(out, "-o", tmp_path / "x.zarr")
+    put(tmp_path, "cut.tar.gz", b"\x1f\x8b no gzip")
+    assert "Error" in run(tmp_path / "cut.tar.gz", "-o", tmp_path / "x.zarr")
+    assert not list(tmp_path.glob(".x.zarr.partial*"))
+    archive = compress(tmp_path / "in", tmp_path / "g.zarr", 4, per="group")
+    assert list(archive.palettes()) == ["rgb-0-a", "rgb-1-b-c"]
+    codes = quantize(archive["a/one.png"], archive.palettes()["rgb-0-a"], dither=True)
+    np.testing.assert_array_equal(codes, archive.codes("a/one.png"))
+
+
+def test_a_run_that_goes_on_says_in_what_it_differs(tmp_path):
+    put(tmp_path / "in", "one.png", encoded(noise(30, 40, 3)))
+
+    class Stopped(Exception):
+        pass
+
+    def stop(progress):
+        if progress.phase == "codes":
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        compress(tmp_path / "in", tmp_path / "o.zarr", 4, watch=[stop])
+    with pytest.raises(OutputExistsError, match="begun with n_colors 4, and now it is 5"):
+        compress(tmp_path / "in", tmp_path / "o.zarr", 5)
+    put(tmp_path / "in", "two.png", encoded(noise(30, 40, 3)))
+    with pytest.raises(OutputExistsError, match="of other images"):
+        compress(tmp_path / "in", tmp_path / "o.zarr", 4)
