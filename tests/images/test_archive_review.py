@@ -22,11 +22,11 @@ from streamkm.errors import DamagedError, DataError, OutputExistsError
 from streamkm.images import (
     Archive,
     compress,
-    compressing,
     decompress,
     find_palettes,
     quantize,
     reads,
+    run,
 )
 from streamkm.images.catalogue import Files, Look
 from streamkm.images.sources import find_items
@@ -93,7 +93,7 @@ def test_a_run_that_goes_on_names_what_the_one_before_left_out(tmp_path, monkeyp
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(compressing._Run, "finish", kill)
+        patched.setattr(run.Run, "finish", kill)
         with pytest.raises(Killed):
             compress(tmp_path / "in", tmp_path / "o.zarr", 8, skip_bad=True)
     with pytest.raises(DamagedError, match=r"a\.png is damaged"):
