@@ -30,17 +30,13 @@ _STRIP = 2**18  # pixels, about, that are encoded at a time
 
 @dataclass(frozen=True)
 class Encoded(Statistic):
-    """What was encoded so far."""
+    """How many images were encoded so far; what could not be is in the archive."""
 
     n_images: int = 0
-    bad: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def combine(cls, parts: Sequence[Encoded]) -> Encoded:
-        return cls(
-            sum(part.n_images for part in parts),
-            tuple(bad for part in parts for bad in part.bad),
-        )
+        return cls(sum(part.n_images for part in parts))
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ class Encode:
             told.parent.mkdir(exist_ok=True)
             told.write_text(json.dumps(bad))
         group["quality"][batch.region] = quality  # the last, by which a next run knows
-        return Encoded(n - len(bad), tuple(bad))
+        return Encoded(n - len(bad))
 
     def _encoded(self, pixels: Array, coder: Coder, out: Array) -> tuple[float, float]:
         """Write the codes of an image; its PSNR in dB, and its SSIM."""
