@@ -46,8 +46,15 @@ class Archive(Mapping[str, "xr.DataArray"]):
 
     Examples
     --------
-    >>> archive = Archive("photos.zarr")  # doctest: +SKIP
-    >>> archive["beach/cat.jpg"][100:200, 50:150].values  # doctest: +SKIP
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from streamkm.images import compress
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.fromarray(np.eye(9, dtype="u1") * 255).convert("RGB").save(f"{folder}/x.png")
+    ...     _ = compress(f"{folder}/x.png", f"{folder}/x.zarr", 2)
+    ...     Archive(f"{folder}/x.zarr")["x.png"][4, 3:6, 0].values
+    array([  0, 255,   0], dtype=uint8)
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
