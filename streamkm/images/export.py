@@ -6,7 +6,6 @@ import base64
 import hashlib
 import io
 import os
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.images.archive import Archive
 from streamkm.ingesting.files import need
+from streamkm.ingesting.geotiff import placeless
 
 Array = npt.NDArray[Any]
 _INDEXED = 256  # colours of a PNG
@@ -158,10 +158,7 @@ def _by_gdal(pixels: Array, driver: str, profile: bytes | None) -> bytes:
     options: dict[str, Any] = {"compress": "deflate"} if driver == "GTiff" else {}
     if profile:
         options["SOURCE_ICC_PROFILE"] = base64.b64encode(profile).decode()
-    errors = need("rasterio.errors", "images of 16 bits")
-    with memory() as file, warnings.catch_warnings():
-        # An image has no place on Earth.
-        warnings.simplefilter("ignore", errors.NotGeoreferencedWarning)
+    with memory() as file, placeless():
         with file.open(
             driver=driver, height=height, width=width, count=count, dtype=pixels.dtype, **options
         ) as out:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO
@@ -17,12 +15,12 @@ from streamkm.images.items import Item, Plane, Span
 from streamkm.images.names import shown
 from streamkm.images.pillow import keyed
 from streamkm.ingesting.files import need
+from streamkm.ingesting.geotiff import placeless
 
 _DTYPES = ("uint8", "uint16")
 _DRIVERS = {"TIFF": "GTiff", "PNG": "PNG", "PPM": "PNM"}
 # No files beside the one that is meant, which an archive of strangers may name as it likes.
 _SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
-_FILTERS = threading.Lock()  # warnings.catch_warnings is one for the process
 
 
 def header_of(
@@ -115,9 +113,7 @@ def _opened(item: Item, found: str, stream: BinaryIO, page: int, name: str) -> I
             path = closing.enter_context(rasterio.MemoryFile(stream.read())).name
         if page > 1:
             path = f"GTIFF_DIR:{page}:{path}"
-        with _FILTERS, warnings.catch_warnings():
-            # An image without a place on Earth is one all the same.
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with placeless():
             scene = rasterio.open(path, driver=_DRIVERS[found], **opener)
         yield closing.enter_context(scene)
 

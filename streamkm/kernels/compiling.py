@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 from numba.core import event
+from numba.core.compiler_lock import global_compiler_lock
 
 _log = logging.getLogger("streamkm")
 
@@ -48,6 +50,9 @@ class Compiling(event.Listener):
 def _ours(event: Any) -> bool:
     return bool(event.data["dispatcher"].py_func.__module__.startswith("streamkm."))
 
+
+# Held by a thread, no other compiles.
+compiler_lock: AbstractContextManager[Any] = global_compiler_lock
 
 compiling = Compiling()
 event.register("numba:compile", compiling)

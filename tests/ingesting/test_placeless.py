@@ -1,0 +1,34 @@
+"""Filters of warnings are one for all threads, and more than one of them changes them."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+from numba.extending import overload
+
+from streamkm.ingesting.geotiff import placeless
+
+
+def test_filters_are_put_back_where_numba_compiles_meanwhile():
+    before = list(warnings.filters), warnings._showwarnmsg_impl
+    compiling, entered = threading.Event(), threading.Event()
+
+    def slow():
+        """Takes its time where it is compiled."""
+
+    @overload(slow)
+    def _():
+        compiling.set()
+        entered.wait(0.5)
+        return lambda: None
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(numba.njit(lambda: slow()))
+        compiling.wait()
+        with placeless():
+            entered.set()
+            other.result()
+    assert before == (list(warnings.filters), warnings._showwarnmsg_impl)
