@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from io import BufferedReader
 from typing import BinaryIO, cast
@@ -112,16 +113,14 @@ def _decoded(header: Header, item: Span | Zipped) -> Pixels:
 def _of_tiff(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Iterator[Header]:
     for page in pages(stream):
         number, turned = page.number, page.orientation
+        found = None
         if not page.raster:
             from_here = _from(stream, page.at)
-            try:
+            with suppress(SyntaxError):  # of the kinds that Pillow does not know
                 found = pillow.header_of(item, "TIFF", from_here, b"", number, most_nbytes)
-            except SyntaxError:  # one of the kinds that Pillow does not know
-                pass
-            else:
-                yield replace(found, at=page.at)
-                continue
-        yield raster.header_of(item, "TIFF", stream, number, turned, most_nbytes)
+                found = replace(found, at=page.at)
+        found = found or raster.header_of(item, "TIFF", stream, number, turned, most_nbytes)
+        yield replace(found, icc=page.icc, metadata=found.metadata | page.metadata)
 
 
 def _from(stream: BinaryIO, at: int) -> BinaryIO:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
 from typing import Any, BinaryIO, Literal
 
@@ -15,6 +14,7 @@ from streamkm.images.formats import deep_png, open_with_pillow
 from streamkm.images.header import Header, Pixels, check, page_name
 from streamkm.images.items import Item
 from streamkm.images.names import shown
+from streamkm.images.tiff import icc_name
 from streamkm.ingesting.files import need
 
 _ORIENTATION = 274
@@ -27,8 +27,6 @@ _BECOMES = {
     **{"CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB"},
 }
 _WITH_ALPHA = {"P": "RGBA", "RGB": "RGBA", "L": "LA", "1": "LA"}
-# What a TIFF says of itself beside how it is stored: who, when, with what, where.
-_KEPT_OF_TIFF = (270, 271, 272, 305, 306, 315, 33432, 34665, 34853)
 
 
 def header_of(
@@ -149,7 +147,7 @@ def _metadata(image: Any, turned: int, item: Item) -> dict[str, Any]:
         about["exif"] = base64.b64encode(exif).decode()
     icc = image.info.get("icc_profile")
     if icc:
-        about["icc"] = hashlib.sha256(icc).hexdigest()[:16]
+        about["icc"] = icc_name(icc)
     if "transparency" in image.info and image.mode in (*_WITH_ALPHA, "I;16"):
         about["transparency"] = "palette" if image.mode == "P" else "key"
     if image.format != "TIFF" and getattr(image, "is_animated", False):
@@ -158,13 +156,7 @@ def _metadata(image: Any, turned: int, item: Item) -> dict[str, Any]:
 
 
 def _exif(image: Any) -> bytes:
-    """EXIF, with the orientation set to upright."""
-    if image.format == "TIFF":
-        stored, kept = image.getexif(), need("PIL.Image", "images").Exif()
-        for tag in _KEPT_OF_TIFF:
-            if tag in stored:
-                kept[tag] = stored.get_ifd(tag) if tag in (34665, 34853) else stored[tag]
-        return bytes(kept.tobytes()) if len(kept) else b""
+    """EXIF, with the orientation set to upright; a TIFF's is in its pages."""
     exif = bytes(image.info.get("exif") or b"")
     at = _orientation_at(exif)
     return exif[:at] + (1).to_bytes(2, _order(exif)) + exif[at + 2 :] if at else exif

@@ -1,9 +1,13 @@
-"""Pages of a TIFF, and who reads them."""
+"""Pages of a TIFF: who reads them, and what they say beside their pixels."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
+import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -12,6 +16,10 @@ from streamkm.ingesting.files import need
 _WIDTH, _BITS, _PHOTOMETRIC, _SAMPLES = 256, 258, 262, 277
 _SUBFILE, _EXTRA, _FORMAT = 254, 338, 339
 _GEO = (33550, 33922, 34264, 34735)
+_ICC, _EXIF, _GPS, _INTEROP = 34675, 34665, 34853, 40965
+# Who, when, with what, where; not how pixels are stored.
+_KEPT = (270, 271, 272, 305, 306, 315, 33432, _EXIF, _GPS)
+_DIRECTORIES = (_EXIF, _GPS, _INTEROP)
 _REDUCED, _MASK = 1, 4
 # Samples a pixel that Pillow knows, by photometric interpretation: grey, RGB, palette, CMYK,
 # YCbCr.
@@ -28,12 +36,16 @@ class Page:
     at : byte at which its directory begins
     raster : whether GDAL is to read it
     orientation : 1 to 8
+    icc : colour profile
+    metadata : EXIF, upright, in base64, and the name of the profile
     """
 
     number: int
     at: int
     raster: bool
     orientation: int
+    icc: bytes | None
+    metadata: dict[str, Any]
 
 
 def pages(stream: BinaryIO) -> Iterator[Page]:
@@ -58,7 +70,13 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
         if number == 1 or not (isinstance(kind, int) and kind & (_REDUCED | _MASK)):
             turned = directory.get(274, 1)
             known = isinstance(turned, int) and 1 <= turned <= 8
-            yield Page(number, at, _raster(directory), turned if known else 1)
+            icc = bytes(directory.get(_ICC, b"")) or None
+            metadata = {"icc": icc_name(icc)} if icc else {}
+            exif = _exif(directory, start, stream)
+            if exif:
+                metadata["exif"] = base64.b64encode(exif).decode()
+            turned = turned if known else 1
+            yield Page(number, at, _raster(directory), turned, icc, metadata)
         at = directory.next
     if not number:
         raise ValueError("it has no directory of an image")
@@ -74,6 +92,47 @@ def _raster(tags: Any) -> bool:
     if photometric < 3 and samples in (2, 4):  # the last is alpha, or a band like any other
         unknown |= tags.get(_EXTRA, (0,)) not in ((1,), (2,))
     return deep or unknown or set(formats) != {1} or any(tag in tags for tag in _GEO)
+
+
+def icc_name(profile: bytes) -> str:
+    """The name of a colour profile in an archive."""
+    return hashlib.sha256(profile).hexdigest()[:16]
+
+
+def _exif(tags: Any, start: bytes, stream: BinaryIO) -> bytes:
+    """What a page says of its origin, as EXIF; what of it is damaged is left out."""
+    kept = need("PIL.Image", "images").Exif()
+    for tag in _KEPT:
+        if tag in tags:
+            with _damaged_or_not():
+                kept[tag] = _value(tags, tag, start, stream)
+    if len(kept):
+        with _damaged_or_not():
+            return bytes(kept.tobytes())
+    return b""
+
+
+def _value(tags: Any, tag: int, start: bytes, stream: BinaryIO) -> Any:
+    """Of a tag; of one that points to a directory, what is in there."""
+    if tag not in _DIRECTORIES:
+        return tags[tag]
+    directory = type(tags)(start)
+    stream.seek(tags[tag])
+    directory.load(stream)
+    # An order of pointers, so that none leads back.
+    below = [key for key in directory if key not in _DIRECTORIES or (tag, key) == (_EXIF, _INTEROP)]
+    return {key: _value(directory, key, start, stream) for key in below}
+
+
+@contextmanager
+def _damaged_or_not() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:  # the disk's, not the file's
+            raise
+    except (SyntaxError, ValueError, TypeError, struct.error):
+        pass
 
 
 class OnePage(io.RawIOBase):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import struct
 import tarfile
+import warnings
 import zlib
 
 import numpy as np
+import rasterio
 from PIL import Image
 
 from streamkm.images.decode import decode, headers
@@ -84,4 +86,16 @@ def put(folder, name, content):
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+    return path
+
+
+def write_raster(path, values, tags=None, **options):
+    """Values (bands, y, x); compressed as told."""
+    count, height, width = values.shape
+    how = {"count": count, "height": height, "width": width, "dtype": values.dtype} | options
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, "w", driver="GTiff", **how) as scene:
+            scene.write(values)
+            scene.update_tags(**tags or {})
     return path

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
 from streamkm.images import Archive, compress, decompress
 from streamkm.images.summary import summary
 from tests import reference
-from tests.images.conftest import deep_png, encoded, noise, put
+from tests.images.conftest import deep_png, encoded, noise, png, put, write_raster
 from tests.ingesting.test_runs import digest
 
 
@@ -88,6 +90,23 @@ def test_files_that_come_out_have_the_pixels_names_alpha_and_profile(folder, tmp
         assert turned.getexif().get(274, 1) == 1
 
 
+def test_profiles_of_16_bits_and_of_bands_come_out(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    deep = noise(9, 8, 3, dtype="u2")
+    packed = b"sRGB\0\0" + zlib.compress(profile)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in deep)
+    put(tmp_path / "in", "a.png", png(8, 9, 16, 2, rows, (b"iCCP", packed)))
+    own = {"SOURCE_ICC_PROFILE": base64.b64encode(profile).decode()}
+    write_raster(tmp_path / "in/b.tif", np.moveaxis(deep, -1, 0), photometric="rgb", **own)
+    write_raster(tmp_path / "in/c.tif", noise(5, 9, 8, dtype="u2"), **own)
+    archive = compress(tmp_path / "in", tmp_path / "o.zarr", 12)
+    assert [archive.profile(name) for name in archive] == [profile] * 3
+    written = decompress(archive, tmp_path / "out")
+    assert {file.name for file in written} == {"a.png", "b.png", "c.tif"}
+    for file in written:
+        assert read(file)[0].icc == profile
+
+
 def read(path):
     """Pixels with colours and alpha together, by the reader of sources, which knows 16 bits."""
     from tests.images.conftest import read as read_one
@@ -148,6 +167,7 @@ def test_codes_and_palettes_are_read_without_streamkm(folder, tmp_path):
     stack, number = archive.place("a/one.png")
     code = f"""
 import sys
+import zlib
 sys.modules["streamkm"] = None
 import numpy as np, zarr
 root = zarr.open_group({str(tmp_path / "o.zarr")!r}, mode="r")

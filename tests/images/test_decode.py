@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
-import warnings
 import zipfile
 
 import fsspec
 import numpy as np
 import pytest
 import rasterio
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from streamkm.images.decode import decode, headers
 from streamkm.images.sources import find_items
 from streamkm.images.tiff import pages
-from tests.images.conftest import deep_png, encoded, noise, png, put, read, write_tar
+from tests.images.conftest import deep_png, encoded, noise, png, put, read, write_raster, write_tar
 
 RGB, GREY = noise(40, 30, 3), noise(40, 30)
 
@@ -114,17 +113,6 @@ def test_a_ppm_of_16_bits(tmp_path):
     assert np.array_equal(pixels.colour, values)
 
 
-def write_raster(path, values, **options):
-    """Values (bands, y, x); compressed as told."""
-    count, height, width = values.shape
-    how = {"count": count, "height": height, "width": width, "dtype": values.dtype} | options
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(path, "w", driver="GTiff", **how) as scene:
-            scene.write(values)
-    return path
-
-
 @pytest.mark.parametrize("dtype", ["u1", "u2"])
 @pytest.mark.parametrize("bands", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("interleave", ["pixel", "band"])
@@ -217,6 +205,46 @@ def test_what_a_header_keeps(tmp_path):
         read(put(tmp_path / "p", "p.png", palette(transparency=1)))[0].metadata["transparency"]
         == "palette"
     )
+
+
+@pytest.mark.parametrize("big", ["YES", "NO"])
+@pytest.mark.parametrize("bands", [3, 5])
+def test_what_the_header_of_a_raster_keeps(bands, big, tmp_path):
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = write_raster(
+        tmp_path / "x.tif",
+        noise(bands, 9, 8, dtype="u2"),
+        {"TIFFTAG_ARTIST": "somebody", "AREA_OR_POINT": "Area"},
+        SOURCE_ICC_PROFILE=base64.b64encode(icc).decode(),
+        bigtiff=big,
+    )
+    header, _ = read(path)
+    assert header.icc == icc
+    kept = Image.Exif()
+    kept.load(base64.b64decode(header.metadata["exif"]))
+    assert dict(kept) == {315: "somebody"}
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF:UserWarning")  # Pillow's, when it decodes
+@pytest.mark.parametrize("at", [None, 6, 10**6])
+def test_exif_of_a_tiff(at, tmp_path):
+    """Its parts lie elsewhere in the file; one that is damaged is left out, not the image."""
+    taken, place = {36867: "2026:11:22 04:00:00", 40965: {1: "R98"}}, {1: "N", 2: (50.0, 5.0)}
+    exif, stored = Image.Exif(), Image.Exif()
+    exif[271], exif[34665], exif[34853] = "a maker", taken, place
+    stored.load(exif.tobytes())
+    content = bytearray(encoded(RGB, "TIFF", exif=stored))
+    if at is not None:
+        begin = content.index((34665).to_bytes(2, "little") + b"\4\0\1\0\0\0") + 8
+        content[begin : begin + 4] = at.to_bytes(4, "little")
+    header, pixels = read(put(tmp_path, "x.tif", bytes(content)))
+    assert np.array_equal(pixels.colour, RGB)
+    kept = Image.Exif()
+    kept.load(base64.b64decode(header.metadata["exif"]))
+    assert kept[271] == "a maker"
+    assert kept.get_ifd(34853) == place
+    assert kept.get_ifd(34665).get(36867) == (taken[36867] if at is None else None)
+    assert kept.get_ifd(40965) == (taken[40965] if at is None else {})
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
