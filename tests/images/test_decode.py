@@ -234,9 +234,15 @@ def test_exif_of_a_tiff(at, tmp_path):
     exif[271], exif[34665], exif[34853] = "a maker", taken, place
     stored.load(exif.tobytes())
     content = bytearray(encoded(RGB, "TIFF", exif=stored))
-    if at is not None:
-        begin = content.index((34665).to_bytes(2, "little") + b"\4\0\1\0\0\0") + 8
+
+    def point(tag, at):
+        begin = content.index(tag.to_bytes(2, "little") + b"\4\0\1\0\0\0") + 8
         content[begin : begin + 4] = at.to_bytes(4, "little")
+
+    point(40965, len(content))  # Pillow writes a number that points nowhere
+    content += b"\1\0" + b"\1\0\2\0\4\0\0\0R98\0" + b"\0\0\0\0"
+    if at is not None:
+        point(34665, at)
     header, pixels = read(put(tmp_path, "x.tif", bytes(content)))
     assert np.array_equal(pixels.colour, RGB)
     kept = Image.Exif()
