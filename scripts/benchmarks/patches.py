@@ -18,8 +18,8 @@ from PIL import Image
 from report import table
 from sklearn.datasets import load_sample_images
 
-from streamkm.images.codebook import psnr
 from streamkm.images.patches import patches
+from streamkm.images.quality import psnr
 from streamkm.images.rate import bits_per_pixel
 from streamkm.images.training import fit_codebook
 

@@ -38,13 +38,13 @@ def show_archive(path: str, all_of_it: bool) -> None:
         table.add_row(name, value)
     console.print(table)
     ranked = sorted(told.images, key=lambda image: (image.psnr, image.name))
-    shown = list(told.images) if all_of_it else ranked[:_SHOWN]
-    console.print(_table(shown))
-    if len(shown) < told.n_images:
-        console.print(f"the worst {len(shown)} of {told.n_images:,}; all by --all")
+    listed = list(told.images) if all_of_it else ranked[:_SHOWN]
+    console.print(_table(listed))
+    if len(listed) < told.n_images:
+        console.print(f"the worst {len(listed)} of {told.n_images:,}; all by --all")
     if all_of_it:
         for name, reason in archive.skipped:
-            console.print(f"skipped {name}: {reason}", soft_wrap=True, markup=False)
+            console.print(f"skipped {shown(name)}: {reason}", soft_wrap=True, markup=False)
 
 
 def _table(images: list[ImageSummary]) -> Table:

@@ -19,6 +19,7 @@ from streamkm.cli.common import peak_memory
 from streamkm.cli.files import check_file, check_folder
 from streamkm.errors import DataError, RunAgain
 from streamkm.images import Archive, Progress, compress, decompress
+from streamkm.images.names import shown
 from streamkm.images.sheet import contact_sheet
 from streamkm.images.summary import summary
 from streamkm.sizes import show_bytes
@@ -108,19 +109,19 @@ def _write_palettes(archive: Archive, folder: Path) -> None:
         (folder / f"{name}.json").write_text(palette.to_json())
 
 
-def say_skipped(skipped: list[tuple[str, str]], shown: int = _NAMED) -> None:
+def say_skipped(skipped: list[tuple[str, str]], most: int = _NAMED) -> None:
     """What was left out, a line each; of many for one reason, a line for all."""
     together: dict[str, list[str]] = {}
     for name, reason in skipped:
-        together.setdefault(reason, []).append(name)
+        together.setdefault(reason, []).append(shown(name))
     lines = [
         f"left out {name}: {reason}" if name not in reason else f"left out: {reason}"
         for reason, names in together.items()
         if len(names) <= _ALIKE
         for name in names
     ]
-    if len(lines) > shown:
-        lines = [*lines[:shown], f"... and {len(lines) - shown:,} more: streamkm info --all"]
+    if len(lines) > most:
+        lines = [*lines[:most], f"... and {len(lines) - most:,} more: streamkm info --all"]
     for reason, names in together.items():
         if len(names) > _ALIKE:
             lines.append(f"left out {len(names):,} ({names[0]}, ...): {reason}")

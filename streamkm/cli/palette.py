@@ -16,7 +16,7 @@ from streamkm.errors import DataError
 from streamkm.images.archive import Archive
 from streamkm.images.finding import count_colours
 from streamkm.images.palette import Palette
-from streamkm.images.search import Search
+from streamkm.images.search import Search, shares_of
 from streamkm.images.sheet import in_8_bits, save_swatches
 from streamkm.stores import marks_of
 
@@ -45,9 +45,7 @@ def run(
         search = Search(n_colors, space, n_init, seed)
         for kind, colours in count_colours(sources, **options).items():
             palette = search(colours)
-            nearest = palette.codes(np.rint(colours.values).astype(palette.dtype))
-            shares = np.bincount(nearest, colours.weights, len(palette)) / colours.n_pixels
-            found[kind] = (palette, shares)
+            found[kind] = (palette, shares_of(palette, colours))
     if not found:
         raise DataError(
             f"{sources[0]} has no palette that images share: they have one each, or are made of "

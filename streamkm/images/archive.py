@@ -17,6 +17,7 @@ import zarr
 
 from streamkm.errors import DataError
 from streamkm.images.palette import Palette
+from streamkm.images.spaces import space_of
 from streamkm.stores import marks_of
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
             for number, colours in enumerate(several):
                 folder = str(folders[number]).replace("/", "-")
                 name = kind if len(several) == 1 else f"{kind}-{number}-{folder}".rstrip("-")
-                found[name] = Palette(colours, space if colours.shape[1] == 3 else "srgb")
+                found[name] = Palette(colours, space_of(colours.shape[1], space))
         return found
 
     def metadata(self, name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import DataError
+from streamkm.images.quality import psnr
 from streamkm.kernels import Centroids
 from streamkm.passes import label_dtype
 from streamkm.rows import Block, read_only
@@ -154,15 +155,3 @@ class Codebook:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Codebook, (self.codewords, self.dtype, self.distortions)
-
-
-def psnr(distortion: float, dtype: np.dtype[Any]) -> float:
-    """Peak signal-to-noise ratio in decibels of a mean squared error of pixels.
-
-    Examples
-    --------
-    >>> round(psnr(6.5025, np.dtype(np.uint8)), 6)
-    40.0
-    """
-    peak = int(np.iinfo(dtype).max)
-    return math.inf if distortion == 0 else 10 * math.log10(peak * peak / distortion)

@@ -22,6 +22,10 @@ _KEPT = 2  # palettes whose tables, of up to 32 MiB, stay for the next image
 class Coder(Protocol):
     """Pixels (y, x, channel) to codes and back."""
 
+    @property
+    def high(self) -> int:
+        """Rows of pixels that a row of codes stands for."""
+
     def codes(self, pixels: Array) -> Array:
         """Codes (row, column), or (row, column, stage)."""
 
@@ -39,6 +43,10 @@ class PaletteCoder:
     """
 
     palette: Palette
+
+    @property
+    def high(self) -> int:
+        return 1
 
     def codes(self, pixels: Array) -> Array:
         codes: Array = self.palette.codes(pixels)
@@ -61,6 +69,10 @@ class PatchCoder:
 
     codebook: Codebook
     patch: tuple[int, int]
+
+    @property
+    def high(self) -> int:
+        return self.patch[0]
 
     def codes(self, pixels: Array) -> Array:
         rows = patches(pixels, self.patch)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import zarr
 
 from streamkm.errors import DamagedError
-from streamkm.images.coder import Coder, Coders, PaletteCoder, PatchCoder
+from streamkm.images.coder import Coder, Coders, PaletteCoder
 from streamkm.images.decode import decode, headers
 from streamkm.images.header import Header
 from streamkm.images.palette import Palette, quantize
@@ -98,15 +98,15 @@ class Encode:
 
     def _encoded(self, pixels: Array, coder: Coder, out: Array) -> tuple[float, float]:
         """Write the codes of an image; its PSNR in dB, and its SSIM."""
-        high = coder.patch[0] if isinstance(coder, PatchCoder) else 1
-        if self.dither and isinstance(coder, PaletteCoder):
-            out[...] = quantize(pixels, coder.palette, dither=True)
+        dithered = coder.palette if self.dither and isinstance(coder, PaletteCoder) else None
+        if dithered is not None:  # over the edges of strips too
+            out[...] = quantize(pixels, dithered, dither=True)
         quality = Quality(pixels.dtype)
-        step = max(1, _STRIP // (high * pixels.shape[1]))
+        step = max(1, _STRIP // (coder.high * pixels.shape[1]))
         for at in range(0, len(out), step):
-            some, rows = slice(at, at + step), slice(at * high, (at + step) * high)
-            own = pixels[rows]
-            if not (self.dither and isinstance(coder, PaletteCoder)):
+            some = slice(at, at + step)
+            own = pixels[at * coder.high : (at + step) * coder.high]
+            if dithered is None:
                 out[some] = coder.codes(own)
             quality.add(own, coder.decode(out[some], own.shape))
         return quality.psnr, quality.ssim

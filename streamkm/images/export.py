@@ -21,7 +21,6 @@ from streamkm.ingesting.geotiff import placeless
 
 Array = npt.NDArray[Any]
 _INDEXED = 256  # colours of a PNG
-_KEPT_BESIDE = ("dpi",)
 
 
 def decompress(
@@ -33,9 +32,10 @@ def decompress(
 ) -> list[Path]:
     """Write images of an archive as files below a folder, under their names.
 
-    A file has the pixels that the archive holds, exactly, and the ICC profile and EXIF data of the
-    original. Up to 256 colours make an indexed PNG, others one in true colour; more than 3 channels
-    a TIFF.
+    A file has the pixels that the archive holds, exactly, and the ICC profile of the original. Up
+    to 256 colours make an indexed PNG, others one in true colour; more than 3 channels a TIFF. A
+    PNG of 8 bits has the EXIF data and the resolution too; of others they are in
+    `Archive.metadata`.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from streamkm.images.codec import CodebookCodec
 from streamkm.images.coder import Coder, PaletteCoder, PatchCoder
 from streamkm.images.encode import filled
 from streamkm.images.palette import Palette
-from streamkm.images.search import space_of
+from streamkm.images.spaces import space_of
 from streamkm.images.stack import Stack
 
 FORMAT = 1

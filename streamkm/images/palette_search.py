@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from streamkm.errors import DataError
 from streamkm.images.palette import Palette
-from streamkm.images.spaces import from_space, to_space
+from streamkm.images.spaces import from_space, space_of, to_space
 from streamkm.kernels import separate
 from streamkm.passes import Colours
 from streamkm.seeding import search
@@ -35,14 +35,7 @@ _DROP = 1e-3  # relative drop in loss at which settling ends
 def fit_palette(
     colours: Colours, k: int, *, space: str = "srgb", n_init: int = 1, seed: int = 0
 ) -> Palette:
-    """The palette of some colours. See `fit_palettes`."""
-    return fit_palettes(colours, [k], space=space, n_init=n_init, seed=seed)[0]
-
-
-def fit_palettes(
-    colours: Colours, ks: Sequence[int], *, space: str = "srgb", n_init: int = 1, seed: int = 0
-) -> list[Palette]:
-    """Palettes of up to k colours for each k, all from one table.
+    """The palette of up to k colours for a table of them.
 
     Where there are no more than k colours, the palette is those. Otherwise it is searched for
     among the cells of a coarser table, and settled on all. Rows are in the order of lightness.
@@ -50,26 +43,21 @@ def fit_palettes(
     Parameters
     ----------
     colours : Colours, of at least one pixel
-    ks : sequence of int
+    k : int
     space : str, in which errors are measured; channels other than three are measured as stored
     n_init : int, starts: one without draws, the others by k-means++, of which the best go on
     seed : int, of the draws
     """
     if not len(colours.keys):
         raise DataError("there are no pixels to find a palette for; give an image of some.")
-    space = space if colours.channels == 3 else "srgb"
-    exact = to_space(colours.values, space, colours.dtype)
-    found = {k: exact for k in ks if len(exact) <= k}
-    searched = [k for k in ks if k not in found]
-    if searched:
-        cells = max(_SETTLED, colours.n_pixels // _PIXELS_EACH)
-        settled = _coarse(colours, cells, max(searched))
-        with _points(settled, space) as full:
-            for k in searched:
-                few = _coarse(settled, max(_CELLS, _CELLS_EACH * k), k)
-                begun = _searched(few, space, k, n_init, seed)
-                found[k] = search.settle(full, begun, _DROP, _MOST)
-    return [_rounded(found[k], space, colours, k) for k in ks]
+    space = space_of(colours.channels, space)
+    if len(colours.keys) <= k:
+        return _rounded(to_space(colours.values, space, colours.dtype), space, colours, k)
+    settled = _coarse(colours, max(_SETTLED, colours.n_pixels // _PIXELS_EACH), k)
+    few = _coarse(settled, max(_CELLS, _CELLS_EACH * k), k)
+    begun = _searched(few, space, k, n_init, seed)
+    with _points(settled, space) as full:
+        return _rounded(search.settle(full, begun, _DROP, _MOST), space, colours, k)
 
 
 def _coarse(colours: Colours, cells: int, k: int, enough: int = _ENOUGH) -> Colours:

@@ -24,7 +24,7 @@ class Quality:
     """
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._peak = float(np.iinfo(dtype).max)
+        self._dtype = dtype
         self._squares, self._samples = 0.0, 0
         self._similarity, self._rows = 0.0, 0
         self._last: tuple[Array, Array] | None = None
@@ -48,14 +48,24 @@ class Quality:
     @property
     def psnr(self) -> float:
         """Peak signal-to-noise ratio in dB, infinite where nothing was lost."""
-        if self._squares == 0:
-            return math.inf
-        return 10 * math.log10(self._peak**2 * self._samples / self._squares)
+        return psnr(self._squares / self._samples, self._dtype) if self._samples else math.inf
 
     @property
     def ssim(self) -> float:
         """Mean structural similarity; NaN of images that are smaller than its window."""
         return self._similarity / self._rows if self._rows else math.nan
+
+
+def psnr(distortion: float, dtype: np.dtype[Any]) -> float:
+    """Peak signal-to-noise ratio in decibels of a mean squared error of pixels.
+
+    Examples
+    --------
+    >>> round(psnr(6.5025, np.dtype(np.uint8)), 6)
+    40.0
+    """
+    peak = int(np.iinfo(dtype).max)
+    return math.inf if distortion == 0 else 10 * math.log10(peak * peak / distortion)
 
 
 def luma(pixels: Array) -> Array:

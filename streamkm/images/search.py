@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from streamkm.images.palette import Palette
 from streamkm.images.palette_search import fit_palette
+from streamkm.images.quality import psnr
 from streamkm.passes import Colours
 
 
@@ -46,8 +48,7 @@ class Search:
         return best
 
     def _of(self, colours: Colours, k: int) -> Palette:
-        space = space_of(colours.channels, self.space)
-        return fit_palette(colours, k, space=space, n_init=self.n_init, seed=self.seed)
+        return fit_palette(colours, k, space=self.space, n_init=self.n_init, seed=self.seed)
 
 
 def psnr_of(palette: Palette, colours: Colours) -> float:
@@ -55,13 +56,19 @@ def psnr_of(palette: Palette, colours: Colours) -> float:
 
     Of a table that was made coarse, what pixels differ from their cell's mean is not in it.
     """
-    nearest = palette.colours[palette.codes(np.rint(colours.values).astype(palette.dtype))]
+    nearest = palette.decode(_codes(palette, colours))
     apart = np.square(colours.values - nearest).sum(axis=1)
     error = float(colours.weights @ apart) / (colours.n_pixels * colours.channels)
-    peak = float(np.iinfo(palette.dtype).max)
-    return math.inf if error == 0 else 10 * math.log10(peak**2 / error)
+    return psnr(error, palette.dtype)
 
 
-def space_of(channels: int, space: str) -> str:
-    """Where colours of so many channels are compared: only those of three have other spaces."""
-    return space if channels == 3 else "srgb"
+def shares_of(palette: Palette, colours: Colours) -> npt.NDArray[np.float64]:
+    """What share of the pixels of a table each colour of a palette stands for, of shape (k,)."""
+    counts = np.bincount(_codes(palette, colours), colours.weights, len(palette))
+    shares: npt.NDArray[np.float64] = counts / colours.n_pixels
+    return shares
+
+
+def _codes(palette: Palette, colours: Colours) -> npt.NDArray[Any]:
+    """The code (n,) of each cell of a table."""
+    return palette.codes(np.rint(colours.values).astype(palette.dtype))

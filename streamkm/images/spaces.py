@@ -44,6 +44,11 @@ def check_space(space: str, channels: int) -> None:
         )
 
 
+def space_of(channels: int, space: str) -> str:
+    """Where colours of so many channels are compared: only those of three have other spaces."""
+    return space if channels == 3 else "srgb"
+
+
 def to_space(colours: npt.NDArray[Any], space: str, dtype: npt.DTypeLike) -> Array:
     """Coordinates (..., c) of colours (..., c) on the scale of `dtype`, uint8 or uint16.
 

@@ -60,12 +60,7 @@ class Stack:
 
     @property
     def name(self) -> str:
-        """As people say it, width first.
-
-        Examples
-        --------
-        2560x1600-rgb, 1024x1024-rgba16, 349x352-6bands
-        """
+        """As people say it, width first: 2560x1600-rgb, 1024x1024-rgba16, 349x352-6bands."""
         first = self.headers[0]
         kind = kind_of(first)
         if first.alpha:
@@ -139,8 +134,9 @@ def stacks_of(headers: tuple[Header, ...], per: str, patch: tuple[int, int]) -> 
     palettes: dict[str, list[int]] = {}
     numbers: dict[str, dict[str, int]] = {}
     for header in headers:
-        stack = Stack((header,), (0,), patch).name
-        if Stack((header,), (0,), patch).by_patches:
+        alone = Stack((header,), (0,), patch)
+        stack = alone.name
+        if alone.by_patches:
             number = 0  # one codebook for all
         elif per == "image":
             number = len(palettes.get(stack, ()))

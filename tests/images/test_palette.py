@@ -12,8 +12,9 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_sample_image
 
 from streamkm.errors import DataError
+from streamkm.images import find_palettes
 from streamkm.images.palette import Palette, quantize
-from streamkm.images.palette_search import fit_palette, fit_palettes
+from streamkm.images.palette_search import fit_palette
 from streamkm.images.spaces import to_space
 from streamkm.passes import Colours
 from tests import reference
@@ -106,11 +107,10 @@ def test_more_starts_are_no_worse_and_the_same_again():
     assert loss(IMAGE, thrice) <= 1.005 * loss(IMAGE, once)
 
 
-def test_several_palettes_of_one_table():
-    colours = table(IMAGE)
-    several = fit_palettes(colours, [16, 4, 10**6])
-    assert [len(p) for p in several] == [16, 4, len(colours.keys)]
-    assert np.array_equal(several[1].colours, fit_palette(colours, 4).colours)
+def test_several_palettes_of_one_read(tmp_path):
+    Image.fromarray(IMAGE).save(tmp_path / "x.png")
+    several = find_palettes(tmp_path, [16, 4, 10**6])
+    assert [len(several["rgb", k]) for k in (16, 4, 10**6)] == [16, 4, len(table(IMAGE).keys)]
 
 
 def test_where_rounding_makes_colours_equal_others_take_their_place():

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from streamkm.cli.parse.options import Bytes, cluster_options
+from streamkm.cli.parse.options import Bytes, cluster_options, search_options
 
 
 class Patch(click.ParamType[tuple[int, int]]):
@@ -67,15 +67,7 @@ class Patch(click.ParamType[tuple[int, int]]):
     help="Of the codes before they are packed: as many colours, or stages, as it allows.",
 )
 @click.option("--dither", is_flag=True, help="Diffuse errors, after Floyd and Steinberg.")
-@click.option(
-    "--space",
-    type=click.Choice(["srgb", "oklab"]),
-    default="srgb",
-    show_default=True,
-    help="Where colours are near each other: in numbers, or to the eye.",
-)
-@click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Starts.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@search_options
 @click.option("--memory-limit", type=Bytes(), metavar="SIZE", help="Such as 512MiB.")
 @click.option("--skip-bad", is_flag=True, help="Pass over damaged and hostile files; list them.")
 @click.option("--png", metavar="DIR", help="Also write each image as a PNG.")

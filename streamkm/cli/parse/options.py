@@ -70,6 +70,25 @@ def cluster_options(command: F) -> F:
     return command
 
 
+def search_options(command: F) -> F:
+    """The options of a search for a palette."""
+    for option in (
+        click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+        click.option(
+            "--n-init", type=click.IntRange(1), default=1, show_default=True, help="Starts."
+        ),
+        click.option(
+            "--space",
+            type=click.Choice(["srgb", "oklab"]),
+            default="srgb",
+            show_default=True,
+            help="Where colours are near each other: in numbers, or to the eye.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def checkpoint_options(command: F) -> F:
     """The options of a run that may be stopped and gone on with."""
     for option in (

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import Bytes
+from streamkm.cli.parse.options import Bytes, search_options
 
 
 @click.command(name="palette")
 @click.argument("sources", nargs=-1, required=True, metavar="IMG...")
 @click.option("-k", "--n-colors", type=click.IntRange(1, 65536), default=16, show_default=True)
-@click.option(
-    "--space",
-    type=click.Choice(["srgb", "oklab"]),
-    default="srgb",
-    show_default=True,
-    help="Where colours are near each other: in numbers, or to the eye.",
-)
-@click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Starts.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@search_options
 @click.option(
     "-o",
     "--output",
