@@ -23,6 +23,8 @@ from streamkm.errors import LockedError
 from streamkm.fitting import checkpointing, load
 from streamkm.rows import difference, fingerprint, open_rows
 from tests.conftest import mixture
+from tests.images.conftest import deep_png, encoded, noise, put, write_raster, write_tar
+from tests.ingesting.test_runs import digest
 
 KEY = {"accessKey": "key", "secretKey": "secret"}
 
@@ -175,11 +177,37 @@ def test_an_object_that_was_written_again_is_other_data(cloud, kind):
     assert found.startswith("data ")
 
 
-def test_credentials_that_are_wrong_are_one_line(cloud, environment, tmp_path):
-    command = [sys.executable, "-m", "streamkm", "fit", "s3://bucket/x", "-k", "5"]
-    command += ["-o", str(tmp_path / "m"), "--checkpoint", "s3://bucket/mine"]
+@pytest.mark.parametrize(
+    "what",
+    [
+        ["fit", "s3://bucket/x", "--checkpoint", "s3://bucket/mine"],
+        ["compress", "s3://bucket/photos"],
+    ],
+    ids=lambda what: what[0],
+)
+def test_credentials_that_are_wrong_are_one_line(what, cloud, environment, tmp_path):
+    command = [sys.executable, "-m", "streamkm", *what, "-k", "5", "-o", str(tmp_path / "m")]
     wrong = os.environ | environment | {"AWS_SECRET_ACCESS_KEY": "not it"}
     said = subprocess.run(command, capture_output=True, text=True, env=wrong, check=False)
     assert said.returncode == 1
     assert "credentials" in said.stderr
     assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("how", [["--per", "image"], ["--patch", "4x4"]], ids=" ".join)
+def test_images_are_compressed_from_there(how, cloud, environment, tmp_path):
+    made = tmp_path / "photos"
+    put(made, "a/one.png", encoded(noise(40, 30, 3)))
+    put(made, "two.jpg", encoded(noise(40, 30, 3, seed=1), "JPEG"))
+    put(made, "deep.png", deep_png(noise(20, 30, 3, dtype="u2")))
+    write_raster(made / "bands.tif", noise(5, 20, 30, dtype="u2"))
+    write_tar(made / "t.tar", {"x.png": encoded(noise(30, 30)), "y.png": encoded(noise(30, 30))})
+    cloud.put(str(made), "bucket/", recursive=True)
+    found = {}
+    for name, source in {"far": "s3://bucket/photos", "near": str(made)}.items():
+        output = tmp_path / f"{name}.zarr"
+        command = [sys.executable, "-m", "streamkm", "compress", source, *how, "-o", str(output)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found[name] = digest(output)
+    assert found["far"] == found["near"]

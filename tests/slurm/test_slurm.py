@@ -12,6 +12,8 @@ import pytest
 import zarr
 
 from streamkm import load_model
+from tests.images.conftest import encoded, noise, put
+from tests.ingesting.test_runs import digest
 from tests.slurm.nodes import Slurm, missing
 
 ROOT = Path(__file__).parents[2]
@@ -175,3 +177,21 @@ def test_jobs_that_slurm_would_not_take_are_refused_at_once(slurm, data, tmp_pat
     assert said.returncode == 1
     assert "Slurm would not take the worker jobs" in said.stderr
     assert "partition" in said.stderr
+
+
+@pytest.mark.parametrize("patch", ["1", "4x4"])
+def test_images_are_compressed_by_worker_jobs(patch, slurm, tmp_path):
+    made = tmp_path / "in"
+    for name, height in {"a.png": 60, "b.png": 60, "c.png": 33}.items():
+        put(made, name, encoded(noise(height, 80, 3, seed=height)))
+    for scheduler in ("slurm", "threads"):
+        output = tmp_path / f"{scheduler}.zarr"
+        how = ["-k", "16", "--patch", patch, "--scheduler", scheduler, "-o", output]
+        command = [sys.executable, "-m", "streamkm", "compress", made, *how]
+        subprocess.run(
+            list(map(str, command)),
+            env={**os.environ, **slurm.environment},
+            check=True,
+            timeout=300,
+        )
+    assert digest(tmp_path / "slurm.zarr") == digest(tmp_path / "threads.zarr")
