@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 from streamkm.errors import DataError
@@ -115,9 +116,12 @@ class Options:
         return Search(self.n_colors, self.space, self.n_init, self.seed, self.quality)
 
     def train(
-        self, rows: Any, memory_limit: int | None, see: Callable[[FitState], Any]
+        self, rows: Any, memory_limit: int | None, see: Callable[[FitState], Any], saved: Path
     ) -> Codebook:
-        """The codebook of some patches (n, d); `see` is called with every state of its fits."""
+        """The codebook of some patches (n, d).
+
+        `see` is called with every state of its fits, which are saved below a folder.
+        """
         return fit_codebook(
             rows,
             self.n_colors,
@@ -126,6 +130,7 @@ class Options:
             memory_limit=memory_limit,
             seed=self.seed,
             watch=[see],
+            saved=saved,
         )
 
 

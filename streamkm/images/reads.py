@@ -15,13 +15,14 @@ from streamkm.checkpoint import Generations, flatten, restore
 from streamkm.engine import Folded, Listed, folding, threads, wave_size
 from streamkm.fitting import FitState
 from streamkm.images.catalogue import Catalogue, Files
+from streamkm.images.encode import Encoded
 from streamkm.images.room import Room
 from streamkm.images.stack import Batch
 from streamkm.images.tables import Tables
 from streamkm.passes import Colours
 
 _SAVE_EVERY = 60.0  # seconds
-_KNOWN = {kind.__name__: kind for kind in (Folded, Tables, Colours)}
+_KNOWN = {kind.__name__: kind for kind in (Folded, Tables, Colours, Encoded)}
 
 
 @dataclass(frozen=True)

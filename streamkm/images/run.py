@@ -111,16 +111,24 @@ class Run:
             if stack.by_patches:
                 by_kind.setdefault(stack.kind, []).append(stack)
         for kind, stacks in by_kind.items():
-            folder, patch = self._partial / "patches", self._options.patch
-            create_patches(folder, stacks)
-            write = WritePatches(folder, patch, self._room.image_nbytes, self._skip_bad)
-            self._read("patches", write, _batches(stacks))
-            codebook = self._options.train(
-                rows_of(folder, stacks), self._room.limit, self._read.trained
-            )
-            write_codebook(self._partial, kind, codebook, patch)
-            shutil.rmtree(folder)
+            if not self._marked(f"trained {kind}"):
+                self._train(kind, stacks)
+                self._mark(f"trained {kind}")
+            shutil.rmtree(self._partial / "patches" / kind, ignore_errors=True)
         self._mark("fitted")
+
+    def _train(self, kind: str, stacks: Sequence[Stack]) -> None:
+        """Cut patches of all images of a kind, and find the codebook of those."""
+        folder, patch = self._partial / "patches" / kind, self._options.patch
+        if not self._marked(f"cutting {kind}"):
+            create_patches(folder, stacks)
+            self._mark(f"cutting {kind}")
+        write = WritePatches(folder, patch, self._room.image_nbytes, self._skip_bad)
+        self._read("patches", write, _batches(stacks), folder / "cut")
+        codebook = self._options.train(
+            rows_of(folder, stacks), self._room.limit, self._read.trained, folder / "trained"
+        )
+        write_codebook(self._partial, kind, codebook, patch)
 
     def encode(self) -> None:
         """Write the codes that are not there yet."""
@@ -150,7 +158,8 @@ class Run:
         """What is only for going on goes; the marks of an archive that is whole come last."""
         for stack in self._stacks:
             finish_stack(self._partial, stack.name)
-        shutil.rmtree(self._partial / "spool", ignore_errors=True)
+        for gone in ("spool", "patches"):
+            shutil.rmtree(self._partial / gone, ignore_errors=True)
         for torn in self._partial.rglob("*.partial"):
             torn.unlink()  # Zarr writes beside, and renames
         group = zarr.open_group(self._partial, mode="r+")

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ import numpy.typing as npt
 
 from streamkm.engine import keeping, map_reduce, threads
 from streamkm.errors import DataError
-from streamkm.fitting import StopRules, Watch, begin_fit, solve
+from streamkm.fitting import FitState, StopRules, Watch, begin_fit, checkpointing, solve
 from streamkm.images.codebook import Codebook
 from streamkm.kernels import split
 from streamkm.passes import (
@@ -33,6 +35,7 @@ from streamkm.passes import (
 from streamkm.rows import Block, Budget, Room, Rows, open_rows, rows_in_memory
 from streamkm.seeding.points import in_memory
 from streamkm.seeding.search import search
+from streamkm.versions import versions
 
 MOST_CODEWORDS = 2**16  # a code is two bytes at most
 # To search for more takes minutes; what it gains over dividing, 0.15 dB at 256, falls with k.
@@ -44,6 +47,7 @@ _SETTLED = StopRules(loss_tol=1e-2)
 # A fiftieth of a decibel is not worth a read.
 _WORTH_A_READ = 5e-3
 _MAX_ITER = 10
+_SAVE_EVERY = 60.0  # seconds
 _NOTHING_KEPT = Room(0, 0)
 Array = npt.NDArray[np.float64]
 
@@ -84,6 +88,7 @@ def fit_codebook(
     memory_limit: int | None = None,
     seed: int = 0,
     watch: Sequence[Watch] = (),
+    saved: Path | None = None,
 ) -> Codebook:
     """A codebook of patches, or of the pixels of a raster of many bands.
 
@@ -100,6 +105,8 @@ def fit_codebook(
     memory_limit : bytes of this process, or None
     seed : of the samples
     watch : each is called with every state of every stage's fit
+    saved : folder of checkpoints, one a stage, for a run that goes on after a kill: a stage that
+        was done costs it one read, the one that was not a minute's work more at most
 
     Returns
     -------
@@ -134,8 +141,9 @@ def fit_codebook(
         rows = open_rows(data, budget=replace(budget, answer_nbytes=wider))
     room = replace(budget, n_features=rows.layout.n_features).room(rows.layout)
     rules = StopRules(max_iter, loss_tol=_WORTH_A_READ)
+    training = _Training(k, stages, until_psnr, rules, room, budget, seed, tuple(watch), saved)
     with keeping(rows) as held:
-        return _trained(held, begun, k, stages, until_psnr, rules, room, seed, watch)
+        return training.of(held, begun)
 
 
 def sampled(k: int) -> int:
@@ -143,31 +151,77 @@ def sampled(k: int) -> int:
     return max(_LEAST_SAMPLE, _SAMPLED_A_CODEWORD * k)
 
 
-def _trained(
-    rows: Rows,
-    codebook: Codebook,
-    k: int,
-    stages: int,
-    until_psnr: float | None,
-    rules: StopRules,
-    room: Room,
-    seed: int,
-    watch: Sequence[Watch],
-) -> Codebook:
-    opened = _opened(rows, room, seed, 0)
-    if opened.table.complete:  # nothing is read any more
-        rows = rows_in_memory(opened.table.values, opened.table.weights)
-    while True:
-        seen = rows if codebook.n_stages == 0 else _left(rows, codebook)
-        words = _codewords(seen, opened, k, rules, seed, watch)
-        codebook = codebook.then(words)
-        del opened  # before the next: two samples are not in the projection
-        wanted = room if codebook.n_stages < stages else _NOTHING_KEPT
-        opened = _opened(_left(rows, codebook), wanted, seed, codebook.n_stages)
-        codebook = codebook.judged(opened.distortion)
-        enough = until_psnr is not None and codebook.psnr >= until_psnr
-        if codebook.n_stages == stages or opened.distortion == 0 or enough:
-            return codebook
+@dataclass(frozen=True)
+class _Training:
+    """How a codebook grows.
+
+    Parameters
+    ----------
+    k, stages, until_psnr, seed, watch, saved : as of `fit_codebook`
+    rules : of Lloyd's steps on all rows
+    room : for what an opening read keeps
+    budget : of the blocks
+    """
+
+    k: int
+    stages: int
+    until_psnr: float | None
+    rules: StopRules
+    room: Room
+    budget: Budget
+    seed: int
+    watch: tuple[Watch, ...]
+    saved: Path | None
+
+    def of(self, rows: Rows, codebook: Codebook) -> Codebook:
+        """The codebook of some rows, begun without a stage."""
+        opened = _opened(rows, self.room, self.seed, 0)
+        if opened.table.complete:  # nothing is read any more
+            rows = rows_in_memory(opened.table.values, opened.table.weights)
+        while True:
+            seen = rows if codebook.n_stages == 0 else _left(rows, codebook)
+            codebook = codebook.then(self._codewords(seen, opened, codebook.n_stages))
+            del opened  # before the next: two samples are not in the projection
+            wanted = self.room if codebook.n_stages < self.stages else _NOTHING_KEPT
+            opened = _opened(_left(rows, codebook), wanted, self.seed, codebook.n_stages)
+            codebook = codebook.judged(opened.distortion)
+            enough = self.until_psnr is not None and codebook.psnr >= self.until_psnr
+            if codebook.n_stages == self.stages or opened.distortion == 0 or enough:
+                return codebook
+
+    def _codewords(self, rows: Rows, opened: _Opened, stage: int) -> Array:
+        """The codewords (k, d) of a stage, or fewer where they are all rows that there are."""
+        table = opened.table
+        if table.complete and len(table.weights) <= self.k:
+            return table.values.astype(np.float64)
+        begin = partial(self._begin, rows, opened.sample)
+        if self.saved is None or table.complete:
+            return _centroids(solve(rows, begin(), watch=self.watch, keep_evaluation=True))
+        asked = {"codewords": self.k, "stage": stage, "seed": self.seed}
+        self.saved.mkdir(parents=True, exist_ok=True)
+        where = self.saved / f"stage-{stage}"
+        with checkpointing(where, rows, asked, versions(), _SAVE_EVERY) as kept:
+            state, rows, _ = kept.begin(begin, self.rules, self.budget)
+            state = solve(rows, state, watch=(*self.watch, kept.see), keep_evaluation=True)
+            kept.save(state)
+        return _centroids(state)
+
+    def _begin(self, rows: Rows, sample: Sampled) -> FitState:
+        """The state from which Lloyd's steps on all rows begin."""
+        if self.k <= _SEARCHED:
+            few = sample.lowest(_LEAST_SAMPLE)
+            with in_memory(few.values, few.estimates) as points:
+                return _stepping(rows, search(points, self.k, self.seed), False, self.rules)
+        values, weights = sample.values, sample.estimates
+        divided = split(values, weights, self.k)
+        # Where few of the sample are distinct, the surplus moves to far rows of the data; the few
+        # that else are empty among very many would not be worth the reads.
+        begun, lacking = np.resize(divided, (self.k, divided.shape[1])), len(divided) < self.k
+        if np.isfinite(sample.threshold):  # some rows are not in it
+            drawn = rows_in_memory(values, weights)
+            settling = _stepping(drawn, begun, False, _SETTLED)
+            begun = _centroids(solve(drawn, settling, keep_evaluation=True))
+        return _stepping(rows, begun, lacking, self.rules)
 
 
 def _left(rows: Rows, codebook: Codebook) -> Rows:
@@ -186,34 +240,13 @@ def _opened(rows: Rows, room: Room, seed: int, stage: int) -> _Opened:
     return _Opened(table, drawn, about.inertia(origin) / (about.weight * d))
 
 
-def _codewords(
-    rows: Rows, opened: _Opened, k: int, rules: StopRules, seed: int, watch: Sequence[Watch]
-) -> Array:
-    """The codewords (k, d) of a stage, or fewer where they are all rows that there are."""
-    table, sample = opened.table, opened.sample
-    if table.complete and len(table.weights) <= k:
-        return table.values.astype(np.float64)
-    if k <= _SEARCHED:
-        few = sample.lowest(_LEAST_SAMPLE)
-        with in_memory(few.values, few.estimates) as points:
-            return _stepped(rows, search(points, k, seed), False, rules, watch)
-    values, weights = sample.values, sample.estimates
-    divided = split(values, weights, k)
-    # Where few of the sample are distinct, the surplus moves to far rows of the data; the few that
-    # else are empty among very many would not be worth the reads.
-    begun, lacking = np.resize(divided, (k, divided.shape[1])), len(divided) < k
-    if np.isfinite(sample.threshold):  # some rows are not in it
-        begun = _stepped(rows_in_memory(values, weights), begun, False, _SETTLED, ())
-    return _stepped(rows, begun, lacking, rules, watch)
+def _stepping(rows: Rows, begun: Array, relocate: bool, rules: StopRules) -> FitState:
+    """The state before Lloyd's steps; the last one's loss is for the next read to tell."""
+    k = len(begun)
+    return begin_fit(rows, k, begun, [0], rules, relocate, _NOTHING_KEPT, algorithm="lloyd")
 
 
-def _stepped(
-    rows: Rows, begun: Array, relocate: bool, rules: StopRules, watch: Sequence[Watch]
-) -> Array:
-    """Centroids (k, d) after Lloyd's steps; the last one's loss is for the next read to tell."""
-    state = begin_fit(
-        rows, len(begun), begun, [0], rules, relocate, _NOTHING_KEPT, algorithm="lloyd"
-    )
-    found = solve(rows, state, watch=watch, keep_evaluation=True).best.centroids
+def _centroids(state: FitState) -> Array:
+    found = state.best.centroids
     assert found is not None
     return found

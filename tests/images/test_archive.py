@@ -230,7 +230,7 @@ def test_the_same_bytes_on_every_scheduler(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("stride", "more"), [(19, []), (29, ["--per", "image"]), (29, ["--patch", "4x4"])]
+    ("stride", "more"), [(19, []), (29, ["--per", "image"]), (17, ["--patch", "4x4"])]
 )
 def test_killed_anywhere_it_ends_with_the_same_bytes(tmp_path, stride, more):
     for number in range(3):

@@ -11,10 +11,14 @@ import pytest
 import zarr
 from sklearn.datasets import load_sample_image
 
-from streamkm.errors import DataError
+from streamkm import rows
+from streamkm.engine import schedule
+from streamkm.errors import CheckpointError, DataError
+from streamkm.images import training
 from streamkm.images.codebook import Codebook
 from streamkm.images.patches import patches
 from streamkm.images.training import fit_codebook
+from streamkm.rows import memory
 from tests import reference
 
 
@@ -147,3 +151,62 @@ def test_what_it_cannot_code_is_refused(flower, staged):
         staged.codes(flower[:, :5])
     with pytest.raises(DataError, match="no codes here"):
         staged.codes(flower.astype(np.uint16))
+
+
+class Killed(Exception):
+    """Breaks off a training."""
+
+
+@pytest.fixture
+def out_of_core(monkeypatch):
+    """As of many rows: little of them is in memory, and there are several steps and waves."""
+    for owner, name, value in (
+        (memory, "TABLE_NBYTES", 0),
+        (memory, "KEPT_SHARE", 0),
+        (memory, "SAMPLE_NBYTES", 30_000),
+        (schedule, "_ENOUGH", 1),
+        (rows.stored, "_SMALLEST_NBYTES", 1),
+        (training, "_LEAST_SAMPLE", 100),
+        (training, "_WORTH_A_READ", 0),
+    ):
+        monkeypatch.setattr(owner, name, value)
+
+
+@pytest.mark.usefixtures("out_of_core")
+@pytest.mark.parametrize("often", [0, 60], ids=["each wave", "each stage"])
+@pytest.mark.parametrize("kind", ["dask", "zarr"])
+def test_training_goes_on_where_it_was_broken_off(kind, often, flower, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_SAVE_EVERY", often)
+    array = stored(tmp_path / "x", flower, 100)
+    data = da.from_zarr(array) if kind == "dask" else array
+    whole = []
+    wanted = fit_codebook(data, 20, stages=2, max_iter=4, watch=[whole.append])
+    assert len(whole) >= 8
+    for moment in (0, 1, len(whole) // 2, len(whole) - 1):
+        saved, seen = tmp_path / f"{moment}", []
+
+        def kill(state, saved=saved, moment=moment, seen=seen):
+            seen.append(state)
+            if len(seen) == moment + 1:
+                raise Killed
+
+        how = {"stages": 2, "max_iter": 4, "saved": saved}
+        with pytest.raises(Killed):
+            fit_codebook(data, 20, watch=[kill], **how)
+        later = []
+        found = fit_codebook(data, 20, watch=[later.append], **how)
+        np.testing.assert_array_equal(found.codewords, wanted.codewords)
+        assert found.distortions == wanted.distortions
+        if often == 0:
+            assert len(later) <= len(whole) - moment + 2
+    assert len(later) < len(whole)
+    again = []
+    fit_codebook(data, 20, watch=[again.append], **how)
+    assert len(again) <= 2
+
+
+@pytest.mark.usefixtures("out_of_core")
+def test_training_does_not_go_on_with_what_was_asked_differently(flower, tmp_path):
+    fit_codebook(flower, 20, saved=tmp_path)
+    with pytest.raises(CheckpointError, match="codewords was 20, is now 30"):
+        fit_codebook(flower, 30, saved=tmp_path)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from streamkm.cli import main
+from streamkm.rows import memory
 from tests.killing import Events
 
 
@@ -21,6 +22,7 @@ def run(arguments, log, last):
     child = os.fork()  # nothing here has started a thread
     if child == 0:
         code = 70
+        memory.TABLE_NBYTES = memory.KEPT_SHARE = 0  # or codebooks are made in memory
         try:
             with Events(log, last).around():
                 main(arguments, standalone_mode=False)
