@@ -6,34 +6,24 @@ import shlex
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
+from streamkm.cli.bar import Bar
 from streamkm.cli.clusters import scheduled
 from streamkm.cli.common import peak_memory
 from streamkm.cli.files import check_file, check_folder
 from streamkm.errors import DataError, RunAgain
-from streamkm.images import Archive, Progress, compress, decompress
+from streamkm.images import Archive, compress, decompress
 from streamkm.images.names import shown
 from streamkm.images.sheet import contact_sheet
 from streamkm.images.summary import summary
 from streamkm.sizes import show_bytes
 
-_SILENCE = 5.0  # seconds without a line in a log
 _NAMED = 20  # files that were left out, at most
 _ALIKE = 3  # names of one reason, at most
-_WORDS = {
-    "headers": "reading headers",
-    "colours": "reading colours",
-    "patches": "cutting patches",
-    "training": "training on patches",
-    "codes": "writing codes",
-}
 
 
 def run(
@@ -63,6 +53,7 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(scheduled(scheduler, workers, dashboard, report))
         bar = stack.enter_context(Bar())
+        files, fix = [], "run the same command to go on"
         try:
             archive = compress(
                 sources,
@@ -72,12 +63,18 @@ def run(
                 watch=[bar.seen],
                 **options,
             )
+            if png is not None:
+                fix = shlex.join(["streamkm", "decompress", output, "-o", png, "--missing"])
+                fix = f"{output} is whole, and this writes the other files: {fix}"
+                limit = options["memory_limit"]
+                files = decompress(
+                    archive, png, overwrite=overwrite, memory_limit=limit, watch=[bar.seen]
+                )
         except KeyboardInterrupt:
-            raise RunAgain("\nInterrupted; run the same command to go on.", 130) from None
+            raise RunAgain(f"\nInterrupted; {fix}.", 130) from None
     say_skipped(archive.skipped)
     if png is not None:
-        count = len(decompress(archive, png, overwrite=overwrite))
-        click.echo(f"{png}: {count:,} file{'s' * (count != 1)}")
+        click.echo(f"{png}: {len(files):,} file{'s' * (len(files) != 1)}")
     if palettes is not None:
         _write_palettes(archive, Path(palettes))
     if sheet is not None:
@@ -127,41 +124,3 @@ def say_skipped(skipped: list[tuple[str, str]], most: int = _NAMED) -> None:
             lines.append(f"left out {len(names):,} ({names[0]}, ...): {reason}")
     for line in lines:
         click.echo(line, err=True)
-
-
-class Bar:
-    """Shows each read; in a log, a line now and then."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:,} of {task.total:,}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            transient=True,
-        )
-        self._tasks: dict[str, Any] = {}
-        self._spoke = time.monotonic()
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def seen(self, now: Progress) -> None:
-        """Move the bar of a read, or write a line."""
-        words = _WORDS.get(now.phase, now.phase)
-        if now.phase not in self._tasks:
-            self._tasks[now.phase] = self._bars.add_task(words, total=now.total)
-        self._bars.update(self._tasks[now.phase], completed=now.done)
-        clock = time.monotonic()
-        if self._console.is_terminal or clock - self._spoke < _SILENCE:
-            return
-        self._spoke = clock
-        self._console.print(f"{words}: {now.done:,} of {now.total:,}", soft_wrap=True)

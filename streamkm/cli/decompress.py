@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from typing import Any
+
 import click
 
+from streamkm.cli.bar import Bar
+from streamkm.cli.clusters import scheduled
+from streamkm.errors import RunAgain
 from streamkm.images import decompress
 
 
-def run(archive: str, names: tuple[str, ...], output: str, overwrite: bool) -> None:
+def run(
+    archive: str,
+    names: tuple[str, ...],
+    output: str,
+    *,
+    scheduler: str | None,
+    workers: int | None,
+    dashboard: str | None,
+    report: str | None,
+    **options: Any,
+) -> None:
     """Write the files; say how many."""
-    count = len(decompress(archive, output, names or None, overwrite=overwrite))
-    click.echo(f"{output}: {count:,} file{'s' * (count != 1)}")
+    with ExitStack() as stack:
+        stack.enter_context(scheduled(scheduler, workers, dashboard, report))
+        bar = stack.enter_context(Bar())
+        try:
+            files = decompress(archive, output, names or None, watch=[bar.seen], **options)
+        except KeyboardInterrupt:
+            raise RunAgain(
+                "\nInterrupted; files that are there are whole, and --missing writes the others.",
+                130,
+            ) from None
+    click.echo(f"{output}: {len(files):,} file{'s' * (len(files) != 1)}")

@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from streamkm.cli.bar import Bar
 from streamkm.cli.files import check_file
 from streamkm.errors import DataError
 from streamkm.images.archive import Archive
@@ -43,7 +44,9 @@ def run(
             found[kind] = (palette, None)
     else:
         search = Search(n_colors, space, n_init, seed)
-        for kind, colours in count_colours(sources, **options).items():
+        with Bar() as bar:
+            tables = count_colours(sources, watch=[bar.seen], **options)
+        for kind, colours in tables.items():
             palette = search(colours)
             found[kind] = (palette, shares_of(palette, colours))
     if not found:

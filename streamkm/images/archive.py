@@ -171,6 +171,11 @@ class Archive(Mapping[str, "xr.DataArray"]):
         place = self.place(name)
         return np.asarray(self.stacks[place.stack]["codes"][place.number])
 
+    def pixels(self, name: str) -> npt.NDArray[Any]:
+        """The pixels (y, x, channel) of an image, decoded."""
+        place = self.place(name)
+        return np.asarray(self.stacks[place.stack]["pixels"][place.number])
+
     def palette(self, name: str) -> npt.NDArray[Any]:
         """The palette (code, channel) of an image.
 
@@ -209,5 +214,8 @@ class Archive(Mapping[str, "xr.DataArray"]):
 
     def profile(self, name: str) -> bytes | None:
         """The ICC profile of an image."""
-        icc = self.metadata(name).get("icc")
+        return self.profile_named(self.metadata(name).get("icc"))
+
+    def profile_named(self, icc: str | None) -> bytes | None:
+        """An ICC profile, by what the metadata of its images call it."""
         return None if icc is None else np.asarray(self.group[f"profiles/{icc}"][...]).tobytes()

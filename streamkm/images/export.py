@@ -1,26 +1,23 @@
-"""Images of an archive as files that open anywhere: PNG, indexed where colours allow; else TIFF."""
+"""Images of an archive as files: where each goes, and who writes it."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
+import json
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from streamkm.errors import DataError, OutputExistsError
+from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
 from streamkm.images.archive import Archive
-from streamkm.ingesting.files import need
-from streamkm.ingesting.geotiff import placeless
-
-Array = npt.NDArray[Any]
-_INDEXED = 256  # colours of a PNG
+from streamkm.images.as_file import as_file, suffix_of
+from streamkm.images.encode import Encoded
+from streamkm.images.reads import Reader, Watch
+from streamkm.images.room import Room
+from streamkm.sizes import parse_bytes, show_bytes
 
 
 def decompress(
@@ -29,6 +26,9 @@ def decompress(
     names: Sequence[str] | None = None,
     *,
     overwrite: bool = False,
+    missing: bool = False,
+    memory_limit: str | int | None = None,
+    watch: Sequence[Watch] = (),
 ) -> list[Path]:
     """Write images of an archive as files below a folder, under their names.
 
@@ -43,6 +43,9 @@ def decompress(
     out : folder, which is made where it is not there
     names : images to write; by default all. Patterns such as ``'beach/*'`` are taken too.
     overwrite : whether files that are there are replaced
+    missing : whether files that are there stay, and only the others are written
+    memory_limit : bytes, or a text such as '512MiB': fewer images at a time
+    watch : each is called with a `Progress` after every wave of images
 
     Returns
     -------
@@ -53,27 +56,95 @@ def decompress(
     ------
     DataError
         When there is no image of a name.
+    MemoryLimitError
+        When the limit leaves no room for an image.
     OutputExistsError
         When there is a file already.
     """
     opened = archive if isinstance(archive, Archive) else Archive(archive)
+    room = Room.of(None if memory_limit is None else parse_bytes(memory_limit))
     files = files_of(opened, Path(out), opened.chosen(names))
-    if not overwrite:
-        for file in files.values():
-            if file.exists():
-                raise OutputExistsError(
-                    f"{file} exists; name another folder, or overwrite what is there "
-                    "(--overwrite, overwrite=True)."
-                )
-    for name, file in files.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f".{hashlib.sha256(os.fsencode(file.name)).hexdigest()}.partial")
-        try:
-            partial.write_bytes(encoded(opened, name, file.suffix))
-            partial.rename(file)
-        finally:
-            partial.unlink(missing_ok=True)
+    there = [] if overwrite else [name for name, file in files.items() if file.exists()]
+    if there and not missing:
+        raise OutputExistsError(
+            f"{files[there[0]]} exists; name another folder, write only what is missing "
+            "(--missing, missing=True), or overwrite what is there (--overwrite, overwrite=True)."
+        )
+    wanted = {name: files[name] for name in files if name not in set(there)}
+    portions = _portions(opened, wanted)
+    largest = max((portion.nbytes for portion in portions), default=0)
+    if room.limit is not None and largest > room.image_nbytes:
+        raise MemoryLimitError(
+            f"an image of {opened.path} is {show_bytes(largest)} decoded, over the "
+            f"{show_bytes(room.image_nbytes)} that one may take: raise the memory limit."
+        )
+    if portions:
+        Reader(room, tuple(watch))("files", WriteFiles(opened), portions)
     return list(files.values())
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Images of a stack that a task writes.
+
+    Parameters
+    ----------
+    stack : its name
+    numbers : of the images there, rising
+    names : of the images
+    files : where they go
+    nbytes : of one, decoded
+    """
+
+    stack: str
+    numbers: tuple[int, ...]
+    names: tuple[str, ...]
+    files: tuple[Path, ...]
+    nbytes: int
+
+
+def _portions(archive: Archive, files: dict[str, Path]) -> list[Portion]:
+    """Images whose metadata lie in one chunk go together."""
+    together: dict[tuple[str, int], list[tuple[int, str]]] = {}
+    for name in files:
+        stack, number = archive.place(name)
+        key = stack, number // archive.stacks[stack]["metadata"].chunks[0]
+        together.setdefault(key, []).append((number, name))
+    portions = []
+    for (stack, _), some in sorted(together.items()):
+        numbers, names = zip(*sorted(some), strict=True)
+        pixels = archive.stacks[stack]["pixels"]
+        nbytes = math.prod(pixels.shape[1:]) * pixels.dtype.itemsize
+        where = tuple(files[name] for name in names)
+        portions.append(Portion(stack, numbers, names, where, nbytes))
+    return portions
+
+
+@dataclass(frozen=True)
+class WriteFiles:
+    """Write images as files, each of which appears when it is whole.
+
+    Parameters
+    ----------
+    archive : Archive
+    """
+
+    archive: Archive
+
+    def __call__(self, portion: Portion) -> Encoded:
+        first, last = portion.numbers[0], portion.numbers[-1]
+        lines = self.archive.stacks[portion.stack]["metadata"][first : last + 1]
+        for number, name, file in zip(portion.numbers, portion.names, portion.files, strict=True):
+            content = as_file(self.archive, name, json.loads(str(lines[number - first])))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            own = hashlib.sha256(os.fsencode(file.name)).hexdigest()
+            partial = file.with_name(f".{own}.partial")
+            try:
+                partial.write_bytes(content)
+                partial.rename(file)
+            finally:
+                partial.unlink(missing_ok=True)
+        return Encoded(len(portion.names))
 
 
 def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, Path]:
@@ -102,7 +173,7 @@ def _paths(archive: Archive) -> dict[str, str]:
     Whichever images are wanted, each has the same.
     """
     first = {place.stack: name for name, place in archive.places.items()}
-    of = {s: ".png" if archive.n_colours(n) in (1, 3) else ".tif" for s, n in first.items()}
+    of = {stack: suffix_of(archive, name) for stack, name in first.items()}
     stems = Counter(str(PurePosixPath(name).with_suffix("")) for name in archive)
     folders = {str(parent) for name in archive for parent in PurePosixPath(name).parents}
     paths: dict[str, str] = {}
@@ -115,52 +186,3 @@ def _paths(archive: Archive) -> dict[str, str]:
         taken.add(path)
         paths[name] = path
     return paths
-
-
-def encoded(archive: Archive, name: str, suffix: str) -> bytes:
-    """The bytes of a file with the pixels of an image."""
-    metadata, profile = archive.metadata(name), archive.profile(name)
-    pixels = archive[name].values
-    if suffix == ".tif":
-        return _by_gdal(pixels, "GTiff", profile)
-    if pixels.dtype.itemsize > 1 and pixels.shape[-1] > 1:
-        return _by_gdal(pixels, "PNG", profile)
-    beside: dict[str, Any] = {"icc_profile": profile} if profile else {}
-    if "exif" in metadata:
-        beside["exif"] = base64.b64decode(metadata["exif"])
-    if "dpi" in metadata:
-        beside["dpi"] = tuple(metadata["dpi"])
-    if pixels.shape[-1] == 3 and archive.has_palette(name):
-        palette = archive.palette(name)
-        if len(palette) <= _INDEXED:
-            return indexed_png(archive.codes(name), palette, **beside)
-    plain = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
-    return _png(need("PIL.Image", "images").fromarray(plain), **beside)
-
-
-def indexed_png(codes: Array, palette: Array, **beside: Any) -> bytes:
-    """A PNG of codes (y, x) below 256 and their palette (code, 3), uint8."""
-    image = need("PIL.Image", "images").fromarray(codes.astype(np.uint8), "P")
-    image.putpalette(palette.tobytes(), "RGB")
-    return _png(image, **beside)
-
-
-def _png(image: Any, **beside: Any) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "PNG", optimize=True, **beside)
-    return out.getvalue()
-
-
-def _by_gdal(pixels: Array, driver: str, profile: bytes | None) -> bytes:
-    """Of bands, or of more than 8 bits in colour, which Pillow does not write."""
-    memory = need("rasterio.io", "images of 16 bits").MemoryFile
-    height, width, count = pixels.shape
-    options: dict[str, Any] = {"compress": "deflate"} if driver == "GTiff" else {}
-    if profile:
-        options["SOURCE_ICC_PROFILE"] = base64.b64encode(profile).decode()
-    with memory() as file, placeless():
-        with file.open(
-            driver=driver, height=height, width=width, count=count, dtype=pixels.dtype, **options
-        ) as out:
-            out.write(np.moveaxis(pixels, -1, 0))
-        return bytes(file.read())

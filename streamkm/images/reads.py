@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import dask
 
@@ -17,7 +17,6 @@ from streamkm.fitting import FitState
 from streamkm.images.catalogue import Catalogue, Files
 from streamkm.images.encode import Encoded
 from streamkm.images.room import Room
-from streamkm.images.stack import Batch
 from streamkm.images.tables import Tables
 from streamkm.passes import Colours
 
@@ -31,7 +30,7 @@ class Progress:
 
     Parameters
     ----------
-    phase : 'headers', 'colours', 'patches', 'training' or 'codes'
+    phase : 'headers', 'colours', 'patches', 'training', 'codes' or 'files'
     done, total : shares of files, or batches of images; of training the blocks of a read
     """
 
@@ -41,6 +40,13 @@ class Progress:
 
 
 Watch = Callable[[Progress], Any]
+
+
+class Sized(Protocol):
+    """What a task is given of images: the largest, decoded, has so many bytes."""
+
+    @property
+    def nbytes(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Reader:
         return catalogue
 
     def __call__(
-        self, phase: str, call: Any, batches: Sequence[Batch], saved: Path | None = None
+        self, phase: str, call: Any, batches: Sequence[Sized], saved: Path | None = None
     ) -> Any:
         """The statistic of all batches.
 
@@ -73,10 +79,10 @@ class Reader:
         ----------
         phase : for those who watch
         call : makes a statistic of a batch
-        batches : of images
+        batches : of images; a `Batch` each where something is saved
         saved : folder of what an earlier run has gathered, which is not read again, or None
         """
-        groups: dict[int, list[Batch]] = {}
+        groups: dict[int, list[Sized]] = {}
         for batch in batches:
             groups.setdefault(self.room.workers(batch.nbytes), []).append(batch)
         parts: list[Any] = []
@@ -117,7 +123,7 @@ class Reader:
         return folded.total()
 
 
-def _digest(group: Sequence[Batch]) -> str:
+def _digest(group: Sequence[Any]) -> str:
     """Of which batches these are: with other memory or cores, a run goes on in other groups."""
     which = "\n".join(f"{batch.stack} {batch.start}" for batch in group)
     return hashlib.sha256(which.encode()).hexdigest()[:16]

@@ -8,15 +8,19 @@ import subprocess
 import sys
 import zlib
 
+import dask
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from click.testing import CliRunner
 from PIL import Image, ImageCms
 from sklearn.datasets import load_sample_image
 
+from streamkm.cli import main
 from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
-from streamkm.images import Archive, compress, decompress
+from streamkm.images import Archive, compress, decompress, export
+from streamkm.images.as_file import as_file
 from streamkm.images.summary import summary
 from tests import reference
 from tests.images.conftest import deep_png, encoded, noise, png, put, write_raster
@@ -225,8 +229,63 @@ def test_the_same_bytes_on_every_scheduler(folder, tmp_path):
         ) as cluster,
         distributed.Client(cluster),
     ):
-        compress(folder, tmp_path / "there.zarr", 12)
+        there = compress(folder, tmp_path / "there.zarr", 12)
+        decompress(there, tmp_path / "there")
     assert digest(tmp_path / "here.zarr") == digest(tmp_path / "there.zarr")
+    decompress(tmp_path / "here.zarr", tmp_path / "here")
+    assert digest(tmp_path / "here") == digest(tmp_path / "there")
+
+
+def test_files_that_are_missing_are_written_and_others_stay(folder, tmp_path):
+    archive = compress(folder, tmp_path / "o.zarr", 12)
+    seen = []
+    first, *others = decompress(archive, tmp_path / "out", watch=[seen.append])
+    assert [(now.phase, now.done == now.total) for now in seen][-1] == ("files", True)
+    whole = digest(tmp_path / "out")
+    first.unlink()
+    stamps = {file: file.stat().st_mtime_ns for file in others}
+    assert decompress(archive, tmp_path / "out", missing=True) == [first, *others]
+    assert digest(tmp_path / "out") == whole
+    assert {file: file.stat().st_mtime_ns for file in others} == stamps
+    decompress(archive, tmp_path / "out", missing=True)
+    with pytest.raises(OutputExistsError, match="--missing"):
+        decompress(archive, tmp_path / "out")
+
+
+def test_a_limit_that_an_image_does_not_fit_is_told_before_any_is_written(tmp_path):
+    put(tmp_path / "in", "x.png", encoded(np.zeros((4000, 4000), np.uint8)))
+    archive = compress(tmp_path / "in", tmp_path / "o.zarr", 2)
+    with pytest.raises(MemoryLimitError, match=r"is 15.3 MiB decoded, over the .* raise"):
+        decompress(archive, tmp_path / "out", memory_limit="300MiB")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["decompress", "compress"])
+def test_interrupted_while_files_are_written(command, folder, tmp_path, monkeypatch):
+    """What is there is whole, and the line that goes on is told."""
+    compress(folder, tmp_path / "o.zarr", 12)
+    written = []
+
+    def write(archive, name, metadata):
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(name)
+        return as_file(archive, name, metadata)
+
+    arguments = ["decompress", tmp_path / "o.zarr", "-o", tmp_path / "out"]
+    if command == "compress":
+        arguments = ["compress", folder, "-k", "12", "-o", tmp_path / "o.zarr", "--overwrite"]
+        arguments += ["--png", tmp_path / "out"]
+    with monkeypatch.context() as patched, dask.config.set(scheduler="sync"):
+        patched.setattr(export, "as_file", write)
+        said = CliRunner().invoke(main, list(map(str, arguments)))
+    assert said.exit_code == 130
+    assert "--missing" in said.output
+    files = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
+    assert len(files) == 3
+    decompress(tmp_path / "o.zarr", tmp_path / "out", missing=True)
+    decompress(tmp_path / "o.zarr", tmp_path / "whole")
+    assert digest(tmp_path / "out") == digest(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

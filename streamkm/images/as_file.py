@@ -1,0 +1,79 @@
+"""An image of an archive as the bytes of a file that opens anywhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.images.archive import Archive
+from streamkm.ingesting.files import need
+from streamkm.ingesting.geotiff import placeless
+
+Array = npt.NDArray[Any]
+_INDEXED = 256  # colours of a PNG
+
+
+def suffix_of(archive: Archive, name: str) -> str:
+    """Of the file: a PNG has one colour or three."""
+    return ".png" if archive.n_colours(name) in (1, 3) else ".tif"
+
+
+def as_file(archive: Archive, name: str, metadata: dict[str, Any]) -> bytes:
+    """PNG, indexed where the colours allow it; of bands TIFF.
+
+    Parameters
+    ----------
+    archive : Archive
+    name : of an image
+    metadata : what the archive has of it
+    """
+    profile = archive.profile_named(metadata.get("icc"))
+    palette = archive.palette(name) if archive.has_palette(name) else None
+    beside: dict[str, Any] = {"icc_profile": profile} if profile else {}
+    if "exif" in metadata:
+        beside["exif"] = base64.b64decode(metadata["exif"])
+    if "dpi" in metadata:
+        beside["dpi"] = tuple(metadata["dpi"])
+    if palette is not None and not archive.has_alpha(name):
+        colours, channels = palette.shape
+        if channels == 3 and colours <= _INDEXED and palette.dtype == np.uint8:
+            return indexed_png(archive.codes(name), palette, **beside)
+    pixels = archive.pixels(name)
+    if suffix_of(archive, name) == ".tif":
+        return _by_gdal(pixels, "GTiff", profile)
+    if pixels.dtype.itemsize > 1 and pixels.shape[-1] > 1:
+        return _by_gdal(pixels, "PNG", profile)
+    plain = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    return _png(need("PIL.Image", "images").fromarray(plain), **beside)
+
+
+def indexed_png(codes: Array, palette: Array, **beside: Any) -> bytes:
+    """A PNG of codes (y, x) below 256 and their palette (code, 3), uint8."""
+    image = need("PIL.Image", "images").fromarray(codes.astype(np.uint8), "P")
+    image.putpalette(palette.tobytes(), "RGB")
+    return _png(image, **beside)
+
+
+def _png(image: Any, **beside: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True, **beside)
+    return out.getvalue()
+
+
+def _by_gdal(pixels: Array, driver: str, profile: bytes | None) -> bytes:
+    """Of bands, or of more than 8 bits in colour, which Pillow does not write."""
+    memory = need("rasterio.io", "images of 16 bits").MemoryFile
+    height, width, count = pixels.shape
+    options: dict[str, Any] = {"compress": "deflate"} if driver == "GTiff" else {}
+    if profile:
+        options["SOURCE_ICC_PROFILE"] = base64.b64encode(profile).decode()
+    with memory() as file, placeless():
+        with file.open(
+            driver=driver, height=height, width=width, count=count, dtype=pixels.dtype, **options
+        ) as out:
+            out.write(np.moveaxis(pixels, -1, 0))
+        return bytes(file.read())
