@@ -117,7 +117,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
         for name in names:
             meant = [name] if name in self.places else fnmatch.filter(self, name)
             if not meant:
-                near = difflib.get_close_matches(name, self, 1, 0)
+                near = difflib.get_close_matches(name, self, 1)
                 hint = f"; is {near[0]!r} meant?" if near else ""
                 raise DataError(f"{self.path} holds no image {name!r}{hint}")
             found.update(dict.fromkeys(meant))
