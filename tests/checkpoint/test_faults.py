@@ -105,7 +105,7 @@ def test_a_scheduler_that_is_gone_is_named_and_the_fit_goes_on_from_its_checkpoi
     command += ["--port", "0", "--no-dashboard", "--scheduler-file", str(where)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     scheduler = subprocess.Popen(command, **quiet)
-    while not where.exists():
+    while not where.exists() or not where.read_text().endswith("}"):  # whole
         time.sleep(0.05)
     command = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(where)]
     command += ["--nthreads", "1", "--no-nanny", "--no-dashboard"]

@@ -75,7 +75,7 @@ def test_a_link_that_is_cut_in_the_middle_of_a_pass(namespaces, tmp_path, monkey
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", f"{NET}.1"]
     command += ["--port", "0", "--no-dashboard", "--scheduler-file", str(where)]
     running = [subprocess.Popen(command, **quiet)]
-    while not where.exists():
+    while not where.exists() or not where.read_text().endswith("}"):  # whole
         time.sleep(0.05)
     for at, name in enumerate(namespaces, 2):
         command = ["ip", "netns", "exec", name, sys.executable, "-m"]

@@ -76,7 +76,7 @@ def test_a_scheduler_behind_tls_by_configuration(store, tmp_path, monkeypatch):
     worker = [*base, "distributed.cli.dask_worker", "--scheduler-file", str(where)]
     worker += ["--nthreads", "1", "--no-nanny", "--no-dashboard"]
     running = [subprocess.Popen(scheduler, **quiet)]
-    while not where.exists():
+    while not where.exists() or not where.read_text().endswith("}"):  # whole
         time.sleep(0.05)
     running.append(subprocess.Popen(worker, **quiet))
     address = json.loads(where.read_text())["address"]
