@@ -15,7 +15,8 @@ from sklearn.datasets import load_sample_image
 import streamkm.rows.memory
 
 # No test may fail because a machine is slow.
-hypothesis.settings.register_profile("streamkm", deadline=None)
+slow = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("streamkm", deadline=None, suppress_health_check=slow)
 hypothesis.settings.load_profile("streamkm")
 
 
