@@ -71,9 +71,10 @@ def _by_gdal(pixels: Array, driver: str, profile: bytes | None) -> bytes:
     options: dict[str, Any] = {"compress": "deflate"} if driver == "GTiff" else {}
     if profile:
         options["SOURCE_ICC_PROFILE"] = base64.b64encode(profile).decode()
-    with memory() as file, placeless():
-        with file.open(
-            driver=driver, height=height, width=width, count=count, dtype=pixels.dtype, **options
-        ) as out:
+    shape = {"height": height, "width": width, "count": count, "dtype": pixels.dtype}
+    with memory() as file:
+        with placeless():
+            out = file.open(driver=driver, **shape, **options)
+        with out:
             out.write(np.moveaxis(pixels, -1, 0))
         return bytes(file.read())
