@@ -61,7 +61,7 @@ def choose(
     (65536, 1)
     """
     each = bits * math.prod(shape)
-    if not 1 <= each < math.inf:
+    if not 1 - _ROUNDING <= each < math.inf:
         raise DataError(
             f"{bits:g} bits a pixel are {each:g} a patch of {shape[0]} x {shape[1]}; give one bit "
             "a patch or more, or larger patches."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from streamkm.errors import DataError
 from streamkm.images.rate import bits_per_pixel, choose
@@ -12,6 +12,7 @@ from streamkm.images.rate import bits_per_pixel, choose
 shapes = st.tuples(st.integers(1, 8), st.integers(1, 8))
 
 
+@example(1.0, (7, 7), 2)  # 49 times a 49th is less than one
 @given(st.floats(1, 200), shapes, st.integers(2, 65_536))
 def test_the_rate_is_kept_and_used(each, shape, most):
     area = shape[0] * shape[1]
