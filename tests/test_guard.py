@@ -135,7 +135,8 @@ def test_allocations_are_bounded_by_the_blocks_in_flight_and_not_by_the_rows(tmp
     block = 8192 * 16 * 4
     with dask.config.set(scheduler="synchronous"):
         peak_of_a_fit(tmp_path, 4)  # the first fit also pays for imports and caches
-        few, many = (peak_of_a_fit(tmp_path, n) for n in (8, 32))
+        # Of several, as Zarr's own thread may let go of what it has read a moment later.
+        few, many = (min(peak_of_a_fit(tmp_path / f"{i}", n) for i in range(3)) for n in (8, 32))
     assert abs(many - few) < block / 2
     assert many < 5 * block
     with dask.config.set(scheduler="threads", num_workers=2):
