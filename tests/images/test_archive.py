@@ -19,7 +19,7 @@ from sklearn.datasets import load_sample_image
 
 from streamkm.cli import main
 from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
-from streamkm.images import Archive, compress, decompress, export
+from streamkm.images import Archive, compress, decompress, export, reads, run
 from streamkm.images.as_file import as_file
 from streamkm.images.summary import summary
 from tests import reference
@@ -171,7 +171,6 @@ def test_codes_and_palettes_are_read_without_streamkm(folder, tmp_path):
     stack, number = archive.place("a/one.png")
     code = f"""
 import sys
-import zlib
 sys.modules["streamkm"] = None
 import numpy as np, zarr
 root = zarr.open_group({str(tmp_path / "o.zarr")!r}, mode="r")
@@ -304,6 +303,60 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(tmp_path, stride, more):
     assert len({digest(store) for store in stores}) == 1
     for store in stores:
         assert set(os.listdir(store.parent)) - {"events", "again", ".o.zarr.lock"} == {"o.zarr"}
+
+
+def removed_in_part(name):
+    """A removal that ends, by a kill, when half of what is there is gone."""
+
+    def call(path, **_):
+        if path.name == name:
+            for file in path.rglob("zarr.json" if name == "colours" else "codes/c/**/*"):
+                if file.is_file():
+                    file.unlink()
+            raise KeyboardInterrupt
+
+    return call
+
+
+def test_killed_while_the_counts_are_removed(folder, tmp_path, monkeypatch):
+    compress(folder, tmp_path / "whole.zarr", 12)
+    monkeypatch.setattr(reads, "_SAVE_EVERY", 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(run.shutil, "rmtree", removed_in_part("colours"))
+        with pytest.raises(KeyboardInterrupt):
+            compress(folder, tmp_path / "o.zarr", 12)
+    compress(folder, tmp_path / "o.zarr", 12)
+    assert digest(tmp_path / "o.zarr") == digest(tmp_path / "whole.zarr")
+
+
+def test_killed_while_another_run_is_overwritten(folder, tmp_path, monkeypatch):
+    """What is left of that one is not gone on with."""
+    compress(folder, tmp_path / "whole.zarr", 12)
+    for k, owner, name, kill in (
+        (12, run.Run, "finish", interrupted),
+        (8, run.shutil, "rmtree", removed_in_part("images")),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, kill)
+            with pytest.raises(KeyboardInterrupt):
+                compress(folder, tmp_path / "o.zarr", k, overwrite=True)
+    compress(folder, tmp_path / "o.zarr", 12)
+    assert digest(tmp_path / "o.zarr") == digest(tmp_path / "whole.zarr")
+
+
+def test_killed_before_the_profiles_are_written(folder, tmp_path, monkeypatch):
+    compress(folder, tmp_path / "whole.zarr", 12)
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "write_profiles", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compress(folder, tmp_path / "o.zarr", 12)
+    archive = compress(folder, tmp_path / "o.zarr", 12)
+    assert any(archive.profile(name) for name in archive)
+    assert digest(tmp_path / "o.zarr") == digest(tmp_path / "whole.zarr")
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
 
 
 def test_bad_files_are_named_and_the_rest_is_whole(folder, tmp_path):
