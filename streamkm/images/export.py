@@ -115,7 +115,7 @@ def _portions(archive: Archive, files: dict[str, Path]) -> list[Portion]:
         numbers, names = zip(*sorted(some), strict=True)
         pixels = archive.stacks[stack]["pixels"]
         nbytes = math.prod(pixels.shape[1:]) * pixels.dtype.itemsize
-        where = tuple(files[name] for name in names)
+        where = tuple(files[name].absolute() for name in names)  # workers may be in other folders
         portions.append(Portion(stack, numbers, names, where, nbytes))
     return portions
 
