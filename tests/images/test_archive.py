@@ -289,6 +289,25 @@ def test_interrupted_while_files_are_written(command, folder, tmp_path, monkeypa
     assert digest(tmp_path / "out") == digest(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("command", ["decompress", "compress"])
+def test_interrupted_while_files_of_another_archive_are_replaced(
+    command, folder, tmp_path, monkeypatch
+):
+    """Those that were not are not taken for files of this archive."""
+    decompress(compress(folder, tmp_path / "before.zarr", 4), tmp_path / "out")
+    compress(folder, tmp_path / "o.zarr", 12)
+    arguments = ["decompress", tmp_path / "o.zarr", "-o", tmp_path / "out", "--overwrite"]
+    if command == "compress":
+        arguments = ["compress", folder, "-k", "12", "-o", tmp_path / "o.zarr", "--overwrite"]
+        arguments += ["--png", tmp_path / "out"]
+    with monkeypatch.context() as patched, dask.config.set(scheduler="sync"):
+        patched.setattr(export, "as_file", interrupted)
+        said = CliRunner().invoke(main, list(map(str, arguments)))
+    assert said.exit_code == 130
+    assert "--missing" not in said.output
+    assert ("--overwrite" if command == "compress" else "the same command") in said.output
+
+
 @pytest.mark.parametrize(
     ("stride", "more"), [(19, []), (29, ["--per", "image"]), (17, ["--patch", "4x4"])]
 )
