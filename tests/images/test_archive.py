@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zlib
+from types import SimpleNamespace
 
 import dask
 import numpy as np
@@ -22,6 +23,7 @@ from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
 from streamkm.images import Archive, compress, decompress, export, reads, run
 from streamkm.images.as_file import as_file
 from streamkm.images.summary import summary
+from streamkm.kernels.compiling import compiler_lock
 from tests import reference
 from tests.images.conftest import deep_png, encoded, noise, png, put, write_raster
 from tests.ingesting.test_runs import digest
@@ -109,6 +111,34 @@ def test_profiles_of_16_bits_and_of_bands_come_out(tmp_path):
     assert {file.name for file in written} == {"a.png", "b.png", "c.tif"}
     for file in written:
         assert read(file)[0].icc == profile
+
+
+def test_a_resolution_that_a_png_cannot_have_is_left_out(tmp_path):
+    for name, dpi in {"few": 72, "many": 2**32 - 1}.items():
+        put(tmp_path / "in", f"{name}.tif", encoded(noise(9, 8, 3), "TIFF", dpi=(dpi, dpi)))
+    archive = compress(tmp_path / "in", tmp_path / "o.zarr", 12)
+    few, many = decompress(archive, tmp_path / "out")
+    with Image.open(few) as image:
+        assert image.info["dpi"] == pytest.approx((72, 72), abs=0.1)
+    with Image.open(many) as image:
+        assert "dpi" not in image.info
+
+
+def test_rasters_are_not_packed_one_after_another(tmp_path, monkeypatch):
+    """Whoever holds Numba's lock while a raster is packed lets no other thread do so."""
+    put(tmp_path / "in", "a.png", deep_png(noise(9, 8, 3, dtype="u2")))
+    archive = compress(tmp_path / "in", tmp_path / "o.zarr", 12)
+    held = []
+
+    def moved(*arguments):
+        held.append(compiler_lock.is_locked())
+        return np.moveaxis(*arguments)
+
+    monkeypatch.setattr(
+        "streamkm.images.as_file.np", SimpleNamespace(moveaxis=moved, uint8=np.uint8)
+    )
+    decompress(archive, tmp_path / "out")
+    assert held == [False]
 
 
 def read(path):
@@ -251,6 +281,8 @@ def test_files_that_are_missing_are_written_and_others_stay(folder, tmp_path):
     decompress(archive, tmp_path / "out", missing=True)
     with pytest.raises(OutputExistsError, match="--missing"):
         decompress(archive, tmp_path / "out")
+    with pytest.raises(DataError, match="give one"):
+        decompress(archive, tmp_path / "out", missing=True, overwrite=True)
 
 
 def test_a_limit_that_an_image_does_not_fit_is_told_before_any_is_written(tmp_path):
@@ -408,7 +440,7 @@ def test_names_that_lead_elsewhere_are_not_written(folder, tmp_path):
     archive = compress(folder, tmp_path / "o.zarr", 12)
     stack, number = archive.place("a/one.png")
     names = zarr.open_group(tmp_path / "o.zarr", mode="r+")[f"images/{stack}/name"]
-    for forged in ("../../evil.png", "/tmp/evil.png", "a/../../evil.png"):
+    for forged in ("../../evil.png", "/tmp/evil.png", "a/../../evil.png", "", ".", "/", "a\0.png"):
         names[number] = forged
         with pytest.raises(DataError, match="outside of"):
             decompress(Archive(tmp_path / "o.zarr"), tmp_path / "out")
