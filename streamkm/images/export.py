@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -142,8 +142,8 @@ class WriteFiles:
         for number, name, file in zip(portion.numbers, portion.names, portion.files, strict=True):
             content = as_file(self.archive, name, json.loads(str(lines[number - first])))
             file.parent.mkdir(parents=True, exist_ok=True)
-            own = hashlib.sha256(os.fsencode(file.name)).hexdigest()
-            partial = file.with_name(f".{own}.partial")
+            # Of this task alone: Dask gives a task again when it has lost sight of a worker.
+            partial = file.with_name(f".{uuid.uuid4().hex}.partial")
             try:
                 partial.write_bytes(content)
                 partial.rename(file)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
 
 import dask
@@ -283,6 +284,24 @@ def test_files_that_are_missing_are_written_and_others_stay(folder, tmp_path):
         decompress(archive, tmp_path / "out")
     with pytest.raises(DataError, match="give one"):
         decompress(archive, tmp_path / "out", missing=True, overwrite=True)
+
+
+def test_a_file_that_two_tasks_write_is_whole(tmp_path, monkeypatch):
+    """As when Dask gives a task again, while the worker that was lost is still at it."""
+    put(tmp_path / "in", "x.png", encoded(photograph()))
+    archive = compress(tmp_path / "in", tmp_path / "o.zarr", 12)
+    rename, again = Path.rename, []
+
+    def renamed(path, target):
+        if not again:
+            again.append(path)
+            decompress(archive, tmp_path / "out", overwrite=True)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    (file,) = decompress(archive, tmp_path / "out")
+    np.testing.assert_array_equal(read(file)[1], archive["x.png"].values)
+    assert os.listdir(tmp_path / "out") == ["x.png"]
 
 
 def test_a_limit_that_an_image_does_not_fit_is_told_before_any_is_written(tmp_path):
