@@ -45,6 +45,7 @@ def run(
     for folder in (png, palettes):
         check_folder(folder, overwrite)
     check_file(sheet, overwrite, (".png",))
+    held = png is not None and Path(png).is_dir() and any(Path(png).iterdir())
     if palettes is not None and (options["per"] == "image" or options["patch"] != (1, 1)):
         raise DataError(
             "--palettes is for palettes that images share: not for --per image, --patch."
@@ -64,8 +65,10 @@ def run(
                 **options,
             )
             if png is not None:
-                fix = shlex.join(["streamkm", "decompress", output, "-o", png, "--missing"])
-                fix = f"{output} is whole, and this writes the other files: {fix}"
+                # Files that were there are of an archive before.
+                how, which = ("--overwrite", "all") if held else ("--missing", "the other")
+                fix = shlex.join(["streamkm", "decompress", output, "-o", png, how])
+                fix = f"{output} is whole, and this writes {which} files: {fix}"
                 limit = options["memory_limit"]
                 files = decompress(
                     archive, png, overwrite=overwrite, memory_limit=limit, watch=[bar.seen]

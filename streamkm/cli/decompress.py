@@ -31,8 +31,10 @@ def run(
         try:
             files = decompress(archive, output, names or None, watch=[bar.seen], **options)
         except KeyboardInterrupt:
+            fix = "--missing writes the others"
+            if options["overwrite"]:  # some may be of another archive
+                fix = "the same command writes them all again"
             raise RunAgain(
-                "\nInterrupted; files that are there are whole, and --missing writes the others.",
-                130,
+                f"\nInterrupted; files that are there are whole, and {fix}.", 130
             ) from None
     click.echo(f"{output}: {len(files):,} file{'s' * (len(files) != 1)}")

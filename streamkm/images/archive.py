@@ -64,6 +64,8 @@ class Archive(Mapping[str, "xr.DataArray"]):
             there = "" if "://" in os.fspath(path) or Path(path).exists() else ": no such path"
             raise DataError(f"{os.fspath(path)} is not an archive of streamkm's{there}.")
         self.path = os.fspath(path)
+        # Workers are in folders of their own.
+        self._where = self.path if "://" in self.path else os.path.abspath(self.path)
         self.parameters: dict[str, Any] = marks["parameters"]
         self.skipped = [(str(name), str(reason)) for name, reason in marks["skipped"]]
         self.source_nbytes = int(marks["source_nbytes"])
@@ -72,7 +74,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
     @cached_property
     def group(self) -> Any:
         """The Zarr group of it all."""
-        return zarr.open_group(self.path, mode="r")
+        return zarr.open_group(self._where, mode="r")
 
     @cached_property
     def stacks(self) -> dict[str, Any]:
@@ -158,7 +160,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
 
         if stack not in self._datasets:
             self._datasets[stack] = xr.open_zarr(
-                self.path, group=f"images/{stack}", consolidated=False, chunks=None
+                self._where, group=f"images/{stack}", consolidated=False, chunks=None
             )
         return self._datasets[stack]
 

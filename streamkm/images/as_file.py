@@ -15,6 +15,7 @@ from streamkm.ingesting.geotiff import placeless
 
 Array = npt.NDArray[Any]
 _INDEXED = 256  # colours of a PNG
+_MOST_DPI = 2**31 * 0.0254  # of a PNG, which counts pixels a metre
 
 
 def suffix_of(archive: Archive, name: str) -> str:
@@ -36,8 +37,9 @@ def as_file(archive: Archive, name: str, metadata: dict[str, Any]) -> bytes:
     beside: dict[str, Any] = {"icc_profile": profile} if profile else {}
     if "exif" in metadata:
         beside["exif"] = base64.b64decode(metadata["exif"])
-    if "dpi" in metadata:
-        beside["dpi"] = tuple(metadata["dpi"])
+    dpi = tuple(metadata.get("dpi", ()))
+    if dpi and all(0 < value < _MOST_DPI for value in dpi):
+        beside["dpi"] = dpi
     if palette is not None and not archive.has_alpha(name):
         colours, channels = palette.shape
         if channels == 3 and colours <= _INDEXED and palette.dtype == np.uint8:
@@ -71,10 +73,10 @@ def _by_gdal(pixels: Array, driver: str, profile: bytes | None) -> bytes:
     options: dict[str, Any] = {"compress": "deflate"} if driver == "GTiff" else {}
     if profile:
         options["SOURCE_ICC_PROFILE"] = base64.b64encode(profile).decode()
-    shape = {"height": height, "width": width, "count": count, "dtype": pixels.dtype}
+    options |= {"height": height, "width": width, "count": count, "dtype": pixels.dtype}
     with memory() as file:
-        with placeless():
-            out = file.open(driver=driver, **shape, **options)
-        with out:
+        with placeless():  # but not while it is compressed: others wait for that
+            opened = file.open(driver=driver, **options)
+        with opened as out:
             out.write(np.moveaxis(pixels, -1, 0))
         return bytes(file.read())

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
 from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
 from streamkm.images.archive import Archive
 from streamkm.images.as_file import as_file, suffix_of
 from streamkm.images.encode import Encoded
+from streamkm.images.names import wrong_with
 from streamkm.images.reads import Reader, Watch
 from streamkm.images.room import Room
 from streamkm.sizes import parse_bytes, show_bytes
@@ -55,12 +56,16 @@ def decompress(
     Raises
     ------
     DataError
-        When there is no image of a name.
+        When there is no image of a name, or both `overwrite` and `missing` are given.
     MemoryLimitError
         When the limit leaves no room for an image.
     OutputExistsError
         When there is a file already.
     """
+    if overwrite and missing:
+        raise DataError(
+            "--missing keeps files that are there, --overwrite replaces them: give one."
+        )
     opened = archive if isinstance(archive, Archive) else Archive(archive)
     room = Room.of(None if memory_limit is None else parse_bytes(memory_limit))
     files = files_of(opened, Path(out), opened.chosen(names))
@@ -115,7 +120,7 @@ def _portions(archive: Archive, files: dict[str, Path]) -> list[Portion]:
         numbers, names = zip(*sorted(some), strict=True)
         pixels = archive.stacks[stack]["pixels"]
         nbytes = math.prod(pixels.shape[1:]) * pixels.dtype.itemsize
-        where = tuple(files[name] for name in names)
+        where = tuple(files[name].absolute() for name in names)  # workers may be in other folders
         portions.append(Portion(stack, numbers, names, where, nbytes))
     return portions
 
@@ -137,8 +142,8 @@ class WriteFiles:
         for number, name, file in zip(portion.numbers, portion.names, portion.files, strict=True):
             content = as_file(self.archive, name, json.loads(str(lines[number - first])))
             file.parent.mkdir(parents=True, exist_ok=True)
-            own = hashlib.sha256(os.fsencode(file.name)).hexdigest()
-            partial = file.with_name(f".{own}.partial")
+            # Of this task alone: Dask gives a task again when it has lost sight of a worker.
+            partial = file.with_name(f".{uuid.uuid4().hex}.partial")
             try:
                 partial.write_bytes(content)
                 partial.rename(file)
@@ -153,14 +158,15 @@ def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, 
     Raises
     ------
     DataError
-        For names that lead out of the folder, which only a forged archive holds.
+        For names that lead out of the folder, or are none, which only a forged archive holds.
     """
+    for name in archive:
+        wrong = wrong_with(name)
+        if wrong:
+            raise DataError(f"the image {name!r} would be written outside of {folder}: {wrong}.")
     paths = _paths(archive)
     files = {}
     for name in names:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or PureWindowsPath(name).drive:
-            raise DataError(f"the image {name!r} would be written outside of {folder}.")
         file = files[name] = folder / paths[name]
         if not file.parent.resolve().is_relative_to(folder.resolve()):
             raise DataError(f"{file} is outside of {folder}, by a link; name another folder.")

@@ -50,7 +50,7 @@ def header_of(
         metadata["bits"] = 16
     else:
         (channels, alpha), dtype = _KINDS[_mode(image, name)], "uint8"
-    icc = image.info.get("icc_profile") or None
+    icc = _profile(image)
     header = Header(
         item, page, name, height, width, channels, dtype, alpha, metadata, icc, deep is not None
     )
@@ -145,7 +145,7 @@ def _metadata(image: Any, turned: int, item: Item) -> dict[str, Any]:
     exif = _exif(image)
     if exif:
         about["exif"] = base64.b64encode(exif).decode()
-    icc = image.info.get("icc_profile")
+    icc = _profile(image)
     if icc:
         about["icc"] = icc_name(icc)
     if "transparency" in image.info and image.mode in (*_WITH_ALPHA, "I;16"):
@@ -153,6 +153,12 @@ def _metadata(image: Any, turned: int, item: Item) -> dict[str, Any]:
     if image.format != "TIFF" and getattr(image, "is_animated", False):
         about["frames"] = "the first of several"
     return about
+
+
+def _profile(image: Any) -> bytes | None:
+    """The colour profile; of a TIFF, anything may be in its place."""
+    icc = image.info.get("icc_profile")
+    return icc if isinstance(icc, bytes) and icc else None
 
 
 def _exif(image: Any) -> bytes:

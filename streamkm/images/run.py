@@ -71,7 +71,7 @@ class Run:
         if not seen.headers:
             raise DataError(f"{' '.join(names[:3])}: there is no image in there that can be read.")
         self._stacks = stacks_of(seen.headers, self._options.per, self._options.patch)
-        record = {"options": self._options.record, "images": seen.digest}
+        record: dict[str, Any] = {"options": self._options.record, "images": seen.digest}
         left = marks_of(self._partial).get("compress")
         if left == record:
             return
@@ -80,22 +80,25 @@ class Run:
                 f"a run before left {self._partial.name} here, begun {_difference(left, record)}. "
                 "Give what was given then to go on with it, or pass --overwrite to begin anew."
             )
+        # Its marks go first and come last: nobody goes on with what is half removed, or half there.
+        (self._partial / "zarr.json").unlink(missing_ok=True)
         for path in self._partial.glob("*"):
             if path != spool:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        zarr.create_group(self._partial, attributes={"kind": KIND, "compress": record})
+        group = zarr.create_group(self._partial, attributes={"kind": KIND})
         write_profiles(self._partial, seen.profiles)
+        group.attrs.update({"compress": record})
 
     def fit(self) -> None:
         """Find the palettes that images share, and codebooks."""
         if self._marked("fitted"):
             return
         counted = [s for s in self._stacks if not s.by_patches]
-        if counted and self._options.per != "image":
+        saved = self._partial / "colours"
+        if counted and self._options.per != "image" and not self._marked("counted"):
             tables_in_all = len({(s.kind, number) for s in counted for number in s.palettes})
             cells = self._room.cells_each(tables_in_all)
             count = Count(cells, self._room.image_nbytes, self._skip_bad)
-            saved = self._partial / "colours"
             tables: Tables = self._read("colours", count, _batches(counted), saved)
             fitted: dict[str, list[Palette]] = {}
             for kind, number, colours in tables.parts:
@@ -105,7 +108,8 @@ class Run:
                 own = fitted.get(stack.kind, [])
                 own += own[-1:] * (max(stack.palettes) + 1 - len(own))
             write_palettes(self._partial, fitted, owners_of(counted))
-            shutil.rmtree(saved, ignore_errors=True)
+            self._mark("counted")
+        shutil.rmtree(saved, ignore_errors=True)
         by_kind: dict[str, list[Stack]] = {}
         for stack in self._stacks:
             if stack.by_patches:

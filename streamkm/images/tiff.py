@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar, cast
 
+from streamkm.errors import DamagedError
+from streamkm.images.header import damage
 from streamkm.ingesting.files import need
 
 _WIDTH, _BITS, _PHOTOMETRIC, _SAMPLES = 256, 258, 262, 277
@@ -24,6 +25,9 @@ _REDUCED, _MASK = 1, 4
 # Samples a pixel that Pillow knows, by photometric interpretation: grey, RGB, palette, CMYK,
 # YCbCr.
 _OF_PILLOW = {0: (1, 2), 1: (1, 2), 2: (3, 4), 3: (1,), 5: (4,), 6: (3,)}
+
+_LARGER = 4  # times a file, what its pages say may be once it is written anew
+T = TypeVar("T", bytes, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
         start += stream.read(8)
     directory = tiff.ImageFileDirectory_v2(start)
     seen: set[int] = set()
+    told = _Told(stream.seek(0, io.SEEK_END))
     at, number = directory.next, 0
     while at and at not in seen:
         seen.add(at)
@@ -70,16 +75,44 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
         if number == 1 or not (isinstance(kind, int) and kind & (_REDUCED | _MASK)):
             turned = directory.get(274, 1)
             known = isinstance(turned, int) and 1 <= turned <= 8
-            icc = bytes(directory.get(_ICC, b"")) or None
+            icc = directory.get(_ICC)
+            icc = told.once(icc) if isinstance(icc, bytes) and icc else None
             metadata = {"icc": icc_name(icc)} if icc else {}
             exif = _exif(directory, start, stream)
             if exif:
-                metadata["exif"] = base64.b64encode(exif).decode()
+                metadata["exif"] = told.once(base64.b64encode(exif).decode())
             turned = turned if known else 1
             yield Page(number, at, _raster(directory), turned, icc, metadata)
         at = directory.next
     if not number:
         raise ValueError("it has no directory of an image")
+
+
+class _Told:
+    """What pages say beside their pixels: where many say the same, it is in memory once.
+
+    Parameters
+    ----------
+    nbytes : of the file, beyond which pages that say much can only be overlapping
+    """
+
+    def __init__(self, nbytes: int) -> None:
+        self._left = _LARGER * nbytes
+        self._known: dict[Any, Any] = {}
+
+    def once(self, what: T) -> T:
+        """The same, as it was told before.
+
+        Raises
+        ------
+        ValueError
+            When it is more than the file can hold.
+        """
+        if what not in self._known:
+            self._left -= len(what)
+            if self._left < 0:
+                raise ValueError("its pages say more than it has bytes")
+        return cast(T, self._known.setdefault(what, what))
 
 
 def _raster(tags: Any) -> bool:
@@ -101,15 +134,16 @@ def icc_name(profile: bytes) -> str:
 
 def _exif(tags: Any, start: bytes, stream: BinaryIO) -> bytes:
     """What a page says of its origin, as EXIF; what of it is damaged is left out."""
-    kept = need("PIL.Image", "images").Exif()
+    exif = need("PIL.Image", "images").Exif
+    kept = exif()
     for tag in _KEPT:
-        if tag in tags:
-            with _damaged_or_not():
-                kept[tag] = _value(tags, tag, start, stream)
-    if len(kept):
-        with _damaged_or_not():
-            return bytes(kept.tobytes())
-    return b""
+        with suppress(DamagedError), damage("EXIF"):
+            if tag in tags:
+                alone = exif()
+                alone[tag] = _value(tags, tag, start, stream)
+                alone.tobytes()  # which not all that can be read can be
+                kept[tag] = alone[tag]
+    return bytes(kept.tobytes()) if len(kept) else b""
 
 
 def _value(tags: Any, tag: int, start: bytes, stream: BinaryIO) -> Any:
@@ -122,17 +156,6 @@ def _value(tags: Any, tag: int, start: bytes, stream: BinaryIO) -> Any:
     # An order of pointers, so that none leads back.
     below = [key for key in directory if key not in _DIRECTORIES or (tag, key) == (_EXIF, _INTEROP)]
     return {key: _value(directory, key, start, stream) for key in below}
-
-
-@contextmanager
-def _damaged_or_not() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None:  # the disk's, not the file's
-            raise
-    except (SyntaxError, ValueError, TypeError, struct.error):
-        pass
 
 
 class OnePage(io.RawIOBase):

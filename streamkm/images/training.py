@@ -197,7 +197,8 @@ class _Training:
         begin = partial(self._begin, rows, opened.sample)
         if self.saved is None or table.complete:
             return _centroids(solve(rows, begin(), watch=self.watch, keep_evaluation=True))
-        asked = {"codewords": self.k, "stage": stage, "seed": self.seed}
+        # The last tells of other patches, or of other stages before, which Dask's arrays do not.
+        asked = {"codewords": self.k, "stage": stage, "seed": self.seed, "left": opened.distortion}
         self.saved.mkdir(parents=True, exist_ok=True)
         where = self.saved / f"stage-{stage}"
         with checkpointing(where, rows, asked, versions(), _SAVE_EVERY) as kept:

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import zlib
+from pathlib import Path
+from types import SimpleNamespace
 
 import dask
 import numpy as np
@@ -19,9 +21,10 @@ from sklearn.datasets import load_sample_image
 
 from streamkm.cli import main
 from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
-from streamkm.images import Archive, compress, decompress, export
+from streamkm.images import Archive, compress, decompress, export, reads, run
 from streamkm.images.as_file import as_file
 from streamkm.images.summary import summary
+from streamkm.kernels.compiling import compiler_lock
 from tests import reference
 from tests.images.conftest import deep_png, encoded, noise, png, put, write_raster
 from tests.ingesting.test_runs import digest
@@ -111,6 +114,34 @@ def test_profiles_of_16_bits_and_of_bands_come_out(tmp_path):
         assert read(file)[0].icc == profile
 
 
+def test_a_resolution_that_a_png_cannot_have_is_left_out(tmp_path):
+    for name, dpi in {"few": 72, "many": 2**32 - 1}.items():
+        put(tmp_path / "in", f"{name}.tif", encoded(noise(9, 8, 3), "TIFF", dpi=(dpi, dpi)))
+    archive = compress(tmp_path / "in", tmp_path / "o.zarr", 12)
+    few, many = decompress(archive, tmp_path / "out")
+    with Image.open(few) as image:
+        assert image.info["dpi"] == pytest.approx((72, 72), abs=0.1)
+    with Image.open(many) as image:
+        assert "dpi" not in image.info
+
+
+def test_rasters_are_not_packed_one_after_another(tmp_path, monkeypatch):
+    """Whoever holds Numba's lock while a raster is packed lets no other thread do so."""
+    put(tmp_path / "in", "a.png", deep_png(noise(9, 8, 3, dtype="u2")))
+    archive = compress(tmp_path / "in", tmp_path / "o.zarr", 12)
+    held = []
+
+    def moved(*arguments):
+        held.append(compiler_lock.is_locked())
+        return np.moveaxis(*arguments)
+
+    monkeypatch.setattr(
+        "streamkm.images.as_file.np", SimpleNamespace(moveaxis=moved, uint8=np.uint8)
+    )
+    decompress(archive, tmp_path / "out")
+    assert held == [False]
+
+
 def read(path):
     """Pixels with colours and alpha together, by the reader of sources, which knows 16 bits."""
     from tests.images.conftest import read as read_one
@@ -171,7 +202,6 @@ def test_codes_and_palettes_are_read_without_streamkm(folder, tmp_path):
     stack, number = archive.place("a/one.png")
     code = f"""
 import sys
-import zlib
 sys.modules["streamkm"] = None
 import numpy as np, zarr
 root = zarr.open_group({str(tmp_path / "o.zarr")!r}, mode="r")
@@ -219,7 +249,7 @@ def test_bands_are_coded_by_a_codebook(tmp_path):
     assert 25 < summary(archive).psnr < 60
 
 
-def test_the_same_bytes_on_every_scheduler(folder, tmp_path):
+def test_the_same_bytes_on_every_scheduler(folder, tmp_path, monkeypatch):
     import distributed
 
     compress(folder, tmp_path / "here.zarr", 12)
@@ -229,8 +259,10 @@ def test_the_same_bytes_on_every_scheduler(folder, tmp_path):
         ) as cluster,
         distributed.Client(cluster),
     ):
-        there = compress(folder, tmp_path / "there.zarr", 12)
-        decompress(there, tmp_path / "there")
+        monkeypatch.chdir(tmp_path)  # the workers stay where they are
+        there = compress("in", "there.zarr", 12)
+        decompress(Archive("there.zarr"), "there")
+        assert len(there) == len(list((tmp_path / "there").rglob("*.*")))
     assert digest(tmp_path / "here.zarr") == digest(tmp_path / "there.zarr")
     decompress(tmp_path / "here.zarr", tmp_path / "here")
     assert digest(tmp_path / "here") == digest(tmp_path / "there")
@@ -250,6 +282,26 @@ def test_files_that_are_missing_are_written_and_others_stay(folder, tmp_path):
     decompress(archive, tmp_path / "out", missing=True)
     with pytest.raises(OutputExistsError, match="--missing"):
         decompress(archive, tmp_path / "out")
+    with pytest.raises(DataError, match="give one"):
+        decompress(archive, tmp_path / "out", missing=True, overwrite=True)
+
+
+def test_a_file_that_two_tasks_write_is_whole(tmp_path, monkeypatch):
+    """As when Dask gives a task again, while the worker that was lost is still at it."""
+    put(tmp_path / "in", "x.png", encoded(photograph()))
+    archive = compress(tmp_path / "in", tmp_path / "o.zarr", 12)
+    rename, again = Path.rename, []
+
+    def renamed(path, target):
+        if not again:
+            again.append(path)
+            decompress(archive, tmp_path / "out", overwrite=True)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    (file,) = decompress(archive, tmp_path / "out")
+    np.testing.assert_array_equal(read(file)[1], archive["x.png"].values)
+    assert os.listdir(tmp_path / "out") == ["x.png"]
 
 
 def test_a_limit_that_an_image_does_not_fit_is_told_before_any_is_written(tmp_path):
@@ -288,6 +340,25 @@ def test_interrupted_while_files_are_written(command, folder, tmp_path, monkeypa
     assert digest(tmp_path / "out") == digest(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("command", ["decompress", "compress"])
+def test_interrupted_while_files_of_another_archive_are_replaced(
+    command, folder, tmp_path, monkeypatch
+):
+    """Those that were not are not taken for files of this archive."""
+    decompress(compress(folder, tmp_path / "before.zarr", 4), tmp_path / "out")
+    compress(folder, tmp_path / "o.zarr", 12)
+    arguments = ["decompress", tmp_path / "o.zarr", "-o", tmp_path / "out", "--overwrite"]
+    if command == "compress":
+        arguments = ["compress", folder, "-k", "12", "-o", tmp_path / "o.zarr", "--overwrite"]
+        arguments += ["--png", tmp_path / "out"]
+    with monkeypatch.context() as patched, dask.config.set(scheduler="sync"):
+        patched.setattr(export, "as_file", interrupted)
+        said = CliRunner().invoke(main, list(map(str, arguments)))
+    assert said.exit_code == 130
+    assert "--missing" not in said.output
+    assert ("--overwrite" if command == "compress" else "the same command") in said.output
+
+
 @pytest.mark.parametrize(
     ("stride", "more"), [(19, []), (29, ["--per", "image"]), (17, ["--patch", "4x4"])]
 )
@@ -304,6 +375,60 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(tmp_path, stride, more):
     assert len({digest(store) for store in stores}) == 1
     for store in stores:
         assert set(os.listdir(store.parent)) - {"events", "again", ".o.zarr.lock"} == {"o.zarr"}
+
+
+def removed_in_part(name):
+    """A removal that ends, by a kill, when half of what is there is gone."""
+
+    def call(path, **_):
+        if path.name == name:
+            for file in path.rglob("zarr.json" if name == "colours" else "codes/c/**/*"):
+                if file.is_file():
+                    file.unlink()
+            raise KeyboardInterrupt
+
+    return call
+
+
+def test_killed_while_the_counts_are_removed(folder, tmp_path, monkeypatch):
+    compress(folder, tmp_path / "whole.zarr", 12)
+    monkeypatch.setattr(reads, "_SAVE_EVERY", 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(run.shutil, "rmtree", removed_in_part("colours"))
+        with pytest.raises(KeyboardInterrupt):
+            compress(folder, tmp_path / "o.zarr", 12)
+    compress(folder, tmp_path / "o.zarr", 12)
+    assert digest(tmp_path / "o.zarr") == digest(tmp_path / "whole.zarr")
+
+
+def test_killed_while_another_run_is_overwritten(folder, tmp_path, monkeypatch):
+    """What is left of that one is not gone on with."""
+    compress(folder, tmp_path / "whole.zarr", 12)
+    for k, owner, name, kill in (
+        (12, run.Run, "finish", interrupted),
+        (8, run.shutil, "rmtree", removed_in_part("images")),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, kill)
+            with pytest.raises(KeyboardInterrupt):
+                compress(folder, tmp_path / "o.zarr", k, overwrite=True)
+    compress(folder, tmp_path / "o.zarr", 12)
+    assert digest(tmp_path / "o.zarr") == digest(tmp_path / "whole.zarr")
+
+
+def test_killed_before_the_profiles_are_written(folder, tmp_path, monkeypatch):
+    compress(folder, tmp_path / "whole.zarr", 12)
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "write_profiles", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compress(folder, tmp_path / "o.zarr", 12)
+    archive = compress(folder, tmp_path / "o.zarr", 12)
+    assert any(archive.profile(name) for name in archive)
+    assert digest(tmp_path / "o.zarr") == digest(tmp_path / "whole.zarr")
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
 
 
 def test_bad_files_are_named_and_the_rest_is_whole(folder, tmp_path):
@@ -334,7 +459,7 @@ def test_names_that_lead_elsewhere_are_not_written(folder, tmp_path):
     archive = compress(folder, tmp_path / "o.zarr", 12)
     stack, number = archive.place("a/one.png")
     names = zarr.open_group(tmp_path / "o.zarr", mode="r+")[f"images/{stack}/name"]
-    for forged in ("../../evil.png", "/tmp/evil.png", "a/../../evil.png"):
+    for forged in ("../../evil.png", "/tmp/evil.png", "a/../../evil.png", "", ".", "/", "a\0.png"):
         names[number] = forged
         with pytest.raises(DataError, match="outside of"):
             decompress(Archive(tmp_path / "o.zarr"), tmp_path / "out")

@@ -210,3 +210,12 @@ def test_training_does_not_go_on_with_what_was_asked_differently(flower, tmp_pat
     fit_codebook(flower, 20, saved=tmp_path)
     with pytest.raises(CheckpointError, match="codewords was 20, is now 30"):
         fit_codebook(flower, 30, saved=tmp_path)
+
+
+@pytest.mark.usefixtures("out_of_core")
+def test_training_does_not_go_on_with_other_patches(flower, tmp_path):
+    """Of a Dask array, nothing but its chunks is known before it is read."""
+    first, other = (da.from_array(x, chunks=(100, -1)) for x in (flower, 255 - flower))
+    fit_codebook(first, 20, saved=tmp_path)
+    with pytest.raises(CheckpointError, match="left was"):
+        fit_codebook(other, 20, saved=tmp_path)

@@ -100,6 +100,57 @@ def test_a_file_that_lies_is_refused_by_name_and_costs_no_memory(name, tmp_path)
     refused(put(tmp_path, name, content), reason)
 
 
+def tiff(tag, kind, count, values, beside=b""):
+    """A page of four grey pixels for each value of a tag; further bytes end the file."""
+    size, out = 2 + 12 * 7 + 4, b""
+    pixels = 8 + size * len(values)
+    for number, value in enumerate(values):
+        tags = {256: (3, 1, 2), 257: (3, 1, 2), 258: (3, 1, 8), 262: (3, 1, 1)}
+        tags |= {273: (4, 1, pixels), 279: (4, 1, 4), tag: (kind, count, value)}
+        entries = (struct.pack("<HHLL", name, *tags[name]) for name in sorted(tags))
+        after = 8 + size * (number + 1) if number + 1 < len(values) else 0
+        out += struct.pack("<H", len(tags)) + b"".join(entries) + struct.pack("<L", after)
+    return b"II*\0" + struct.pack("<L", 8) + out + bytes(4) + beside
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of what is damaged
+@pytest.mark.parametrize("tag", [34675, 34665, 34853, 270, 306])
+@pytest.mark.parametrize("value", [2**28, 2**32 - 5])
+def test_a_tag_of_any_type_is_no_reason_to_refuse_an_image(tag, value, tmp_path):
+    for kind in range(1, 14):
+        path = put(tmp_path, f"{kind}.tif", tiff(tag, kind, 1, [value]))
+        tracemalloc.start()
+        (header,) = headers(one(path), MOST)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 5e7  # of a profile of 2**28 bytes there are none
+        assert header.icc is None or len(header.icc) < 9
+
+
+@pytest.mark.parametrize("tag", [34675, 34665])
+def test_what_many_pages_say_is_in_memory_once(tag, tmp_path):
+    """As each may point to the same bytes, a small file could take any memory."""
+    note, n = noise(100, 1000).tobytes(), 200
+    at = len(tiff(tag, 4, 1, [0] * n))
+    directory = struct.pack("<HHHLLL", 1, 37500, 7, len(note), at + 18, 0)
+    if tag == 34675:
+        content = tiff(tag, 7, len(note), [at + 18] * n, directory + note)
+    else:
+        content = tiff(tag, 4, 1, [at] * n, directory + note)
+    path = put(tmp_path, "x.tif", content)
+    tracemalloc.start()
+    found = headers(one(path), MOST)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(found) == n
+    assert all(header.icc == note or "exif" in header.metadata for header in found)
+    assert held < 4 * len(content)
+    if tag == 34675:
+        overlapping = tiff(tag, 7, len(note) // 2, range(at, at + n), directory + note)
+        with pytest.raises(DamagedError, match=r"y.tif is damaged \(its pages say more"):
+            headers(one(put(tmp_path, "y.tif", overlapping)), MOST)
+
+
 def test_names_do_nothing_to_a_terminal(tmp_path):
     with pytest.raises(DamagedError) as caught:
         headers(one(put(tmp_path, "\x1b[2J.png", b"")))
