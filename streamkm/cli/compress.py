@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from streamkm.cli.files import check_file, check_folder
 from streamkm.errors import DataError, RunAgain
 from streamkm.images import Archive, compress, decompress
 from streamkm.images.names import shown
+from streamkm.images.reads import Watch
 from streamkm.images.sheet import contact_sheet
 from streamkm.images.summary import summary
 from streamkm.sizes import show_bytes
@@ -54,7 +56,6 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(scheduled(scheduler, workers, dashboard, report))
         bar = stack.enter_context(Bar())
-        files, fix = [], "run the same command to go on"
         try:
             archive = compress(
                 sources,
@@ -64,20 +65,15 @@ def run(
                 watch=[bar.seen],
                 **options,
             )
-            if png is not None:
-                # Files that were there are of an archive before.
-                how, which = ("--overwrite", "all") if held else ("--missing", "the other")
-                fix = shlex.join(["streamkm", "decompress", output, "-o", png, how])
-                fix = f"{output} is whole, and this writes {which} files: {fix}"
-                limit = options["memory_limit"]
-                files = decompress(
-                    archive, png, overwrite=overwrite, memory_limit=limit, watch=[bar.seen]
-                )
         except KeyboardInterrupt:
-            raise RunAgain(f"\nInterrupted; {fix}.", 130) from None
+            raise RunAgain("\nInterrupted; run the same command to go on.", 130) from None
+        count = 0
+        if png is not None:
+            limit, watch = options["memory_limit"], [bar.seen]
+            count = _write_files(archive, png, "--overwrite" if held else "--missing", limit, watch)
     say_skipped(archive.skipped)
     if png is not None:
-        click.echo(f"{png}: {len(files):,} file{'s' * (len(files) != 1)}")
+        click.echo(f"{png}: {count:,} file{'s' * (count != 1)}")
     if palettes is not None:
         _write_palettes(archive, Path(palettes))
     if sheet is not None:
@@ -99,6 +95,26 @@ def run(
         + (f", peak memory {show_bytes(peak)}" if peak else "")
     )
     click.echo(f"streamkm decompress {shlex.quote(output)} -o DIR")
+
+
+def _write_files(
+    archive: Archive, folder: str, how: str, memory_limit: int | None, watch: Sequence[Watch]
+) -> int:
+    """Write each image, and say `how` to go on where that fails: the archive is whole."""
+    which = "the other" if how == "--missing" else "all"
+    fix = shlex.join(["streamkm", "decompress", archive.path, "-o", folder, how])
+    fix = f"{archive.path} is whole, and this writes {which} files: {fix}"
+    replaces = how == "--overwrite"  # what was there is of an archive before
+    try:
+        found = decompress(
+            archive, folder, overwrite=replaces, memory_limit=memory_limit, watch=watch
+        )
+    except KeyboardInterrupt:
+        raise RunAgain(f"\nInterrupted; {fix}", 130) from None
+    except Exception:
+        click.echo(fix, err=True)
+        raise
+    return len(found)
 
 
 def _write_palettes(archive: Archive, folder: Path) -> None:

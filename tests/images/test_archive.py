@@ -312,15 +312,22 @@ def test_a_limit_that_an_image_does_not_fit_is_told_before_any_is_written(tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", ["decompress", "compress"])
-def test_interrupted_while_files_are_written(command, folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("command", "error", "code"),
+    [
+        ("decompress", KeyboardInterrupt, 130),
+        ("compress", KeyboardInterrupt, 130),
+        ("compress", OSError(28, "No space left on device"), 1),
+    ],
+)
+def test_stopped_while_files_are_written(command, error, code, folder, tmp_path, monkeypatch):
     """What is there is whole, and the line that goes on is told."""
     compress(folder, tmp_path / "o.zarr", 12)
     written = []
 
     def write(archive, name, metadata):
         if len(written) == 3:
-            raise KeyboardInterrupt
+            raise error
         written.append(name)
         return as_file(archive, name, metadata)
 
@@ -331,7 +338,7 @@ def test_interrupted_while_files_are_written(command, folder, tmp_path, monkeypa
     with monkeypatch.context() as patched, dask.config.set(scheduler="sync"):
         patched.setattr(export, "as_file", write)
         said = CliRunner().invoke(main, list(map(str, arguments)))
-    assert said.exit_code == 130
+    assert said.exit_code == code
     assert "--missing" in said.output
     files = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
     assert len(files) == 3

@@ -27,7 +27,7 @@ def test_filters_are_put_back_where_numba_compiles_meanwhile():
 
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(numba.njit(lambda: slow()))
-        compiling.wait()
+        assert compiling.wait(60)
         with placeless():
             entered.set()
             other.result()
