@@ -7,6 +7,7 @@ import fnmatch
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -66,6 +67,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
         self.path = os.fspath(path)
         # Workers are in folders of their own.
         self._where = self.path if "://" in self.path else os.path.abspath(self.path)
+        self._stamp = _stamp(self._where)
         self.parameters: dict[str, Any] = marks["parameters"]
         self.skipped = [(str(name), str(reason)) for name, reason in marks["skipped"]]
         self.source_nbytes = int(marks["source_nbytes"])
@@ -151,18 +153,27 @@ class Archive(Mapping[str, "xr.DataArray"]):
         ------
         KeyError
             When there is none of that name.
+        DataError
+            When the archive was replaced since it was opened.
         """
+        self._check()
         return self.places[name]
 
     def dataset(self, stack: str) -> xr.Dataset:
         """A stack as xarray opens it: codes, pixels, names, quality; nothing is read yet."""
         import xarray as xr  # 90 MiB, which to compress does without
 
+        self._check()
         if stack not in self._datasets:
             self._datasets[stack] = xr.open_zarr(
                 self._where, group=f"images/{stack}", consolidated=False, chunks=None
             )
         return self._datasets[stack]
+
+    def _check(self) -> None:
+        """Names and numbers of images are those of the archive that was opened, and of no other."""
+        if _stamp(self._where) != self._stamp:
+            raise DataError(f"{self.path} was replaced since it was opened: open it again.")
 
     @cached_property
     def _datasets(self) -> dict[str, xr.Dataset]:
@@ -221,3 +232,13 @@ class Archive(Mapping[str, "xr.DataArray"]):
     def profile_named(self, icc: str | None) -> bytes | None:
         """An ICC profile, by what the metadata of its images call it."""
         return None if icc is None else np.asarray(self.group[f"profiles/{icc}"][...]).tobytes()
+
+
+def _stamp(where: str) -> tuple[int, int]:
+    """What changes when an archive on this machine is replaced."""
+    if "://" in where:
+        return 0, 0
+    with suppress(FileNotFoundError):
+        found = os.stat(os.path.join(where, "zarr.json"))
+        return found.st_size, found.st_mtime_ns
+    return -1, -1

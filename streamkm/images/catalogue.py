@@ -40,7 +40,7 @@ class Catalogue(Statistic):
         whole = hashlib.sha256()
         for header in self.headers:
             item = header.item
-            stamp = "" if isinstance(item, Plane) else f"{item.size} {item.file.stamp}"
+            stamp = item.stamp if isinstance(item, Plane) else f"{item.size} {item.file.stamp}"
             light = replace(header, item=None)  # type: ignore[arg-type]
             whole.update(f"{item.where}\0{stamp}\0{light}\n".encode())
         return whole.hexdigest()

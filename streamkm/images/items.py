@@ -91,12 +91,14 @@ class Zipped:
     file : the zip
     member : its name in there
     size : bytes it unpacks to, as the zip says
+    search : identifies the search that found it, for caches
     """
 
     name: str
     file: File
     member: str
     size: int
+    search: str
 
     @property
     def where(self) -> str:
@@ -114,7 +116,7 @@ class Zipped:
         all_of_it : whether all will be read: they are then unpacked at once, and their checksum
             is compared
         """
-        packed = _Bounded(_zip(self.file, os.getpid()).open(self.member))
+        packed = _Bounded(_zip(self.file, self.search, os.getpid()).open(self.member))
         if all_of_it:
             with packed:
                 return io.BytesIO(packed.readall())
@@ -135,6 +137,8 @@ class Plane:
     dtype : 'uint8' or 'uint16'
     alpha : whether the last channel is alpha
     held : bytes of the chunks that are decoded for it
+    stamp : changes when the array is written to, as far as its store tells
+    search : identifies the search that found it, for caches
     about : JSON-able, of all images of the array
     """
 
@@ -146,6 +150,8 @@ class Plane:
     dtype: str
     alpha: bool
     held: int
+    stamp: str
+    search: str
     about: tuple[tuple[str, Any], ...] = ()
 
     @property
@@ -223,9 +229,10 @@ class _Bounded(io.RawIOBase):
 
 
 @lru_cache(maxsize=8)
-def _zip(file: File, process: int) -> zipfile.ZipFile:
-    """A zip, opened once a process: what lies in it is a list at its end.
+def _zip(file: File, search: str, process: int) -> zipfile.ZipFile:
+    """A zip, opened once a process and search: its directory is a list at its end.
 
-    Not shared with a forked process, which would share the place in the file too.
+    Not shared between searches, as the file may be another by then; nor with a forked process,
+    which would share the position in the file.
     """
     return zipfile.ZipFile(file.path if file.local else file.open())

@@ -7,6 +7,7 @@ import lzma
 import os
 import stat
 import tarfile
+import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -107,6 +108,7 @@ def of_zip(file: File, stem: str) -> Iterator[Zipped | Left]:
     """
     with damage(file.path), file.open() as stream, zipfile.ZipFile(stream) as packed:
         members = packed.infolist()
+    search = uuid.uuid4().hex
     for member in members:
         if member.is_dir():
             continue
@@ -120,7 +122,7 @@ def of_zip(file: File, stem: str) -> Iterator[Zipped | Left]:
         elif member.compress_type not in _UNPACKED:
             yield Left(name, f"it is packed by method {member.compress_type}, unknown here", True)
         else:
-            yield Zipped(name, file, member.filename, member.file_size)
+            yield Zipped(name, file, member.filename, member.file_size, search)
 
 
 def _joined(stem: str, name: str) -> tuple[str, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import product
@@ -17,6 +18,7 @@ import zarr
 from streamkm.errors import DamagedError, DataError, ReadError
 from streamkm.images.header import Header, Pixels
 from streamkm.images.items import Plane
+from streamkm.rows.fingerprint import stamp_of
 from streamkm.rows.open import dimension_names, open_zarr
 
 MARKS = ("zarr.json", ".zarray", ".zgroup")
@@ -63,6 +65,7 @@ def planes(store: str, name: str) -> Iterator[Plane]:
     beside = tuple(axis for axis, of in zip(named, axes, strict=False) if not of)
     about = (("format", "Zarr"), *((("axes", list(beside)),) if beside else ()))
     digits = max(6, len(str(count)))
+    stamp, search = stamp_of(array), uuid.uuid4().hex
     for number, index in enumerate(product(*map(range, stacked))):
         yield Plane(
             f"{name}/{number:0{digits}}" if stacked else name,
@@ -73,6 +76,8 @@ def planes(store: str, name: str) -> Iterator[Plane]:
             array.dtype.name,
             alpha,
             held,
+            stamp,
+            search,
             about,
         )
 
@@ -87,7 +92,7 @@ def header_of(item: Plane) -> Header:
 
 def decode(item: Plane) -> Pixels:
     """The pixels of a plane."""
-    values = _blocks(item.store).plane(item)
+    values = _blocks(item.store, item.search).plane(item)
     kept = [axis for axis in item.axes if axis]
     values = values.transpose([kept.index(axis) for axis in "yxc" if axis in kept])
     values = values if values.ndim == 3 else values[..., None]
@@ -203,7 +208,8 @@ class _Blocks:
 
 
 @lru_cache(maxsize=16)
-def _blocks(address: str) -> _Blocks:
+def _blocks(address: str, search: str) -> _Blocks:
+    """The array as one search found it: a later run may find other data at the address."""
     try:
         return _Blocks(address)
     except DataError as error:

@@ -163,6 +163,7 @@ def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
     url_to_fs = need("fsspec.core", "sources").url_to_fs
     try:
         fs, path = url_to_fs(source)
+        fs.invalidate_cache()  # file systems keep listings for as long as the process lives
         if any(sign in path for sign in "*?[") and not fs.exists(path):
             return fs, fs.glob(path, detail=True), True
         found = fs.info(path)

@@ -42,6 +42,11 @@ def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
     return found
 
 
+def stamp_of(array: Any) -> str:
+    """A digest that changes when a Zarr array is written to, as far as its store can list."""
+    return _digest(json.dumps(_of(array), sort_keys=True))
+
+
 def difference(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str | None:
     """The first of two fingerprints' fields that differs, in words; None where none does."""
     for name in {**before, **now}:
