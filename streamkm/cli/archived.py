@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from streamkm.files.names import shown
 from streamkm.images.archive import Archive
-from streamkm.images.names import shown
 from streamkm.images.summary import ImageSummary, summary
 from streamkm.sizes import show_bytes
 

@@ -17,8 +17,8 @@ from streamkm.cli.clusters import scheduled
 from streamkm.cli.common import peak_memory
 from streamkm.cli.files import check_file, check_folder
 from streamkm.errors import DataError, RunAgain
+from streamkm.files.names import shown
 from streamkm.images import Archive, compress, decompress
-from streamkm.images.names import shown
 from streamkm.images.reads import Watch
 from streamkm.images.sheet import contact_sheet
 from streamkm.images.summary import summary

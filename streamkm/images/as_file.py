@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.decoding.placeless import placeless
+from streamkm.files.find import need
 from streamkm.images.archive import Archive
-from streamkm.ingesting.files import need
-from streamkm.ingesting.geotiff import placeless
 
 Array = npt.NDArray[Any]
 _INDEXED = 256  # colours of a PNG

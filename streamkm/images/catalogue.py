@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from streamkm.decoding.decode import headers
+from streamkm.decoding.header import Header
 from streamkm.errors import DamagedError, DataError
-from streamkm.images.decode import headers
-from streamkm.images.header import Header
-from streamkm.images.items import Item, Plane
+from streamkm.files.items import Item, Plane
 from streamkm.passes import Statistic
 
 _TOGETHER = 32  # files that a task looks at

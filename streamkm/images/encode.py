@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from streamkm.decoding.decode import decode, headers
+from streamkm.decoding.header import Header
 from streamkm.errors import DamagedError
 from streamkm.images.coder import Coder, Coders, PaletteCoder
-from streamkm.images.decode import decode, headers
-from streamkm.images.header import Header
 from streamkm.images.palette import Palette, quantize
 from streamkm.images.quality import Quality
 from streamkm.images.stack import Batch

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
+from streamkm.files.names import wrong_with
 from streamkm.images.archive import Archive
 from streamkm.images.as_file import as_file, suffix_of
 from streamkm.images.encode import Encoded
-from streamkm.images.names import wrong_with
 from streamkm.images.reads import Reader, Watch
 from streamkm.images.room import Room
 from streamkm.sizes import parse_bytes, show_bytes

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from streamkm.decoding.stacks import MARKS
 from streamkm.errors import DataError, ReadError
-from streamkm.images.stacks import MARKS
-from streamkm.ingesting.files import File, entries, need, stamp
+from streamkm.files.find import File, entries, need, stamp
 
 _SIGNS = "*?["
 

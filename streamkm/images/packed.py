@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from streamkm.decoding.header import damage
 from streamkm.errors import DamagedError
-from streamkm.images.header import damage
-from streamkm.images.items import Span, Zipped
-from streamkm.images.names import shown, wrong_with
-from streamkm.ingesting.files import File, need
+from streamkm.files.find import File, need
+from streamkm.files.items import Span, Zipped
+from streamkm.files.names import shown, wrong_with
 from streamkm.sizes import show_bytes
 
 _COMPRESSION = {"gz": "gzip", "tgz": "gzip", "bz2": "bz2", "xz": "xz"}

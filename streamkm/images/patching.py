@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import zarr
 
+from streamkm.decoding.decode import decode
 from streamkm.errors import DamagedError
-from streamkm.images.decode import decode
 from streamkm.images.encode import Encoded
 from streamkm.images.patches import patches
 from streamkm.images.stack import Batch, Stack

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.files.find import need
 from streamkm.images.archive import Archive
 from streamkm.images.palette import Palette
-from streamkm.ingesting.files import need
 
 Array = npt.NDArray[Any]
 _SIDE, _GAP = 160, 8  # pixels

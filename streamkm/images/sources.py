@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streamkm.decoding import stacks
 from streamkm.errors import DamagedError, DataError
-from streamkm.images import stacks
+from streamkm.files.find import SUFFIXES
+from streamkm.files.items import Item, Plane, Span, Zipped
+from streamkm.files.names import shown, wrong_with
 from streamkm.images.folders import Leaf, inside
-from streamkm.images.items import Item, Plane, Span, Zipped
-from streamkm.images.names import shown, wrong_with
 from streamkm.images.packed import Left, of_tar, of_zip
-from streamkm.ingesting.files import SUFFIXES
 
 SUFFIXES_OF_IMAGES = (*SUFFIXES["images"], *SUFFIXES["geotiff"])
 _TAR, _ZIP, _ZARR = SUFFIXES["tar"], (".zip",), (".ome.zarr", ".zarr")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamkm.images.header import Header
+from streamkm.decoding.header import Header
 
 _CHUNK = 512  # codes along each side of what a window is read by
 _TOGETHER = 4 * 2**20  # pixels of the small images that share a shard

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from streamkm.decoding.decode import decode
 from streamkm.errors import DamagedError
-from streamkm.images.decode import decode
 from streamkm.images.stack import Batch
 from streamkm.passes import Colours, Statistic
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import DataError
-from streamkm.ingesting.files import File, need
+from streamkm.files.find import File, need
 from streamkm.ingesting.source import Form, Piece, Stream
 
 _BLOCK = 4 * 2**20  # bytes of text parsed at once; a row has to fit

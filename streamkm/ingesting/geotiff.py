@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
+from streamkm.decoding.placeless import placeless
 from streamkm.errors import DataError, ReadError
-from streamkm.ingesting.files import File, need
+from streamkm.files.find import File, need
 from streamkm.ingesting.source import Coordinate, Form, Piece, Region
-from streamkm.kernels.compiling import compiler_lock
 
 _CACHE = 64  # MiB; by itself GDAL takes a twentieth of the machine
 
@@ -94,18 +93,6 @@ class GeoTiff:
     def close(self) -> None:
         self._opened = None, None
         self._closing.close()
-
-
-@contextmanager
-def placeless() -> Iterator[None]:
-    """Rasters without a place on Earth are opened, or made, without a word.
-
-    Filters of warnings are the process's, not a thread's, and Numba changes them while it compiles
-    on another: whoever comes second must find what the first has put back.
-    """
-    with compiler_lock, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Dataset has no geotransform")
-        yield
 
 
 def _grid(scene: Any) -> dict[str, Any]:

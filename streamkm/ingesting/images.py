@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -12,15 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.decoding.header import DAMAGE
 from streamkm.errors import DataError
-from streamkm.ingesting.files import SUFFIXES, File, need
+from streamkm.files.find import SUFFIXES, File, need
 from streamkm.ingesting.source import Form, Piece, Stream
 
 _CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 _PLAIN = {"1": "L", "P": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "LA": "RGBA"}
 _WITHOUT_LOSS = {("L", "RGB"), ("L", "RGBA"), ("RGB", "RGBA")}
-# All that decoders raise of what is not an image, or only the half of one.
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
 Named = tuple[str, Callable[[], bytes]]
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import zarr
 
 from streamkm.errors import DataError, OutputExistsError, ReadError, StreamkmError
+from streamkm.files.find import SUFFIXES, File, find
 from streamkm.ingesting.csv import Csv
-from streamkm.ingesting.files import SUFFIXES, File, find
 from streamkm.ingesting.geotiff import GeoTiff
 from streamkm.ingesting.images import Images
 from streamkm.ingesting.npy import Npy

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import DataError
-from streamkm.ingesting.files import File
+from streamkm.files.find import File
 from streamkm.ingesting.source import Form, Piece, Region
 
 

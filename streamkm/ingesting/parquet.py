@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import DataError
+from streamkm.files.find import File, need
 from streamkm.ingesting.csv import matrix
-from streamkm.ingesting.files import File, need
 from streamkm.ingesting.source import Form, Piece, Stream
 
 _BATCH = 8 * 2**20  # decoded bytes asked for at once

@@ -12,7 +12,7 @@ import numpy as np
 import rasterio
 from PIL import Image
 
-from streamkm.images.decode import decode, headers
+from streamkm.decoding.decode import decode, headers
 from streamkm.images.sources import find_items
 
 

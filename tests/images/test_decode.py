@@ -12,9 +12,9 @@ import pytest
 import rasterio
 from PIL import Image, ImageCms, ImageOps
 
-from streamkm.images.decode import decode, headers
+from streamkm.decoding.decode import decode, headers
+from streamkm.decoding.tiff import pages
 from streamkm.images.sources import find_items
-from streamkm.images.tiff import pages
 from tests.images.conftest import deep_png, encoded, noise, png, put, read, write_raster, write_tar
 
 RGB, GREY = noise(40, 30, 3), noise(40, 30)
@@ -310,7 +310,7 @@ def test_what_gdal_reads_is_read_wherever_it_lies(where, tmp_path, monkeypatch):
         for name, content in members.items():
             far.pipe(f"/gdal/{name}", content)
         if where == "far and large":
-            monkeypatch.setattr("streamkm.images.items._WHOLE", 100)
+            monkeypatch.setattr("streamkm.files.items._WHOLE", 100)
     one, two = (headers(item)[0] for item in find_items(sources).items)
     assert np.array_equal(decode(one).colour, np.moveaxis(scene, 0, -1))
     assert np.array_equal(decode(two).colour, deep)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import zarr
 
+from streamkm.decoding.decode import decode, headers
 from streamkm.errors import DamagedError, DataError
-from streamkm.images.decode import decode, headers
 from streamkm.images.sources import find_items
 from tests.images.conftest import PNG, deep_png, encoded, names, noise, png, put, write_tar
 from tests.images.test_decode import KINDS, write_raster

@@ -14,10 +14,10 @@ import zarr
 from fsspec.implementations.memory import MemoryFileSystem
 
 from streamkm import ingest
+from streamkm.decoding.decode import decode, headers
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.images import Archive, compress
 from streamkm.images.catalogue import Catalogue
-from streamkm.images.decode import decode, headers
 from streamkm.images.sources import find_items
 from tests.images.conftest import encoded, noise, put
 

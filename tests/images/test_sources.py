@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import zarr
 
+from streamkm.decoding.decode import decode, headers
 from streamkm.errors import DataError
-from streamkm.images.decode import decode, headers
 from streamkm.images.sources import find_items
 from tests.images.conftest import PNG, encoded, names, noise, put, write_tar
 

@@ -21,7 +21,7 @@ from PIL import Image
 import streamkm
 from streamkm.cli.parse.ingest import KINDS
 from streamkm.errors import DataError
-from streamkm.ingesting.files import SUFFIXES
+from streamkm.files.find import SUFFIXES
 from tests.ingesting.conftest import (
     SMALL,
     run,

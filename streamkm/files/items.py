@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
 from streamkm.errors import ReadError
-from streamkm.ingesting.files import File
+from streamkm.files.find import File
 
 _HEAD = 64 * 1024  # asked of a server at once, where only headers are wanted
 _WHOLE = 256 * 1024**2  # of files on servers, larger ones are read in pieces

@@ -6,8 +6,8 @@ import struct
 from typing import Any, BinaryIO
 
 from streamkm.errors import DamagedError
-from streamkm.images.names import shown
-from streamkm.ingesting.files import need
+from streamkm.files.find import need
+from streamkm.files.names import shown
 
 HEAD = 64  # bytes that tell
 # Pillow's classes are called by name: Image.open tries 40 formats, among them some that start other

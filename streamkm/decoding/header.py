@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import DamagedError, ReadError, StreamkmError
-from streamkm.images.items import Item
-from streamkm.images.names import shown
-from streamkm.ingesting.images import DAMAGE
+from streamkm.files.items import Item
+from streamkm.files.names import shown
 from streamkm.sizes import show_bytes
 
+# All that decoders raise of what is not an image, or only the half of one.
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
 # Beside DAMAGE, of a parser that believed its file; a warning where warnings are errors.
 _ALSO = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, LookupError, ArithmeticError, TypeError),

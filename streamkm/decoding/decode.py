@@ -11,14 +11,14 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from streamkm.decoding import pillow, raster, stacks
+from streamkm.decoding.formats import HEAD, format_of, open_with_pillow
+from streamkm.decoding.header import Header, Pixels, check, damage
+from streamkm.decoding.tiff import OnePage, pages
 from streamkm.errors import DamagedError
-from streamkm.images import pillow, raster, stacks
-from streamkm.images.formats import HEAD, format_of, open_with_pillow
-from streamkm.images.header import Header, Pixels, check, damage
-from streamkm.images.items import Item, Plane, Span, Zipped
-from streamkm.images.names import shown
-from streamkm.images.tiff import OnePage, pages
-from streamkm.ingesting.files import need
+from streamkm.files.find import need
+from streamkm.files.items import Item, Plane, Span, Zipped
+from streamkm.files.names import shown
 from streamkm.sizes import show_bytes
 
 _READ_WHOLE = ("WEBP", "AVIF")  # to know their headers

@@ -9,13 +9,13 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.decoding.header import Header, Pixels, check, damage, page_name
+from streamkm.decoding.pillow import keyed
+from streamkm.decoding.placeless import placeless
 from streamkm.errors import DamagedError
-from streamkm.images.header import Header, Pixels, check, damage, page_name
-from streamkm.images.items import Item, Plane, Span
-from streamkm.images.names import shown
-from streamkm.images.pillow import keyed
-from streamkm.ingesting.files import need
-from streamkm.ingesting.geotiff import placeless
+from streamkm.files.find import need
+from streamkm.files.items import Item, Plane, Span
+from streamkm.files.names import shown
 
 _DTYPES = ("uint8", "uint16")
 _DRIVERS = {"TIFF": "GTiff", "PNG": "PNG", "PPM": "PNM"}

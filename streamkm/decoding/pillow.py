@@ -9,13 +9,13 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.decoding.formats import deep_png, open_with_pillow
+from streamkm.decoding.header import Header, Pixels, check, page_name
+from streamkm.decoding.tiff import icc_name
 from streamkm.errors import DamagedError
-from streamkm.images.formats import deep_png, open_with_pillow
-from streamkm.images.header import Header, Pixels, check, page_name
-from streamkm.images.items import Item
-from streamkm.images.names import shown
-from streamkm.images.tiff import icc_name
-from streamkm.ingesting.files import need
+from streamkm.files.find import need
+from streamkm.files.items import Item
+from streamkm.files.names import shown
 
 _ORIENTATION = 274
 _EXIF = b"Exif\0\0"

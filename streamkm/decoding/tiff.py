@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar, cast
 
+from streamkm.decoding.header import damage
 from streamkm.errors import DamagedError
-from streamkm.images.header import damage
-from streamkm.ingesting.files import need
+from streamkm.files.find import need
 
 _WIDTH, _BITS, _PHOTOMETRIC, _SAMPLES = 256, 258, 262, 277
 _SUBFILE, _EXTRA, _FORMAT = 254, 338, 339

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from streamkm.decoding.header import Header, Pixels
 from streamkm.errors import DamagedError, DataError, ReadError
-from streamkm.images.header import Header, Pixels
-from streamkm.images.items import Plane
+from streamkm.files.items import Plane
 from streamkm.rows.fingerprint import stamp_of
 from streamkm.rows.open import dimension_names, open_zarr
 
