@@ -11,6 +11,7 @@ from streamkm.errors import DataError
 from streamkm.passes import no_label
 from streamkm.rows.layout import feature_axes
 from streamkm.rows.nodata import announced
+from streamkm.rows.treatment import Missing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,23 +54,31 @@ def stacked(data: xr.Dataset, names: Sequence[str] | None = None) -> xr.DataArra
                 f"{name!r} lies along {data[name].dims}, but {widest.name!r} along {widest.dims}; "
                 "leave it out, by data.drop_vars or data[[...]]."
             )
-    fills = [_fill(data[name]) for name in wanted]
+    fills = [_fills(data[name]) for name in wanted]
     if len(set(fills)) > 1:  # each its own: only NaN can stand for all
         for name, fill in zip(wanted, fills, strict=True):
             if fill is not None:
-                data = data.assign({name: data[name].where(data[name] != fill)})
+                data = data.assign({name: _without(data[name], fill)})
     array = data[wanted].to_dataarray(FEATURE)
     if len(set(fills)) == 1 and fills[0] is not None:
-        array.attrs["_FillValue"] = fills[0]
+        array.attrs["missing_value"] = list(fills[0].values)
     grids = {_grid_mapping(data[name]) for name in wanted} - {None}
     if len(grids) == 1:
         array.attrs["grid_mapping"] = grids.pop()
     return array
 
 
-def _fill(data: xr.DataArray) -> float | int | None:
-    """What stands for nothing in a variable that was not decoded; its first value, if several."""
-    return next((value for value in announced(data) if value == value), None)
+def _fills(data: xr.DataArray) -> Missing | None:
+    """The numbers that stand for nothing in a variable that was not decoded, in rising order."""
+    return Missing.of(sorted(value for value in announced(data) if value == value))
+
+
+def _without(data: xr.DataArray, missing: Missing) -> xr.DataArray:
+    """The variable with NaN in the place of what is missing."""
+    import xarray as xr  # loaded by whoever gave the data
+
+    there = xr.apply_ufunc(missing.valid, data, dask="parallelized", output_dtypes=[np.dtype(bool)])
+    return data.where(there)
 
 
 def _grid_mapping(data: xr.DataArray) -> Any:

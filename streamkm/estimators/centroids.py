@@ -320,6 +320,8 @@ class CentroidEstimator(
             checked = validate_data(
                 self, X, reset=reset, dtype="numeric", ensure_all_finite=False, accept_sparse=False
             )
+            if isinstance(X, np.ma.MaskedArray):
+                checked = np.ma.masked_array(checked, np.ma.getmask(X))
             given = replace(given, array=checked)
         rows = open_rows(
             given.array,

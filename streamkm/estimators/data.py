@@ -91,4 +91,4 @@ class Given:
 def weights_of(sample_weight: Any) -> Any:
     """Weights as they are where lazy; lists and Series as arrays."""
     lazy = sample_weight is None or Given.of(sample_weight, None).of_lazy_kind
-    return sample_weight if lazy else np.asarray(sample_weight)
+    return sample_weight if lazy else np.asanyarray(sample_weight)

@@ -96,7 +96,8 @@ fitted model or a function
     nodata : 'auto', None, float or sequence of floats, default='auto'
         Rows that have one of these values in any feature are left out. 'auto' is NaN in a
         DataArray of floats, and what such an array, or a Zarr array, names as its `_FillValue`,
-        `missing_value` or `nodata`; nothing in other data.
+        `missing_value` or `nodata`; nothing in other data. What is masked in a masked array, or
+        in the blocks of a Dask array, is left out whatever is given here.
     memory_limit : str, int or None, default=None
         Peak memory of the process, such as '2GiB'; blocks are planned to keep it. The process
         itself is reckoned at 256 MiB: what else it has loaded and holds comes on top. From the

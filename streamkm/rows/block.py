@@ -76,7 +76,14 @@ class Block:
         origin, row_shape = (0,) * len(shape), shape
         if plan.is_known:
             origin, row_shape = tuple(s.start for s in plan.region(number)), layout.row_shape
-        matrix = layout.matrix(values)
+        masked = layout.matrix(values)
+        declared = layout.missing is not None and layout.missing.masked
+        if not declared and np.ma.is_masked(masked):
+            raise DataError(
+                f"block {number} is a masked array, but the Dask array does not say so: make it "
+                "with meta=np.ma.masked_array([], dtype), or fill it and give nodata."
+            )
+        matrix = np.ma.getdata(masked)
         weights = None if weights is None else weights.reshape(-1)
         if any(a is not None and a.size != len(matrix) for a in (weights, mask)):
             raise DataError(
@@ -87,7 +94,7 @@ class Block:
         if mask is not None or layout.missing is not None:
             present = np.ones(len(matrix), bool) if mask is None else mask.reshape(-1) > 0
             if layout.missing is not None:
-                present &= layout.missing.present(matrix)
+                present &= layout.missing.present(masked)
             block = block.where(present)
         return block
 
@@ -173,8 +180,13 @@ class Block:
         return np.ravel_multi_index(moved, self.row_shape).astype(np.int64, copy=False)
 
 
+def in_numpy(values: Any) -> npt.NDArray[Any]:
+    """Values as a plain ndarray, or a masked array where they are one."""
+    return values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+
+
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A plain ndarray view that no task can write through, as kernels take their inputs."""
-    view = np.asarray(array).view()
+    """A view that no task can write through, as kernels take their inputs."""
+    view = in_numpy(array).view()
     view.flags.writeable = False
     return view

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.rows.block import in_numpy
 from streamkm.rows.kinds import is_a
 
 _PIPELINE = "codec_pipeline.path"
@@ -51,7 +52,7 @@ def _parts() -> Any:
 def read(array: Any, region: tuple[slice, ...]) -> npt.NDArray[Any]:
     """A region of a zarr.Array, or the view of a NumPy one."""
     if not is_a(array, "zarr.Array"):
-        return np.asarray(array[region])
+        return in_numpy(array[region])
     shape = tuple(len(range(*s.indices(n))) for s, n in zip(region, array.shape, strict=True))
     out = _parts()(np.empty(shape, array.dtype, array.order))
     array.get_basic_selection(region, out=out)

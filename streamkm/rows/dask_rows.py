@@ -13,7 +13,7 @@ import numpy as np
 from dask.delayed import Delayed
 
 from streamkm.errors import ManyBlocksWarning
-from streamkm.rows.block import Block
+from streamkm.rows.block import Block, in_numpy
 from streamkm.rows.layout import Layout, check_beside
 from streamkm.rows.memory import Budget
 from streamkm.rows.plan import BlockPlan
@@ -133,7 +133,7 @@ def _on_block(
     number = int(np.ravel_multi_index(index, plan.grid))
     arrays = iter(np.asarray(a) for a in beside)
     weights, mask = (next(arrays) if there else None for there in which)
-    return call(Block.cut(layout, plan, number, np.asarray(values), weights, mask))
+    return call(Block.cut(layout, plan, number, in_numpy(values), weights, mask))
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
     }
     if rows.layout.missing is not None:
         found["missing"] = [str(value) for value in rows.layout.missing.values]
+    if np.ma.is_masked(rows.array):
+        found["masked"] = _of(np.ma.getmaskarray(rows.array))
     for name, array in (("weights", rows.weights), ("mask", rows.mask)):
         if array is not None:
             found[name] = _of(array)
@@ -67,6 +69,7 @@ def _of(array: Any) -> dict[str, Any]:
         return {"chunks": _digest(repr(array.chunks))}
     if array.dtype == bool:  # a mask: a byte a row
         return {"values": _digest(np.ascontiguousarray(array).tobytes())}
+    array = np.ma.getdata(array)
     places = np.linspace(0, array.size - 1, min(array.size, _SAMPLED)).astype(np.int64)
     return {"some values": _digest(array[np.unravel_index(places, array.shape)].tobytes())}
 

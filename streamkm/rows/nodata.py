@@ -15,7 +15,7 @@ _NAMES = ("_FillValue", "missing_value", "nodata")
 
 
 def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
-    """The rows of the data to leave out.
+    """The rows of the data to leave out; the mask of masked arrays always counts.
 
     Parameters
     ----------
@@ -36,16 +36,28 @@ def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
     >>> missing_in(np.zeros((3, 2))) is None
     True
     """
+    masked = is_masked(data)
     if nodata is None:
-        return None
+        return Missing.of((), masked)
     if not isinstance(nodata, str):
         try:
-            return Missing.of(_numbers(nodata))
+            return Missing.of(_numbers(nodata), masked)
         except (TypeError, ValueError) as error:
             raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.") from error
     if nodata != "auto":
         raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.")
-    return Missing.of(announced(data))
+    return Missing.of(announced(data), masked)
+
+
+def is_masked(data: Any) -> bool:
+    """Whether an array, or the blocks of a Dask array, are masked arrays."""
+    if is_a(data, "xarray.DataArray") and data.chunks:
+        data = data.data
+    if is_a(data, "dask.array.Array"):
+        from dask.array.utils import meta_from_array  # loaded by whoever made the array
+
+        return isinstance(meta_from_array(data), np.ma.MaskedArray)
+    return isinstance(data, np.ma.MaskedArray) and np.ma.getmask(data) is not np.ma.nomask
 
 
 def announced(data: Any) -> list[float | int]:

@@ -8,15 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from streamkm.errors import DataError, MemoryLimitError, PackedDataWarning
 from streamkm.rows.block import read_only
 from streamkm.rows.dask_rows import DaskRows, open_dask
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, check_beside, feature_axes
 from streamkm.rows.memory import Budget
-from streamkm.rows.nodata import missing_in
+from streamkm.rows.nodata import is_masked, missing_in
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, open_stored, within
 from streamkm.rows.treatment import Scaling
@@ -111,6 +109,10 @@ def _beside(
                     f"{name} has other coordinates than the data; align them first: {error}"
                 ) from error
     array = _array_of(given, None, budget)[0]
+    if is_masked(array):
+        raise DataError(
+            f"{name} is a masked array; fill it, and leave rows out by mask= or by a weight of 0."
+        )
     check_beside(array, layout.row_shape, name)
     return array
 
@@ -161,7 +163,7 @@ def _array_of(
         return data, None
     if is_a(data, "zarr.Group", "xarray.Dataset"):
         raise DataError("give one array: group['name'] or dataset['name'].")
-    return read_only(np.asarray(data)), None
+    return read_only(data), None
 
 
 def dimension_names(array: Any) -> tuple[str | None, ...] | None:

@@ -14,24 +14,29 @@ _PART_NBYTES = 2**20  # looked at in one go, so that what is found of it stays s
 
 @dataclass(frozen=True)
 class Missing:
-    """Rows are left out when any of their features has one of these values.
+    """Rows are left out when any of their features is masked or has one of these values.
 
     Parameters
     ----------
     values : tuple of numbers, of which NaN is one or not
+    masked : whether the data are masked arrays, whose mask says which values there are
     """
 
     values: tuple[float | int, ...]
+    masked: bool = False
 
     @classmethod
-    def of(cls, values: Iterable[float | int]) -> Self | None:
-        """From some numbers; None where there are none."""
+    def of(cls, values: Iterable[float | int], masked: bool = False) -> Self | None:
+        """From some numbers and the kind of the data; None where nothing can be missing."""
         found = tuple(dict.fromkeys(value if value == value else np.nan for value in values))
-        return cls(found) if found else None
+        return cls(found, masked) if found or masked else None
 
     def present(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Which rows (n,) of values (n, d), of the stored dtype, are not left out."""
         present = np.ones(len(values), bool)
+        if self.masked:
+            present &= ~np.ma.getmaskarray(values).any(axis=1)
+        values = np.ma.getdata(values)
         step = max(1, _PART_NBYTES // max(1, values.itemsize * values.shape[1]))
         for start in range(0, len(values), step):
             part = values[start : start + step]
@@ -40,6 +45,10 @@ class Missing:
                 if told is not None:
                     present[start : start + step] &= ~told
         return present
+
+    def valid(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Which values, of any shape, are not missing."""
+        return self.present(values.reshape(-1, 1)).reshape(values.shape)
 
 
 def _equal(part: npt.NDArray[Any], value: float | int) -> npt.NDArray[np.bool_] | None:
@@ -51,8 +60,12 @@ def _equal(part: npt.NDArray[Any], value: float | int) -> npt.NDArray[np.bool_] 
     if part.dtype.kind == "f":
         with np.errstate(over="ignore"):
             own = part.dtype.type(value)
-        if np.isinf(own) and not np.isinf(value):
-            return None
+            if np.isinf(own) and not np.isinf(value):
+                return None
+            if part.dtype.itemsize == 4 and np.isinf(own + own) and np.isfinite(own):
+                # As GDAL compares, whose relative tolerance overflows here: -3.4e38 and
+                # -3.40282e38 both stand for the least float32, however a writer rounded it.
+                return np.asarray((np.isinf(part + own) & np.isfinite(part)).any(axis=1))
     else:
         least, most = (0, 1) if part.dtype.kind == "b" else _range(part.dtype)
         if np.isinf(value) or value != int(value) or not least <= value <= most:
