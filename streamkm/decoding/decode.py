@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -11,9 +10,9 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from streamkm.decoding import pillow, raster, stacks
-from streamkm.decoding.formats import HEAD, format_of, open_with_pillow
-from streamkm.decoding.header import Header, Pixels, check, damage
+from streamkm.decoding import pillow, pnm, raster, stacks
+from streamkm.decoding.formats import HEAD, format_of
+from streamkm.decoding.header import COPIES, Header, Pixels, check, damage, with_its_profile
 from streamkm.decoding.tiff import OnePage, pages
 from streamkm.errors import DamagedError
 from streamkm.files.find import need
@@ -22,7 +21,6 @@ from streamkm.files.names import shown
 from streamkm.sizes import show_bytes
 
 _READ_WHOLE = ("WEBP", "AVIF")  # to know their headers
-_COMMENT = re.compile(rb"#[^\n]*\n?")
 
 
 def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
@@ -59,10 +57,10 @@ def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
                 "leave it out with --skip-bad."
             )
         if found == "TIFF":
-            return list(_of_tiff(item, stream, most_nbytes))
-        if found == "PPM" and _deep_ppm(stream):
-            return [raster.header_of(item, found, stream, 1, 1, most_nbytes)]
-        return [pillow.header_of(item, found, stream, head, 1, most_nbytes)]
+            return [with_its_profile(page) for page in _of_tiff(item, stream, most_nbytes)]
+        if found == "PPM" and (deep := pnm.deep_pnm(stream)):
+            return [pnm.header_of(item, deep, most_nbytes)]
+        return [with_its_profile(pillow.header_of(item, found, stream, 1, most_nbytes))]
 
 
 def decode(header: Header, most_nbytes: int | None = None) -> Pixels:
@@ -100,11 +98,10 @@ def decode(header: Header, most_nbytes: int | None = None) -> Pixels:
 def _decoded(header: Header, item: Span | Zipped) -> Pixels:
     with item.open(all_of_it=True) as stream:
         found = format_of(stream.read(HEAD), item.name)
+        if found == "PPM" and (deep := pnm.deep_pnm(stream)):
+            return pnm.decode(stream, deep)
         if header.raster:
-            key = None
-            if found == "PNG" and header.alpha:
-                key = open_with_pillow(found, stream).info.get("transparency")
-            return raster.decode(header, found, stream, key)
+            return raster.decode(header, found, stream)
         if header.page > 1:
             stream = _from(stream, header.at)
         return pillow.decode(header, found, stream)
@@ -112,27 +109,21 @@ def _decoded(header: Header, item: Span | Zipped) -> Pixels:
 
 def _of_tiff(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Iterator[Header]:
     for page in pages(stream):
-        number, turned = page.number, page.orientation
         found = None
         if not page.raster:
             from_here = _from(stream, page.at)
             with suppress(SyntaxError):  # of the kinds that Pillow does not know
-                found = pillow.header_of(item, "TIFF", from_here, b"", number, most_nbytes)
+                found = pillow.header_of(item, "TIFF", from_here, page.number, most_nbytes)
                 found = replace(found, at=page.at)
-        found = found or raster.header_of(item, "TIFF", stream, number, turned, most_nbytes)
-        yield replace(found, icc=page.icc, metadata=found.metadata | page.metadata)
+        found = found or raster.header_of(item, "TIFF", stream, page, most_nbytes)
+        lost = (*found.lost, COPIES) if page.copies else found.lost
+        metadata = found.metadata | page.metadata
+        yield replace(found, icc=page.icc, metadata=metadata, lost=lost)
 
 
 def _from(stream: BinaryIO, at: int) -> BinaryIO:
     """A TIFF that begins with the page whose directory is at a byte."""
     return cast(BinaryIO, BufferedReader(OnePage(stream, at)))
-
-
-def _deep_ppm(stream: BinaryIO) -> bool:
-    """Whether a PPM or PGM has more than 8 bits, of which Pillow would keep 8."""
-    stream.seek(0)
-    words = _COMMENT.sub(b" ", stream.read(1024)).split(maxsplit=4)
-    return words[0] in (b"P5", b"P6") and len(words) > 3 and int(words[3]) > 255
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any, BinaryIO
 
 from streamkm.errors import DamagedError
@@ -74,11 +73,3 @@ def open_with_pillow(found: str, stream: BinaryIO) -> Any:
     module, kind = _CLASSES[found].split(".")
     stream.seek(0)
     return getattr(need(f"PIL.{module}", "images"), kind)(stream)
-
-
-def deep_png(head: bytes) -> tuple[int, bool] | None:
-    """Colours and alpha of a PNG of 16 bits that Pillow would read as 8 bits, or None."""
-    if len(head) < 26 or head[12:16] != b"IHDR":
-        return None
-    depth, kind = struct.unpack("BB", head[24:26])
-    return {2: (3, False), 4: (1, True), 6: (3, True)}.get(kind) if depth == 16 else None

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,11 @@ _ALSO = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, LookupError, ArithmeticError, TypeError),
     *(AttributeError, AssertionError, RuntimeError, UserWarning),
 )
+# What is not taken of a file. Few different texts: images of one are counted together.
+FRAMES = "only the first frame of an animation is taken"
+COPIES = "smaller copies and masks among the pages of a TIFF are left out"
+GAMMA = "the gamma of a PNG is left out, and its pixels are taken as they are"
+_SPACES = {b"RGB ": "RGB", b"GRAY": "grey", b"CMYK": "CMYK", b"Lab ": "Lab"}
 # Decoders raise OSError without a number; those of the system have one, also for a damaged offset.
 _OF_DECODERS = (None, errno.EINVAL, errno.EOVERFLOW)
 
@@ -48,6 +53,7 @@ class Header:
     icc : colour profile
     raster : whether GDAL reads it, not Pillow
     at : byte at which the directory of a TIFF's page begins
+    lost : what is not taken of the file, a clause each
     """
 
     item: Item
@@ -62,6 +68,7 @@ class Header:
     icc: bytes | None = None
     raster: bool = False
     at: int = 0
+    lost: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -112,6 +119,23 @@ def check(header: Header, most_nbytes: int | None, held: int = 0) -> Header:
             "out with --skip-bad."
         )
     return header
+
+
+def with_its_profile(header: Header) -> Header:
+    """The header without a colour profile of other colours than its pixels have.
+
+    That of inks does not fit the RGB they become, and a PNG of grey takes none of colours. Bands
+    keep any.
+    """
+    icc, own = header.icc, {1: "grey", 3: "RGB"}.get(header.channels)
+    if icc is None or own is None or icc[36:40] != b"acsp":  # not a profile that is known
+        return header
+    space = _SPACES.get(icc[16:20], "other")
+    if space == own:
+        return header
+    text = f"a colour profile of {space} colours is left out, as the pixels are {own}"
+    metadata = {name: value for name, value in header.metadata.items() if name != "icc"}
+    return replace(header, icc=None, metadata=metadata, lost=(*header.lost, text))
 
 
 @contextmanager

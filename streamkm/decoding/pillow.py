@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import math
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.decoding.formats import deep_png, open_with_pillow
-from streamkm.decoding.header import Header, Pixels, check, page_name
+from streamkm.decoding.exif import XMP, made_upright, orientation, orientation_in
+from streamkm.decoding.formats import open_with_pillow
+from streamkm.decoding.header import FRAMES, GAMMA, Header, Pixels, check, page_name
+from streamkm.decoding.png import Png, png_of
 from streamkm.decoding.tiff import icc_name
 from streamkm.errors import DamagedError
 from streamkm.files.find import need
@@ -18,7 +20,6 @@ from streamkm.files.items import Item
 from streamkm.files.names import shown
 
 _ORIENTATION = 274
-_EXIF = b"Exif\0\0"
 _BAND = 2**22  # pixels
 # Colours and alpha of what comes out of each mode of Pillow's.
 _KINDS = {"L": (1, False), "LA": (1, True), "RGB": (3, False), "RGBA": (3, True)}
@@ -30,46 +31,61 @@ _WITH_ALPHA = {"P": "RGBA", "RGB": "RGBA", "L": "LA", "1": "LA"}
 
 
 def header_of(
-    item: Item, found: str, stream: BinaryIO, head: bytes, page: int, most_nbytes: int | None
+    item: Item, found: str, stream: BinaryIO, page: int, most_nbytes: int | None
 ) -> Header:
     """What the header of one image says; nothing is decoded."""
     name = page_name(item, page)
+    png = png_of(stream) if found == "PNG" else None
     image = open_with_pillow(found, stream)
-    turned = orientation(image)
-    metadata = _metadata(image, turned, item)
+    exif = png.exif if png else bytes(image.info.get("exif") or b"")
+    turned = _orientation(image, exif, png)
+    metadata = _metadata(image, turned, exif)
     width, height = stored_size(image)
     if turned > 4:
         width, height = height, width
-    deep = deep_png(head) if found == "PNG" else None
+    deep = png.deep if png else None
     if deep:
         channels, alpha = deep
-        alpha = alpha or "transparency" in image.info
-        metadata["bits"], dtype = 16, "uint16"
+        dtype = "uint16"
     elif image.mode.startswith("I;16"):
-        channels, alpha, dtype = 1, "transparency" in image.info, "uint16"
-        metadata["bits"] = 16
+        channels, alpha, dtype = 1, False, "uint16"
     else:
         (channels, alpha), dtype = _KINDS[_mode(image, name)], "uint8"
+    if dtype == "uint16":
+        metadata["bits"] = 16
+    if png and png.key:
+        alpha, metadata["transparency"] = True, "key"
     icc = _profile(image)
+    size = (height, width)
+    lost = ((FRAMES,) if "frames" in metadata else ()) + ((GAMMA,) if _gamma(png) else ())
     header = Header(
-        item, page, name, height, width, channels, dtype, alpha, metadata, icc, deep is not None
+        item, page, name, *size, channels, dtype, alpha, metadata, icc, bool(deep), 0, lost
     )
     return check(header, most_nbytes)
 
 
 def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
     """The pixels, upright."""
+    key = key_of(stream) if found == "PNG" else None
     image = open_with_pillow(found, stream)
-    turned = orientation(image)
-    key = image.info.get("transparency")
+    if key:
+        image.info.pop("transparency", None)  # as Pillow has it, of samples that are not scaled
     image.load()
+    turned = int(header.metadata.get("orientation", 1))
     if found != "TIFF" and turned > 1:  # Pillow turns TIFFs by itself
         image = image.transpose(_turns()[turned])
     if header.dtype == "uint16":
-        grey = np.asarray(image).astype(np.uint16, copy=False)[..., None]
-        return Pixels(grey, keyed(grey, key) if header.alpha else None)
-    mode = _mode(image, header.name)
-    return _values(image, mode)
+        pixels = Pixels(np.asarray(image).astype(np.uint16, copy=False)[..., None], None)
+    else:
+        if key:
+            image.info.pop("transparency", None)
+        pixels = _values(image, _mode(image, header.name))
+    return Pixels(pixels.colour, keyed(pixels.colour, key)) if key else pixels
+
+
+def key_of(stream: BinaryIO) -> tuple[int, ...] | None:
+    """The colour that a PNG makes transparent, as decoded samples have it."""
+    return png_of(stream).key
 
 
 def _values(image: Any, mode: str) -> Pixels:
@@ -95,15 +111,17 @@ def _values(image: Any, mode: str) -> Pixels:
     return Pixels(colour, alpha)
 
 
-def orientation(image: Any) -> int:
-    """The EXIF orientation, 1 to 8. Of a PNG, only as far as it stands before the pixels."""
+def _orientation(image: Any, exif: bytes, png: Png | None) -> int:
+    """The EXIF orientation, 1 to 8."""
     if image.format == "TIFF":
-        value = image.tag_v2.get(_ORIENTATION, 1)
-    else:
-        exif = image.info.get("exif") or b""
-        at = _orientation_at(exif)
-        value = int.from_bytes(exif[at : at + 2], _order(exif)) if at else 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+        return orientation(image.tag_v2.get(_ORIENTATION), image.tag_v2.get(XMP))
+    xmp = png.xmp if png else image.info.get("xmp")
+    return orientation(orientation_in(exif), xmp)
+
+
+def _gamma(png: Png | None) -> bool:
+    """Whether a PNG says that its pixels are of another gamma than nearly that of sRGB."""
+    return png is not None and png.gamma is not None and abs(png.gamma * 2.2 - 1) > 0.05
 
 
 def stored_size(image: Any) -> tuple[int, int]:
@@ -114,9 +132,13 @@ def stored_size(image: Any) -> tuple[int, int]:
     return image.tag_v2[256], image.tag_v2[257]
 
 
-def keyed(colour: npt.NDArray[np.uint16], key: Any) -> npt.NDArray[np.uint16]:
+def keyed(colour: npt.NDArray[Any], key: tuple[int, ...]) -> npt.NDArray[Any]:
     """Alpha of a PNG in which one colour is transparent."""
-    return np.where((colour == np.asarray(key)).all(axis=-1), 0, 65535).astype(np.uint16)
+    most = np.iinfo(colour.dtype).max
+    there = np.ones(colour.shape[:2], bool)
+    for channel, value in enumerate(key):
+        there &= colour[..., channel] == value
+    return np.where(there, 0, most).astype(colour.dtype)
 
 
 def _mode(image: Any, name: str) -> str:
@@ -135,16 +157,15 @@ def _mode(image: Any, name: str) -> str:
     return str(mode)
 
 
-def _metadata(image: Any, turned: int, item: Item) -> dict[str, Any]:
+def _metadata(image: Any, turned: int, exif: bytes) -> dict[str, Any]:
     about: dict[str, Any] = {"format": image.format, "mode": image.mode}
     if turned > 1:
         about["orientation"] = turned  # it was; pixels are upright
     dpi = [float(value) for value in image.info.get("dpi", ())]
     if len(dpi) == 2 and all(map(math.isfinite, dpi)):
         about["dpi"] = dpi
-    exif = _exif(image)
-    if exif:
-        about["exif"] = base64.b64encode(exif).decode()
+    if exif and image.format != "TIFF":  # a TIFF's is in its pages
+        about["exif"] = base64.b64encode(made_upright(exif)).decode()
     icc = _profile(image)
     if icc:
         about["icc"] = icc_name(icc)
@@ -159,36 +180,6 @@ def _profile(image: Any) -> bytes | None:
     """The colour profile; of a TIFF, anything may be in its place."""
     icc = image.info.get("icc_profile")
     return icc if isinstance(icc, bytes) and icc else None
-
-
-def _exif(image: Any) -> bytes:
-    """EXIF, with the orientation set to upright; a TIFF's is in its pages."""
-    exif = bytes(image.info.get("exif") or b"")
-    at = _orientation_at(exif)
-    return exif[:at] + (1).to_bytes(2, _order(exif)) + exif[at + 2 :] if at else exif
-
-
-def _order(exif: bytes) -> Literal["little", "big"]:
-    return "little" if exif.removeprefix(_EXIF)[:2] == b"II" else "big"
-
-
-def _orientation_at(exif: bytes) -> int:
-    """Byte of the orientation in EXIF data, or 0.
-
-    Written by Pillow anew, EXIF took ten times all else of a header, and loses what a maker of
-    cameras found by its place; and EXIF that is damaged is no reason to refuse an image.
-    """
-    start = len(_EXIF) if exif.startswith(_EXIF) else 0
-    order = _order(exif)
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(exif[at : at + size], order)
-
-    first = start + number(start + 4, 4)
-    for entry in range(first + 2, min(first + 2 + 12 * number(first, 2), len(exif) - 11), 12):
-        if (number(entry, 2), number(entry + 2, 2), number(entry + 4, 4)) == (_ORIENTATION, 3, 1):
-            return entry + 8
-    return 0
 
 
 def _turns() -> dict[int, Any]:

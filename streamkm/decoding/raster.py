@@ -10,59 +10,69 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.decoding.header import Header, Pixels, check, damage, page_name
-from streamkm.decoding.pillow import keyed
+from streamkm.decoding.pillow import key_of, keyed
 from streamkm.decoding.placeless import placeless
+from streamkm.decoding.samples import Samples, pixels_of
+from streamkm.decoding.tiff import Page, samples_at
 from streamkm.errors import DamagedError
 from streamkm.files.find import need
 from streamkm.files.items import Item, Plane, Span
 from streamkm.files.names import shown
 
 _DTYPES = ("uint8", "uint16")
-_DRIVERS = {"TIFF": "GTiff", "PNG": "PNG", "PPM": "PNM"}
+_DRIVERS = {"TIFF": "GTiff", "PNG": "PNG"}
+_UNREAD = {
+    **{4: "a mask", 8: "CIE L*a*b* colour", 9: "ICC L*a*b* colour", 10: "ITU L*a*b* colour"},
+    **{32803: "the raw mosaic of a camera", 34892: "raw light of a camera"},
+    **{32844: "CIE Log2(L) light", 32845: "CIE Log2(L) colour"},
+}
 # No files beside the one that is meant, which an archive of strangers may name as it likes.
 _SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
 
 
 def header_of(
-    item: Item, found: str, stream: BinaryIO, page: int, turned: int, most_nbytes: int | None
+    item: Item, found: str, stream: BinaryIO, page: Page, most_nbytes: int | None
 ) -> Header:
-    """What the header of a raster says.
+    """What the header of a TIFF's page says.
 
     Parameters
     ----------
     item : the file
     found : its format, as Pillow calls it
     stream : its bytes
-    page : of a TIFF
-    turned : EXIF orientation
+    page : which page
     most_nbytes : decoded bytes that one image may take
     """
-    name = page_name(item, page)
-    with _opened(item, found, stream, page, name) as scene:
+    name, turned = page_name(item, page.number), page.orientation
+    with _opened(item, found, stream, page.number, name) as scene:
         kinds = sorted(set(scene.dtypes))
         if len(kinds) > 1 or kinds[0] not in _DTYPES:
             raise DamagedError(
                 f"{shown(name)} holds {' and '.join(kinds)}; images hold uint8 or uint16: convert "
                 "it, leave it out with --skip-bad, or use streamkm ingest."
             )
-        alpha = scene.count > 1 and scene.colorinterp[-1].name == "alpha"
+        samples = _as_read(scene, page.samples, name)
+        if not samples.fits(scene.count):
+            raise ValueError(f"it has {scene.count} samples a pixel, which its tags deny")
         height, width = scene.height, scene.width
         if turned > 4:
             height, width = width, height
         metadata = {"format": found, "mode": f"{scene.count} x {kinds[0]}"} | _described(scene)
         held = max(y * x for y, x in scene.block_shapes) * np.dtype(kinds[0]).itemsize
-        if kinds[0] == "uint16":
-            metadata["bits"] = 16
-        if turned > 1:
-            metadata["orientation"] = turned
-        channels = scene.count - alpha
+        channels = samples.channels(scene.count)
+    if kinds[0] == "uint16":
+        metadata["bits"] = 16
+    if turned > 1:
+        metadata["orientation"] = turned
+    size, dtype = (height, width), samples.dtype if samples.kind != "bands" else kinds[0]
+    alpha, number = samples.alpha, page.number
     header = Header(
-        item, page, name, height, width, channels, kinds[0], alpha, metadata, None, True
+        item, number, name, *size, channels, dtype, alpha, metadata, None, True, page.at
     )
     return check(header, most_nbytes, held)
 
 
-def decode(header: Header, found: str, stream: BinaryIO, key: Any = None) -> Pixels:
+def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
     """The pixels, upright, bands last.
 
     Parameters
@@ -70,23 +80,37 @@ def decode(header: Header, found: str, stream: BinaryIO, key: Any = None) -> Pix
     header : of the image
     found : its format, as Pillow calls it
     stream : its bytes
-    key : the colour that is transparent
     """
+    key = key_of(stream) if found == "PNG" else None
     with _opened(header.item, found, stream, header.page, header.name) as scene:
-        # The colour that a PNG makes transparent is an alpha channel of no band.
-        bands = header.channels + (header.alpha and key is None)
+        if found == "TIFF":
+            samples = _as_read(scene, samples_at(stream, header.at), header.name)
+        else:  # the colour that a PNG makes transparent is no band
+            kind = "grey" if header.channels == 1 else "rgb"
+            samples = Samples(kind, 16, header.alpha and key is None)
         turned = int(header.metadata.get("orientation", 1))
         size = (scene.height, scene.width)[:: -1 if turned > 4 else 1]
-        said = (header.height, header.width, bands, header.dtype)
-        if (*size, scene.count, scene.dtypes[0]) != said:
+        said = (header.height, header.width, header.channels)
+        if (*size, samples.channels(scene.count)) != said or not samples.fits(scene.count):
             raise ValueError("its header says something else than when it was read first")
         values = upright(np.moveaxis(scene.read(), 0, -1), turned)
-    colour = np.ascontiguousarray(values[..., : header.channels])
-    if not header.alpha:
-        return Pixels(colour, None)
-    return Pixels(
-        colour, np.ascontiguousarray(values[..., -1]) if key is None else keyed(colour, key)
-    )
+    if samples.converted:
+        values = values[..., :3]
+    colour, alpha = pixels_of(values, samples)
+    return Pixels(colour, alpha if key is None else keyed(colour, key))
+
+
+def _as_read(scene: Any, samples: Samples, name: str) -> Samples:
+    """What the samples mean that GDAL gives, which converts some kinds of colour to RGB."""
+    if scene.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE"):
+        return Samples("rgb", 8, converted=True)
+    if samples.kind.isdigit():
+        kind = _UNREAD.get(int(samples.kind), f"photometric interpretation {samples.kind}")
+        raise DamagedError(
+            f"{shown(name)} holds {kind} of {samples.bits} bits, which is not read here: convert "
+            "it to RGB, leave it out with --skip-bad, or use streamkm ingest."
+        )
+    return samples
 
 
 def upright(values: npt.NDArray[Any], turned: int) -> npt.NDArray[Any]:

@@ -7,10 +7,12 @@ import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeVar, cast
 
+from streamkm.decoding.exif import XMP, orientation
 from streamkm.decoding.header import damage
+from streamkm.decoding.samples import Samples, samples_of
 from streamkm.errors import DamagedError
 from streamkm.files.find import need
 
@@ -42,6 +44,8 @@ class Page:
     orientation : 1 to 8
     icc : colour profile
     metadata : EXIF, upright, in base64, and the name of the profile
+    samples : what they mean
+    copies : whether reduced copies or masks of it are left out
     """
 
     number: int
@@ -50,42 +54,76 @@ class Page:
     orientation: int
     icc: bytes | None
     metadata: dict[str, Any]
+    samples: Samples
+    copies: bool = False
 
 
 def pages(stream: BinaryIO) -> Iterator[Page]:
     """The images of a TIFF, without reduced copies and masks of others."""
-    tiff = need("PIL.TiffImagePlugin", "images")
-    stream.seek(0)
-    start = stream.read(8)
-    if start[2:3] == b"+" or start[3:4] == b"+":
-        start += stream.read(8)
-    directory = tiff.ImageFileDirectory_v2(start)
+    start = _start(stream)
+    directory = _directory(start)
     seen: set[int] = set()
     told = _Told(stream.seek(0, io.SEEK_END))
     at, number = directory.next, 0
+    page: Page | None = None
     while at and at not in seen:
         seen.add(at)
         number += 1
-        directory = tiff.ImageFileDirectory_v2(start)
-        stream.seek(at)
-        directory.load(stream)
+        directory = _directory(start, stream, at)
         if _WIDTH not in directory:
             raise ValueError(f"directory {number} at byte {at} is no image's")
         kind = directory.get(_SUBFILE, 0)
         if number == 1 or not (isinstance(kind, int) and kind & (_REDUCED | _MASK)):
-            turned = directory.get(274, 1)
-            known = isinstance(turned, int) and 1 <= turned <= 8
+            turned = orientation(directory.get(274), directory.get(XMP))
             icc = directory.get(_ICC)
             icc = told.once(icc) if isinstance(icc, bytes) and icc else None
             metadata = {"icc": icc_name(icc)} if icc else {}
             exif = _exif(directory, start, stream)
             if exif:
                 metadata["exif"] = told.once(base64.b64encode(exif).decode())
-            turned = turned if known else 1
-            yield Page(number, at, _raster(directory), turned, icc, metadata)
+            raster = (start[:2] == b"MM" and _big(start)) or _raster(directory)
+            if page:
+                yield page
+            page = Page(number, at, raster, turned, icc, metadata, samples_of(directory))
+        elif page:
+            page = replace(page, copies=True)
         at = directory.next
-    if not number:
+    if not page:
         raise ValueError("it has no directory of an image")
+    yield page
+
+
+def samples_at(stream: BinaryIO, at: int) -> Samples:
+    """What the samples of the page mean whose directory begins at a byte."""
+    return samples_of(_directory(_start(stream), stream, at))
+
+
+def _start(stream: BinaryIO) -> bytes:
+    """The header of a TIFF: 8 bytes, or of a BigTIFF 16."""
+    stream.seek(0)
+    start = stream.read(8)
+    return start + stream.read(8) if _big(start) else start
+
+
+def _big(start: bytes) -> bool:
+    return start[2:4] in (b"+\0", b"\0+")
+
+
+def _directory(start: bytes, stream: BinaryIO | None = None, at: int = 0) -> Any:
+    """A directory, empty, or loaded from a byte of a file.
+
+    Pillow knows a BigTIFF by its third byte, which holds only in little-endian files; the order of
+    bytes can be given beside.
+    """
+    kind = need("PIL.TiffImagePlugin", "images").ImageFileDirectory_v2
+    if _big(start) and start[:2] == b"MM":
+        directory = kind(b"II+\0" + start[4:], prefix=b"MM")
+    else:
+        directory = kind(start)
+    if stream is not None:
+        stream.seek(at)
+        directory.load(stream)
+    return directory
 
 
 class _Told:
@@ -116,14 +154,14 @@ class _Told:
 
 
 def _raster(tags: Any) -> bool:
-    """Whether an image has a place on Earth, or more bits or bands than Pillow keeps."""
-    bits, formats = tags.get(_BITS, (1,)), tags.get(_FORMAT, (1,))
-    samples = tags.get(_SAMPLES, 1)
-    deep = max(bits) > 8 and (samples > 1 or max(bits) != 16)
+    """Whether an image has a georeference, or more bits or bands than Pillow keeps."""
+    formats, samples = tags.get(_FORMAT, (1,)), tags.get(_SAMPLES, 1)
+    deep = max(tags.get(_BITS, (1,))) > 8
     photometric = tags.get(_PHOTOMETRIC, 1)
     unknown = samples not in _OF_PILLOW.get(photometric, ())
     if photometric < 3 and samples in (2, 4):  # the last is alpha, or a band like any other
-        unknown |= tags.get(_EXTRA, (0,)) not in ((1,), (2,))
+        # Pillow takes grey that is multiplied by alpha as it is stored.
+        unknown |= tags.get(_EXTRA, (0,)) not in (((2,),) if samples == 2 else ((1,), (2,)))
     return deep or unknown or set(formats) != {1} or any(tag in tags for tag in _GEO)
 
 
@@ -150,9 +188,7 @@ def _value(tags: Any, tag: int, start: bytes, stream: BinaryIO) -> Any:
     """Of a tag; of one that points to a directory, what is in there."""
     if tag not in _DIRECTORIES:
         return tags[tag]
-    directory = type(tags)(start)
-    stream.seek(tags[tag])
-    directory.load(stream)
+    directory = _directory(start, stream, tags[tag])
     # An order of pointers, so that none leads back.
     below = [key for key in directory if key not in _DIRECTORIES or (tag, key) == (_EXIF, _INTEROP)]
     return {key: _value(directory, key, start, stream) for key in below}

@@ -1,0 +1,131 @@
+"""What the chunks of a PNG say; they may stand before the pixels or after them."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+_SIGNATURE = 8
+_WANTED = (b"tRNS", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"acTL", b"gAMA", b"sRGB", b"iCCP")
+_MOST = 2**24  # bytes of a chunk that is looked at, and of what is unpacked from it
+_XMP = b"XML:com.adobe.xmp"
+_RAW = (b"Raw profile type exif", b"Raw profile type APP1")
+_PREFIX = b"Exif\0\0"
+# Colours, and whether alpha is beside them, by colour type; 3 is a palette.
+_KINDS = {0: (1, False), 2: (3, False), 4: (1, True), 6: (3, True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Png:
+    """The facts of a PNG beside its pixels.
+
+    Parameters
+    ----------
+    bits : of a sample
+    kind : its colour type
+    key : values of the colour that is transparent, as decoded samples have them, or None
+    exif : EXIF data, or nothing
+    xmp : XMP, or nothing
+    frames : of an animation; otherwise 1
+    gamma : where that is all that is said of its colours, or None
+    """
+
+    bits: int
+    kind: int
+    key: tuple[int, ...] | None = None
+    exif: bytes = b""
+    xmp: bytes = b""
+    frames: int = 1
+    gamma: float | None = None
+
+    @property
+    def deep(self) -> tuple[int, bool] | None:
+        """Colours and alpha, where it has 16 bits that Pillow would cut to 8; otherwise None."""
+        return _KINDS.get(self.kind) if self.bits == 16 and self.kind != 0 else None
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Chunks so far: the first of each name, and of texts by keyword."""
+
+    chunks: dict[bytes, bytes] = field(default_factory=dict)
+    texts: dict[bytes, bytes] = field(default_factory=dict)
+
+
+def png_of(stream: BinaryIO) -> Png:
+    """The facts of a PNG. What is damaged after its header is left for the decoder to find."""
+    stream.seek(_SIGNATURE)
+    _, _, _, _, bits, kind = struct.unpack(">I4sIIBB", stream.read(18))
+    seen = _chunks(stream)
+    exif = seen.chunks.get(b"eXIf", b"")
+    exif = _PREFIX + exif if exif else _raw_profile(seen.texts)
+    frames = seen.chunks.get(b"acTL", b"")[:4]
+    gamma = seen.chunks.get(b"gAMA", b"") if not seen.chunks.keys() & {b"sRGB", b"iCCP"} else b""
+    return Png(
+        bits,
+        kind,
+        _key(seen.chunks.get(b"tRNS", b""), bits, kind),
+        exif,
+        seen.texts.get(_XMP, b""),
+        max(1, int.from_bytes(frames)),
+        int.from_bytes(gamma) / 100_000 if len(gamma) == 4 else None,
+    )
+
+
+def _chunks(stream: BinaryIO) -> _Seen:
+    seen, at = _Seen(), _SIGNATURE
+    while True:
+        stream.seek(at)
+        start = stream.read(8)
+        if len(start) < 8 or start[4:] == b"IEND":
+            return seen
+        length, name = int.from_bytes(start[:4]), start[4:]
+        if name in _WANTED and length <= _MOST:
+            content = stream.read(length)
+            if name in (b"iTXt", b"tEXt", b"zTXt"):
+                _text(name, content, seen.texts)
+            else:
+                seen.chunks.setdefault(name, content)
+        at += 12 + length
+
+
+def _text(name: bytes, content: bytes, texts: dict[bytes, bytes]) -> None:
+    """Keep the texts that EXIF and XMP are in."""
+    keyword, _, rest = content.partition(b"\0")
+    if keyword not in (_XMP, *_RAW) or keyword in texts:
+        return
+    packed = name == b"zTXt"
+    if name == b"iTXt":
+        packed = rest[:1] == b"\1"
+        rest = rest[2:].split(b"\0", 2)[-1]
+    elif packed:
+        rest = rest[1:]
+    if packed:
+        try:
+            rest = zlib.decompressobj().decompress(rest, _MOST)
+        except zlib.error:
+            return
+    texts[keyword] = rest
+
+
+def _raw_profile(texts: dict[bytes, bytes]) -> bytes:
+    """EXIF as ImageMagick writes it: a name, a length, and lines of hexadecimal digits."""
+    for keyword in _RAW:
+        try:
+            content = bytes.fromhex(b"".join(texts[keyword].split(b"\n")[3:]).decode())
+        except (KeyError, ValueError):
+            continue
+        if content:
+            return content if content.startswith(_PREFIX) else _PREFIX + content
+    return b""
+
+
+def _key(content: bytes, bits: int, kind: int) -> tuple[int, ...] | None:
+    """The transparent colour; of a sample of few bits the low ones count, over the full range."""
+    if kind not in (0, 2) or len(content) != {0: 2, 2: 6}[kind]:
+        return None
+    top = 2**bits - 1
+    low = [value & top for value in struct.unpack(f">{len(content) // 2}H", content)]
+    return tuple(value * 255 // top if bits < 8 else value for value in low)
