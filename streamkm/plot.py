@@ -17,6 +17,7 @@ from streamkm.engine import map_reduce
 from streamkm.errors import DataError
 from streamkm.estimators.data import Given
 from streamkm.estimators.loading import from_model
+from streamkm.estimators.opening import names_of
 from streamkm.passes import DrawUniform
 from streamkm.rows import open_rows
 from streamkm.stored_model import Model
@@ -124,9 +125,14 @@ def clusters(
     ax = ax or _axes()
     variable = model.parameters.get("variable") if isinstance(model, Model) else None
     fitted = from_model(model) if isinstance(model, Model) else model
-    given = Given.of(X, fitted.feature_dim, getattr(fitted, "feature_names_in_", None))
+    known = names_of(fitted)
+    given = Given.of(X, fitted.feature_dim, known)
     opened = open_rows(
-        given.array, feature_dim=given.feature_dim, variable=variable, nodata=fitted.nodata
+        given.named,
+        feature_dim=given.feature_dim,
+        variable=variable,
+        nodata=fitted.nodata,
+        names=known,
     )
     sample = map_reduce(DrawUniform(rows, seed, 0), opened).values
     labels = fitted.label_rows(sample)

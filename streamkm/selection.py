@@ -122,7 +122,7 @@ def sweep(
     budget = fit_budget(limit, inits, ks, keeps=False)
     given = Given.of(X, feature_dim)
     rows = open_rows(
-        given.array,
+        given.named,
         feature_dim=given.feature_dim,
         sample_weight=sample_weight,
         mask=mask,
@@ -131,9 +131,14 @@ def sweep(
     )
     others = None
     if validation is not None:
-        held_out = Given.of(validation, feature_dim, given.names)
+        names = rows.layout.names
+        held_out = Given.of(validation, feature_dim, names)
         others = open_rows(
-            held_out.array, feature_dim=held_out.feature_dim, nodata=nodata, budget=budget
+            held_out.named,
+            feature_dim=held_out.feature_dim,
+            nodata=nodata,
+            budget=budget,
+            names=names,
         )
         if others.layout.n_features != rows.layout.n_features:
             raise DataError(
@@ -162,13 +167,14 @@ def sweep(
         "n_passes": state.n_passes,
         "bytes_read": state.reads.bytes_read,
         "reads": state.reads.by_phase,
+        "features": list(rows.layout.names or ()),
         "parameters": {
             "init": init,
             "n_init": n_init,
             "max_iter": max_iter,
             "tol": tol,
             "random_state": entropy,
-            "nodata": plain({"nodata": nodata})["nodata"],
+            **plain({"nodata": nodata, "feature_dim": feature_dim}),
         },
         "versions": versions(),
     }

@@ -60,6 +60,12 @@ class Model:
         """The centroids as passes see them."""
         return self.centroids if self.scaled is None else self.scaled
 
+    @property
+    def feature_dim(self) -> Any:
+        """The feature dimension or dimensions of the fit; None where the data had two."""
+        asked = self.parameters.get("feature_dim")
+        return None if asked == [] else asked
+
 
 def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
     """Write a model as a Zarr group: arrays `centroids` and `history/*`, the rest as attributes."""

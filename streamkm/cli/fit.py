@@ -166,7 +166,7 @@ def run(
             bar.next_read("labels")
             dims = row_dimensions(data, variable, rows)
             state = write_labels(label_target, over_labels, rows, state, dims, watch, fit)
-        model = _model(state, parameters, fit)
+        model = _model(state, parameters, fit, list(rows.layout.names or ()))
         save_model(target, model, overwrite)
     if picture:
         save_plot("loss", model, picture)
@@ -180,7 +180,7 @@ def _rows(
     return open_rows(data, feature_dim=names, variable=variable, nodata=nodata, budget=budget)
 
 
-def _model(state: FitState, parameters: dict[str, Any], fit: str) -> Model:
+def _model(state: FitState, parameters: dict[str, Any], fit: str, names: list[str]) -> Model:
     best, scaling = state.best, state.scaling
     assert best.centroids is not None
     assert best.inertia is not None
@@ -196,6 +196,7 @@ def _model(state: FitState, parameters: dict[str, Any], fit: str) -> Model:
         fit,
         scaling,
         None if scaling is None else best.centroids,
+        names,
     )
 
 

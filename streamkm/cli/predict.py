@@ -35,16 +35,21 @@ def run(
         known = load_model(model)
     else:
         found = open_sweep(model)
-        known = Model(centroids_of(found, n_clusters), parameters=found.attrs["parameters"])
+        known = Model(
+            centroids_of(found, n_clusters),
+            parameters=found.attrs["parameters"],
+            features=found.attrs.get("features", []),
+        )
     k, d = known.centroids.shape
     budget = Budget(memory_limit, threads(), k)
     rows = open_rows(
         data,
-        feature_dim=dimensions(feature_dims),
+        feature_dim=dimensions(feature_dims) or known.feature_dim,
         variable=variable,
         nodata=known.parameters.get("nodata", "auto") if nodata == "auto" else nodata,
         scaling=known.scaling,
         budget=budget,
+        names=known.features or None,
     )
     if rows.layout.n_features != d:
         raise DataError(f"{data} has {rows.layout.n_features} features, but the model has {d}.")

@@ -12,6 +12,7 @@ from streamkm.engine import keeping, map_rows, write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.kmeans import entropy_of
+from streamkm.estimators.opening import all_or_nothing
 from streamkm.fitting import (
     SCALES,
     FitState,
@@ -102,6 +103,10 @@ class BisectingKMeans(CentroidEstimator):
         streamkm.errors.DataError
             Also when there are fewer distinct rows than clusters.
         """
+        with all_or_nothing(self):
+            return self._fit(X, sample_weight, mask)
+
+    def _fit(self, X: Any, sample_weight: Any, mask: Any) -> Self:
         self._check_parameters()
         given, rows = self._rows(X, sample_weight, mask, reset=True)
         if rows.layout.n_rows < self.n_clusters:
@@ -132,7 +137,11 @@ class BisectingKMeans(CentroidEstimator):
             return begin_fit(some, k, self.init, own, rules, room=room, step=Losses)
 
         found = bisect(rows, self.n_clusters, begin, self.bisecting_strategy == "largest_cluster")
-        self._take(np.array([leaf.centroid for leaf in found.leaves]), rows.layout.scaling)
+        self._take(
+            np.array([leaf.centroid for leaf in found.leaves]),
+            rows.layout.scaling,
+            rows.layout.names,
+        )
         self.tree_ = found.tree
         self.inertia_ = sum(leaf.loss for leaf in found.leaves)
         self.n_passes_, self.bytes_read_ = found.reads.total, found.reads.bytes_read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +14,12 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from streamkm.engine import map_reduce, map_rows, threads, write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.data import Given, weights_of
+from streamkm.estimators.opening import check_features, names_of, opened, warn_of_names
 from streamkm.heap import one_heap
 from streamkm.passes import (
     Census,
@@ -235,8 +237,9 @@ class CentroidEstimator(
             nodata=self.nodata,
             scaling=self._scaling,
             budget=self._budget(reset=False),
+            names=names_of(self),
         )
-        self._check_features(rows)
+        check_features(self, rows)
         question = self._question(ome_dtype(len(self._centroids)))
         return image.write(name, question, rows, self._names(), overwrite)
 
@@ -314,41 +317,20 @@ class CentroidEstimator(
         """
         if self.memory_limit is not None:
             one_heap()
-        known = names if reset else getattr(self, "feature_names_in_", None)
-        given = Given.of(X, self.feature_dim, known)
-        if not given.of_lazy_kind and self.feature_dim is None:
-            checked = validate_data(
-                self, X, reset=reset, dtype="numeric", ensure_all_finite=False, accept_sparse=False
-            )
-            if isinstance(X, np.ma.MaskedArray):
-                checked = np.ma.masked_array(checked, np.ma.getmask(X))
-            given = replace(given, array=checked)
-        rows = open_rows(
-            given.array,
-            feature_dim=given.feature_dim,
-            sample_weight=weights_of(sample_weight),
-            mask=weights_of(mask),
-            nodata=self.nodata,
+        given, rows = opened(
+            self,
+            X,
+            sample_weight,
+            mask,
+            names=names if reset else names_of(self),
             scaling=None if reset else self._scaling,
             budget=replace(self._budget(reset=reset), answer_nbytes=answer_nbytes),
-            count=reset or count or not given.is_lazy,
+            count=reset or count,
         )
-        if reset:
-            self.n_features_in_ = rows.layout.n_features
-            if given.of_lazy_kind and hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_  # of an earlier fit
-            if given.names is not None:
-                self.feature_names_in_ = np.array(given.names, dtype=object)
-        else:
-            self._check_features(rows)
+        if not reset:
+            check_features(self, rows)
+            warn_of_names(self, given, rows)
         return given, rows
-
-    def _check_features(self, rows: Rows) -> None:
-        if rows.layout.n_features != self.n_features_in_:
-            raise DataError(
-                f"X has {rows.layout.n_features} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input."
-            )
 
     def _budget(self, *, reset: bool) -> Budget:
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
@@ -361,8 +343,14 @@ class CentroidEstimator(
             del state["labels_"]
         return state
 
-    def _take(self, centroids: Array, scaling: Scaling | None) -> None:
-        """Have these centroids, as passes see them."""
+    def _take(
+        self, centroids: Array, scaling: Scaling | None, names: Sequence[str] | None = None
+    ) -> None:
+        """Have these centroids, as passes see them, of features of these names."""
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_  # of an earlier fit
         self._scaling, self._scaled = scaling, centroids
         self.cluster_centers_ = centroids if scaling is None else scaling.back(centroids)
         self._shown = self.cluster_centers_

@@ -12,7 +12,7 @@ import numpy as np
 from streamkm.errors import DataError
 from streamkm.labelled import FEATURE, labelled_like, stacked
 from streamkm.passes import label_dtype
-from streamkm.rows import Rows, is_a, may_lack
+from streamkm.rows import Named, Rows, column_names, is_a, may_lack
 
 _LAZY = ("dask.array.Array", "zarr.Array", "zarr.Group", "xarray.DataArray")
 
@@ -25,7 +25,7 @@ class Given:
     ----------
     array : what rows are made of: an array, a DataArray, or the path of a store
     feature_dim : its feature dimensions
-    names : of the features, where the data name them
+    names : of the columns of a table, or None
     """
 
     array: Any
@@ -34,33 +34,26 @@ class Given:
 
     @classmethod
     def of(cls, X: Any, feature_dim: Any, names: Sequence[str] | None = None) -> Given:
-        """The same for every kind; of tables the features that have `names`, in their order."""
+        """The same for every kind; of lazy tables the columns or variables in `names`, if given."""
         if is_a(X, "xarray.Dataset"):
             if feature_dim is not None:
                 raise DataError(
                     f"feature_dim={feature_dim!r}: a Dataset's features are its variables; give "
                     "one variable, dataset['name'], to cluster along a dimension of it."
                 )
-            array = stacked(X, names)
-            return cls(array, FEATURE, tuple(str(n) for n in array[FEATURE].values))
+            return cls(stacked(X, names), FEATURE)
         if is_a(X, "dask.dataframe.DataFrame"):
-            columns = {str(column): column for column in X.columns}
-            own = tuple(columns)
-            if names is not None:
-                lacking = [name for name in names if name not in columns]
-                if lacking:
-                    raise DataError(f"the table has the columns {list(own)}, without {lacking}.")
-                X = X[[columns[name] for name in names]]
-            return cls(X.to_dask_array(), None, own if names is None else tuple(names))
-        if is_a(X, "xarray.DataArray") and isinstance(feature_dim, str) and feature_dim in X.coords:
-            own = tuple(str(value) for value in X[feature_dim].values.ravel())
-            if names is not None and tuple(names) != own and sorted(names) == sorted(own):
-                order = [own.index(name) for name in names]
-                return cls(X.isel({feature_dim: order}), feature_dim, tuple(names))
-            if names is not None and tuple(names) != own:
-                raise DataError(f"the features are {list(own)}, not {list(names)} as in the fit.")
-            return cls(X, feature_dim, own)
-        return cls(X, feature_dim)
+            own = [str(column) for column in X.columns]
+            if names is not None and set(names) < set(own):  # further columns are left out
+                X = X[[column for column in X.columns if str(column) in names]]
+                own = [str(column) for column in X.columns]
+            return cls(X.to_dask_array(), None, tuple(own))
+        return cls(X, feature_dim, None if is_a(X, *_LAZY) else column_names(X))
+
+    @property
+    def named(self) -> Any:
+        """The array for `open_rows`, with the names of a table's columns."""
+        return self.array if self.names is None else Named(self.array, self.names)
 
     @property
     def of_lazy_kind(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from numbers import Integral
@@ -18,6 +19,7 @@ from streamkm.engine import keeping, map_rows
 from streamkm.errors import DataError
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import Given
+from streamkm.estimators.opening import all_or_nothing, names_of
 from streamkm.estimators.telling import check_parameters, ending, print_state
 from streamkm.fitting import (
     FitState,
@@ -36,7 +38,7 @@ from streamkm.fitting import (
 )
 from streamkm.fitting.stopping import MAX_ITER
 from streamkm.passes import Lloyd
-from streamkm.rows import Budget, Rows, Scaling
+from streamkm.rows import Budget, Rows, Scaling, reordering
 from streamkm.sizes import parse_bytes
 from streamkm.versions import versions
 
@@ -211,7 +213,8 @@ fitted model or a function
         streamkm.errors.CheckpointError
             When `checkpoint` is of another fit or data, or in use.
         """
-        return self._fit(X, sample_weight, mask)
+        with all_or_nothing(self):
+            return self._fit(X, sample_weight, mask)
 
     def refit(self, X: Any, sample_weight: Any = None, mask: Any = None) -> Self:
         """Fit anew, and number the clusters so that each keeps the number of the one it was.
@@ -225,7 +228,8 @@ fitted model or a function
         X, sample_weight, mask : as for `fit`
         """
         check_is_fitted(self)
-        return self._fit(X, sample_weight, mask, like=self.cluster_centers_)
+        with all_or_nothing(self):
+            return self._fit(X, sample_weight, mask, like=self.cluster_centers_)
 
     @classmethod
     def from_centroids(cls, centroids: Any, **parameters: Any) -> Self:
@@ -263,10 +267,11 @@ fitted model or a function
         self, X: Any, sample_weight: Any, mask: Any, like: npt.NDArray[np.float64] | None = None
     ) -> Self:
         self._check_parameters(X)
-        names = None if like is None else getattr(self, "feature_names_in_", None)
+        names = None if like is None else names_of(self)
         named = None if like is None else getattr(self, "cluster_names_", None)
         given, rows = self._rows(X, sample_weight, mask, reset=True, names=names)
-        init = self._given(given)
+        names = names or rows.layout.names
+        init = self._given(given, names)
         rules = StopRules(
             self.max_iter, self.tol, self.loss_tol, distortion_tol=self.distortion_tol
         )
@@ -299,7 +304,7 @@ fitted model or a function
                 state = label(held, state, labels, labels.dtype)
         if self.verbose:
             print(ending(state))
-        self._keep(state)
+        self._keep(state, names)
         if named is not None and len(named) == self.n_clusters:
             self.cluster_names_ = named
         question = self._labels(given, rows)
@@ -338,11 +343,17 @@ fitted model or a function
     def _check_parameters(self, X: Any) -> None:
         check_parameters(self, X)
 
-    def _given(self, given: Given) -> str | list[Array]:
-        """The seeding by name, or the first centroids: of a function those of each restart."""
+    def _given(self, given: Given, names: Sequence[str] | None) -> str | list[Array]:
+        """The seeding by name, or the first centroids: of a function those of each restart.
+
+        Those of a fitted model are put in the order of the data's features, by name.
+        """
         if isinstance(self.init, str):
             return self.init
         found = [getattr(self.init, "cluster_centers_", self.init)]
+        order = reordering(names_of(self.init), names, ("init", "the data"))
+        if order is not None:
+            found = [found[0][:, list(order)]]
         if callable(self.init):
             random_state = check_random_state(self.random_state)
             asked = given.array, self.n_clusters
@@ -358,10 +369,10 @@ fitted model or a function
             return 1 if named and self.init != "random" else 10
         return int(self.n_init)
 
-    def _keep(self, state: FitState) -> None:
+    def _keep(self, state: FitState, names: Sequence[str] | None) -> None:
         best = state.best
         assert best.centroids is not None
-        self._take(best.centroids, state.scaling)
+        self._take(best.centroids, state.scaling, names)
         self.inertia_ = best.inertia
         self.n_iter_ = len(best.history)
         self.history_ = history_array(best.history)

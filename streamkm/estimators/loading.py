@@ -53,12 +53,12 @@ def from_model(model: Model) -> KMeans | BisectingKMeans:
         kind = BisectingKMeans
     known = kind().get_params()
     asked = {name: value for name, value in model.parameters.items() if name in known}
-    asked["feature_dim"] = asked.get("feature_dim") or None
+    asked["feature_dim"] = model.feature_dim
     if "seed" in model.parameters:  # as the command line has them
         asked["random_state"] = model.parameters["seed"]
         asked["loss_tol"] = "auto" if asked["loss_tol"] is None else asked["loss_tol"]
     estimator = kind(**asked | {"n_clusters": len(model.seen)})
-    estimator._take(model.seen, model.scaling)
+    estimator._take(model.seen, model.scaling, model.features or None)
     estimator.inertia_ = model.inertia
     if isinstance(estimator, BisectingKMeans):
         assert model.tree is not None
@@ -67,8 +67,6 @@ def from_model(model: Model) -> KMeans | BisectingKMeans:
         estimator.history_, estimator.n_iter_ = model.history, len(model.history)
         estimator.stop_reason_ = model.stop_reason
     estimator.n_passes_, estimator.bytes_read_ = model.n_passes, model.bytes_read
-    if model.features:
-        estimator.feature_names_in_ = np.array(model.features, dtype=object)
     if model.names:
         estimator.cluster_names_ = np.array(model.names, dtype=object)
     return estimator

@@ -71,16 +71,21 @@ def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
     labels = getattr(estimator, "labels_", None)
     made.labels_ = np.asarray(labels, np.int32) if isinstance(labels, np.ndarray) else None
     scaling = estimator._scaling
-    names = getattr(estimator, "feature_names_in_", None)
     if scaling is None:
-        if names is not None:
-            made.feature_names_in_ = names
-        return made
+        return _with_names(made, estimator)
     if isinstance(scaling, UnitLength):
-        return make_pipeline(Normalizer(), made)
+        return make_pipeline(_with_names(Normalizer(), estimator), made)
     if not isinstance(scaling, Standardised):
         raise DataError(f"{type(scaling).__name__} has no counterpart in scikit-learn.")
     center, scale = np.array(scaling.center), 1 / np.array(scaling.factor)
     scaler = StandardScaler().fit(np.stack([center, center + 1]))
     scaler.mean_, scaler.scale_, scaler.var_ = center, scale, scale**2
-    return make_pipeline(scaler, made)
+    return make_pipeline(_with_names(scaler, estimator), made)
+
+
+def _with_names(made: Any, estimator: Any) -> Any:
+    """What sees the features first knows their number and names."""
+    made.n_features_in_ = estimator.n_features_in_
+    if hasattr(estimator, "feature_names_in_"):
+        made.feature_names_in_ = estimator.feature_names_in_
+    return made

@@ -7,6 +7,7 @@ from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.machine import memory_here
 from streamkm.rows.memory import PROCESS_NBYTES, Budget, Room
+from streamkm.rows.names import Named, check_unique, column_names, reordering
 from streamkm.rows.nodata import missing_in
 from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.plan import BlockPlan
@@ -21,6 +22,7 @@ __all__ = [
     "DaskRows",
     "Layout",
     "Missing",
+    "Named",
     "Room",
     "Rows",
     "Scaling",
@@ -28,6 +30,8 @@ __all__ = [
     "StoredRows",
     "Tile",
     "UnitLength",
+    "check_unique",
+    "column_names",
     "difference",
     "fingerprint",
     "in_plan",
@@ -37,5 +41,6 @@ __all__ = [
     "missing_in",
     "open_rows",
     "read_only",
+    "reordering",
     "rows_in_memory",
 ]

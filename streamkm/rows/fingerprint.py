@@ -38,6 +38,8 @@ def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
         found["missing"] = [str(value) for value in rows.layout.missing.values]
     if np.ma.is_masked(rows.array):
         found["masked"] = _of(np.ma.getmaskarray(rows.array))
+    if rows.layout.order is not None:
+        found["order"] = list(rows.layout.order)
     for name, array in (("weights", rows.weights), ("mask", rows.mask)):
         if array is not None:
             found[name] = _of(array)

@@ -30,6 +30,8 @@ class Layout:
     missing : Missing, or None where every row counts
     scaling : Scaling of the rows that are left, or None
     branch : leaves of a block only some rows, once it was read, or None
+    names : of the features, in the order that passes see them, or None
+    order : where each feature is in the stored order, or None where that order is kept
     """
 
     shape: tuple[int, ...]
@@ -38,6 +40,8 @@ class Layout:
     missing: Missing | None = None
     scaling: Scaling | None = None
     branch: Callable[[Any], Any] | None = None
+    names: tuple[str, ...] | None = None
+    order: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in _KINDS or self.dtype == np.uint64:
@@ -79,9 +83,10 @@ class Layout:
         return self.n_rows * self.n_features * self.dtype.itemsize
 
     def matrix(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """A block's values as (rows, features); a view wherever strides allow."""
+        """A block's values as (rows, features); a view wherever strides and order allow."""
         moved = np.moveaxis(values, self.feature_axes, range(-len(self.feature_axes), 0))
-        return moved.reshape(-1, self.n_features)
+        matrix = moved.reshape(-1, self.n_features)
+        return matrix if self.order is None else matrix[:, list(self.order)]
 
     def full_region(self, region: tuple[slice, ...]) -> tuple[slice, ...]:
         """A region of the row axes as one of the whole array: all features."""

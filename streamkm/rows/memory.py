@@ -94,8 +94,9 @@ class Budget:
         """Of a row in a block: its values, what lies beside it, and its answer."""
         own = layout.n_features * layout.dtype.itemsize
         nbytes: int = own + self.answer_nbytes + sum(a.dtype.itemsize for a in beside)
-        # A block without some of its rows is a copy.
-        if masked or layout.missing is not None or layout.branch is not None:
+        # A block without some of its rows, or with its features in another order, is a copy.
+        copied = (layout.missing, layout.branch, layout.order)
+        if masked or any(cause is not None for cause in copied):
             nbytes += own // _COPIES + 4
         return nbytes
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from streamkm.errors import DataError, MemoryLimitError, PackedDataWarning
+from streamkm.rows.beside import matched
 from streamkm.rows.block import read_only
 from streamkm.rows.dask_rows import DaskRows, open_dask
 from streamkm.rows.kinds import is_a
-from streamkm.rows.layout import Layout, check_beside, feature_axes
+from streamkm.rows.layout import Layout, feature_axes
 from streamkm.rows.memory import Budget
-from streamkm.rows.nodata import is_masked, missing_in
+from streamkm.rows.names import Named, feature_names, reordering
+from streamkm.rows.nodata import missing_in
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, open_stored, within
 from streamkm.rows.treatment import Scaling
@@ -35,12 +38,14 @@ def open_rows(
     scaling: Scaling | None = None,
     budget: Budget | None = None,
     count: bool = True,
+    names: Sequence[str] | None = None,
 ) -> Rows:
     """Rows of any supported data, with the blocks planned.
 
     Parameters
     ----------
-    data : ndarray, dask array, zarr.Array, xarray.DataArray, or path or URL of a Zarr store
+    data : ndarray, dask array, zarr.Array, xarray.DataArray, table in memory, Named, or path or URL
+        of a Zarr store
         Of shape (rows, features), or of any shape with `feature_dim` given.
     feature_dim : name or number of the feature dimension, or several
     variable : name of the array within a Zarr group
@@ -52,6 +57,9 @@ def open_rows(
     budget : Budget, or None for no limit
     count : whether unknown chunk sizes of a Dask array are counted, which only lazy answers can
         do without, and those not with a mask
+    names : of the features of a fit, or None
+        Where the data name theirs, the same names in another order are put in this one as blocks
+        are cut, and others are refused. Data without names are taken by position.
 
     Raises
     ------
@@ -61,14 +69,31 @@ def open_rows(
         When a single block cannot be held to the limit.
     """
     budget = budget or Budget()
-    array, names = _array_of(data, variable, budget)
-    axes = feature_axes(array.ndim, names, feature_dim)
-    named = data if is_a(data, "xarray.DataArray") else array
-    layout = Layout(array.shape, axes, array.dtype, missing_in(named, nodata), scaling)
+    source = _opened(data, variable)
+    array, dims = _array_of(source, budget)
+    axes = feature_axes(array.ndim, dims, feature_dim)
+    own = feature_names(source, array.shape, dims, axes)
+    order = reordering(own, names)
+    named = source if is_a(source, "xarray.DataArray") else array
+    layout = Layout(
+        array.shape,
+        axes,
+        array.dtype,
+        missing_in(named, nodata),
+        scaling,
+        names=own if order is None or names is None else tuple(names),
+        order=order,
+    )
     budget = replace(budget, n_features=layout.n_features)
-    row_dims = None if names is None else [names[a] for a in layout.row_axes]
-    weights = _beside("sample_weight", sample_weight, data, layout, row_dims, budget)
-    mask = _beside("mask", mask, data, layout, row_dims, budget)
+    row_dims = None if dims is None else [dims[a] for a in layout.row_axes]
+
+    def beside(name: str, given: Any) -> Any:
+        if given is None:
+            return None
+        own = _opened(given, None)
+        return matched(name, (own, *_array_of(own, budget)), source, row_dims, layout.row_shape)
+
+    weights, mask = beside("sample_weight", sample_weight), beside("mask", mask)
     lazy = any(is_a(a, "dask.array.Array") for a in (weights, mask))
     if lazy and not is_a(array, "dask.array.Array"):
         import dask.array as da  # loaded by whoever gave them
@@ -80,41 +105,6 @@ def open_rows(
     if is_a(array, "dask.array.Array"):
         return open_dask(array, layout, (weights, mask), budget, count or mask is not None)
     return open_stored(array, layout, (weights, mask), budget)
-
-
-def _beside(
-    name: str,
-    given: Any,
-    data: Any,
-    layout: Layout,
-    row_dims: list[str | None] | None,
-    budget: Budget,
-) -> Any:
-    """Weights or a mask as an array in the order of the rows; None where there are none."""
-    if given is None:
-        return None
-    if is_a(given, "xarray.DataArray") and row_dims is not None:
-        if set(given.dims) != set(row_dims):
-            raise DataError(
-                f"{name} has dimensions {list(given.dims)}; one value a row needs {row_dims}."
-            )
-        given = given.transpose(*row_dims)
-        if is_a(data, "xarray.DataArray"):
-            import xarray as xr  # loaded by whoever gave them
-
-            try:
-                xr.align(data, given, join="exact", copy=False)
-            except ValueError as error:
-                raise DataError(
-                    f"{name} has other coordinates than the data; align them first: {error}"
-                ) from error
-    array = _array_of(given, None, budget)[0]
-    if is_masked(array):
-        raise DataError(
-            f"{name} is a masked array; fill it, and leave rows out by mask= or by a weight of 0."
-        )
-    check_beside(array, layout.row_shape, name)
-    return array
 
 
 def may_lack(rows: Rows) -> bool:
@@ -133,12 +123,14 @@ def in_plan(rows: Rows, plan: BlockPlan, budget: Budget) -> Rows:
     return within(rows, budget, plan) if isinstance(rows, StoredRows) else rows
 
 
-def _array_of(
-    data: Any, variable: str | None, budget: Budget
-) -> tuple[Any, tuple[str | None, ...] | None]:
+def _opened(data: Any, variable: str | None) -> Any:
+    return open_zarr(data, variable) if isinstance(data, (str, os.PathLike)) else data
+
+
+def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | None]:
     """The array inside, unread where it is lazy, and its dimension names."""
-    if isinstance(data, (str, os.PathLike)):
-        data = open_zarr(data, variable)
+    if isinstance(data, Named):
+        data = data.array
     if is_a(data, "xarray.DataArray"):
         names: tuple[Any, ...] | None = tuple(data.dims)
         if data.chunks:
@@ -200,7 +192,7 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     if isinstance(node, zarr.Array):
         if variable is not None:
             raise DataError(f"{where} is a single array; leave out the variable {variable!r}.")
-        return node
+        return _in_its_group(where, node)
     arrays = dict(node.arrays())
     data = [array for array in arrays.values() if array.ndim > 1] or list(arrays.values())
     if variable is None and len(data) == 1:
@@ -212,3 +204,17 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
             "in Python, as zarr.open_group(path)['name']."
         )
     return arrays[variable]
+
+
+def _in_its_group(where: str, array: Any) -> Any:
+    """An array that was named by its path, opened from its group, where its coordinates are."""
+    import zarr
+
+    parent, _, name = where.rstrip("/").rpartition("/")
+    if not parent or not any(dimension_names(array) or ()):
+        return array
+    try:
+        zarr.open_group(parent, mode="r", zarr_format=array.metadata.zarr_format)
+        return zarr.open_array(parent, path=name, mode="r", zarr_format=array.metadata.zarr_format)
+    except Exception:  # the parent is no group; object stores have errors of their own
+        return array

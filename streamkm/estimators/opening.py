@@ -1,0 +1,108 @@
+"""Data as estimators open them: checked, matched with the features of the fit, as rows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from streamkm.errors import DataError
+from streamkm.estimators.data import Given, weights_of
+from streamkm.rows import Budget, Rows, Scaling, check_unique, open_rows
+
+
+def names_of(estimator: Any) -> tuple[str, ...] | None:
+    """The names of the features that an estimator was fitted on, or None."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else tuple(map(str, names))
+
+
+def opened(
+    estimator: Any,
+    X: Any,
+    sample_weight: Any,
+    mask: Any,
+    *,
+    names: Sequence[str] | None,
+    scaling: Scaling | None,
+    budget: Budget,
+    count: bool,
+) -> tuple[Given, Rows]:
+    """The data as they were given, and as rows.
+
+    Parameters
+    ----------
+    estimator : whose `feature_dim` and `nodata` decide what rows are
+    X, sample_weight, mask : as for `KMeans.fit`
+    names : of the features that are wanted, in order, or None
+    scaling : of the rows, or None
+    budget : Budget
+    count : whether unknown chunk sizes are counted
+    """
+    given = Given.of(X, estimator.feature_dim, names)
+    if not given.of_lazy_kind and estimator.feature_dim is None:
+        if given.names is not None:
+            check_unique(given.names, "the data")  # scikit-learn takes no table of such columns
+        checked = check_array(
+            X,
+            dtype="numeric",
+            ensure_all_finite=False,
+            accept_sparse=False,
+            estimator=estimator,
+            input_name="X",
+        )
+        if isinstance(X, np.ma.MaskedArray):
+            checked = np.ma.masked_array(checked, np.ma.getmask(X))
+        given = replace(given, array=checked)
+    rows = open_rows(
+        given.named,
+        feature_dim=given.feature_dim,
+        sample_weight=weights_of(sample_weight),
+        mask=weights_of(mask),
+        nodata=estimator.nodata,
+        scaling=scaling,
+        budget=budget,
+        count=count or not given.is_lazy,
+        names=names,
+    )
+    return given, rows
+
+
+def check_features(estimator: Any, rows: Rows) -> None:
+    """Refuse rows with another number of features than those of the fit."""
+    if rows.layout.n_features != estimator.n_features_in_:
+        raise DataError(
+            f"X has {rows.layout.n_features} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input."
+        )
+
+
+def warn_of_names(estimator: Any, given: Given, rows: Rows) -> None:
+    """scikit-learn's warnings where only one of the fit and a table in memory has names."""
+    if given.of_lazy_kind or given.feature_dim is not None:
+        return
+    kind, known = type(estimator).__name__, names_of(estimator)
+    message = None
+    if known is not None and rows.layout.names is None:
+        message = f"X does not have valid feature names, but {kind} was fitted with feature names"
+    elif known is None and rows.layout.names is not None:
+        message = f"X has feature names, but {kind} was fitted without feature names"
+    if message:
+        warnings.warn(message, UserWarning, stacklevel=5)
+
+
+@contextmanager
+def all_or_nothing(estimator: Any) -> Iterator[None]:
+    """Leave an estimator as it was where the work within fails or is interrupted."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

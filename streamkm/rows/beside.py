@@ -1,0 +1,95 @@
+"""Weights and masks: one value a row, matched with the data by dimension and coordinate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import DataError
+from streamkm.rows.kinds import is_a
+from streamkm.rows.layout import check_beside
+from streamkm.rows.names import coordinate
+from streamkm.rows.nodata import is_masked
+
+_SLACK = 1e-3  # of the spacing: coordinates that differ in rounding only
+
+
+def matched(
+    name: str,
+    given: tuple[Any, Any, tuple[str | None, ...] | None],
+    data: Any,
+    row_dims: Sequence[str | None] | None,
+    row_shape: tuple[int, ...],
+) -> Any:
+    """Weights or a mask as an array in the order of the rows.
+
+    Dimensions are matched by name where both sides name all of theirs, in any order; their
+    coordinates must then be those of the data.
+
+    Parameters
+    ----------
+    name : for messages
+    given : what was given, the array in it, and the names of its dimensions
+    data : a DataArray or Zarr array that the rows are of, or anything else
+    row_dims, row_shape : names and extents of the row dimensions of the data
+
+    Raises
+    ------
+    DataError
+        When dimensions, coordinates, shape or dtype do not fit the rows.
+    """
+    source, array, dims = given
+    if dims and row_dims and all(dims) and all(row_dims):
+        if set(dims) != set(row_dims) or len(dims) != len(row_dims):
+            raise DataError(
+                f"{name} has dimensions {list(dims)}; one value a row needs {list(row_dims)}."
+            )
+        places = tuple(dims.index(dim) for dim in row_dims)
+        if places != tuple(range(len(places))):
+            array = _lazily(array).transpose(places)
+        for dim in row_dims:
+            _check_coordinate(name, source, data, dim)
+    if is_masked(array):
+        raise DataError(
+            f"{name} is a masked array; fill it, and leave rows out by mask= or by a weight of 0."
+        )
+    check_beside(array, row_shape, name)
+    return array
+
+
+def _lazily(array: Any) -> Any:
+    """A Zarr array as one that can be transposed without being read."""
+    if not is_a(array, "zarr.Array"):
+        return array
+    import dask.array as da  # half a second
+
+    return da.from_zarr(array)
+
+
+def _check_coordinate(name: str, given: Any, data: Any, dim: str | None) -> None:
+    own, theirs = coordinate(given, dim), coordinate(data, dim)
+    if own is None or theirs is None or _same(own, theirs):
+        return
+    if _same(own[::-1], theirs):
+        raise DataError(
+            f"{name} has other coordinates than the data: along {dim!r} they run the other way. "
+            f"Turn it round, as by isel({dim}=slice(None, None, -1)) with xarray."
+        )
+    raise DataError(
+        f"{name} has other coordinates than the data: along {dim!r} they begin with "
+        f"{own[:3].tolist()}, those of the data with {theirs[:3].tolist()}. Align them first, "
+        "as by xarray.align or reindex_like."
+    )
+
+
+def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    """Equal, or of floats within a thousandth of their spacing."""
+    if a.shape != b.shape:
+        return False
+    if "f" not in (a.dtype.kind, b.dtype.kind) or not {a.dtype.kind, b.dtype.kind} <= set("iuf"):
+        return bool(np.array_equal(a, b))
+    spacing = np.abs(np.diff(b.astype(np.float64))).min() if len(b) > 1 else 0.0
+    return bool(np.allclose(a, b, rtol=1e-9, atol=_SLACK * spacing, equal_nan=True))
