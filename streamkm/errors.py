@@ -135,3 +135,7 @@ class KernelCacheWarning(StreamkmWarning):
 
 class ValidationWarning(StreamkmWarning):
     """The validation data of a sweep could not be used."""
+
+
+class OutputWarning(StreamkmWarning):
+    """An output is written without something that was given, or without a safeguard."""

@@ -24,11 +24,11 @@ from streamkm.fitting import (
     Trajectory,
     begin_sweep,
     fit_budget,
-    plain,
     seeds_of,
     solve,
 )
 from streamkm.fitting.elbow import find_elbow
+from streamkm.outputs import plain
 from streamkm.passes import (
     Census,
     Labels,

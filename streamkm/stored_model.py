@@ -12,11 +12,14 @@ import numpy.typing as npt
 import zarr
 
 from streamkm.errors import DataError, NotAModelError
+from streamkm.outputs import MODEL, number, plain, whole
+from streamkm.outputs.reading import group_in, read
 from streamkm.rows import Scaling, Standardised, UnitLength
-from streamkm.stores import whole
 
 FORMAT = 1
-_KIND = "streamkm model"
+_KIND = MODEL
+_NUMBERS = ("nodata", "tol", "loss_tol", "distortion_tol", "time_limit")  # of the parameters
+_HISTORY = ("inertia", "shift", "empty", "relocated", "read")
 
 
 @dataclass(frozen=True)
@@ -69,24 +72,26 @@ class Model:
 
 def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
     """Write a model as a Zarr group: arrays `centroids` and `history/*`, the rest as attributes."""
-    with whole(target, overwrite, model.fit) as partial:
+    with whole(target, MODEL, overwrite, model.fit) as partial:
         group = zarr.create_group(
             partial,
             overwrite=True,
-            attributes={
-                "kind": _KIND,
-                "format": FORMAT,
-                "inertia": model.inertia,
-                "stop_reason": model.stop_reason,
-                "n_passes": model.n_passes,
-                "bytes_read": model.bytes_read,
-                "parameters": model.parameters,
-                "versions": model.versions,
-                "fit": model.fit,
-                "scaling": type(model.scaling).__name__ if model.scaling else None,
-                "features": model.features,
-                "names": model.names,
-            },
+            attributes=plain(
+                {
+                    "kind": _KIND,
+                    "format": FORMAT,
+                    "inertia": model.inertia,
+                    "stop_reason": model.stop_reason,
+                    "n_passes": model.n_passes,
+                    "bytes_read": model.bytes_read,
+                    "parameters": model.parameters,
+                    "versions": model.versions,
+                    "fit": model.fit,
+                    "scaling": type(model.scaling).__name__ if model.scaling else None,
+                    "features": model.features,
+                    "names": model.names,
+                }
+            ),
         )
         _write(group, "centroids", model.centroids, ("cluster", "feature"))
         if model.scaled is not None:
@@ -132,26 +137,40 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model{hint}.")
     if attributes["format"] > FORMAT:
         raise DataError(f"{path} has format {attributes['format']}; this streamkm reads {FORMAT}.")
-    stored = sorted(group["history"].arrays())  # type: ignore[union-attr]
-    columns = {name: np.asarray(array[...]) for name, array in stored}
+    there = group_in(group, "history")
+    columns = {name: read(there, name, 1) for name in _HISTORY if there and name in there}
     length = len(next(iter(columns.values()), ()))
     history = np.empty(length, [(name, column.dtype) for name, column in columns.items()])
     for name, column in columns.items():
         history[name] = column
     known = ("inertia", "stop_reason", "n_passes", "bytes_read", "parameters", "versions")
-    facts = {name: attributes[name] for name in known} | {"fit": attributes.get("fit", "")}
+    facts = {name: _attribute(path, attributes, name) for name in known}
+    facts |= {"inertia": number(facts["inertia"]), "fit": attributes.get("fit", "")}
+    facts["parameters"] = {n: _asked(n, value) for n, value in facts["parameters"].items()}
     facts |= {name: attributes.get(name, []) for name in ("features", "names")}
-    arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
     scaling: Scaling | None = UnitLength() if attributes.get("scaling") == "UnitLength" else None
     if attributes.get("scaling") == "Standardised":
-        center, factor = (arrays[f"scaling_{name}"].tolist() for name in ("center", "factor"))
+        center, factor = (read(group, f"scaling_{n}", 1).tolist() for n in ("center", "factor"))
         scaling = Standardised(tuple(center), tuple(factor))
-    tree = (arrays["tree_pairs"], arrays["tree_children"]) if "tree_pairs" in arrays else None
+    tree = None
+    if "tree_pairs" in group:
+        tree = (read(group, "tree_pairs", 3), read(group, "tree_children", 2))
     return Model(
         tree=tree,
-        centroids=arrays["centroids"],
+        centroids=read(group, "centroids", 2),
         history=history,
         scaling=scaling,
-        scaled=arrays.get("scaled_centroids"),
+        scaled=None if scaling is None else read(group, "scaled_centroids", 2),
         **facts,
     )
+
+
+def _attribute(path: str | os.PathLike[str], attributes: dict[str, Any], name: str) -> Any:
+    if name not in attributes:
+        raise DataError(f"{path} lacks the attribute {name!r}, so it is no whole model.")
+    return attributes[name]
+
+
+def _asked(name: str, value: Any) -> Any:
+    """A parameter as it was given; texts such as 'nan' stand for numbers where those are meant."""
+    return number(value) if name in _NUMBERS else value

@@ -9,11 +9,26 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import DataError, NotAModelError
+from streamkm.outputs import SWEEP
+from streamkm.outputs.reading import stored
 
 if TYPE_CHECKING:
     import xarray as xr
 
-KIND = "streamkm sweep"
+KIND = SWEEP
+# Arrays by their number of dimensions.
+_NEEDED = {
+    **dict.fromkeys(("n_clusters", "train_mean", "train_min", "train_spread"), 1),
+    **dict.fromkeys(("train_distortion", "iterations", "history"), 2),
+    "centroids": 3,
+}
+_OPTIONAL = {
+    **dict.fromkeys(("calinski_harabasz", "davies_bouldin", "silhouette"), 1),
+    **dict.fromkeys(("validation_mean", "validation_min", "validation_spread"), 1),
+    "validation_distortion": 2,
+}
+_ATTRIBUTES = ("verdict", "n_passes", "bytes_read", "reads", "parameters")
+_LOADED = ("n_clusters", "train_distortion", "train_mean", "train_min", "train_spread")
 
 
 def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -23,15 +38,32 @@ def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
     ------
     NotAModelError
         When there is no sweep at the path.
+    DataError
+        When it lacks an array, an attribute or a chunk.
     """
     import xarray as xr  # half a second, which `predict` with a model does without
+    import zarr
 
     try:
-        found: xr.Dataset = xr.open_zarr(os.fspath(path), consolidated=False)
-    except (FileNotFoundError, ValueError, TypeError) as error:
+        group = zarr.open_group(os.fspath(path), mode="r")
+    except (FileNotFoundError, ValueError, TypeError, zarr.errors.NodeNotFoundError) as error:
         raise NotAModelError(f"{path} is not a sweep.") from error
-    if found.attrs.get("kind") != KIND:
+    if group.attrs.get("kind") != KIND:
         raise NotAModelError(f"{path} is a Zarr group, but not a sweep.")
+    known = _NEEDED | {name: ndim for name, ndim in _OPTIONAL.items() if name in group}
+    for name, ndim in known.items():
+        stored(group, name, ndim)
+    others = sorted({name for name, _ in group.members()} - set(known))
+    found: xr.Dataset = xr.open_zarr(os.fspath(path), consolidated=False, drop_variables=others)
+    lacking = [name for name in _ATTRIBUTES if name not in found.attrs]
+    if lacking:
+        raise DataError(f"the sweep {path} lacks the attribute {lacking[0]!r}, so it is not whole.")
+    for name in _LOADED:
+        if not np.all(found[name].values > (0 if name == "n_clusters" else -1)):
+            raise DataError(
+                f"a chunk of {name!r} of the sweep {path} is missing or damaged: restore it from "
+                "a copy, or run the sweep again."
+            )
     return found
 
 
@@ -47,7 +79,15 @@ def centroids_of(
     """
     if isinstance(found, (str, os.PathLike)):
         found = open_sweep(found)
+    if "n_clusters" not in found.coords or "centroids" not in found:
+        raise DataError("the sweep lacks 'n_clusters' or 'centroids', so it is not whole.")
     if n_clusters not in found["n_clusters"].values:
         raise DataError(f"the sweep has no k={n_clusters}; it has {found['n_clusters'].values}.")
     values: npt.NDArray[np.float64] = found["centroids"].sel(n_clusters=n_clusters).values
-    return values[:n_clusters]
+    centroids = values[:n_clusters]
+    if len(centroids) < n_clusters or not np.isfinite(centroids).all():
+        raise DataError(
+            f"the sweep has not all centroids of k={n_clusters}: a chunk of them is missing. "
+            "Restore it from a copy, or run the sweep again."
+        )
+    return centroids

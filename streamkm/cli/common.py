@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from streamkm.errors import DataError, OutputExistsError, RunAgain, StreamkmError
+from streamkm.errors import DataError, RunAgain, StreamkmError
+from streamkm.outputs import File, local, whole_file
 
 
 def dimensions(names: tuple[str, ...]) -> tuple[str | int, ...] | None:
@@ -28,18 +29,18 @@ def peak_memory() -> int | None:
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if "VmHWM" in line)
 
 
-def check_plot(path: str | None, overwrite: bool) -> None:
-    """Refuse a picture that cannot be drawn, before long work."""
+def plot_file(path: str | None, overwrite: bool) -> File | None:
+    """The output of ``--plot``, refused where nothing can draw it."""
     if path is None:
-        return
+        return None
     if importlib.util.find_spec("matplotlib") is None:
         raise DataError("--plot needs matplotlib: pip install 'streamkm[plot]'.")
-    if not Path(path).resolve().parent.is_dir():
-        raise DataError(f"{Path(path).resolve().parent} is not a folder; make it first.")
-    if Path(path).exists() and not overwrite:
-        raise OutputExistsError(f"{path} exists; name another picture, or pass --overwrite.")
-    if Path(path).suffix.lower() not in (".png", ".pdf", ".svg", ".jpg"):
-        raise DataError(f"{path}: name the picture .png, .pdf, .svg or .jpg.")
+    return File(path, (".png", ".pdf", ".svg", ".jpg"), overwrite)
+
+
+def report_file(path: str | None, overwrite: bool) -> File | None:
+    """The output of ``--performance-report``, which Dask also writes to URLs."""
+    return None if path is None else File(path, (".html",), overwrite, remote=True)
 
 
 def save_plot(kind: str, what: Any, path: str) -> None:
@@ -50,7 +51,8 @@ def save_plot(kind: str, what: Any, path: str) -> None:
     from streamkm import plot
 
     ax = getattr(plot, kind)(what)
-    ax.figure.savefig(path, dpi=150)
+    with whole_file(local(path)) as partial:
+        ax.figure.savefig(partial, dpi=150)
 
 
 @contextmanager

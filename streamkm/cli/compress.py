@@ -14,14 +14,14 @@ import numpy as np
 
 from streamkm.cli.bar import Bar
 from streamkm.cli.clusters import scheduled
-from streamkm.cli.common import peak_memory
-from streamkm.cli.files import check_file, check_folder
+from streamkm.cli.common import peak_memory, report_file
 from streamkm.errors import DataError, RunAgain
 from streamkm.files.names import shown
 from streamkm.images import Archive, compress, decompress
 from streamkm.images.reads import Watch
 from streamkm.images.sheet import contact_sheet
 from streamkm.images.summary import summary
+from streamkm.outputs import ARCHIVE, File, Folder, Store, check_outputs, local, whole_file
 from streamkm.sizes import show_bytes
 
 _NAMED = 20  # files that were left out, at most
@@ -44,10 +44,15 @@ def run(
     **options: Any,
 ) -> None:
     """Write the archive, and what else is asked for; say what came of it."""
-    for folder in (png, palettes):
-        check_folder(folder, overwrite)
-    check_file(sheet, overwrite, (".png",))
-    held = png is not None and Path(png).is_dir() and any(Path(png).iterdir())
+    outputs = [
+        Store(output, ARCHIVE, overwrite),
+        None if png is None else Folder(png, (".png", ".tif"), overwrite),
+        None if palettes is None else Folder(palettes, (".gpl", ".json"), overwrite),
+        None if sheet is None else File(sheet, (".png",), overwrite),
+        report_file(report, overwrite),
+    ]
+    check_outputs(outputs, sources)
+    held = png is not None and local(png).is_dir() and any(local(png).iterdir())
     if palettes is not None and (options["per"] == "image" or options["patch"] != (1, 1)):
         raise DataError(
             "--palettes is for palettes that images share: not for --per image, --patch."
@@ -75,9 +80,10 @@ def run(
     if png is not None:
         click.echo(f"{png}: {count:,} file{'s' * (count != 1)}")
     if palettes is not None:
-        _write_palettes(archive, Path(palettes))
+        _write_palettes(archive, local(palettes))
     if sheet is not None:
-        contact_sheet(archive).save(sheet)
+        with whole_file(local(sheet)) as partial:
+            contact_sheet(archive).save(partial)
     told = summary(archive)
     wanted = options["quality"]
     if wanted is not None and told.psnr < wanted:
@@ -120,9 +126,12 @@ def _write_files(
 def _write_palettes(archive: Archive, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, palette in archive.palettes().items():
+        texts = {"json": palette.to_json()}
         if palette.dtype == np.uint8:  # as far as GIMP goes
-            (folder / f"{name}.gpl").write_text(palette.to_gpl(name))
-        (folder / f"{name}.json").write_text(palette.to_json())
+            texts["gpl"] = palette.to_gpl(name)
+        for suffix, text in texts.items():
+            with whole_file(folder / f"{name}.{suffix}") as partial:
+                partial.write_text(text)
 
 
 def say_skipped(skipped: list[tuple[str, str]], most: int = _NAMED) -> None:

@@ -9,8 +9,10 @@ import click
 
 from streamkm.cli.bar import Bar
 from streamkm.cli.clusters import scheduled
+from streamkm.cli.common import report_file
 from streamkm.errors import RunAgain
 from streamkm.images import decompress
+from streamkm.outputs import check_outputs
 
 
 def run(
@@ -25,6 +27,7 @@ def run(
     **options: Any,
 ) -> None:
     """Write the files; say how many."""
+    check_outputs([report_file(report, options["overwrite"])], [archive])
     with ExitStack() as stack:
         stack.enter_context(scheduled(scheduler, workers, dashboard, report))
         bar = stack.enter_context(Bar())

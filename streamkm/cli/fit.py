@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
 
 from streamkm.cli.clusters import scheduled
-from streamkm.cli.common import check_plot, dimensions, peak_memory, save_plot
+from streamkm.cli.common import dimensions, peak_memory, plot_file, report_file, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.labels import row_dimensions, write_labels
 from streamkm.cli.progress import ReadProgress
@@ -25,17 +24,26 @@ from streamkm.fitting import (
     describe,
     fit_budget,
     history_array,
-    plain,
     same_data,
     scaled,
     seeds_of,
     seen_through,
     solve,
 )
+from streamkm.outputs import (
+    LABELS,
+    MODEL,
+    Kept,
+    Store,
+    alone,
+    check_outputs,
+    fit_of,
+    local,
+    plain,
+)
 from streamkm.rows import Budget, Rows, open_rows
 from streamkm.seeding import method_of
 from streamkm.stored_model import Model, load_model, save_model
-from streamkm.stores import check_output, fit_of
 from streamkm.versions import versions
 
 
@@ -92,8 +100,10 @@ def run(
         "feature_dim": list(dimensions(feature_dims) or ()),
     }
     fit = fit_in(checkpoint) if checkpoint else ""
-    labelled = labels is None or (bool(fit) and fit_of(Path(labels)) == fit)
-    if fit and labelled and fit_of(Path(output)) == fit:
+    target, label_target = local(output), None if labels is None else local(labels)
+    fitted = bool(fit) and fit_of(target) == fit
+    labelled = label_target is None or (bool(fit) and fit_of(label_target) == fit)
+    if fitted and labelled:
         model = load_model(output)
         same_data(checkpoint, _rows(data, feature_dims, variable, nodata, Budget()))
         if plain(model.parameters) == plain(parameters):
@@ -102,11 +112,15 @@ def run(
             return
     if checkpoint:
         numbers_of(signals)  # refused before anything is written
-    check_plot(picture, overwrite)
-    target = check_output(output, overwrite, [data, labels, checkpoint])
-    label_target, over_labels = None, overwrite or labelled
-    if labels:
-        label_target = check_output(labels, over_labels, [data, checkpoint])
+    over_model, over_labels = overwrite or fitted, overwrite or labelled
+    outputs = [
+        Store(output, MODEL, over_model),
+        None if labels is None else Store(labels, LABELS, over_labels),
+        None if checkpoint is None else Kept(checkpoint),
+        plot_file(picture, overwrite),
+        report_file(report, overwrite or bool(fit)),
+    ]
+    check_outputs(outputs, [data])
     with ExitStack() as stack:
         stack.enter_context(scheduled(scheduler, workers, dashboard, report))
         budget = fit_budget(memory_limit, [init] * n_init, [n_clusters])
@@ -129,6 +143,9 @@ def run(
             seeding = method_of(init).reads(n_clusters) + (scale is not None)
             show(forecast(rows, budget, seeding, max_iter, last, bool(labels)), as_json)
             return
+        stack.enter_context(alone(target))
+        if label_target is not None:
+            stack.enter_context(alone(label_target))
         bar = ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows)
         stack.enter_context(bar)
 
@@ -167,7 +184,7 @@ def run(
             dims = row_dimensions(data, variable, rows)
             state = write_labels(label_target, over_labels, rows, state, dims, watch, fit)
         model = _model(state, parameters, fit, list(rows.layout.names or ()))
-        save_model(target, model, overwrite)
+        save_model(target, model, over_model)
     if picture:
         save_plot("loss", model, picture)
     show(_result(model, state, output, labels, memory_limit, rows.layout.n_rows), as_json)

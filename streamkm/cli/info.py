@@ -11,11 +11,11 @@ from rich.table import Table
 
 from streamkm.cli.sweep_table import show_sweep
 from streamkm.errors import NotAModelError
+from streamkm.outputs import marks_of
 from streamkm.rows.open import dimension_names, open_zarr
 from streamkm.sizes import show_bytes
 from streamkm.stored_model import Model, load_model
 from streamkm.stored_sweep import open_sweep
-from streamkm.stores import marks_of
 
 
 def run(path: str, variable: str | None, all_of_it: bool) -> None:

@@ -21,9 +21,9 @@ from rich.progress import (
 from streamkm.errors import RunAgain
 from streamkm.ingesting import Progress as Ingested
 from streamkm.ingesting import ingest
+from streamkm.outputs import marks_of
 from streamkm.rows.open import dimension_names
 from streamkm.sizes import show_bytes, show_seconds
-from streamkm.stores import marks_of
 
 _SILENCE = 5.0  # seconds without a line in a log
 _NAMED = 20  # damaged files, at most

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,10 @@ import numpy as np
 import zarr
 
 from streamkm.fitting import FitState, Watch, labelling
+from streamkm.outputs import LABELS, create_labels, marks_of, whole
 from streamkm.passes import label_dtype, no_label
 from streamkm.rows import Rows, may_lack
 from streamkm.rows.open import dimension_names, open_zarr
-from streamkm.stores import create_labels, marks_of, whole
 
 Names = tuple[str | None, ...] | None
 
@@ -30,7 +31,7 @@ def label_store(
     path: Path, rows: Rows, dtype: np.dtype[Any], names: Names, fit: str = "", of: str = ""
 ) -> Any:
     """An empty label array for the rows, marked with its fit and with what it holds labels of."""
-    marks: dict[str, Any] = {"kind": "streamkm labels", "fit": fit, "of": of}
+    marks: dict[str, Any] = {"kind": LABELS, "fit": fit, "of": of}
     if may_lack(rows):
         marks["_FillValue"] = no_label(dtype)
     return create_labels(path, rows.plan, dtype, names, marks)
@@ -63,13 +64,14 @@ def write_labels(
     of = hashlib.sha256(fit.encode() + centroids.tobytes()).hexdigest() if fit else ""
     if of and state.labelled and marks_of(target).get("of") == of:
         return state
-    with whole(target, overwrite, of) as partial:
-        begun = bool(of) and (partial / "zarr.json").exists()
+    with whole(target, LABELS, overwrite, of) as partial:
+        begun = bool(of) and marks_of(partial).get("of") == of
         if begun and state.labelled:
             return state  # all that was missing is the name
         if begun:
             out: Any = zarr.open_array(partial, mode="r+")
         else:
+            shutil.rmtree(partial, ignore_errors=True)  # older labels, of a run killed at its end
             out = label_store(partial, rows, dtype, names, fit, of)
             state = replace(state, folded=None)
         for told in labelling(rows, state, out, dtype):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from streamkm.cli.bar import Bar
-from streamkm.cli.files import check_file
 from streamkm.errors import DataError
 from streamkm.images.archive import Archive
 from streamkm.images.finding import count_colours
 from streamkm.images.palette import Palette
 from streamkm.images.search import Search, shares_of
 from streamkm.images.sheet import in_8_bits, save_swatches
-from streamkm.stores import marks_of
+from streamkm.outputs import File, check_outputs, local, marks_of, whole_file
 
 _ENDINGS = (".png", ".gpl", ".json")
 _NAMED = 64  # colours with their numbers; of more, only swatches
@@ -36,8 +34,7 @@ def run(
     **options: Any,
 ) -> None:
     """Show the palette of each kind of image, and write it where asked."""
-    for output in outputs:
-        check_file(output, overwrite, _ENDINGS)
+    check_outputs([File(output, _ENDINGS, overwrite) for output in outputs], sources)
     found: dict[str, tuple[Palette, Any]] = {}
     if len(sources) == 1 and marks_of(sources[0]).get("kind") == "streamkm archive":
         for kind, palette in Archive(sources[0]).palettes().items():
@@ -59,12 +56,13 @@ def run(
         if len(found) > 1:
             console.print(f"{kind}:")
         _show(console, palette, shares)
-    for output in outputs:
-        for kind, (palette, _) in found.items():
-            path = Path(output)
-            if len(found) > 1:  # several kinds of images: a file each
-                path = path.with_name(f"{path.stem}-{kind}{path.suffix}")
-            _write(palette, path)
+    files: dict[Path, Palette] = {}
+    for file in map(local, outputs):
+        for kind, (palette, _) in found.items():  # of several kinds of images, a file each
+            files[file.with_stem(f"{file.stem}-{kind}") if len(found) > 1 else file] = palette
+    check_outputs([File(file, _ENDINGS, overwrite) for file in files], sources)
+    for file, palette in files.items():
+        _write(palette, file)
 
 
 def _show(console: Console, palette: Palette, shares: Any) -> None:
@@ -84,16 +82,11 @@ def _show(console: Console, palette: Palette, shares: Any) -> None:
 
 
 def _write(palette: Palette, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with whole_file(path) as partial:
         if path.suffix.lower() == ".png":
             save_swatches(palette, partial)
         elif path.suffix.lower() == ".gpl":
             partial.write_text(palette.to_gpl(path.stem))
         else:
             partial.write_text(palette.to_json())
-        partial.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
     click.echo(str(path), err=True)

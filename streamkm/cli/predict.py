@@ -11,11 +11,11 @@ from streamkm.cli.labels import label_store, row_dimensions
 from streamkm.cli.progress import ReadProgress
 from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
+from streamkm.outputs import LABELS, alone, check_store, whole
 from streamkm.passes import Assigned, Labels, PerRow, Tree, TreeLabels, label_dtype
 from streamkm.rows import Budget, may_lack, open_rows
 from streamkm.stored_model import Model, load_model
 from streamkm.stored_sweep import centroids_of, open_sweep
-from streamkm.stores import check_output, whole
 
 
 def run(
@@ -30,7 +30,7 @@ def run(
     overwrite: bool,
 ) -> None:
     """Write the label of every row; print the inertia."""
-    target = check_output(output, overwrite, [model, data])
+    target = check_store(output, LABELS, overwrite, [model, data])
     if n_clusters is None:
         known = load_model(model)
     else:
@@ -56,7 +56,8 @@ def run(
     dtype = label_dtype(k, may_lack(rows))
     with (
         ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows) as bar,
-        whole(target, overwrite) as partial,
+        alone(target),
+        whole(target, LABELS, overwrite) as partial,
     ):
         bar.next_read("labels")
         out = label_store(partial, rows, dtype, row_dimensions(data, variable, rows))

@@ -9,16 +9,16 @@ from typing import Any
 import click
 import numpy as np
 
-from streamkm.cli.common import check_plot, dimensions, save_plot
+from streamkm.cli.common import dimensions, plot_file, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.progress import ReadProgress
 from streamkm.cli.sweep_table import COLUMNS, show_sweep
 from streamkm.fitting import begin_sweep, fit_budget
+from streamkm.outputs import SWEEP, Store, alone, check_outputs, local, plain, whole
 from streamkm.rows import open_rows
 from streamkm.rows.open import open_zarr
 from streamkm.seeding import method_of
 from streamkm.selection import sweep, sweep_inits
-from streamkm.stores import check_output, whole
 
 
 def run(
@@ -37,8 +37,9 @@ def run(
     **options: Any,
 ) -> None:
     """Fit every k, write the sweep, print its table and the elbow."""
-    check_plot(picture, overwrite)
-    target = check_output(output, overwrite, [data, validation])
+    outputs = [Store(output, SWEEP, overwrite), plot_file(picture, overwrite)]
+    check_outputs(outputs, [data, validation])
+    target = local(output)
     names = dimensions(feature_dims)
     inits = sweep_inits(options["init"], options["n_init"])
     budget = fit_budget(options["memory_limit"], inits, n_clusters, keeps=False)
@@ -52,7 +53,10 @@ def run(
         held = {"reads_validation": 1} if validation else {}
         show({"fits": fits, **facts, **held}, as_json)
         return
-    with ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows) as bar:
+    with (
+        alone(target),
+        ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows) as bar,
+    ):
         found = sweep(
             open_zarr(data, variable),
             n_clusters,
@@ -63,9 +67,10 @@ def run(
             watch=bar.seen,
             **options,
         )
-    found.attrs["parameters"] |= {"data": data, "validation": validation, "variable": variable}
-    with whole(target, overwrite) as partial:
-        found.to_zarr(partial, zarr_format=3, consolidated=False)
+        found.attrs["parameters"] |= {"data": data, "validation": validation, "variable": variable}
+        found.attrs = plain(found.attrs)
+        with whole(target, SWEEP, overwrite) as partial:
+            found.to_zarr(partial, zarr_format=3, consolidated=False)
     if picture:
         save_plot("elbow", found, picture)
     _show(found, as_json)

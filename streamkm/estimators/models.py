@@ -12,10 +12,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
 from streamkm.errors import DataError
-from streamkm.fitting import history_array, plain
+from streamkm.fitting import history_array
+from streamkm.outputs import MODEL, alone, check_store, plain
 from streamkm.rows import Standardised, UnitLength
 from streamkm.stored_model import Model, save_model
-from streamkm.stores import check_output
 from streamkm.versions import versions
 
 # Parameters that say nothing of what was found, or cannot be written down.
@@ -25,7 +25,7 @@ _SCALARS = ("init", "random_state")
 
 def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
     """Write an estimator as a model."""
-    target = check_output(path, overwrite)
+    target = check_store(path, MODEL, overwrite)
     parameters = {
         name: value
         for name, value in estimator.get_params(deep=False).items()
@@ -33,25 +33,23 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
     }
     history = getattr(estimator, "history_", history_array([]))
     tree = getattr(estimator, "tree_", None)
-    save_model(
-        target,
-        Model(
-            estimator.cluster_centers_,
-            getattr(estimator, "inertia_", float("nan")),
-            history,
-            getattr(estimator, "stop_reason_", "known centroids"),
-            getattr(estimator, "n_passes_", 0),
-            getattr(estimator, "bytes_read_", 0),
-            plain(parameters),
-            versions(),
-            scaled=None if estimator._scaling is None else estimator._centroids,
-            scaling=estimator._scaling,
-            features=[str(n) for n in getattr(estimator, "feature_names_in_", [])],
-            tree=None if tree is None else (tree.pairs, tree.children),
-            names=[None if n is None else str(n) for n in getattr(estimator, "cluster_names_", [])],
-        ),
-        overwrite,
+    model = Model(
+        estimator.cluster_centers_,
+        getattr(estimator, "inertia_", float("nan")),
+        history,
+        getattr(estimator, "stop_reason_", "known centroids"),
+        getattr(estimator, "n_passes_", 0),
+        getattr(estimator, "bytes_read_", 0),
+        plain(parameters),
+        versions(),
+        scaled=None if estimator._scaling is None else estimator._centroids,
+        scaling=estimator._scaling,
+        features=[str(n) for n in getattr(estimator, "feature_names_in_", [])],
+        tree=None if tree is None else (tree.pairs, tree.children),
+        names=[None if n is None else str(n) for n in getattr(estimator, "cluster_names_", [])],
     )
+    with alone(target):
+        save_model(target, model, overwrite)
 
 
 def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:

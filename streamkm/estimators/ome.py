@@ -14,9 +14,9 @@ import zarr
 
 from streamkm.engine import write_rows
 from streamkm.errors import DataError, OutputExistsError
+from streamkm.outputs import LABELS, alone, create_labels, local, whole
 from streamkm.passes import PerRow, Statistic, label_dtype
 from streamkm.rows import Block, Rows
-from streamkm.stores import create_labels, whole
 
 _CHANNEL = "channel"
 
@@ -70,7 +70,7 @@ class OmeImage:
         DataError
             When it is no OME-Zarr image of version 0.5.
         """
-        root = Path(path)
+        root = local(path)
         try:
             group = zarr.open_group(root, mode="r")
             multiscales: Any = group.attrs["ome"]["multiscales"][0]  # type: ignore[index,call-overload]
@@ -99,12 +99,14 @@ class OmeImage:
         The list of label images is written last, so that one which is listed is whole.
         """
         labels = self.root / "labels"
+        if name in ("", ".", "..") or "/" in name:
+            raise DataError(f"a label image cannot be called {name!r}; leave out the slashes.")
         target = labels / name
         if target.exists() and not overwrite:
             raise OutputExistsError(f"{target} exists; name it otherwise, or pass overwrite=True.")
         labels.mkdir(exist_ok=True)
         kept = [at for at, axis in enumerate(self.axes) if axis.get("type") != _CHANNEL]
-        with whole(target, overwrite) as partial:
+        with alone(target), whole(target, LABELS, overwrite) as partial:
             zarr.create_group(partial, attributes=self._about(kept, names))
             out = create_labels(
                 partial / "0", rows.plan, question.dtype, tuple(self.names[a] for a in kept), {}
@@ -126,7 +128,7 @@ class OmeImage:
         properties = [{"label-value": i, "name": name} for i, name in enumerate(names, 1)]
         label = {"properties": properties, "source": {"image": "../../"}}
         ome = {"version": "0.5", "multiscales": multiscales, "image-label": label}
-        return {"kind": "streamkm labels", "ome": ome}
+        return {"kind": LABELS, "ome": ome}
 
 
 def ome_dtype(n_clusters: int) -> np.dtype[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,9 +11,9 @@ import zarr
 from streamkm.engine import write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.data import Given
+from streamkm.outputs import LABELS, alone, check_store, create_labels, plain, whole
 from streamkm.passes import PerRow
 from streamkm.rows import Rows, is_a, may_lack
-from streamkm.stores import check_output, create_labels, whole
 
 
 def write_labels(
@@ -36,20 +35,19 @@ def write_labels(
         _check_room(out, rows, len(names))
         write_rows(question(np.dtype(out.dtype)), rows, out)
         return out
-    own = [os.fspath(given.array)] if isinstance(given.array, (str, os.PathLike)) else []
-    target = check_output(out, overwrite, own)
+    target = check_store(out, LABELS, overwrite, [given.array, rows.array, rows.mask])
     asked = question(given.label_dtype(len(names), rows))
-    marks: dict[str, Any] = {"kind": "streamkm labels"}
+    marks: dict[str, Any] = {"kind": LABELS}
     fill = {"_FillValue": asked.fill} if may_lack(rows) else {}
     if not is_a(given.array, "xarray.DataArray"):
-        with whole(target, overwrite) as partial:
+        with alone(target), whole(target, LABELS, overwrite) as partial:
             array = create_labels(partial, rows.plan, asked.dtype, None, marks | fill)
             write_rows(asked, rows, array)
         return zarr.open_array(target, mode="r")
     import xarray as xr  # loaded by whoever gave the data
 
     like = _described(given, rows, asked.dtype, names)
-    with whole(target, overwrite) as partial:
+    with alone(target), whole(target, LABELS, overwrite) as partial:
         # All but the labels, which are written where they are made.
         beside = like.coords.to_dataset().drop_encoding().assign_attrs(marks)
         beside.to_zarr(partial, zarr_format=3, consolidated=False)
@@ -80,9 +78,9 @@ def _described(given: Given, rows: Rows, dtype: np.dtype[Any], names: Sequence[s
 
 def _plain(attributes: dict[Any, Any]) -> dict[str, Any]:
     """Attributes as JSON has them."""
-    return {
-        str(n): np.asarray(v).tolist() if hasattr(v, "dtype") else v for n, v in attributes.items()
-    }
+    return plain(
+        {n: np.asarray(v).tolist() if hasattr(v, "dtype") else v for n, v in attributes.items()}
+    )
 
 
 def _check_room(out: Any, rows: Rows, n_clusters: int) -> None:

@@ -6,7 +6,7 @@ from streamkm.fitting.budget import fit_budget
 from streamkm.fitting.fit import fit
 from streamkm.fitting.matching import numbered_like
 from streamkm.fitting.reads import Reads
-from streamkm.fitting.saved import Saved, load, plain
+from streamkm.fitting.saved import Saved, load
 from streamkm.fitting.saving import Checkpoint, checkpointing, same_data
 from streamkm.fitting.scaling import SCALES, scaled, seen_through
 from streamkm.fitting.solve import Watch, describe, label, labelling, seeds_of, solve
@@ -40,7 +40,6 @@ __all__ = [
     "labelling",
     "load",
     "numbered_like",
-    "plain",
     "same_data",
     "scaled",
     "seeds_of",

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from streamkm.checkpoint import Generations, flatten, restore
 from streamkm.engine import Folded
@@ -102,26 +97,3 @@ def _known() -> dict[str, type[Any]]:
 def _below(base: type[Any]) -> list[type[Any]]:
     own = base.__subclasses__()
     return own + [kind for child in own for kind in _below(child)]
-
-
-_FEW = 16  # values that can be read by whoever looks
-
-
-def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON; arrays by their digest."""
-    return {name: _plain(value) for name, value in parameters.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.size <= _FEW:
-        return _plain(value.tolist())
-    if isinstance(value, np.ndarray):
-        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
-        return f"array of shape {value.shape}, {digest}"
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (np.integer, np.floating, np.bool_)):
-        return _plain(value.item())
-    if isinstance(value, float) and value != value:
-        return "nan"  # which is equal to itself
-    return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -13,10 +13,11 @@ from typing import Any
 
 from streamkm.checkpoint import FileLock, Generations, LeaseLock, is_local
 from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError
-from streamkm.fitting.saved import Facts, Saved, load, plain, save
+from streamkm.fitting.saved import Facts, Saved, load, save
 from streamkm.fitting.scaling import seen_through
 from streamkm.fitting.state import FitState
 from streamkm.fitting.stopping import StopRules
+from streamkm.outputs import plain, refuse_overlap
 from streamkm.rows import Budget, Rows, difference, fingerprint, in_plan
 
 SECONDS = 60.0  # between checkpoints, unless asked otherwise
@@ -230,7 +231,11 @@ def checkpointing(
     ------
     CheckpointError
         When there is something else, or another run uses it.
+    OutputExistsError
+        When it lies in the data, whose fingerprint it would change, or the data lie in it.
     """
+    for array in (rows.array, rows.weights, rows.mask):
+        refuse_overlap(where, array)
     lock: FileLock | LeaseLock
     if is_local(where):
         folder = Path(where).resolve()

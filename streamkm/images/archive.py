@@ -19,12 +19,26 @@ import zarr
 from streamkm.errors import DataError
 from streamkm.images.palette import Palette
 from streamkm.images.spaces import space_of
-from streamkm.stores import marks_of
+from streamkm.outputs import ARCHIVE, marks_of
+from streamkm.outputs.reading import NUMBERS, TEXTS, group_in, read, stored
 
 if TYPE_CHECKING:
     import xarray as xr
 
-KIND = "streamkm archive"
+KIND = ARCHIVE
+_ATTRIBUTES = ("parameters", "skipped", "source_nbytes", "versions")
+# Arrays of a stack: numbers of dimensions, and kinds of dtype.
+_ARRAYS: dict[str, tuple[tuple[int, ...], str]] = {
+    "codes": ((3, 4), "u"),
+    "alpha": ((3,), NUMBERS),
+    "pixels": ((4,), NUMBERS),
+    "palette": ((1,), "iu"),
+    "palettes": ((3,), NUMBERS),
+    "psnr": ((1,), "f"),
+    "ssim": ((1,), "f"),
+    "name": ((1,), TEXTS),
+    "metadata": ((1,), TEXTS),
+}
 
 
 class Place(NamedTuple):
@@ -32,6 +46,43 @@ class Place(NamedTuple):
 
     stack: str
     number: int
+
+
+class Stored(Mapping[str, Any]):
+    """The arrays of a stack, each opened when it is asked for; of other names there are none.
+
+    Parameters
+    ----------
+    group : zarr.Group
+    """
+
+    def __init__(self, group: Any) -> None:
+        self._group, self._opened = group, {}  # type: ignore[var-annotated]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The attributes of the group."""
+        return dict(self._group.attrs)
+
+    @property
+    def others(self) -> list[str]:
+        """Names of members that `compress` does not write."""
+        return sorted(set(self._group.keys()) - set(_ARRAYS))
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._opened:
+            dimensions, kinds = _ARRAYS[name]
+            self._opened[name] = stored(self._group, name, dimensions, kinds)
+        return self._opened[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in _ARRAYS and name in self._group
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in _ARRAYS if name in self)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 class Archive(Mapping[str, "xr.DataArray"]):
@@ -68,6 +119,9 @@ class Archive(Mapping[str, "xr.DataArray"]):
         # Workers are in folders of their own.
         self._where = self.path if "://" in self.path else os.path.abspath(self.path)
         self._stamp = _stamp(self._where)
+        lacking = [name for name in _ATTRIBUTES if name not in marks]
+        if lacking:
+            raise DataError(f"{self.path} lacks the attribute {lacking[0]!r}: no whole archive.")
         self.parameters: dict[str, Any] = marks["parameters"]
         self.skipped = [(str(name), str(reason)) for name, reason in marks["skipped"]]
         self.source_nbytes = int(marks["source_nbytes"])
@@ -79,9 +133,12 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return zarr.open_group(self._where, mode="r")
 
     @cached_property
-    def stacks(self) -> dict[str, Any]:
-        """Groups of images of one size and kind."""
-        return dict(sorted(self.group["images"].groups()))
+    def stacks(self) -> dict[str, Stored]:
+        """The arrays of images of one size and kind."""
+        images = group_in(self.group, "images")
+        if images is None:
+            raise DataError(f"{self.path} lacks the group 'images', so it is no whole archive.")
+        return {name: Stored(group) for name, group in sorted(images.groups())}
 
     @cached_property
     def places(self) -> dict[str, Place]:
@@ -165,9 +222,16 @@ class Archive(Mapping[str, "xr.DataArray"]):
 
         self._check()
         if stack not in self._datasets:
+            arrays = self.stacks[stack]
             self._datasets[stack] = xr.open_zarr(
-                self._where, group=f"images/{stack}", consolidated=False, chunks=None
+                self._where,
+                group=f"images/{stack}",
+                consolidated=False,
+                chunks=None,
+                drop_variables=arrays.others,
             )
+            for name in set(self._datasets[stack].variables):
+                arrays[str(name)]  # refused where it is not what compress writes
         return self._datasets[stack]
 
     def _check(self) -> None:
@@ -203,14 +267,16 @@ class Archive(Mapping[str, "xr.DataArray"]):
             raise DataError(f"{name} is made of patches; its codebook is no palette of colours.")
         if "palettes" in group:
             return np.asarray(group["palettes"][number])
-        palettes = self.group[f"palettes/{group.attrs['kind']}"]
+        palettes = stored(self.group, f"palettes/{group.attrs['kind']}", 3)
         return np.asarray(palettes[int(group["palette"][number])])
 
     def palettes(self) -> dict[str, Palette]:
         """The palettes that images share, by their kind; of several by number and folder too."""
         found = {}
         space = str(self.parameters["space"])
-        for kind, array in self.group["palettes"].arrays() if "palettes" in self.group else ():
+        palettes = group_in(self.group, "palettes")
+        for kind in () if palettes is None else sorted(palettes.array_keys()):
+            array = stored(palettes, kind, 3)
             several = np.asarray(array[...])
             folders = array.attrs["of"]
             for number, colours in enumerate(several):
@@ -231,7 +297,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
 
     def profile_named(self, icc: str | None) -> bytes | None:
         """An ICC profile, by what the metadata of its images call it."""
-        return None if icc is None else np.asarray(self.group[f"profiles/{icc}"][...]).tobytes()
+        return None if icc is None else read(self.group, f"profiles/{icc}", 1).tobytes()
 
 
 def _stamp(where: str) -> tuple[int, int]:

@@ -27,6 +27,7 @@ from zarr.storage import FsspecStore, LocalStore
 from streamkm.errors import DataError
 from streamkm.images.codebook import Codebook
 from streamkm.images.patches import unpatched
+from streamkm.outputs.reading import refuse_strange
 
 NAME = "streamkm.codebook"
 Array = npt.NDArray[Any]
@@ -147,7 +148,9 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
         key = (id(store), where := posixpath.normpath(posixpath.join(group, path)))
         if key not in self._opened:  # the store is kept, or another could take its number
             there, path = _reaching(store, where)
-            self._opened[key] = store, await zarr_async.open_array(store=there, path=path)
+            array = await zarr_async.open_array(store=there, path=path)
+            refuse_strange(array, where)
+            self._opened[key] = store, array
         return np.asarray(await self._opened[key][1].getitem(region))
 
 

@@ -13,8 +13,8 @@ from streamkm.images.options import Options
 from streamkm.images.reads import Watch
 from streamkm.images.room import Room
 from streamkm.images.run import Run
+from streamkm.outputs import ARCHIVE, alone, check_store, marks_of, whole
 from streamkm.sizes import parse_bytes
-from streamkm.stores import alone, check_output, marks_of, whole
 
 
 def compress(
@@ -106,8 +106,8 @@ def compress(
     )
     room = Room.of(None if memory_limit is None else parse_bytes(memory_limit))
     options = replace(options, cells=room.cells)
-    target = check_output(out, overwrite, names)
-    with alone(target), whole(target, overwrite, "compress") as partial:
+    target = check_store(out, ARCHIVE, overwrite, names)
+    with alone(target), whole(target, ARCHIVE, overwrite, "compress") as partial:
         run = Run(partial, options, room, skip_bad, tuple(watch))
         try:
             run.begin(names, overwrite)

@@ -18,6 +18,7 @@ from streamkm.images.as_file import as_file, suffix_of
 from streamkm.images.encode import Encoded
 from streamkm.images.reads import Reader, Watch
 from streamkm.images.room import Room
+from streamkm.outputs import local, refuse_in_a_store
 from streamkm.sizes import parse_bytes, show_bytes
 
 
@@ -66,9 +67,11 @@ def decompress(
         raise DataError(
             "--missing keeps files that are there, --overwrite replaces them: give one."
         )
+    folder = local(out)
+    refuse_in_a_store(out, folder)
     opened = archive if isinstance(archive, Archive) else Archive(archive)
     room = Room.of(None if memory_limit is None else parse_bytes(memory_limit))
-    files = files_of(opened, Path(out), opened.chosen(names))
+    files = files_of(opened, folder, opened.chosen(names))
     there = [] if overwrite else [name for name, file in files.items() if file.exists()]
     if there and not missing:
         raise OutputExistsError(
@@ -166,6 +169,8 @@ def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, 
             raise DataError(f"the image {name!r} would be written outside of {folder}: {wrong}.")
     paths = _paths(archive)
     files = {}
+    for parent in {(folder / paths[name]).parent for name in names}:
+        refuse_in_a_store(parent, parent)
     for name in names:
         file = files[name] = folder / paths[name]
         if not file.parent.resolve().is_relative_to(folder.resolve()):

@@ -19,6 +19,7 @@ from streamkm.images.encode import filled
 from streamkm.images.palette import Palette
 from streamkm.images.spaces import space_of
 from streamkm.images.stack import Stack
+from streamkm.outputs.reading import stored
 
 FORMAT = 1
 _LEVEL = 5  # of zstd: more takes the time of decoding a photograph again, and gains a hundredth
@@ -167,10 +168,12 @@ def coders_in(archive: Path, space: str) -> dict[str, tuple[Coder, ...]]:
     """Palettes and codebooks of each kind as they were written: what codes are the nearest of."""
     group: Any = zarr.open_group(archive, mode="r")
     coders: dict[str, tuple[Coder, ...]] = {}
-    for kind, array in group["palettes"].arrays() if "palettes" in group else ():
+    for kind in group["palettes"].array_keys() if "palettes" in group else ():
+        array = stored(group["palettes"], kind, 3)
         spaced = space_of(array.shape[-1], space)
         coders[kind] = tuple(PaletteCoder(Palette(colours, spaced)) for colours in array[...])
-    for kind, array in group["codebooks"].arrays() if "codebooks" in group else ():
+    for kind in group["codebooks"].array_keys() if "codebooks" in group else ():
+        array = stored(group["codebooks"], kind, 3)
         book = Codebook(np.asarray(array[...]), np.dtype(array.attrs["dtype"]))
         coders[kind] = (PatchCoder(book, tuple(array.attrs["patch"])),)
     return coders

@@ -32,7 +32,7 @@ from streamkm.images.room import Room
 from streamkm.images.sources import find_items
 from streamkm.images.stack import Batch, Stack, owners_of, stacks_of
 from streamkm.images.tables import Count, Tables
-from streamkm.stores import marks_of
+from streamkm.outputs import marks_of
 from streamkm.versions import versions
 
 

@@ -22,10 +22,10 @@ from streamkm.ingesting.parquet import Parquet
 from streamkm.ingesting.plan import plan
 from streamkm.ingesting.source import Source
 from streamkm.ingesting.write import Watch, begun, create, write
+from streamkm.outputs import INGEST, alone, check_store, whole
 from streamkm.rows.layout import Layout
 from streamkm.rows.open import open_zarr
 from streamkm.sizes import parse_bytes, show_bytes
-from streamkm.stores import alone, check_output, whole
 
 _FOR = {
     "columns": ("csv", "parquet"),
@@ -100,7 +100,7 @@ def ingest(
         raise DataError("no sources were given.")
     if kind is not None and kind not in SUFFIXES:
         raise DataError(f"no such kind: {kind!r}; there are {', '.join(SUFFIXES)}.")
-    target = check_output(out, overwrite, names)
+    target = check_store(out, INGEST, overwrite, names)
     found, given = find(names, kind)
     of_reader = {
         "columns": None if columns is None else list(columns),
@@ -126,7 +126,7 @@ def ingest(
         "sources": [g.facts() for g in given],
         "options": {"kind": found, **of_reader, **sizes},
     }
-    with alone(target), whole(target, overwrite, "ingest") as partial:
+    with alone(target), whole(target, INGEST, overwrite, "ingest") as partial:
         left = begun(partial)
         if left and left["ingest"] != record and not overwrite:
             raise OutputExistsError(

@@ -18,9 +18,9 @@ import zarr
 from streamkm.errors import DataError
 from streamkm.ingesting.plan import regions
 from streamkm.ingesting.source import Form, Region, Source
-from streamkm.stores import marks_of
+from streamkm.outputs import INGEST, marks_of
 
-KIND = "streamkm ingest"
+KIND = INGEST
 _NAMES = "file"  # the array of the names of images
 
 

@@ -307,7 +307,7 @@ def test_numbers_of_clusters_that_are_none(store, tmp_path, wish):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("no/where.png", "is not a folder; make it first"), ("loss.doc", "name the picture .png")],
+    [("no/where.png", "is not a folder; make it first"), ("loss.doc", "one of the endings .png")],
 )
 def test_a_picture_that_cannot_be_is_refused_before_the_fit(store, tmp_path, name, message):
     command = ["fit", store, "--variable", "x", "-k", 3, "-o", tmp_path / "m"]

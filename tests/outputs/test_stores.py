@@ -14,9 +14,9 @@ import pytest
 import zarr
 
 from streamkm.errors import DataError, OutputExistsError
+from streamkm.outputs import MODEL, check_store, create_labels, whole
 from streamkm.rows import BlockPlan
 from streamkm.stored_model import Model, load_model, save_model
-from streamkm.stores import check_output, create_labels, whole
 
 
 @pytest.fixture
@@ -58,23 +58,23 @@ def test_what_is_no_model_is_refused(model, tmp_path):
 
 
 def test_outputs_are_checked_before_work(model, tmp_path):
-    assert check_output(tmp_path / "new.zarr", overwrite=False) == tmp_path / "new.zarr"
+    assert check_store(tmp_path / "new.zarr", MODEL, overwrite=False) == tmp_path / "new.zarr"
     save_model(tmp_path / "m", model)
     with pytest.raises(OutputExistsError, match="--overwrite"):
-        check_output(tmp_path / "m", overwrite=False)
-    assert check_output(tmp_path / "m", overwrite=True) == tmp_path / "m"
+        check_store(tmp_path / "m", MODEL, overwrite=False)
+    assert check_store(tmp_path / "m", MODEL, overwrite=True) == tmp_path / "m"
     (tmp_path / "letters").mkdir()
     with pytest.raises(OutputExistsError, match="never overwritten"):
-        check_output(tmp_path / "letters", overwrite=True)
+        check_store(tmp_path / "letters", MODEL, overwrite=True)
     with pytest.raises(DataError, match="make it first"):
-        check_output(tmp_path / "no" / "m", overwrite=False)
+        check_store(tmp_path / "no" / "m", MODEL, overwrite=False)
     with pytest.raises(DataError, match="local folder"):
-        check_output("s3://bucket/m", overwrite=False)
+        check_store("s3://bucket/m", MODEL, overwrite=False)
 
 
 def test_a_failure_leaves_the_old_output_and_no_traces(model, tmp_path):
     save_model(tmp_path / "m", model)
-    with pytest.raises(RuntimeError), whole(tmp_path / "m", True) as partial:  # noqa: PT012
+    with pytest.raises(RuntimeError), whole(tmp_path / "m", MODEL, True) as partial:  # noqa: PT012
         zarr.create_group(partial)
         raise RuntimeError
     assert load_model(tmp_path / "m").inertia == 3.5
@@ -82,7 +82,7 @@ def test_a_failure_leaves_the_old_output_and_no_traces(model, tmp_path):
 
 
 def test_a_name_taken_meanwhile_is_kept(model, tmp_path):
-    with pytest.raises(OutputExistsError), whole(tmp_path / "m", False) as partial:  # noqa: PT012
+    with pytest.raises(OutputExistsError), whole(tmp_path / "m", MODEL, False) as partial:  # noqa: PT012
         zarr.create_group(partial)
         save_model(tmp_path / "m", model)
     assert load_model(tmp_path / "m").inertia == 3.5
@@ -92,7 +92,7 @@ def test_a_name_taken_meanwhile_is_kept(model, tmp_path):
 def test_a_link_is_followed_and_its_store_replaced(model, tmp_path):
     save_model(tmp_path / "real", model)
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    target = check_output(tmp_path / "link", overwrite=True)
+    target = check_store(tmp_path / "link", MODEL, overwrite=True)
     save_model(target, Model(model.centroids, 1.0, model.history, "x", 1, 1), True)
     assert load_model(tmp_path / "link").inertia == 1.0
     assert sorted(os.listdir(tmp_path)) == ["link", "real"]
@@ -108,8 +108,8 @@ def test_overwriting_leaves_only_the_new(model, tmp_path):
 def test_a_kill_in_the_middle_leaves_nothing_under_the_name(tmp_path):
     code = """
         import sys, time, pathlib, zarr
-        from streamkm.stores import whole
-        with whole(pathlib.Path(sys.argv[1]), False) as partial:
+        from streamkm.outputs import MODEL, whole
+        with whole(pathlib.Path(sys.argv[1]), MODEL, False) as partial:
             zarr.create_group(partial)
             print("writing", flush=True)
             time.sleep(60)

@@ -1,0 +1,56 @@
+"""Attributes and parameters as strict JSON, which has no NaN and no infinity."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_FEW = 16  # values of an array that are written out
+
+
+def plain(attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """Attributes as strict JSON; large arrays by their digest.
+
+    NaN and the infinities become the texts 'nan', 'inf' and '-inf', which `number` reads.
+
+    Examples
+    --------
+    >>> plain({"nodata": [0.0, float("nan")], "k": np.int64(3), "shape": (2, 1)})
+    {'nodata': [0.0, 'nan'], 'k': 3, 'shape': [2, 1]}
+    """
+    return {str(name): _plain(value) for name, value in attributes.items()}
+
+
+def number(value: Any) -> Any:
+    """A number that `plain` wrote, also in lists; other values as they are.
+
+    Examples
+    --------
+    >>> number(["nan", 1, "auto"])
+    [nan, 1, 'auto']
+    """
+    if isinstance(value, list):
+        return [number(item) for item in value]
+    return float(value) if value in ("nan", "inf", "-inf") else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.size <= _FEW:
+        return _plain(value.tolist())
+    if isinstance(value, np.ndarray):
+        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
+        return f"array of shape {value.shape}, {digest}"
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return plain(value)
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -1,0 +1,257 @@
+"""The outputs of a run, checked against its inputs and each other before anything is read."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from streamkm.errors import DataError, OutputExistsError
+from streamkm.outputs.marks import kind_of, zarr_around
+from streamkm.outputs.places import Place, overlap, place_of
+from streamkm.outputs.whole import check_free, recover
+
+Name = str | os.PathLike[str]
+
+
+class Output(Protocol):
+    """Something that a run writes."""
+
+    @property
+    def path(self) -> Any: ...
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Endings of the files that it writes; none where it keeps the whole place for itself."""
+        ...
+
+    def check(self) -> Any:
+        """Refuse it where it cannot be written."""
+        ...
+
+
+@dataclass(frozen=True)
+class Store:
+    """A Zarr store: a model, labels, a sweep, an archive or ingested data.
+
+    Parameters
+    ----------
+    path : local path or file:// URL
+    kind : the `kind` attribute that it will have
+    overwrite : whether a store of that kind may be replaced
+    """
+
+    path: Name
+    kind: str
+    overwrite: bool
+    suffixes: tuple[str, ...] = ()
+
+    def check(self) -> Path:
+        target = local(self.path)
+        recover(target)
+        check_free(target, self.overwrite, self.kind)
+        _check_parent(target)
+        around = zarr_around(target.parent)
+        if around is not None and (kind := kind_of(around)):
+            raise OutputExistsError(
+                f"{self.path} lies in {around}, which is a {kind}; name another output."
+            )
+        _try(target)
+        return target
+
+
+@dataclass(frozen=True)
+class File:
+    """A plain file, such as a picture.
+
+    Parameters
+    ----------
+    path : local path or file:// URL
+    suffixes : endings that it may have
+    overwrite : whether a file that exists may be replaced
+    remote : whether it may be a URL of another file system
+    """
+
+    path: Name
+    suffixes: tuple[str, ...]
+    overwrite: bool
+    remote: bool = False
+
+    def check(self) -> Path | None:
+        place = _named(self.path)
+        if self.remote and place.local is None:
+            return None
+        target = local(self.path)
+        if target.suffix.lower() not in self.suffixes:
+            raise DataError(f"{self.path}: give it one of the endings {', '.join(self.suffixes)}.")
+        _check_parent(target)
+        refuse_in_a_store(self.path, target)
+        if target.is_dir():
+            raise OutputExistsError(f"{self.path} is a folder; name a file.")
+        if target.exists() and not self.overwrite:
+            raise OutputExistsError(f"{self.path} exists; name another file, or pass --overwrite.")
+        _try(target)
+        return target
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of plain files.
+
+    Parameters
+    ----------
+    path : local path or file:// URL
+    suffixes : endings of the files
+    overwrite : whether the folder may hold something already
+    """
+
+    path: Name
+    suffixes: tuple[str, ...]
+    overwrite: bool
+
+    def check(self) -> Path:
+        target = local(self.path)
+        if target.exists() and not target.is_dir():
+            raise OutputExistsError(f"{self.path} is a file; name a folder.")
+        _check_parent(target)
+        refuse_in_a_store(self.path, target)
+        if target.is_dir() and any(target.iterdir()) and not self.overwrite:
+            raise OutputExistsError(
+                f"{self.path} is not empty; name another folder, or pass --overwrite."
+            )
+        _try(target / "x" if target.is_dir() else target)
+        return target
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A checkpoint, whose own rules say when it can be written."""
+
+    path: Any
+    suffixes: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Nothing: whoever opens it looks."""
+
+
+def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) -> None:
+    """Refuse outputs that cannot be written, or would change an input or another output.
+
+    Parameters
+    ----------
+    outputs : all that the run writes; None for what was not asked for
+    inputs : paths, URLs, patterns or opened arrays of all that it reads
+
+    Raises
+    ------
+    OutputExistsError
+        When something is there that may not be replaced, or two of them lie in each other.
+    DataError
+        For URLs, folders that do not exist, and places that cannot be written to.
+    """
+    known = [output for output in outputs if output is not None]
+    for output in known:
+        if isinstance(output.path, (str, os.PathLike)):
+            _named(output.path)
+    for number, output in enumerate(known):
+        for given in inputs:
+            refuse_overlap(output.path, given)
+        for other in known[:number]:
+            if output.suffixes and other.suffixes:  # files beside each other
+                endings = set(output.suffixes) & set(other.suffixes)
+                if not endings and output.path != other.path:
+                    continue
+                if isinstance(output, File) and isinstance(other, File):
+                    refuse_overlap(output.path, other.path)
+                    continue
+                if not endings:
+                    continue
+            refuse_overlap(output.path, other.path)
+    for output in known:
+        output.check()
+
+
+def check_store(path: Name, kind: str, overwrite: bool, inputs: Sequence[Any] = ()) -> Path:
+    """The local path of a store that a run writes, checked as by `check_outputs`."""
+    check_outputs([Store(path, kind, overwrite)], inputs)
+    return local(path)
+
+
+def refuse_overlap(path: Any, other: Any) -> None:
+    """Refuse an output that is another place, holds it or lies in it.
+
+    Raises
+    ------
+    OutputExistsError
+        Naming both.
+    """
+    place, there = place_of(path), place_of(other, pattern=True)
+    if place is not None and there is not None and overlap(place, there):
+        shown = other if isinstance(other, (str, os.PathLike)) else "/".join(there.parts)
+        raise OutputExistsError(f"{path} and {shown} lie in each other; name another output.")
+
+
+def local(path: Name) -> Path:
+    """The local path of an output, links resolved.
+
+    Raises
+    ------
+    DataError
+        For URLs of other file systems, and an empty path.
+    """
+    found = _named(path).local
+    if found is None:
+        raise DataError(f"{path}: outputs go to a local folder; copy them up when whole.")
+    return found
+
+
+def _named(path: Name) -> Place:
+    if not os.fspath(path):
+        raise DataError("an output was given an empty path; name it.")
+    place = place_of(path)
+    assert place is not None
+    return place
+
+
+def _check_parent(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise DataError(f"{target.parent} is not a folder; make it first.")
+
+
+def refuse_in_a_store(path: Name, target: Path) -> None:
+    """Refuse plain files in a Zarr store.
+
+    Raises
+    ------
+    OutputExistsError
+        Naming the store.
+    """
+    around = zarr_around(target)
+    if around is not None:
+        raise OutputExistsError(
+            f"{path} lies in the Zarr store {around}, which files would damage; name another place."
+        )
+
+
+def _try(target: Path) -> None:
+    """Make and remove a folder beside the target, under a name as long as any that is used.
+
+    Raises
+    ------
+    DataError
+        Naming what stops it.
+    """
+    trial = target.with_name(f".{target.name}.partial-once-{uuid.uuid4().hex[:8]}")
+    try:
+        trial.mkdir()
+    except OSError as error:
+        raise DataError(f"{target} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with suppress(OSError):
+            trial.rmdir()
+    if target.is_dir() and not os.access(target, os.W_OK | os.X_OK):
+        raise DataError(f"{target} is there and cannot be replaced: it is not writable.")

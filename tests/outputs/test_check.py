@@ -1,0 +1,223 @@
+"""No output of any command destroys an input, another output, or a store of another kind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+from click.testing import CliRunner
+from PIL import Image
+
+import streamkm
+from streamkm.cli import main
+from streamkm.errors import DataError, OutputExistsError, StreamkmError
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def digest(folder):
+    """Of all files below a folder."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        found.update(str(path.relative_to(folder)).encode())
+        found.update(path.read_bytes() if path.is_file() else b"")
+    return found.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Data, photographs, and one store of every kind."""
+    tmp_path = tmp_path_factory.mktemp("made")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 2)).astype("f4")
+    zarr.create_array(tmp_path / "i.zarr", data=x, chunks=(50, 2))
+    zarr.create_array(tmp_path / "v.zarr", data=x[:50], chunks=(50, 2))
+    (tmp_path / "p").mkdir()
+    for name in ("a", "b"):
+        pixels = rng.integers(0, 255, (20, 20, 3)).astype("u1")
+        Image.fromarray(pixels).save(tmp_path / "p" / f"{name}.png")
+    np.save(tmp_path / "x.npy", x)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        run("fit", "i.zarr", "-k", 2, "-o", "model", "--labels", "labels", "--checkpoint", "ckpt")
+        run("sweep", "i.zarr", "-k", "1:3", "-o", "sweep")
+        run("compress", "p", "-k", 4, "-o", "archive")
+        run("ingest", "x.npy", "-o", "ingested")
+    return tmp_path
+
+
+@pytest.fixture
+def home(made, tmp_path, monkeypatch):
+    """A copy of them in the current folder."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+_SPELLINGS = ["i.zarr", "./i.zarr/", "file://{0}/i.zarr", "{0}/p/../i.zarr"]
+
+
+@pytest.mark.parametrize("data", _SPELLINGS)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit", "DATA", "-k", 2, "-o", "i.zarr"],
+        ["fit", "DATA", "-k", 2, "-o", "m", "--labels", "i.zarr"],
+        ["fit", "DATA", "-k", 2, "-o", "m", "--labels", "i.zarr/labels"],
+        ["fit", "DATA", "-k", 2, "-o", "m", "--checkpoint", "i.zarr/ckpt"],
+        ["fit", "DATA", "-k", 2, "-o", "m", "--checkpoint", "file://{0}/i.zarr/ckpt"],
+        ["fit", "DATA", "-k", 2, "-o", "m", "--plot", "i.zarr/p.png"],
+        ["fit", "DATA", "-k", 2, "-o", "m", "--performance-report", "i.zarr/p.html"],
+        ["sweep", "DATA", "-k", "1:3", "-o", "i.zarr"],
+        ["sweep", "v.zarr", "--validation", "DATA", "-k", "1:3", "-o", "i.zarr"],
+        ["sweep", "DATA", "-k", "1:3", "-o", "s", "--plot", "i.zarr/p.png"],
+        ["predict", "model", "DATA", "-o", "i.zarr"],
+        ["predict", "model", "DATA", "-o", "file://{0}/i.zarr"],
+    ],
+)
+def test_data_survive_every_spelling_and_every_output(home, arguments, data):
+    before = digest(home)
+    given = [str(a).replace("DATA", data).format(home) for a in arguments]
+    said = run(*given, "--overwrite", code=1)
+    assert "lie in each other" in said or "lies in" in said
+    assert digest(home) == before
+
+
+@pytest.mark.parametrize("photos", ["p", "file://{0}/p", "p/*.png", "p/a.png"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compress", "PHOTOS", "-o", "arc", "-k", 4, "--png", "p"],
+        ["compress", "PHOTOS", "-o", "arc", "-k", 4, "--png", "file://{0}/p"],
+        ["compress", "PHOTOS", "-o", "arc", "-k", 4, "--palettes", "p"],
+        ["compress", "PHOTOS", "-o", "arc", "-k", 4, "--sheet", "p/a.png"],
+        ["compress", "PHOTOS", "-o", "p/a.png"],
+        ["compress", "PHOTOS", "-o", "p"],
+        ["palette", "PHOTOS", "-k", 4, "-o", "p/a.png"],
+        ["palette", "PHOTOS", "-k", 4, "-o", "file://{0}/p/a.png"],
+    ],
+)
+def test_photographs_survive(home, arguments, photos):
+    before = digest(home)
+    given = [str(a).replace("PHOTOS", photos).format(home) for a in arguments]
+    assert "lie in each other" in run(*given, "--overwrite", code=1)
+    assert digest(home) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "i.zarr", "-k", 2, "-o", "m", "--labels", "m"], "lie in each other"),
+        (["fit", "i.zarr", "-k", 2, "-o", "m", "--labels", "m/l"], "lie in each other"),
+        (["fit", "i.zarr", "-k", 2, "-o", "m", "--checkpoint", "m"], "lie in each other"),
+        (["fit", "i.zarr", "-k", 2, "-o", "m", "--plot", "m/p.png"], "lie in each other"),
+        (["fit", "i.zarr", "-k", 2, "-o", "m", "--plot", "archive/p.png"], "Zarr store"),
+        (["fit", "i.zarr", "-k", 2, "-o", "archive/m"], "is a streamkm archive"),
+        (["decompress", "archive", "-o", "archive"], "Zarr store"),
+        (["decompress", "archive", "-o", "archive/x"], "Zarr store"),
+        (["decompress", "archive", "-o", "i.zarr"], "Zarr store"),
+        (["palette", "p", "-o", "archive/p.gpl"], "Zarr store"),
+        (["compress", "p", "-o", "a", "--png", "i.zarr/x"], "Zarr store"),
+        (["compress", "p", "-o", "a", "--png", "q", "--sheet", "q/s.png"], "lie in each other"),
+        (["palette", "p", "-o", "q.png", "-o", "./q.png"], "lie in each other"),
+        (["ingest", "x.npy", "-o", "x.npy"], "lie in each other"),
+        (["ingest", "file://{0}/x.npy", "-o", "x.npy"], "lie in each other"),
+    ],
+)
+def test_outputs_do_not_meet_each_other_or_enter_stores(home, arguments, message):
+    before = digest(home)
+    given = [str(a).format(home) for a in arguments]
+    said = run(*given, "--overwrite", code=1)
+    assert message in said
+    assert digest(home) == before
+
+
+_KINDS = ["model", "labels", "sweep", "archive", "ingested", "ckpt"]
+_WRITERS = {
+    "model": ["fit", "i.zarr", "-k", 3, "--overwrite", "-o"],
+    "labels": ["predict", "model", "i.zarr", "--overwrite", "-o"],
+    "sweep": ["sweep", "i.zarr", "-k", "1:3", "--overwrite", "-o"],
+    "archive": ["compress", "p", "-k", 4, "--overwrite", "-o"],
+    "ingested": ["ingest", "x.npy", "--overwrite", "-o"],
+}
+
+
+@pytest.mark.parametrize("writer", _WRITERS)
+@pytest.mark.parametrize("there", _KINDS)
+def test_overwrite_replaces_its_own_kind_only(home, writer, there):
+    if writer == there:
+        run(*_WRITERS[writer], there if there != "labels" else "labels")
+        assert not [path for path in os.listdir(home) if ".replaced" in path or ".partial" in path]
+        return
+    if writer == "labels" and there == "model":
+        return  # it is also an input, and refused as that
+    before = digest(home / there)
+    said = run(*_WRITERS[writer], there, code=1)
+    assert "does not replace" in said
+    assert digest(home / there) == before
+
+
+def test_labels_of_a_fit_do_not_replace_a_checkpoint(home):
+    before = digest(home)
+    said = run("fit", "i.zarr", "-k", 3, "-o", "m", "--labels", "ckpt", "--overwrite", code=1)
+    assert "is a streamkm checkpoint, which a streamkm labels does not replace" in said
+    assert digest(home) == before
+
+
+def test_estimators_check_the_same(home):
+    x = zarr.open_array(home / "i.zarr")
+    km = streamkm.KMeans(2, random_state=0, checkpoint=str(home / "i.zarr" / "ckpt"))
+    for data in (x, "i.zarr", f"file://{home}/i.zarr"):
+        with pytest.raises(StreamkmError, match="lie in each other"):
+            km.fit(data)
+    km = streamkm.KMeans(2, random_state=0).fit(x)
+    for data in (x, "i.zarr", f"file://{home}/i.zarr"):
+        with pytest.raises(OutputExistsError, match="lie in each other"):
+            km.write_labels(data, "i.zarr", overwrite=True)
+    with pytest.raises(OutputExistsError, match="does not replace"):
+        km.save("archive", overwrite=True)
+    with pytest.raises(OutputExistsError, match="Zarr store"):
+        streamkm.images.decompress("archive", "archive/files")
+    with pytest.raises(OutputExistsError, match="does not replace"):
+        streamkm.images.compress("p", "model", 4, overwrite=True)
+    with pytest.raises(OutputExistsError, match="does not replace"):
+        streamkm.ingest("x.npy", "model", overwrite=True)
+
+
+def test_a_file_url_is_a_local_output(home):
+    run("fit", "i.zarr", "-k", 2, "-o", f"file://{home}/new")
+    assert streamkm.load_model(home / "new").centroids.shape == (2, 2)
+    run("decompress", "archive", "-o", f"file://{home}/files")
+    assert sorted(os.listdir(home / "files")) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("output", ["s3://bucket/x", "memory://x", ""])
+def test_outputs_elsewhere_are_refused(home, output):
+    before = digest(home)
+    message = "name it" if not output else "local folder"
+    for arguments in (
+        ["fit", "i.zarr", "-k", 2, "-o"],
+        ["fit", "i.zarr", "-k", 2, "-o", "m", "--labels"],
+        ["fit", "i.zarr", "-k", 2, "-o", "m", "--plot"],
+        ["sweep", "i.zarr", "-k", "1:2", "-o"],
+        ["predict", "model", "i.zarr", "-o"],
+        ["compress", "p", "-o"],
+        ["compress", "p", "-o", "a", "--png"],
+        ["compress", "p", "-o", "a", "--palettes"],
+        ["compress", "p", "-o", "a", "--sheet"],
+        ["decompress", "archive", "-o"],
+        ["palette", "p", "-o"],
+        ["ingest", "x.npy", "-o"],
+    ):
+        assert message in run(*arguments, output, code=1), arguments
+    with pytest.raises(DataError):
+        streamkm.images.decompress("archive", output)
+    assert digest(home) == before
