@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,13 @@ import numpy.typing as npt
 
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
+from streamkm.ingesting.exact import converted, no_place
 from streamkm.ingesting.source import Form, Piece, Stream
 
 _BLOCK = 4 * 2**20  # bytes of text parsed at once; a row has to fit
+_EXACT = 2.0**53  # below it float64 holds every whole number
+DIGITS = 18  # of a decimal that int64 holds
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 class Csv(Stream):
@@ -24,7 +30,7 @@ class Csv(Stream):
     ----------
     files : at least one, with the same columns
     columns : names of those to take, in this order, or None for all that hold numbers
-    dtype : asked for: whole numbers are parsed as such, all else as float64
+    dtype : asked for, or None for float64
     header : whether the first line holds the names
     delimiter : between values; None for a tab in .tsv and a comma elsewhere
     """
@@ -40,8 +46,12 @@ class Csv(Stream):
         super().__init__()
         self._arrow, self._csv = need("pyarrow", "CSV files"), need("pyarrow.csv", "CSV files")
         self._files, self._header, self._delimiter = files, header, delimiter
-        self._dtype = np.dtype("i8" if dtype is not None and dtype.kind in "iu" else "f8")
-        names, numeric = self._columns(files[0])
+        self._dtype = np.dtype("f8") if dtype is None else dtype
+        # Parsed as whole numbers where those are asked for, all else as float64.
+        self._parsed: np.dtype[Any] = np.dtype("f8")
+        if self._dtype.kind in "iu":
+            self._parsed = np.dtype("u8" if self._dtype == np.uint64 else "i8")
+        names, numeric, self._whole = self._columns(files[0])
         self._names = list(columns or numeric)
         missing = [name for name in self._names if name not in names]
         if missing:
@@ -64,12 +74,18 @@ class Csv(Stream):
             attributes={"columns": self._names} | ({"left_out": left_out} if left_out else {}),
         )
 
-    def _columns(self, file: File) -> tuple[list[str], list[str]]:
-        """All names, and those of columns that begin with numbers."""
+    def _columns(self, file: File) -> tuple[list[str], list[str], set[str]]:
+        """All names, and those of columns that begin with numbers, and with whole numbers."""
         types = self._arrow.types
         with file.open("infer") as text, self._reader(file, text, {}) as reader:
             schema = reader.schema
-        names = list(schema.names)
+        try:
+            names = list(schema.names)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{file.path}: the names of the columns are not UTF-8 ({error}); convert the file, "
+                "as by iconv -f latin1 -t utf-8."
+            ) from error
         if self._header and all(map(_is_number, names)):
             raise DataError(
                 f"{file.path} begins with numbers ({', '.join(names[:3])}, ...), not with the "
@@ -80,8 +96,9 @@ class Csv(Stream):
             raise DataError(f"{file.path} has two columns called {twice!r}; rename one.")
         if all(types.is_null(field.type) for field in schema):
             raise DataError(f"{file.path} has no rows.")
-        numeric = [f.name for f in schema if types.is_integer(f.type) or types.is_floating(f.type)]
-        return names, numeric
+        whole = [f.name for f in schema if types.is_integer(f.type)]
+        numeric = [f.name for f in schema if f.name in whole or types.is_floating(f.type)]
+        return names, numeric, set(whole)
 
     def _reader(self, file: File, text: Any, convert: dict[str, Any]) -> Any:
         tabs = ".tsv" in file.name.lower()
@@ -102,22 +119,61 @@ class Csv(Stream):
             raise self._failure(file, error) from error
 
     def pieces(self, start: int) -> Iterator[Piece]:
-        kind = self._arrow.from_numpy_dtype(self._dtype)
-        types = dict.fromkeys(self._names, kind)
-        convert = {"include_columns": self._names, "column_types": types}
+        kind = self._arrow.from_numpy_dtype(self._parsed)
         first = 0
         for file in self._files:
-            with file.open("infer") as text, self._reader(file, text, convert) as reader:
-                while True:
-                    try:
-                        batch = reader.read_next_batch()
-                    except StopIteration:
-                        break
-                    except self._arrow.ArrowInvalid as error:
-                        raise self._failure(file, error) from error
+            with closing(self._batches(file, self._arrow.string())) as spelled:
+                for number, batch in self._batches(file, kind):
                     if first + batch.num_rows > start:
-                        yield Piece(matrix(batch, self._dtype, file)[max(0, start - first) :])
+                        values = self._values(batch, file, number, spelled)
+                        yield Piece(values[max(0, start - first) :])
                     first += batch.num_rows
+
+    def _batches(self, file: File, kind: Any) -> Generator[tuple[int, Any]]:
+        """The columns that are taken, all parsed as one kind, a block of text at a time."""
+        types = dict.fromkeys(self._names, kind)
+        convert = {"include_columns": self._names, "column_types": types}
+        with file.open("infer") as text, self._reader(file, text, convert) as reader:
+            number = 0
+            while True:
+                try:
+                    batch = reader.read_next_batch()
+                except StopIteration:
+                    return
+                except self._arrow.ArrowInvalid as error:
+                    raise self._failure(file, error) from error
+                yield number, batch
+                number += 1
+
+    def _values(
+        self, batch: Any, file: File, number: int, spelled: Iterator[tuple[int, Any]]
+    ) -> npt.NDArray[Any]:
+        """A block in the dtype of the store; whole numbers are compared with how they are spelled.
+
+        A number that float64 does not hold was rounded as it was parsed, and the text alone says
+        so: it is read once more, by blocks of the same rows, and only in files with such numbers.
+        """
+        large = {} if self._parsed.kind != "f" else self._large(batch)
+        if large:
+            text = next(found for at, found in spelled if at == number)
+            for name, (places, values) in large.items():
+                for place, value in zip(places, values, strict=True):
+                    said = text.column(name)[int(place)].as_py().strip()
+                    if _WHOLE.fullmatch(said) and not (
+                        np.isfinite(value) and int(said) == int(value)
+                    ):
+                        raise no_place(said, self._parsed, f"{file.path}: column {name!r}")
+        return matrix(batch, self._dtype, file, self._whole)
+
+    def _large(self, batch: Any) -> dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+        """Columns with numbers so large that float64 may not hold them: places and values."""
+        found = {}
+        for name in batch.schema.names:
+            values = batch.column(name).to_numpy(zero_copy_only=False)
+            places = np.flatnonzero(np.abs(values) >= _EXACT)
+            if places.size:
+                found[name] = places, values[places]
+        return found
 
     def _failure(self, file: File, error: Exception) -> DataError:
         said = str(error)
@@ -136,20 +192,51 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def matrix(batch: Any, dtype: np.dtype[Any], file: File) -> npt.NDArray[Any]:
+def matrix(
+    batch: Any, dtype: np.dtype[Any], file: File, whole: Collection[str] = ()
+) -> npt.NDArray[Any]:
     """The columns of a record batch side by side; what is missing is NaN.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+    dtype : of the result
+    file : which the batch is from, for messages
+    whole : names of columns of floats that were parsed from whole numbers
 
     Raises
     ------
     DataError
-        When something is missing among whole numbers.
+        When something is missing among whole numbers, or a value has no place in the dtype.
     """
     values = np.empty((batch.num_rows, batch.num_columns), dtype)
-    for place, column in enumerate(batch.columns):
+    for place, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
+        where = f"{file.path}: column {name!r}"
         if column.null_count and dtype.kind != "f":
             raise DataError(
-                f"{file.path}: column {batch.schema.names[place]!r} lacks {column.null_count} "
-                f"values, and {dtype} cannot say so: fill or drop them."
+                f"{where} lacks {column.null_count} values, and {dtype} cannot say so: fill or "
+                "drop them, or pass --dtype float64."
             )
-        values[:, place] = column.to_numpy(zero_copy_only=False)
+        own = column.drop_null() if column.null_count else column
+        made = converted(numbers(own, where), dtype, where, name in whole)
+        if column.null_count:
+            values[:, place] = np.nan
+            values[column.is_valid().to_numpy(zero_copy_only=False), place] = made
+        else:
+            values[:, place] = made
+    return values
+
+
+def numbers(column: Any, where: str) -> npt.NDArray[Any]:
+    """A column without nulls in NumPy; decimals are the nearest float64."""
+    if not str(column.type).startswith("decimal"):
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    if column.type.scale <= 0 and column.type.precision <= DIGITS:
+        return np.asarray(column.cast("int64").to_numpy(zero_copy_only=False))
+    # By way of text, which is parsed to the nearest; pyarrow's own way is off by a digit.
+    values = np.asarray(column.cast("string").cast("float64").to_numpy(zero_copy_only=False))
+    for place in np.flatnonzero(np.abs(values) >= _EXACT):
+        said = column[int(place)].as_py()
+        if said == said.to_integral_value() and int(said) != int(values[place]):
+            raise no_place(said, values.dtype, where)
     return values

@@ -177,7 +177,7 @@ def _reader(
     if kind == "csv":
         return Csv(files, given["columns"], dtype, not given["no_header"], given["delimiter"])
     if kind == "parquet":
-        return Parquet(files, given["columns"])
+        return Parquet(files, given["columns"], dtype)
     if kind == "geotiff":
         return GeoTiff(files)
     return Images(files, kind == "tar", given["skip_bad"], skipped)

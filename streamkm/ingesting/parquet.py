@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
-from streamkm.ingesting.csv import matrix
+from streamkm.ingesting.csv import DIGITS, matrix, numbers
+from streamkm.ingesting.exact import converted
 from streamkm.ingesting.source import Form, Piece, Stream
 
 _BATCH = 8 * 2**20  # decoded bytes asked for at once
@@ -27,9 +28,15 @@ class Parquet(Stream):
     files : at least one, with the same columns
     columns : names of those to take, in this order, or None: all that hold numbers, or the only
         one that holds vectors
+    dtype : asked for, or None for the one that the columns have together
     """
 
-    def __init__(self, files: Sequence[File], columns: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        files: Sequence[File],
+        columns: Sequence[str] | None,
+        dtype: np.dtype[Any] | None = None,
+    ) -> None:
         super().__init__()
         self._arrow = need("pyarrow", "Parquet files")
         self._parquet = need("pyarrow.parquet", "Parquet files")
@@ -48,6 +55,7 @@ class Parquet(Stream):
                     f"{file.path} has other types of columns than {files[0].path}; one store "
                     "holds one kind of rows."
                 )
+        self._dtype = dtype or self._dtype
         d = self._width() if self._vectors else len(self._names)
         self.form = Form(
             "x",
@@ -95,12 +103,20 @@ class Parquet(Stream):
                 raise DataError(f"column {name!r} holds vectors: name it alone.")
             if not vector and not self._is_number(kind):
                 raise DataError(f"{file.path}: column {name!r} holds {kind}, not numbers.")
-            found.append(np.dtype((kind.value_type if vector else kind).to_pandas_dtype()))
+            found.append(self._in_numpy(kind.value_type if vector else kind))
         return np.result_type(*found), vector
+
+    def _in_numpy(self, kind: Any) -> np.dtype[Any]:
+        """The dtype that a type of numbers has in NumPy; decimals of whole numbers are such."""
+        if self._arrow.types.is_decimal(kind):
+            return np.dtype("i8" if kind.scale <= 0 and kind.precision <= DIGITS else "f8")
+        found: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
+        return found
 
     def _is_number(self, kind: Any) -> bool:
         types = self._arrow.types
-        return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+        plain = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+        return bool(plain or types.is_decimal(kind))
 
     def _is_vector(self, kind: Any) -> bool:
         types = self._arrow.types
@@ -146,4 +162,5 @@ class Parquet(Stream):
                 f"{file.path}: not every vector in column {self._names[0]!r} has {d} numbers; "
                 "drop or mend those rows."
             )
-        return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(-1, d)
+        where = f"{file.path}: column {self._names[0]!r}"
+        return converted(numbers(values, where), self._dtype, where).reshape(-1, d)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import zarr
 
 from streamkm.errors import DataError
+from streamkm.ingesting.exact import converted
 from streamkm.ingesting.plan import regions
 from streamkm.ingesting.source import Form, Region, Source
 from streamkm.outputs import INGEST, marks_of
@@ -150,31 +150,3 @@ def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[
 
 def _nbytes(region: Region, dtype: np.dtype[Any]) -> int:
     return int(math.prod(s.stop - s.start for s in region) * dtype.itemsize)
-
-
-def converted(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Values in another dtype, which may round floats but change nothing else.
-
-    Raises
-    ------
-    DataError
-        Where a value has no place there.
-
-    Examples
-    --------
-    >>> converted(np.array([1.0, 2.0]), np.dtype("u1"))
-    array([1, 2], dtype=uint8)
-    """
-    if values.dtype == dtype:
-        return values
-    with np.errstate(all="ignore"):
-        made = values.astype(dtype)
-        if dtype.kind == "f":
-            lost = np.isinf(made) & ~np.isinf(values)
-        else:
-            lost = made.astype(values.dtype) != values
-    if lost.any():
-        raise DataError(
-            f"the value {values[lost][0]} has no place in {dtype}: pass another --dtype, or none."
-        )
-    return made

@@ -44,10 +44,10 @@ class Layout:
     order: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.dtype.kind not in _KINDS or self.dtype == np.uint64:
+        if self.dtype.kind not in _KINDS:
             raise DataError(
                 f"dtype {self.dtype} cannot be clustered: complex data, objects and text have no "
-                "distances here. Give real numbers: bool, integers up to int64, or floats."
+                "distances here. Give real numbers: bool, integers, or floats."
             )
         if self.dtype.itemsize > 8:
             raise DataError(f"dtype {self.dtype} is wider than float64; convert it first.")
