@@ -18,6 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from streamkm.decoding.notices import told
 from streamkm.errors import RunAgain
 from streamkm.ingesting import Progress as Ingested
 from streamkm.ingesting import ingest
@@ -60,6 +61,8 @@ def _say_left_out(array: Any, output: str) -> None:
     if left_out:
         names = ", ".join(left_out)
         click.echo(f"left out, as not all of their values are numbers: {names}", err=True)
+    for line in told(array.attrs.get("notices", [])):
+        click.echo(line, err=True)
     skipped = marks_of(output).get("skipped", [])
     if skipped:
         more = f", and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""

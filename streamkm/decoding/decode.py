@@ -16,7 +16,7 @@ from streamkm.decoding.header import COPIES, Header, Pixels, check, damage, with
 from streamkm.decoding.tiff import OnePage, pages
 from streamkm.errors import DamagedError
 from streamkm.files.find import need
-from streamkm.files.items import Item, Plane, Span, Zipped
+from streamkm.files.items import Held, Item, Plane, Span, Zipped
 from streamkm.files.names import shown
 from streamkm.sizes import show_bytes
 
@@ -95,7 +95,7 @@ def decode(header: Header, most_nbytes: int | None = None) -> Pixels:
     return pixels
 
 
-def _decoded(header: Header, item: Span | Zipped) -> Pixels:
+def _decoded(header: Header, item: Span | Zipped | Held) -> Pixels:
     with item.open(all_of_it=True) as stream:
         found = format_of(stream.read(HEAD), item.name)
         if found == "PPM" and (deep := pnm.deep_pnm(stream)):

@@ -183,7 +183,8 @@ def _wanted(path: str, kind: str | None) -> bool:
     """Whether a file that was found by searching is one of those meant."""
     of_kind = kind_of(path)
     hidden = path.rpartition("/")[2].startswith(".")
-    return not hidden and of_kind is not None and kind in (None, of_kind)
+    meant = kind in (None, of_kind) or (kind, of_kind) == ("images", "geotiff")
+    return not hidden and of_kind is not None and meant
 
 
 def stamp(info: dict[str, Any]) -> str:

@@ -124,6 +124,36 @@ class Zipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A file whose bytes are in memory, as those of a tar that is read front to back.
+
+    Parameters
+    ----------
+    name : of the image
+    content : all of its bytes
+    """
+
+    name: str
+    content: bytes
+
+    @property
+    def where(self) -> str:
+        return self.name
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
+
+    @property
+    def local_path(self) -> None:
+        return None
+
+    def open(self, all_of_it: bool = False) -> BinaryIO:
+        """The bytes, as a file that can be sought in."""
+        return io.BytesIO(self.content)
+
+
+@dataclass(frozen=True, slots=True)
 class Plane:
     """An image in a Zarr array.
 
@@ -159,7 +189,7 @@ class Plane:
         return f"{self.name} in {self.store}"
 
 
-Item = Span | Zipped | Plane
+Item = Span | Zipped | Held | Plane
 
 
 class _Window(io.RawIOBase):

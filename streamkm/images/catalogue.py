@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from streamkm.decoding.decode import headers
 from streamkm.decoding.header import Header
 from streamkm.errors import DamagedError, DataError
-from streamkm.files.items import Item, Plane
+from streamkm.files.items import Held, Item, Plane
 from streamkm.passes import Statistic
 
 _TOGETHER = 32  # files that a task looks at
@@ -40,6 +40,7 @@ class Catalogue(Statistic):
         whole = hashlib.sha256()
         for header in self.headers:
             item = header.item
+            assert not isinstance(item, Held)  # none is found by a search
             stamp = item.stamp if isinstance(item, Plane) else f"{item.size} {item.file.stamp}"
             light = replace(header, item=None)  # type: ignore[arg-type]
             whole.update(f"{item.where}\0{stamp}\0{light}\n".encode())

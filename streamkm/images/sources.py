@@ -120,7 +120,7 @@ class _Finding:
         else:
             self._add(Span(leaf.name, file, 0, file.size))
 
-    def _all(self, where: str, images: Iterator[Item | Left]) -> None:
+    def _all(self, where: str, images: Iterator[Span | Zipped | Plane | Left]) -> None:
         """The images of an archive, as far as it can be read."""
         try:
             for image in images:

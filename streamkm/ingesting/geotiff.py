@@ -70,6 +70,11 @@ class GeoTiff:
                     scene = self._closing.enter_context(rasterio.open(file.path, **opener))
                 except rasterio.errors.RasterioIOError as error:
                     raise ReadError(f"{file.path} cannot be read as a raster: {error}") from error
+            if scene.subdatasets:
+                raise DataError(
+                    f"{file.path} has {len(scene.subdatasets):,} pages, and a scene is one page: "
+                    "pass --kind images to take each as an image, or split it."
+                )
             self._opened = file, scene
         return self._opened[1]
 

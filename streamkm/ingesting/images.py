@@ -1,8 +1,7 @@
-"""Photographs of one size, by Pillow: files, or members of tars."""
+"""Images of one size: files, or members of tars, decoded as for archives."""
 
 from __future__ import annotations
 
-import io
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -11,19 +10,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.decoding.header import DAMAGE
-from streamkm.errors import DataError
-from streamkm.files.find import SUFFIXES, File, need
+from streamkm.decoding.decode import decode, headers
+from streamkm.decoding.header import Header, Pixels
+from streamkm.decoding.notices import Notice, notices_of, together
+from streamkm.decoding.samples import scaled
+from streamkm.errors import DamagedError, DataError
+from streamkm.files.find import SUFFIXES, File
+from streamkm.files.items import Held, Item, Span
+from streamkm.files.names import shown
 from streamkm.ingesting.source import Form, Piece, Stream
+from streamkm.rows.machine import memory_here
 
-_CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
-_PLAIN = {"1": "L", "P": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "LA": "RGBA"}
-_WITHOUT_LOSS = {("L", "RGB"), ("L", "RGBA"), ("RGB", "RGBA")}
-Named = tuple[str, Callable[[], bytes]]
+_ENDS = (*SUFFIXES["images"], *SUFFIXES["geotiff"])
+_PROFILES = "colour profiles are left out, as a store holds numbers"
+_SHARE = 4  # of the memory of this machine, for one image
+_MARK = 257  # byte of a tar at which "ustar" stands
+Array = npt.NDArray[Any]
+Load = Callable[[], Item]
 
 
 class Images(Stream):
     """Images one after another, upright as their EXIF orientation says.
+
+    All headers are read first: the store has three colours if any image has, alpha if any has, and
+    16 bits if any has, whatever the order of the names.
 
     Parameters
     ----------
@@ -37,90 +47,189 @@ class Images(Stream):
         self, files: Sequence[File], packed: bool, skip_bad: bool, skipped: Sequence[str] = ()
     ) -> None:
         super().__init__()
-        self._pillow, self._ops = need("PIL.Image", "images"), need("PIL.ImageOps", "images")
         self._files, self._packed, self._skip_bad = files, packed, skip_bad
-        self._damage = (*DAMAGE, self._pillow.DecompressionBombError)
-        self._mode = ""
-        self._first, first = next(self._decoded(self._named()), ("", None))
-        if first is None:
-            raise DataError(f"{files[0].path} holds no image that can be read.")
-        height, width, channels = first.shape
+        self._most = memory_here() // _SHARE or None
+        self._pages: dict[int, int] = {}  # of files that hold another number of images than one
+        survey = _Survey(files[0].path)
+        for number, load in enumerate(self._items(whole=False)):
+            found = self._headers(load())
+            for header in found:
+                survey.add(header)
+            if len(found) > 1:
+                self._pages[number] = len(found)
+        self._alpha, shape, dtype = survey.alpha, survey.shape, np.dtype(survey.dtype)
         self.skipped = list(skipped)
+        notices = [list(notice) for notice in survey.notices]
         self.form = Form(
             "pixels",
             ("image", "y", "x", "channel"),
-            None if packed or skip_bad else len(files),
-            first.shape,
-            first.dtype,
+            None if packed or skip_bad else survey.count,
+            shape,
+            dtype,
             features=(3,),
-            grain=(1, height, width, channels),
-            attributes={"coordinates": "file"},
+            grain=(1, *shape),
+            attributes={"coordinates": "file"} | ({"notices": notices} if notices else {}),
         )
 
     def pieces(self, start: int) -> Iterator[Piece]:
-        named = self._named()
-        for _ in range(start + len(self.skipped)):
-            next(named, None)
-        for name, values in self._decoded(named):
-            if values.shape != self.form.row_shape:
-                raise DataError(
-                    f"{name} has shape {values.shape}, but the first image, {self._first}, "
-                    f"{self.form.row_shape}: one store holds images of one size."
-                )
-            yield Piece(values[None], (name,))
+        left = start + len(self.skipped)
+        for number, load in enumerate(self._items(whole=True)):
+            count = self._pages.get(number, 1)
+            if left >= count:
+                left -= count
+                continue
+            for header in self._headers(load(), self.skipped)[left:]:
+                values = self._values(header)
+                if values is not None:
+                    yield Piece(values[None], (header.name,))
+            left = 0
 
-    def _named(self) -> Iterator[Named]:
-        """The name of each image, and what reads its bytes before the next is asked for."""
+    def _headers(self, item: Item, skipped: list[str] | None = None) -> list[Header]:
+        """The images of a file; none of one that is damaged and passed over."""
+        try:
+            return headers(item, self._most)
+        except DamagedError:
+            if not self._skip_bad:
+                raise
+            if skipped is not None:
+                skipped.append(item.name)
+            return []
+
+    def _values(self, header: Header) -> Array | None:
+        """The values of an image, or None of one that is passed over."""
+        try:
+            pixels = decode(header, self._most)
+        except DamagedError:
+            if not self._skip_bad:
+                raise
+            self.skipped.append(header.name)
+            return None
+        values = _in_form(pixels, self.form, self._alpha)
+        if values.shape != self.form.row_shape:
+            raise DataError(
+                f"{shown(header.name)} has shape {values.shape}, and had another when its header "
+                "was read: it was written to since. Run the same command again."
+            )
+        return values
+
+    def _items(self, whole: bool) -> Iterator[Load]:
+        """What gives each file that images are in, before the next is asked for.
+
+        Parameters
+        ----------
+        whole : whether all of each will be read, and not its header alone
+        """
         if not self._packed:
             for file in self._files:
-                yield file.path, partial(file.fs.cat_file, file.path)
+                yield partial(_item, file, whole)
             return
         for file in self._files:
             with file.open() as stream:
                 try:
-                    yield from _members(file, stream)
+                    yield from _members(file, stream, whole)
                 except (tarfile.TarError, EOFError) as error:
                     raise DataError(f"{file.path} cannot be read as a tar: {error}.") from error
 
-    def _decoded(self, named: Iterator[Named]) -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
-        for name, read in named:
-            stored = read()
-            try:
-                values = self._pixels(name, stored)
-            except DataError:
-                raise
-            except self._damage as error:
-                if not self._skip_bad:
-                    raise DataError(
-                        f"{name} is damaged ({error}): mend or remove it, or pass --skip-bad."
-                    ) from error
-                self.skipped.append(name)
-            else:
-                yield name, values
 
-    def _pixels(self, name: str, stored: bytes) -> npt.NDArray[np.uint8]:
-        with self._pillow.open(io.BytesIO(stored)) as opened:
-            upright: Any = self._ops.exif_transpose(opened)
-        mode = upright.mode
-        if mode == "P" and "transparency" in upright.info:
-            mode = "RGBA"
-        mode = _PLAIN.get(mode, mode)
-        if mode not in _CHANNELS:
-            raise DataError(f"{name} has mode {mode}; images are of 8 bits, in gray, RGB or RGBA.")
-        self._mode = self._mode or mode
-        if mode != self._mode and (mode, self._mode) in _WITHOUT_LOSS:
-            mode = self._mode
-        values = np.asarray(upright.convert(mode))
-        return values.reshape(*values.shape[:2], _CHANNELS[mode])
+class _Survey:
+    """What a store is to hold, by the headers of all images.
+
+    Parameters
+    ----------
+    where : of the sources, for the error that there are no images
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._first: Header | None = None
+        self._channels = 0
+        self._lost: tuple[Notice, ...] = ()
+        self.count, self.alpha, self.dtype = 0, False, "uint8"
+
+    def add(self, header: Header) -> None:
+        """One more image.
+
+        Raises
+        ------
+        DataError
+            For one that has no place among those before.
+        """
+        first = self._first = self._first or header
+        size, size_of_first = (header.height, header.width), (first.height, first.width)
+        if size != size_of_first:
+            raise DataError(
+                f"{shown(header.name)} has the size {size}, but the first image, "
+                f"{shown(first.name)}, {size_of_first}: one store holds images of one size."
+            )
+        channels = header.channels
+        if channels != first.channels and not {channels, first.channels} <= {1, 3}:
+            raise DataError(
+                f"{shown(header.name)} has {channels} channels, but the first image, "
+                f"{shown(first.name)}, {first.channels}: only grey and colours make one store."
+            )
+        self._channels = max(self._channels, channels)
+        self.alpha |= header.alpha
+        self.dtype = max(self.dtype, header.dtype, key=lambda name: np.dtype(name).itemsize)
+        self.count += 1
+        profile = [(_PROFILES, 1, header.name)] if header.icc else []
+        self._lost = together([self._lost, notices_of([header]), profile])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the values of an image. Grey with alpha is stored as colours with alpha."""
+        if self._first is None:
+            raise DataError(f"{self._where} holds no image that can be read.")
+        grey = self._channels == 1 and self.alpha
+        channels = (3 if grey else self._channels) + self.alpha
+        return self._first.height, self._first.width, channels
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What is not taken of the images."""
+        return self._lost
 
 
-def _members(file: File, stream: Any) -> Iterator[Named]:
+def _in_form(pixels: Pixels, form: Form, with_alpha: bool) -> Array:
+    """An image as the store has all: grey as three colours, 8 bits as 16, without alpha opaque."""
+    channels = form.row_shape[-1] - with_alpha
+    colour = pixels.colour
+    if colour.shape[-1] == 1 < channels:
+        colour = np.repeat(colour, channels, axis=-1)
+    if with_alpha:
+        most = np.iinfo(colour.dtype).max
+        alpha = np.full(colour.shape[:2], most) if pixels.alpha is None else pixels.alpha
+        colour = np.concatenate([colour, alpha[..., None].astype(colour.dtype)], axis=-1)
+    if colour.dtype != form.dtype:
+        colour = scaled(colour, int(np.iinfo(colour.dtype).max), form.dtype.name)
+    return colour
+
+
+def _item(file: File, whole: bool) -> Item:
+    """A file; of one on a server all bytes, where all will be read."""
+    if whole and not file.local:
+        return Held(file.path, file.fs.cat_file(file.path))
+    return Span(file.path, file, 0, file.size)
+
+
+def _members(file: File, stream: Any, whole: bool) -> Iterator[Load]:
     """The images in a tar, in its order; nothing is written to disk."""
-    with tarfile.open(fileobj=stream, mode="r|*") as tar:
+    plain = file.local and stream.read(_MARK + 5)[_MARK:] == b"ustar"
+    if file.local:
+        stream.seek(0)
+    seek = plain and not whole  # headers can be read without the pixels between them
+    with tarfile.open(fileobj=stream, mode="r:" if seek else "r|*") as tar:
         for member in tar:
             base = member.name.rpartition("/")[2]
-            if member.isfile() and base.lower().endswith(SUFFIXES["images"]) and base[0] != ".":
-                content = tar.extractfile(member)
-                assert content is not None
-                yield f"{file.name}/{member.name}", content.read
+            if member.isfile() and base.lower().endswith(_ENDS) and base[0] != ".":
+                name = f"{file.name}/{member.name}"
+                if seek and member.sparse is None:
+                    yield partial(Span, name, file, member.offset_data, member.size)
+                else:
+                    content = tar.extractfile(member)
+                    assert content is not None
+                    yield partial(_held, name, content)
             tar.members = []  # type: ignore[attr-defined]  # or a tar of millions is held as a list
+
+
+def _held(name: str, content: Any) -> Held:
+    return Held(name, content.read())

@@ -1,0 +1,46 @@
+"""What is not taken of images, said once for all images of which it is true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from streamkm.decoding.header import Header
+from streamkm.files.names import shown
+
+Notice = tuple[str, int, str]  # what is not taken, of how many images, and the name of the first
+
+
+def notices_of(headers: Iterable[Header]) -> tuple[Notice, ...]:
+    """What is not taken of some images."""
+    return together([[(text, 1, header.name) for text in header.lost] for header in headers])
+
+
+def together(parts: Iterable[Sequence[Notice]]) -> tuple[Notice, ...]:
+    """The notices of all parts, in the order in which they were first made.
+
+    Examples
+    --------
+    >>> together([[("a", 1, "x.gif")], [("a", 2, "y.gif"), ("b", 1, "z.gif")]])
+    (('a', 3, 'x.gif'), ('b', 1, 'z.gif'))
+    """
+    found: dict[str, tuple[int, str]] = {}
+    for part in parts:
+        for text, count, name in part:
+            before, first = found.get(text, (0, name))
+            found[text] = before + count, first
+    return tuple((text, count, name) for text, (count, name) in found.items())
+
+
+def told(notices: Iterable[Sequence[object]]) -> list[str]:
+    """Notices as lines.
+
+    Examples
+    --------
+    >>> told([("the gamma is left out", 2, "a.png")])
+    ['2 images (a.png, ...): the gamma is left out']
+    """
+    lines = []
+    for text, count, name in notices:
+        first = shown(str(name))
+        lines.append(f"{first if count == 1 else f'{count:,} images ({first}, ...)'}: {text}")
+    return lines
