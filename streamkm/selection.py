@@ -25,6 +25,7 @@ from streamkm.fitting import (
     begin_sweep,
     fit_budget,
     seeds_of,
+    seen_through,
     solve,
 )
 from streamkm.fitting.elbow import find_elbow
@@ -39,7 +40,7 @@ from streamkm.passes import (
     Scattered,
     threshold_of,
 )
-from streamkm.rows import Block, Rows, open_rows
+from streamkm.rows import Block, Rows, Scaling, open_rows
 from streamkm.sizes import parse_bytes
 from streamkm.stored_sweep import KIND
 from streamkm.versions import versions
@@ -154,7 +155,7 @@ def sweep(
     state = begin_sweep(rows, ks, inits, seeds, rules, room, riders[: int(silhouette_rows > 0)])
     with keeping(rows) as held:
         state = solve(held, state, watch=[watch] if watch else [])
-    found = Fits(ks, n_init, state.trajectories)
+    found = Fits(ks, n_init, state.trajectories, state.scaling)
     dataset = found.dataset(state.answers[0] if state.answers else None)
     if others is not None:
         try:
@@ -203,11 +204,13 @@ class Fits:
     n_clusters : list of int
     n_init : int
     trajectories : n_init for each k, done
+    scaling : Scaling that they see rows through, or None
     """
 
     n_clusters: list[int]
     n_init: int
     trajectories: tuple[Trajectory, ...]
+    scaling: Scaling | None = None
 
     @property
     def best(self) -> list[Trajectory]:
@@ -237,7 +240,7 @@ class Fits:
             scores["silhouette"].append(_silhouette(t.centroids, sample))
         for name, values in scores.items():
             table[name] = ("n_clusters", values)
-        centroids = [t.centroids for t in self.best]
+        centroids = [self._back(t.centroids) for t in self.best]
         history = [np.array([step.inertia for step in t.history]) / weight for t in self.best]
         table["centroids"] = (("n_clusters", "cluster", "feature"), _padded(centroids))
         table["history"] = (("n_clusters", "iteration"), _padded(history))
@@ -254,11 +257,16 @@ class Fits:
         """Mean squared distance of other rows under every fit, in one read of them."""
         centroids = [t.centroids for t in self.trajectories if t.centroids is not None]
         passes = (Lloyd(c) for c in centroids)
+        rows = seen_through(rows, self.scaling)
         census, *gathered = map_reduce(Product((Census(), *passes)), rows).parts
         census.check()
         pairs = zip(gathered, centroids, strict=True)
         found = np.array([one.inertia(c) / one.weight for one, c in pairs])
         return found.reshape(-1, self.n_init)
+
+    def _back(self, centroids: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
+        assert centroids is not None
+        return centroids if self.scaling is None else self.scaling.back(centroids)
 
 
 def _add(table: xr.Dataset, name: str, distortions: npt.NDArray[np.float64]) -> None:

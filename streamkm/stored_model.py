@@ -14,7 +14,7 @@ import zarr
 from streamkm.errors import DataError, NotAModelError
 from streamkm.outputs import MODEL, number, plain, whole
 from streamkm.outputs.reading import group_in, read
-from streamkm.rows import Scaling, Standardised, UnitLength
+from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
 
 FORMAT = 1
 _KIND = MODEL
@@ -72,6 +72,7 @@ class Model:
 
 def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
     """Write a model as a Zarr group: arrays `centroids` and `history/*`, the rest as attributes."""
+    scaling, origin = _unshifted(model.scaling)
     with whole(target, MODEL, overwrite, model.fit) as partial:
         group = zarr.create_group(
             partial,
@@ -87,7 +88,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
                     "parameters": model.parameters,
                     "versions": model.versions,
                     "fit": model.fit,
-                    "scaling": type(model.scaling).__name__ if model.scaling else None,
+                    "scaling": type(scaling).__name__ if scaling else None,
                     "features": model.features,
                     "names": model.names,
                 }
@@ -99,13 +100,19 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
         if model.tree is not None:
             _write(group, "tree_pairs", model.tree[0], ("fork", "side", "feature"))
             _write(group, "tree_children", model.tree[1], ("fork", "side"))
-        if isinstance(model.scaling, Standardised):
+        if origin is not None:
+            _write(group, "scaling_origin", np.array(origin), ("feature",))
+        if isinstance(scaling, Standardised):
             for name in ("center", "factor"):
-                values = np.array(getattr(model.scaling, name))
-                _write(group, f"scaling_{name}", values, ("feature",))
+                _write(group, f"scaling_{name}", np.array(getattr(scaling, name)), ("feature",))
         history = group.create_group("history")
         for name in model.history.dtype.names or ():
             _write(history, name, np.ascontiguousarray(model.history[name]), ("iteration",))
+
+
+def _unshifted(scaling: Scaling | None) -> tuple[Scaling | None, tuple[float, ...] | None]:
+    """The scaling of shifted rows, and the origin that they are shifted by, or None."""
+    return (scaling.then, scaling.origin) if isinstance(scaling, Shifted) else (scaling, None)
 
 
 def _write(group: Any, name: str, values: npt.NDArray[Any], dimensions: tuple[str, ...]) -> None:
@@ -152,6 +159,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     if attributes.get("scaling") == "Standardised":
         center, factor = (read(group, f"scaling_{n}", 1).tolist() for n in ("center", "factor"))
         scaling = Standardised(tuple(center), tuple(factor))
+    if "scaling_origin" in group:
+        scaling = Shifted(tuple(read(group, "scaling_origin", 1).tolist()), scaling)
     tree = None
     if "tree_pairs" in group:
         tree = (read(group, "tree_pairs", 3), read(group, "tree_children", 2))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from threading import Event
 from typing import Any
 
 import dask
 
 from streamkm.engine.schedule import client
-from streamkm.rows import Block, Rows, StoredRows
+from streamkm.rows import Block, Rows, Scaling, StoredRows
 from streamkm.rows.stored import Beside, Call, Graph
 
 _SPARE = 2  # a cluster's memory must hold the data this many times: its workers compute as well
@@ -69,7 +69,7 @@ class KeptRows(StoredRows):
             block = super().block_beside(number, beside)
             if not self.closed.is_set():
                 self.blocks[number] = block
-        return block
+        return replace(block, scaling=self.layout.scaling)  # which may be learned after the read
 
     def let_go(self) -> None:
         self.closed.set()  # tasks that run yet, where another has failed, keep nothing more
@@ -102,10 +102,12 @@ class ClusterRows(StoredRows):
                 _read, wanted, beside, source=source, key=f"{name}-kept", pure=False
             )
             self.futures.update(zip(wanted, reads, strict=True))
-        question = f"{name}-pass"
+        question, scaling = f"{name}-pass", f"{name}-scaling"
         keys = [(f"{name}-block", number) for number in range(first, last)]
-        graph: Graph = {key: (_call, question, self.futures[key[1]]) for key in keys}
-        return {question: call, **graph}, keys
+        graph: Graph = {question: call, scaling: self.layout.scaling}
+        for key in keys:
+            graph[key] = (_call, question, self.futures[key[1]], scaling)
+        return graph, keys
 
     def let_go(self) -> None:
         for future in self.futures.values():
@@ -121,5 +123,5 @@ def _read(number: int, beside: Beside, source: StoredRows) -> Block:
     return source.block_beside(number, beside)
 
 
-def _call(call: Call, block: Block) -> Any:
-    return call(block)
+def _call(call: Call, block: Block, scaling: Scaling | None) -> Any:
+    return call(replace(block, scaling=scaling))

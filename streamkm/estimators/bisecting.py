@@ -22,6 +22,7 @@ from streamkm.fitting import (
     fit_budget,
     scaled,
     seeds_of,
+    seen_through,
 )
 from streamkm.passes import Closest, Losses, PerRow, TreeLabels
 from streamkm.rows import Budget, Rows
@@ -121,9 +122,10 @@ class BisectingKMeans(CentroidEstimator):
         with keeping(rows) as held:
             self._split(held, entropy)
             if eager:
+                held = seen_through(held, self._scaling)
                 write_rows(self._question(dtype), held, labels)
         if not eager:
-            labels = map_rows(self._question(dtype), rows)
+            labels = map_rows(self._question(dtype), seen_through(rows, self._scaling))
         self.labels_ = given.like(labels, rows, self._names())
         return self
 
@@ -139,7 +141,7 @@ class BisectingKMeans(CentroidEstimator):
         found = bisect(rows, self.n_clusters, begin, self.bisecting_strategy == "largest_cluster")
         self._take(
             np.array([leaf.centroid for leaf in found.leaves]),
-            rows.layout.scaling,
+            found.scaling,
             rows.layout.names,
         )
         self.tree_ = found.tree

@@ -307,6 +307,7 @@ fitted model or a function
         self._keep(state, names)
         if named is not None and len(named) == self.n_clusters:
             self.cluster_names_ = named
+        rows = seen_through(rows, state.scaling)
         question = self._labels(given, rows)
         self.labels_ = given.like(
             labels if eager else map_rows(question, rows), rows, self._names()

@@ -14,7 +14,7 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 from streamkm.errors import DataError
 from streamkm.fitting import history_array
 from streamkm.outputs import MODEL, alone, check_store, plain
-from streamkm.rows import Standardised, UnitLength
+from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
 from streamkm.stored_model import Model, save_model
 from streamkm.versions import versions
 
@@ -59,6 +59,7 @@ def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
             f"{type(estimator).__name__} leads rows down a tree, for which scikit-learn has no "
             "public way in; hand on `cluster_centers_`, whose nearest is nearly the same."
         )
+    scaling: Scaling | None = estimator._scaling
     centroids = estimator._centroids.astype(dtype)
     k = len(centroids)
     # One iteration from these very centroids, of these very rows, moves none of them.
@@ -68,14 +69,17 @@ def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
     made.n_iter_ = getattr(estimator, "n_iter_", 0)
     labels = getattr(estimator, "labels_", None)
     made.labels_ = np.asarray(labels, np.int32) if isinstance(labels, np.ndarray) else None
-    scaling = estimator._scaling
     if scaling is None:
         return _with_names(made, estimator)
     if isinstance(scaling, UnitLength):
         return make_pipeline(_with_names(Normalizer(), estimator), made)
-    if not isinstance(scaling, Standardised):
+    center, scale = np.zeros(()), np.ones(centroids.shape[1])
+    if isinstance(scaling, Shifted):
+        center, scaling = np.array(scaling.origin), scaling.then
+    if isinstance(scaling, Standardised):
+        center, scale = center + np.array(scaling.center), 1 / np.array(scaling.factor)
+    elif scaling is not None:
         raise DataError(f"{type(scaling).__name__} has no counterpart in scikit-learn.")
-    center, scale = np.array(scaling.center), 1 / np.array(scaling.factor)
     scaler = StandardScaler().fit(np.stack([center, center + 1]))
     scaler.mean_, scaler.scale_, scaler.var_ = center, scale, scale**2
     return make_pipeline(_with_names(scaler, estimator), made)

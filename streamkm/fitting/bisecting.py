@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from streamkm.errors import DataError
 from streamkm.fitting.reads import Reads
+from streamkm.fitting.scaling import seen_through
 from streamkm.fitting.solve import solve
 from streamkm.fitting.state import FitState
 from streamkm.passes import Branch, Spread, Tree
-from streamkm.rows import Rows, rows_in_memory
+from streamkm.rows import Rows, Scaling, rows_in_memory
 
 Array = npt.NDArray[np.float64]
 _ROUNDING = float((8 * np.finfo(np.float64).eps) ** 2)
@@ -46,11 +47,13 @@ class Bisected:
     tree : Tree
     leaves : list of Leaf, cluster after cluster
     reads : Reads
+    scaling : Scaling that the tree and the leaves see rows through, or None
     """
 
     tree: Tree
     leaves: list[Leaf]
     reads: Reads
+    scaling: Scaling | None = None
 
 
 def bisect(rows: Rows, n_clusters: int, begin: Begin, by_weight: bool) -> Bisected:
@@ -70,7 +73,8 @@ def bisect(rows: Rows, n_clusters: int, begin: Begin, by_weight: bool) -> Bisect
         When there are fewer distinct rows than clusters.
     """
     state = solve(rows, begin(rows, min(2, n_clusters), 0))
-    reads = state.reads
+    reads, scaling = state.reads, state.scaling
+    rows = seen_through(rows, scaling)
     tabled = state.table is not None
     if state.table is not None:  # all that is wanted from here on, at no read
         rows = rows_in_memory(state.table.values, state.table.weights)
@@ -87,7 +91,7 @@ def bisect(rows: Rows, n_clusters: int, begin: Begin, by_weight: bool) -> Bisect
         forks[fork][side] = len(pairs)
         forks.append(_leaves(state, leaf.branch))
         pairs.append(_pair(state))
-    return _numbered(pairs, forks, rows.layout.n_features, reads)
+    return replace(_numbered(pairs, forks, rows.layout.n_features, reads), scaling=scaling)
 
 
 def _pair(state: FitState) -> Array:

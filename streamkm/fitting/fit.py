@@ -6,8 +6,9 @@ from collections.abc import Generator
 from dataclasses import replace
 
 from streamkm.engine import folding, wave_size
+from streamkm.fitting.scaling import seen_through
 from streamkm.fitting.state import FitState
-from streamkm.passes import Census, Distinct, Product, Table
+from streamkm.passes import Census, Distinct, Extents, Product, Table
 from streamkm.rows import Rows, rows_in_memory
 
 
@@ -31,6 +32,7 @@ def fit(
     ------
     FitState
     """
+    rows = seen_through(rows, state.scaling)
     source = rows if state.table is None else _in_memory(state.table)
     while not state.done:
         if state.can_advance:
@@ -45,7 +47,8 @@ def fit(
         in_memory = state.table is not None or rows.kept
         passes = [t.ask() for t in asking]
         if first:
-            passes = [Census(), Distinct(state.room.table), *state.riders, *passes]
+            opening = (Census(), Extents(), Distinct(state.room.table))
+            passes = [*opening, *state.riders, *passes]
         question = Product(tuple(passes))
         for folded in folding(question, source, wave or wave_size(), state.folded):
             state = replace(state, folded=folded, in_memory=in_memory)
@@ -58,8 +61,13 @@ def fit(
             state = state.told(answers, in_memory)
             yield state
             continue
-        census, table, *answers = answers
+        census, extent, table, *answers = answers
         census.check()
+        if extent.origin is not None and rows.layout.branch is None:
+            state = state.shifted(extent.origin)  # and all is asked again, of shifted rows
+            source = rows = seen_through(rows, state.scaling)
+            yield state
+            continue
         state = replace(state, answers=tuple(answers[: len(state.riders)]))
         del answers[: len(state.riders)]
         if table.complete:  # begin again with it, so that nothing hangs on how the rows were stored

@@ -15,7 +15,7 @@ from streamkm.fitting.step import Step
 from streamkm.fitting.stopping import StopRules
 from streamkm.fitting.trajectory import Trajectory
 from streamkm.passes import Pass, Statistic
-from streamkm.rows import BlockPlan, Room, Standardised, UnitLength
+from streamkm.rows import BlockPlan, Room, Shifted, Standardised, UnitLength
 from streamkm.seeding import Rough, Seeding
 
 
@@ -88,7 +88,7 @@ def load(generations: Generations) -> Saved | None:
 def _known() -> dict[str, type[Any]]:
     """Every class that a state may be made of."""
     kinds: list[type[Any]] = [FitState, Trajectory, Step, StopRules, Reads, Room, BlockPlan]
-    kinds += [Kept, Folded, Rough, Standardised, UnitLength]
+    kinds += [Kept, Folded, Rough, Shifted, Standardised, UnitLength]
     for base in (Statistic, Seeding, Pass):
         kinds += _below(base)
     return {kind.__name__: kind for kind in kinds}

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from streamkm.engine import map_reduce
 from streamkm.errors import DataError
-from streamkm.passes import Census, FeatureMoments, Product, Sampled, SampleUniform, threshold_of
-from streamkm.rows import Rows, Scaling, Standardised
+from streamkm.passes import (
+    Census,
+    Extents,
+    FeatureMoments,
+    Moments,
+    Pass,
+    Product,
+    Sampled,
+    SampleUniform,
+    threshold_of,
+)
+from streamkm.rows import Rows, Scaling, Shifted, Standardised
+from streamkm.rows.treatment import working_dtype
 
 SCALES = ("standard", "robust")
 # Of which a quartile is off by 0.3 % of the rows, one standard error.
@@ -27,7 +39,7 @@ def scaled(rows: Rows, how: str | None) -> Rows:
     how : 'standard' (mean and standard deviation: one read), 'robust' (median and the distance of
         the quartiles, of a sample of 32,768 rows drawn in proportion to nothing but their presence:
         one read, or two where so few are there that the first has found a quarter of these), or
-        None, at no read
+        None, at no read; a read more where values are so far from zero that they are shifted first
 
     Raises
     ------
@@ -38,19 +50,35 @@ def scaled(rows: Rows, how: str | None) -> Rows:
         return rows
     if how not in SCALES:
         raise DataError(f"scale={how!r}; use 'standard', 'robust' or None.")
-    reads = 1
-    if how == "standard":
-        census, moments = map_reduce(Product((Census(), FeatureMoments())), rows).parts
-        census.check()
-        scaling = _as_stored(rows, moments.means, moments.scale)
-    else:
-        sample, there = _sample(rows, rows.layout.n_rows)
-        if len(sample.keys) < min(_SAMPLE // _SPARE, there):
-            (sample, _), reads = _sample(rows, there), 2
-        low, middle, high = _quartiles(sample)
-        apart = high - low
-        scaling = _as_stored(rows, middle, np.where(apart > 0, apart, 1.0))
+    question: Pass[Any] = FeatureMoments()
+    if how == "robust":
+        question = _sampling(rows.layout.n_rows)
+    (census, extent, found), reads = _opened(rows, question), 1
+    origin = extent.origin
+    if origin is not None:
+        rows, reads = seen_through(rows, Shifted(origin)), 2
+        census, _, found = _opened(rows, question)
+    if isinstance(found, Sampled) and len(found.keys) < min(_SAMPLE // _SPARE, census.weighted):
+        _, _, found = _opened(rows, _sampling(census.weighted))
+        reads += 1
+    scaling: Scaling = _learned(rows, found)
+    scaling = scaling if origin is None else Shifted(origin, scaling)
     return replace(seen_through(rows, scaling), opening_reads=rows.opening_reads + reads)
+
+
+def _opened(rows: Rows, question: Pass[Any]) -> tuple[Any, ...]:
+    """The census, the extent and the answer to a question, in one read."""
+    parts = map_reduce(Product((Census(), Extents(), question)), rows).parts
+    parts[0].check()
+    return parts
+
+
+def _learned(rows: Rows, found: Moments | Sampled) -> Standardised:
+    if isinstance(found, Moments):
+        return _as_stored(rows, found.means, found.scale)
+    low, middle, high = _quartiles(found)
+    apart = high - low
+    return _as_stored(rows, middle, np.where(apart > 0, apart, 1.0))
 
 
 def seen_through(rows: Rows, scaling: Scaling | None) -> Rows:
@@ -58,13 +86,9 @@ def seen_through(rows: Rows, scaling: Scaling | None) -> Rows:
     return replace(rows, layout=replace(rows.layout, scaling=scaling))
 
 
-def _sample(rows: Rows, n_rows: int) -> tuple[Sampled, int]:
-    """A sample for about so many rows, and how many there were."""
-    threshold = threshold_of(min(1.0, _SPARE * _SAMPLE / n_rows))
-    question = Product((Census(), SampleUniform(_SAMPLE, threshold, 0, 0)))
-    census, sample = map_reduce(question, rows).parts
-    census.check()
-    return sample, census.weighted
+def _sampling(n_rows: int) -> SampleUniform:
+    """The sample of about so many rows."""
+    return SampleUniform(_SAMPLE, threshold_of(min(1.0, _SPARE * _SAMPLE / n_rows)), 0, 0)
 
 
 def _quartiles(sample: Sampled) -> npt.NDArray[np.float64]:
@@ -84,7 +108,8 @@ def _as_stored(
     rows: Rows, center: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]
 ) -> Standardised:
     """In the precision that rows are scaled in, so that the way back is the same."""
-    dtype = np.result_type(rows.layout.dtype, np.float32)
+    scaling, stored = rows.layout.scaling, rows.layout.dtype
+    dtype = working_dtype(stored) if scaling is None else scaling.dtype(stored)
     return Standardised(
         tuple(center.astype(dtype).astype(float).tolist()),
         tuple((1 / scale).astype(dtype).astype(float).tolist()),

@@ -12,6 +12,7 @@ import numpy as np
 
 from streamkm.engine import last, wave_size, writing
 from streamkm.fitting.fit import fit
+from streamkm.fitting.scaling import seen_through
 from streamkm.fitting.state import FitState
 from streamkm.fitting.stopping import NOTHING_MOVED, TIME_LIMIT
 from streamkm.passes import Labels, LookedUp, PerRow
@@ -69,6 +70,7 @@ def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitSta
 
 def labelling(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> Generator[FitState]:
     """The same, wave by wave, from wherever the state is in it: the labels so far are in `out`."""
+    rows = seen_through(rows, state.scaling)
     best, table = state.best, state.table
     assert best.centroids is not None
     repeats = table is not None and _REPEATS * len(table.weights) <= rows.layout.n_rows

@@ -14,7 +14,7 @@ from streamkm.fitting.reads import Reads
 from streamkm.fitting.stopping import DROPPED
 from streamkm.fitting.trajectory import Trajectory
 from streamkm.passes import Pass, Table
-from streamkm.rows import BlockPlan, Room, Scaling
+from streamkm.rows import BlockPlan, Room, Scaling, Shifted
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,13 @@ class FitState:
 
     def stopped(self, reason: str) -> FitState:
         return replace(self, trajectories=tuple(t.stopped(reason) for t in self.trajectories))
+
+    def shifted(self, origin: tuple[float, ...]) -> FitState:
+        """The first state again, of rows about an origin (d,); the read so far was for that."""
+        shift = Shifted(origin)
+        trajectories = tuple(t.among(shift) for t in self.trajectories)
+        reads = self.reads.one_more("opening")
+        return replace(self, trajectories=trajectories, reads=reads, scaling=shift)
 
     @property
     def can_advance(self) -> bool:

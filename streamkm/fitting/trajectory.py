@@ -27,6 +27,7 @@ from streamkm.passes import (
     Pass,
     TopRows,
 )
+from streamkm.rows import Scaling
 from streamkm.seeding import Seeding
 
 Array = npt.NDArray[np.float64]
@@ -204,6 +205,12 @@ class Trajectory:
         """At its beginning, now that a table of so many rows is asked, at no reads."""
         seeding = self.seeding and self.seeding.of(n_rows)
         return replace(self, seeding=seeding, keeps=0, reads=False)
+
+    def among(self, scaling: Scaling) -> Trajectory:
+        """At its beginning, with its centroids, if any, among rows that are scaled now."""
+        if self.centroids is None:
+            return self
+        return replace(self, centroids=scaling.there(self.centroids))
 
     def _watch(self, inertia: float) -> None:
         if not np.isfinite(inertia):

@@ -8,6 +8,7 @@ from streamkm.passes.colours import Colours
 from streamkm.passes.direction import Directed, Direction, directions
 from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
+from streamkm.passes.extents import Extent, Extents
 from streamkm.passes.farthest_first import FarthestFirst, Picked
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.passes.losses import Losses, Spread
@@ -32,6 +33,8 @@ __all__ = [
     "DrawFarthest",
     "DrawSquaredDistance",
     "DrawUniform",
+    "Extent",
+    "Extents",
     "FarthestFirst",
     "FeatureMoments",
     "KeepBoundary",

@@ -12,7 +12,7 @@ from streamkm.rows.nodata import missing_in
 from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, rows_in_memory
-from streamkm.rows.treatment import Missing, Scaling, Standardised, UnitLength
+from streamkm.rows.treatment import Missing, Scaling, Shifted, Standardised, UnitLength
 
 __all__ = [
     "PROCESS_NBYTES",
@@ -26,6 +26,7 @@ __all__ = [
     "Room",
     "Rows",
     "Scaling",
+    "Shifted",
     "Standardised",
     "StoredRows",
     "Tile",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from streamkm.errors import DataError
 from streamkm.rows.layout import Layout
 from streamkm.rows.plan import BlockPlan
-from streamkm.rows.treatment import Scaling
+from streamkm.rows.treatment import Scaling, working_dtype
 
 _TILE_NBYTES = 2**20  # fits the L2 cache beside the strip and the centroids
 _WIDE_TILE_NBYTES = 4 * 2**20  # of long rows, of which a matrix product wants some number
@@ -133,8 +133,9 @@ class Block:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The precision the kernels work in: float32 where it holds every value exactly."""
-        return np.result_type(self.values.dtype, np.float32)
+        """The precision the kernels work in, float32 or float64."""
+        stored = self.values.dtype
+        return working_dtype(stored) if self.scaling is None else self.scaling.dtype(stored)
 
     def tiles(self) -> Iterator[Tile]:
         """The block tile by tile; conversion happens here, in the cache, never for the block."""
@@ -162,7 +163,7 @@ class Block:
     def _seen(self, which: Any) -> npt.NDArray[Any]:
         if self.scaling is None:
             return np.ascontiguousarray(self.values[which], dtype=self.dtype)
-        return self.scaling(np.array(self.values[which], dtype=self.dtype, order="C"))
+        return self.scaling(self.values[which])
 
     def filled(self, answers: npt.NDArray[Any], fill: Any) -> npt.NDArray[Any]:
         """Answers (n, ...) of its rows in the block's shape, with `fill` for those left out."""

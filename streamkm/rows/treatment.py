@@ -78,11 +78,19 @@ def _range(dtype: np.dtype[Any]) -> tuple[int, int]:
     return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
+def working_dtype(stored: np.dtype[Any]) -> np.dtype[Any]:
+    """The precision the kernels work in: float32 where it holds every stored value exactly."""
+    return np.result_type(stored, np.float32)
+
+
 class Scaling(Protocol):
     """What the kernels see in the place of the stored rows."""
 
-    def __call__(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        """Rows (n, d), a copy of the stored ones in float32 or float64, scaled in place."""
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
+        """Scaled rows (n, d), C-contiguous and a copy, from stored values (n, d)."""
+
+    def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
+        """The dtype of scaled rows, float32 or float64, for a stored dtype."""
 
     def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Centroids (k, d) of scaled rows, in the units of the stored ones."""
@@ -104,7 +112,11 @@ class Standardised:
     center: tuple[float, ...]
     factor: tuple[float, ...]
 
-    def __call__(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
+        return working_dtype(stored)
+
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
+        x: npt.NDArray[np.floating] = np.array(values, self.dtype(values.dtype), order="C")
         with np.errstate(over="ignore", invalid="ignore"):  # such rows are refused elsewhere
             x -= np.asarray(self.center, x.dtype)
             x *= np.asarray(self.factor, x.dtype)
@@ -121,7 +133,11 @@ class Standardised:
 class UnitLength:
     """x / |x|: rows as directions. A row of zeros stays one."""
 
-    def __call__(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
+        return working_dtype(stored)
+
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
+        x: npt.NDArray[np.floating] = np.array(values, self.dtype(values.dtype), order="C")
         largest = np.abs(x).max(axis=1, keepdims=True)  # first, so that no square overflows
         with np.errstate(invalid="ignore"):  # such rows are refused elsewhere
             np.divide(x, largest, out=x, where=largest > 0)
@@ -135,3 +151,52 @@ class UnitLength:
     def there(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         length = np.linalg.norm(centroids, axis=1, keepdims=True)
         return np.asarray(centroids / np.where(length > 0, length, 1.0))
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """x - origin, then scaled where there is a further scaling.
+
+    For data that are far from zero against their spread, of which sums and means of the stored
+    values would keep too few digits. The difference is exact for integers of 64 bits too, where
+    the stored values themselves have no place in float64.
+
+    Parameters
+    ----------
+    origin : tuple of d floats; integers within the stored dtype where that is one of integers
+    then : Scaling of the shifted rows, or None
+    """
+
+    origin: tuple[float, ...]
+    then: Scaling | None = None
+
+    def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
+        return np.dtype(np.float64)
+
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
+        x = np.ascontiguousarray(_minus(values, np.array(self.origin)))
+        return x if self.then is None else self.then(x)
+
+    def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        own = centroids if self.then is None else self.then.back(centroids)
+        return np.asarray(own + np.array(self.origin))
+
+    def there(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        own = np.asarray(centroids - np.array(self.origin))
+        return own if self.then is None else self.then.there(own)
+
+
+_WRAPS = 2.0**62  # differences up to here do not overflow 64 bits
+
+
+def _minus(values: npt.NDArray[Any], origin: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Values (n, d) minus an origin (d,), rounded once."""
+    with np.errstate(invalid="ignore"):  # infinite values are refused elsewhere
+        rounded = values.astype(np.float64) - origin
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8:
+        return np.asarray(rounded)
+    least, most = _range(values.dtype)
+    if not all(least <= number <= most for number in origin.tolist()):
+        return np.asarray(rounded)
+    modular = (values - origin.astype(values.dtype)).view(np.int64)
+    return np.where(np.abs(rounded) < _WRAPS, modular.astype(np.float64), rounded)

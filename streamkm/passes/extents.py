@@ -1,0 +1,73 @@
+"""Between which values every feature lies, and whether that is too far from zero to sum up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.passes.base import Pass, Statistic
+from streamkm.rows import Block
+
+# Values over their spread, beyond which sums of the values lose digits that the loss needs. With
+# 24 bits, what float32 has, J keeps 1e-9; so data of float32 or less are never shifted.
+_FAR = 2.0**24
+_ROWS = 1024  # of a block, which are enough to see that the spread is not small
+
+
+@dataclass(frozen=True)
+class Extent(Statistic):
+    """The least and the largest value of every feature, among some rows of every block.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (d,), of the stored dtype; of shape (0,) where nothing was asked
+    """
+
+    low: npt.NDArray[Any]
+    high: npt.NDArray[Any]
+
+    @classmethod
+    def combine(cls, parts: Sequence[Extent]) -> Extent:
+        some = [part for part in parts if part.low.size] or list(parts[:1])
+        low = reduce(np.minimum, [part.low for part in some])
+        return cls(low, reduce(np.maximum, [part.high for part in some]))
+
+    @property
+    def origin(self) -> tuple[float, ...] | None:
+        """The middle of the features, where the data are too far from zero, else None."""
+        pairs = list(zip(self.low.tolist(), self.high.tolist(), strict=True))
+        if not pairs:
+            return None
+        far = max(max(abs(low), abs(high)) for low, high in pairs)
+        if not far > _FAR * max(high - low for low, high in pairs):
+            return None
+        return tuple(_middle(low, high) for low, high in pairs)
+
+
+def _middle(low: float, high: float) -> float:
+    """A number of float64 at or below the middle of two; a whole one for two integers."""
+    if isinstance(low, float):
+        return low + (high - low) / 2
+    middle = low + (high - low) // 2
+    rounded = float(middle)
+    return rounded if int(rounded) <= middle else math.nextafter(rounded, -math.inf)
+
+
+@dataclass(frozen=True)
+class Extents(Pass[Extent]):
+    """Find the extent of rows that are neither scaled nor of less than 25 bits."""
+
+    def identity(self) -> Extent:
+        return Extent(np.empty(0), np.empty(0))
+
+    def __call__(self, block: Block) -> Extent:
+        if block.n_rows == 0 or block.scaling is not None or block.dtype == np.float32:
+            return self.identity()
+        some = block.values[:: -(-block.n_rows // _ROWS)]
+        return Extent(some.min(axis=0), some.max(axis=0))
