@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -75,16 +76,36 @@ def results(graphs: Iterator[Delayed], here: bool = False, ahead: bool = False) 
     there is a task more than cores, so that none idles while a block is waited for.
     """
     cluster = None if here else client()
-    if cluster is None:
-        settings: dict[str, Any] = {"scheduler": "threads"} if here else {}
-        if not dask.config.get("num_workers", None):
-            settings["num_workers"] = threads() + ahead
-        for graph in graphs:
-            with dask.config.set(settings):
-                (result,) = dask.compute(graph)
-            yield result
+    if cluster is not None:
+        yield from _on_cluster(cluster, graphs)
         return
-    yield from _on_cluster(cluster, graphs)
+    settings: dict[str, Any] = {"scheduler": "threads"} if here else {}
+    n_threads = threads()
+    if not dask.config.get("num_workers", None):
+        n_threads += ahead
+        settings["num_workers"] = n_threads
+    if on_threads(here) and dask.config.get("pool", None) is None:
+        settings["pool"] = _pool(n_threads)
+    for graph in graphs:
+        with dask.config.set(settings):
+            (result,) = dask.compute(graph)
+        yield result
+
+
+_pools = threading.local()
+
+
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    """This thread's pool in this process.
+
+    Dask's own is inherited by a forked process without its threads, where every task waits for
+    ever. Each thread has its own, so that a task of one pool may wait for a task of another.
+    """
+    name = f"{os.getpid()} {n_threads}"
+    if not hasattr(_pools, name):
+        setattr(_pools, name, ThreadPoolExecutor(n_threads, thread_name_prefix="streamkm"))
+    pool: ThreadPoolExecutor = getattr(_pools, name)
+    return pool
 
 
 @contextmanager

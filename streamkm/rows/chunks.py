@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from functools import cache
 from importlib.util import find_spec
@@ -16,6 +17,8 @@ from streamkm.rows.kinds import is_a
 _PIPELINE = "codec_pipeline.path"
 _PLAIN = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 _ZARRS = "zarrs.ZarrsCodecPipeline"
+# The process in which zarrs was used, and in one that was forked from it another than its own.
+_pids: set[int] = set()
 
 
 @cache
@@ -63,12 +66,15 @@ def read(array: Any, region: tuple[slice, ...]) -> npt.NDArray[Any]:
 def fastest(array: Any) -> Any:
     """The same Zarr array, decoded by zarrs where that is installed; for blocks of several chunks.
 
-    Whoever has chosen a pipeline in Zarr's configuration keeps it.
+    A pipeline that was chosen in Zarr's configuration is kept. A process that was forked after
+    zarrs was used does without it: the threads of zarrs are not there any more, and every read
+    would wait for them.
     """
     import zarr
 
     if (
-        not is_a(array.store, "zarr.storage.LocalStore")
+        _pids - {os.getpid()}
+        or not is_a(array.store, "zarr.storage.LocalStore")
         or not array.dtype.isnative
         or array.order != "C"
         or zarr.config.get(_PIPELINE) != _PLAIN
@@ -81,4 +87,5 @@ def fastest(array: Any) -> Any:
             inner = zarr.AsyncArray(array.metadata, array.store_path, array.config)
     except Exception:
         return array
+    _pids.add(os.getpid())
     return zarr.Array(inner)
