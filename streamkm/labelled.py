@@ -10,7 +10,7 @@ import numpy as np
 from streamkm.errors import DataError
 from streamkm.passes import no_label
 from streamkm.rows.layout import feature_axes
-from streamkm.rows.nodata import announced
+from streamkm.rows.nodata import announced, as_meant, meant_dtype, warn_packed
 from streamkm.rows.treatment import Missing
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def stacked(data: xr.Dataset, names: Sequence[str] | None = None) -> xr.DataArra
                 f"{name!r} lies along {data[name].dims}, but {widest.name!r} along {widest.dims}; "
                 "leave it out, by data.drop_vars or data[[...]]."
             )
+    warn_packed({str(name): data[name] for name in wanted})
     fills = [_fills(data[name]) for name in wanted]
+    data = data.assign({name: _as_meant(data[name]) for name in wanted})
     if len(set(fills)) > 1:  # each its own: only NaN can stand for all
         for name, fill in zip(wanted, fills, strict=True):
             if fill is not None:
@@ -71,6 +73,12 @@ def stacked(data: xr.Dataset, names: Sequence[str] | None = None) -> xr.DataArra
 def _fills(data: xr.DataArray) -> Missing | None:
     """The numbers that stand for nothing in a variable that was not decoded, in rising order."""
     return Missing.of(sorted(value for value in announced(data) if value == value))
+
+
+def _as_meant(data: xr.DataArray) -> xr.DataArray:
+    """The variable in the sign that its `_Unsigned` says."""
+    dtype = meant_dtype(data)
+    return data if dtype == data.dtype else data.copy(data=as_meant(data.data, dtype))
 
 
 def _without(data: xr.DataArray, missing: Missing) -> xr.DataArray:

@@ -179,7 +179,7 @@ def _reader(
     if kind == "parquet":
         return Parquet(files, given["columns"], dtype)
     if kind == "geotiff":
-        return GeoTiff(files)
+        return GeoTiff(files, dtype)
     return Images(files, kind == "tar", given["skip_bad"], skipped)
 
 

@@ -1,13 +1,15 @@
-"""Which values of the data stand for none: by what the data say of themselves, or as asked."""
+"""What stored numbers mean, as the data say: which stand for none, their sign, their packing."""
 
 from __future__ import annotations
 
 import base64
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from streamkm.errors import DataError
+from streamkm.errors import DataError, PackedDataWarning
 from streamkm.rows.kinds import is_a
 from streamkm.rows.treatment import Missing
 
@@ -41,7 +43,7 @@ def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
         return Missing.of((), masked)
     if not isinstance(nodata, str):
         try:
-            return Missing.of(_numbers(nodata), masked)
+            return Missing.of(_meant(data, _numbers(nodata)), masked)
         except (TypeError, ValueError) as error:
             raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.") from error
     if nodata != "auto":
@@ -64,7 +66,7 @@ def announced(data: Any) -> list[float | int]:
     """What an xarray.DataArray or a Zarr array names as nodata itself; of others nothing."""
     if is_a(data, "xarray.DataArray"):
         if data.dtype.kind != "f":
-            return _named({**data.encoding, **data.attrs})
+            return _meant(data, _named({**data.encoding, **data.attrs}))
         # What was decoded is NaN by now, and the value itself may be a good one since.
         return [np.nan, *_named(data.attrs)]
     if not is_a(data, "zarr.Array"):
@@ -72,7 +74,63 @@ def announced(data: Any) -> list[float | int]:
     found = _named(dict(data.attrs))
     if data.metadata.zarr_format == 2 and "_ARRAY_DIMENSIONS" in data.attrs:
         found += [] if data.fill_value is None else _numbers(data.fill_value)  # xarray's place
-    return found
+    return _meant(data, found)
+
+
+def meant_dtype(data: Any) -> np.dtype[Any]:
+    """The dtype of what an array means: with `_Unsigned`, as in netCDF, of the other sign."""
+    stored: np.dtype[Any] = data.dtype
+    if stored.kind not in "iu" or not is_a(data, "xarray.DataArray", "zarr.Array"):
+        return stored
+    said = str(data.attrs.get("_Unsigned", "")).lower()
+    return _of_kind(stored, {"true": "u", "false": "i"}.get(said, stored.kind))
+
+
+def as_meant(values: Any, dtype: np.dtype[Any]) -> Any:
+    """Whole numbers as stored, an array of any kind, in the sign of what they mean."""
+    if values.dtype.kind == dtype.kind:
+        return values
+    return values.view(_of_kind(values.dtype, dtype.kind))
+
+
+def _of_kind(dtype: np.dtype[Any], kind: str) -> np.dtype[Any]:
+    return np.dtype(f"{dtype.byteorder}{kind}{dtype.itemsize}")
+
+
+def _meant(data: Any, values: list[float | int]) -> list[float | int]:
+    """Values that may be written in the sign of the stored dtype, in that of the meant one."""
+    if getattr(data, "dtype", None) is None or meant_dtype(data) == data.dtype:
+        return values
+    least, span = int(np.iinfo(meant_dtype(data)).min), 2 ** (8 * data.dtype.itemsize)
+    return [
+        (int(value) - least) % span + least
+        if -span // 2 <= value < span and value == int(value)
+        else value
+        for value in values
+    ]
+
+
+def warn_packed(arrays: Mapping[str, Any]) -> None:
+    """Warn where numbers are taken as stored though a scale and an offset say what they mean."""
+    packed = [name for name, array in arrays.items() if _is_packed(array)]
+    if packed:
+        warnings.warn(
+            f"{', '.join(packed)}: packed (scale_factor, add_offset), and the numbers are taken as "
+            "they are stored. xarray.open_zarr, or xarray.decode_cf of what was opened without "
+            "mask_and_scale, gives what they mean; where the bands differ, so does "
+            "data * data.scale_factor + data.add_offset.",
+            PackedDataWarning,
+            stacklevel=6,
+        )
+
+
+def _is_packed(array: Any) -> bool:
+    attributes = array.attrs
+    plain = {"scale_factor": 1, "add_offset": 0}
+    if any(np.any(np.asarray(attributes.get(n, v)) != v) for n, v in plain.items()):
+        return True
+    beside = getattr(array, "coords", str(attributes.get("coordinates", "")).split())
+    return any(name in beside for name in plain)
 
 
 def _numbers(values: Any) -> list[float | int]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from streamkm.errors import DataError, MemoryLimitError, PackedDataWarning
+from streamkm.errors import DataError, MemoryLimitError
 from streamkm.rows.beside import matched
 from streamkm.rows.block import read_only
 from streamkm.rows.dask_rows import DaskRows, open_dask
@@ -17,7 +16,7 @@ from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, feature_axes
 from streamkm.rows.memory import Budget
 from streamkm.rows.names import Named, feature_names, reordering
-from streamkm.rows.nodata import missing_in
+from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, warn_packed
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, open_stored, within
 from streamkm.rows.treatment import Scaling
@@ -75,10 +74,13 @@ def open_rows(
     own = feature_names(source, array.shape, dims, axes)
     order = reordering(own, names)
     named = source if is_a(source, "xarray.DataArray") else array
+    dtype = meant_dtype(named)
+    if not is_a(array, "zarr.Array"):  # of which every block is seen so
+        array = as_meant(array, dtype)
     layout = Layout(
         array.shape,
         axes,
-        array.dtype,
+        dtype,
         missing_in(named, nodata),
         scaling,
         names=own if order is None or names is None else tuple(names),
@@ -101,7 +103,7 @@ def open_rows(
         plan = open_stored(array, layout, (None, None), budget).plan
         sizes = iter(plan.chunks)
         chunks = tuple(-1 if a in axes else next(sizes) for a in range(array.ndim))
-        array = da.from_array(array, chunks=chunks)
+        array = as_meant(da.from_array(array, chunks=chunks), dtype)
     if is_a(array, "dask.array.Array"):
         return open_dask(array, layout, (weights, mask), budget, count or mask is not None)
     return open_stored(array, layout, (weights, mask), budget)
@@ -133,6 +135,7 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
         data = data.array
     if is_a(data, "xarray.DataArray"):
         names: tuple[Any, ...] | None = tuple(data.dims)
+        warn_packed({str(data.name or "the DataArray"): data})
         if data.chunks:
             return data.data, names
         if budget.limit is not None and budget.projected(0, 1, data.nbytes) > budget.limit:
@@ -143,13 +146,7 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
             )
         return read_only(data.to_numpy()), names
     if is_a(data, "zarr.Array"):
-        if data.attrs.get("scale_factor", 1) != 1 or data.attrs.get("add_offset", 0) != 0:
-            warnings.warn(
-                f"{data.name or 'the array'} is packed (scale_factor, add_offset), and its numbers "
-                "are taken as they are stored; xarray.open_zarr gives what they mean",
-                PackedDataWarning,
-                stacklevel=4,
-            )
+        warn_packed({data.name or "the array": data})
         return data, dimension_names(data)
     if is_a(data, "dask.array.Array"):
         return data, None

@@ -18,6 +18,7 @@ from streamkm.rows.chunks import fastest, read
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import BLOCK_NBYTES, Budget
+from streamkm.rows.nodata import as_meant
 from streamkm.rows.plan import BlockPlan, plan_blocks
 
 _BLOCKS = 28  # at least, so that every core has some; of full size from 1 GB on
@@ -125,6 +126,7 @@ class StoredRows:
         region = self.plan.region(number)
         try:
             values = _patiently(self.array, self.layout.full_region(region))
+            values = as_meant(values, self.layout.dtype)
             weights, mask = (
                 sent if sent is not None or a is None else _patiently(a, region)
                 for sent, a in zip(beside, (self.weights, self.mask), strict=True)
