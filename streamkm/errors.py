@@ -13,6 +13,10 @@ class DataError(StreamkmError, ValueError):
     """The data cannot be clustered as given."""
 
 
+class ParameterError(DataError, TypeError):
+    """A parameter is not a number of its kind; also a TypeError, as scikit-learn's is."""
+
+
 class DamagedError(DataError):
     """One image cannot be taken as it is; the others can, without it."""
 

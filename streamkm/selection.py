@@ -5,17 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from sklearn.metrics import silhouette_score
-from sklearn.utils import check_scalar
 
 from streamkm.engine import keeping, map_reduce
-from streamkm.errors import DataError, ValidationWarning
+from streamkm.errors import DataError, ParameterError, ValidationWarning
 from streamkm.estimators import entropy_of
 from streamkm.estimators.data import Given
 from streamkm.fitting import (
@@ -29,6 +27,7 @@ from streamkm.fitting import (
     solve,
 )
 from streamkm.fitting.elbow import find_elbow
+from streamkm.numbers import real_number, whole_number
 from streamkm.outputs import plain
 from streamkm.passes import (
     Census,
@@ -112,12 +111,14 @@ def sweep(
     (3, 1)
     """
     ks = _numbers_of_clusters(n_clusters)
-    check_scalar(n_init, "n_init", Integral, min_val=1)
-    check_scalar(max_iter, "max_iter", Integral, min_val=1)
-    check_scalar(tol, "tol", Real, min_val=0)
-    if loss_tol not in (None, "auto"):
-        check_scalar(loss_tol, "loss_tol", Real, min_val=0)
-    check_scalar(silhouette_rows, "silhouette_rows", Integral, min_val=0)
+    n_init = whole_number("n_init", n_init, 1)
+    max_iter = whole_number("max_iter", max_iter, 1)
+    tol = real_number("tol", tol)
+    if loss_tol is not None and not isinstance(loss_tol, str):
+        loss_tol = real_number("loss_tol", loss_tol)
+    elif loss_tol not in (None, "auto"):
+        raise ParameterError(f"loss_tol={loss_tol!r}: give a number, None or 'auto'.")
+    silhouette_rows = whole_number("silhouette_rows", silhouette_rows)
     inits = sweep_inits(init, n_init)
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     budget = fit_budget(limit, inits, ks, keeps=False)
@@ -152,7 +153,7 @@ def sweep(
     riders = [SampleUniform(silhouette_rows, threshold, entropy, _SILHOUETTE_STREAM)]
     seeds = seeds_of(entropy, n_init)
     room = budget.room(rows.layout)
-    state = begin_sweep(rows, ks, inits, seeds, rules, room, riders[: int(silhouette_rows > 0)])
+    state = begin_sweep(rows, ks, inits, seeds, rules, room, riders[: min(1, silhouette_rows)])
     with keeping(rows) as held:
         state = solve(held, state, watch=[watch] if watch else [])
     found = Fits(ks, n_init, state.trajectories, state.scaling)

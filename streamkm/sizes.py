@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from numbers import Real
+
+from streamkm.errors import ParameterError
+from streamkm.numbers import real_number
 
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -18,6 +22,8 @@ def parse_bytes(text: str | float) -> int:
     (1610612736, 500000000, 1024)
     """
     if not isinstance(text, str):
+        if not isinstance(text, Real) or not math.isfinite(text) or text < 0:
+            raise ParameterError(f"{text!r} is not a size; write 2GiB, 500MB or a number of bytes")
         return int(text)
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
     if not match:
@@ -47,7 +53,7 @@ def parse_seconds(text: str | float) -> float:
     (3300.0, 5400.0, 2.5, 7.0)
     """
     if not isinstance(text, str):
-        return float(text)
+        return real_number("time", text)
     compact = text.replace(" ", "").lower()
     if re.fullmatch(r"\d+(\.\d+)?", compact):
         return float(compact)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils import check_scalar
 
 from streamkm.engine import keeping, map_rows, write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.kmeans import entropy_of
+from streamkm.estimators.numbers import Numbers
 from streamkm.estimators.opening import all_or_nothing
 from streamkm.fitting import (
     SCALES,
@@ -27,7 +26,6 @@ from streamkm.fitting import (
 from streamkm.passes import Closest, Losses, PerRow, TreeLabels
 from streamkm.rows import Budget, Rows
 from streamkm.seeding import method_of
-from streamkm.sizes import parse_bytes
 
 STRATEGIES = ("biggest_inertia", "largest_cluster")
 
@@ -110,13 +108,12 @@ class BisectingKMeans(CentroidEstimator):
     def _fit(self, X: Any, sample_weight: Any, mask: Any) -> Self:
         self._check_parameters()
         given, rows = self._rows(X, sample_weight, mask, reset=True)
-        if rows.layout.n_rows < self.n_clusters:
-            raise DataError(
-                f"n_samples={rows.layout.n_rows} should be >= n_clusters={self.n_clusters}."
-            )
+        k = self._numbers.n_clusters
+        if rows.layout.n_rows < k:
+            raise DataError(f"n_samples={rows.layout.n_rows} should be >= n_clusters={k}.")
         entropy = entropy_of(self.random_state)
         rows = scaled(rows, self.scale)
-        dtype = given.label_dtype(self.n_clusters, rows)
+        dtype = given.label_dtype(k, rows)
         eager = not given.is_lazy
         labels: Any = np.empty(rows.layout.row_shape if eager else 0, dtype)
         with keeping(rows) as held:
@@ -130,15 +127,17 @@ class BisectingKMeans(CentroidEstimator):
         return self
 
     def _split(self, rows: Rows, entropy: int) -> None:
-        seeds = seeds_of(entropy, self.n_clusters * self.n_init)
-        rules = StopRules(self.max_iter, self.tol, "auto")
+        asked = self._numbers
+        seeds = seeds_of(entropy, asked.n_clusters * asked.n_init)
+        rules = StopRules(asked.max_iter, asked.tol, "auto")
+        heaviest = self.bisecting_strategy == "largest_cluster"
 
         def begin(some: Rows, k: int, split: int) -> FitState:
             room = self._budget(reset=True).room(some.layout)
-            own = seeds[split * self.n_init : (split + 1) * self.n_init]
+            own = seeds[split * asked.n_init : (split + 1) * asked.n_init]
             return begin_fit(some, k, self.init, own, rules, room=room, step=Losses)
 
-        found = bisect(rows, self.n_clusters, begin, self.bisecting_strategy == "largest_cluster")
+        found = bisect(rows, asked.n_clusters, begin, heaviest)
         self._take(
             np.array([leaf.centroid for leaf in found.leaves]),
             found.scaling,
@@ -156,9 +155,7 @@ class BisectingKMeans(CentroidEstimator):
         return TreeLabels(self.tree_, dtype)
 
     def _check_parameters(self) -> None:
-        for name in ("n_clusters", "n_init", "max_iter"):
-            check_scalar(getattr(self, name), name, Integral, min_val=1)
-        check_scalar(self.tol, "tol", Real, min_val=0)
+        _ = self._numbers  # refuses what are none
         if self.bisecting_strategy not in STRATEGIES:
             raise ValueError(
                 f"bisecting_strategy={self.bisecting_strategy!r}; use one of {STRATEGIES}."
@@ -172,5 +169,9 @@ class BisectingKMeans(CentroidEstimator):
     def _budget(self, *, reset: bool) -> Budget:
         if not reset:
             return super()._budget(reset=False)
-        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
-        return fit_budget(limit, [self.init] * self.n_init, [2])
+        asked = self._numbers
+        return fit_budget(asked.memory_limit, [self.init] * asked.n_init, [2])
+
+    @property
+    def _numbers(self) -> Numbers:
+        return Numbers.of(self, ())

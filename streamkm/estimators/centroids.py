@@ -19,8 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 from streamkm.engine import map_reduce, map_rows, threads, write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.data import Given, weights_of
+from streamkm.estimators.numbers import memory_of
 from streamkm.estimators.opening import check_features, names_of, opened, warn_of_names
 from streamkm.heap import one_heap
+from streamkm.numbers import whole_number
 from streamkm.passes import (
     Census,
     Closest,
@@ -32,7 +34,6 @@ from streamkm.passes import (
     Product,
 )
 from streamkm.rows import Block, Budget, Rows, Scaling, is_a, open_rows
-from streamkm.sizes import parse_bytes
 
 Array = npt.NDArray[np.float64]
 
@@ -140,8 +141,7 @@ class CentroidEstimator(
             stored, by rising distance; numbers are -1 where a cluster has fewer rows
         """
         check_is_fitted(self)
-        if n < 1:
-            raise ValueError(f"n={n}; ask for one row a cluster at least.")
+        n = whole_number("n", n, 1)
         _, rows = self._rows(X, None, mask, reset=False, count=True)
         return map_reduce(self._closest(n), rows)
 
@@ -333,8 +333,7 @@ class CentroidEstimator(
         return given, rows
 
     def _budget(self, *, reset: bool) -> Budget:
-        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
-        return Budget(limit, threads(), len(self._centroids))
+        return Budget(memory_of(self), threads(), len(self._centroids))
 
     def __getstate__(self) -> dict[str, Any]:
         """Lazy labels stay behind: they hold the graph of the data."""

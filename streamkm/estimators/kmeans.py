@@ -19,6 +19,7 @@ from streamkm.engine import keeping, map_rows
 from streamkm.errors import DataError
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import Given
+from streamkm.estimators.numbers import Numbers
 from streamkm.estimators.opening import all_or_nothing, names_of
 from streamkm.estimators.telling import check_parameters, ending, print_state
 from streamkm.fitting import (
@@ -39,7 +40,6 @@ from streamkm.fitting import (
 from streamkm.fitting.stopping import MAX_ITER
 from streamkm.passes import Lloyd
 from streamkm.rows import Budget, Rows, Scaling, reordering
-from streamkm.sizes import parse_bytes
 from streamkm.versions import versions
 
 Array = npt.NDArray[np.float64]
@@ -272,11 +272,12 @@ fitted model or a function
         given, rows = self._rows(X, sample_weight, mask, reset=True, names=names)
         names = names or rows.layout.names
         init = self._given(given, names)
+        asked = self._numbers
         rules = StopRules(
-            self.max_iter, self.tol, self.loss_tol, distortion_tol=self.distortion_tol
+            asked.max_iter, asked.tol, asked.loss_tol, distortion_tol=asked.distortion_tol
         )
         eager = not given.is_lazy
-        dtype = given.label_dtype(self.n_clusters, rows)
+        dtype = given.label_dtype(asked.n_clusters, rows)
         labels = np.empty(rows.layout.row_shape if eager else 0, dtype)
         with ExitStack() as stack:
             watch: list[Watch] = [print_state] if self.verbose else []
@@ -286,7 +287,7 @@ fitted model or a function
                 rows = seen_through(rows, state.scaling)
             else:
                 places = (self.checkpoint, rows, self._asked(init, eager), versions())
-                kept = stack.enter_context(checkpointing(*places, self.checkpoint_every))
+                kept = stack.enter_context(checkpointing(*places, asked.checkpoint_every))
                 budget = self._budget(reset=True)
                 state, rows, _ = kept.begin(begin, rules.after(init), budget)
                 watch.append(kept.see)
@@ -294,7 +295,7 @@ fitted model or a function
             state = solve(
                 held,
                 state,
-                time_limit=self.time_limit,
+                time_limit=asked.time_limit,
                 watch=watch,
                 keep_evaluation=eager,
             )
@@ -305,7 +306,7 @@ fitted model or a function
         if self.verbose:
             print(ending(state))
         self._keep(state, names)
-        if named is not None and len(named) == self.n_clusters:
+        if named is not None and len(named) == asked.n_clusters:
             self.cluster_names_ = named
         rows = seen_through(rows, state.scaling)
         question = self._labels(given, rows)
@@ -320,7 +321,7 @@ fitted model or a function
         scaling = rows.layout.scaling
         return begin_fit(
             rows,
-            self.n_clusters,
+            self._numbers.n_clusters,
             init if isinstance(init, str) else [_there(scaling, each) for each in init],
             seeds_of(entropy_of(self.random_state), self._n_init),
             rules,
@@ -342,6 +343,7 @@ fitted model or a function
         return asked
 
     def _check_parameters(self, X: Any) -> None:
+        _ = self._numbers  # refuses what are none
         check_parameters(self, X)
 
     def _given(self, given: Given, names: Sequence[str] | None) -> str | list[Array]:
@@ -357,7 +359,7 @@ fitted model or a function
             found = [found[0][:, list(order)]]
         if callable(self.init):
             random_state = check_random_state(self.random_state)
-            asked = given.array, self.n_clusters
+            asked = given.array, self._numbers.n_clusters
             found = [self.init(*asked, random_state=random_state) for _ in range(self._n_init)]
         return [np.array(each, dtype=np.float64, ndmin=2) for each in found]
 
@@ -366,9 +368,14 @@ fitted model or a function
         named = isinstance(self.init, str)
         if not named and not callable(self.init):
             return 1
-        if self.n_init == "auto":
+        asked = self._numbers.n_init
+        if asked == "auto":
             return 1 if named and self.init != "random" else 10
-        return int(self.n_init)
+        return int(asked)
+
+    @property
+    def _numbers(self) -> Numbers:
+        return Numbers.of(self, ("n_init", "loss_tol"))
 
     def _keep(self, state: FitState, names: Sequence[str] | None) -> None:
         best = state.best
@@ -382,11 +389,12 @@ fitted model or a function
         self.reads_ = state.reads.by_phase
         self.stop_reason_ = best.stop_reason
         gathered = best.gathered  # None where `refit` has numbered the clusters since
-        found = np.count_nonzero(gathered.counts) if gathered else self.n_clusters
-        if found < self.n_clusters:
+        k = len(best.centroids)
+        found = np.count_nonzero(gathered.counts) if gathered else k
+        if found < k:
             warnings.warn(
                 f"Number of distinct clusters ({found}) found smaller than n_clusters "
-                f"({self.n_clusters}). Possibly due to duplicate points in X.",
+                f"({k}). Possibly due to duplicate points in X.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -401,12 +409,12 @@ fitted model or a function
     def _budget(self, *, reset: bool) -> Budget:
         if not reset:
             return super()._budget(reset=False)
-        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
+        asked = self._numbers
         inits: Any = None  # of given centroids nothing is asked but how many they are
         if isinstance(self.init, str) or callable(self.init):
             # What a function gives takes what as many random rows take.
             inits = ["random" if callable(self.init) else self.init] * self._n_init
-        return fit_budget(limit, inits, [self.n_clusters])
+        return fit_budget(asked.memory_limit, inits, [asked.n_clusters])
 
 
 def entropy_of(random_state: Any) -> int:

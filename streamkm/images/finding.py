@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from streamkm.errors import DataError
 from streamkm.images.catalogue import Look, shares
+from streamkm.images.options import MOST_COLORS
 from streamkm.images.palette import Palette
 from streamkm.images.reads import Reader, Watch
 from streamkm.images.room import Room
@@ -16,6 +17,7 @@ from streamkm.images.search import Search
 from streamkm.images.sources import find_items
 from streamkm.images.stack import stacks_of
 from streamkm.images.tables import Count, Tables
+from streamkm.numbers import whole_number
 from streamkm.passes import Colours
 from streamkm.sizes import parse_bytes
 
@@ -90,10 +92,13 @@ def find_palettes(
     dict of (str, int) to Palette
         By the kind of image ('rgb', 'grey', 'rgb16', ...) and the number of colours.
     """
-    numbers = [n_colors] if isinstance(n_colors, int) else list(n_colors)
+    several = list(n_colors) if isinstance(n_colors, Iterable) else [n_colors]
+    numbers = [whole_number("n_colors", k, 1, MOST_COLORS) for k in several]
+    n_init = whole_number("n_init", n_init, 1)
+    seed = whole_number("random_state", random_state, 0, 2**64 - 1)
     tables = count_colours(sources, skip_bad=skip_bad, memory_limit=memory_limit, watch=watch)
     return {
-        (kind, k): Search(k, space, n_init, random_state)(colours)
+        (kind, k): Search(k, space, n_init, seed)(colours)
         for kind, colours in tables.items()
         for k in numbers
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from streamkm.images.rate import choose
 from streamkm.images.search import Search
 from streamkm.images.spaces import SPACES
 from streamkm.images.training import fit_codebook
+from streamkm.numbers import real_number, whole_number
 
 PER = ("archive", "group", "image")
-_MOST_COLORS = 2**16  # a code is two bytes at most
+MOST_COLORS = 2**16  # a code is two bytes at most
 _MOST_STAGES = 64
 _COLORS = 256
 
@@ -71,22 +72,20 @@ class Options:
         for name, value, known in (("per", per, PER), ("space", space, SPACES)):
             if value not in known:
                 raise DataError(f"no such {name}: {value!r}; there are {', '.join(known)}.")
-        for name, number, least, most in (
-            ("n_colors", n_colors, 1, _MOST_COLORS),
-            ("stages", stages, 1, _MOST_STAGES),
-            ("n_init", n_init, 1, math.inf),
-            ("random_state", seed, 0, 2**64 - 1),
-        ):
-            _check(name, number, Integral, least, most)
-        for name, wanted in (("quality", quality), ("bits_per_pixel", bits_per_pixel)):
-            _check(name, wanted, Real, math.ulp(0.0), math.inf, "above 0")
+        if n_colors is not None:
+            n_colors = whole_number("n_colors", n_colors, 1, MOST_COLORS)
+        if stages is not None:
+            stages = whole_number("stages", stages, 1, _MOST_STAGES)
+        n_init = whole_number("n_init", n_init, 1)
+        seed = whole_number("random_state", seed, 0, 2**64 - 1)
+        if quality is not None:
+            quality = real_number("quality", quality, above=True)
+        if bits_per_pixel is not None:
+            bits_per_pixel = real_number("bits_per_pixel", bits_per_pixel, above=True)
         sides = list(patch) if isinstance(patch, (tuple, list)) else []
         if len(sides) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in sides):
             raise DataError(f"patch={patch!r}: give its height and width, such as (4, 4).")
-        # Of NumPy's numbers those of Python, which JSON knows.
-        n_colors, stages = (None if n is None else int(n) for n in (n_colors, stages))
-        quality = None if quality is None else float(quality)
-        patch, n_init, seed = (int(sides[0]), int(sides[1])), int(n_init), int(seed)
+        patch = int(sides[0]), int(sides[1])
         if quality is not None and bits_per_pixel is not None:
             raise DataError(
                 "--quality and --bits-per-pixel are two ways to say the same: give one."
@@ -134,19 +133,6 @@ class Options:
         )
 
 
-def _check(name: str, value: Any, kind: Any, least: float, most: float, bounds: str = "") -> None:
-    """Refuse a number that is out of bounds.
-
-    scikit-learn's `check_scalar` does it too, but takes 90 MiB with it, which images have use for.
-    """
-    if value is None or (isinstance(value, kind) and least <= value <= most):
-        return
-    whole = "a whole number" if kind is Integral else "a number"
-    if not bounds:
-        bounds = f"from {least:g} to {most:g}" if math.isfinite(most) else f"of {least:g} or more"
-    raise DataError(f"{name}={value!r}: give {whole} {bounds}.")
-
-
 def _allowed(
     bits_per_pixel: float, patch: tuple[int, int], n_colors: int | None, stages: int | None
 ) -> tuple[int, int]:
@@ -165,7 +151,7 @@ def _allowed(
         k, wanted = n_colors, int(bits / max(1.0, math.log2(n_colors)))
     else:
         wanted = stages or 1
-        k = min(n_colors or _MOST_COLORS, int(2 ** min(16.0, bits / wanted)))
+        k = min(n_colors or MOST_COLORS, int(2 ** min(16.0, bits / wanted)))
     if wanted < 1 or k < 2:
         raise DataError(
             f"{bits_per_pixel:g} bits a pixel are {bits:.3g} for a patch of {patch[0]}x{patch[1]}, "

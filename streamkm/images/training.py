@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.engine import keeping, map_reduce, threads
-from streamkm.errors import DataError
 from streamkm.fitting import FitState, StopRules, Watch, begin_fit, checkpointing, solve
 from streamkm.images.codebook import Codebook
 from streamkm.kernels import split
+from streamkm.numbers import real_number, whole_number
 from streamkm.passes import (
     Census,
     Distinct,
@@ -35,6 +35,7 @@ from streamkm.passes import (
 from streamkm.rows import Block, Budget, Room, Rows, open_rows, rows_in_memory
 from streamkm.seeding.points import in_memory
 from streamkm.seeding.search import search
+from streamkm.sizes import parse_bytes
 from streamkm.versions import versions
 
 MOST_CODEWORDS = 2**16  # a code is two bytes at most
@@ -127,11 +128,14 @@ def fit_codebook(
     two cores, of rows of 48 values, that was 2.5 s for a million rows of 4,096 codewords and 70 s
     of 65,536; a stage took 3 to 7 steps. `max_iter=2` has most of what they gain, 0.1 dB short.
     """
-    if not 1 <= k <= MOST_CODEWORDS or stages < 1:
-        raise DataError(
-            f"k={k} codewords in {stages} stages: give 1 to {MOST_CODEWORDS:,} codewords and one "
-            "stage or more; further stages take the quality beyond what a larger k would."
-        )
+    k = whole_number("k", k, 1, MOST_CODEWORDS)
+    stages = whole_number("stages", stages, 1)
+    max_iter = whole_number("max_iter", max_iter, 1)
+    seed = whole_number("seed", seed)
+    if until_psnr is not None:
+        until_psnr = real_number("until_psnr", until_psnr, above=True)
+    if memory_limit is not None:
+        memory_limit = parse_bytes(memory_limit)
     budget = Budget(memory_limit, threads(), k, fits=True, summaries=1, summary_rows=sampled(k))
     rows = open_rows(data, budget=budget)
     begun = Codebook.begun(rows.layout.dtype, rows.layout.n_features)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from streamkm.cli.parse.options import Bytes, cluster_options, search_options
+from streamkm.cli.parse.options import Bytes, Finite, cluster_options, search_options
 
 
 class Patch(click.ParamType[tuple[int, int]]):
@@ -56,13 +56,13 @@ class Patch(click.ParamType[tuple[int, int]]):
 )
 @click.option(
     "--quality",
-    type=click.FloatRange(0, min_open=True),
+    type=Finite(0, min_open=True),
     metavar="PSNR",
     help="In dB: as few colours as reach it, up to -k; of patches as few stages.",
 )
 @click.option(
     "--bits-per-pixel",
-    type=click.FloatRange(0, min_open=True),
+    type=Finite(0, min_open=True),
     metavar="B",
     help="Of the codes before they are packed: as many colours, or stages, as it allows.",
 )

@@ -6,6 +6,7 @@ import click
 
 from streamkm.cli.parse.options import (
     INITS,
+    Finite,
     Seconds,
     checkpoint_options,
     cluster_options,
@@ -37,14 +38,14 @@ from streamkm.cli.parse.options import (
 @click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
 @click.option(
     "--tol",
-    type=click.FloatRange(0),
+    type=Finite(0),
     default=1e-4,
     show_default=True,
     help="Stop when the squared centroid moves sum to less than this times the variance.",
 )
 @click.option(
     "--loss-tol",
-    type=click.FloatRange(0),
+    type=Finite(0),
     help="Stop when the loss drops by a smaller share than this; by default 1e-3 after a coreset "
     "while iterations cost reads. 0 turns it off.",
 )

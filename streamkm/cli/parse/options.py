@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -125,6 +126,16 @@ def checkpoint_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+class Finite(click.FloatRange):
+    """A number in a range, of which NaN and infinity are none, whatever the range."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r}: give a finite number", param, ctx)
+        return number
 
 
 class Seconds(click.ParamType[float]):

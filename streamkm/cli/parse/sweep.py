@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from streamkm.cli.parse.options import INITS, data_options
+from streamkm.cli.parse.options import INITS, Finite, data_options
 
 
 class Clusters(click.ParamType[list[int]]):
@@ -44,8 +44,8 @@ class Clusters(click.ParamType[list[int]]):
 @click.option("--validation", metavar="DATA2", help="Rows for the validation loss: one read.")
 @click.option("--init", type=click.Choice(INITS), default="auto", show_default=True)
 @click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
-@click.option("--tol", type=click.FloatRange(0), default=1e-4, show_default=True)
-@click.option("--loss-tol", type=click.FloatRange(0), help="As for fit.")
+@click.option("--tol", type=Finite(0), default=1e-4, show_default=True)
+@click.option("--loss-tol", type=Finite(0), help="As for fit.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @data_options
 @click.option("--plot", "picture", metavar="FILE.png", help="Also draw the distortions and elbow.")

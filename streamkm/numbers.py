@@ -1,0 +1,59 @@
+"""Numbers that users pass: checked, and as Python's own, whatever type they came in.
+
+NumPy's integers overflow and JSON does not know them, so they go no further than here.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from streamkm.errors import ParameterError
+
+
+def whole_number(name: str, value: Any, least: int = 0, most: float = math.inf) -> int:
+    """An int from any whole number, such as np.uint8(200).
+
+    Raises
+    ------
+    ParameterError
+        When it is not whole or out of bounds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> whole_number("n_clusters", np.uint8(200), 1) * 2
+    400
+    """
+    if isinstance(value, Integral) and least <= int(value) <= most:
+        return int(value)
+    bounds = f"from {least:g} to {most:g}" if math.isfinite(most) else f"of {least:g} or more"
+    raise ParameterError(f"{name}={value!r}: give a whole number {bounds}.")
+
+
+def real_number(name: str, value: Any, above: bool = False) -> float:
+    """A float from any finite number that is not negative, such as np.float32(0.5).
+
+    Parameters
+    ----------
+    name, value : of the parameter
+    above : whether 0 is refused too
+
+    Raises
+    ------
+    ParameterError
+        When it is none of these; NaN and infinity are not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> real_number("tol", np.float32(0.5))
+    0.5
+    """
+    if isinstance(value, Real):
+        number = float(value)
+        if math.isfinite(number) and (number > 0 or (number == 0 and not above)):
+            return number
+    bounds = "above 0" if above else "of 0 or more"
+    raise ParameterError(f"{name}={value!r}: give a finite number {bounds}.")
