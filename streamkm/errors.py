@@ -49,6 +49,16 @@ class OutputExistsError(StreamkmError, FileExistsError):
     """An output is already there and was not to be replaced."""
 
 
+class LabelsError(StreamkmError):
+    """Labels could not be written; the model was."""
+
+    def __init__(self, model: str, error: Exception, again: str) -> None:
+        super().__init__(
+            f"the labels could not be written ({type(error).__name__}: {error}). The model {model} "
+            f"is whole; when the cause is mended, this writes them: {again}"
+        )
+
+
 class MemoryLimitError(StreamkmError, MemoryError):
     """The work cannot be held to the memory limit; the message has the numbers."""
 

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 import streamkm
-from streamkm.cli.common import plain_errors
+from streamkm.cli.common import plain_errors, terminated
 from streamkm.errors import StreamkmWarning
 from streamkm.heap import one_heap
 
@@ -50,7 +50,7 @@ class _Lazy(click.Group):
 def _run(name: str, **options: Any) -> None:
     # Requests that an error has left behind complain when the interpreter ends, under its one line.
     atexit.register(setattr, sys, "unraisablehook", lambda _: None)
-    with plain_errors():
+    with plain_errors(), terminated():
         warnings.simplefilter("always", StreamkmWarning)
         warnings.formatwarning = _one_line
         import_module(f"streamkm.cli.{name}").run(**options)

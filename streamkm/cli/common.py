@@ -1,18 +1,17 @@
-"""What the commands share: errors as one line, pictures, memory."""
+"""What the commands share: errors as one line, signals, memory."""
 
 from __future__ import annotations
 
-import importlib.util
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
-from streamkm.errors import DataError, RunAgain, StreamkmError
-from streamkm.outputs import File, local, whole_file
+from streamkm.errors import RunAgain, StreamkmError
 
 
 def dimensions(names: tuple[str, ...]) -> tuple[str | int, ...] | None:
@@ -29,32 +28,6 @@ def peak_memory() -> int | None:
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if "VmHWM" in line)
 
 
-def plot_file(path: str | None, overwrite: bool) -> File | None:
-    """The output of ``--plot``, refused where nothing can draw it."""
-    if path is None:
-        return None
-    if importlib.util.find_spec("matplotlib") is None:
-        raise DataError("--plot needs matplotlib: pip install 'streamkm[plot]'.")
-    return File(path, (".png", ".pdf", ".svg", ".jpg"), overwrite)
-
-
-def report_file(path: str | None, overwrite: bool) -> File | None:
-    """The output of ``--performance-report``, which Dask also writes to URLs."""
-    return None if path is None else File(path, (".html",), overwrite, remote=True)
-
-
-def save_plot(kind: str, what: Any, path: str) -> None:
-    """Draw `streamkm.plot.<kind>` of something into a file."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from streamkm import plot
-
-    ax = getattr(plot, kind)(what)
-    with whole_file(local(path)) as partial:
-        ax.figure.savefig(partial, dpi=150)
-
-
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Errors that name their fix become one line; Ctrl-C says that nothing is half-written."""
@@ -69,10 +42,35 @@ def plain_errors() -> Iterator[None]:
         raise click.ClickException(
             f"{error}. Nothing half-written stands under its name: mend that, and run it again."
         ) from error
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        what = "Terminated" if isinstance(stopped, Terminated) else "Interrupted"
         click.echo(
-            "\nInterrupted; no output was written or changed. What a checkpoint holds is good: the "
+            f"\n{what}; no output was written or changed. What a checkpoint holds is good: the "
             "same command goes on from there.",
             err=True,
         )
-        sys.exit(130)
+        sys.exit(143 if isinstance(stopped, Terminated) else 130)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which end a command as Ctrl-C does: with nothing left behind."""
+
+
+@contextmanager
+def terminated() -> Iterator[None]:
+    """Raise `Terminated` for these signals, where nobody else handles or ignores them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)

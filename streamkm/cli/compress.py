@@ -14,7 +14,8 @@ import numpy as np
 
 from streamkm.cli.bar import Bar
 from streamkm.cli.clusters import scheduled
-from streamkm.cli.common import peak_memory, report_file
+from streamkm.cli.common import peak_memory
+from streamkm.cli.files import report_file
 from streamkm.errors import DataError, RunAgain
 from streamkm.files.names import shown
 from streamkm.images import Archive, compress, decompress

@@ -9,7 +9,7 @@ import click
 
 from streamkm.cli.bar import Bar
 from streamkm.cli.clusters import scheduled
-from streamkm.cli.common import report_file
+from streamkm.cli.files import report_file
 from streamkm.errors import RunAgain
 from streamkm.images import decompress
 from streamkm.outputs import check_outputs

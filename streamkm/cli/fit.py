@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import click
 
 from streamkm.cli.clusters import scheduled
-from streamkm.cli.common import dimensions, peak_memory, plot_file, report_file, save_plot
+from streamkm.cli.common import dimensions, peak_memory
+from streamkm.cli.files import plot_file, report_file, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.labels import row_dimensions, write_labels
 from streamkm.cli.progress import ReadProgress
 from streamkm.cli.stopping import fit_in, numbers_of, stopping
 from streamkm.engine import keeping
+from streamkm.errors import CheckpointError, LabelsError, RunAgain
 from streamkm.fitting import (
     FitState,
     StopRules,
@@ -179,15 +184,39 @@ def run(
             watch=watch,
             keep_evaluation=label_target is not None,
         )
+        failed: Exception | None = None
         if label_target is not None:
             bar.next_read("labels")
-            dims = row_dimensions(data, variable, rows)
-            state = write_labels(label_target, over_labels, rows, state, dims, watch, fit)
+            try:
+                dims = row_dimensions(data, variable, rows)
+                state = write_labels(label_target, over_labels, rows, state, dims, watch, fit)
+            except (RunAgain, CheckpointError):
+                raise
+            except Exception as error:  # which must not cost the model
+                failed = error
+                bar.next_read("loss")
+                state = _evaluated(rows, state, watch)
         model = _model(state, parameters, fit, list(rows.layout.names or ()))
         save_model(target, model, over_model)
     if picture:
         save_plot("loss", model, picture)
-    show(_result(model, state, output, labels, memory_limit, rows.layout.n_rows), as_json)
+    written = labels if failed is None else None
+    show(_result(model, state, output, written, memory_limit, rows.layout.n_rows), as_json)
+    if failed is not None:
+        where = [word for name in feature_dims for word in ("--feature-dim", name)]
+        where += [] if variable is None else ["--variable", variable]
+        again = shlex.join(["streamkm", "predict", output, data, "-o", str(labels), *where])
+        raise LabelsError(output, failed, again) from failed
+
+
+def _evaluated(rows: Rows, state: FitState, watch: list[Watch]) -> FitState:
+    """The loss of the final centroids, which labels would have given; unknown if data are lost."""
+    try:
+        return solve(rows, replace(state, folded=None), watch=watch)
+    except (RunAgain, CheckpointError):
+        raise
+    except Exception:  # the model is worth more than its loss
+        return state
 
 
 def _rows(
@@ -200,10 +229,9 @@ def _rows(
 def _model(state: FitState, parameters: dict[str, Any], fit: str, names: list[str]) -> Model:
     best, scaling = state.best, state.scaling
     assert best.centroids is not None
-    assert best.inertia is not None
     return Model(
         best.centroids if scaling is None else scaling.back(best.centroids),
-        best.inertia,
+        math.nan if best.inertia is None else best.inertia,
         history_array(best.history),
         best.stop_reason or "",
         state.n_passes,

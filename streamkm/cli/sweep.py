@@ -9,7 +9,8 @@ from typing import Any
 import click
 import numpy as np
 
-from streamkm.cli.common import dimensions, plot_file, save_plot
+from streamkm.cli.common import dimensions
+from streamkm.cli.files import plot_file, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.progress import ReadProgress
 from streamkm.cli.sweep_table import COLUMNS, show_sweep

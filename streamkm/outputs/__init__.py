@@ -1,5 +1,6 @@
 """What streamkm writes: checked before any work, whole under its name, and read back as such."""
 
+from streamkm.outputs.atomic import alone, whole, whole_file
 from streamkm.outputs.attributes import number, plain
 from streamkm.outputs.check import (
     File,
@@ -26,7 +27,6 @@ from streamkm.outputs.marks import (
     zarr_around,
 )
 from streamkm.outputs.places import Place, overlap, place_of
-from streamkm.outputs.whole import alone, whole, whole_file
 
 __all__ = [
     "ARCHIVE",

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from streamkm.errors import DataError, OutputExistsError
+from streamkm.outputs.atomic import check_free, recover
 from streamkm.outputs.marks import kind_of, zarr_around
 from streamkm.outputs.places import Place, overlap, place_of
-from streamkm.outputs.whole import check_free, recover
 
 Name = str | os.PathLike[str]
 

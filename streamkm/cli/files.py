@@ -1,0 +1,35 @@
+"""Outputs that are plain files: pictures and reports."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from streamkm.errors import DataError
+from streamkm.outputs import File, local, whole_file
+
+
+def plot_file(path: str | None, overwrite: bool) -> File | None:
+    """The output of ``--plot``, refused where nothing can draw it."""
+    if path is None:
+        return None
+    if importlib.util.find_spec("matplotlib") is None:
+        raise DataError("--plot needs matplotlib: pip install 'streamkm[plot]'.")
+    return File(path, (".png", ".pdf", ".svg", ".jpg"), overwrite)
+
+
+def report_file(path: str | None, overwrite: bool) -> File | None:
+    """The output of ``--performance-report``, which Dask also writes to URLs."""
+    return None if path is None else File(path, (".html",), overwrite, remote=True)
+
+
+def save_plot(kind: str, what: Any, path: str) -> None:
+    """Draw `streamkm.plot.<kind>` of something into a file."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from streamkm import plot
+
+    ax = getattr(plot, kind)(what)
+    with whole_file(local(path)) as partial:
+        ax.figure.savefig(partial, dpi=150)
