@@ -54,6 +54,11 @@ def stacked(data: xr.Dataset, names: Sequence[str] | None = None) -> xr.DataArra
                 f"{name!r} lies along {data[name].dims}, but {widest.name!r} along {widest.dims}; "
                 "leave it out, by data.drop_vars or data[[...]]."
             )
+        if data[name].dtype.kind not in "biuf":
+            raise DataError(
+                f"the variable {name!r} holds {data[name].dtype}, which has no distances: leave it "
+                f"out, by data.drop_vars({name!r}), or convert it to numbers."
+            )
     warn_packed({str(name): data[name] for name in wanted})
     fills = [_fills(data[name]) for name in wanted]
     data = data.assign({name: _as_meant(data[name]) for name in wanted})

@@ -97,7 +97,9 @@ class CentroidEstimator(
         check_is_fitted(self)
         k = len(self._centroids)
         given, rows = self._rows(X, None, mask, reset=False, answer_nbytes=8 * k)
-        dtype = np.dtype(np.float32 if rows.layout.dtype == np.float32 else np.float64)
+        dtype = np.dtype(
+            np.float32 if rows.layout.dtype.newbyteorder("=") == np.float32 else np.float64
+        )
         return self._answer(given, Distances(self._centroids, dtype), rows)
 
     def fit_transform(

@@ -12,7 +12,7 @@ import numpy as np
 from streamkm.errors import DataError
 from streamkm.labelled import FEATURE, labelled_like, stacked
 from streamkm.passes import label_dtype
-from streamkm.rows import Named, Rows, column_names, is_a, may_lack
+from streamkm.rows import Named, Rows, column_names, is_a, lazy_numbers, may_lack, numbers
 
 _LAZY = ("dask.array.Array", "zarr.Array", "zarr.Group", "xarray.DataArray")
 
@@ -47,7 +47,7 @@ class Given:
             if names is not None and set(names) < set(own):  # further columns are left out
                 X = X[[column for column in X.columns if str(column) in names]]
                 own = [str(column) for column in X.columns]
-            return cls(X.to_dask_array(), None, tuple(own))
+            return cls(lazy_numbers(X), None, tuple(own))
         return cls(X, feature_dim, None if is_a(X, *_LAZY) else column_names(X))
 
     @property
@@ -84,4 +84,4 @@ class Given:
 def weights_of(sample_weight: Any) -> Any:
     """Weights as they are where lazy; lists and Series as arrays."""
     lazy = sample_weight is None or Given.of(sample_weight, None).of_lazy_kind
-    return sample_weight if lazy else np.asanyarray(sample_weight)
+    return sample_weight if lazy else numbers(sample_weight)

@@ -183,7 +183,21 @@ class Block:
 
 def in_numpy(values: Any) -> npt.NDArray[Any]:
     """Values as a plain ndarray, or a masked array where they are one."""
-    return values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+    if isinstance(values, np.ma.MaskedArray):
+        return values
+    if hasattr(values, "nnz"):  # a sparse one, which NumPy takes for an object
+        raise not_numpy(values)
+    return np.asarray(values)
+
+
+def not_numpy(block: Any) -> DataError:
+    """The error of a Dask array whose blocks are not in NumPy."""
+    kind = f"{type(block).__module__.split('.')[0]}.{type(block).__name__}"
+    way = next((name for name in ("toarray", "todense", "get") if hasattr(block, name)), "...")
+    return DataError(
+        f"the blocks of the Dask array are of {kind}, not of NumPy: make them so by "
+        f"array.map_blocks(lambda block: block.{way}(), meta=numpy.empty((0, 0), array.dtype))."
+    )
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from dask.delayed import Delayed
 
 from streamkm.errors import ManyBlocksWarning
-from streamkm.rows.block import Block, in_numpy
+from streamkm.rows.block import Block, in_numpy, not_numpy
 from streamkm.rows.layout import Layout, check_beside
 from streamkm.rows.memory import Budget
 from streamkm.rows.plan import BlockPlan
@@ -187,6 +187,15 @@ def open_dask(
         row_nbytes = budget.row_nbytes(layout, rows.beside, mask is not None)
         budget.check(plan.largest * row_nbytes, plan.n_blocks, 0)
     return rows
+
+
+def check_blocks(array: Any) -> None:
+    """Refuse a Dask array whose blocks are no NumPy arrays: sparse ones, or those of a GPU."""
+    from dask.array.utils import meta_from_array  # loaded by whoever made the array
+
+    meta = meta_from_array(array)
+    if not isinstance(meta, np.ndarray):
+        raise not_numpy(meta)
 
 
 def _counted(array: Any) -> Any:

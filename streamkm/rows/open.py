@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from streamkm.errors import DataError, MemoryLimitError
 from streamkm.rows.beside import matched
 from streamkm.rows.block import read_only
-from streamkm.rows.dask_rows import DaskRows, open_dask
+from streamkm.rows.dask_rows import DaskRows, check_blocks, open_dask
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, feature_axes
 from streamkm.rows.memory import Budget
@@ -19,6 +19,7 @@ from streamkm.rows.names import Named, feature_names, reordering
 from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, warn_packed
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, open_stored, within
+from streamkm.rows.tables import numbers
 from streamkm.rows.treatment import Scaling
 from streamkm.sizes import show_bytes
 
@@ -137,6 +138,7 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
         names: tuple[Any, ...] | None = tuple(data.dims)
         warn_packed({str(data.name or "the DataArray"): data})
         if data.chunks:
+            check_blocks(data.data)
             return data.data, names
         if budget.limit is not None and budget.projected(0, 1, data.nbytes) > budget.limit:
             raise MemoryLimitError(
@@ -149,10 +151,11 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
         warn_packed({data.name or "the array": data})
         return data, dimension_names(data)
     if is_a(data, "dask.array.Array"):
+        check_blocks(data)
         return data, None
     if is_a(data, "zarr.Group", "xarray.Dataset"):
         raise DataError("give one array: group['name'] or dataset['name'].")
-    return read_only(data), None
+    return read_only(numbers(data)), None
 
 
 def dimension_names(array: Any) -> tuple[str | None, ...] | None:
