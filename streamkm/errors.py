@@ -151,5 +151,9 @@ class ValidationWarning(StreamkmWarning):
     """The validation data of a sweep could not be used."""
 
 
+class LeftOutWarning(StreamkmWarning):
+    """Something of the sources is not taken."""
+
+
 class OutputWarning(StreamkmWarning):
     """An output is written without something that was given, or without a safeguard."""

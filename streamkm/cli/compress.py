@@ -16,6 +16,7 @@ from streamkm.cli.bar import Bar
 from streamkm.cli.clusters import scheduled
 from streamkm.cli.common import peak_memory
 from streamkm.cli.files import report_file
+from streamkm.decoding.notices import told
 from streamkm.errors import DataError, RunAgain
 from streamkm.files.names import shown
 from streamkm.images import Archive, compress, decompress
@@ -78,6 +79,8 @@ def run(
             limit, watch = options["memory_limit"], [bar.seen]
             count = _write_files(archive, png, "--overwrite" if held else "--missing", limit, watch)
     say_skipped(archive.skipped)
+    for line in told(archive.notices):
+        click.echo(line, err=True)
     if png is not None:
         click.echo(f"{png}: {count:,} file{'s' * (count != 1)}")
     if palettes is not None:
@@ -85,20 +88,20 @@ def run(
     if sheet is not None:
         with whole_file(local(sheet)) as partial:
             contact_sheet(archive).save(partial)
-    told = summary(archive)
+    found = summary(archive)
     wanted = options["quality"]
-    if wanted is not None and told.psnr < wanted:
+    if wanted is not None and found.psnr < wanted:
         click.echo(
-            f"{told.psnr:.2f} dB is less than the {wanted:g} asked for: allow more colours by -k "
+            f"{found.psnr:.2f} dB is less than the {wanted:g} asked for: allow more colours by -k "
             "(up to 65,536), or take patches with more --stages.",
             err=True,
         )
     peak, seconds = peak_memory(), time.monotonic() - began
     click.echo(
-        f"{output}: {told.n_images:,} images, {told.n_pixels / 1e6:,.1f} Mpixel, "
-        f"{show_bytes(told.nbytes)} ({told.bits_per_pixel:.2f} bits a pixel) "
-        f"of {show_bytes(told.source_nbytes)}, "
-        f"PSNR {told.psnr:.2f} dB, {seconds:.1f} s"
+        f"{output}: {found.n_images:,} images, {found.n_pixels / 1e6:,.1f} Mpixel, "
+        f"{show_bytes(found.nbytes)} ({found.bits_per_pixel:.2f} bits a pixel) "
+        f"of {show_bytes(found.source_nbytes)}, "
+        f"PSNR {found.psnr:.2f} dB, {seconds:.1f} s"
         + (f", peak memory {show_bytes(peak)}" if peak else "")
     )
     click.echo(f"streamkm decompress {shlex.quote(output)} -o DIR")

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 from streamkm.errors import DamagedError
 from streamkm.files.find import need
 from streamkm.files.names import shown
+from streamkm.files.unread import unread
 
 HEAD = 64  # bytes that tell
 # Pillow's classes are called by name: Image.open tries 40 formats, among them some that start other
@@ -51,6 +52,9 @@ def format_of(head: bytes, name: str) -> str:
     >>> format_of(b"P6 4 4 255 ...", "x.ppm")
     'PPM'
     """
+    why = unread(name)  # a raw file of a camera is a TIFF, whose first page is a small preview
+    if why:
+        raise DamagedError(f"{shown(name)}: {why}, or leave it out with --skip-bad.")
     for begin, found in _BEGIN.items():
         if head.startswith(begin):
             return found
@@ -62,6 +66,9 @@ def format_of(head: bytes, name: str) -> str:
         return "PPM"
     if not head:
         raise DamagedError(f"{shown(name)} is empty: remove it, or leave it out with --skip-bad.")
+    why = unread(name, head)
+    if why:
+        raise DamagedError(f"{shown(name)}: {why}, or leave it out with --skip-bad.")
     raise DamagedError(
         f"{shown(name)} is no image that is read here (it begins with {head[:12]!r}): remove it, "
         "or leave it out with --skip-bad."

@@ -15,9 +15,10 @@ from streamkm.decoding.header import damage
 from streamkm.decoding.samples import Samples, samples_of
 from streamkm.errors import DamagedError
 from streamkm.files.find import need
+from streamkm.files.unread import unread
 
 _WIDTH, _BITS, _PHOTOMETRIC, _SAMPLES = 256, 258, 262, 277
-_SUBFILE, _EXTRA, _FORMAT = 254, 338, 339
+_SUBFILE, _EXTRA, _FORMAT, _DNG = 254, 338, 339, 50706
 _GEO = (33550, 33922, 34264, 34735)
 _ICC, _EXIF, _GPS, _INTEROP = 34675, 34665, 34853, 40965
 # Who, when, with what, where; not how pixels are stored.
@@ -70,6 +71,8 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
         seen.add(at)
         number += 1
         directory = _directory(start, stream, at)
+        if _DNG in directory:
+            raise DamagedError(f"{unread('x.dng')}, or leave it out with --skip-bad.")
         if _WIDTH not in directory:
             raise ValueError(f"directory {number} at byte {at} is no image's")
         kind = directory.get(_SUBFILE, 0)

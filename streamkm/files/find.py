@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PurePosixPath
 from typing import Any
 
-from streamkm.errors import DataError, ReadError
+from streamkm.errors import DataError, LeftOutWarning, ReadError
+from streamkm.files.unread import unread
 
 SUFFIXES = {
     "npy": (".npy",),
@@ -139,8 +141,16 @@ def _files(source: str, kind: str | None) -> tuple[File, ...]:
         if info["type"] == "file" and (not searched or _wanted(path, kind))
     )
     known = ", ".join(end for k, ends in SUFFIXES.items() if kind in (None, k) for end in ends)
-    if not files:
-        raise DataError(f"{source} holds no files that can be read here ({known}).")
+    others = [path for path, info in sorted(found.items()) if info["type"] == "file"]
+    images = [path for path in others if unread(path)]
+    if not files or (not searched and images):
+        why = f": {unread(images[0])}." if images else f" ({known})."
+        raise DataError(f"{source} holds no files that can be read here{why}")
+    if images and {kind_of(file.path) for file in files} <= {"images", "geotiff"}:
+        more = f" and {len(images) - 1:,} more" if len(images) > 1 else ""
+        warnings.warn(
+            f"left out {images[0]}{more}: {unread(images[0])}", LeftOutWarning, stacklevel=2
+        )
     if not searched and kind is None and kind_of(source.split("::")[0]) is None:
         raise DataError(f"{source} is of no known kind ({known}); say which by --kind.")
     return files

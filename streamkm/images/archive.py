@@ -124,6 +124,8 @@ class Archive(Mapping[str, "xr.DataArray"]):
             raise DataError(f"{self.path} lacks the attribute {lacking[0]!r}: no whole archive.")
         self.parameters: dict[str, Any] = marks["parameters"]
         self.skipped = [(str(name), str(reason)) for name, reason in marks["skipped"]]
+        # What is not taken of the images, of how many, and the name of the first.
+        self.notices = [(str(t), int(n), str(name)) for t, n, name in marks.get("notices", [])]
         self.source_nbytes = int(marks["source_nbytes"])
         self.versions: dict[str, str] = marks["versions"]
 

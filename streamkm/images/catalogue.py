@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from streamkm.decoding.decode import headers
 from streamkm.decoding.header import Header
+from streamkm.decoding.notices import Notice, notices_of, together
 from streamkm.errors import DamagedError, DataError
 from streamkm.files.items import Held, Item, Plane
 from streamkm.passes import Statistic
@@ -28,11 +29,13 @@ class Catalogue(Statistic):
     headers : tuple of Header, with no more metadata than decoding asks for, and without profiles
     bad : tuple of (name, reason)
     profiles : tuple of (digest, bytes), each profile once
+    notices : what is not taken of the images
     """
 
     headers: tuple[Header, ...] = ()
     bad: tuple[tuple[str, str], ...] = ()
     profiles: tuple[tuple[str, bytes], ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -58,6 +61,7 @@ class Catalogue(Statistic):
             tuple(header for part in parts for header in part.headers),
             tuple(bad for part in parts for bad in part.bad),
             tuple(sorted({name: profile for p in parts for name, profile in p.profiles}.items())),
+            together(part.notices for part in parts),
         )
 
 
@@ -91,9 +95,12 @@ class Look:
         found: list[Header] = []
         profiles: dict[str, bytes] = {}
         bad = []
+        notices: tuple[Notice, ...] = ()
         for item in files.items:
             try:
-                for header in headers(item, self.most_nbytes):
+                of_item = headers(item, self.most_nbytes)
+                notices = together([notices, notices_of(of_item)])
+                for header in of_item:
                     if header.icc:
                         profiles[header.metadata["icc"]] = header.icc
                     found.append(_light(header))
@@ -101,13 +108,13 @@ class Look:
                 if not self.skip_bad:
                     raise
                 bad.append((item.name, str(error)))
-        return Catalogue(tuple(found), tuple(bad), tuple(sorted(profiles.items())))
+        return Catalogue(tuple(found), tuple(bad), tuple(sorted(profiles.items())), notices)
 
 
 def _light(header: Header) -> Header:
     """Without what decoding does not ask for."""
     kept = {name: header.metadata[name] for name in _NEEDED if name in header.metadata}
-    return replace(header, metadata=kept, icc=None)
+    return replace(header, metadata=kept, icc=None, lost=())
 
 
 def unique(found: Catalogue, skip_bad: bool) -> Catalogue:
@@ -129,4 +136,4 @@ def unique(found: Catalogue, skip_bad: bool) -> Catalogue:
         if not skip_bad:
             raise DataError(f"{reason}: rename one, or keep the first by --skip-bad.")
         bad.append((header.name, reason))
-    return Catalogue(tuple(kept), tuple(bad), found.profiles)
+    return replace(found, headers=tuple(kept), bad=tuple(bad))

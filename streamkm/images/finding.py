@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from streamkm.errors import DataError
+from streamkm.decoding.notices import told
+from streamkm.errors import DataError, LeftOutWarning
 from streamkm.images.catalogue import Look, shares
 from streamkm.images.options import MOST_COLORS
 from streamkm.images.palette import Palette
@@ -55,6 +57,8 @@ def count_colours(
         seen = read.look(look, shares(found.items))
         if not seen.headers:
             raise DataError(f"{' '.join(names[:3])}: there is no image in there that can be read.")
+        for line in told(seen.notices):
+            warnings.warn(line, LeftOutWarning, stacklevel=2)
         stacks = stacks_of(seen.headers, "archive", (1, 1))
         bands = next((stack.name for stack in stacks if stack.by_patches), None)
         if bands is not None:

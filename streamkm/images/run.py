@@ -9,6 +9,7 @@ from typing import Any
 
 import zarr
 
+from streamkm.decoding.notices import Notice
 from streamkm.errors import DamagedError, DataError, OutputExistsError
 from streamkm.images.archive import KIND
 from streamkm.images.catalogue import Look, shares, unique
@@ -54,6 +55,7 @@ class Run:
         self._partial, self._options, self._room = partial, options, room
         self._skip_bad, self._read = skip_bad, Reader(room, watch)
         self._bad: list[tuple[str, str]] = []
+        self._notices: tuple[Notice, ...] = ()
         self._stacks: tuple[Stack, ...] = ()
         self._source_nbytes = 0
 
@@ -67,6 +69,7 @@ class Run:
         look = Look(self._room.image_nbytes, self._skip_bad)
         seen = unique(self._read.look(look, shares(found.items)), self._skip_bad)
         self._bad = [*found.left_out, *seen.bad]
+        self._notices = seen.notices
         self._source_nbytes = seen.source_nbytes
         if not seen.headers:
             raise DataError(f"{' '.join(names[:3])}: there is no image in there that can be read.")
@@ -167,11 +170,13 @@ class Run:
         for torn in self._partial.rglob("*.partial"):
             torn.unlink()  # Zarr writes beside, and renames
         group = zarr.open_group(self._partial, mode="r+")
+        notices: list[Any] = [list(notice) for notice in self._notices]
         group.attrs.put(
             {
                 "kind": KIND,
                 "format": FORMAT,
                 "parameters": self._options.record,
+                **({"notices": notices} if notices else {}),
                 "skipped": [list(bad) for bad in sorted(set(self._bad))],
                 "source_nbytes": self._source_nbytes,
                 "versions": versions(),

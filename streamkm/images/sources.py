@@ -12,6 +12,7 @@ from streamkm.errors import DamagedError, DataError
 from streamkm.files.find import SUFFIXES
 from streamkm.files.items import Item, Plane, Span, Zipped
 from streamkm.files.names import shown, wrong_with
+from streamkm.files.unread import unread
 from streamkm.images.folders import Leaf, inside
 from streamkm.images.packed import Left, of_tar, of_zip
 
@@ -116,7 +117,7 @@ class _Finding:
         elif lower.endswith(_ZIP):
             self._all(leaf.where, of_zip(file, stem))
         elif leaf.searched and not lower.endswith(SUFFIXES_OF_IMAGES):
-            self.leave(leaf.name, _NO_IMAGE)
+            self.leave(leaf.name, unread(leaf.name) or _NO_IMAGE)
         else:
             self._add(Span(leaf.name, file, 0, file.size))
 
@@ -144,7 +145,7 @@ class _Finding:
         elif lower.endswith(SUFFIXES_OF_IMAGES):
             self._add(item)
         else:
-            self.leave(item.name, _NO_IMAGE)
+            self.leave(item.name, unread(item.name) or _NO_IMAGE)
 
     def _add(self, item: Item) -> None:
         wrong = wrong_with(item.name)
