@@ -51,7 +51,7 @@ def far(dtype):
 
 KINDS = [
     *("float64", "float64 below zero", "int32", "int64 at 2**53", "int64 at 2**60"),
-    *("int64 at its least", "one feature only", "big-endian"),
+    *("int64 at its least", "uint64", "one feature only", "big-endian"),
 ]
 
 
