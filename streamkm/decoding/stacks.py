@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from streamkm.decoding.axes import Axes, axes_of
 from streamkm.decoding.header import Header, Pixels
 from streamkm.errors import DamagedError, DataError, ReadError
 from streamkm.files.items import Plane
@@ -23,7 +24,6 @@ from streamkm.rows.open import dimension_names, open_zarr
 
 MARKS = ("zarr.json", ".zarray", ".zgroup")
 _MOST = 10**7  # images of one array: a shape is a few digits, whatever there is behind it
-_CHANNEL = ("c", "channel", "channels", "band", "bands", "rgb", "rgba", "sample", "samples")
 _DTYPES = ("uint8", "uint16")
 
 
@@ -41,11 +41,10 @@ def planes(store: str, name: str) -> Iterator[Plane]:
         For arrays that are no images.
     """
     array, address, axes = _image_array(store)
-    shape = dict(zip(axes, array.shape, strict=True))
+    shape = dict(zip(axes.kinds, array.shape, strict=True))
     height, width, channels = shape["y"], shape["x"], shape.get("c", 1)
-    named = dimension_names(array) or ()
-    alpha = channels == 4 and not any(axis in ("band", "bands") for axis in named)
-    stacked = [size for axis, size in zip(axes, array.shape, strict=True) if not axis]
+    alpha = channels == 4 and not axes.bands
+    stacked = [size for kind, size in zip(axes.kinds, array.shape, strict=True) if not kind]
     count = math.prod(stacked)
     if array.dtype.name not in _DTYPES:
         raise DamagedError(
@@ -58,12 +57,11 @@ def planes(store: str, name: str) -> Iterator[Plane]:
             "from one array: leave it out with --skip-bad."
         )
     cut = [
-        min(size, -(-size // chunk) * chunk) if axis else min(size, chunk)
-        for axis, size, chunk in zip(axes, array.shape, array.chunks, strict=True)
+        min(size, -(-size // chunk) * chunk) if kind else min(size, chunk)
+        for kind, size, chunk in zip(axes.kinds, array.shape, array.chunks, strict=True)
     ]
     held = math.prod(cut) * array.dtype.itemsize
-    beside = tuple(axis for axis, of in zip(named, axes, strict=False) if not of)
-    about = (("format", "Zarr"), *((("axes", list(beside)),) if beside else ()))
+    about = (("format", "Zarr"), *((("axes", list(axes.stacked)),) if axes.stacked else ()))
     digits = max(6, len(str(count)))
     stamp, search = stamp_of(array), uuid.uuid4().hex
     for number, index in enumerate(product(*map(range, stacked))):
@@ -71,7 +69,7 @@ def planes(store: str, name: str) -> Iterator[Plane]:
             f"{name}/{number:0{digits}}" if stacked else name,
             address,
             index,
-            axes,
+            axes.kinds,
             (height, width, channels),
             array.dtype.name,
             alpha,
@@ -79,6 +77,7 @@ def planes(store: str, name: str) -> Iterator[Plane]:
             stamp,
             search,
             about,
+            axes.notices,
         )
 
 
@@ -87,7 +86,10 @@ def header_of(item: Plane) -> Header:
     height, width, channels = item.shape
     metadata = dict(item.about) | ({"index": list(item.index)} if item.index else {})
     colours = channels - item.alpha
-    return Header(item, 1, item.name, height, width, colours, item.dtype, item.alpha, metadata)
+    return Header(
+        *(item, 1, item.name, height, width, colours, item.dtype, item.alpha, metadata),
+        lost=item.notices,
+    )
 
 
 def decode(item: Plane) -> Pixels:
@@ -102,7 +104,7 @@ def decode(item: Plane) -> Pixels:
     return Pixels(np.ascontiguousarray(values), None)
 
 
-def _image_array(store: str) -> tuple[Any, str, tuple[str, ...]]:
+def _image_array(store: str) -> tuple[Any, str, Axes]:
     """The array, its address and its axes; of OME-Zarr that of the largest resolution."""
     ome = _multiscales(store)
     names: Sequence[str | None] | None
@@ -115,7 +117,7 @@ def _image_array(store: str) -> tuple[Any, str, tuple[str, ...]]:
         names = dimension_names(array)
         if array.path and not store.rstrip("/").endswith(array.path):
             store = f"{store.rstrip('/')}/{array.name.rpartition('/')[2]}"
-    return array, store, _axes(store, array.shape, names)
+    return array, store, axes_of(store, array.shape, names)
 
 
 def _multiscales(store: str) -> tuple[str, tuple[str, ...]] | None:
@@ -139,23 +141,6 @@ def _multiscales(store: str) -> tuple[str, tuple[str, ...]] | None:
     if ".." in Path(path).parts or path.startswith("/"):
         raise DamagedError(f"{store} names a level outside itself ({path!r}): it is not opened.")
     return path, tuple(map(str, axes))
-
-
-def _axes(store: str, shape: Sequence[int], names: Sequence[str | None] | None) -> tuple[str, ...]:
-    """For each axis 'y', 'x', 'c', or '' where it counts images."""
-    if names and len(names) == len(shape) and {"y", "x"} <= set(names):
-        axes = ["c" if name in _CHANNEL else (name or "") for name in names]
-        found = tuple(axis if axis in ("y", "x", "c") else "" for axis in axes)
-    elif len(shape) == 3:
-        found = ("y", "x", "c") if shape[-1] in (3, 4) else ("", "y", "x")
-    else:
-        found = {2: ("y", "x"), 4: ("", "y", "x", "c")}.get(len(shape), ())
-    if len(set(found) - {""}) < 2 or any(found.count(axis) > 1 for axis in "yxc"):
-        raise DamagedError(
-            f"{store} has shape {tuple(shape)}, which is no image (h, w), (h, w, 3) nor a stack "
-            "(n, h, w, c): name its dimensions y and x, or leave it out with --skip-bad."
-        )
-    return found
 
 
 class _Blocks:

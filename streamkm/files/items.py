@@ -170,6 +170,7 @@ class Plane:
     stamp : changes when the array is written to, as far as its store tells
     search : identifies the search that found it, for caches
     about : JSON-able, of all images of the array
+    notices : what was guessed of its dimensions
     """
 
     name: str
@@ -183,6 +184,7 @@ class Plane:
     stamp: str
     search: str
     about: tuple[tuple[str, Any], ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:

@@ -87,8 +87,8 @@ LIARS = {
     "more.tif": (tiff_of(300, 300), "is damaged"),
     "text.png": (b"it was an image once", "no image that is read here"),
     "empty.png": (b"", "is empty"),
-    "svg.png": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "begins with b'<svg"),
-    "ps.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "no image that is read here"),
+    "svg.png": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "a drawing of lines is not read"),
+    "ps.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "a drawing of lines is not read"),
     "vrt.tif": (b"<VRTDataset rasterXSize='9' rasterYSize='9'/>", "no image that is read here"),
     "circle.tif": (b"II*\0\x08\0\0\0\0\0\x08\0\0\0", "is damaged"),
 }

@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import fsspec
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 
 from streamkm.decoding.decode import decode, headers
@@ -239,3 +240,72 @@ def test_files_of_a_server(served, tmp_path):
     (item,) = find_items([f"{served}/x.png"]).items
     assert item.name == "x.png"
     assert np.array_equal(decode(headers(item)[0]).colour, IMAGES["b.png"])
+
+
+NAMED = [
+    ("Y X", ["y", "x"]),
+    ("T C Z Y X", ["t", "c", "z", "y", "x"]),
+    ("C Y X", ["c", "y", "x"]),
+    ("time lat lon", ["t", "y", "x"]),
+    ("band latitude longitude", ["c", "y", "x"]),
+    ("longitude latitude", ["x", "y"]),
+    ("height width", ["y", "x"]),
+    ("Width Height Channel", ["x", "y", "c"]),
+    ("rows cols bands", ["y", "x", "c"]),
+    ("channel row column", ["c", "y", "x"]),
+]
+
+
+@pytest.mark.parametrize(("named", "kinds"), NAMED)
+@pytest.mark.parametrize("ome", [False, True])
+def test_dimensions_by_the_names_that_people_give(named, kinds, ome, tmp_path):
+    """Lengths that shape alone would take for others: 3 rows, 4 columns, 5 channels."""
+    lengths = {"y": 3, "x": 4, "c": 5, "t": 2, "z": 3}
+    values = noise(*(lengths[kind] for kind in kinds), seed=1)
+    if ome:
+        group = zarr.open_group(tmp_path / "s.zarr", mode="w")
+        group.create_array("0", data=values)
+        axes = [{"name": name} for name in named.split()]
+        scales = {"multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}]}
+        group.attrs.update({"ome": scales})
+    else:
+        zarr.create_array(tmp_path / "s.zarr", data=values, dimension_names=named.split())
+    cube = xr.DataArray(values, dims=kinds)
+    stacked = [kind for kind in kinds if kind in "tz"]
+    cube = cube.expand_dims([kind for kind in "tzc" if kind not in kinds])
+    cube = cube.transpose("t", "z", "y", "x", "c").stack(image=("t", "z")).transpose("image", ...)
+    found = find_items([tmp_path / "s.zarr"]).items
+    assert len(found) == len(cube)
+    for item, expected in zip(found, cube.values, strict=True):
+        (header,) = headers(item)
+        assert np.array_equal(decode(header).colour, expected)
+        assert header.lost == ()
+        assert len(header.metadata.get("axes", ())) == len(stacked)
+
+
+def test_names_that_are_not_known_are_told(tmp_path):
+    values = noise(2, 6, 5, 3)
+    zarr.create_array(tmp_path / "a.zarr", data=values, dimension_names=["a", "b", "c1", "d"])
+    zarr.create_array(tmp_path / "b.zarr", data=values, dimension_names=["run", "y", "x", "c"])
+    zarr.create_array(tmp_path / "c.zarr", data=values, dimension_names=["t", "y", "x", "c"])
+    dims = [f"dim_{i}" for i in range(4)]  # of xarray, which has no names
+    zarr.create_array(tmp_path / "d.zarr", data=values, dimension_names=dims)
+    found = {item.name[0]: headers(item)[0] for item in find_items([tmp_path]).items}
+    assert (
+        "[a, b, c1, d] of an array are not known, and are taken as (image, y, x, c)"
+        in (found["a"].lost[0])
+    )
+    assert "[run] of an array are not known, and are taken to count images" in found["b"].lost[0]
+    assert (found["c"].lost, found["d"].lost) == ((), ())
+    for header in found.values():
+        assert np.array_equal(decode(header).colour, values[1])
+
+
+@pytest.mark.parametrize(
+    ("named", "reason"),
+    [("lat b c1", "one of y and x"), ("y row x", "two dimensions that are y")],
+)
+def test_names_that_contradict_are_refused(named, reason, tmp_path):
+    zarr.create_array(tmp_path / "a.zarr", data=noise(6, 5, 3), dimension_names=named.split())
+    with pytest.raises(DataError, match=f"a.zarr has dimensions .*{reason}.*name them y and x"):
+        find_items([tmp_path])
