@@ -8,9 +8,11 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from streamkm.decoding.header import Pixels
 from streamkm.images.codebook import Codebook
+from streamkm.images.opacity import Opacity
 from streamkm.images.palette import Palette
-from streamkm.images.patches import patches, unpatched
+from streamkm.images.patches import seen_patches, unpatched
 from streamkm.images.search import Search
 from streamkm.images.stack import Batch
 from streamkm.images.tables import colours_of
@@ -26,8 +28,8 @@ class Coder(Protocol):
     def high(self) -> int:
         """Rows of pixels that a row of codes stands for."""
 
-    def codes(self, pixels: Array) -> Array:
-        """Codes (row, column), or (row, column, stage)."""
+    def codes(self, pixels: Array, opacity: Opacity | None = None) -> Array:
+        """Codes (row, column), or (row, column, stage), of pixels of an opacity (y, x)."""
 
     def decode(self, codes: Array, shape: tuple[int, ...]) -> Array:
         """Pixels of a shape (y, x, channel)."""
@@ -48,7 +50,7 @@ class PaletteCoder:
     def high(self) -> int:
         return 1
 
-    def codes(self, pixels: Array) -> Array:
+    def codes(self, pixels: Array, opacity: Opacity | None = None) -> Array:
         codes: Array = self.palette.codes(pixels)
         return codes
 
@@ -74,8 +76,8 @@ class PatchCoder:
     def high(self) -> int:
         return self.patch[0]
 
-    def codes(self, pixels: Array) -> Array:
-        rows = patches(pixels, self.patch)
+    def codes(self, pixels: Array, opacity: Opacity | None = None) -> Array:
+        rows, _ = seen_patches(pixels, opacity, self.patch)
         codes = self.codebook.codes(rows.reshape(-1, rows.shape[-1]))
         return codes.reshape(*rows.shape[:2], -1)
 
@@ -87,7 +89,7 @@ class PatchCoder:
 class Coders(Protocol):
     """Which coder an image has."""
 
-    def of(self, batch: Batch, place: int, pixels: Array) -> Coder:
+    def of(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
         """That of the image at a place of its batch."""
 
 
@@ -97,7 +99,7 @@ class Shared:
 
     coders: Mapping[str, tuple[Coder, ...]]
 
-    def of(self, batch: Batch, place: int, pixels: Array) -> Coder:
+    def of(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
         several = self.coders[batch.kind]
         coder = several[batch.palettes[place]]
         if len(several) > _KEPT and isinstance(coder, PaletteCoder):
@@ -120,7 +122,7 @@ class Own:
     cells: int
     shared: Shared
 
-    def of(self, batch: Batch, place: int, pixels: Array) -> Coder:
+    def of(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
         if batch.kind in self.shared.coders:
             return self.shared.of(batch, place, pixels)
         return PaletteCoder(self.search(colours_of(pixels, self.cells)))

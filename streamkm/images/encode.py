@@ -14,9 +14,10 @@ import numpy.typing as npt
 import zarr
 
 from streamkm.decoding.decode import decode, headers
-from streamkm.decoding.header import Header
+from streamkm.decoding.header import Header, Pixels
 from streamkm.errors import DamagedError
 from streamkm.images.coder import Coder, Coders, PaletteCoder
+from streamkm.images.opacity import opacity_of
 from streamkm.images.palette import Palette, quantize
 from streamkm.images.quality import Quality
 from streamkm.images.stack import Batch
@@ -65,7 +66,7 @@ class Encode:
         alpha = None
         if "alpha" in group:
             alpha = np.zeros((n, *group["alpha"].shape[1:]), group["alpha"].dtype)
-        quality = np.full((n, 2), DAMAGED)
+        quality = np.full((n, 3), DAMAGED)
         bad: list[tuple[str, str]] = []
         palettes: list[tuple[int, Palette]] = []
         metadata = _metadata(batch)
@@ -77,8 +78,8 @@ class Encode:
                     raise
                 bad.append((header.name, str(error)))
                 continue
-            coder = self.coders.of(batch, place, pixels.colour)
-            quality[place] = self._encoded(pixels.colour, coder, codes[place])
+            coder = self.coders.of(batch, place, pixels)
+            quality[place] = self._encoded(pixels, coder, codes[place])
             if isinstance(coder, PaletteCoder) and "palettes" in group:
                 palettes.append((place, coder.palette))
             if alpha is not None:
@@ -96,20 +97,22 @@ class Encode:
         group["quality"][batch.region] = quality  # the last, by which a next run knows
         return Encoded(n - len(bad))
 
-    def _encoded(self, pixels: Array, coder: Coder, out: Array) -> tuple[float, float]:
-        """Write the codes of an image; its PSNR in dB, and its SSIM."""
+    def _encoded(self, pixels: Pixels, coder: Coder, out: Array) -> tuple[float, float, float]:
+        """Write the codes of an image; its PSNR in dB, its SSIM and its mean opacity."""
+        colour, opacity = pixels.colour, opacity_of(pixels.alpha)
         dithered = coder.palette if self.dither and isinstance(coder, PaletteCoder) else None
         if dithered is not None:  # over the edges of strips too
-            out[...] = quantize(pixels, dithered, dither=True)
-        quality = Quality(pixels.dtype)
-        step = max(1, _STRIP // (coder.high * pixels.shape[1]))
+            out[...] = quantize(colour, dithered, dither=True, alpha=opacity)
+        quality = Quality(colour.dtype)
+        step = max(1, _STRIP // (coder.high * colour.shape[1]))
         for at in range(0, len(out), step):
             some = slice(at, at + step)
-            own = pixels[at * coder.high : (at + step) * coder.high]
+            lines = slice(at * coder.high, (at + step) * coder.high)
+            own, seen = colour[lines], None if opacity is None else opacity[lines]
             if dithered is None:
-                out[some] = coder.codes(own)
-            quality.add(own, coder.decode(out[some], own.shape))
-        return quality.psnr, quality.ssim
+                out[some] = coder.codes(own, seen)
+            quality.add(own, coder.decode(out[some], own.shape), seen)
+        return quality.psnr, quality.ssim, quality.opacity
 
 
 def _metadata(batch: Batch) -> Array:

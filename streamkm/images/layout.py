@@ -60,7 +60,7 @@ def create_stack(archive: Path, stack: Stack, n_colors: int) -> None:
         group.create_array(name, shape=(n,), chunks=(some,), dtype=str, dimension_names=_IMAGE)
     group["name"][...] = np.array([header.name for header in stack.headers], object)
     group.create_array(
-        "quality", shape=(n, 2), chunks=(together, 2), dtype=np.float64, fill_value=np.nan
+        "quality", shape=(n, 3), chunks=(together, 3), dtype=np.float64, fill_value=np.nan
     )
 
 
@@ -158,7 +158,9 @@ def finish_stack(archive: Path, stack: str) -> None:
     if "quality" not in group:
         return
     quality = np.asarray(group["quality"][...])
-    for place, name in enumerate(("psnr", "ssim")):
+    for place, name in enumerate(("psnr", "ssim", "opacity")):
+        if name == "opacity" and "alpha" not in group:
+            continue  # it is one
         values = np.ascontiguousarray(quality[:, place])
         group.create_array(name, data=values, dimension_names=_IMAGE, overwrite=True)
     del group["quality"]

@@ -115,15 +115,21 @@ class Options:
         return Search(self.n_colors, self.space, self.n_init, self.seed, self.quality)
 
     def train(
-        self, rows: Any, memory_limit: int | None, see: Callable[[FitState], Any], saved: Path
+        self,
+        rows: Any,
+        weights: Any,
+        memory_limit: int | None,
+        see: Callable[[FitState], Any],
+        saved: Path,
     ) -> Codebook:
-        """The codebook of some patches (n, d).
+        """The codebook of some patches (n, d), with weights (n,) or None.
 
         `see` is called with every state of its fits, which are saved below a folder.
         """
         return fit_codebook(
             rows,
             self.n_colors,
+            sample_weight=weights,
             stages=self.stages,
             until_psnr=self.quality,
             memory_limit=memory_limit,

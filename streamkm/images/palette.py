@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import DataError
+from streamkm.images.opacity import opacity_of
 from streamkm.images.spaces import check_space, lightness, to_space
 from streamkm.kernels import Centroids, Diffusion, interleave, look_up, runs, separate
+from streamkm.passes.colours import OPAQUE
 
 Codes = npt.NDArray[np.unsignedinteger]
 _TABLE_BITS = 24  # of a pixel, up to which codes are looked up by its key
@@ -161,13 +163,37 @@ class Palette:
         return pixels
 
 
-def quantize(image: npt.NDArray[Any], palette: Palette, dither: bool = False) -> Codes:
-    """Codes (h, w) of an image (h, w, c): of the nearest colours, or with errors diffused."""
+def quantize(
+    image: npt.NDArray[Any],
+    palette: Palette,
+    dither: bool = False,
+    *,
+    alpha: npt.NDArray[Any] | None = None,
+) -> Codes:
+    """Codes of an image: of the nearest colours, or with errors diffused.
+
+    Parameters
+    ----------
+    image : ndarray of shape (h, w, c), of the palette's dtype, without its alpha channel
+    palette : Palette
+    dither : whether errors are diffused (Floyd and Steinberg 1976)
+    alpha : ndarray of shape (h, w), uint8 or uint16, or None where all pixels are opaque
+        Errors are diffused in proportion to it: none from fully transparent pixels, whose code is
+        that of the nearest colour.
+
+    Returns
+    -------
+    ndarray of shape (h, w), of the palette's `code_dtype`
+    """
     if not dither:
         return palette.codes(np.asarray(image))
     image = palette._checked(np.asarray(image))
     codes = np.empty(image.shape[:2], palette.code_dtype)
+    opacity = None if alpha is None else opacity_of(np.asarray(alpha))
+    if opacity is not None and opacity.shape != codes.shape:
+        raise DataError(f"alpha of shape {opacity.shape} is not that of the image, {codes.shape}.")
     diffusion = Diffusion(palette._coordinates, image.shape[1])
-    for line, into in zip(image, codes, strict=True):
-        diffusion(to_space(line, palette.space, palette.dtype), into)
+    for y, (line, into) in enumerate(zip(image, codes, strict=True)):
+        values = to_space(line, palette.space, palette.dtype)
+        diffusion(values, into, None if opacity is None else opacity[y] / OPAQUE)
     return codes

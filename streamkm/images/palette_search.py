@@ -53,7 +53,7 @@ def fit_palette(
     space = space_of(colours.channels, space)
     if len(colours.keys) <= k:
         return _rounded(to_space(colours.values, space, colours.dtype), space, colours, k)
-    settled = _coarse(colours, max(_SETTLED, colours.n_pixels // _PIXELS_EACH), k)
+    settled = _coarse(colours, max(_SETTLED, int(colours.n_pixels) // _PIXELS_EACH), k)
     few = _coarse(settled, max(_CELLS, _CELLS_EACH * k), k)
     begun = _searched(few, space, k, n_init, seed)
     with _points(settled, space) as full:

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.images.opacity import Opacity
+from streamkm.passes.colours import OPAQUE
+
 
 def grid(extent: tuple[int, int], shape: tuple[int, int] = (4, 4)) -> tuple[int, int]:
     """Rows and columns of patches that cover an image of some height and width.
@@ -41,6 +44,40 @@ def patches(pixels: npt.NDArray[Any], shape: tuple[int, int] = (4, 4)) -> npt.ND
         pixels = np.pad(pixels, beyond, mode="edge")
     apart = pixels.reshape(rows, down, columns, across, c)
     return np.ascontiguousarray(apart.swapaxes(1, 2)).reshape(rows, columns, math.prod(shape) * c)
+
+
+def seen_patches(
+    pixels: npt.NDArray[Any], opacity: Opacity | None, shape: tuple[int, int]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Patches without colours that are not seen, and the weight of each.
+
+    Fully transparent pixels take the mean, weighted by opacity, of the pixels of their patch, or
+    zero where the whole patch is fully transparent.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (h, w, c), uint8 or uint16
+    opacity : ndarray of shape (h, w), uint8, or None where all pixels are opaque
+    shape : height and width of a patch
+
+    Returns
+    -------
+    rows : ndarray of shape (rows, columns, height * width * c), as of `patches`
+    weights : ndarray of shape (rows, columns), int64, sum of the opacity of a patch's pixels
+    """
+    rows = patches(pixels, shape)
+    if opacity is None:
+        return rows, np.full(rows.shape[:2], OPAQUE * math.prod(shape))
+    weights = patches(opacity[..., None], shape).astype(np.int64)
+    partly = np.nonzero((weights == 0).any(axis=-1))
+    each = weights[partly][..., None]
+    some = rows[partly].reshape(len(each), each.shape[1], -1)
+    mean = (some * each).sum(axis=1, keepdims=True) / np.maximum(1, each.sum(axis=1, keepdims=True))
+    some = np.where(each > 0, some, np.rint(mean)).astype(rows.dtype)
+    if len(each):
+        rows = np.array(rows)  # it may be a view of the image
+        rows[partly] = some.reshape(len(each), -1)
+    return rows, weights.sum(axis=-1)
 
 
 def unpatched(

@@ -36,6 +36,8 @@ from streamkm.images.tables import Count, Tables
 from streamkm.outputs import marks_of
 from streamkm.versions import versions
 
+_FORMAT = 2  # of what a run saves to be resumed: from 2 on, pixels are weighted by their opacity
+
 
 class Run:
     """The steps of compressing; each is left out where an earlier run took it.
@@ -74,7 +76,11 @@ class Run:
         if not seen.headers:
             raise DataError(f"{' '.join(names[:3])}: there is no image in there that can be read.")
         self._stacks = stacks_of(seen.headers, self._options.per, self._options.patch)
-        record: dict[str, Any] = {"options": self._options.record, "images": seen.digest}
+        record: dict[str, Any] = {
+            "options": self._options.record,
+            "images": seen.digest,
+            "format": _FORMAT,
+        }
         left = marks_of(self._partial).get("compress")
         if left == record:
             return
@@ -132,9 +138,9 @@ class Run:
             self._mark(f"cutting {kind}")
         write = WritePatches(folder, patch, self._room.image_nbytes, self._skip_bad)
         self._read("patches", write, _batches(stacks), folder / "cut")
-        codebook = self._options.train(
-            rows_of(folder, stacks), self._room.limit, self._read.trained, folder / "trained"
-        )
+        limit, saved = self._room.limit, folder / "trained"
+        rows, weights = rows_of(folder, stacks)
+        codebook = self._options.train(rows, weights, limit, self._read.trained, saved)
         write_codebook(self._partial, kind, codebook, patch)
 
     def encode(self) -> None:
@@ -196,6 +202,8 @@ def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
     for name, value in before["options"].items():
         if value != now["options"].get(name):
             return f"with {name} {value}, and now it is {now['options'].get(name)}"
+    if before.get("format") != now["format"]:
+        return "by another version of streamkm"
     return "of other images, or before they were written to"
 
 

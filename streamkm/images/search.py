@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from streamkm.images.palette import Palette
 from streamkm.images.palette_search import fit_palette
 from streamkm.images.quality import psnr
+from streamkm.images.spaces import space_of
 from streamkm.passes import Colours
 
 
@@ -34,6 +36,10 @@ class Search:
     quality: float | None = None
 
     def __call__(self, colours: Colours) -> Palette:
+        """The palette of a table; black alone where every pixel is fully transparent."""
+        if not len(colours.keys):
+            space = space_of(colours.channels, self.space)
+            return Palette(np.zeros((1, colours.channels), colours.dtype), space)
         best = self._of(colours, self.n_colors)
         if self.quality is None or psnr_of(best, colours) < self.quality:
             return best
@@ -54,8 +60,11 @@ class Search:
 def psnr_of(palette: Palette, colours: Colours) -> float:
     """PSNR in dB of the pixels of a table, each by the codeword of its cell's mean.
 
-    Of a table that was made coarse, what pixels differ from their cell's mean is not in it.
+    Of a table that was made coarse, what pixels differ from their cell's mean is not in it. Pixels
+    are weighted by their opacity.
     """
+    if not colours.n_pixels:
+        return math.inf
     nearest = palette.decode(_codes(palette, colours))
     apart = np.square(colours.values - nearest).sum(axis=1)
     error = float(colours.weights @ apart) / (colours.n_pixels * colours.channels)
@@ -63,9 +72,9 @@ def psnr_of(palette: Palette, colours: Colours) -> float:
 
 
 def shares_of(palette: Palette, colours: Colours) -> npt.NDArray[np.float64]:
-    """What share of the pixels of a table each colour of a palette stands for, of shape (k,)."""
+    """Share of the pixels of a table, by opacity, that each colour of a palette codes: (k,)."""
     counts = np.bincount(_codes(palette, colours), colours.weights, len(palette))
-    shares: npt.NDArray[np.float64] = counts / colours.n_pixels
+    shares: npt.NDArray[np.float64] = counts / (colours.n_pixels or 1)
     return shares
 
 

@@ -44,7 +44,7 @@ class Summary:
     codes_nbytes : of the codes alone
     decoded_nbytes : of the pixels
     source_nbytes : of the files they came from
-    psnr : dB, of the mean squared error of all samples
+    psnr : dB, of the mean squared error of all samples, weighted by opacity
     ssim : mean over the images
     """
 
@@ -90,8 +90,10 @@ def summary(archive: Archive) -> Summary:
         decoded += one * len(whole)
         # Of peaks of one: kinds of 8 and of 16 bits go together.
         each = height * width * (channels - ("alpha" in group))
-        error += float(each * np.sum(10 ** (-psnr[whole] / 10)))
-        samples += each * len(whole)
+        # Mean opacity of the images; archives of earlier versions do not have it.
+        seen = np.asarray(group["opacity"][...]) if "opacity" in group else np.ones(len(psnr))
+        error += float(each * np.sum(seen[whole] * 10 ** (-psnr[whole] / 10)))
+        samples += each * float(np.sum(seen[whole]))
         codes += group["codes"].nbytes_stored()
     known = [image.ssim for image in images if not math.isnan(image.ssim)]
     return Summary(

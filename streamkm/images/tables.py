@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy.typing as npt
 
 from streamkm.decoding.decode import decode
+from streamkm.decoding.header import Pixels
 from streamkm.errors import DamagedError
+from streamkm.images.opacity import opacity_of
 from streamkm.images.stack import Batch
 from streamkm.passes import Colours, Statistic
 
-Array = npt.NDArray[Any]
 _STRIP = 2**18  # pixels that are counted at a time
 
 
@@ -56,7 +54,7 @@ class Count:
         tables = Tables()
         for header, number in zip(batch.headers, batch.palettes, strict=True):
             try:
-                colours = colours_of(decode(header, self.most_nbytes).colour, self.most)
+                colours = colours_of(decode(header, self.most_nbytes), self.most)
             except DamagedError:
                 if not self.skip_bad:
                     raise
@@ -65,10 +63,12 @@ class Count:
         return tables
 
 
-def colours_of(pixels: Array, most: int) -> Colours:
-    """The colours of an image (y, x, channel), counted strip by strip."""
-    flat = pixels.reshape(-1, pixels.shape[-1])
-    table = Colours.of(flat[:_STRIP], most)
-    for at in range(_STRIP, len(flat), _STRIP):
-        table = Colours.combine([table, Colours.of(flat[at : at + _STRIP], most)])
+def colours_of(pixels: Pixels, most: int) -> Colours:
+    """The colours of an image, weighted by opacity, counted strip by strip."""
+    flat = pixels.colour.reshape(-1, pixels.colour.shape[-1])
+    table = Colours.none(flat.shape[1], most, flat.dtype)
+    for at in range(0, len(flat), _STRIP):
+        some = slice(at, at + _STRIP)
+        opacity = None if pixels.alpha is None else opacity_of(pixels.alpha.reshape(-1)[some])
+        table = Colours.combine([table, Colours.of(flat[some], most, opacity)])
     return table

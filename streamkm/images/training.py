@@ -83,6 +83,7 @@ def fit_codebook(
     data: Any,
     k: int,
     *,
+    sample_weight: Any = None,
     stages: int = 1,
     until_psnr: float | None = None,
     max_iter: int = _MAX_ITER,
@@ -100,6 +101,7 @@ def fit_codebook(
     ----------
     data : array of shape (n, d), uint8 or uint16, in memory, of Zarr or Dask, or path of a store
     k : codewords of a stage, at most 65,536; fewer where fewer rows are distinct
+    sample_weight : array of shape (n,), of any of these kinds, or None
     stages : how many stages at most
     until_psnr : decibels at which no stage is added, or None
     max_iter : Lloyd's steps on all rows; a stage ends before when one gains less than 0.5 %
@@ -137,12 +139,13 @@ def fit_codebook(
     if memory_limit is not None:
         memory_limit = parse_bytes(memory_limit)
     budget = Budget(memory_limit, threads(), k, fits=True, summaries=1, summary_rows=sampled(k))
-    rows = open_rows(data, budget=budget)
+    rows = open_rows(data, sample_weight=sample_weight, budget=budget)
     begun = Codebook.begun(rows.layout.dtype, rows.layout.n_features)
     if stages > 1:
         # What a stage leaves of a block is twice as wide; a block is reckoned five times.
         wider = 8 + rows.layout.n_features * rows.layout.dtype.itemsize // 2
-        rows = open_rows(data, budget=replace(budget, answer_nbytes=wider))
+        wide = replace(budget, answer_nbytes=wider)
+        rows = open_rows(data, sample_weight=sample_weight, budget=wide)
     room = replace(budget, n_features=rows.layout.n_features).room(rows.layout)
     rules = StopRules(max_iter, loss_tol=_WORTH_A_READ)
     training = _Training(k, stages, until_psnr, rules, room, budget, seed, tuple(watch), saved)

@@ -26,12 +26,13 @@ def _nearest(value, columns, apart):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _diffuse(values, columns, limits, below, codes, back):  # type: ignore[no-untyped-def]
+def _diffuse(values, opacity, columns, limits, below, codes, back):  # type: ignore[no-untyped-def]
     """Codes of a line; what it owes to the next.
 
-    In: values (w, c), columns (c, k) of the palette, limits (2, c), `back` where it is walked from
-    its end. Out: codes (w,); below (w + 2, c), of which row i + 1 holds what pixel i is owed by the
-    line before, and then what this line owes to the pixel under it.
+    In: values (w, c), opacity (w,) from 0 to 1, columns (c, k) of the palette, limits (2, c),
+    `back` where it is walked from its end. Out: codes (w,); below (w + 2, c), of which row i + 1
+    holds what pixel i is owed by the line before, and then what this line owes to the pixel under
+    it.
     """
     width, channels = values.shape
     value, apart = np.empty(channels), np.empty(columns.shape[1])
@@ -44,10 +45,12 @@ def _diffuse(values, columns, limits, below, codes, back):  # type: ignore[no-un
             # Held within the palette's own range, or what no colour can pay would pile up.
             wanted = values[i, j] + below[at, j] + ahead[j]
             value[j] = min(max(wanted, limits[0, j]), limits[1, j])
+            if opacity[i] == 0:
+                value[j] = values[i, j]
         code = _nearest(value, columns, apart)
         codes[i] = code
         for j in range(channels):
-            error = (value[j] - columns[j, code]) / 16
+            error = opacity[i] * (value[j] - columns[j, code]) / 16
             ahead[j] = 7 * error
             below[at - step, j] += 3 * error
             below[at, j] = under[j] + 5 * error
@@ -68,9 +71,19 @@ class Diffusion:
         self._columns = np.ascontiguousarray(colours.T)
         self._limits = np.stack([colours.min(axis=0), colours.max(axis=0)])
         self._owed = np.zeros((width + 2, colours.shape[1]))
+        self._opaque = np.ones(width)
         self._back = False
 
-    def __call__(self, values: npt.NDArray[np.float64], codes: npt.NDArray[Any]) -> None:
-        """Write the codes (w,) of the next line, of values (w, c)."""
-        _diffuse(values, self._columns, self._limits, self._owed, codes, self._back)
+    def __call__(
+        self,
+        values: npt.NDArray[np.float64],
+        codes: npt.NDArray[Any],
+        opacity: npt.NDArray[np.float64] | None = None,
+    ) -> None:
+        """Write the codes (w,) of the next line, of values (w, c).
+
+        The error of a pixel is diffused in proportion to its opacity (w,), 0 to 1; by default 1.
+        """
+        opacity = self._opaque if opacity is None else opacity
+        _diffuse(values, opacity, self._columns, self._limits, self._owed, codes, self._back)
         self._back = not self._back

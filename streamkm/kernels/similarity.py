@@ -44,24 +44,40 @@ def _across(columns, sums):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _similar(sums, c1, c2):  # type: ignore[no-untyped-def]
-    """The sum of the similarities of a line of windows."""
+def _similar(sums, x, c1, c2):  # type: ignore[no-untyped-def]
+    """The similarity of one window of a line."""
     n = np.float64(WINDOW * WINDOW)
     mean, sample = 1 / (n * n), 1 / (n * (n - 1))
+    a, b = np.float64(sums[0, x]), np.float64(sums[1, x])
+    squares, product = a * a + b * b, a * b
+    # n times the sums of squared deviations: whole numbers below 2**53, so nothing cancels.
+    both = n * np.float64(sums[2, x]) - squares
+    cross = n * np.float64(sums[3, x]) - product
+    above = (2 * mean * product + c1) * (2 * sample * cross + c2)
+    return above / ((mean * squares + c1) * (sample * both + c2))
+
+
+@kernel
+def _line(sums, c1, c2):  # type: ignore[no-untyped-def]
+    """The sum of the similarities of a line of windows."""
     total = 0.0
     for x in range(sums.shape[1]):
-        a, b = np.float64(sums[0, x]), np.float64(sums[1, x])
-        squares, product = a * a + b * b, a * b
-        # n times the sums of squared deviations: whole numbers below 2**53, so nothing cancels.
-        both = n * np.float64(sums[2, x]) - squares
-        cross = n * np.float64(sums[3, x]) - product
-        above = (2 * mean * product + c1) * (2 * sample * cross + c2)
-        total += above / ((mean * squares + c1) * (sample * both + c2))
+        total += _similar(sums, x, c1, c2)
     return total
 
 
 @kernel
-def _mean(a, b, c1, c2, columns):  # type: ignore[no-untyped-def]
+def _weighted_line(sums, weights, c1, c2):  # type: ignore[no-untyped-def]
+    """The same, each window times its weight (w - 6,)."""
+    total = 0.0
+    for x in range(sums.shape[1]):
+        total += weights[x] * _similar(sums, x, c1, c2)
+    return total
+
+
+@kernel
+def _total(a, b, weights, c1, c2, columns):  # type: ignore[no-untyped-def]
+    """The sum over all windows, with weights (h - 6, w - 6), or (0, 0) where all weigh alike."""
     height, width = a.shape
     sums = np.empty((4, width - WINDOW + 1), columns.dtype)
     total = 0.0
@@ -71,16 +87,54 @@ def _mean(a, b, c1, c2, columns):  # type: ignore[no-untyped-def]
             _follow(a[row - WINDOW], b[row - WINDOW], -1, columns)
         if row >= WINDOW - 1:
             _across(columns, sums)
-            total += _similar(sums, c1, c2)
-    return total / ((height - WINDOW + 1) * (width - WINDOW + 1))
+            if weights.size:
+                total += _weighted_line(sums, weights[row - WINDOW + 1], c1, c2)
+            else:
+                total += _line(sums, c1, c2)
+    return total
 
 
-def structural_similarity(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
-    """Similarity of two planes (h, w), uint8 or uint16, at most 1; NaN of less than 7 x 7."""
+def structural_similarity(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], weights: npt.NDArray[np.uint8] | None = None
+) -> tuple[float, float]:
+    """Similarity of two planes, at most 1, and its weight.
+
+    Parameters
+    ----------
+    a, b : ndarray of shape (h, w), uint8 or uint16
+    weights : ndarray of shape (h, w), uint8, or None
+        A window is weighted by the mean weight of its pixels.
+
+    Returns
+    -------
+    similarity : float
+        Mean over all windows; NaN of planes of less than 7 x 7, or without weight.
+    weight : float
+        Mean weight of the windows, where 255 is 1; 1 without `weights`.
+    """
     if min(a.shape) < WINDOW:
-        return math.nan
+        return math.nan, 1.0
     high = float(np.iinfo(a.dtype).max)
     # Of the whole numbers that hold the sums of squares of a window, those that are added fastest.
     columns = np.zeros((4, a.shape[1]), np.int32 if a.dtype == np.uint8 else np.float64)
     planes = np.ascontiguousarray(a), np.ascontiguousarray(b)
-    return float(_mean(*planes, (_K1 * high) ** 2, (_K2 * high) ** 2, columns))
+    windows = np.empty((0, 0)) if weights is None else _window_means(weights)
+    total = float(_total(*planes, windows, (_K1 * high) ** 2, (_K2 * high) ** 2, columns))
+    if weights is None:
+        return total / ((a.shape[0] - WINDOW + 1) * (a.shape[1] - WINDOW + 1)), 1.0
+    weight = float(windows.sum())
+    return total / weight if weight else math.nan, weight / windows.size
+
+
+def _window_means(weights: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Mean weight (h - 6, w - 6), from 0 to 1, of the pixels of each window."""
+    sums = weights.astype(np.int64)
+    for axis in (0, 1):
+        ends = np.cumsum(sums, axis=axis)
+        before = np.insert(ends, 0, 0, axis=axis)
+        n = ends.shape[axis] - WINDOW + 1
+        sums = np.take(ends, range(WINDOW - 1, WINDOW - 1 + n), axis) - np.take(
+            before, range(n), axis
+        )
+    means: npt.NDArray[np.float64] = sums / (255 * WINDOW * WINDOW)
+    return means

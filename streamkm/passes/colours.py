@@ -1,5 +1,8 @@
 """The colours of images and how often each occurs: all that a palette is fitted to.
 
+Pixels are weighted by their opacity, 0 to 255. Weights are integers, so sums are exact; a fully
+transparent pixel is not counted.
+
 The table is exact while the colours fit. Where there are more, the lowest bit of every channel is
 left out, as often as it takes, and cells remember the sum of their pixels, so that their means stay
 exact. How often that is hangs on all pixels together and not on who met whom first: the cells of a
@@ -21,12 +24,13 @@ from streamkm.kernels import interleave, merge, n_runs, runs, separate
 from streamkm.passes.base import Statistic
 
 MOST = 2**20
+OPAQUE = 255  # opacity of an opaque pixel
 _WIDEST = 64  # bits of a key
 
 
 @dataclass(frozen=True)
 class Colours(Statistic):
-    """How many pixels there are in each cell of colours, and the sum of them.
+    """The pixels of each cell of colours, weighted by their opacity.
 
     Parameters
     ----------
@@ -34,15 +38,15 @@ class Colours(Statistic):
     dtype : str, of the pixels, uint8 or uint16
     level : int, low bits of each channel that are left out: as few as `most` allows
     keys : ndarray of shape (m,), uint32 or uint64, the cells, ascending [streamkm.kernels.colours]
-    counts : ndarray of shape (m,), int64, pixels of each
-    sums : ndarray of shape (m, c), int64, of the pixels' values
+    opacities : ndarray of shape (m,), int64, sum of the opacity of the pixels of each cell
+    sums : ndarray of shape (m, c), int64, sum of opacity times value
     """
 
     most: int
     dtype: str
     level: int
     keys: npt.NDArray[np.unsignedinteger]
-    counts: npt.NDArray[np.int64]
+    opacities: npt.NDArray[np.int64]
     sums: npt.NDArray[np.int64]
 
     @classmethod
@@ -51,18 +55,37 @@ class Colours(Statistic):
         return cls.of(np.empty((0, channels), dtype), most)
 
     @classmethod
-    def of(cls, pixels: npt.NDArray[Any], most: int = MOST) -> Colours:
-        """The colours of pixels (n, c), uint8 or uint16, of no more than 64 bits each."""
+    def of(
+        cls,
+        pixels: npt.NDArray[Any],
+        most: int = MOST,
+        opacity: npt.NDArray[np.uint8] | None = None,
+    ) -> Colours:
+        """The colours of pixels (n, c), uint8 or uint16, of no more than 64 bits each.
+
+        Parameters
+        ----------
+        pixels : ndarray of shape (n, c)
+        most : int, cells
+        opacity : ndarray of shape (n,), uint8, or None where all pixels are opaque
+        """
         dtype, channels = pixels.dtype, pixels.shape[1]
         if dtype not in (np.uint8, np.uint16) or 8 * dtype.itemsize * channels > _WIDEST:
             raise DataError(
                 f"colours of {channels} channels of {dtype} cannot be counted; give uint8 or "
                 f"uint16, of {_WIDEST} bits a pixel at most."
             )
-        keys, ends = runs(np.sort(interleave(pixels)))
-        counts = np.diff(ends, prepend=0)
-        sums = separate(keys, channels, dtype) * counts[:, None]
-        return cls(most, dtype.name, 0, keys, counts, sums).coarsened(most)
+        if opacity is None:
+            keys, ends = runs(np.sort(interleave(pixels)))
+            opacities = OPAQUE * np.diff(ends, prepend=0)
+        else:
+            seen = opacity > 0
+            unsorted, weights = interleave(pixels[seen]), opacity[seen].astype(np.int64)
+            order = np.argsort(unsorted)
+            keys, ends = runs(unsorted[order])
+            opacities = np.diff(np.cumsum(weights[order])[ends - 1], prepend=0)
+        sums = separate(keys, channels, dtype) * opacities[:, None]
+        return cls(most, dtype.name, 0, keys, opacities, sums).coarsened(most)
 
     @classmethod
     def combine(cls, parts: Sequence[Colours]) -> Colours:
@@ -77,7 +100,7 @@ class Colours(Statistic):
             )
         level = max(self.level, other.level)
         a, b = self._at(level), other._at(level)
-        table = merge((a.keys, a.counts, a.sums), (b.keys, b.counts, b.sums))
+        table = merge((a.keys, a.opacities, a.sums), (b.keys, b.opacities, b.sums))
         return Colours(self.most, self.dtype, level, *table).coarsened(self.most)
 
     @property
@@ -90,19 +113,21 @@ class Colours(Statistic):
         return self.level == 0
 
     @property
-    def n_pixels(self) -> int:
-        return int(self.counts.sum())
+    def n_pixels(self) -> float:
+        """Pixels, each counted by its opacity."""
+        return int(self.opacities.sum()) / OPAQUE
 
     @property
     def values(self) -> npt.NDArray[np.float64]:
         """The mean colour of each cell (m, c)."""
-        values: npt.NDArray[np.float64] = self.sums / self.counts[:, None]
+        values: npt.NDArray[np.float64] = self.sums / self.opacities[:, None]
         return values
 
     @property
     def weights(self) -> npt.NDArray[np.float64]:
-        """The pixels of each cell (m,)."""
-        return self.counts.astype(np.float64)
+        """The pixels of each cell (m,), each counted by its opacity."""
+        weights: npt.NDArray[np.float64] = self.opacities / OPAQUE
+        return weights
 
     def coarsened(self, most: int) -> Colours:
         """The same pixels in no more than `most` cells: at the first level where they are."""
@@ -116,5 +141,7 @@ class Colours(Statistic):
             return self
         keys, ends = runs(self.keys, (level - self.level) * self.channels)
         starts = np.concatenate([[0], ends[:-1]])
-        counts, sums = (np.add.reduceat(part, starts, axis=0) for part in (self.counts, self.sums))
-        return Colours(self.most, self.dtype, level, keys, counts, sums)
+        opacities, sums = (
+            np.add.reduceat(part, starts, axis=0) for part in (self.opacities, self.sums)
+        )
+        return Colours(self.most, self.dtype, level, keys, opacities, sums)

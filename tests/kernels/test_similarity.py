@@ -7,12 +7,18 @@ import pytest
 from scipy.ndimage import uniform_filter
 from sklearn.datasets import load_sample_image
 
-from streamkm.kernels import structural_similarity
+from streamkm.kernels import structural_similarity as measured
 
 PLANE = load_sample_image("china.jpg")[:120, :150, 1]
 
 
-def defined(a, b):
+def structural_similarity(a, b):
+    similarity, weight = measured(a, b)
+    assert weight == 1
+    return similarity
+
+
+def defined(a, b, weights=None):
     """scikit-image's default, as its source states it."""
     high = float(np.iinfo(a.dtype).max)
     a, b = a.astype(np.float64), b.astype(np.float64)
@@ -23,7 +29,9 @@ def defined(a, b):
     vab = norm * (uniform_filter(a * b, 7) - ua * ub)
     c1, c2 = (0.01 * high) ** 2, (0.03 * high) ** 2
     above = (2 * ua * ub + c1) * (2 * vab + c2)
-    return (above / ((ua**2 + ub**2 + c1) * (vaa + vbb + c2)))[3:-3, 3:-3].mean()
+    similar = (above / ((ua**2 + ub**2 + c1) * (vaa + vbb + c2)))[3:-3, 3:-3]
+    windows = None if weights is None else uniform_filter(weights.astype(float), 7)[3:-3, 3:-3]
+    return np.average(similar, weights=windows)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -53,3 +61,19 @@ def test_bounds(dtype):
 def test_of_less_than_a_window_there_is_none():
     assert np.isnan(structural_similarity(PLANE[:6], PLANE[:6]))
     assert structural_similarity(PLANE[:7, :7], PLANE[:7, :7]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_windows_are_weighted_by_their_pixels(dtype):
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(0, np.iinfo(dtype).max, (30, 40)).astype(dtype) for _ in "ab")
+    b[:, :20] = a[:, :20]
+    weights = rng.choice([0, 3, 255], a.shape).astype(np.uint8)
+    weights[:9, 10:] = 0
+    similarity, weight = measured(a, b, weights)
+    assert similarity == pytest.approx(defined(a, b, weights), rel=1e-9)
+    assert weight == pytest.approx(uniform_filter(weights / 255, 7)[3:-3, 3:-3].mean())
+    assert measured(a, b, np.full(a.shape, 255, np.uint8)) == pytest.approx(measured(a, b))
+    nothing, weight = measured(a, b, np.zeros(a.shape, np.uint8))
+    assert np.isnan(nothing)
+    assert weight == 0

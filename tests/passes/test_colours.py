@@ -82,7 +82,47 @@ def test_a_coarser_table_is_that_of_fewer_cells(pixels):
     coarse = table.coarsened(500)
     assert same(coarse.keys, Colours.of(pixels, 500).keys)
     assert len(coarse.keys) <= 500 < len(table.keys)
-    assert coarse.sums.sum() == pixels.sum(dtype=np.int64)
+    assert coarse.sums.sum() == 255 * pixels.sum(dtype=np.int64)
+
+
+@pytest.mark.parametrize(("channels", "dtype"), KINDS)
+@pytest.mark.parametrize("most", [2000, 60])
+def test_pixels_weigh_by_their_opacity_however_they_are_cut(channels, dtype, most):
+    pixels = pixels_of(channels, dtype)
+    opacity = np.random.default_rng(1).choice([0, 0, 1, 128, 255], len(pixels)).astype(np.uint8)
+    found = Colours.of(pixels, most, opacity)
+    seen = opacity > 0
+    assert same(found.keys, Colours.of(pixels[seen], most).keys)
+    cells = {}
+    for pixel, weight in zip(pixels[seen], opacity[seen].tolist(), strict=True):
+        cell = tuple(int(v) >> found.level for v in pixel)
+        total, values = cells.get(cell, (0, 0))
+        cells[cell] = total + weight, values + weight * pixel.astype(np.int64)
+    means = np.array([values / total for total, values in cells.values()])
+    order, own = np.lexsort(means.T), np.lexsort(found.values.T)
+    assert np.array_equal(found.values[own], means[order])
+    totals = np.array([total for total, _ in cells.values()])[order]
+    assert np.array_equal(255 * found.weights[own], totals)
+    cuts = [0, 7, 7, 300, 411, len(pixels)]
+    parts = [Colours.of(pixels[a:b], most, opacity[a:b]) for a, b in itertools.pairwise(cuts)]
+    assert same(Colours.combine(parts), found)
+    assert same(Colours.combine([parts[4], Colours.combine(parts[:4][::-1])]), found)
+    mixed = Colours.combine([found, Colours.of(pixels, most)])
+    assert same(mixed.coarsened(most), mixed)
+    assert mixed.n_pixels == len(pixels) + opacity.sum(dtype=np.int64) / 255
+
+
+@pytest.mark.parametrize(("channels", "dtype"), KINDS)
+def test_opaque_pixels_are_counted_as_without_alpha(channels, dtype):
+    pixels = pixels_of(channels, dtype)
+    opaque = Colours.of(pixels, 60, np.full(len(pixels), 255, np.uint8))
+    assert same(opaque, Colours.of(pixels, 60))
+    assert opaque.n_pixels == len(pixels)
+
+
+def test_pixels_that_nobody_sees_have_no_cell():
+    none = Colours.of(np.full((5, 3), 7, np.uint8), opacity=np.zeros(5, np.uint8))
+    assert same(none, Colours.none(3))
 
 
 def test_what_does_not_fit_a_key_is_refused():
