@@ -4,6 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = [
+    "CheckpointError",
+    "CheckpointWarning",
+    "ClusterError",
+    "DamagedError",
+    "DataChangedError",
+    "DataError",
+    "FewDistinctRowsWarning",
+    "KernelCacheWarning",
+    "LockedError",
+    "LossRoseError",
+    "ManyBlocksWarning",
+    "MemoryLimitError",
+    "NonFiniteError",
+    "NotACheckpointError",
+    "NotAModelError",
+    "OutputExistsError",
+    "PackedDataWarning",
+    "ReadError",
+    "RunAgain",
+    "StreamkmError",
+    "StreamkmWarning",
+    "ValidationWarning",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class StreamkmError(Exception):
     """Base of every error that streamkm raises on purpose."""

@@ -5,12 +5,14 @@ Every function draws on the Axes it is given, or on new ones, and returns them.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.ticker import MaxNLocator
 
 from streamkm.engine import map_reduce
@@ -20,10 +22,19 @@ from streamkm.estimators.loading import from_model
 from streamkm.estimators.opening import names_of
 from streamkm.passes import DrawUniform
 from streamkm.rows import open_rows
+from streamkm.rows.nodata import announced
 from streamkm.stored_model import Model
 from streamkm.stored_sweep import KIND, open_sweep
 
+__all__ = ["clusters", "elbow", "labels", "loss"]
+
 _TRAIN, _VALIDATION, _MARK = "#1f4e79", "#c55a11", "#7f7f7f"
+_PIXELS = 1500  # of a map, along each side
+_NAMED = 20  # clusters, with a colour each that can be told from the others
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def loss(model: Any, ax: Axes | None = None) -> Axes:
@@ -150,6 +161,67 @@ def clusters(
     ax.scatter(centroids[:, 0], centroids[:, 1], marker="x", color="black", s=50)
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
+    return ax
+
+
+def labels(labels: xr.DataArray | str | os.PathLike[str], ax: Axes | None = None) -> Axes:
+    """A map of labels, with nodata left blank.
+
+    xarray masks a fill value only when it decodes a variable, so ``labels_.plot()`` draws it as the
+    highest cluster. Here `_FillValue` and NaN are masked; the labels stay integers.
+
+    Parameters
+    ----------
+    labels : DataArray with two dimensions, or path of what `write_labels` wrote
+        Dimensions of length one are left out. A map with more than 1,500 rows or columns is drawn
+        from every second, third or further one.
+    ax : matplotlib Axes, or None for new ones
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    DataError
+        For anything but labels with two dimensions.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm, streamkm.plot, streamkm.xarray, xarray as xr
+    >>> scene = xr.DataArray(np.arange(24.0).reshape(2, 3, 4), dims=("band", "y", "x"))
+    >>> scene[:, 0, 0] = np.nan
+    >>> chart = scene.streamkm.fit(2, feature_dim="band", random_state=0).labels_
+    >>> ax = streamkm.plot.labels(chart)
+    >>> ax.collections[0].get_array().mask.sum()
+    np.int64(1)
+    """
+    if isinstance(labels, (str, os.PathLike)):
+        labels = xr.open_zarr(labels, consolidated=False, chunks=None)["labels"]
+    if not isinstance(labels, xr.DataArray) or labels.dtype.kind not in "iuf":
+        raise DataError("give labels as a DataArray, or the path of what write_labels wrote.")
+    labels = labels.squeeze()
+    if labels.ndim != 2:
+        raise DataError(
+            f"labels lie along {labels.dims}; choose two dimensions, as by labels.isel(time=0)."
+        )
+    fills = list(announced(labels))
+    shown = labels[tuple(slice(None, None, 1 + n // _PIXELS) for n in labels.shape)].load()
+    shown = shown.where(~(shown.isin(fills) | shown.isnull()))
+    names = str(labels.attrs.get("flag_meanings", "")).split()
+    k = len(names) or int(np.nan_to_num(shown.max().item(), nan=0)) + 1
+    palette = plt.get_cmap("tab20") if k <= _NAMED else plt.get_cmap("turbo", k)
+    ax = ax or _axes()
+    mesh = shown.plot.pcolormesh(
+        ax=ax,
+        cmap=ListedColormap(palette(np.arange(k))),
+        norm=BoundaryNorm(np.arange(k + 1) - 0.5, k),
+        add_colorbar=False,
+    )
+    bar = ax.figure.colorbar(mesh, ax=ax)
+    if k <= _NAMED:
+        bar.set_ticks(list(range(k)), labels=names or [str(label) for label in range(k)])
+    ax.set_title("labels")
     return ax
 
 

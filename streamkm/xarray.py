@@ -8,6 +8,12 @@ import xarray as xr
 
 from streamkm.estimators import KMeans
 
+__all__ = ["Clustering"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @xr.register_dataset_accessor("streamkm")
 @xr.register_dataarray_accessor("streamkm")

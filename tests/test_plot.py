@@ -83,3 +83,79 @@ def test_clusters_have_the_colours_of_scaled_rows(by, tmp_path):
     colours = drawn.get_array()
     high = drawn.get_offsets()[:, 1] > 1.5
     assert len(set(colours[high])) == len(set(colours[~high])) == 1
+
+
+@pytest.fixture
+def chart():
+    """Labels of a scene of which a corner is nodata."""
+    values = np.repeat([[0.0, 10, 20]], 8, axis=0).repeat(4, axis=1)[..., None]
+    scene = xr.DataArray(
+        values, dims=("y", "x", "band"), coords={"y": np.arange(8.0)[::-1], "x": np.arange(12.0)}
+    )
+    scene[:3, :2] = np.nan
+    return streamkm.KMeans(3, feature_dim="band", random_state=0).fit(scene).labels_
+
+
+def drawn_in(ax):
+    """Colours (y, x, 4) as they are seen, of the cells of the only mesh."""
+    (mesh,) = ax.collections
+    shape = mesh.get_array().shape
+    return mesh.to_rgba(mesh.get_array()).reshape(*shape, 4), mesh
+
+
+@pytest.mark.parametrize("how", ["as fitted", "lazy", "decoded by xarray", "path"])
+def test_a_map_of_labels_shows_nodata_as_nothing(how, chart, tmp_path):
+    given = chart
+    if how == "lazy":
+        given = chart.chunk(y=5)
+    if how in ("decoded by xarray", "path"):
+        chart.to_zarr(tmp_path / "l", zarr_format=3, consolidated=False)
+        given = xr.open_zarr(tmp_path / "l", consolidated=False)["labels"]
+        assert given.dtype.kind == "f"
+    if how == "path":
+        given = tmp_path / "l"
+    colours, mesh = drawn_in(streamkm.plot.labels(given))
+    nodata = chart.values == 255
+    assert nodata.sum() == 6
+    assert (colours[nodata][:, 3] == 0).all()
+    assert (colours[~nodata][:, 3] == 1).all()
+    # As many colours as clusters, and as many entries of the key.
+    assert len(np.unique(colours[~nodata], axis=0)) == 3
+    for label in range(3):
+        assert len(np.unique(colours[chart.values == label], axis=0)) == 1
+    ticks = [text.get_text() for text in mesh.colorbar.ax.get_yticklabels()]
+    assert ticks == ["cluster_0", "cluster_1", "cluster_2"]
+
+
+def test_what_xarray_draws_after_decode_cf_has_no_fill(chart):
+    shown = xr.decode_cf(chart.to_dataset())["labels"]
+    assert np.nanmax(shown.plot().get_array().filled(np.nan)) == 2
+    assert chart.dtype == np.uint8
+
+
+def test_a_map_without_nodata_without_coordinates_and_with_one_cluster(chart):
+    bare = chart.drop_vars(["x", "y"])[:, 4:8]
+    del bare.attrs["_FillValue"]
+    colours, _ = drawn_in(streamkm.plot.labels(bare))
+    assert (colours[..., 3] == 1).all()
+    assert len(np.unique(colours.reshape(-1, 4), axis=0)) == 1
+    ax = plt.figure().add_subplot()
+    assert streamkm.plot.labels(chart[:3, :2], ax) is ax  # nodata alone
+
+
+def test_a_large_map_is_drawn_from_a_part_of_its_rows():
+    labels = xr.DataArray(np.zeros((9000, 30), np.uint8), dims=("y", "x"))
+    colours, _ = drawn_in(streamkm.plot.labels(labels))
+    assert colours.shape[0] < 2000
+    assert colours.shape[1] == 30
+
+
+def test_what_is_no_map_is_refused(chart):
+    for wrong, words in (
+        (chart.expand_dims(time=2), "choose"),
+        (chart.values, "DataArray"),
+        (chart.astype("U3"), "labels"),
+    ):
+        with pytest.raises(DataError, match=words):
+            streamkm.plot.labels(wrong)
+    assert streamkm.plot.labels(chart.expand_dims("time")) is not None

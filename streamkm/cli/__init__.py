@@ -3,3 +3,7 @@
 from streamkm.cli.app import main
 
 __all__ = ["main"]
+
+
+def __dir__() -> list[str]:
+    return __all__

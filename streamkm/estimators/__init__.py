@@ -5,3 +5,7 @@ from streamkm.estimators.kmeans import KMeans, entropy_of
 from streamkm.estimators.spherical import SphericalKMeans
 
 __all__ = ["BisectingKMeans", "KMeans", "SphericalKMeans", "entropy_of"]
+
+
+def __dir__() -> list[str]:
+    return __all__
