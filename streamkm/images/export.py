@@ -16,6 +16,7 @@ from streamkm.files.names import wrong_with
 from streamkm.images.archive import Archive
 from streamkm.images.as_file import as_file, suffix_of
 from streamkm.images.encode import Encoded
+from streamkm.images.placing import check_places
 from streamkm.images.reads import Reader, Watch
 from streamkm.images.room import Room
 from streamkm.outputs import local, refuse_in_a_store
@@ -57,7 +58,8 @@ def decompress(
     Raises
     ------
     DataError
-        When there is no image of a name, or both `overwrite` and `missing` are given.
+        When there is no image of a name, both `overwrite` and `missing` are given, or the file
+        system cannot hold a file: its name is too long, for example. No file is written then.
     MemoryLimitError
         When the limit leaves no room for an image.
     OutputExistsError
@@ -161,7 +163,8 @@ def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, 
     Raises
     ------
     DataError
-        For names that lead out of the folder, or are none, which only a forged archive holds.
+        For names that lead out of the folder, or are none, which only a forged archive holds, and
+        for files that cannot all be written there.
     """
     for name in archive:
         wrong = wrong_with(name)
@@ -175,6 +178,7 @@ def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, 
         file = files[name] = folder / paths[name]
         if not file.parent.resolve().is_relative_to(folder.resolve()):
             raise DataError(f"{file} is outside of {folder}, by a link; name another folder.")
+    check_places(folder, files)
     return files
 
 

@@ -70,13 +70,13 @@ def seen_patches(
         return rows, np.full(rows.shape[:2], OPAQUE * math.prod(shape))
     weights = patches(opacity[..., None], shape).astype(np.int64)
     partly = np.nonzero((weights == 0).any(axis=-1))
-    each = weights[partly][..., None]
-    some = rows[partly].reshape(len(each), each.shape[1], -1)
-    mean = (some * each).sum(axis=1, keepdims=True) / np.maximum(1, each.sum(axis=1, keepdims=True))
-    some = np.where(each > 0, some, np.rint(mean)).astype(rows.dtype)
-    if len(each):
+    if len(partly[0]):
+        each = weights[partly][..., None]
+        some = rows[partly].reshape(*each.shape[:2], pixels.shape[2])
+        total = each.sum(axis=1, keepdims=True)
+        mean = (some * each).sum(axis=1, keepdims=True) / np.maximum(1, total)
         rows = np.array(rows)  # it may be a view of the image
-        rows[partly] = some.reshape(len(each), -1)
+        rows[partly] = np.where(each > 0, some, np.rint(mean)).reshape(len(each), -1)
     return rows, weights.sum(axis=-1)
 
 

@@ -44,3 +44,23 @@ def test_a_single_pixel_fills_a_patch():
 def test_patches_of_one_pixel_are_a_view():
     pixels = image(6, 5, 4)
     assert np.shares_memory(patches(pixels, (1, 1)), pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_hidden_pixels_take_the_mean_of_the_visible_ones_of_their_patch(dtype):
+    pixels = image(5, 9, 2, dtype)
+    opacity = np.full((5, 9), 255, np.uint8)
+    opacity[0, 0], opacity[1, :2], opacity[:2, 4:6] = 0, (3, 100), 0
+    rows, weights = seen_patches(pixels, opacity, (2, 2))
+    assert rows.dtype == dtype
+    assert weights.shape == (3, 5)
+    assert weights[0].tolist() == [0 + 255 + 3 + 100, 4 * 255, 0, 4 * 255, 4 * 255]
+    want = patches(pixels, (2, 2)).copy()
+    seen = pixels[[0, 1, 1], [1, 0, 1]].astype(float)
+    want[0, 0, :2] = np.rint(np.average(seen, axis=0, weights=[255, 3, 100]))
+    want[0, 2] = 0
+    np.testing.assert_array_equal(rows, want)
+    for opaque in (None, np.full((5, 9), 200, np.uint8)):
+        rows, weights = seen_patches(pixels, opaque, (2, 2))
+        np.testing.assert_array_equal(rows, patches(pixels, (2, 2)))
+        assert (weights == 4 * (255 if opaque is None else 200)).all()

@@ -1,0 +1,141 @@
+"""Whether a file system can hold the files that come out of an archive, before any is written."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+import unicodedata
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from streamkm.errors import DataError
+from streamkm.files.names import shown
+
+_PARTIAL = len(f".{32 * '0'}.partial")  # bytes of the name that a file has until it is whole
+_SPECIAL = re.compile(r'[\x01-\x1f<>:"|?*]')  # FAT, NTFS and SMB do not take them
+_FIX = "Name the images to write without it, or read it in Python: Archive(path)[name]."
+
+
+def check_places(folder: Path, files: Mapping[str, Path]) -> None:
+    """Refuse files that cannot all be written below a folder.
+
+    Parameters
+    ----------
+    folder : where they go, which need not exist
+    files : the file of each image
+
+    Raises
+    ------
+    DataError
+        For a name that is too long for the file system or holds characters that it does not take,
+        for two names that are one to it, and for files in the place of folders or the reverse. The
+        message names the image.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise DataError(f"{there} is a file, not a folder; name another folder.")
+    _check_lengths(there, files)
+    _check_kinds(folder, files)
+    _check_characters(there, folder, files)
+    _check_distinct(there, files)
+
+
+def _check_lengths(there: Path, files: Mapping[str, Path]) -> None:
+    most_name, most_path = (os.pathconf(there, f"PC_{what}_MAX") for what in ("NAME", "PATH"))
+    for name, file in files.items():
+        for part in file.parts:
+            nbytes = len(os.fsencode(part))
+            if nbytes > most_name:
+                raise DataError(
+                    f"the file {shown(part)} of the image {shown(name)} has a name of {nbytes} "
+                    f"bytes; the file system of {there} takes {most_name}. {_FIX}"
+                )
+        whole = file.absolute()
+        nbytes = len(os.fsencode(whole.parent)) + 1 + max(_PARTIAL, len(os.fsencode(whole.name)))
+        if nbytes >= most_path:  # with the byte that ends it
+            raise DataError(
+                f"the path of the image {shown(name)} below {there} has {nbytes} bytes; the file "
+                f"system takes {most_path - 1}. Name another folder, with a shorter path. {_FIX}"
+            )
+
+
+def _check_kinds(folder: Path, files: Mapping[str, Path]) -> None:
+    """Refuse files where folders must be, and folders where files must be."""
+    innermost = dict.fromkeys(file.parent for file in files.values())
+    inner = dict.fromkeys(
+        path
+        for parent in innermost
+        for path in (parent, *parent.parents)
+        if path.is_relative_to(folder)
+    )
+    for path, is_folder in (*((p, True) for p in inner), *((f, False) for f in files.values())):
+        with suppress(FileNotFoundError, NotADirectoryError):  # of the latter, a parent is refused
+            if stat.S_ISDIR(path.stat().st_mode) != is_folder:
+                kind, other = ("folder", "file") if is_folder else ("file", "folder")
+                raise DataError(
+                    f"{shown(str(path))} is a {other}, and a {kind} of that name is to be written; "
+                    "move it away, or name another folder."
+                )
+
+
+def _check_characters(there: Path, folder: Path, files: Mapping[str, Path]) -> None:
+    unusual: dict[str, str] = {}
+    for name, file in files.items():
+        for character in _SPECIAL.findall(str(file.relative_to(folder))):
+            unusual.setdefault(character, name)
+    for character, name in unusual.items():
+        if not _takes(there, character):
+            raise DataError(
+                f"the name of the image {shown(name)} holds {character!r}, which the file system "
+                f"of {there} does not take. {_FIX}"
+            )
+
+
+def _check_distinct(there: Path, files: Mapping[str, Path]) -> None:
+    """Refuse names that differ in case, or in how accents are written, where they are one."""
+    owner: dict[str, tuple[str, str]] = {}
+    for name, file in files.items():
+        for path in (str(file), *map(str, _within(file, there))):
+            plain = _plain(path)
+            first, before = owner.setdefault(plain, (path, name))
+            if first != path and _are_one(there, Path(first), Path(path)):
+                raise DataError(
+                    f"the images {shown(before)} and {shown(name)} would be written to one file or "
+                    f"folder, for the file system of {there} takes {shown(first)} and "
+                    f"{shown(path)} as one. Write them into two folders, by their names."
+                )
+
+
+def _within(file: Path, there: Path) -> Iterable[Path]:
+    """The folders of a file that are not there yet."""
+    return (parent for parent in file.parents if not there.is_relative_to(parent.absolute()))
+
+
+def _plain(path: str) -> str:
+    """What a path may be reduced to by a file system that ignores case and accents' forms."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _takes(folder: Path, character: str) -> bool:
+    """Whether a file system takes a character in names."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix=f".streamkm-{character}", dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _are_one(there: Path, first: Path, second: Path) -> bool:
+    """Whether a file system takes two paths, which differ in case at most, as one."""
+    pairs = zip(first.parts, second.parts, strict=True)
+    return all(_is_one(there, *pair) for pair in pairs if len(set(pair)) == 2)
+
+
+def _is_one(folder: Path, first: str, second: str) -> bool:
+    """Whether a file system takes two names as one."""
+    with tempfile.TemporaryDirectory(prefix=".streamkm-", dir=folder) as probe:
+        Path(probe, first).touch()
+        return Path(probe, second).exists()
