@@ -21,6 +21,7 @@ __all__ = [
     "NotACheckpointError",
     "NotAModelError",
     "OutputExistsError",
+    "OutputWarning",
     "PackedDataWarning",
     "ReadError",
     "RunAgain",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given
 
-from streamkm.images.patches import grid, patches, unpatched
+from streamkm.images.patches import grid, patches, seen_patches, unpatched
 
 sizes = st.integers(1, 17)
 
