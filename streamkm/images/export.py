@@ -171,14 +171,13 @@ def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, 
         if wrong:
             raise DataError(f"the image {name!r} would be written outside of {folder}: {wrong}.")
     paths = _paths(archive)
-    files = {}
-    for parent in {(folder / paths[name]).parent for name in names}:
+    files = {name: folder / paths[name] for name in names}
+    check_places(folder, files)
+    for parent in {file.parent for file in files.values()}:
         refuse_in_a_store(parent, parent)
-    for name in names:
-        file = files[name] = folder / paths[name]
+    for file in files.values():
         if not file.parent.resolve().is_relative_to(folder.resolve()):
             raise DataError(f"{file} is outside of {folder}, by a link; name another folder.")
-    check_places(folder, files)
     return files
 
 
