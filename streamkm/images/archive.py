@@ -36,6 +36,7 @@ _ARRAYS: dict[str, tuple[tuple[int, ...], str]] = {
     "palettes": ((3,), NUMBERS),
     "psnr": ((1,), "f"),
     "ssim": ((1,), "f"),
+    "opacity": ((1,), "f"),
     "name": ((1,), TEXTS),
     "metadata": ((1,), TEXTS),
 }
