@@ -14,6 +14,7 @@ __all__ = [
     "FewDistinctRowsWarning",
     "KernelCacheWarning",
     "LabelsError",
+    "LeftOutWarning",
     "LockedError",
     "LossRoseError",
     "ManyBlocksWarning",
