@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from streamkm.rows.machine import memory_here
 _ENDS = (*SUFFIXES["images"], *SUFFIXES["geotiff"])
 _PROFILES = "colour profiles are left out, as a store holds numbers"
 _SHARE = 4  # of the memory of this machine, for one image
+_THREADS, _TOGETHER = 16, 256  # that read headers, and the files that wait for them
 _MARK = 257  # byte of a tar at which "ustar" stands
 Array = npt.NDArray[Any]
 Load = Callable[[], Item]
@@ -53,8 +56,7 @@ class Images(Stream):
         self._left: tuple[Notice, ...] = ()  # members of tars that are not read
         self._pages: dict[int, int] = {}  # of files that hold another number of images than one
         survey = _Survey(files[0].path)
-        for number, load in enumerate(self._items(whole=False)):
-            found = self._headers(load())
+        for number, found in enumerate(self._surveyed()):
             for header in found:
                 survey.add(header)
             if len(found) > 1:
@@ -85,6 +87,16 @@ class Images(Stream):
                 if values is not None:
                     yield Piece(values[None], (header.name,))
             left = 0
+
+    def _surveyed(self) -> Iterator[list[Header]]:
+        """The images of each file, in their order; files are opened on several threads."""
+        loads = self._items(whole=False)
+        if self._packed:
+            yield from (self._headers(load()) for load in loads)
+            return
+        with ThreadPoolExecutor(_THREADS) as pool:
+            while some := list(islice(loads, _TOGETHER)):
+                yield from pool.map(lambda load: self._headers(load()), some)
 
     def _headers(self, item: Item, skipped: list[str] | None = None) -> list[Header]:
         """The images of a file; none of one that is damaged and passed over."""
