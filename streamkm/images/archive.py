@@ -21,6 +21,7 @@ from streamkm.images.palette import Palette
 from streamkm.images.spaces import space_of
 from streamkm.outputs import ARCHIVE, marks_of
 from streamkm.outputs.reading import NUMBERS, TEXTS, group_in, read, stored
+from streamkm.rows.open import forget_listings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -133,7 +134,9 @@ class Archive(Mapping[str, "xr.DataArray"]):
     @cached_property
     def group(self) -> Any:
         """The Zarr group of it all."""
-        return zarr.open_group(self._where, mode="r")
+        group = zarr.open_group(self._where, mode="r")
+        forget_listings(group)
+        return group
 
     @cached_property
     def stacks(self) -> dict[str, Stored]:

@@ -193,6 +193,7 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
         if variable is not None:
             raise DataError(f"{where} is a single array; leave out the variable {variable!r}.")
         return _in_its_group(where, node)
+    forget_listings(node)
     arrays = dict(node.arrays())
     data = [array for array in arrays.values() if array.ndim > 1] or list(arrays.values())
     if variable is None and len(data) == 1:
@@ -204,6 +205,12 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
             "in Python, as zarr.open_group(path)['name']."
         )
     return arrays[variable]
+
+
+def forget_listings(group: Any) -> None:
+    """Let the members of a Zarr group be listed again: file systems keep listings."""
+    if is_a(group.store, "zarr.storage.FsspecStore"):
+        group.store.fs.invalidate_cache()
 
 
 def _in_its_group(where: str, array: Any) -> Any:

@@ -21,7 +21,9 @@ from streamkm import KMeans, load_model
 from streamkm.checkpoint import Generations
 from streamkm.errors import LockedError
 from streamkm.fitting import checkpointing, load
+from streamkm.images.sources import find_items
 from streamkm.rows import difference, fingerprint, open_rows
+from streamkm.rows.open import open_zarr
 from tests.conftest import mixture
 from tests.images.conftest import deep_png, encoded, noise, put, write_raster, write_tar
 from tests.ingesting.test_runs import digest
@@ -135,6 +137,27 @@ def obstore_of(path):
     from obstore.store import S3Store
 
     return ObjectStore(S3Store("bucket", prefix=path, client_options={"allow_http": True}))
+
+
+def test_what_others_write_is_seen_by_a_process_that_lives_on(cloud, tmp_path):
+    """s3fs keeps its listings, and is one object for all of a process."""
+    data = mixture(100, 3, 2)
+    for name in ("a", "b"):
+        zarr.create_array(obstore_of(f"group/{name}"), data=data)
+        if name == "a":
+            zarr.create_group(obstore_of("group"))
+        found = open_zarr("s3://bucket/group", name)
+        assert np.array_equal(found[...], data)
+        image = put(tmp_path / "in", f"{name}.png", encoded(noise(6, 5, 3)))
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                f"import s3fs; s3fs.S3FileSystem().put({str(image)!r}, 'bucket/in/')",
+            ],
+            check=True,
+        )
+        assert len(find_items(["s3://bucket/in"]).items) == ord(name) - ord("a") + 1
 
 
 def test_the_same_by_obstore_in_python(cloud):
