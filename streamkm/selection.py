@@ -33,6 +33,7 @@ from streamkm.passes import (
     Census,
     Labels,
     Lloyd,
+    Pass,
     Product,
     Sampled,
     SampleUniform,
@@ -150,14 +151,20 @@ def sweep(
     rules = StopRules(max_iter, tol, loss_tol)
     entropy = entropy_of(random_state)
     threshold = threshold_of(2 * silhouette_rows / rows.layout.n_rows)
-    riders = [SampleUniform(silhouette_rows, threshold, entropy, _SILHOUETTE_STREAM)]
+    riders: list[Pass[Any]] = []
+    if rows.weights is not None:
+        riders.append(Census())  # of how many rows, whatever the unit of their weights
+    if silhouette_rows:
+        riders.append(SampleUniform(silhouette_rows, threshold, entropy, _SILHOUETTE_STREAM))
     seeds = seeds_of(entropy, n_init)
     room = budget.room(rows.layout)
-    state = begin_sweep(rows, ks, inits, seeds, rules, room, riders[: min(1, silhouette_rows)])
+    state = begin_sweep(rows, ks, inits, seeds, rules, room, riders)
     with keeping(rows) as held:
         state = solve(held, state, watch=[watch] if watch else [])
     found = Fits(ks, n_init, state.trajectories, state.scaling)
-    dataset = found.dataset(state.answers[0] if state.answers else None)
+    answers = list(state.answers)
+    n_rows = answers.pop(0).weighted if rows.weights is not None else None
+    dataset = found.dataset(answers[0] if answers else None, n_rows)
     if others is not None:
         try:
             _add(dataset, "validation", found.distortions(others))
@@ -220,8 +227,8 @@ class Fits:
         places = groups.argmin(axis=1) + self.n_init * np.arange(len(groups))
         return [self.trajectories[place] for place in places]
 
-    def dataset(self, sample: Sampled | None) -> xr.Dataset:
-        """What the fits found."""
+    def dataset(self, sample: Sampled | None, n_rows: int | None = None) -> xr.Dataset:
+        """What the fits found: of so many rows, by default as many as they weigh."""
         weight = self.trajectories[0].weight
         table = xr.Dataset(coords={"n_clusters": self.n_clusters})
         inertia = np.array([t.inertia for t in self.trajectories])
@@ -245,7 +252,7 @@ class Fits:
         history = [np.array([step.inertia for step in t.history]) / weight for t in self.best]
         table["centroids"] = (("n_clusters", "cluster", "feature"), _padded(centroids))
         table["history"] = (("n_clusters", "iteration"), _padded(history))
-        elbow = find_elbow(self.n_clusters, table["train_min"].values.tolist(), weight)
+        elbow = find_elbow(self.n_clusters, table["train_min"].values.tolist(), n_rows or weight)
         table.attrs |= {
             "elbow": elbow.n_clusters if elbow.clear else None,
             "elbow_strength": elbow.strength,

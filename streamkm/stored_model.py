@@ -18,6 +18,7 @@ from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
 
 FORMAT = 1
 _KIND = MODEL
+KNOWN_CENTROIDS = "known centroids"  # in the place of a stop rule: they come of no fit
 _NUMBERS = ("nodata", "tol", "loss_tol", "distortion_tol", "time_limit")  # of the parameters
 _HISTORY = ("inertia", "shift", "empty", "relocated", "read")
 
@@ -39,6 +40,8 @@ class Model:
     scaling : Scaling that rows are seen through, or None
     scaled : the centroids among scaled rows, (k, d), where there is a scale
     features, names : of the features and of the clusters, where they have any
+    reads : reads and bytes of each phase, as of `KMeans.reads_`
+    init : the centroids that the fit was given to begin with, or None
     tree : pairs and children of the `Tree` that leads to the clusters, or None where a row goes to
         the nearest
     """
@@ -55,8 +58,10 @@ class Model:
     scaling: Scaling | None = None
     scaled: npt.NDArray[np.float64] | None = None
     features: list[str] = field(default_factory=list)
-    names: list[str | None] = field(default_factory=list)
+    names: list[Any] = field(default_factory=list)
     tree: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]] | None = None
+    reads: dict[str, dict[str, int]] = field(default_factory=dict)
+    init: npt.NDArray[np.float64] | None = None
 
     @property
     def seen(self) -> npt.NDArray[np.float64]:
@@ -85,6 +90,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
                     "stop_reason": model.stop_reason,
                     "n_passes": model.n_passes,
                     "bytes_read": model.bytes_read,
+                    "reads": model.reads,
                     "parameters": model.parameters,
                     "versions": model.versions,
                     "fit": model.fit,
@@ -97,6 +103,8 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
         _write(group, "centroids", model.centroids, ("cluster", "feature"))
         if model.scaled is not None:
             _write(group, "scaled_centroids", model.scaled, ("cluster", "feature"))
+        if model.init is not None:
+            _write(group, "init", model.init, ("cluster", "feature"))
         if model.tree is not None:
             _write(group, "tree_pairs", model.tree[0], ("fork", "side", "feature"))
             _write(group, "tree_children", model.tree[1], ("fork", "side"))
@@ -153,6 +161,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     known = ("inertia", "stop_reason", "n_passes", "bytes_read", "parameters", "versions")
     facts = {name: _attribute(path, attributes, name) for name in known}
     facts |= {"inertia": number(facts["inertia"]), "fit": attributes.get("fit", "")}
+    facts["reads"] = attributes.get("reads", {})
     facts["parameters"] = {n: _asked(n, value) for n, value in facts["parameters"].items()}
     facts |= {name: attributes.get(name, []) for name in ("features", "names")}
     scaling: Scaling | None = UnitLength() if attributes.get("scaling") == "UnitLength" else None
@@ -169,6 +178,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         centroids=read(group, "centroids", 2),
         history=history,
         scaling=scaling,
+        init=read(group, "init", 2) if "init" in group else None,
         scaled=None if scaling is None else read(group, "scaled_centroids", 2),
         **facts,
     )

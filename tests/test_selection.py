@@ -201,6 +201,36 @@ def test_weights_count_as_repeats(blobs):
         np.testing.assert_allclose(weighted[name], repeated[name], err_msg=name)
 
 
+def four_squares():
+    centres = np.array([[0, 0], [50, 0], [0, 50], [50, 50]])
+    return np.repeat(centres, 15, axis=0) + np.random.default_rng(2).normal(size=(60, 2))
+
+
+@pytest.mark.parametrize("unit", [1e-6, 0.1, 1.0, 1000.0])
+@pytest.mark.parametrize("silhouette_rows", [0, 100])
+def test_the_elbow_does_not_depend_on_the_unit_of_the_weights(unit, silhouette_rows):
+    x = four_squares()
+    weights = np.random.default_rng(0).uniform(0.5, 1.5, len(x))
+    want = streamkm.sweep(x, range(1, 10), silhouette_rows=silhouette_rows)
+    found = streamkm.sweep(
+        x, range(1, 10), sample_weight=weights * unit, silhouette_rows=silhouette_rows
+    )
+    same = streamkm.sweep(x, range(1, 10), sample_weight=np.full(len(x), unit))
+    assert found.attrs["elbow"] == want.attrs["elbow"] == 4
+    assert found.attrs["verdict"].startswith("elbow at k=4 (strength 0.9")
+    assert same.attrs["elbow_strength"] == pytest.approx(want.attrs["elbow_strength"])
+    assert np.isnan(found["silhouette"].values).all() == (silhouette_rows == 0)
+
+
+def test_rows_of_no_weight_are_no_rows_of_the_elbow():
+    x = four_squares()
+    more = np.concatenate([x, np.zeros((500, 2), x.dtype)])
+    weights = np.repeat([0.25, 0.0], [60, 500])
+    found = streamkm.sweep(more, range(1, 10), sample_weight=weights)
+    want = streamkm.sweep(x, range(1, 10))
+    assert found.attrs["elbow_strength"] == pytest.approx(want.attrs["elbow_strength"])
+
+
 def test_validation_data_that_cannot_be_used_do_not_cost_the_sweep(blobs):
     with pytest.warns(ValidationWarning, match="the sweep is without: .* 5 bad rows"):
         found = streamkm.sweep(blobs, [2, 3], validation=np.full((5, 6), np.nan))

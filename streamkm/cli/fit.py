@@ -242,6 +242,7 @@ def _model(state: FitState, parameters: dict[str, Any], fit: str, names: list[st
         scaling,
         None if scaling is None else best.centroids,
         names,
+        reads=state.reads.by_phase,
     )
 
 

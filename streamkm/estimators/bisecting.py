@@ -23,7 +23,7 @@ from streamkm.fitting import (
     seeds_of,
     seen_through,
 )
-from streamkm.passes import Closest, Losses, PerRow, TreeLabels
+from streamkm.passes import Closest, Losses, PerRow, Tree, TreeLabels
 from streamkm.rows import Budget, Rows
 from streamkm.seeding import method_of
 
@@ -149,10 +149,15 @@ class BisectingKMeans(CentroidEstimator):
         self.reads_ = found.reads.by_phase
 
     def _closest(self, n: int) -> Closest:
-        return Closest(self._centroids, n, self.tree_)
+        return Closest(self._centroids, n, self._tree)
 
     def _question(self, dtype: np.dtype[Any]) -> PerRow[Any]:
-        return TreeLabels(self.tree_, dtype)
+        return TreeLabels(self._tree, dtype)
+
+    @property
+    def _tree(self) -> Tree:
+        """`tree_` with `cluster_centers_`, which may have been changed, as its leaves."""
+        return self.tree_.with_leaves(self._centroids)
 
     def _check_parameters(self) -> None:
         _ = self._numbers  # refuses what are none

@@ -55,15 +55,16 @@ class CentroidEstimator(
     feature_names_in_: npt.NDArray[Any]
     _scaling: Scaling | None = None
     _scaled: Array | None = None
-    _shown: Array | None = None
 
     @property
     def _centroids(self) -> Array:
-        """As passes see them: those of the fit, unless `cluster_centers_` was set since."""
-        if self._scaled is not None and self.cluster_centers_ is self._shown:
-            return self._scaled
+        """`cluster_centers_` as passes see them: the fit's own bits until those are changed."""
         shown = np.asarray(self.cluster_centers_, np.float64)
-        return shown if self._scaling is None else self._scaling.there(shown)
+        if self._scaling is None:
+            return shown
+        if self._scaled is not None and np.array_equal(shown, self._scaling.back(self._scaled)):
+            return self._scaled  # there and back again may round
+        return self._scaling.there(shown)
 
     def predict(self, X: Any, mask: Any = None) -> Any:
         """The nearest centroid of every row: of the kind that came in, lazy where that was lazy.
@@ -354,7 +355,6 @@ class CentroidEstimator(
             del self.feature_names_in_  # of an earlier fit
         self._scaling, self._scaled = scaling, centroids
         self.cluster_centers_ = centroids if scaling is None else scaling.back(centroids)
-        self._shown = self.cluster_centers_
         if hasattr(self, "cluster_names_"):
             del self.cluster_names_  # of other clusters
         self.n_features_in_ = centroids.shape[1]

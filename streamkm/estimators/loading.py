@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.spherical import SphericalKMeans
 from streamkm.passes import Tree
 from streamkm.rows import UnitLength
-from streamkm.stored_model import Model, load_model
+from streamkm.stored_model import KNOWN_CENTROIDS, Model, load_model
 
 
 def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:
@@ -52,14 +53,22 @@ def from_model(model: Model) -> KMeans | BisectingKMeans:
     if model.tree is not None:
         kind = BisectingKMeans
     known = kind().get_params()
-    asked = {name: value for name, value in model.parameters.items() if name in known}
+    asked: dict[str, Any] = {"n_clusters": len(model.seen)}
+    asked |= {name: value for name, value in model.parameters.items() if name in known}
     asked["feature_dim"] = model.feature_dim
     if "seed" in model.parameters:  # as the command line has them
         asked["random_state"] = model.parameters["seed"]
         asked["loss_tol"] = "auto" if asked["loss_tol"] is None else asked["loss_tol"]
-    estimator = kind(**asked | {"n_clusters": len(model.seen)})
+    if model.init is not None:
+        asked["init"] = model.init
+    estimator = kind(**asked)
     estimator._take(model.seen, model.scaling, model.features or None)
-    estimator.inertia_ = model.inertia
+    estimator.cluster_centers_ = model.centroids
+    if model.names:
+        estimator.cluster_names_ = np.array(model.names, dtype=object)
+    if model.stop_reason == KNOWN_CENTROIDS:
+        return estimator  # of no fit
+    estimator.inertia_, estimator.reads_ = model.inertia, model.reads
     if isinstance(estimator, BisectingKMeans):
         assert model.tree is not None
         estimator.tree_ = Tree(*model.tree)
@@ -67,6 +76,4 @@ def from_model(model: Model) -> KMeans | BisectingKMeans:
         estimator.history_, estimator.n_iter_ = model.history, len(model.history)
         estimator.stop_reason_ = model.stop_reason
     estimator.n_passes_, estimator.bytes_read_ = model.n_passes, model.bytes_read
-    if model.names:
-        estimator.cluster_names_ = np.array(model.names, dtype=object)
     return estimator

@@ -15,12 +15,10 @@ from streamkm.errors import DataError
 from streamkm.fitting import history_array
 from streamkm.outputs import MODEL, alone, check_store, plain
 from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
-from streamkm.stored_model import Model, save_model
+from streamkm.stored_model import KNOWN_CENTROIDS, Model, save_model
 from streamkm.versions import versions
 
-# Parameters that say nothing of what was found, or cannot be written down.
-_OF_A_RUN = ("checkpoint", "checkpoint_every", "copy_x", "verbose")
-_SCALARS = ("init", "random_state")
+_SCALARS = ("init", "random_state")  # parameters that may be objects
 
 
 def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
@@ -29,15 +27,16 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
     parameters = {
         name: value
         for name, value in estimator.get_params(deep=False).items()
-        if name not in _OF_A_RUN and (name not in _SCALARS or np.isscalar(value))
+        # A checkpoint is of one run.
+        if name != "checkpoint" and (name not in _SCALARS or value is None or np.isscalar(value))
     }
-    history = getattr(estimator, "history_", history_array([]))
-    tree = getattr(estimator, "tree_", None)
+    parameters = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in parameters.items()}
+    tree = estimator._tree if hasattr(estimator, "tree_") else None
     model = Model(
         estimator.cluster_centers_,
         getattr(estimator, "inertia_", float("nan")),
-        history,
-        getattr(estimator, "stop_reason_", "known centroids"),
+        getattr(estimator, "history_", history_array([])),
+        getattr(estimator, "stop_reason_", KNOWN_CENTROIDS if tree is None else ""),
         getattr(estimator, "n_passes_", 0),
         getattr(estimator, "bytes_read_", 0),
         plain(parameters),
@@ -46,10 +45,24 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
         scaling=estimator._scaling,
         features=[str(n) for n in getattr(estimator, "feature_names_in_", [])],
         tree=None if tree is None else (tree.pairs, tree.children),
-        names=[None if n is None else str(n) for n in getattr(estimator, "cluster_names_", [])],
+        reads=getattr(estimator, "reads_", {}),
+        init=_array(getattr(estimator, "init", None)),
+        names=[_name(name) for name in getattr(estimator, "cluster_names_", [])],
     )
     with alone(target):
         save_model(target, model, overwrite)
+
+
+def _name(name: Any) -> Any:
+    """A cluster's name as JSON has it: a text, a number or nothing."""
+    name = name.item() if isinstance(name, np.generic) else name
+    return name if name is None or isinstance(name, (bool, int, float)) else str(name)
+
+
+def _array(init: Any) -> npt.NDArray[np.float64] | None:
+    """Given centroids; of a name, a function and another model None."""
+    given = isinstance(init, (np.ndarray, list, tuple))
+    return np.array(init, dtype=np.float64, ndmin=2) if given else None
 
 
 def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:

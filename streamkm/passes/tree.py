@@ -54,6 +54,13 @@ class Tree:
     pairs: Array
     children: npt.NDArray[np.int64]
 
+    def with_leaves(self, centroids: Array) -> Tree:
+        """The tree with these centroids (k, d) as its leaves."""
+        pairs = self.pairs.copy()
+        leaves = self.children < 0
+        pairs[leaves] = centroids[-1 - self.children[leaves]]
+        return Tree(pairs, self.children)
+
     def labels(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
         """The clusters (n,) that rows (n, d) come to."""
         found = np.zeros(len(x), np.int64)
