@@ -47,7 +47,7 @@ from streamkm.outputs import (
     plain,
 )
 from streamkm.rows import Budget, Rows, open_rows
-from streamkm.seeding import method_of
+from streamkm.seeding import attending, method_of
 from streamkm.stored_model import Model, load_model, save_model
 from streamkm.versions import versions
 
@@ -153,6 +153,7 @@ def run(
             stack.enter_context(alone(label_target))
         bar = ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows)
         stack.enter_context(bar)
+        stack.enter_context(attending(bar.searching))
 
         def begin_scaled() -> FitState:
             if scale is None:
@@ -171,6 +172,7 @@ def run(
             if not new:
                 bar.say(f"going on from {checkpoint}, {describe(state)}")
             leave = stack.enter_context(stopping(kept, signals, time_limit, again_code))
+            stack.enter_context(attending(leave.searching))
             watch = [bar.seen, leave.see, kept.see]
             fit, time_limit = kept.identity, None
         else:

@@ -95,6 +95,15 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self._bar.update(self._task, total=state.plan.n_blocks)
         self.next_read("in memory" if state.in_memory else f"read {state.n_passes + 1}")
 
+    def searching(self, words: str) -> None:
+        """Show a step of a search in memory: in the bar at once, in a log now and then."""
+        self._bar.update(self._task, description=f"{self._name}, searching: {words}")
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._spoke >= _SILENCE:
+            self.say(
+                f"{self._name}: searching in memory: {words}, {show_seconds(now - self._began)}"
+            )
+
     def _wave_done(self, state: FitState, done: int) -> None:
         """Move the bar, which a cluster's tasks do not; in a log, say how far a long read is."""
         now, n_blocks = time.monotonic(), state.plan.n_blocks

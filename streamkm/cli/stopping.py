@@ -37,6 +37,8 @@ class Stopping:
         own = None if time_limit is None else now + time_limit
         self._end = min((end for end in (own, slurm_end()) if end), default=None)
         self._last, self._longest = now, 0.0
+        self._state: FitState | None = None
+        self._began, self._searching = now, 0.0  # the latter is when a search began, or 0
 
     def catch(self, number: int, frame: FrameType | None) -> None:
         """What a signal does: as little as can be."""
@@ -57,16 +59,47 @@ class Stopping:
         """
         now = time.time()
         self._longest, self._last = max(self._longest, now - self._last), now
-        why = self._caught
-        if why is None and self._end and now + self._longest + _MARGIN > self._end:
-            left = self._end - now
-            why = f"only {show_seconds(max(0.0, left))} of its time are left"
+        self._state, self._searching = state, 0.0
+        why = self._why(now + self._longest)
         if why is None or (state.done and not state.folded):
             return
         where = describe(state)
         if not self._checkpoint.save(state):
             raise CheckpointError(f"stopped ({why}) at {where}, with the last good checkpoint.")
         raise RunAgain(f"stopped ({why}) at {where}; run the same command to go on.", self._code)
+
+    def searching(self, words: str) -> None:
+        """Save the last state and leave, where that is wanted, at a step of a search in memory.
+
+        Raises
+        ------
+        RunAgain
+            The next run begins the search again: a checkpoint does not hold it.
+        CheckpointError
+            When the search had most of the time of this run, so that the next would end here too.
+        """
+        now = time.time()
+        self._last = now  # a search is no wave, whatever it takes
+        self._searching = self._searching or now
+        why = self._why(now)
+        if why is None:
+            return
+        if self._state is not None:  # or it is the one that the run began with
+            self._checkpoint.save(self._state)
+        where = f"stopped ({why}) in a search in memory ({words}), which a run begins anew"
+        if self._caught is None and now - self._searching > (now - self._began) / 2:
+            raise CheckpointError(
+                f"{where}. It had {show_seconds(now - self._searching)} and needs more: raise the "
+                "time limit, or choose another --init, such as random."
+            )
+        raise RunAgain(f"{where}; run the same command to go on.", self._code)
+
+    def _why(self, wanted: float) -> str | None:
+        """Why the run must leave, where it wants to go on until some time; else None."""
+        if self._caught is None and self._end and wanted + _MARGIN > self._end:
+            left = self._end - time.time()
+            return f"only {show_seconds(max(0.0, left))} of its time are left"
+        return self._caught
 
 
 @contextmanager

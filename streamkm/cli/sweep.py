@@ -18,7 +18,7 @@ from streamkm.fitting import begin_sweep, fit_budget
 from streamkm.outputs import SWEEP, Store, alone, check_outputs, local, plain, whole
 from streamkm.rows import open_rows
 from streamkm.rows.open import open_zarr
-from streamkm.seeding import method_of
+from streamkm.seeding import attending, method_of
 from streamkm.selection import sweep, sweep_inits
 
 
@@ -57,6 +57,7 @@ def run(
     with (
         alone(target),
         ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows) as bar,
+        attending(bar.searching),
     ):
         found = sweep(
             open_zarr(data, variable),

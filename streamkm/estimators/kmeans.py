@@ -21,7 +21,7 @@ from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import Given
 from streamkm.estimators.numbers import Numbers
 from streamkm.estimators.opening import all_or_nothing, names_of
-from streamkm.estimators.telling import check_parameters, ending, print_state
+from streamkm.estimators.telling import check_parameters, ending, print_state, search_printer
 from streamkm.fitting import (
     FitState,
     StopRules,
@@ -40,6 +40,7 @@ from streamkm.fitting import (
 from streamkm.fitting.stopping import MAX_ITER
 from streamkm.passes import Lloyd
 from streamkm.rows import Budget, Rows, Scaling, reordering
+from streamkm.seeding import attending
 from streamkm.versions import versions
 
 Array = npt.NDArray[np.float64]
@@ -85,7 +86,8 @@ fitted model or a function
     distortion_tol : float or None, default=None
         Stop when the mean squared distance drops by less, in squared data units.
     time_limit : float or None, default=None
-        Seconds after which no further iteration begins.
+        Seconds after which no further iteration begins. A search in memory ends after its current
+        step, with the best centroids so far; `stop_reason_` is then 'time limit'.
     empty_cluster : {'relocate', 'keep'}, default='relocate'
         Move an empty cluster to the row farthest from its centroid (a further read, only then),
         or keep its centroid where it is. It is never set to zero.
@@ -281,6 +283,7 @@ fitted model or a function
         labels = np.empty(rows.layout.row_shape if eager else 0, dtype)
         with ExitStack() as stack:
             watch: list[Watch] = [print_state] if self.verbose else []
+            stack.enter_context(attending(search_printer() if self.verbose else None))
             begin = partial(self._begin, rows, init, rules)
             if self.checkpoint is None:
                 state = begin()

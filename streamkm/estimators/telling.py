@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from streamkm.estimators.data import Given
 from streamkm.fitting import ALGORITHMS, SCALES, FitState, describe
 from streamkm.fitting.stopping import NOTHING_MOVED, SHIFT
 from streamkm.seeding import method_of
+
+_SILENCE = 5.0  # seconds without a line
 
 
 def check_parameters(km: Any, X: Any) -> None:
@@ -43,6 +47,19 @@ def print_state(state: FitState) -> None:
     if not state.folded:
         where, said = describe(state).split(": ", 1)
         print(f"{said[0].upper()}{said[1:]} ({where})")
+
+
+def search_printer() -> Callable[[str], None]:
+    """What prints a step of a search in memory, every few seconds."""
+    printed = time.monotonic()
+
+    def see(words: str) -> None:
+        nonlocal printed
+        if time.monotonic() - printed >= _SILENCE:
+            printed = time.monotonic()
+            print(f"Searching in memory: {words}")
+
+    return see
 
 
 def ending(state: FitState) -> str:

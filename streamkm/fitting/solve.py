@@ -17,6 +17,7 @@ from streamkm.fitting.state import FitState
 from streamkm.fitting.stopping import NOTHING_MOVED, TIME_LIMIT
 from streamkm.passes import Labels, LookedUp, PerRow
 from streamkm.rows import Rows
+from streamkm.seeding import attending
 
 # Looking a label up takes about 50 ns a row; below this many repeats, or products of k and d,
 # deciding it takes less [docs/seeding.md].
@@ -39,7 +40,8 @@ def solve(
     ----------
     rows : Rows
     state : FitState
-    time_limit : seconds after which no further iteration begins; seeding is always finished
+    time_limit : seconds after which no further iteration begins. The reads of a seeding are always
+        finished; a search in memory ends after its current step, with the best centroids so far
     watch : each is called with every state
     keep_evaluation : leave the last read to `label`, where labels are wanted as well
 
@@ -48,7 +50,7 @@ def solve(
     FitState
     """
     end = None if time_limit is None else time.monotonic() + time_limit
-    with closing(fit(rows, state, keep_evaluation=keep_evaluation)) as states:
+    with attending(end=end), closing(fit(rows, state, keep_evaluation=keep_evaluation)) as states:
         for told in states:
             state = told
             for see in watch:

@@ -28,7 +28,7 @@ from streamkm.passes import (
     TopRows,
 )
 from streamkm.rows import Scaling
-from streamkm.seeding import Seeding
+from streamkm.seeding import Seeding, attention
 
 Array = npt.NDArray[np.float64]
 _RISE = 1e-9
@@ -61,6 +61,7 @@ class Trajectory:
     resting : reads to go before rows are kept again, because it was of no use
     rest : how many those were at the start
     reads : whether an answer costs a read
+    hurried : the seeding, as it was before a time limit ended its search
     """
 
     rules: StopRules
@@ -82,6 +83,7 @@ class Trajectory:
     resting: int = 0
     rest: int = 0
     reads: bool = True
+    hurried: Seeding | None = None
 
     @property
     def done(self) -> bool:
@@ -147,9 +149,11 @@ class Trajectory:
         """
         if self.seeding is not None:
             then = self.seeding.tell(statistic)
+            hurried = self.hurried or (self.seeding if attention().ended else None)
             if isinstance(then, Seeding):
-                return replace(self, seeding=then)
-            return replace(self, seeding=None, centroids=self.step.admissible(then))
+                return replace(self, seeding=then, hurried=hurried)
+            centroids = self.step.admissible(then)
+            return replace(self, seeding=None, centroids=centroids, hurried=hurried)
         assert self.centroids is not None
         if self.waiting is not None:
             return self._moved(self.waiting, statistic, self.reads)._while_it_holds()
@@ -187,7 +191,12 @@ class Trajectory:
         return replace(self, waiting=None, stop_reason=DROPPED, inertia=np.inf, kept=None)
 
     def under(self, rules: StopRules) -> Trajectory:
-        """Under other rules, by which it may go on where it had ended, or end."""
+        """Under other rules, by which it may go on where it had ended, or end.
+
+        A seeding whose search a time limit ended is done again, so that the limit leaves no trace.
+        """
+        if self.hurried is not None:
+            return self._reseeded(rules)
         told = replace(self, rules=rules)
         if rules == self.rules and self.stop_reason != TIME_LIMIT:
             return self
@@ -200,6 +209,18 @@ class Trajectory:
         if reason is None and self.stop_reason is not None:
             return replace(told, stop_reason=None, inertia=None, gathered=None, kept=None)
         return replace(told, stop_reason=reason)
+
+    def _reseeded(self, rules: StopRules) -> Trajectory:
+        """As it was before the search that a time limit ended."""
+        return Trajectory(
+            rules,
+            self.relocate,
+            self.step,
+            seeding=self.hurried,
+            keeps=self.keeps,
+            settles=self.settles,
+            reads=self.reads,
+        )
 
     def with_table(self, n_rows: int) -> Trajectory:
         """At its beginning, now that a table of so many rows is asked, at no reads."""

@@ -12,6 +12,7 @@ from streamkm.seeding.kmeans_parallel import KMeansParallel
 from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
 from streamkm.seeding.methods import METHODS, Method, Task, begin, method_of
 from streamkm.seeding.random_rows import RandomRows
+from streamkm.seeding.watching import attending, attention
 
 __all__ = [
     "METHODS",
@@ -24,6 +25,8 @@ __all__ = [
     "Rough",
     "Seeding",
     "Task",
+    "attending",
+    "attention",
     "begin",
     "method_of",
 ]

@@ -16,6 +16,7 @@ from streamkm.kernels import Centroids, squared_distances
 from streamkm.passes import Assigned, Lloyd
 from streamkm.rows import Block, read_only
 from streamkm.seeding.base import Array
+from streamkm.seeding.watching import attention
 
 T = TypeVar("T")
 _PIECE = 8192  # points of a task; fixed, so that the sums do not hang on the cores
@@ -50,6 +51,8 @@ class Points:
         self.values = read_only(self.values)
         self.weights = weights / weights.max()
         self.spent = 0.0  # multiplications so far: a clock that runs alike on every machine
+        self.doing = ""  # in words, for whoever watches
+        self._attention = attention()
 
     def _place(self, values: npt.NDArray[Any], piece: slice) -> None:
         self.values[piece] = (values[piece] - self._origin) / self._scale
@@ -84,8 +87,14 @@ class Points:
         labels, d2, gaps = (np.concatenate(column) for column in zip(*parts, strict=True))
         return labels, d2, gaps
 
+    @property
+    def late(self) -> bool:
+        """Whether the search must end, for its time has run out."""
+        return self._attention.late
+
     def _pay(self, k: int) -> None:
         self.spent += float(self.values.size) * k
+        self._attention.step(self.doing)
 
     def _map(self, call: Callable[[slice], T]) -> list[T]:
         return list(self._pool.map(call, self._pieces))

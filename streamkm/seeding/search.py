@@ -5,6 +5,8 @@ where the error is largest and removed where they are needed least, which gets o
 minima that restarts fall into (Fritzke, "The breathing k-means algorithm", arXiv:2006.15666).
 
 All is bounded in multiplications, not seconds, so that the same points give the same centroids.
+A time limit alone ends a search earlier, between two steps: draws that are missing are then made at
+once, Lloyd's steps and breathing end, and the best centroids so far are the result.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ _ROUGH, _FINE, _FINEST = 1e-3, 1e-4, 1e-6  # relative drops in loss at which Llo
 
 def start(points: Points, k: int, seed: int) -> Array:
     """A rough solution (k, d): one greedy k-means++ start and a few of Lloyd's steps."""
+    points.doing = "rough solution"
     rough, _ = lloyd(points, plusplus(points, k, _generator(seed)), _ROUGH)
     return points.restored(rough)
 
@@ -45,21 +48,29 @@ def search(points: Points, k: int, seed: int, few: Points | None = None) -> Arra
     first = few or points
     many = _MANY if k <= _FEW_CLUSTERS else _SOME
     affordable = int(_STARTS / (first.values.size * k))
-    starts = [
-        lloyd(first, plusplus(first, k, rng, greedy=number % 2 == 0), _ROUGH)
-        for number in range(min(many, max(1, affordable)))
-    ]
+    many = min(many, max(1, affordable))
+    starts: list[tuple[Array, float]] = []
+    for number in range(many):
+        first.doing = f"start {number + 1} of {many}"
+        starts.append(lloyd(first, plusplus(first, k, rng, greedy=number % 2 == 0), _ROUGH))
+        if first.late:
+            break
     starts.sort(key=lambda found: found[1])
     best, lowest = np.empty((0, 0)), np.inf
-    for begun, _ in starts[: 3 if k <= _FEW_CLUSTERS else 2]:
+    for place, (begun, _) in enumerate(starts[: 3 if k <= _FEW_CLUSTERS else 2]):
+        if place and points.late:
+            break
+        points.doing = f"breathing on start {place + 1}"
         found, loss = _breathe(points, points.placed(first.restored(begun)), rng, _BREATHS)
-        if loss < lowest:
+        if loss < lowest or not len(best):
             best, lowest = found, loss
+    points.doing = "last steps"
     return points.restored(lloyd(points, best, _FINEST)[0])
 
 
 def settle(points: Points, centroids: Array, drop: float = 1e-5, most: float = np.inf) -> Array:
     """Centroids after Lloyd's steps on other points, of about `most` multiplications."""
+    points.doing = "steps on the whole sample"
     return points.restored(lloyd(points, points.placed(centroids), drop, most)[0])
 
 
@@ -81,7 +92,7 @@ def _breathe(
     best, loss = lloyd(points, begun, _FINE)
     breath = min(_BREATH, len(begun))
     for _ in range(_CYCLES):
-        if breath == 0 or points.spent > until:
+        if breath == 0 or points.spent > until or points.late:
             break
         wider, _ = lloyd(points, _breathe_in(points, best, breath, rng), _FINE)
         found, lower = lloyd(points, _breathe_out(points, wider, breath), _FINE)
@@ -97,12 +108,13 @@ def lloyd(
 ) -> tuple[Array, float]:
     """Lloyd's steps until the loss falls by less than a share `drop`; centroids and their loss.
 
-    After `most` multiplications no further step begins; the loss is then that of the step before.
+    After `most` multiplications, or when the time has run out, no further step begins; the loss is
+    then that of the step before.
     """
     last, before = np.inf, centroids
     until = points.spent + most
     for _ in range(_ITERATIONS):
-        if points.spent > until:
+        if points.spent > until or points.late:
             return centroids, last
         assigned = points.assign(centroids)
         if not assigned.loss < last * (1 - drop):
@@ -119,23 +131,37 @@ def lloyd(
 
 def plusplus(points: Points, k: int, rng: np.random.Generator, greedy: bool = True) -> Array:
     """k-means++; greedy, it keeps the best of 2 + log k draws at every step, as scikit-learn's."""
-    weights = points.weights
+    weights, doing = points.weights, points.doing
     trials = 2 + int(np.log(k)) if greedy else 1
     chosen = [int(rng.choice(len(weights), p=weights / weights.sum()))]
     d2 = points.distances(_rows(points, chosen))[:, 0]
     while len(chosen) < k:
         potential = np.cumsum(weights * d2)
         if not potential[-1] > 0:
-            rest = np.setdiff1d(np.arange(len(weights)), chosen)
-            chosen.extend(rest[: k - len(chosen)].tolist())
             break
+        if points.late:
+            chosen.extend(_drawn_at_once(weights * d2, k - len(chosen), rng))
+            break
+        points.doing = f"{doing}, centroid {len(chosen) + 1:,} of {k:,}"
         drawn = np.searchsorted(potential, rng.random(trials) * potential[-1])
         drawn = np.minimum(drawn, len(weights) - 1)
         closer = np.minimum(d2, points.distances(_rows(points, drawn.tolist())).T)
         winner = int(np.argmin(closer @ weights))
         chosen.append(int(drawn[winner]))
         d2 = closer[winner]
+    points.doing = doing
+    if len(chosen) < k:  # few points were apart from those drawn
+        rest = np.setdiff1d(np.arange(len(weights)), chosen)
+        chosen.extend(rest[: k - len(chosen)].tolist())
     return _rows(points, chosen)
+
+
+def _drawn_at_once(rates: Array, n: int, rng: np.random.Generator) -> list[int]:
+    """Places of n points of positive rate, or of all of these, without replacement, by rate."""
+    seen = np.flatnonzero(rates > 0)
+    keys = rng.exponential(size=len(seen)) / rates[seen]
+    places: list[int] = seen[np.argsort(keys, kind="stable")[:n]].tolist()
+    return places
 
 
 def _breathe_in(points: Points, centroids: Array, breath: int, rng: np.random.Generator) -> Array:

@@ -53,7 +53,8 @@ from streamkm.cli.parse.options import (
     "--time-limit",
     type=Seconds(),
     metavar="TIME",
-    help="Such as 55m: begin no iteration after it; with a checkpoint, leave before it is up.",
+    help="Such as 55m: begin no iteration after it, and end a search in memory; with a checkpoint, "
+    "leave before it is up.",
 )
 @click.option(
     "--scale",

@@ -1,0 +1,200 @@
+"""A search in memory is watched, can be broken off, and ends when its time is up."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import zarr
+from click.testing import CliRunner
+
+from streamkm import KMeans, load_model
+from streamkm.cli import main, progress, stopping
+from streamkm.errors import CheckpointError, RunAgain
+from streamkm.estimators import telling
+from streamkm.seeding import attending, search, watching
+from streamkm.seeding.points import Points, in_memory
+from tests import reference
+from tests.conftest import mixture
+
+X = mixture(3000, 2, 40, seed=5).astype(np.float64)
+K = 30
+
+
+def found(**watched):
+    with attending(**watched) as own, in_memory(X, np.ones(len(X))) as points:
+        return search.search(points, K, 0), own
+
+
+def clock(monkeypatch, *, stops):
+    """Time that stands still until it was asked for so often, and then is up."""
+    asked = iter(range(10**9))
+    now = SimpleNamespace(monotonic=lambda: float(next(asked) >= stops))
+    monkeypatch.setattr(watching, "time", now)
+    return {"end": 0.5}
+
+
+def test_every_step_is_seen_and_changes_no_bit():
+    words = []
+    watched, own = found(see=words.append)
+    plain, _ = found()
+    assert np.array_equal(watched, plain)
+    assert not own.ended
+    text = "\n".join(words)
+    for part in (f"start 1 of 32, centroid 2 of {K}", "start 32 of 32", "breathing on start 3"):
+        assert part in text
+
+
+@pytest.mark.parametrize("steps", [0, 1, 17, 40, 200, 1100, 1300])
+def test_it_ends_at_any_step_with_centroids_that_can_be_used(steps, monkeypatch):
+    limit = clock(monkeypatch, stops=steps)
+    words = []
+    centroids, own = found(see=words.append, **limit)
+    assert own.ended
+    assert centroids.shape == (K, 2)
+    assert len(np.unique(centroids, axis=0)) == K
+    assert len(words) < 2 * steps + 20
+    drawn = X[np.random.default_rng(0).choice(len(X), K, replace=False)]
+    assert reference.inertia(X, centroids) < 2 * reference.inertia(X, drawn)
+    clock(monkeypatch, stops=steps)
+    assert np.array_equal(found(**limit)[0], centroids)
+
+
+def test_more_time_finds_better(monkeypatch):
+    losses = [
+        reference.inertia(X, found(**clock(monkeypatch, stops=steps))[0])
+        for steps in (0, 1000, 1300)
+    ]
+    assert losses[0] > losses[1] >= losses[2] >= reference.inertia(X, found()[0])
+
+
+def test_of_few_distinct_points_the_rest_are_any(monkeypatch):
+    x = np.repeat(X[:10], 5, axis=0)
+    with attending(**clock(monkeypatch, stops=3)), in_memory(x, np.ones(50)) as points:
+        centroids = search.start(points, 20, 0)
+    assert centroids.shape == (20, 2)
+    assert np.isfinite(centroids).all()
+
+
+def test_whoever_watches_outside_is_told_too():
+    inner, outer = [], []
+    with attending(outer.append):
+        found(see=inner.append)
+    assert inner == outer
+
+
+@pytest.mark.parametrize("init", ["coreset", "k-means||"])
+def test_a_time_limit_ends_the_search_and_a_resumed_fit_does_it_again(init, tmp_path, no_table):
+    data = zarr.create_array(tmp_path / "x", data=X, chunks=(500, 2))
+    options = {"n_clusters": K, "init": init, "random_state": 0}
+    words = []
+    with attending(words.append):
+        hurried = KMeans(**options, checkpoint=tmp_path / "c", time_limit=0).fit(data)
+    assert hurried.stop_reason_ == "time limit"
+    assert len(words) < 40
+    assert hurried.inertia_ == pytest.approx(reference.inertia(X, hurried.cluster_centers_))
+    resumed = KMeans(**options, checkpoint=tmp_path / "c").fit(data)
+    whole = KMeans(**options).fit(data)
+    assert resumed.stop_reason_ == whole.stop_reason_ != "time limit"
+    assert np.array_equal(resumed.cluster_centers_, whole.cluster_centers_)
+    assert resumed.inertia_ == whole.inertia_
+
+
+def test_planted_data_of_very_many_clusters_end_in_time():
+    """Two correlated columns and thousands of clusters, whose search took minutes."""
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(4000, 1)) * [1.0, 0.9]
+    x = centers[rng.integers(0, 4000, 60_000)] + rng.normal(0, 0.001, (60_000, 2))
+    words = []
+    with attending(words.append):
+        km = KMeans(3000, random_state=0, time_limit=0.5).fit(x)
+    assert km.stop_reason_ == "time limit"
+    assert "start" not in words[-1] or "centroid" not in words[-1]
+    assert len(words) < 3000
+    assert len(np.unique(km.cluster_centers_, axis=0)) == 3000
+
+
+def test_a_verbose_fit_prints_the_search(capsys, monkeypatch):
+    monkeypatch.setattr(telling, "_SILENCE", 0.0)
+    KMeans(K, random_state=0, verbose=1).fit(X)
+    assert "Searching in memory: start 1 of" in capsys.readouterr().out
+
+
+def fit(path, name, *more):
+    where = ["-o", path.parent / f"{name}.zarr", "--seed", 0, "-k", K]
+    return CliRunner().invoke(main, ["fit", *map(str, [path, *where, *more])])
+
+
+@pytest.fixture
+def store(tmp_path):
+    zarr.create_array(tmp_path / "x", data=X, chunks=(500, 2))
+    return tmp_path / "x"
+
+
+def test_the_command_logs_the_search(store, monkeypatch):
+    monkeypatch.setattr(progress, "_SILENCE", 0.0)
+    told = fit(store, "a")
+    assert told.exit_code == 0
+    assert "searching in memory: start 1 of" in told.output
+    swept = ["sweep", store, "-k", "5,6", "-o", store.parent / "s"]
+    told = CliRunner().invoke(main, [str(word) for word in swept])
+    assert "searching in memory: start 1 of" in told.output
+
+
+def interrupting(monkeypatch, step):
+    """Ctrl-C at a step of the search."""
+    spend, steps = Points._pay, iter(range(10**9))
+
+    def pay(self, k):
+        spend(self, k)
+        if next(steps) == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Points, "_pay", pay)
+
+
+@pytest.mark.parametrize("step", [2, 300])
+def test_ctrl_c_leaves_the_search(step, store, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupting(patch, step)
+        told = fit(store, "a")
+    assert told.exit_code in (1, 130)
+    assert not (store.parent / "a.zarr").exists()
+
+
+@pytest.mark.parametrize("step", [2, 300])
+def test_ctrl_c_leaves_the_search_of_a_fit_with_a_checkpoint(step, store, monkeypatch):
+    kept = ("--checkpoint", store.parent / "c")
+    with monkeypatch.context() as patch:
+        interrupting(patch, step)
+        told = fit(store, "a", *kept)
+    assert told.exit_code == 75
+    assert "stopped (SIGINT) in a search in memory" in told.output
+    assert fit(store, "a", *kept).exit_code == 0
+    assert fit(store, "b").exit_code == 0
+    one, other = (load_model(store.parent / f"{name}.zarr") for name in "ab")
+    assert np.array_equal(one.centroids, other.centroids)
+
+
+def test_a_search_that_needs_more_than_the_time_limit_is_not_run_again_for_ever(store, monkeypatch):
+    class Kept:
+        def save(self, state):
+            return True
+
+    now = iter([0.0, 10.0, 11.0, 12.0, 98.0, 98.0])
+    fake = SimpleNamespace(time=lambda: next(now))
+    monkeypatch.setattr(stopping, "time", fake)
+    leave = stopping.Stopping(Kept(), 100.0, 75)
+    leave.searching("start 1 of 8")
+    leave.searching("start 1 of 8")
+    leave.searching("start 1 of 8")
+    with pytest.raises(CheckpointError, match="raise the time limit"):
+        leave.searching("start 2 of 8")
+    now = iter([0.0, 60.0, 98.0, 98.0])  # most of the time went to reads: the next run has more
+    leave = stopping.Stopping(Kept(), 100.0, 75)
+    leave.searching("start 1 of 8")
+    with pytest.raises(RunAgain, match="run the same command"):
+        leave.searching("start 2 of 8")
