@@ -58,6 +58,9 @@ def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
             )
         if found == "TIFF":
             return [with_its_profile(page) for page in _of_tiff(item, stream, most_nbytes)]
+        if found == "PNG" and isinstance(item, Span) and not (item.file.local or item.far):
+            with item.open(all_of_it=True) as whole:  # its chunks, also those after the pixels
+                return [with_its_profile(pillow.header_of(item, found, whole, 1, most_nbytes))]
         if found == "PPM" and (deep := pnm.deep_pnm(stream)):
             return [pnm.header_of(item, deep, most_nbytes)]
         return [with_its_profile(pillow.header_of(item, found, stream, 1, most_nbytes))]

@@ -58,6 +58,8 @@ def header_of(
         if turned > 4:
             height, width = width, height
         metadata = {"format": found, "mode": f"{scene.count} x {kinds[0]}"} | _described(scene)
+        if not samples.as_stored:
+            metadata.pop("nodata", None)  # a value of samples, not of pixels
         held = max(y * x for y, x in scene.block_shapes) * np.dtype(kinds[0]).itemsize
         channels = samples.channels(scene.count)
     if kinds[0] == "uint16":
@@ -102,14 +104,19 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
 
 def _as_read(scene: Any, samples: Samples, name: str) -> Samples:
     """What the samples mean that GDAL gives, which converts some kinds of colour to RGB."""
-    if scene.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE"):
-        return Samples("rgb", 8, converted=True)
-    if samples.kind.isdigit():
-        kind = _UNREAD.get(int(samples.kind), f"photometric interpretation {samples.kind}")
+    source = scene.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE")
+    unread = None
+    if source and samples.alpha:  # which is lost where GDAL converts
+        unread = f"{source} with alpha"
+    elif not source and samples.kind.isdigit():
+        unread = _UNREAD.get(int(samples.kind), f"photometric interpretation {samples.kind}")
+    if unread:
         raise DamagedError(
-            f"{shown(name)} holds {kind} of {samples.bits} bits, which is not read here: convert "
+            f"{shown(name)} holds {unread} of {samples.bits} bits, which is not read here: convert "
             "it to RGB, leave it out with --skip-bad, or use streamkm ingest."
         )
+    if source:
+        return Samples("rgb", 8, converted=True)
     return samples
 
 

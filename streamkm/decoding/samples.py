@@ -47,6 +47,12 @@ class Samples:
     def dtype(self) -> str:
         return "uint8" if self.bits <= 8 else "uint16"
 
+    @property
+    def as_stored(self) -> bool:
+        """Whether pixels are the samples, as they are stored."""
+        plain = self.kind in ("grey", "rgb") and self.bits in (8, 16) and not self.multiplied
+        return self.kind == "bands" or (plain and not self.inverted and not self.converted)
+
     def fits(self, count: int) -> bool:
         """Whether an image of `count` samples a pixel, as they are read, can mean this."""
         own = {"cmyk": 4, "rgb": 3, "bands": max(1, count - self.alpha)}.get(self.kind, 1)

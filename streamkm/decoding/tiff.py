@@ -18,7 +18,7 @@ from streamkm.files.find import need
 from streamkm.files.unread import unread
 
 _WIDTH, _BITS, _PHOTOMETRIC, _SAMPLES = 256, 258, 262, 277
-_SUBFILE, _EXTRA, _FORMAT, _DNG = 254, 338, 339, 50706
+_SUBFILE, _COLOURS, _EXTRA, _FORMAT, _DNG = 254, 320, 338, 339, 50706
 _GEO = (33550, 33922, 34264, 34735)
 _ICC, _EXIF, _GPS, _INTEROP = 34675, 34665, 34853, 40965
 # Who, when, with what, where; not how pixels are stored.
@@ -165,7 +165,9 @@ def _raster(tags: Any) -> bool:
     if photometric < 3 and samples in (2, 4):  # the last is alpha, or a band like any other
         # Pillow takes grey that is multiplied by alpha as it is stored.
         unknown |= tags.get(_EXTRA, (0,)) not in (((2,),) if samples == 2 else ((1,), (2,)))
-    return deep or unknown or set(formats) != {1} or any(tag in tags for tag in _GEO)
+    # Some programs write colours of 8 bits, of which Pillow takes the high byte, which is 0.
+    dark = photometric == 3 and max(tags.get(_COLOURS, (0,))) < 256
+    return deep or unknown or dark or set(formats) != {1} or any(tag in tags for tag in _GEO)
 
 
 def icc_name(profile: bytes) -> str:

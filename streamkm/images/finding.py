@@ -8,8 +8,9 @@ import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from streamkm.decoding.notices import told
+from streamkm.decoding.notices import together, told
 from streamkm.errors import DataError, LeftOutWarning
+from streamkm.files.unread import unread
 from streamkm.images.catalogue import Look, shares
 from streamkm.images.options import MOST_COLORS
 from streamkm.images.palette import Palette
@@ -57,7 +58,9 @@ def count_colours(
         seen = read.look(look, shares(found.items))
         if not seen.headers:
             raise DataError(f"{' '.join(names[:3])}: there is no image in there that can be read.")
-        for line in told(seen.notices):
+        left = [(f"left out: {reason}", 1, name) for name, reason in found.left_out if unread(name)]
+        bad = [("left out, as it is damaged", 1, name) for name, _ in seen.bad]
+        for line in told(together([seen.notices, left, bad])):
             warnings.warn(line, LeftOutWarning, stacklevel=2)
         stacks = stacks_of(seen.headers, "archive", (1, 1))
         bands = next((stack.name for stack in stacks if stack.by_patches), None)

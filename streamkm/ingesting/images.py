@@ -20,6 +20,7 @@ from streamkm.errors import DamagedError, DataError
 from streamkm.files.find import SUFFIXES, File
 from streamkm.files.items import Held, Item, Span
 from streamkm.files.names import shown
+from streamkm.files.unread import unread
 from streamkm.ingesting.source import Form, Piece, Stream
 from streamkm.rows.machine import memory_here
 
@@ -52,6 +53,7 @@ class Images(Stream):
         super().__init__()
         self._files, self._packed, self._skip_bad = files, packed, skip_bad
         self._most = memory_here() // _SHARE or None
+        self._left: tuple[Notice, ...] = ()  # members of tars that are not read
         self._pages: dict[int, int] = {}  # of files that hold another number of images than one
         survey = _Survey(files[0].path)
         for number, found in enumerate(self._surveyed()):
@@ -61,7 +63,7 @@ class Images(Stream):
                 self._pages[number] = len(found)
         self._alpha, shape, dtype = survey.alpha, survey.shape, np.dtype(survey.dtype)
         self.skipped = list(skipped)
-        notices = [list(notice) for notice in survey.notices]
+        notices = [list(notice) for notice in together([self._left, survey.notices])]
         self.form = Form(
             "pixels",
             ("image", "y", "x", "channel"),
@@ -138,9 +140,31 @@ class Images(Stream):
         for file in self._files:
             with file.open() as stream:
                 try:
-                    yield from _members(file, stream, whole)
+                    yield from self._members(file, stream, whole)
                 except (tarfile.TarError, EOFError) as error:
                     raise DataError(f"{file.path} cannot be read as a tar: {error}.") from error
+
+    def _members(self, file: File, stream: Any, whole: bool) -> Iterator[Load]:
+        """The images in a tar, in its order; nothing is written to disk."""
+        plain = file.local and stream.read(_MARK + 5)[_MARK:] == b"ustar"
+        if file.local:
+            stream.seek(0)
+        seek = plain and not whole  # headers can be read without the pixels between them
+        with tarfile.open(fileobj=stream, mode="r:" if seek else "r|*") as tar:
+            for member in tar:
+                base = member.name.rpartition("/")[2]
+                if member.isfile() and base.lower().endswith(_ENDS) and base[0] != ".":
+                    name = f"{file.name}/{member.name}"
+                    if seek and member.sparse is None:
+                        yield partial(Span, name, file, member.offset_data, member.size)
+                    else:
+                        content = tar.extractfile(member)
+                        assert content is not None
+                        yield partial(_held, name, content)
+                elif member.isfile() and not whole and (why := unread(member.name)):
+                    left = [(f"left out: {why}", 1, f"{file.name}/{member.name}")]
+                    self._left = together([self._left, left])
+                tar.members = []  # type: ignore[attr-defined]  # or a tar of millions is held as a list
 
 
 class _Survey:
@@ -221,26 +245,6 @@ def _item(file: File, whole: bool) -> Item:
     if whole and not file.local:
         return Held(file.path, file.fs.cat_file(file.path))
     return Span(file.path, file, 0, file.size)
-
-
-def _members(file: File, stream: Any, whole: bool) -> Iterator[Load]:
-    """The images in a tar, in its order; nothing is written to disk."""
-    plain = file.local and stream.read(_MARK + 5)[_MARK:] == b"ustar"
-    if file.local:
-        stream.seek(0)
-    seek = plain and not whole  # headers can be read without the pixels between them
-    with tarfile.open(fileobj=stream, mode="r:" if seek else "r|*") as tar:
-        for member in tar:
-            base = member.name.rpartition("/")[2]
-            if member.isfile() and base.lower().endswith(_ENDS) and base[0] != ".":
-                name = f"{file.name}/{member.name}"
-                if seek and member.sparse is None:
-                    yield partial(Span, name, file, member.offset_data, member.size)
-                else:
-                    content = tar.extractfile(member)
-                    assert content is not None
-                    yield partial(_held, name, content)
-            tar.members = []  # type: ignore[attr-defined]  # or a tar of millions is held as a list
 
 
 def _held(name: str, content: Any) -> Held:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
 import zlib
 
 import numpy as np
 import pytest
 import rasterio
+from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image, ImageOps
 from rasterio import Affine
 
 from streamkm.errors import DamagedError
 from streamkm.images import compress, decompress
-from tests.images.conftest import deep_png, encoded, noise, png, put, read, write_raster
+from tests.images.conftest import deep_png, encoded, noise, png, put, read, write_raster, write_tar
 
 HERE = {"transform": Affine(10, 0, 500_000, 0, -10, 6_000_000), "crs": "EPSG:32633"}
 
@@ -177,6 +179,38 @@ def test_kinds_of_colour_that_are_not_read_are_named(tmp_path):
             read(path)
 
 
+def test_inks_of_8_bits_with_alpha_are_refused(tmp_path):
+    """GDAL makes RGB of them, and drops the alpha."""
+    content = tiff(tags(6, 5, 5, 8, 5, extra=(3, [2])), noise(6, 5, 5).tobytes())
+    with pytest.raises(DamagedError, match="holds CMYK with alpha of 8 bits.*convert it to RGB"):
+        read(put(tmp_path, "x.tif", content))
+
+
+def test_inks_of_16_bits_with_alpha(tmp_path):
+    values = noise(6, 5, 5, dtype="u2")
+    content = tiff(tags(6, 5, 5, 16, 5, extra=(3, [2])), values.tobytes())
+    pixels = read(put(tmp_path, "x.tif", content))[1]
+    light = 1 - values[..., :4] / 65535
+    assert np.abs(pixels.colour - light[..., :3] * light[..., 3:] * 65535).max() <= 0.5
+    assert np.array_equal(pixels.alpha, values[..., 4])
+
+
+def test_a_palette_whose_colours_are_written_as_8_bits(tmp_path):
+    """As libtiff takes them (checkcmap of tiff2rgba)."""
+    table, values = noise(3, 256), noise(6, 5, seed=1)
+    entries = tags(6, 5, 1, 8, 3) | {320: (3, table.ravel().tolist())}
+    header, pixels = read(put(tmp_path, "x.tif", tiff(entries, values.tobytes())))
+    assert header.dtype == "uint8"
+    assert np.array_equal(pixels.colour, table.T[values])
+
+
+def test_nodata_is_kept_of_pixels_that_are_as_stored(tmp_path):
+    values = noise(1, 9, 8, dtype="u2") >> 4
+    for bits, kept in ((16, 7), (12, None)):
+        path = write_raster(tmp_path / f"{bits}.tif", values, nbits=bits, nodata=7)
+        assert read(path)[0].metadata.get("nodata") == kept
+
+
 def packed_png(values, bits, key, kind=0):
     """A PNG of few bits; values (h, w) or (h, w, 3)."""
     rows = b""
@@ -275,6 +309,7 @@ def oriented(where, value):
     return encoded(VALUES, "JPEG", **beside)
 
 
+END = {"png": "png", "tif": "tif", "jpe": "jpg"}
 WAYS = [
     *("jpeg SHORT", "jpeg LONG", "jpeg XMP", "jpeg both", "webp SHORT", "webp LONG", "webp XMP"),
     *("png eXIf", "png eXIf LONG", "png eXIf after pixels", "png raw", "png raw after pixels"),
@@ -295,6 +330,21 @@ def test_upright_wherever_it_says_so(where, tmp_path):
         header, pixels = read(path)
         assert header.metadata.get("orientation", 1) == value
         assert np.array_equal(pixels.colour[..., 0], expected)
+
+
+@pytest.mark.parametrize("where", ["png eXIf after pixels", "png XMP", "tiff XMP", "jpeg LONG"])
+def test_upright_in_archives_and_far_away_too(where, tmp_path):
+    content = oriented(where, 8)
+    put(tmp_path, "in.zip", b"")
+    with zipfile.ZipFile(tmp_path / "in.zip", "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr(f"x.{END[where[:3]]}", content)
+    write_tar(tmp_path / "in.tar", {f"x.{END[where[:3]]}": content})
+    far = f"memory://{tmp_path.name}-{END[where[:3]]}"
+    MemoryFileSystem().pipe_file(f"/{far.partition('://')[2]}/x", content)
+    expected = read(put(tmp_path, "x", content))[1].colour
+    assert expected.shape[:2] == (4, 6)
+    for source in (tmp_path / "in.zip", tmp_path / "in.tar", f"{far}/x"):
+        assert np.array_equal(read(source)[1].colour, expected)
 
 
 def test_grey_of_16_bits_in_a_tiff_is_upright_by_xmp(tmp_path):

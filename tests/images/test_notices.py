@@ -14,7 +14,7 @@ from streamkm.decoding.header import COPIES, FRAMES, GAMMA
 from streamkm.errors import DamagedError, DataError, LeftOutWarning
 from streamkm.images import Archive, compress, find_palettes
 from streamkm.images.sources import find_items
-from tests.images.conftest import encoded, noise, put, read
+from tests.images.conftest import encoded, noise, put, read, write_tar
 from tests.images.test_meaning import profile, tags, tiff, with_chunk
 
 RGB = noise(6, 5, 3)
@@ -153,3 +153,25 @@ def test_a_dng_by_another_name_is_not_its_preview(tmp_path):
     path = put(tmp_path, "x.tif", tiff(entries, RGB.tobytes()))
     with pytest.raises(DamagedError, match="the raw file of a camera is not read"):
         headers(find_items([path]).items[0])
+
+
+def test_members_of_a_tar_that_are_not_read_are_told(tmp_path):
+    for name in ("t.tar", "t.tgz"):
+        members = {"a.png": encoded(RGB), "b.heic": HEIC, "notes.txt": b"notes"}
+        write_tar(tmp_path / name, members, "w:gz" if name == "t.tgz" else "w")
+        store = streamkm.ingest(tmp_path / name, tmp_path / f"{name}.zarr")
+        ((text, count, first),) = store.attrs["notices"]
+        assert (count, first) == (1, f"{name}/b.heic")
+        assert text.startswith("left out: HEIC is not read")
+
+
+def test_palette_tells_what_it_leaves_out(tmp_path):
+    put(tmp_path, "a.png", encoded(RGB))
+    put(tmp_path, "b.heic", HEIC)
+    with pytest.warns(LeftOutWarning, match="b.heic: left out: HEIC is not read"):
+        find_palettes(tmp_path, 4)
+    (tmp_path / "b.heic").unlink()
+    put(tmp_path, "c.png", b"none")
+    put(tmp_path, "d.png", b"none")
+    with pytest.warns(LeftOutWarning, match=r"2 images \(c.png, ...\): left out, as it is dam"):
+        find_palettes(tmp_path, 4, skip_bad=True)
