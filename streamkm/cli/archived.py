@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamkm.decoding.notices import told as lines_of
+from streamkm.decoding.notices import notice_lines
 from streamkm.files.names import shown
 from streamkm.images.archive import Archive
 from streamkm.images.summary import ImageSummary, summary
@@ -38,7 +38,7 @@ def show_archive(path: str, all_of_it: bool) -> None:
     for name, value in facts.items():
         table.add_row(name, value)
     console.print(table)
-    for line in lines_of(archive.notices):
+    for line in notice_lines(archive.notices):
         console.print(line, soft_wrap=True, markup=False)
     ranked = sorted(told.images, key=lambda image: (image.psnr, image.name))
     listed = list(told.images) if all_of_it else ranked[:_SHOWN]

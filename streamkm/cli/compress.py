@@ -16,7 +16,7 @@ from streamkm.cli.bar import Bar
 from streamkm.cli.clusters import scheduled
 from streamkm.cli.common import peak_memory
 from streamkm.cli.files import report_file
-from streamkm.decoding.notices import told
+from streamkm.decoding.notices import notice_lines
 from streamkm.errors import DataError, RunAgain
 from streamkm.files.names import shown
 from streamkm.images import Archive, compress, decompress
@@ -79,7 +79,7 @@ def run(
             limit, watch = options["memory_limit"], [bar.seen]
             count = _write_files(archive, png, "--overwrite" if held else "--missing", limit, watch)
     say_skipped(archive.skipped)
-    for line in told(archive.notices):
+    for line in notice_lines(archive.notices):
         click.echo(line, err=True)
     if png is not None:
         click.echo(f"{png}: {count:,} file{'s' * (count != 1)}")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamkm.cli.sweep_table import show_sweep
-from streamkm.decoding.notices import told
+from streamkm.decoding.notices import notice_lines
 from streamkm.errors import NotAModelError
 from streamkm.outputs import marks_of
 from streamkm.rows.open import dimension_names, open_zarr
@@ -70,7 +70,7 @@ def _of_array(array: Any) -> dict[str, str]:
     }
     if array.shards:
         facts["shards"] = str(array.shards)
-    notices = told(array.attrs.get("notices", []))
+    notices = notice_lines(array.attrs.get("notices", []))
     if notices:
         facts["not taken"] = "\n".join(notices)
     return facts

@@ -18,7 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from streamkm.decoding.notices import told
+from streamkm.decoding.notices import notice_lines
 from streamkm.errors import RunAgain
 from streamkm.ingesting import Progress as Ingested
 from streamkm.ingesting import ingest
@@ -61,7 +61,7 @@ def _say_left_out(array: Any, output: str) -> None:
     if left_out:
         names = ", ".join(left_out)
         click.echo(f"left out, as not all of their values are numbers: {names}", err=True)
-    for line in told(array.attrs.get("notices", [])):
+    for line in notice_lines(array.attrs.get("notices", [])):
         click.echo(line, err=True)
     skipped = marks_of(output).get("skipped", [])
     if skipped:

@@ -52,11 +52,11 @@ def format_of(head: bytes, name: str) -> str:
     >>> format_of(b"P6 4 4 255 ...", "x.ppm")
     'PPM'
     """
-    why = unread(name)  # a raw file of a camera is a TIFF, whose first page is a small preview
-    if why:
-        raise DamagedError(f"{shown(name)}: {why}, or leave it out with --skip-bad.")
     for begin, found in _BEGIN.items():
         if head.startswith(begin):
+            # A raw file of a camera is a TIFF, whose first page is a small preview.
+            if found == "TIFF" and (why := unread(name)):
+                raise DamagedError(f"{shown(name)}: {why}, or leave it out with --skip-bad.")
             return found
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"

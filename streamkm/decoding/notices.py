@@ -31,12 +31,12 @@ def together(parts: Iterable[Sequence[Notice]]) -> tuple[Notice, ...]:
     return tuple((text, count, name) for text, (count, name) in found.items())
 
 
-def told(notices: Iterable[Sequence[object]]) -> list[str]:
+def notice_lines(notices: Iterable[Sequence[object]]) -> list[str]:
     """Notices as lines.
 
     Examples
     --------
-    >>> told([("the gamma is left out", 2, "a.png")])
+    >>> notice_lines([("the gamma is left out", 2, "a.png")])
     ['2 images (a.png, ...): the gamma is left out']
     """
     lines = []

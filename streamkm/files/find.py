@@ -142,7 +142,9 @@ def _files(source: str, kind: str | None) -> tuple[File, ...]:
     )
     known = ", ".join(end for k, ends in SUFFIXES.items() if kind in (None, k) for end in ends)
     others = [path for path, info in sorted(found.items()) if info["type"] == "file"]
-    images = [path for path in others if unread(path)]
+    images = [path for path in others if kind in (None, "images") and unread(path)]
+    if kind is not None and not searched:
+        images = []  # by its content it may be another than by its name
     if not files or (not searched and images):
         why = f": {unread(images[0])}." if images else f" ({known})."
         raise DataError(f"{source} holds no files that can be read here{why}")

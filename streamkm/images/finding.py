@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from streamkm.decoding.notices import together, told
+from streamkm.decoding.notices import notice_lines, together
 from streamkm.errors import DataError, LeftOutWarning
 from streamkm.files.unread import unread
 from streamkm.images.catalogue import Look, shares
@@ -60,7 +60,7 @@ def count_colours(
             raise DataError(f"{' '.join(names[:3])}: there is no image in there that can be read.")
         left = [(f"left out: {reason}", 1, name) for name, reason in found.left_out if unread(name)]
         bad = [("left out, as it is damaged", 1, name) for name, _ in seen.bad]
-        for line in told(together([seen.notices, left, bad])):
+        for line in notice_lines(together([seen.notices, left, bad])):
             warnings.warn(line, LeftOutWarning, stacklevel=2)
         stacks = stacks_of(seen.headers, "archive", (1, 1))
         bands = next((stack.name for stack in stacks if stack.by_patches), None)

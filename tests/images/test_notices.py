@@ -83,7 +83,7 @@ def test_nothing_is_said_where_all_is_taken(name, tmp_path):
     assert read(put(tmp_path, name, NOTHING[name]))[0].lost == ()
 
 
-def test_compress_and_info_say_it_once(tmp_path):
+def test_compress_and_info_report_it_once(tmp_path):
     for name, (content, _) in LOST.items():
         put(tmp_path / "in", f"x.{name}", content)
     for name, content in NOTHING.items():
@@ -100,7 +100,7 @@ def test_compress_and_info_say_it_once(tmp_path):
     assert found[FRAMES] == (3, "x.gif")
 
 
-def test_palette_says_it_too(tmp_path):
+def test_palette_reports_it_too(tmp_path):
     put(tmp_path, "x.gif", animated("GIF"))
     with pytest.warns(LeftOutWarning, match=FRAMES):
         find_palettes(tmp_path, 4)
@@ -148,6 +148,13 @@ def test_they_are_known_by_their_first_bytes_too(name, tmp_path):
         compress(tmp_path / "in", tmp_path / "a.zarr")
 
 
+def test_an_image_that_is_named_is_read_by_what_it_is(tmp_path):
+    """Telephones give photographs of JPEG the name of HEIC."""
+    path = put(tmp_path / "in", "x.heic", encoded(RGB))
+    assert np.array_equal(read(path)[1].colour, RGB)
+    assert np.array_equal(streamkm.ingest(path, tmp_path / "i.zarr", kind="images")[0], RGB)
+
+
 def test_a_dng_by_another_name_is_not_its_preview(tmp_path):
     entries = tags(6, 5, 3, 8, 2) | {254: (4, [1]), 50706: (1, [1, 4, 0, 0])}
     path = put(tmp_path, "x.tif", tiff(entries, RGB.tobytes()))
@@ -155,7 +162,7 @@ def test_a_dng_by_another_name_is_not_its_preview(tmp_path):
         headers(find_items([path]).items[0])
 
 
-def test_members_of_a_tar_that_are_not_read_are_told(tmp_path):
+def test_members_of_a_tar_that_are_not_read_are_reported(tmp_path):
     for name in ("t.tar", "t.tgz"):
         members = {"a.png": encoded(RGB), "b.heic": HEIC, "notes.txt": b"notes"}
         write_tar(tmp_path / name, members, "w:gz" if name == "t.tgz" else "w")
@@ -165,7 +172,7 @@ def test_members_of_a_tar_that_are_not_read_are_told(tmp_path):
         assert text.startswith("left out: HEIC is not read")
 
 
-def test_palette_tells_what_it_leaves_out(tmp_path):
+def test_palette_reports_what_it_leaves_out(tmp_path):
     put(tmp_path, "a.png", encoded(RGB))
     put(tmp_path, "b.heic", HEIC)
     with pytest.warns(LeftOutWarning, match="b.heic: left out: HEIC is not read"):

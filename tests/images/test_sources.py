@@ -283,7 +283,7 @@ def test_dimensions_by_the_names_that_people_give(named, kinds, ome, tmp_path):
         assert len(header.metadata.get("axes", ())) == len(stacked)
 
 
-def test_names_that_are_not_known_are_told(tmp_path):
+def test_names_that_are_not_known_are_reported(tmp_path):
     values = noise(2, 6, 5, 3)
     zarr.create_array(tmp_path / "a.zarr", data=values, dimension_names=["a", "b", "c1", "d"])
     zarr.create_array(tmp_path / "b.zarr", data=values, dimension_names=["run", "y", "x", "c"])
