@@ -13,7 +13,7 @@ import zarr
 
 from streamkm.errors import DataError, NotAModelError
 from streamkm.outputs import MODEL, number, plain, whole
-from streamkm.outputs.reading import group_in, read
+from streamkm.outputs.reading import absent, attribute, group_in, read
 from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
 
 FORMAT = 1
@@ -129,6 +129,7 @@ def _write(group: Any, name: str, values: npt.NDArray[Any], dimensions: tuple[st
         shape=values.shape,
         chunks=tuple(max(1, n) for n in values.shape),
         dtype=values.dtype,
+        fill_value=absent(values.dtype),
         dimension_names=dimensions,
     )
     array[...] = values
@@ -150,7 +151,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     if attributes.get("kind") != _KIND:
         hint = "; for a sweep, say which k" if attributes.get("kind") == "streamkm sweep" else ""
         raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model{hint}.")
-    if attributes["format"] > FORMAT:
+    if attribute(group, "format") > FORMAT:
         raise DataError(f"{path} has format {attributes['format']}; this streamkm reads {FORMAT}.")
     there = group_in(group, "history")
     columns = {name: read(there, name, 1) for name in _HISTORY if there and name in there}
@@ -159,7 +160,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     for name, column in columns.items():
         history[name] = column
     known = ("inertia", "stop_reason", "n_passes", "bytes_read", "parameters", "versions")
-    facts = {name: _attribute(path, attributes, name) for name in known}
+    facts = {name: attribute(group, name) for name in known}
     facts |= {"inertia": number(facts["inertia"]), "fit": attributes.get("fit", "")}
     facts["reads"] = attributes.get("reads", {})
     facts["parameters"] = {n: _asked(n, value) for n, value in facts["parameters"].items()}
@@ -182,12 +183,6 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         scaled=None if scaling is None else read(group, "scaled_centroids", 2),
         **facts,
     )
-
-
-def _attribute(path: str | os.PathLike[str], attributes: dict[str, Any], name: str) -> Any:
-    if name not in attributes:
-        raise DataError(f"{path} lacks the attribute {name!r}, so it is no whole model.")
-    return attributes[name]
 
 
 def _asked(name: str, value: Any) -> Any:

@@ -20,7 +20,8 @@ from streamkm.errors import DataError
 from streamkm.images.palette import Palette
 from streamkm.images.spaces import space_of
 from streamkm.outputs import ARCHIVE, marks_of
-from streamkm.outputs.reading import NUMBERS, TEXTS, group_in, read, stored
+from streamkm.outputs.reading import NUMBERS, TEXTS, attribute, group_in, stored
+from streamkm.rows import MARK, refuse_incomplete
 from streamkm.rows.open import forget_listings
 
 if TYPE_CHECKING:
@@ -55,16 +56,18 @@ class Stored(Mapping[str, Any]):
 
     Parameters
     ----------
-    group : zarr.Group
+    group, root : zarr.Group, of the stack and of the archive
+    all_stored : whether every chunk was stored, so that one which is missing was lost
     """
 
-    def __init__(self, group: Any) -> None:
-        self._group, self._opened = group, {}  # type: ignore[var-annotated]
+    def __init__(self, group: Any, root: Any, all_stored: bool) -> None:
+        self._group, self._root, self._all_stored = group, root, all_stored
+        self._opened: dict[str, Any] = {}
 
     @property
-    def attrs(self) -> dict[str, Any]:
-        """The attributes of the group."""
-        return dict(self._group.attrs)
+    def kind(self) -> str:
+        """The kind of its images, which those of one palette have in common."""
+        return str(attribute(self._group, "kind"))
 
     @property
     def others(self) -> list[str]:
@@ -74,8 +77,23 @@ class Stored(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._opened:
             dimensions, kinds = _ARRAYS[name]
-            self._opened[name] = stored(self._group, name, dimensions, kinds)
+            found = stored(self._group, name, dimensions, kinds)
+            if name == "pixels":
+                self._made_of()
+            elif self._all_stored:
+                refuse_incomplete(found)
+            self._opened[name] = found
         return self._opened[name]
+
+    def _made_of(self) -> None:
+        """Refuse pixels that are made of an array which has lost chunks."""
+        for name in ("codes", "alpha", "palette", "palettes"):
+            if name in self:
+                self[name]
+        for folder, ndim in (("palettes", 3), ("codebooks", 3)):
+            path = f"{folder}/{self.kind}"
+            if self._all_stored and path in self._root:
+                refuse_incomplete(stored(self._root, path, ndim))
 
     def __contains__(self, name: object) -> bool:
         return name in _ARRAYS and name in self._group
@@ -144,7 +162,22 @@ class Archive(Mapping[str, "xr.DataArray"]):
         images = group_in(self.group, "images")
         if images is None:
             raise DataError(f"{self.path} lacks the group 'images', so it is no whole archive.")
-        return {name: Stored(group) for name, group in sorted(images.groups())}
+        return {
+            name: Stored(group, self.group, self._all_stored)
+            for name, group in sorted(images.groups())
+        }
+
+    @cached_property
+    def _all_stored(self) -> bool:
+        marks = group_in(self.group, MARK)
+        return marks is not None and bool(marks.attrs.get("every_chunk_is_stored"))
+
+    def _whole(self, group: Any, name: str, ndim: int) -> Any:
+        """An array beside the stacks."""
+        found = stored(group, name, ndim)
+        if self._all_stored:
+            refuse_incomplete(found)
+        return found
 
     @cached_property
     def places(self) -> dict[str, Place]:
@@ -273,7 +306,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
             raise DataError(f"{name} is made of patches; its codebook is no palette of colours.")
         if "palettes" in group:
             return np.asarray(group["palettes"][number])
-        palettes = stored(self.group, f"palettes/{group.attrs['kind']}", 3)
+        palettes = self._whole(self.group, f"palettes/{group.kind}", 3)
         return np.asarray(palettes[int(group["palette"][number])])
 
     def palettes(self) -> dict[str, Palette]:
@@ -282,9 +315,9 @@ class Archive(Mapping[str, "xr.DataArray"]):
         space = str(self.parameters["space"])
         palettes = group_in(self.group, "palettes")
         for kind in () if palettes is None else sorted(palettes.array_keys()):
-            array = stored(palettes, kind, 3)
+            array = self._whole(palettes, kind, 3)
             several = np.asarray(array[...])
-            folders = array.attrs["of"]
+            folders = attribute(array, "of")
             for number, colours in enumerate(several):
                 folder = str(folders[number]).replace("/", "-")
                 name = kind if len(several) == 1 else f"{kind}-{number}-{folder}".rstrip("-")
@@ -303,7 +336,11 @@ class Archive(Mapping[str, "xr.DataArray"]):
 
     def profile_named(self, icc: str | None) -> bytes | None:
         """An ICC profile, by what the metadata of its images call it."""
-        return None if icc is None else read(self.group, f"profiles/{icc}", 1).tobytes()
+        return (
+            None
+            if icc is None
+            else np.asarray(self._whole(self.group, f"profiles/{icc}", 1)[...]).tobytes()
+        )
 
 
 def _stamp(where: str) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from streamkm.images.palette import Palette, quantize
 from streamkm.images.quality import Quality
 from streamkm.images.stack import Batch
 from streamkm.passes import Statistic
+from streamkm.rows import storing_all
 
 Array = npt.NDArray[Any]
 DAMAGED = -1.0  # the psnr of an image that could not be decoded
@@ -85,16 +86,16 @@ class Encode:
             if alpha is not None:
                 alpha[place] = pixels.alpha
         if "palettes" in group:
-            group["palettes"][batch.region] = _together(palettes, group["palettes"], n)
+            storing_all(group["palettes"])[batch.region] = _together(palettes, group["palettes"], n)
         if alpha is not None:
-            group["alpha"][batch.region] = alpha
-        group["codes"][batch.region] = codes
-        group["metadata"][batch.region] = metadata
+            storing_all(group["alpha"])[batch.region] = alpha
+        storing_all(group["codes"])[batch.region] = codes
+        storing_all(group["metadata"])[batch.region] = metadata
         if bad:
             told = self.archive / DAMAGED_IN / f"{batch.stack}-{batch.start}.json"
             told.parent.mkdir(exist_ok=True)
             told.write_text(json.dumps(bad))
-        group["quality"][batch.region] = quality  # the last, by which a next run knows
+        storing_all(group["quality"])[batch.region] = quality  # the last, by which a next run knows
         return Encoded(n - len(bad))
 
     def _encoded(self, pixels: Pixels, coder: Coder, out: Array) -> tuple[float, float, float]:

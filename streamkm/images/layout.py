@@ -20,10 +20,12 @@ from streamkm.images.palette import Palette
 from streamkm.images.spaces import space_of
 from streamkm.images.stack import Stack
 from streamkm.outputs.reading import stored
+from streamkm.rows import storing_all
 
 FORMAT = 1
 _LEVEL = 5  # of zstd: more takes the time of decoding a photograph again, and gains a hundredth
 _IMAGE = ("image",)
+_EVERY: Any = {"write_empty_chunks": True}  # so that one that is missing was lost
 _DIMS: tuple[str, ...] = (*_IMAGE, "y", "x")
 
 
@@ -58,7 +60,7 @@ def create_stack(archive: Path, stack: Stack, n_colors: int) -> None:
     )
     for name, some in (("name", n), ("metadata", together)):
         group.create_array(name, shape=(n,), chunks=(some,), dtype=str, dimension_names=_IMAGE)
-    group["name"][...] = np.array([header.name for header in stack.headers], object)
+    storing_all(group["name"])[...] = np.array([header.name for header in stack.headers], object)
     group.create_array(
         "quality", shape=(n, 3), chunks=(together, 3), dtype=np.float64, fill_value=np.nan
     )
@@ -74,7 +76,9 @@ def _create_codes(root: Any, group: Any, stack: Stack, n_colors: int) -> Codeboo
     if f"palettes/{kind}" in root:
         palettes = root[f"palettes/{kind}"]
         numbers = np.array(stack.palettes, np.int32)
-        group.create_array("palette", data=numbers, chunks=(n,), dimension_names=_IMAGE)
+        group.create_array(
+            "palette", data=numbers, chunks=(n,), dimension_names=_IMAGE, config=_EVERY
+        )
         _create_grid(group, "codes", stack, np.min_scalar_type(palettes.shape[1] - 1))
         return CodebookCodec("codes", f"../../palettes/{kind}", "palette")
     n_colors = min(n_colors, first.height * first.width)
@@ -111,7 +115,7 @@ def write_profiles(archive: Path, profiles: Sequence[tuple[str, bytes]]) -> None
     root = zarr.open_group(archive, mode="r+")
     for name, profile in profiles:
         content = np.frombuffer(profile, np.uint8)
-        root.create_array(f"profiles/{name}", data=content, overwrite=True)
+        root.create_array(f"profiles/{name}", data=content, overwrite=True, config=_EVERY)
 
 
 def write_palettes(
@@ -129,6 +133,7 @@ def write_palettes(
             dimension_names=("palette", "code", "component"),
             attributes={"of": [owners.get((kind, at), "") for at in range(len(several))]},
             overwrite=True,
+            config=_EVERY,
         )
 
 
@@ -140,6 +145,7 @@ def write_codebook(archive: Path, kind: str, codebook: Codebook, patch: tuple[in
         dimension_names=("stage", "code", "feature"),
         attributes={"patch": list(patch), "dtype": codebook.dtype.name},
         overwrite=True,
+        config=_EVERY,
     )
 
 
@@ -162,7 +168,7 @@ def finish_stack(archive: Path, stack: str) -> None:
         if name == "opacity" and "alpha" not in group:
             continue  # it is one
         values = np.ascontiguousarray(quality[:, place])
-        group.create_array(name, data=values, dimension_names=_IMAGE, overwrite=True)
+        group.create_array(name, data=values, dimension_names=_IMAGE, overwrite=True, config=_EVERY)
     del group["quality"]
 
 

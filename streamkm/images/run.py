@@ -34,6 +34,7 @@ from streamkm.images.sources import find_items
 from streamkm.images.stack import Batch, Stack, owners_of, stacks_of
 from streamkm.images.tables import Count, Tables
 from streamkm.outputs import marks_of
+from streamkm.rows import EVERY_CHUNK, MARK
 from streamkm.versions import versions
 
 _FORMAT = 2  # of what a run saves to be resumed: from 2 on, pixels are weighted by their opacity
@@ -96,7 +97,7 @@ class Run:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         group = zarr.create_group(self._partial, attributes={"kind": KIND})
         write_profiles(self._partial, seen.profiles)
-        group.attrs.update({"compress": record})
+        group.update_attributes({"compress": record, "stores_all": True})
 
     def fit(self) -> None:
         """Find the palettes that images share, and codebooks."""
@@ -177,6 +178,8 @@ class Run:
             torn.unlink()  # Zarr writes beside, and renames
         group = zarr.open_group(self._partial, mode="r+")
         notices: list[Any] = [list(notice) for notice in self._notices]
+        if self._marked("stores_all"):
+            group.require_group(MARK).update_attributes(EVERY_CHUNK)
         group.attrs.put(
             {
                 "kind": KIND,
@@ -194,7 +197,7 @@ class Run:
         return bool(marks_of(self._partial).get(step))
 
     def _mark(self, step: str) -> None:
-        zarr.open_group(self._partial, mode="r+").attrs.update({step: True})
+        zarr.open_group(self._partial, mode="r+").update_attributes({step: True})
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:

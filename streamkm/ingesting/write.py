@@ -19,6 +19,7 @@ from streamkm.ingesting.exact import converted
 from streamkm.ingesting.plan import regions
 from streamkm.ingesting.source import Form, Region, Source
 from streamkm.outputs import INGEST, marks_of
+from streamkm.rows import EVERY_CHUNK, MARK, storing_all
 
 KIND = INGEST
 _NAMES = "file"  # the array of the names of images
@@ -94,6 +95,7 @@ def create(
         group.create_array(
             _NAMES, shape=(form.n or 0,), chunks=step[:1], dtype=str, dimension_names=form.dims[:1]
         )
+    group.create_group(MARK, attributes=EVERY_CHUNK)
     group.attrs.put({"kind": KIND, "ingest": record, "skipped": [], "done": 0})
 
 
@@ -114,7 +116,7 @@ def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[
         When the source is empty, ends too early, or does not fit the dtype.
     """
     group: Any = zarr.open_group(partial, mode="r+")
-    form, data = source.form, group[source.form.name]
+    form, data = source.form, storing_all(group[source.form.name])
     done, nbytes, total = int(group.attrs["done"]), 0, None
     if form.n is not None:
         total = math.prod(-(-n // s) for n, s in zip(data.shape, step, strict=True))
@@ -137,7 +139,7 @@ def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[
                 group[_NAMES].resize((stop,))
             group[_NAMES][first:stop] = np.array(names, object)
         nbytes += values.size * data.dtype.itemsize
-        group.attrs.update({"done": number + 1, "skipped": source.skipped})
+        group.update_attributes({"done": number + 1, "skipped": source.skipped})
         for see in watch:
             see(Progress(number + 1, total, stop, nbytes))
         if form.n is None and stop < region[0].stop:

@@ -57,6 +57,19 @@ def stored(group: Any, name: str, ndim: int | tuple[int, ...], kinds: str = NUMB
     return found
 
 
+def attribute(node: Any, name: str) -> Any:
+    """An attribute of an array or group.
+
+    Raises
+    ------
+    DataError
+        When it has none of that name.
+    """
+    if name not in node.attrs:
+        raise DataError(f"{node.store_path} lacks the attribute {name!r}, so it is not whole.")
+    return node.attrs[name]
+
+
 def group_in(group: Any, name: str) -> Any:
     """A group within a group; None where there is none of that name, or something else."""
     found = group.get(name)
@@ -97,5 +110,28 @@ def _codecs(array: Any) -> set[str]:
 
 
 def read(group: Any, name: str, ndim: int, kinds: str = NUMBERS) -> npt.NDArray[Any]:
-    """The values of an array of a group, as by `stored`."""
-    return np.asarray(stored(group, name, ndim, kinds)[...])
+    """The values of an array of a group, as by `stored`.
+
+    Raises
+    ------
+    DataError
+        When a value is that of a chunk which is missing, where no other has it (`absent`).
+    """
+    array = stored(group, name, ndim, kinds)
+    values = np.asarray(array[...])
+    fill, lost = array.fill_value, absent(values.dtype)
+    if lost is not None and (fill == lost or fill != fill):
+        missing = np.isnan(values) if values.dtype.kind == "f" else values == lost
+        if missing.any():
+            raise DataError(
+                f"a chunk of {name!r} of {group.store_path} is missing: restore it from a copy, or "
+                "write it again."
+            )
+    return values
+
+
+def absent(dtype: np.dtype[Any]) -> Any:
+    """The value of a chunk that is missing, which no other value is: NaN, or the least integer."""
+    if dtype.kind == "f":
+        return np.nan
+    return np.iinfo(dtype).min if dtype.kind == "i" else None

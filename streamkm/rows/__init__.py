@@ -5,6 +5,7 @@ from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.fingerprint import difference, fingerprint
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
+from streamkm.rows.lost import EVERY_CHUNK, MARK, refuse_incomplete, refuse_lost, storing_all
 from streamkm.rows.machine import memory_here
 from streamkm.rows.memory import PROCESS_NBYTES, Budget, Room
 from streamkm.rows.names import Named, check_unique, column_names, reordering
@@ -16,6 +17,8 @@ from streamkm.rows.tables import lazy_numbers, numbers
 from streamkm.rows.treatment import Missing, Scaling, Shifted, Standardised, UnitLength
 
 __all__ = [
+    "EVERY_CHUNK",
+    "MARK",
     "PROCESS_NBYTES",
     "Block",
     "BlockPlan",
@@ -45,6 +48,9 @@ __all__ = [
     "numbers",
     "open_rows",
     "read_only",
+    "refuse_incomplete",
+    "refuse_lost",
     "reordering",
     "rows_in_memory",
+    "storing_all",
 ]

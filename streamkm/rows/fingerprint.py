@@ -91,6 +91,22 @@ def _listing(array: Any) -> dict[str, Any]:
     return {"chunks": chunks, "bytes": nbytes, "sizes and times": f"{marks:032x}"} if chunks else {}
 
 
+def count_stored(array: Any) -> int | None:
+    """How many chunks or shards of a Zarr array are stored; None where its store cannot tell."""
+    if not is_a(
+        array.store,
+        "zarr.storage.LocalStore",
+        "zarr.storage.FsspecStore",
+        "zarr.storage.ObjectStore",
+    ):
+        return None
+    if is_a(array.store, "zarr.storage.FsspecStore"):
+        protocol = array.store.fs.protocol
+        if (protocol if isinstance(protocol, str) else protocol[0]) in _WITHOUT_LISTING:
+            return None
+    return sum(1 for _ in _entries(array.store, array.path))
+
+
 def _entries(store: Any, path: str) -> Iterator[Entry]:
     """Key, size, and time or ETag of each object of an array, where the store can list them."""
     if is_a(store, "zarr.storage.LocalStore"):

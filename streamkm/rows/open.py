@@ -14,6 +14,7 @@ from streamkm.rows.block import read_only
 from streamkm.rows.dask_rows import DaskRows, check_blocks, open_dask
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, feature_axes
+from streamkm.rows.lost import refuse_lost
 from streamkm.rows.memory import Budget
 from streamkm.rows.names import Named, feature_names, reordering
 from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, warn_packed
@@ -148,6 +149,7 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
             )
         return read_only(data.to_numpy()), names
     if is_a(data, "zarr.Array"):
+        refuse_lost(data)
         warn_packed({data.name or "the array": data})
         return data, dimension_names(data)
     if is_a(data, "dask.array.Array"):

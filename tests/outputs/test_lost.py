@@ -1,0 +1,184 @@
+"""What was written whole is read whole, or refused by the name of what is missing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+from click.testing import CliRunner
+from PIL import Image
+
+import streamkm
+from streamkm.cli import main
+from streamkm.errors import DataError
+from streamkm.images import Archive, decompress
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Data of which most are zeros, and every kind of store that streamkm reads again."""
+    folder = tmp_path_factory.mktemp("made")
+    x = np.zeros((400, 2), "f4")
+    x[:100] = np.random.default_rng(0).normal(size=(100, 2))
+    np.save(folder / "x.npy", x)
+    (folder / "p").mkdir()
+    for name, value in (("black", 0), ("red", 200)):
+        pixels = np.zeros((30, 30, 4), "u1")
+        pixels[..., 0], pixels[:9, :9, 3] = value, 255
+        Image.fromarray(pixels).save(folder / "p" / f"{name}.png")
+    Image.fromarray(np.zeros((20, 20, 3), "u1")).save(folder / "p" / "small.png")
+    run("ingest", folder / "x.npy", "-o", folder / "sharded", "--chunk", "400", "--shard", "800")
+    run("ingest", folder / "x.npy", "-o", folder / "chunked", "--chunk", "400", "--shard", "none")
+    run("fit", folder / "sharded", "-k", 2, "-o", folder / "model", "--scale", "standard")
+    tree = streamkm.BisectingKMeans(3, random_state=0).fit(x)
+    tree.save(folder / "tree")
+    run("sweep", folder / "sharded", "-k", "1:3", "-o", folder / "sweep")
+    for name, options in {
+        "archive": [],
+        "own": ["--per", "image"],
+        "patches": ["--patch", "2x2", "--stages", 2],
+    }.items():
+        run("compress", folder / "p", "-k", 4, "-o", folder / name, *options)
+    return folder
+
+
+@pytest.fixture
+def home(made, tmp_path):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def chunks_of(folder):
+    """Every stored chunk, and the name of its array."""
+    found = [path for path in folder.rglob("*") if path.is_file() and path.name != "zarr.json"]
+    return sorted((str(path.relative_to(folder)).rpartition("/c")[0], path) for path in found)
+
+
+@pytest.mark.parametrize("kind", ["sharded", "chunked"])
+def test_data_that_lost_a_chunk_are_refused(home, kind):
+    store = home / kind
+    chunks = chunks_of(store)
+    assert len(chunks) == (4 if kind == "sharded" else 8)  # those of zeros are there too
+    (_, path), missing = chunks[-1], chunks[-1][1].relative_to(store / "x")
+    path.unlink()
+    commands = [
+        ["predict", home / "model", store, "-o", home / "l"],
+        ["fit", store, "-k", 2, "-o", home / "m"],
+        ["sweep", store, "-k", "1:2", "-o", home / "s"],
+        ["fit", f"file://{store}", "-k", 2, "-o", home / "m"],
+    ]
+    for command in commands:
+        said = run(*command, code=1)
+        assert "are missing" in said
+        assert command[1] is not store or str(missing) in said
+    with pytest.raises(DataError, match="are missing"):
+        streamkm.KMeans(2).fit(zarr.open_group(store)["x"])
+    with pytest.raises(DataError, match="are missing"):
+        streamkm.load(home / "model").predict(str(store))
+    assert not (home / "l").exists()
+
+
+def test_a_store_that_others_wrote_may_leave_out_chunks_of_zeros(home):
+    import xarray as xr
+
+    xr.open_zarr(home / "chunked", consolidated=False).to_zarr(home / "again", consolidated=False)
+    assert zarr.open_group(home / "again").attrs["kind"] == "streamkm ingest"
+    run("predict", home / "model", home / "again", "-o", home / "l")
+    run("predict", home / "model", home / "chunked", "-o", home / "k")
+    labels, same = (zarr.open_array(home / name)[...] for name in "lk")
+    assert np.array_equal(labels, same)
+
+
+@pytest.mark.parametrize("kind", ["model", "tree"])
+def test_a_model_without_any_one_of_its_chunks_is_refused(home, kind):
+    for name, path in chunks_of(home / kind):
+        if name == "history/read":  # of which no value is free to say that it is missing
+            continue
+        kept = path.read_bytes()
+        path.unlink()
+        with pytest.raises(DataError, match=f"a chunk of '{name.rpartition('/')[2]}' .*missing"):
+            streamkm.load_model(home / kind)
+        path.write_bytes(kept)
+    streamkm.load(home / kind)
+
+
+@pytest.mark.parametrize("kind", ["model", "tree"])
+def test_a_model_without_any_one_of_its_arrays_or_attributes_is_refused(home, kind):
+    group = zarr.open_group(home / kind)
+    for name in dict(group.arrays()):
+        if name == "tree_pairs":  # without it there is no tree
+            continue
+        (home / kind / name).rename(home / name)
+        with pytest.raises(DataError, match=f"lacks the array '{name}'"):
+            streamkm.load_model(home / kind)
+        (home / name).rename(home / kind / name)
+    text = (home / kind / "zarr.json").read_text()
+    for name in ("kind", "format", "inertia", "parameters", "n_passes", "versions", "stop_reason"):
+        described = json.loads(text)
+        del described["attributes"][name]
+        (home / kind / "zarr.json").write_text(json.dumps(described))
+        with pytest.raises(DataError, match="not a streamkm model" if name == "kind" else name):
+            streamkm.load_model(home / kind)
+
+
+def test_a_sweep_without_any_one_of_its_arrays_is_refused(home):
+    group = zarr.open_group(home / "sweep")
+    free = {"calinski_harabasz", "davies_bouldin", "silhouette"}
+    for name in set(group.array_keys()) - free:
+        (home / "sweep" / name).rename(home / name)
+        for read in (streamkm.open_sweep, lambda path: streamkm.centroids_of(path, 2)):
+            with pytest.raises(DataError, match=f"lacks the array '{name}'"):
+                read(home / "sweep")
+        command = ["predict", home / "sweep", home / "chunked", "-k", 2, "-o", home / "l"]
+        assert f"lacks the array '{name}'" in run(*command, code=1)
+        (home / name).rename(home / "sweep" / name)
+
+
+def test_a_sweep_without_its_centroids_or_its_k_is_refused(home):
+    for name, path in chunks_of(home / "sweep"):
+        if name not in ("centroids", "n_clusters", "train_mean"):
+            continue
+        kept = path.read_bytes()
+        path.unlink()
+        with pytest.raises(DataError, match="chunk of .* is missing"):
+            streamkm.centroids_of(home / "sweep", 3)
+        path.write_bytes(kept)
+    found = streamkm.open_sweep(home / "sweep").drop_vars("n_clusters")
+    with pytest.raises(DataError, match="lacks 'n_clusters'"):
+        streamkm.centroids_of(found, 2)
+
+
+@pytest.mark.parametrize("kind", ["archive", "own", "patches"])
+def test_an_archive_without_any_one_of_its_chunks_writes_no_files(home, kind):
+    for array, path in chunks_of(home / kind):
+        kept = path.read_bytes()
+        path.unlink()
+        if array.rpartition("/")[2] in ("ssim", "opacity"):  # which no pixel needs
+            assert "are missing, the first is c/" in run("info", home / kind, code=1)
+        else:
+            with pytest.raises(DataError, match="are missing, the first is c/"):
+                decompress(home / kind, home / "files")
+            said = run("decompress", home / kind, "-o", home / "files", code=1)
+            assert "are missing, the first is c/" in said
+            assert not [file for file in (home / "files").rglob("*") if file.is_file()]
+        path.write_bytes(kept)
+    assert len(decompress(home / kind, home / "files")) == 3
+
+
+def test_an_archive_without_attributes_is_refused(home):
+    text = (home / "archive" / "zarr.json").read_text()
+    for name in ("parameters", "skipped", "source_nbytes", "versions"):
+        described = json.loads(text)
+        del described["attributes"][name]
+        (home / "archive" / "zarr.json").write_text(json.dumps(described))
+        with pytest.raises(DataError, match=f"lacks the attribute '{name}'"):
+            Archive(home / "archive")
