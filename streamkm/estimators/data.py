@@ -14,7 +14,7 @@ from streamkm.labelled import FEATURE, labelled_like, stacked
 from streamkm.passes import label_dtype
 from streamkm.rows import Named, Rows, column_names, is_a, lazy_numbers, may_lack, numbers
 
-_LAZY = ("dask.array.Array", "zarr.Array", "zarr.Group", "xarray.DataArray")
+_LAZY = ("dask.array.Array", "zarr.Array", "zarr.Group", "xarray.DataArray", "h5py.Dataset")
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,7 @@ fitted model or a function
         Parameters
         ----------
         X : array-like or data frame, Dask array or data frame, zarr.Array, xarray.DataArray or
-            Dataset, or path or URL of a Zarr array
+            Dataset, numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
             Of shape (n_samples, n_features), or N-d with `feature_dim` set.
         y : ignored
         sample_weight : array of the row shape, of any of those kinds, or None

@@ -13,6 +13,7 @@ import numpy as np
 
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.kinds import is_a
+from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.stored import StoredRows
 
 _SAMPLED = 4096  # values of data in memory
@@ -69,6 +70,8 @@ def _of(array: Any) -> dict[str, Any]:
         return {"codecs": _digest(_metadata(array)), **_listing(array)}
     if is_a(array, "dask.array.Array"):
         return {"chunks": _digest(repr(array.chunks))}
+    if isinstance(array, (Mapped, Hdf5)):
+        return array.stamp
     if array.dtype == bool:  # a mask: a byte a row
         return {"values": _digest(np.ascontiguousarray(array).tobytes())}
     array = np.ma.getdata(array)

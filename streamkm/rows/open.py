@@ -18,6 +18,7 @@ from streamkm.rows.lost import refuse_lost
 from streamkm.rows.memory import Budget
 from streamkm.rows.names import Named, feature_names, reordering
 from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, warn_packed
+from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, open_stored, within
 from streamkm.rows.tables import numbers
@@ -147,7 +148,8 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
                 f"lies in memory, over the limit of {show_bytes(budget.limit)}. Open it with "
                 "chunks={}, or give the path of its store."
             )
-        return read_only(data.to_numpy()), names
+        values = read_only(data.to_numpy())
+        return Mapped.of(values) or values, names
     if is_a(data, "zarr.Array"):
         refuse_lost(data)
         warn_packed({data.name or "the array": data})
@@ -157,7 +159,10 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
         return data, None
     if is_a(data, "zarr.Group", "xarray.Dataset"):
         raise DataError("give one array: group['name'] or dataset['name'].")
-    return read_only(numbers(data)), None
+    if is_a(data, "h5py.Dataset"):
+        return Hdf5.of(data), None
+    values = read_only(numbers(data))
+    return Mapped.of(values) or values, None
 
 
 def dimension_names(array: Any) -> tuple[str | None, ...] | None:

@@ -24,6 +24,7 @@ from streamkm.rows.plan import BlockPlan, plan_blocks
 _BLOCKS = 28  # at least, so that every core has some; of full size from 1 GB on
 _SMALLEST_NBYTES = 4 * 2**20
 _STRETCH = 8
+_UNIT_NBYTES = 2**16  # of files without chunks
 _WAITS = (0.1, 0.4, 1.6)  # seconds before a read that failed is tried again
 
 Call = Callable[[Block], Any]
@@ -37,7 +38,7 @@ class StoredRows:
 
     Parameters
     ----------
-    array : zarr.Array or numpy.ndarray
+    array : zarr.Array, or one in memory or in a file that is sliced like it
     layout : Layout
     plan : BlockPlan, in whole chunks or shards of a Zarr array
     weights, mask : arrays of the row shape that slice like `array`, or None
@@ -91,7 +92,7 @@ class StoredRows:
         if self.in_memory:
             return self.resident_nbytes
         beside = sum(a.dtype.itemsize for a in self.beside)
-        stored = self.array.shards or self.array.chunks
+        stored = self.array.shards or self.array.chunks or (1,) * len(self.array.shape)
         whole = math.prod(-(-n // s) * s for n, s in zip(self.array.shape, stored, strict=True))
         return int(whole * self.layout.dtype.itemsize + self.layout.n_rows * beside)
 
@@ -137,7 +138,7 @@ class StoredRows:
 
     def _failure(self, number: int, region: tuple[slice, ...], error: Exception) -> str:
         rows = ", ".join(f"{s.start}:{s.stop}" for s in region)
-        culprit = "" if self.in_memory else self._unreadable_chunk(region)
+        culprit = self._unreadable_chunk(region) if is_a(self.array, "zarr.Array") else ""
         return (
             f"block {number} (rows {rows}) could not be read{culprit}: "
             f"{type(error).__name__}: {error}. Restore that part of the store, or fit a copy "
@@ -201,16 +202,18 @@ def open_stored(array: Any, layout: Layout, beside: tuple[Any, Any], budget: Bud
     """Plan the blocks of a sliceable array, and weights and mask, under a memory budget."""
     rows = StoredRows(array, layout, BlockPlan(()), *beside)
     row_nbytes = budget.row_nbytes(layout, rows.beside, rows.mask is not None)
-    if is_a(array, "zarr.Array"):
-        stored = array.shards or array.chunks
+    if rows.in_memory:
+        unit = [1] * len(layout.row_axes)
+        largest = BLOCK_NBYTES
+    else:
+        stored = array.shards or array.chunks or (1,) * len(layout.shape)
         unit = [min(stored[a], layout.shape[a]) for a in layout.row_axes]
+        if math.prod(unit) == 1 and not array.chunks:  # nothing else keeps blocks from being tiny
+            unit[-1] = min(layout.row_shape[-1], max(1, _UNIT_NBYTES // row_nbytes))
         for other in rows.beside:
             if is_a(other, "zarr.Array"):
                 unit = _aligned(unit, other.shards or other.chunks, layout.row_shape)
         largest = budget.block_nbytes(layout.nbytes // max(math.prod(unit) * row_nbytes, 1))
-    else:
-        unit = [1] * len(layout.row_axes)
-        largest = BLOCK_NBYTES
     # Small enough that every core has blocks, by a rule that no machine changes.
     target = max(_SMALLEST_NBYTES, layout.nbytes // _BLOCKS)
     plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest))
@@ -230,12 +233,13 @@ def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> S
     row_nbytes = budget.row_nbytes(rows.layout, rows.beside, rows.mask is not None)
     block, resident = plan.largest * row_nbytes, rows.resident_nbytes
     budget.check(block, plan.n_blocks, resident)
-    if not is_a(array, "zarr.Array"):
+    if rows.in_memory:
         return rows
-    stored = array.shards or array.chunks
-    unit = math.prod(min(stored[a], rows.layout.shape[a]) for a in rows.layout.row_axes)
-    if array.shards or plan.largest > unit:
-        rows = replace(rows, array=fastest(array))
+    if is_a(array, "zarr.Array"):
+        stored = array.shards or array.chunks
+        unit = math.prod(min(stored[a], rows.layout.shape[a]) for a in rows.layout.row_axes)
+        if array.shards or plan.largest > unit:
+            rows = replace(rows, array=fastest(array))
     fits_here = budget.keeps(rows.kept_nbytes, budget.projected(block, plan.n_blocks, resident))
     resident += rows.kept_nbytes if fits_here else 0
     more = replace(budget, threads=budget.threads + 1)
