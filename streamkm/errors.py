@@ -59,19 +59,29 @@ class NotAModelError(DataError):
 
 
 class NonFiniteError(DataError):
-    """Rows hold NaN, infinity, or values too large to square."""
+    """Rows hold NaN, infinity, or values too large to square.
 
-    def __init__(self, count: int, row: int, block: int) -> None:
+    Attributes
+    ----------
+    count : bad rows in the blocks read so far
+    row, block : numbers of the first
+    large : whether all of them are finite, and only too large
+    """
+
+    def __init__(self, count: int, row: int, block: int, large: bool = False) -> None:
+        found, fix = "Input contains NaN or infinity", "by nodata=nan (--nodata nan) or a mask"
+        if large:
+            found = "Input contains values whose squares are too large for float64"
+            fix = "by naming their value as nodata or by a mask, or divide all data by a constant"
         super().__init__(
-            f"Input contains NaN or infinity: {count} bad row{'s' if count != 1 else ''} in the "
+            f"{found}: {count} bad row{'s' if count != 1 else ''} in the "
             f"blocks read so far, the first is row {row} in block {block}. Leave "
-            "them out by nodata=nan (--nodata nan) or a mask, or fill them; a zero weight does not "
-            "hide them."
+            f"them out {fix}, or fill them; a zero weight does not hide them."
         )
-        self.count, self.row, self.block = count, row, block
+        self.count, self.row, self.block, self.large = count, row, block, large
 
-    def __reduce__(self) -> tuple[type, tuple[int, int, int]]:
-        return type(self), (self.count, self.row, self.block)
+    def __reduce__(self) -> tuple[type, tuple[int, int, int, bool]]:
+        return type(self), (self.count, self.row, self.block, self.large)
 
 
 class ReadError(StreamkmError, OSError):

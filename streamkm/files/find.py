@@ -26,6 +26,8 @@ SUFFIXES = {
     ),
     "tar": (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"),
 }
+_HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
+_XARRAY = (".nc", ".nc4", ".cdf", ".grib", ".grib2", ".grb", ".grb2")
 # Of these, the first that a file system knows says whether a file was written to.
 _STAMPS = ("mtime", "ETag", "etag", "LastModified", "last_modified", "updated", "created")
 
@@ -133,6 +135,31 @@ def find(sources: Sequence[str | os.PathLike[str]], kind: str | None) -> tuple[s
     return kinds[0], given
 
 
+def other_kind(path: str) -> str:
+    """What to do with data that are opened by another way than ingest; empty where it is not told.
+
+    Examples
+    --------
+    >>> other_kind("scene.zarr.zip")
+    'is a Zarr store as it is: streamkm fit and KMeans take its path.'
+    """
+    name = path.lower()
+    if name.endswith((".zarr", ".zarr.zip")):
+        return "is a Zarr store as it is: streamkm fit and KMeans take its path."
+    if name.endswith(_HDF5):
+        return (
+            "is an HDF5 file: in Python, h5py.File(path)['name'] goes to KMeans. For the command "
+            "line, write it once: dask.array.from_array(dataset).to_zarr('x.zarr')."
+        )
+    if name.endswith(_XARRAY):
+        return (
+            "is opened by xarray: in Python, xarray.open_dataset(path, chunks={}) goes to KMeans. "
+            "For the command line, write it once: xarray.open_dataset(path, chunks={})"
+            ".to_zarr('x.zarr')."
+        )
+    return ""
+
+
 def _files(source: str, kind: str | None) -> tuple[File, ...]:
     fs, found, searched = entries(source)
     files = tuple(
@@ -154,7 +181,12 @@ def _files(source: str, kind: str | None) -> tuple[File, ...]:
             f"left out {images[0]}{more}: {unread(images[0])}", LeftOutWarning, stacklevel=2
         )
     if not searched and kind is None and kind_of(source.split("::")[0]) is None:
-        raise DataError(f"{source} is of no known kind ({known}); say which by --kind.")
+        other = other_kind(source)
+        raise DataError(
+            f"{source} {other}"
+            if other
+            else f"{source} is of no known kind ({known}); say which by --kind."
+        )
     return files
 
 

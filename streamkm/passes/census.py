@@ -26,6 +26,7 @@ class Counted(Statistic):
     negative : rows of negative or non-finite weight
     bad : rows with a feature that is NaN, infinite or too large to square
     first_bad : (row number, block number) of the first bad row
+    large : bad rows that are finite
     """
 
     rows: int = 0
@@ -33,6 +34,7 @@ class Counted(Statistic):
     negative: int = 0
     bad: int = 0
     first_bad: tuple[int, int] = _NO_ROW
+    large: int = 0
 
     @classmethod
     def combine(cls, parts: Sequence[Counted]) -> Counted:
@@ -42,6 +44,7 @@ class Counted(Statistic):
             sum(p.negative for p in parts),
             sum(p.bad for p in parts),
             min(p.first_bad for p in parts),
+            sum(p.large for p in parts),
         )
 
     def check(self) -> None:
@@ -55,7 +58,7 @@ class Counted(Statistic):
             For negative weights, or when no weight is positive.
         """
         if self.bad:
-            raise NonFiniteError(self.bad, *self.first_bad)
+            raise NonFiniteError(self.bad, *self.first_bad, large=self.large == self.bad)
         if self.negative:
             raise DataError(
                 f"{self.negative} rows have a negative or non-finite sample_weight; "
@@ -77,19 +80,20 @@ class Census(Pass[Counted]):
     def __call__(self, block: Block) -> Counted:
         if block.n_rows == 0:
             return self.identity()
-        bad, first = 0, _NO_ROW
+        bad, large, first = 0, 0, _NO_ROW
         for tile in block.tiles() if block.values.dtype.kind == "f" else ():
             places = _bad_rows(tile.x)
             if places.size and first == _NO_ROW:
                 place = tile.start + int(places[0])
                 first = (int(block.row_numbers(place, place + 1)[0]), block.number)
             bad += places.size
+            large += int(np.isfinite(tile.x[places]).all(axis=1).sum())
         weighted, negative = block.n_rows, 0
         if block.weights is not None:
             usable = np.isfinite(block.weights) & (block.weights >= 0)
             weighted = int(np.count_nonzero(block.weights[usable]))
             negative = int(np.count_nonzero(~usable))
-        return Counted(block.n_rows, weighted, negative, bad, first)
+        return Counted(block.n_rows, weighted, negative, bad, first, large)
 
 
 def _bad_rows(x: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:

@@ -167,4 +167,6 @@ def refuse_bad(block: Block, start: int, d2: Array) -> None:
     bad = np.flatnonzero(~np.isfinite(d2))
     if bad.size:
         place = start + int(bad[0])
-        raise NonFiniteError(bad.size, int(block.row_numbers(place, place + 1)[0]), block.number)
+        row = int(block.row_numbers(place, place + 1)[0])
+        large = bool(np.isfinite(block.values[start + bad]).all())
+        raise NonFiniteError(bad.size, row, block.number, large)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from streamkm.errors import DataError, MemoryLimitError
+from streamkm.files.find import other_kind
 from streamkm.rows.beside import matched
 from streamkm.rows.block import read_only
 from streamkm.rows.dask_rows import DaskRows, check_blocks, open_dask
@@ -26,6 +27,7 @@ from streamkm.rows.treatment import Scaling
 from streamkm.sizes import show_bytes
 
 Rows: TypeAlias = StoredRows | DaskRows
+_SHOWN = 20  # names of arrays in a message
 FeatureDim: TypeAlias = str | int | tuple[str | int, ...] | list[str | int] | None
 
 
@@ -175,6 +177,8 @@ def dimension_names(array: Any) -> tuple[str | None, ...] | None:
 def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     """Open a Zarr array by path or URL; of a group, its `variable` or its only array.
 
+    A variable in a group within is named by its path, 'a/b'. A local .zip file is a store, too.
+
     Coordinates beside it, which have one dimension or none, do not count.
 
     Raises
@@ -186,11 +190,15 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
 
     where = os.fspath(path)
     try:
-        node = zarr.open(where, mode="r")
+        packed = where.lower().endswith(".zip") and Path(where).is_file()
+        node = zarr.open(zarr.storage.ZipStore(where, mode="r") if packed else where, mode="r")
     except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
         there = "" if "://" in where or Path(where).exists() else ": no such path"
-        files = " For files of other kinds: streamkm ingest." if not there else ""
-        raise DataError(f"{where} is not a Zarr array or group{there}.{files}") from error
+        known = "" if there else other_kind(where)
+        files = " For files of other kinds: streamkm ingest." if not (there or known) else ""
+        raise DataError(
+            f"{where} {known}" if known else f"{where} is not a Zarr array or group{there}.{files}"
+        ) from error
     except Exception as error:  # object stores have errors of their own
         raise DataError(
             f"{where} cannot be opened ({type(error).__name__}: {error}); see whether the address "
@@ -201,17 +209,29 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
             raise DataError(f"{where} is a single array; leave out the variable {variable!r}.")
         return _in_its_group(where, node)
     forget_listings(node)
+    if variable is not None:
+        try:
+            found = node[variable]
+        except (KeyError, ValueError):
+            found = None
+        if isinstance(found, zarr.Array):
+            return found
     arrays = dict(node.arrays())
     data = [array for array in arrays.values() if array.ndim > 1] or list(arrays.values())
     if variable is None and len(data) == 1:
         return data[0]
-    if variable not in arrays:
-        has = "" if variable is None else f" without {variable!r}"
-        raise DataError(
-            f"{where} is a group{has}: name one of its arrays {sorted(arrays)}, by --variable or, "
-            "in Python, as zarr.open_group(path)['name']."
-        )
-    return arrays[variable]
+    if not arrays or variable is not None:  # perhaps further down
+        below = node.members(max_depth=None)
+        arrays = {path: found for path, found in below if isinstance(found, zarr.Array)}
+    names = sorted(arrays)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    has = "" if variable is None else f" without {variable!r}"
+    raise DataError(
+        f"{where} is a group{has}: name one of its arrays {names[:_SHOWN]}{more}, by --variable "
+        "or, in Python, as zarr.open_group(path)['name']."
+        if names
+        else f"{where} is a group{has} that holds no arrays."
+    )
 
 
 def forget_listings(group: Any) -> None:

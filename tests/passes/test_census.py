@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
+from streamkm import KMeans
 from streamkm.engine import map_reduce
 from streamkm.errors import DataError, NonFiniteError
 from streamkm.passes import Census
@@ -25,7 +28,17 @@ def test_bad_rows_are_counted_and_the_first_is_named(tmp_path):
 def test_values_too_large_to_square_are_bad():
     x = np.ones((10, 2))
     x[3, 1] = -1e154
-    assert map_reduce(Census(), open_rows(x)).bad == 1
+    census = map_reduce(Census(), open_rows(x))
+    assert census.bad == 1
+    with pytest.raises(NonFiniteError, match="squares are too large.*1 bad row.*row 3") as caught:
+        census.check()
+    assert "NaN" not in str(caught.value)
+    assert pickle.loads(pickle.dumps(caught.value)).large
+    with pytest.raises(NonFiniteError, match="squares are too large"):
+        KMeans(2, random_state=0).fit(np.eye(2)).predict(x * 10)
+    x[4, 0] = np.inf
+    with pytest.raises(NonFiniteError, match="NaN or infinity: 2 bad rows"):
+        map_reduce(Census(), open_rows(x)).check()
 
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])

@@ -7,12 +7,14 @@ import threading
 from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
 
+from streamkm import ingest
 from streamkm.engine import map_reduce
 from streamkm.errors import DataError, ManyBlocksWarning, MemoryLimitError
 from streamkm.passes import Lloyd
@@ -89,6 +91,52 @@ def test_a_group_needs_a_variable_unless_it_has_one_array(tmp_path, cube):
         open_rows(tmp_path / "g.zarr", variable="three")
     with pytest.raises(DataError, match="leave out the variable"):
         open_rows(tmp_path / "g.zarr/one", variable="one")
+
+
+def test_arrays_of_groups_within_are_named_by_their_path(tmp_path, cube):
+    group = zarr.create_group(tmp_path / "g.zarr")
+    group.create_array("a/b/deep", data=cube[0])
+    group.create_array("a/flat", data=cube[1])
+    group.create_array("a/time", data=np.arange(30.0))
+    for path, band in (("a/b/deep", 0), ("a/flat", 1)):
+        rows = open_rows(tmp_path / "g.zarr", variable=path)
+        assert np.array_equal(rows.array[...], cube[band])
+    listed = r"name one of its arrays \['a/b/deep', 'a/flat', 'a/time'\]"
+    for variable in (None, "a", "a/none", "../a"):
+        with pytest.raises(DataError, match=listed):
+            open_rows(tmp_path / "g.zarr", variable=variable)
+    zarr.create_group(tmp_path / "empty.zarr")
+    with pytest.raises(DataError, match="is a group that holds no arrays"):
+        open_rows(tmp_path / "empty.zarr")
+
+
+def test_a_zipped_store_is_opened_by_its_path(tmp_path, cube):
+    with zarr.storage.ZipStore(tmp_path / "g.zarr.zip", mode="w") as store:
+        zarr.create_array(store, name="pixels", data=cube, chunks=(4, 10, 10))
+    rows = open_rows(tmp_path / "g.zarr.zip", feature_dim=0)
+    centroids = cube.reshape(4, -1).T[:5].astype(np.float64)
+    plain = map_reduce(Lloyd(centroids), open_rows(cube, feature_dim=0))
+    for scheduler in ("threads", "processes"):
+        with dask.config.set(scheduler=scheduler, num_workers=2):
+            assert np.array_equal(map_reduce(Lloyd(centroids), rows).sums, plain.sums)
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("a.nc", r"xarray.open_dataset\(path, chunks=\{\}\).*to_zarr"),
+        ("a.grib2", "xarray.open_dataset"),
+        ("a.h5", "h5py.File.*KMeans.*to_zarr"),
+        ("a.zarr.zip", "streamkm fit and KMeans take its path"),
+    ],
+)
+def test_files_that_are_opened_by_others_say_by_which(name, way, tmp_path):
+    (tmp_path / name).write_bytes(b"CDF\x01")
+    with pytest.raises(DataError, match=way):
+        ingest(tmp_path / name, tmp_path / "o.zarr")
+    if not name.endswith(".zip"):
+        with pytest.raises(DataError, match=way):
+            open_rows(tmp_path / name)
 
 
 def test_coordinates_beside_an_array_are_no_choice(tmp_path, cube):
