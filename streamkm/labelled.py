@@ -20,6 +20,7 @@ FEATURE = "variable"  # the dimension that a Dataset's variables become
 # Of the data's values, so they say nothing of labels.
 _OF_VALUES = (
     *("_FillValue", "missing_value", "nodata", "scale_factor", "add_offset", "units"),
+    *("_Unsigned", "scales", "offsets"),
     *("standard_name", "long_name", "valid_min", "valid_max", "valid_range", "cell_methods"),
     *("flag_values", "flag_meanings", "flag_masks", "STATISTICS_MINIMUM", "STATISTICS_MAXIMUM"),
     *("STATISTICS_MEAN", "STATISTICS_STDDEV"),

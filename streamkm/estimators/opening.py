@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array
 
 from streamkm.errors import DataError
 from streamkm.estimators.data import Given, weights_of
-from streamkm.rows import Budget, Rows, Scaling, check_unique, numbers, open_rows
+from streamkm.rows import Budget, Rows, Scaling, check_unique, is_table, numbers, open_rows
 
 
 def names_of(estimator: Any) -> tuple[str, ...] | None:
@@ -49,7 +49,7 @@ def opened(
         if given.names is not None:
             check_unique(given.names, "the data")  # scikit-learn takes no table of such columns
         checked = check_array(
-            X if given.names is None else numbers(X),
+            numbers(X) if is_table(X) else X,
             dtype="numeric",
             ensure_all_finite=False,
             accept_sparse=False,

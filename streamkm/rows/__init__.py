@@ -13,7 +13,7 @@ from streamkm.rows.nodata import missing_in
 from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, rows_in_memory
-from streamkm.rows.tables import lazy_numbers, numbers
+from streamkm.rows.tables import is_table, lazy_numbers, numbers
 from streamkm.rows.treatment import Missing, Scaling, Shifted, Standardised, UnitLength
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "fingerprint",
     "in_plan",
     "is_a",
+    "is_table",
     "lazy_numbers",
     "may_lack",
     "memory_here",

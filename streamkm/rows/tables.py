@@ -39,7 +39,7 @@ def numbers(data: Any) -> npt.NDArray[Any]:
     """
     if hasattr(data, "toarray") and hasattr(data, "nnz"):
         raise DataError("a sparse matrix cannot be clustered: give X.toarray(), or its blocks.")
-    if is_a(data, *_TABLES):
+    if is_table(data):
         plain = _plain(data)
         columns = (
             [_column(name, column) for name, column in _columns(data)] if plain is None else []
@@ -48,6 +48,9 @@ def numbers(data: Any) -> npt.NDArray[Any]:
             return np.stack(columns, axis=1)
         return np.empty((len(data), 0)) if plain is None else plain
     if is_a(data, *_SERIES):
+        plain = np.asarray(data) if isinstance(getattr(data, "dtype", None), np.dtype) else None
+        if plain is not None and plain.dtype.kind in _KINDS:
+            return plain
         return _column(str(getattr(data, "name", None) or ""), data)
     values = data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
     if values.dtype != object:
@@ -57,6 +60,11 @@ def numbers(data: Any) -> npt.NDArray[Any]:
     except (TypeError, ValueError):
         return values  # refused by its dtype
     return floats
+
+
+def is_table(data: Any) -> bool:
+    """Whether the data are a table in memory."""
+    return is_a(data, *_TABLES)
 
 
 def lazy_numbers(table: Any) -> Any:

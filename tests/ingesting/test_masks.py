@@ -128,14 +128,18 @@ def test_float_nodata_is_what_gdal_masks(said, stored, tmp_path):
 
 
 def test_nodata_that_the_dtype_cannot_hold_leaves_all_pixels_as_gdal_does(tmp_path):
-    values = write(tmp_path / "s.tif", "none")
-    with rasterio.open(tmp_path / "s.tif", "r+") as scene:
-        try:
-            scene.nodata = -9999
-        except ValueError:
-            scene.update_tags(ns="", **{})
-    made = streamkm.ingest(tmp_path / "s.tif", tmp_path / "o.zarr", **SIZES)
+    path = tmp_path / "s.tif"
+    values = write(path, "none")
+    with rasterio.open(path, "r+") as scene:
+        scene.nodata = 200
+    content = path.read_bytes()
+    assert content.count(b"200\0") == 1
+    path.write_bytes(content.replace(b"200\0", b"-99\0"))
+    with rasterio.open(path) as scene:
+        assert scene.read_masks().all()
+    made = streamkm.ingest(path, tmp_path / "o.zarr", **SIZES)
     assert np.array_equal(made[:], values)
+    assert missing_in(made) is None
 
 
 def test_scales_that_differ_by_band_are_coordinates_and_warned_of(tmp_path):

@@ -71,6 +71,7 @@ def test_unsigned_is_honoured_wherever_it_is_said(kind, opened, tmp_path):
     model = KMeans(2, feature_dim=along, random_state=0).fit(data, sample_weight=weights)
     labels = np.asarray(model.labels_)
     assert np.array_equal(labels == 255, gone)
+    assert "_Unsigned" not in getattr(model.labels_, "attrs", {})
     means = [values[labels == c].mean(axis=0) for c in range(2)]
     assert np.allclose(model.cluster_centers_, means)
 

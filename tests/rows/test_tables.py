@@ -43,6 +43,16 @@ OTHERS = {
 WANT = np.stack([A, B], axis=1).astype("f8")
 
 
+def test_tables_without_names_and_columns_alone():
+    unnamed = FRAMES["nullable"].set_axis([0, 1], axis=1)
+    assert np.array_equal(numbers(unnamed), WANT)
+    bad = unnamed.assign(**{"x": "word"}).set_axis([0, 1, 2], axis=1)
+    with pytest.raises(DataError, match="column '2' holds the value 'word'"):
+        KMeans(2).fit(bad)
+    assert numbers(pd.Series(B)).dtype == bool  # a mask stays one
+    assert numbers(pd.Series(pd.array(B, "boolean"))).tolist() == B.astype(float).tolist()
+
+
 def sorted_centres(centres):
     return centres[centres[:, 0].argsort()]
 
