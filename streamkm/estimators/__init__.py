@@ -1,7 +1,8 @@
 """scikit-learn's shell: validate, rename, delegate."""
 
 from streamkm.estimators.bisecting import BisectingKMeans
-from streamkm.estimators.kmeans import KMeans, entropy_of
+from streamkm.estimators.kmeans import KMeans
+from streamkm.estimators.lloyd import entropy_of
 from streamkm.estimators.spherical import SphericalKMeans
 
 __all__ = ["BisectingKMeans", "KMeans", "SphericalKMeans", "entropy_of"]

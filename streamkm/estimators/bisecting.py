@@ -9,7 +9,7 @@ import numpy as np
 from streamkm.engine import keeping, map_rows, write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.centroids import CentroidEstimator
-from streamkm.estimators.kmeans import entropy_of
+from streamkm.estimators.lloyd import entropy_of
 from streamkm.estimators.numbers import Numbers
 from streamkm.estimators.opening import all_or_nothing
 from streamkm.fitting import (

@@ -2,69 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    TransformerMixin,
-)
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from streamkm.engine import map_reduce, map_rows, threads, write_rows
+from streamkm.engine import map_reduce
 from streamkm.errors import DataError
-from streamkm.estimators.data import Given, weights_of
-from streamkm.estimators.numbers import memory_of
-from streamkm.estimators.opening import check_features, names_of, opened, warn_of_names
-from streamkm.heap import one_heap
+from streamkm.estimators.data import weights_of
+from streamkm.estimators.fitted import Fitted
+from streamkm.estimators.opening import check_features, names_of
 from streamkm.numbers import whole_number
-from streamkm.passes import (
-    Census,
-    Closest,
-    Distances,
-    Labels,
-    Lloyd,
-    Nearest,
-    PerRow,
-    Product,
-)
-from streamkm.rows import Block, Budget, Rows, Scaling, is_a, open_rows
-
-Array = npt.NDArray[np.float64]
+from streamkm.passes import Census, Distances, Lloyd, Nearest, Product
+from streamkm.rows import Block, is_a, open_rows
 
 
-class CentroidEstimator(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
-):
-    """Labels, distances, scores and members of clusters that are known by their centroids.
-
-    A subclass has the parameters `feature_dim`, `nodata` and `memory_limit`, and takes centroids by
-    `_take`.
-    """
-
-    feature_dim: Any
-    nodata: Any
-    memory_limit: Any
-    cluster_centers_: Array
-    n_features_in_: int
-    feature_names_in_: npt.NDArray[Any]
-    _scaling: Scaling | None = None
-    _scaled: Array | None = None
-
-    @property
-    def _centroids(self) -> Array:
-        """`cluster_centers_` as passes see them: the fit's own bits until those are changed."""
-        shown = np.asarray(self.cluster_centers_, np.float64)
-        if self._scaling is None:
-            return shown
-        if self._scaled is not None and np.array_equal(shown, self._scaling.back(self._scaled)):
-            return self._scaled  # there and back again may round
-        return self._scaling.there(shown)
+class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fitted):
+    """Labels, distances, scores and members of clusters that are known by their centroids."""
 
     def predict(self, X: Any, mask: Any = None) -> Any:
         """The nearest centroid of every row: of the kind that came in, lazy where that was lazy.
@@ -96,7 +53,7 @@ class CentroidEstimator(
         the data are. Rows that are left out get NaN.
         """
         check_is_fitted(self)
-        k = len(self._centroids)
+        k = len(self.cluster_centers_)
         given, rows = self._rows(X, None, mask, reset=False, answer_nbytes=8 * k)
         dtype = np.dtype(
             np.float32 if rows.layout.dtype.newbyteorder("=") == np.float32 else np.float64
@@ -148,9 +105,6 @@ class CentroidEstimator(
         _, rows = self._rows(X, None, mask, reset=False, count=True)
         return map_reduce(self._closest(n), rows)
 
-    def _closest(self, n: int) -> Closest:
-        return Closest(self._centroids, n)
-
     def name_clusters(self, X: Any, y: Any) -> npt.NDArray[Any]:
         """Name clusters by a few labelled rows: each after the name most of its own rows have.
 
@@ -174,7 +128,7 @@ class CentroidEstimator(
         labels, names = np.asarray(answers).ravel(), np.asarray(y).ravel()
         if len(labels) != len(names):
             raise DataError(f"{len(names)} names for {len(labels)} rows; give one a row.")
-        found = np.full(len(self._centroids), None, dtype=object)
+        found = np.full(len(self.cluster_centers_), None, dtype=object)
         for cluster in np.unique(labels[(labels >= 0) & (labels < len(found))]):
             own, often = np.unique(names[labels == cluster], return_counts=True)
             found[cluster] = own[often.argmax()]
@@ -243,7 +197,7 @@ class CentroidEstimator(
             names=names_of(self),
         )
         check_features(self, rows)
-        question = self._question(ome_dtype(len(self._centroids)))
+        question = self._question(ome_dtype(len(self.cluster_centers_)))
         return image.write(name, question, rows, self._names(), overwrite)
 
     def save(self, path: Any, overwrite: bool = False) -> None:
@@ -275,87 +229,8 @@ class CentroidEstimator(
         check_is_fitted(self)
         return to_sklearn(self, dtype)
 
-    def _answer(self, given: Given, question: PerRow[Any], rows: Rows) -> Any:
-        names = None if question.width else self._names()
-        if given.is_lazy:
-            return given.like(map_rows(question, rows), rows, names)
-        extra = () if question.width is None else (question.width,)
-        out = np.empty((*rows.layout.row_shape, *extra), question.dtype)
-        write_rows(question, rows, out)
-        return given.like(out, rows, names)
-
     def label_rows(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
         """The clusters (n,) of rows (n, d) in memory, whatever the dimensions of the data were."""
         block = replace(Block.of(rows), scaling=self._scaling)
         labels, _ = self._question(np.dtype(np.int32))(block)
         return labels
-
-    def _names(self) -> list[str]:
-        known = getattr(self, "cluster_names_", None)
-        known = [None] * len(self._centroids) if known is None else known
-        return [f"cluster_{i}" if name is None else str(name) for i, name in enumerate(known)]
-
-    def _question(self, dtype: np.dtype[Any]) -> PerRow[Any]:
-        """The pass that labels rows."""
-        return Labels(self._centroids, dtype)
-
-    def _labels(self, given: Given, rows: Rows) -> PerRow[Any]:
-        return self._question(given.label_dtype(len(self._centroids), rows))
-
-    def _rows(
-        self,
-        X: Any,
-        sample_weight: Any,
-        mask: Any,
-        *,
-        reset: bool,
-        answer_nbytes: int = 8,
-        count: bool = False,
-        names: Any = None,
-    ) -> tuple[Given, Rows]:
-        """The data as they were given, and as rows.
-
-        For a new fit they are reset; `count` finds unknown chunk sizes, and `names` are those that
-        their features have to have.
-        """
-        if self.memory_limit is not None:
-            one_heap()
-        given, rows = opened(
-            self,
-            X,
-            sample_weight,
-            mask,
-            names=names if reset else names_of(self),
-            scaling=None if reset else self._scaling,
-            budget=replace(self._budget(reset=reset), answer_nbytes=answer_nbytes),
-            count=reset or count,
-        )
-        if not reset:
-            check_features(self, rows)
-            warn_of_names(self, given, rows)
-        return given, rows
-
-    def _budget(self, *, reset: bool) -> Budget:
-        return Budget(memory_of(self), threads(), len(self._centroids))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Lazy labels stay behind: they hold the graph of the data."""
-        state: dict[str, Any] = dict(super().__getstate__())
-        if Given.of(state.get("labels_"), None).is_lazy:
-            del state["labels_"]
-        return state
-
-    def _take(
-        self, centroids: Array, scaling: Scaling | None, names: Sequence[str] | None = None
-    ) -> None:
-        """Have these centroids, as passes see them, of features of these names."""
-        if names is not None:
-            self.feature_names_in_ = np.array(names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_  # of an earlier fit
-        self._scaling, self._scaled = scaling, centroids
-        self.cluster_centers_ = centroids if scaling is None else scaling.back(centroids)
-        if hasattr(self, "cluster_names_"):
-            del self.cluster_names_  # of other clusters
-        self.n_features_in_ = centroids.shape[1]
-        self._n_features_out = len(centroids)

@@ -1,52 +1,18 @@
-"""k-means as a scikit-learn estimator: validate, rename, delegate."""
+"""k-means as a scikit-learn estimator."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-from contextlib import ExitStack
-from functools import partial
-from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from streamkm.engine import keeping, map_rows
 from streamkm.errors import DataError
-from streamkm.estimators.centroids import CentroidEstimator
-from streamkm.estimators.data import Given
-from streamkm.estimators.numbers import Numbers
-from streamkm.estimators.opening import all_or_nothing, names_of
-from streamkm.estimators.telling import check_parameters, ending, print_state, search_printer
-from streamkm.fitting import (
-    FitState,
-    StopRules,
-    Watch,
-    begin_fit,
-    checkpointing,
-    fit_budget,
-    history_array,
-    label,
-    numbered_like,
-    scaled,
-    seeds_of,
-    seen_through,
-    solve,
-)
-from streamkm.fitting.stopping import MAX_ITER
-from streamkm.passes import Lloyd
-from streamkm.rows import Budget, Rows, Scaling, reordering
-from streamkm.seeding import attending
-from streamkm.versions import versions
-
-Array = npt.NDArray[np.float64]
+from streamkm.estimators.lloyd import LloydEstimator, among
+from streamkm.estimators.opening import all_or_nothing
 
 
-class KMeans(CentroidEstimator):
+class KMeans(LloydEstimator):
     """Exact k-means (Lloyd) for data of any size.
 
     The data are read block by block, twice for seeding and at most once an iteration; memory
@@ -141,9 +107,6 @@ fitted model or a function
     >>> km.labels_.tolist()
     [0, 0, 1, 1, 1]
     """
-
-    _step: ClassVar[type[Lloyd]] = Lloyd
-    _fixed: ClassVar[Scaling | None] = None  # a scaling that is not learned
 
     def __init__(
         self,
@@ -255,7 +218,7 @@ fitted model or a function
         model = cls(len(known), **parameters)
         if model.scale is not None:
             raise DataError("a scale is learned by fit; give centroids of unscaled rows.")
-        model._take(_there(model._fixed, known), model._fixed)
+        model._take(among(model._fixed, known), model._fixed)
         return model
 
     def __sklearn_clone__(self) -> Self:
@@ -264,169 +227,3 @@ fitted model or a function
         if hasattr(self.init, "cluster_centers_"):
             copy.init = self.init
         return copy
-
-    def _fit(
-        self, X: Any, sample_weight: Any, mask: Any, like: npt.NDArray[np.float64] | None = None
-    ) -> Self:
-        self._check_parameters(X)
-        names = None if like is None else names_of(self)
-        named = None if like is None else getattr(self, "cluster_names_", None)
-        given, rows = self._rows(X, sample_weight, mask, reset=True, names=names)
-        names = names or rows.layout.names
-        init = self._given(given, names)
-        asked = self._numbers
-        rules = StopRules(
-            asked.max_iter, asked.tol, asked.loss_tol, distortion_tol=asked.distortion_tol
-        )
-        eager = not given.is_lazy
-        dtype = given.label_dtype(asked.n_clusters, rows)
-        labels = np.empty(rows.layout.row_shape if eager else 0, dtype)
-        with ExitStack() as stack:
-            watch: list[Watch] = [print_state] if self.verbose else []
-            stack.enter_context(attending(search_printer() if self.verbose else None))
-            begin = partial(self._begin, rows, init, rules)
-            if self.checkpoint is None:
-                state = begin()
-                rows = seen_through(rows, state.scaling)
-            else:
-                places = (self.checkpoint, rows, self._asked(init, eager), versions())
-                kept = stack.enter_context(checkpointing(*places, asked.checkpoint_every))
-                budget = self._budget(reset=True)
-                state, rows, _ = kept.begin(begin, rules.after(init), budget)
-                watch.append(kept.see)
-            held = stack.enter_context(keeping(rows))
-            state = solve(
-                held,
-                state,
-                time_limit=asked.time_limit,
-                watch=watch,
-                keep_evaluation=eager,
-            )
-            if like is not None:
-                state = numbered_like(state, _there(state.scaling, like))
-            if eager:
-                state = label(held, state, labels, labels.dtype)
-        if self.verbose:
-            print(ending(state))
-        self._keep(state, names)
-        if named is not None and len(named) == asked.n_clusters:
-            self.cluster_names_ = named
-        rows = seen_through(rows, state.scaling)
-        question = self._labels(given, rows)
-        self.labels_ = given.like(
-            labels if eager else map_rows(question, rows), rows, self._names()
-        )
-        return self
-
-    def _begin(self, rows: Rows, init: str | list[Array], rules: StopRules) -> FitState:
-        """The first state; to learn how rows are scaled may cost a read."""
-        rows = scaled(seen_through(rows, self._fixed), self.scale)
-        scaling = rows.layout.scaling
-        return begin_fit(
-            rows,
-            self._numbers.n_clusters,
-            init if isinstance(init, str) else [_there(scaling, each) for each in init],
-            seeds_of(entropy_of(self.random_state), self._n_init),
-            rules,
-            self.empty_cluster == "relocate",
-            self._budget(reset=True).room(rows.layout),
-            self.restarts == "halving",
-            self.algorithm,
-            self._step,
-        )
-
-    def _asked(self, init: Any, eager: bool) -> dict[str, Any]:
-        """What a checkpoint compares; a seed only where there is one to repeat."""
-        asked: dict[str, Any] = self.get_params(deep=False)
-        asked |= {"estimator": type(self).__name__, "init": init, "labels": eager}
-        if not isinstance(self.random_state, Integral):
-            del asked["random_state"]
-        for name in ("verbose", "copy_x", "checkpoint", "checkpoint_every"):
-            del asked[name]
-        return asked
-
-    def _check_parameters(self, X: Any) -> None:
-        _ = self._numbers  # refuses what are none
-        check_parameters(self, X)
-
-    def _given(self, given: Given, names: Sequence[str] | None) -> str | list[Array]:
-        """The seeding by name, or the first centroids: of a function those of each restart.
-
-        Those of a fitted model are put in the order of the data's features, by name.
-        """
-        if isinstance(self.init, str):
-            return self.init
-        found = [getattr(self.init, "cluster_centers_", self.init)]
-        order = reordering(names_of(self.init), names, ("init", "the data"))
-        if order is not None:
-            found = [found[0][:, list(order)]]
-        if callable(self.init):
-            random_state = check_random_state(self.random_state)
-            asked = given.array, self._numbers.n_clusters
-            found = [self.init(*asked, random_state=random_state) for _ in range(self._n_init)]
-        return [np.array(each, dtype=np.float64, ndmin=2) for each in found]
-
-    @property
-    def _n_init(self) -> int:
-        named = isinstance(self.init, str)
-        if not named and not callable(self.init):
-            return 1
-        asked = self._numbers.n_init
-        if asked == "auto":
-            return 1 if named and self.init != "random" else 10
-        return int(asked)
-
-    @property
-    def _numbers(self) -> Numbers:
-        return Numbers.of(self, ("n_init", "loss_tol"))
-
-    def _keep(self, state: FitState, names: Sequence[str] | None) -> None:
-        best = state.best
-        assert best.centroids is not None
-        self._take(best.centroids, state.scaling, names)
-        self.inertia_ = best.inertia
-        self.n_iter_ = len(best.history)
-        self.history_ = history_array(best.history)
-        self.n_passes_ = state.n_passes
-        self.bytes_read_ = state.reads.bytes_read
-        self.reads_ = state.reads.by_phase
-        self.stop_reason_ = best.stop_reason
-        gathered = best.gathered  # None where `refit` has numbered the clusters since
-        k = len(best.centroids)
-        found = np.count_nonzero(gathered.counts) if gathered else k
-        if found < k:
-            warnings.warn(
-                f"Number of distinct clusters ({found}) found smaller than n_clusters "
-                f"({k}). Possibly due to duplicate points in X.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        if best.stop_reason == MAX_ITER:
-            warnings.warn(
-                f"stopped after max_iter={self.max_iter} iterations before any tolerance was met; "
-                "raise max_iter, or tol.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-
-    def _budget(self, *, reset: bool) -> Budget:
-        if not reset:
-            return super()._budget(reset=False)
-        asked = self._numbers
-        inits: Any = None  # of given centroids nothing is asked but how many they are
-        if isinstance(self.init, str) or callable(self.init):
-            # What a function gives takes what as many random rows take.
-            inits = ["random" if callable(self.init) else self.init] * self._n_init
-        return fit_budget(asked.memory_limit, inits, [asked.n_clusters])
-
-
-def entropy_of(random_state: Any) -> int:
-    """The number that all draws come from: scikit-learn's `random_state` as an integer."""
-    if isinstance(random_state, Integral):
-        return int(random_state)
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def _there(scaling: Scaling | None, centroids: Array) -> Array:
-    """Centroids in the units of the data, as passes see them."""
-    return centroids if scaling is None else scaling.there(centroids)
