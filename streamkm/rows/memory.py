@@ -158,7 +158,7 @@ class Budget:
                 f"{show_bytes(block_nbytes)}, and with {self.threads} threads and statistics of "
                 f"{show_bytes(self.statistic_nbytes)} that needs {show_bytes(need)} "
                 f"({show_bytes(PROCESS_NBYTES)} of it for the process itself, "
-                f"{show_bytes(resident_nbytes)} for input in memory), over the limit of "
+                f"{show_bytes(resident_nbytes)} for input or labels in memory), over the limit of "
                 f"{show_bytes(self.limit)}. Raise the limit, use fewer threads "
                 "(DASK_NUM_WORKERS=1), or store the data in smaller chunks."
             )

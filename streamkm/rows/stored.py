@@ -19,11 +19,13 @@ from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import BLOCK_NBYTES, Budget
 from streamkm.rows.nodata import as_meant
+from streamkm.rows.on_disk import Mapped
 from streamkm.rows.plan import BlockPlan, plan_blocks
 
 _BLOCKS = 28  # at least, so that every core has some; of full size from 1 GB on
 _SMALLEST_NBYTES = 4 * 2**20
 _STRETCH = 8
+_LABEL_NBYTES = 8  # an array of int32, as of an array in memory, and the parts it is made of
 _UNIT_NBYTES = 2**16  # of files without chunks
 _WAITS = (0.1, 0.4, 1.6)  # seconds before a read that failed is tried again
 
@@ -82,9 +84,10 @@ class StoredRows:
 
     @property
     def resident_nbytes(self) -> int:
-        """Bytes of the input that lie in this process anyway."""
+        """Bytes of the input, and of labels of a memory map, that lie in this process anyway."""
         kept = (self.array, *self.beside)
-        return sum(a.nbytes for a in kept if isinstance(a, np.ndarray))
+        labels = _LABEL_NBYTES * self.layout.n_rows if isinstance(self.array, Mapped) else 0
+        return labels + sum(a.nbytes for a in kept if isinstance(a, np.ndarray))
 
     @property
     def kept_nbytes(self) -> int:
@@ -213,7 +216,10 @@ def open_stored(array: Any, layout: Layout, beside: tuple[Any, Any], budget: Bud
         for other in rows.beside:
             if is_a(other, "zarr.Array"):
                 unit = _aligned(unit, other.shards or other.chunks, layout.row_shape)
-        largest = budget.block_nbytes(layout.nbytes // max(math.prod(unit) * row_nbytes, 1))
+        # Not of a store: the plan, on which bits depend, never counted what lies beside it.
+        resident = rows.resident_nbytes if isinstance(array, Mapped) else 0
+        n_units = layout.nbytes // max(math.prod(unit) * row_nbytes, 1)
+        largest = budget.block_nbytes(n_units, resident)
     # Small enough that every core has blocks, by a rule that no machine changes.
     target = max(_SMALLEST_NBYTES, layout.nbytes // _BLOCKS)
     plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest))
