@@ -34,7 +34,7 @@ def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
     Examples
     --------
     >>> missing_in(None, (0, float("nan")))
-    Missing(values=(0.0, nan))
+    Missing(values=(0.0, nan), masked=False)
     >>> missing_in(np.zeros((3, 2))) is None
     True
     """
