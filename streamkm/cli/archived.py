@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from streamkm.cli.say import PlainConsole
 from streamkm.decoding.notices import notice_lines
 from streamkm.files.names import shown
 from streamkm.images.archive import Archive
@@ -33,13 +33,13 @@ def show_archive(path: str, all_of_it: bool) -> None:
         "parameters": ", ".join(f"{n}={v}" for n, v in archive.parameters.items() if v is not None),
         "versions": ", ".join(f"{name} {version}" for name, version in archive.versions.items()),
     }
-    console = Console(highlight=False)
+    console = PlainConsole()
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
         table.add_row(name, value)
     console.print(table)
     for line in notice_lines(archive.notices):
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     ranked = sorted(told.images, key=lambda image: (image.psnr, image.name))
     listed = list(told.images) if all_of_it else ranked[:_SHOWN]
     console.print(_table(listed))
@@ -47,7 +47,7 @@ def show_archive(path: str, all_of_it: bool) -> None:
         console.print(f"the worst {len(listed)} of {told.n_images:,}; all by --all")
     if all_of_it:
         for name, reason in archive.skipped:
-            console.print(f"skipped {shown(name)}: {reason}", soft_wrap=True, markup=False)
+            console.print(f"skipped {shown(name)}: {reason}", soft_wrap=True)
 
 
 def _table(images: list[ImageSummary]) -> Table:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from streamkm.cli.say import PlainConsole
 from streamkm.images import Progress
 
 _SILENCE = 5.0  # seconds without a line in a log
@@ -26,7 +26,7 @@ class Bar:
     """Shows each read; in a log, a line now and then."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = PlainConsole(stderr=True)
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),

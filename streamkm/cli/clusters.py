@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import click
 import dask
 
+from streamkm.cli.say import say
 from streamkm.errors import ClusterError, DataError
 
 _LOOPBACK = "127.0.0.1:0"
@@ -82,7 +82,7 @@ def scheduled(
             ) from error
         stack.enter_context(client)
         if cluster is not scheduler:
-            click.echo(f"dashboard: {client.dashboard_link}", err=True)
+            say(f"dashboard: {client.dashboard_link}", err=True)
         if scheduler == "slurm":
             _wait_for_a_worker(client)
         if report is not None:
@@ -133,7 +133,7 @@ def _wait_for_a_worker(client: Any) -> None:
         try:
             client.wait_for_workers(1, timeout=_NOTICE)
         except TimeoutError:
-            click.echo("no worker has joined yet; squeue tells what its job waits for", err=True)
+            say("no worker has joined yet; squeue tells what its job waits for", err=True)
         else:
             return
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from streamkm.cli.say import safe, say
 from streamkm.errors import RunAgain, StreamkmError
 
 
@@ -34,17 +35,18 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except RunAgain as stopped:
-        click.echo(str(stopped), err=True)
+        say(str(stopped), err=True)
         sys.exit(stopped.code)
     except StreamkmError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(safe(str(error))) from error
     except OSError as error:  # a disk that is full, a folder that is not ours
         raise click.ClickException(
-            f"{error}. Nothing half-written stands under its name: mend that, and run it again."
+            f"{safe(str(error))}. Nothing half-written stands under its name: mend that, and run "
+            "it again."
         ) from error
     except KeyboardInterrupt as stopped:
         what = "Terminated" if isinstance(stopped, Terminated) else "Interrupted"
-        click.echo(
+        say(
             f"\n{what}; no output was written or changed. What a checkpoint holds is good: the "
             "same command goes on from there.",
             err=True,

@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 
 from streamkm.cli.bar import Bar
 from streamkm.cli.clusters import scheduled
 from streamkm.cli.common import peak_memory
 from streamkm.cli.files import report_file
+from streamkm.cli.say import say
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import DataError, RunAgain
 from streamkm.files.names import shown
@@ -80,9 +80,9 @@ def run(
             count = _write_files(archive, png, "--overwrite" if held else "--missing", limit, watch)
     say_skipped(archive.skipped)
     for line in notice_lines(archive.notices):
-        click.echo(line, err=True)
+        say(line, err=True)
     if png is not None:
-        click.echo(f"{png}: {count:,} file{'s' * (count != 1)}")
+        say(f"{png}: {count:,} file{'s' * (count != 1)}")
     if palettes is not None:
         _write_palettes(archive, local(palettes))
     if sheet is not None:
@@ -91,20 +91,20 @@ def run(
     found = summary(archive)
     wanted = options["quality"]
     if wanted is not None and found.psnr < wanted:
-        click.echo(
+        say(
             f"{found.psnr:.2f} dB is less than the {wanted:g} asked for: allow more colours by -k "
             "(up to 65,536), or take patches with more --stages.",
             err=True,
         )
     peak, seconds = peak_memory(), time.monotonic() - began
-    click.echo(
+    say(
         f"{output}: {found.n_images:,} images, {found.n_pixels / 1e6:,.1f} Mpixel, "
         f"{show_bytes(found.nbytes)} ({found.bits_per_pixel:.2f} bits a pixel) "
         f"of {show_bytes(found.source_nbytes)}, "
         f"PSNR {found.psnr:.2f} dB, {seconds:.1f} s"
         + (f", peak memory {show_bytes(peak)}" if peak else "")
     )
-    click.echo(f"streamkm decompress {shlex.quote(output)} -o DIR")
+    say(f"streamkm decompress {shlex.quote(output)} -o DIR")
 
 
 def _write_files(
@@ -122,7 +122,7 @@ def _write_files(
     except KeyboardInterrupt:
         raise RunAgain(f"\nInterrupted; {fix}", 130) from None
     except Exception:
-        click.echo(fix, err=True)
+        say(fix, err=True)
         raise
     return len(found)
 
@@ -155,4 +155,4 @@ def say_skipped(skipped: list[tuple[str, str]], most: int = _NAMED) -> None:
         if len(names) > _ALIKE:
             lines.append(f"left out {len(names):,} ({names[0]}, ...): {reason}")
     for line in lines:
-        click.echo(line, err=True)
+        say(line, err=True)

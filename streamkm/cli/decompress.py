@@ -5,11 +5,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-import click
-
 from streamkm.cli.bar import Bar
 from streamkm.cli.clusters import scheduled
 from streamkm.cli.files import report_file
+from streamkm.cli.say import say
 from streamkm.errors import RunAgain
 from streamkm.images import decompress
 from streamkm.outputs import check_outputs
@@ -40,4 +39,4 @@ def run(
             raise RunAgain(
                 f"\nInterrupted; files that are there are whole, and {fix}.", 130
             ) from None
-    click.echo(f"{output}: {len(files):,} file{'s' * (len(files) != 1)}")
+    say(f"{output}: {len(files):,} file{'s' * (len(files) != 1)}")

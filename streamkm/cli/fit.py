@@ -9,14 +9,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import click
-
 from streamkm.cli.clusters import scheduled
 from streamkm.cli.common import dimensions, peak_memory
 from streamkm.cli.files import plot_file, report_file, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.labels import row_dimensions, write_labels
 from streamkm.cli.progress import ReadProgress
+from streamkm.cli.say import say
 from streamkm.cli.stopping import fit_in, numbers_of, stopping
 from streamkm.engine import keeping
 from streamkm.errors import CheckpointError, LabelsError, RunAgain
@@ -112,7 +111,7 @@ def run(
         model = load_model(output)
         same_data(checkpoint, _rows(data, feature_dims, variable, nodata, Budget()))
         if plain(model.parameters) == plain(parameters):
-            click.echo(f"{checkpoint} is done; {output} is what came of it.", err=True)
+            say(f"{checkpoint} is done; {output} is what came of it.", err=True)
             show(_result(model, None, output, labels, memory_limit), as_json)
             return
     if checkpoint:

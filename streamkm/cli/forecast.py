@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
-import click
-from rich.console import Console
 from rich.table import Table
 
+from streamkm.cli.say import PlainConsole, say, strict_json
 from streamkm.engine import stays
 from streamkm.rows import Budget, Rows, StoredRows
 from streamkm.sizes import show_bytes
@@ -67,7 +65,7 @@ def forecast(
 def show(facts: dict[str, Any], as_json: bool) -> None:
     """Print facts by name; None is left out of the table."""
     if as_json:
-        click.echo(json.dumps(facts))
+        say(strict_json(facts))
         return
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
@@ -78,4 +76,4 @@ def show(facts: dict[str, Any], as_json: bool) -> None:
         else:
             text = f"{value:,}" if isinstance(value, int) else str(value)
         table.add_row(name.replace("_bytes", "").replace("_", " "), text)
-    Console(highlight=False).print(table)
+    PlainConsole().print(table)

@@ -6,9 +6,9 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from streamkm.cli.say import PlainConsole
 from streamkm.cli.sweep_table import show_sweep
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import NotAModelError
@@ -42,7 +42,7 @@ def _show(facts: dict[str, str]) -> None:
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
         table.add_row(name, value)
-    Console(highlight=False).print(table)
+    PlainConsole().print(table)
 
 
 def _of_model(model: Model) -> dict[str, str]:

@@ -6,8 +6,6 @@ import shlex
 import time
 from typing import Any, Self
 
-import click
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -18,6 +16,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from streamkm.cli.say import PlainConsole, say
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import RunAgain
 from streamkm.ingesting import Progress as Ingested
@@ -48,34 +47,32 @@ def run(
             raise RunAgain("\nInterrupted; run the same command to go on.", 130) from None
     _say_left_out(array, output)
     dims = dimension_names(array) or ()
-    click.echo(
+    say(
         f"{output}: {dict(zip(dims, array.shape, strict=True))}, {array.dtype}, "
         f"{show_bytes(array.nbytes)}, chunks {array.chunks}, shards {array.shards}"
     )
     feature = "" if array.ndim == 2 else f" --feature-dim {'band' if 'band' in dims else dims[-1]}"
-    click.echo(f"streamkm fit {shlex.quote(output)}{feature} -k K -o MODEL.zarr")
+    say(f"streamkm fit {shlex.quote(output)}{feature} -k K -o MODEL.zarr")
 
 
 def _say_left_out(array: Any, output: str) -> None:
     left_out = array.attrs.get("left_out", [])
     if left_out:
         names = ", ".join(left_out)
-        click.echo(f"left out, as not all of their values are numbers: {names}", err=True)
+        say(f"left out, as not all of their values are numbers: {names}", err=True)
     for line in notice_lines(array.attrs.get("notices", [])):
-        click.echo(line, err=True)
+        say(line, err=True)
     skipped = marks_of(output).get("skipped", [])
     if skipped:
         more = f", and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
-        click.echo(
-            f"skipped {len(skipped):,} damaged: {', '.join(skipped[:_NAMED])}{more}", err=True
-        )
+        say(f"skipped {len(skipped):,} damaged: {', '.join(skipped[:_NAMED])}{more}", err=True)
 
 
 class Bar:
     """Shows bytes and time; in a log, a line now and then."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = PlainConsole(stderr=True)
         self._bar = Progress(
             TextColumn("ingest"),
             BarColumn(),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from streamkm.cli.bar import Bar
+from streamkm.cli.say import PlainConsole, say
 from streamkm.errors import DataError
 from streamkm.images.archive import Archive
 from streamkm.images.finding import count_colours
@@ -51,7 +51,7 @@ def run(
             f"{sources[0]} has no palette that images share: they have one each, or are made of "
             "patches. Decompress it, and show the palette of the files."
         )
-    console = Console(highlight=False)
+    console = PlainConsole()
     for kind, (palette, shares) in found.items():
         if len(found) > 1:
             console.print(f"{kind}:")
@@ -89,4 +89,4 @@ def _write(palette: Palette, path: Path) -> None:
             partial.write_text(palette.to_gpl(path.stem))
         else:
             partial.write_text(palette.to_json())
-    click.echo(str(path), err=True)
+    say(str(path), err=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from streamkm.cli.common import dimensions
 from streamkm.cli.labels import label_store, row_dimensions
 from streamkm.cli.progress import ReadProgress
+from streamkm.cli.say import say
 from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
 from streamkm.outputs import LABELS, alone, check_store, whole
@@ -69,4 +68,4 @@ def run(
     labelled = round(told.weight) if isinstance(told, Assigned) else told.rows
     left_out = rows.layout.n_rows - labelled
     besides = f", {left_out:,} left out" if left_out else ""
-    click.echo(f"{labelled:,} rows labelled{besides}{loss}")
+    say(f"{labelled:,} rows labelled{besides}{loss}")

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from dask.callbacks import Callback
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from streamkm.cli.say import PlainConsole
 from streamkm.fitting import FitState, describe
 from streamkm.kernels import compiling
 from streamkm.sizes import show_bytes, show_seconds
@@ -36,7 +36,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
 
     def __init__(self, n_blocks: int, nbytes: int, n_rows: int) -> None:
         super().__init__(posttask=self._block_done)
-        self._console = Console(stderr=True, highlight=False)
+        self._console = PlainConsole(stderr=True)
         self._nbytes, self._n_rows = nbytes, n_rows
         self._read = 0
         self._compiled = compiling.seconds

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
-import click
 import numpy as np
 
 from streamkm.cli.common import dimensions
 from streamkm.cli.files import plot_file, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.progress import ReadProgress
+from streamkm.cli.say import say, strict_json
 from streamkm.cli.sweep_table import COLUMNS, show_sweep
 from streamkm.fitting import begin_sweep, fit_budget
 from streamkm.outputs import SWEEP, Store, alone, check_outputs, local, plain, whole
@@ -80,7 +79,7 @@ def run(
 
 def _show(found: Any, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_facts(found)))
+        say(strict_json(_facts(found)))
     else:
         show_sweep(found)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from streamkm.cli.say import PlainConsole
 from streamkm.sizes import show_bytes
 
 COLUMNS = {
@@ -31,7 +31,7 @@ def show_sweep(found: Any) -> None:
     for place, k in enumerate(ks):
         values = (f"{found[name].values[place]:.5g}" for name in shown)
         table.add_row(str(k), *values, str(iterations[place]))
-    console = Console(highlight=False)
+    console = PlainConsole()
     console.print(table)
     console.print(found.attrs["verdict"])
     fits, reads = found["iterations"].size, found.attrs["n_passes"]

@@ -10,8 +10,9 @@ import zarr
 
 from streamkm.engine import write_rows
 from streamkm.errors import DataError
+from streamkm.estimators.coordinates import storable
 from streamkm.estimators.data import Given
-from streamkm.outputs import LABELS, alone, check_store, create_labels, plain, whole
+from streamkm.outputs import LABELS, alone, check_store, create_labels, whole
 from streamkm.passes import PerRow
 from streamkm.rows import Rows, is_a, may_lack
 
@@ -51,9 +52,7 @@ def write_labels(
         # All but the labels, which are written where they are made.
         beside = like.coords.to_dataset().drop_encoding().assign_attrs(marks)
         beside.to_zarr(partial, zarr_format=3, consolidated=False)
-        array = create_labels(
-            partial / "labels", rows.plan, asked.dtype, like.dims, _plain(like.attrs)
-        )
+        array = create_labels(partial / "labels", rows.plan, asked.dtype, like.dims, like.attrs)
         write_rows(asked, rows, array)
     opened = xr.open_zarr(target, consolidated=False, mask_and_scale=False)
     return opened["labels"]
@@ -70,17 +69,11 @@ def _described(given: Given, rows: Rows, dtype: np.dtype[Any], names: Sequence[s
     if many:
         raise DataError(f"the index of {many} has several levels: reset_index({many!r}) first.")
     grid = like.encoding.get("grid_mapping")
+    like = storable(like)
     beside = [str(n) for n, c in like.coords.items() if n not in like.dims and n != grid]
     like.attrs |= {"grid_mapping": grid} if grid else {}
     like.attrs |= {"coordinates": " ".join(beside)} if beside else {}
     return like
-
-
-def _plain(attributes: dict[Any, Any]) -> dict[str, Any]:
-    """Attributes as JSON has them."""
-    return plain(
-        {n: np.asarray(v).tolist() if hasattr(v, "dtype") else v for n, v in attributes.items()}
-    )
 
 
 def _check_room(out: Any, rows: Rows, n_clusters: int) -> None:

@@ -1,0 +1,65 @@
+"""What commands print: text of users and of files as it is, on whatever terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+# They do not show, but turn the direction of the text after them.
+_BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+_ESCAPED = ("Cc", "Cs", "Zl", "Zp")
+
+
+def safe(text: str) -> str:
+    r"""Text without characters that a terminal would obey; line ends and tabs stay.
+
+    Examples
+    --------
+    >>> safe("a\x1b[2Jb"), safe("name\udcff"), safe("two\nlines")
+    ('a\\x1b[2Jb', 'name\\udcff', 'two\nlines')
+    """
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if (unicodedata.category(char) in _ESCAPED and char not in "\n\t") or char in _BIDIRECTIONAL
+        else char
+        for char in text
+    )
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print a line, to the standard output or the standard error stream."""
+    click.echo(safe(text), err=err)
+
+
+def strict_json(facts: Any) -> str:
+    """Facts as strict JSON, in which numbers that are not finite are null."""
+    return json.dumps(_finite(facts), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class PlainConsole(Console):
+    """A console on which text is text: no markup, no emoji codes, no control characters.
+
+    Parameters
+    ----------
+    stderr : whether it is the standard error stream
+    """
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(safe(text), **options)

@@ -1,0 +1,93 @@
+"""What of the coordinates and attributes of labelled data a Zarr store can hold."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamkm.errors import DataError, OutputWarning
+from streamkm.outputs import plain
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_PLAIN = "biufcmMSU"  # kinds of dtype that are written as they are
+_TAKEN = ("labels", "zarr.json")
+
+
+def storable(like: xr.DataArray) -> xr.DataArray:
+    """The same array, without the coordinates and attributes that cannot be stored.
+
+    Raises
+    ------
+    DataError
+        When a dimension has no name that Zarr takes.
+
+    Warns
+    -----
+    OutputWarning
+        Naming what is left out.
+    """
+    for dimension in like.dims:
+        if not isinstance(dimension, str) or not dimension:
+            raise DataError(f"the dimension {dimension!r} needs a text as its name: rename it.")
+    lost = {name: why for name, coord in like.coords.items() if (why := _wrong(name, coord))}
+    kept = like.drop_vars(list(lost))
+    kept.attrs = json_attributes(like.attrs, lost, "")
+    for name in list(kept.coords):
+        if kept.coords[name].dtype.kind == "U":  # text of a fixed length has no Zarr v3 dtype
+            kept.coords[name] = kept.coords[name].astype(object)
+        coord = kept.coords[name]
+        coord.attrs = json_attributes(coord.attrs, lost, f" of {name}")
+    if lost:
+        what = "; ".join(f"{name} ({why})" for name, why in lost.items())
+        warnings.warn(f"the labels are stored without {what}", OutputWarning, stacklevel=5)
+    return kept
+
+
+def json_attributes(
+    attributes: Mapping[Any, Any], lost: dict[Any, str], of: str = ""
+) -> dict[str, Any]:
+    """Attributes as strict JSON; those that are none are noted in `lost` instead."""
+    found: dict[str, Any] = {}
+    for name, value in attributes.items():
+        whole = np.asarray(value).tolist() if hasattr(value, "dtype") else value
+        made = plain({name: whole})
+        try:
+            json.dumps(made, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            lost[f"the attribute {name}{of}"] = f"a {type(value).__name__}"
+        else:
+            found |= made
+    return found
+
+
+def _wrong(name: Any, coord: xr.DataArray) -> str | None:
+    """Why a coordinate cannot be stored, or None."""
+    if not isinstance(name, str):
+        return "its name is no text"
+    if not name.strip(".") or "/" in name or name.startswith("__") or name in _TAKEN:
+        return "Zarr has no place for its name"
+    if coord.dtype.kind in _PLAIN:
+        return None
+    import xarray as xr  # loaded by whoever gave the data
+    from zarr.storage import MemoryStore
+
+    bare = xr.Dataset({"x": coord.variable}).drop_encoding()
+    bare["x"].attrs = {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            bare.to_zarr(MemoryStore(), zarr_format=3, consolidated=False)
+    except Exception:  # xarray and Zarr have many ways to refuse an object
+        return f"it holds {_types(coord)}"
+    return None
+
+
+def _types(coord: xr.DataArray) -> str:
+    kinds = {type(value).__name__ for value in np.asarray(coord.values, object).ravel()[:1000]}
+    return f"objects of {', '.join(sorted(kinds))}"
