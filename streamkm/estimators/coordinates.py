@@ -36,7 +36,7 @@ def storable(like: xr.DataArray) -> xr.DataArray:
         if not isinstance(dimension, str) or not dimension:
             raise DataError(f"the dimension {dimension!r} needs a text as its name: rename it.")
     lost = {name: why for name, coord in like.coords.items() if (why := _wrong(name, coord))}
-    kept = like.drop_vars(list(lost))
+    kept = like.drop_vars(list(lost)).copy(deep=False)  # whose attributes are its own
     kept.attrs = json_attributes(like.attrs, lost, "")
     for name in list(kept.coords):
         if kept.coords[name].dtype.kind == "U":  # text of a fixed length has no Zarr v3 dtype
@@ -55,6 +55,9 @@ def json_attributes(
     """Attributes as strict JSON; those that are none are noted in `lost` instead."""
     found: dict[str, Any] = {}
     for name, value in attributes.items():
+        if name == "_FillValue" and of:  # of a coordinate, which xarray encodes
+            found[name] = value
+            continue
         whole = np.asarray(value).tolist() if hasattr(value, "dtype") else value
         made = plain({name: whole})
         try:

@@ -49,11 +49,20 @@ def cube():
 
 def test_a_cube_of_stackstac_is_labelled(cube, tmp_path):
     km = streamkm.KMeans(2, feature_dim="band", random_state=0).fit(cube)
+    cube.coords["y"].attrs["odd"] = RasterSpec()
     with pytest.warns(OutputWarning) as told:
         labels = km.write_labels(cube, tmp_path / "l")
     said = str(told[0].message)
+    assert isinstance(cube["y"].attrs["odd"], RasterSpec)  # what was given is as it was
     assert len([one for one in told if one.category is OutputWarning]) == 1
-    for name in ("properties", "proj:bbox", "mixed", "s2:cloud/cover", "attribute spec", "made"):
+    for name in (
+        "properties",
+        "proj:bbox",
+        "mixed",
+        "s2:cloud/cover",
+        "attribute spec",
+        "odd of y",
+    ):
         assert name in said
     assert "objects of NoneType, dict, set" in said
     again = xr.open_zarr(tmp_path / "l", consolidated=False)

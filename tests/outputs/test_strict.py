@@ -74,7 +74,7 @@ def test_labels_of_data_with_strange_attributes_are_strict_json(tmp_path):
     given = xr.DataArray(
         x, dims=("y", "x", "band"), coords={"y": np.arange(20.0)}, attrs=attributes
     )
-    given.coords["y"].attrs["odd"] = math.inf
+    given.coords["y"].attrs |= {"odd": math.inf, "_FillValue": math.nan, "missing_value": math.nan}
     km = streamkm.KMeans(2, feature_dim="band", random_state=0).fit(given)
     labels = km.write_labels(given, tmp_path / "l")
     check_strict(tmp_path / "l")
