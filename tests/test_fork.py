@@ -9,8 +9,8 @@ import pytest
 
 # The child has none of the parent's threads, so a pool that it inherits never runs a task.
 _FIT_FORK_FIT = """
-import os, sys
-import dask.array as da, numpy as np, zarr
+import os, sys, threading
+import dask, dask.array as da, numpy as np, zarr
 import streamkm
 
 x = np.random.default_rng(0).normal(size=(4000, 3))
@@ -22,6 +22,12 @@ def centers():
     return model.fit(data).cluster_centers_
 
 before = centers()
+# Fits on several threads leave nothing in Dask's configuration, which all threads share.
+others = [threading.Thread(target=centers) for _ in range(3)]
+for thread in others: thread.start()
+for thread in others: thread.join()
+assert dask.config.get("pool", None) is None
+assert dask.config.get("num_workers", None) is None
 child = os.fork()
 if child == 0:
     os._exit(0 if np.array_equal(centers(), before) else 3)

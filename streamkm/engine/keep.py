@@ -10,12 +10,11 @@ from typing import Any
 
 import dask
 
-from streamkm.engine.schedule import client
+from streamkm.engine.schedule import PROCESSES, client
 from streamkm.rows import Block, Rows, Scaling, StoredRows
 from streamkm.rows.stored import Beside, Call, Graph
 
 _SPARE = 2  # a cluster's memory must hold the data this many times: its workers compute as well
-_READ_FOR_THEMSELVES = ("processes", "multiprocessing")
 
 
 def stays(rows: Rows) -> bool:
@@ -24,7 +23,7 @@ def stays(rows: Rows) -> bool:
         return False
     cluster = client()
     if cluster is None:
-        here = dask.config.get("scheduler", None) not in _READ_FOR_THEMSELVES
+        here = dask.config.get("scheduler", None) not in PROCESSES
         return here and rows.fits_here
     workers = cluster.scheduler_info(n_workers=-1)["workers"].values()
     return _SPARE * rows.layout.nbytes <= sum(worker["memory_limit"] or 0 for worker in workers)

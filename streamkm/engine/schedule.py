@@ -20,6 +20,7 @@ from streamkm.errors import ClusterError
 
 _IN_FLIGHT = 2
 _ENOUGH = 24  # blocks of a wave, for a core
+PROCESSES = ("processes", "multiprocessing")  # names of Dask's scheduler of processes
 _LEAST_OF_A_CLUSTER = 20  # cores: its workers may still be on their way
 
 
@@ -79,17 +80,21 @@ def results(graphs: Iterator[Delayed], here: bool = False, ahead: bool = False) 
     if cluster is not None:
         yield from _on_cluster(cluster, graphs)
         return
-    settings: dict[str, Any] = {"scheduler": "threads"} if here else {}
-    n_threads = threads()
-    if not dask.config.get("num_workers", None):
-        n_threads += ahead
-        settings["num_workers"] = n_threads
-    if on_threads(here) and dask.config.get("pool", None) is None:
-        settings["pool"] = _pool(n_threads)
+    asked = _asked(threads() + (ahead and not dask.config.get("num_workers", None)), here)
     for graph in graphs:
-        with dask.config.set(settings):
-            (result,) = dask.compute(graph)
+        (result,) = dask.compute(graph, **asked)
         yield result
+
+
+def _asked(n_threads: int, here: bool) -> dict[str, Any]:
+    """Arguments of `dask.compute`; Dask's configuration would be that of all threads."""
+    asked: dict[str, Any] = {"scheduler": "threads"} if here else {}
+    if on_threads(here):
+        given = dask.config.get("pool", None)
+        return asked | {"pool": _pool(n_threads) if given is None else given}
+    if dask.config.get("scheduler", None) in PROCESSES:
+        asked["num_workers"] = n_threads
+    return asked
 
 
 _pools = threading.local()
