@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array
 
 from streamkm.errors import DataError
 from streamkm.estimators.data import Given, weights_of
-from streamkm.rows import Budget, Rows, Scaling, check_unique, is_table, numbers, open_rows
+from streamkm.rows import Budget, Rows, Scaling, is_table, numbers, open_rows
 
 
 def names_of(estimator: Any) -> tuple[str, ...] | None:
@@ -46,8 +46,6 @@ def opened(
     """
     given = Given.of(X, estimator.feature_dim, names)
     if not given.of_lazy_kind and estimator.feature_dim is None:
-        if given.names is not None:
-            check_unique(given.names, "the data")  # scikit-learn takes no table of such columns
         checked = check_array(
             numbers(X) if is_table(X) else X,
             dtype="numeric",

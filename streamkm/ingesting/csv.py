@@ -13,7 +13,7 @@ import numpy.typing as npt
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
 from streamkm.ingesting.exact import converted, no_place
-from streamkm.ingesting.source import Form, Piece, Stream
+from streamkm.ingesting.source import Form, Piece, Stream, names_beside
 
 _BLOCK = 4 * 2**20  # bytes of text parsed at once; a row has to fit
 _EXACT = 2.0**53  # below it float64 holds every whole number
@@ -71,7 +71,8 @@ class Csv(Stream):
             self._dtype,
             features=(1,),
             grain=(1, d),
-            attributes={"columns": self._names} | ({"left_out": left_out} if left_out else {}),
+            attributes={"left_out": left_out} if left_out else {},
+            beside=names_beside("feature", self._names),
         )
 
     def _columns(self, file: File) -> tuple[list[str], list[str], set[str]]:

@@ -100,6 +100,9 @@ def ingest(
         raise DataError("no sources were given.")
     if kind is not None and kind not in SUFFIXES:
         raise DataError(f"no such kind: {kind!r}; there are {', '.join(SUFFIXES)}.")
+    twice = [name for name in columns or () if list(columns or ()).count(name) > 1]
+    if twice:
+        raise DataError(f"the column {twice[0]!r} is named twice; name each column once.")
     target = check_store(out, INGEST, overwrite, names)
     found, given = find(names, kind)
     of_reader = {

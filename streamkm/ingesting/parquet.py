@@ -14,7 +14,7 @@ from streamkm.errors import DataError
 from streamkm.files.find import File, need
 from streamkm.ingesting.csv import DIGITS, matrix, numbers
 from streamkm.ingesting.exact import converted
-from streamkm.ingesting.source import Form, Piece, Stream
+from streamkm.ingesting.source import Form, Piece, Stream, names_beside
 
 _BATCH = 8 * 2**20  # decoded bytes asked for at once
 _INDEX = "__index_level_"  # what pandas calls an index that it keeps as a column
@@ -65,7 +65,9 @@ class Parquet(Stream):
             self._dtype,
             features=(1,),
             grain=(1, d),
-            attributes={"columns": self._names} | ({"left_out": left_out} if left_out else {}),
+            attributes=({"column": self._names[0]} if self._vectors else {})
+            | ({"left_out": left_out} if left_out else {}),
+            beside={} if self._vectors else names_beside("feature", self._names),
         )
 
     @contextmanager

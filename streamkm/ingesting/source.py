@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -19,6 +19,11 @@ class Coordinate(NamedTuple):
     dims: tuple[str, ...]
     values: npt.NDArray[Any]
     attributes: dict[str, Any]
+
+
+def names_beside(dim: str, names: Sequence[str]) -> dict[str, Coordinate]:
+    """Names along a dimension, as its coordinate: a selection with xarray takes them along."""
+    return {dim: Coordinate((dim,), np.array(names, object), {})}
 
 
 @dataclass(frozen=True)

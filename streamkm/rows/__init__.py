@@ -8,7 +8,7 @@ from streamkm.rows.layout import Layout
 from streamkm.rows.lost import EVERY_CHUNK, MARK, refuse_incomplete, refuse_lost, storing_all
 from streamkm.rows.machine import memory_here
 from streamkm.rows.memory import PROCESS_NBYTES, Budget, Room
-from streamkm.rows.names import Named, check_unique, column_names, reordering
+from streamkm.rows.names import Named, column_names, reordering
 from streamkm.rows.nodata import missing_in
 from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.plan import BlockPlan
@@ -35,7 +35,6 @@ __all__ = [
     "StoredRows",
     "Tile",
     "UnitLength",
-    "check_unique",
     "column_names",
     "difference",
     "fingerprint",

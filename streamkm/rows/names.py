@@ -54,11 +54,14 @@ def feature_names(
 ) -> Names | None:
     """Names that data have for their features, or None.
 
-    Of a table these are its columns; of a Zarr array or a DataArray the attribute `columns` (as
-    `streamkm ingest` writes it), the band descriptions in `long_name` (as rioxarray and `streamkm
-    ingest` write them), or the coordinate of the feature dimension, which of a Zarr array is read
-    from the array of that name in the same group. With several feature dimensions, a name is one
-    label of each, separated by commas; a dimension without labels is numbered.
+    The names of a table are its columns. The names of a Zarr array or a DataArray are the
+    coordinate of the feature dimension, or the band descriptions in `long_name` (as rioxarray and
+    `streamkm ingest` write them) at the band numbers in that coordinate. The coordinate of a Zarr
+    array is the array of that name in the same group. A Zarr array without a coordinate may have
+    its names in the attribute `columns` or `long_name`. Those of a DataArray do not count: a
+    selection or another order of features leaves its attributes as they were. With several feature
+    dimensions, a name is one label of each, separated by commas; a dimension without labels is
+    numbered.
 
     Parameters
     ----------
@@ -78,13 +81,12 @@ def feature_names(
         return data.names if tuple(axes) == (len(shape) - 1,) else None
     if not is_a(data, "xarray.DataArray", "zarr.Array"):
         return column_names(data) if tuple(axes) == (1,) and len(shape) == 2 else None
-    attributes = dict(data.attrs)
     own = [_labels(data, dims[a], n) if dims else None for a, n in zip(axes, lengths, strict=True)]
     if len(lengths) == 1:
-        columns = _texts(attributes.get("columns"))
-        if own[0] is None and len(columns) == lengths[0]:
-            return columns
-        return _described(attributes, own[0], lengths[0])
+        if own[0] is not None:
+            return _described(_texts(data.attrs.get("long_name")), own[0])
+        found = () if is_a(data, "xarray.DataArray") else _attribute(dict(data.attrs))
+        return found if len(found) == lengths[0] else None
     if not any(own):
         return None
     each = [
@@ -150,13 +152,20 @@ def _texts(values: Any) -> Names:
     return tuple(values)
 
 
-def _described(attributes: dict[str, Any], labels: Names | None, length: int) -> Names | None:
+def _attribute(attributes: dict[str, Any]) -> Names:
+    """The names in the attributes of a Zarr array."""
+    columns, described = _texts(attributes.get("columns")), _texts(attributes.get("long_name"))
+    return columns or (described if _are_names(described) else ())
+
+
+def _are_names(texts: Names) -> bool:
+    return all(texts) and len(set(texts)) == len(texts)
+
+
+def _described(texts: Names, labels: Names) -> Names:
     """The bands' descriptions, looked up by band number: a selection of bands keeps them all."""
-    texts = _texts(attributes.get("long_name"))
-    if not all(texts) or len(set(texts)) != len(texts):
+    if not _are_names(texts):
         return labels
-    if labels is None:
-        return texts if texts and len(texts) == length else None
     numbers = [int(label) if label.isdigit() else 0 for label in labels]
     if not all(0 < number <= len(texts) for number in numbers):
         return labels
@@ -215,11 +224,13 @@ def reordering(
 
 def check_unique(names: Sequence[str], whose: str) -> None:
     """Refuse names of which one occurs twice."""
-    twice = [name for name, n in Counter(names).items() if n > 1]
+    twice = [repr(str(name)) for name, n in Counter(names).items() if n > 1]
     if twice:
+        several = f"names {', '.join(twice[:_SHOWN][:-1])} and {twice[:_SHOWN][-1]}"
+        said = several if len(twice) > 1 else f"name {twice[0]}"
         raise DataError(
-            f"the features of {whose} are {shown(names)}, of which {shown(twice)} occurs more than "
-            "once, so features cannot be matched by name. Give every feature its own name."
+            f"the features of {whose} have the {said} more than once: {shown(names)}. Give every "
+            "feature its own name, or give data without names to match features by position."
         )
 
 

@@ -17,7 +17,7 @@ from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, feature_axes
 from streamkm.rows.lost import refuse_lost
 from streamkm.rows.memory import Budget
-from streamkm.rows.names import Named, feature_names, reordering
+from streamkm.rows.names import Named, check_unique, feature_names, reordering
 from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, warn_packed
 from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.plan import BlockPlan
@@ -63,7 +63,8 @@ def open_rows(
         do without, and those not with a mask
     names : of the features of a fit, or None
         Where the data name theirs, the same names in another order are put in this one as blocks
-        are cut, and others are refused. Data without names are taken by position.
+        are cut, and others are refused. Data without names are taken by position. Names of which
+        one occurs twice are refused, also where none are given here.
 
     Raises
     ------
@@ -77,6 +78,7 @@ def open_rows(
     array, dims = _array_of(source, budget)
     axes = feature_axes(array.ndim, dims, feature_dim)
     own = feature_names(source, array.shape, dims, axes)
+    check_unique(own or (), "the data")
     order = reordering(own, names)
     named = source if is_a(source, "xarray.DataArray") else array
     dtype = meant_dtype(named)

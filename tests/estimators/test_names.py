@@ -93,7 +93,7 @@ def test_other_names_and_names_that_occur_twice_are_refused(kind, tmp_path):
     with pytest.raises(DataError, match="blue"):
         model.predict(KINDS[kind](X, ["red", "green", "swir"], tmp_path))
     if kind not in ("polars", "Dataset"):  # which have no two columns of one name
-        with pytest.raises(DataError, match=r"\['red'\] occurs more than once"):
+        with pytest.raises(DataError, match="the name 'red' more than once"):
             model.predict(KINDS[kind](X, ["red", "red", "blue"], tmp_path))
 
 
@@ -208,6 +208,45 @@ def test_descriptions_of_bands_are_names_also_of_a_selection():
     assert model.predict(turned).equals(model.labels_)
     # Scenes without descriptions only count their bands.
     assert np.array_equal(model.predict(cube(X, [1, 2, 3])), model.labels_)
+
+
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+@pytest.mark.parametrize("write", [pd.DataFrame.to_csv, pd.DataFrame.to_parquet])
+def test_a_selection_of_an_ingested_table_takes_its_names_along(write, tmp_path):
+    write(pd.DataFrame(X, columns=NAMES), tmp_path / f"x.{write.__name__[3:]}", index=False)
+    streamkm.ingest(tmp_path / f"x.{write.__name__[3:]}", tmp_path / "x", dtype="float32")
+    array = xr.open_zarr(tmp_path / "x", consolidated=False)["x"]
+    model = KMeans(4, random_state=0).fit(array)
+    assert model.feature_names_in_.tolist() == NAMES
+    turned = array.isel(feature=ORDER)
+    want = np.asarray(model.labels_)
+    assert np.array_equal(np.asarray(model.predict(turned)), want)
+    turned.to_dataset().to_zarr(tmp_path / "turned", consolidated=False)
+    for path in ("x", "turned"):
+        assert np.array_equal(model.predict(tmp_path / path).compute(), want)
+
+
+def test_names_that_do_not_follow_a_selection_are_not_read():
+    data = xr.DataArray(X, dims=("n", "f"))
+    for attributes in ({"columns": NAMES}, {"long_name": tuple(NAMES)}):
+        model = KMeans(4, random_state=0).fit(data.assign_attrs(attributes))
+        assert not hasattr(model, "feature_names_in_")
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"polars", "Dataset"}))
+@pytest.mark.parametrize("estimator", [KMeans, SphericalKMeans, BisectingKMeans])
+def test_a_fit_refuses_names_that_occur_twice(kind, estimator, tmp_path):
+    data = KINDS[kind](X, ["red", "red", "blue"], tmp_path)
+    with pytest.raises(DataError, match=r"the name 'red' more than once"):
+        estimator(4).fit(data)
+
+
+def test_a_sweep_and_numbered_feature_dimensions_refuse_them_too():
+    with pytest.raises(DataError, match="450.0' more than once"):
+        streamkm.sweep(cube(X, [450.0, 450.0, 550.0]), [2], feature_dim="band")
+    table = pd.DataFrame(X[:, [0, 1, 2, 0]], columns=["red", "blue", "red", "blue"])
+    with pytest.raises(DataError, match="the names 'red' and 'blue' more than once"):
+        KMeans(4, feature_dim=1).fit(table)
 
 
 def test_the_order_is_a_view_where_there_is_none_and_the_block_a_copy_else(tmp_path):
