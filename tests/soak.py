@@ -83,7 +83,7 @@ def main():
         if killing.run(folder, arguments) != 0:
             sys.exit(f"it did not go on: {(folder / 'said').read_text()}")
         found, left = killing.bits(folder)
-        if found != wanted or [name for name in left if name != ".ckpt.lock"] != [
+        if found != wanted or [name for name in left if not name.endswith(".lock")] != [
             "ckpt",
             "events",
             "labels",

@@ -44,6 +44,7 @@ from streamkm.outputs import (
     fit_of,
     local,
     plain,
+    recover,
 )
 from streamkm.rows import Budget, Rows, open_rows
 from streamkm.seeding import attending, method_of
@@ -105,6 +106,9 @@ def run(
     }
     fit = fit_in(checkpoint) if checkpoint else ""
     target, label_target = local(output), None if labels is None else local(labels)
+    for each in (target, label_target):
+        if each is not None:
+            recover(each)
     fitted = bool(fit) and fit_of(target) == fit
     labelled = label_target is None or (bool(fit) and fit_of(label_target) == fit)
     if fitted and labelled:

@@ -1,6 +1,6 @@
 """What streamkm writes: checked before any work, whole under its name, and read back as such."""
 
-from streamkm.outputs.atomic import alone, whole, whole_file
+from streamkm.outputs.atomic import alone, recover, whole, whole_file
 from streamkm.outputs.attributes import number, plain
 from streamkm.outputs.check import (
     File,
@@ -52,6 +52,7 @@ __all__ = [
     "overlap",
     "place_of",
     "plain",
+    "recover",
     "refuse_in_a_store",
     "refuse_overlap",
     "whole",

@@ -86,17 +86,19 @@ def whole(target: Path, kind: str, overwrite: bool, mark: str = "") -> Iterator[
 
 def _put(partial: Path, target: Path, replaced: Path) -> None:
     """Give what is whole its name; what had it before is removed."""
-    if target.exists() and exchange(partial, target):
-        partial.rename(replaced)
-    elif target.exists():
+    if not target.exists():
+        partial.rename(target)
+        return
+    _remove(replaced)  # of a run that was killed here
+    partial.rename(replaced)  # under this name the next run removes whatever is there
+    if not exchange(replaced, target):
+        replaced.rename(partial)
         target.rename(replaced)
         try:
             partial.rename(target)
         except BaseException:
             replaced.rename(target)
             raise
-    else:
-        partial.rename(target)
     _remove(replaced)
 
 
