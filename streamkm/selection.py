@@ -40,7 +40,7 @@ from streamkm.passes import (
     Scattered,
     threshold_of,
 )
-from streamkm.rows import Block, Rows, Scaling, open_rows
+from streamkm.rows import Block, Rows, Scaling, Shifted, open_rows
 from streamkm.sizes import parse_bytes
 from streamkm.stored_sweep import KIND
 from streamkm.versions import versions
@@ -249,6 +249,11 @@ class Fits:
         for name, values in scores.items():
             table[name] = ("n_clusters", values)
         centroids = [self._back(t.centroids) for t in self.best]
+        if isinstance(self.scaling, Shifted):
+            seen = [t.centroids for t in self.best]
+            table["scaled_centroids"] = (("n_clusters", "cluster", "feature"), _padded(seen))
+            table["scaling_origin"] = ("feature", np.array(self.scaling.origin))
+            table.attrs["spread"] = self.scaling.spread
         history = [np.array([step.inertia for step in t.history]) / weight for t in self.best]
         table["centroids"] = (("n_clusters", "cluster", "feature"), _padded(centroids))
         table["history"] = (("n_clusters", "iteration"), _padded(history))

@@ -77,7 +77,7 @@ class Model:
 
 def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
     """Write a model as a Zarr group: arrays `centroids` and `history/*`, the rest as attributes."""
-    scaling, origin = _unshifted(model.scaling)
+    scaling, shift = _unshifted(model.scaling)
     with whole(target, MODEL, overwrite, model.fit) as partial:
         group = zarr.create_group(
             partial,
@@ -95,6 +95,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
                     "versions": model.versions,
                     "fit": model.fit,
                     "scaling": type(scaling).__name__ if scaling else None,
+                    "spread": None if shift is None else shift.spread,
                     "features": model.features,
                     "names": model.names,
                 }
@@ -108,8 +109,8 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
         if model.tree is not None:
             _write(group, "tree_pairs", model.tree[0], ("fork", "side", "feature"))
             _write(group, "tree_children", model.tree[1], ("fork", "side"))
-        if origin is not None:
-            _write(group, "scaling_origin", np.array(origin), ("feature",))
+        if shift is not None:
+            _write(group, "scaling_origin", np.array(shift.origin), ("feature",))
         if isinstance(scaling, Standardised):
             for name in ("center", "factor"):
                 _write(group, f"scaling_{name}", np.array(getattr(scaling, name)), ("feature",))
@@ -118,9 +119,9 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
             _write(history, name, np.ascontiguousarray(model.history[name]), ("iteration",))
 
 
-def _unshifted(scaling: Scaling | None) -> tuple[Scaling | None, tuple[float, ...] | None]:
-    """The scaling of shifted rows, and the origin that they are shifted by, or None."""
-    return (scaling.then, scaling.origin) if isinstance(scaling, Shifted) else (scaling, None)
+def _unshifted(scaling: Scaling | None) -> tuple[Scaling | None, Shifted | None]:
+    """The scaling of shifted rows, and what shifts them, or None."""
+    return (scaling.then, scaling) if isinstance(scaling, Shifted) else (scaling, None)
 
 
 def _write(group: Any, name: str, values: npt.NDArray[Any], dimensions: tuple[str, ...]) -> None:
@@ -170,7 +171,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         center, factor = (read(group, f"scaling_{n}", 1).tolist() for n in ("center", "factor"))
         scaling = Standardised(tuple(center), tuple(factor))
     if "scaling_origin" in group:
-        scaling = Shifted(tuple(read(group, "scaling_origin", 1).tolist()), scaling)
+        spread = float(attribute(group, "spread"))
+        scaling = Shifted(tuple(read(group, "scaling_origin", 1).tolist()), spread, scaling)
     tree = None
     if "tree_pairs" in group:
         tree = (read(group, "tree_pairs", 3), read(group, "tree_children", 2))

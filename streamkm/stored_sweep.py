@@ -11,6 +11,8 @@ import numpy.typing as npt
 from streamkm.errors import DataError, NotAModelError
 from streamkm.outputs import SWEEP
 from streamkm.outputs.reading import stored
+from streamkm.rows import Shifted
+from streamkm.stored_model import Model
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,6 +28,8 @@ _OPTIONAL = {
     **dict.fromkeys(("calinski_harabasz", "davies_bouldin", "silhouette"), 1),
     **dict.fromkeys(("validation_mean", "validation_min", "validation_spread"), 1),
     "validation_distortion": 2,
+    "scaling_origin": 1,
+    "scaled_centroids": 3,
 }
 _ATTRIBUTES = ("verdict", "n_passes", "bytes_read", "reads", "parameters")
 _LOADED = ("n_clusters", "train_distortion", "train_mean", "train_min", "train_spread")
@@ -79,11 +83,38 @@ def centroids_of(
     """
     if isinstance(found, (str, os.PathLike)):
         found = open_sweep(found)
-    if "n_clusters" not in found.coords or "centroids" not in found:
-        raise DataError("the sweep lacks 'n_clusters' or 'centroids', so it is not whole.")
+    return _of_one_k(found, "centroids", n_clusters)
+
+
+def model_of(path: str | os.PathLike[str], n_clusters: int) -> Model:
+    """One k of a stored sweep as a model, to label with.
+
+    Raises
+    ------
+    DataError
+        As `open_sweep` and `centroids_of` do.
+    """
+    found = open_sweep(path)
+    scaling, seen = None, None
+    if "scaling_origin" in found:
+        seen = _of_one_k(found, "scaled_centroids", n_clusters)
+        origin = tuple(found["scaling_origin"].values.tolist())
+        scaling = Shifted(origin, float(found.attrs["spread"]))
+    return Model(
+        _of_one_k(found, "centroids", n_clusters),
+        parameters=found.attrs["parameters"],
+        features=found.attrs.get("features", []),
+        scaling=scaling,
+        scaled=seen,
+    )
+
+
+def _of_one_k(found: xr.Dataset, name: str, n_clusters: int) -> npt.NDArray[np.float64]:
+    if "n_clusters" not in found.coords or name not in found:
+        raise DataError(f"the sweep lacks 'n_clusters' or {name!r}, so it is not whole.")
     if n_clusters not in found["n_clusters"].values:
         raise DataError(f"the sweep has no k={n_clusters}; it has {found['n_clusters'].values}.")
-    values: npt.NDArray[np.float64] = found["centroids"].sel(n_clusters=n_clusters).values
+    values: npt.NDArray[np.float64] = found[name].sel(n_clusters=n_clusters).values
     centroids = values[:n_clusters]
     if len(centroids) < n_clusters or not np.isfinite(centroids).all():
         raise DataError(

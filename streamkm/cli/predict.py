@@ -13,8 +13,8 @@ from streamkm.errors import DataError
 from streamkm.outputs import LABELS, alone, check_store, whole
 from streamkm.passes import Assigned, Labels, PerRow, Tree, TreeLabels, label_dtype
 from streamkm.rows import Budget, may_lack, open_rows
-from streamkm.stored_model import Model, load_model
-from streamkm.stored_sweep import centroids_of, open_sweep
+from streamkm.stored_model import load_model
+from streamkm.stored_sweep import model_of
 
 
 def run(
@@ -30,15 +30,7 @@ def run(
 ) -> None:
     """Write the label of every row; print the inertia."""
     target = check_store(output, LABELS, overwrite, [model, data])
-    if n_clusters is None:
-        known = load_model(model)
-    else:
-        found = open_sweep(model)
-        known = Model(
-            centroids_of(found, n_clusters),
-            parameters=found.attrs["parameters"],
-            features=found.attrs.get("features", []),
-        )
+    known = load_model(model) if n_clusters is None else model_of(model, n_clusters)
     k, d = known.centroids.shape
     budget = Budget(memory_limit, threads(), k)
     rows = open_rows(

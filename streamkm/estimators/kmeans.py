@@ -8,8 +8,11 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from streamkm.errors import DataError
-from streamkm.estimators.lloyd import LloydEstimator, among
+from streamkm.estimators.lloyd import LloydEstimator
 from streamkm.estimators.opening import all_or_nothing
+from streamkm.rows import among, check_digits
+
+_EXACT = 2.0**53  # beyond, float64 does not hold every whole number
 
 
 class KMeans(LloydEstimator):
@@ -194,7 +197,7 @@ fitted model or a function
         """
         check_is_fitted(self)
         with all_or_nothing(self):
-            return self._fit(X, sample_weight, mask, like=self.cluster_centers_)
+            return self._fit(X, sample_weight, mask, like=(self._centroids, self._scaling))
 
     @classmethod
     def from_centroids(cls, centroids: Any, **parameters: Any) -> Self:
@@ -218,7 +221,10 @@ fitted model or a function
         model = cls(len(known), **parameters)
         if model.scale is not None:
             raise DataError("a scale is learned by fit; give centroids of unscaled rows.")
-        model._take(among(model._fixed, known), model._fixed)
+        spread = float(np.ptp(known, axis=0).max())
+        if len(known) > 1 and (spread > 0 or np.abs(known).max() > _EXACT):
+            check_digits(known, spread)
+        model._take(among(known, model._fixed), model._fixed)
         return model
 
     def __sklearn_clone__(self) -> Self:

@@ -37,7 +37,7 @@ from streamkm.fitting import (
 )
 from streamkm.fitting.stopping import MAX_ITER
 from streamkm.passes import Lloyd
-from streamkm.rows import Budget, Rows, Scaling, reordering
+from streamkm.rows import Budget, Rows, Scaling, among, reordering
 from streamkm.seeding import attending
 from streamkm.versions import versions
 
@@ -61,7 +61,11 @@ class LloydEstimator(CentroidEstimator):
     _fixed: ClassVar[Scaling | None] = None  # a scaling that is not learned
 
     def _fit(
-        self, X: Any, sample_weight: Any, mask: Any, like: npt.NDArray[np.float64] | None = None
+        self,
+        X: Any,
+        sample_weight: Any,
+        mask: Any,
+        like: tuple[Array, Scaling | None] | None = None,
     ) -> Self:
         self._check_parameters(X)
         names = None if like is None else names_of(self)
@@ -98,7 +102,7 @@ class LloydEstimator(CentroidEstimator):
                 keep_evaluation=eager,
             )
             if like is not None:
-                state = numbered_like(state, among(state.scaling, like))
+                state = numbered_like(state, among(like[0], state.scaling, like[1]))
             if eager:
                 state = label(held, state, labels, labels.dtype)
         if self.verbose:
@@ -120,7 +124,7 @@ class LloydEstimator(CentroidEstimator):
         return begin_fit(
             rows,
             self._numbers.n_clusters,
-            init if isinstance(init, str) else [among(scaling, each) for each in init],
+            init if isinstance(init, str) else [among(each, scaling) for each in init],
             seeds_of(entropy_of(self.random_state), self._n_init),
             rules,
             self.empty_cluster == "relocate",
@@ -220,8 +224,3 @@ def entropy_of(random_state: Any) -> int:
     if isinstance(random_state, Integral):
         return int(random_state)
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def among(scaling: Scaling | None, centroids: Array) -> Array:
-    """Centroids in the units of the data, as passes see them."""
-    return centroids if scaling is None else scaling.there(centroids)

@@ -63,8 +63,9 @@ def fit(
             continue
         census, extent, table, *answers = answers
         census.check()
-        if extent.origin is not None and rows.layout.branch is None:
-            state = state.shifted(extent.origin)  # and all is asked again, of shifted rows
+        shift = extent.shift
+        if shift is not None and rows.layout.branch is None:
+            state = state.shifted(shift)  # and all is asked again, of shifted rows
             source = rows = seen_through(rows, state.scaling)
             yield state
             continue

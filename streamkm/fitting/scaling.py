@@ -21,7 +21,7 @@ from streamkm.passes import (
     SampleUniform,
     threshold_of,
 )
-from streamkm.rows import Rows, Scaling, Shifted, Standardised
+from streamkm.rows import Rows, Scaling, Standardised
 from streamkm.rows.treatment import working_dtype
 
 SCALES = ("standard", "robust")
@@ -54,15 +54,15 @@ def scaled(rows: Rows, how: str | None) -> Rows:
     if how == "robust":
         question = _sampling(rows.layout.n_rows)
     (census, extent, found), reads = _opened(rows, question), 1
-    origin = extent.origin
-    if origin is not None:
-        rows, reads = seen_through(rows, Shifted(origin)), 2
+    shift = extent.shift
+    if shift is not None:
+        rows, reads = seen_through(rows, shift), 2
         census, _, found = _opened(rows, question)
     if isinstance(found, Sampled) and len(found.keys) < min(_SAMPLE // _SPARE, census.weighted):
         _, _, found = _opened(rows, _sampling(census.weighted))
         reads += 1
     scaling: Scaling = _learned(rows, found)
-    scaling = scaling if origin is None else Shifted(origin, scaling)
+    scaling = scaling if shift is None else replace(shift, then=scaling)
     return replace(seen_through(rows, scaling), opening_reads=rows.opening_reads + reads)
 
 

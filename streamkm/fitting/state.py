@@ -77,9 +77,8 @@ class FitState:
     def stopped(self, reason: str) -> FitState:
         return replace(self, trajectories=tuple(t.stopped(reason) for t in self.trajectories))
 
-    def shifted(self, origin: tuple[float, ...]) -> FitState:
-        """The first state again, of rows about an origin (d,); the read so far was for that."""
-        shift = Shifted(origin)
+    def shifted(self, shift: Shifted) -> FitState:
+        """The first state again, of shifted rows; the read so far was for that."""
         trajectories = tuple(t.among(shift) for t in self.trajectories)
         reads = self.reads.one_more("opening")
         return replace(self, trajectories=trajectories, reads=reads, scaling=shift)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.passes.base import Pass, Statistic
-from streamkm.rows import Block
+from streamkm.rows import Block, Shifted
 
 # Values over their spread, beyond which sums of the values lose digits that the loss needs. With
 # 24 bits, what float32 has, J keeps 1e-9; so data of float32 or less are never shifted.
@@ -39,15 +39,16 @@ class Extent(Statistic):
         return cls(low, reduce(np.maximum, [part.high for part in some]))
 
     @property
-    def origin(self) -> tuple[float, ...] | None:
-        """The middle of the features, where the data are too far from zero, else None."""
+    def shift(self) -> Shifted | None:
+        """What moves the data to the middle of their features; None unless they are far from it."""
         pairs = list(zip(self.low.tolist(), self.high.tolist(), strict=True))
         if not pairs:
             return None
         far = max(max(abs(low), abs(high)) for low, high in pairs)
-        if not far > _FAR * max(high - low for low, high in pairs):
+        spread = max(high - low for low, high in pairs)
+        if not far > _FAR * spread:
             return None
-        return tuple(_middle(low, high) for low, high in pairs)
+        return Shifted(tuple(_middle(low, high) for low, high in pairs), float(spread))
 
 
 def _middle(low: float, high: float) -> float:

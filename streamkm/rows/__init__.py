@@ -14,7 +14,15 @@ from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import StoredRows, rows_in_memory
 from streamkm.rows.tables import is_table, lazy_numbers, numbers
-from streamkm.rows.treatment import Missing, Scaling, Shifted, Standardised, UnitLength
+from streamkm.rows.treatment import (
+    Missing,
+    Scaling,
+    Shifted,
+    Standardised,
+    UnitLength,
+    among,
+    check_digits,
+)
 
 __all__ = [
     "EVERY_CHUNK",
@@ -35,6 +43,8 @@ __all__ = [
     "StoredRows",
     "Tile",
     "UnitLength",
+    "among",
+    "check_digits",
     "column_names",
     "difference",
     "fingerprint",

@@ -9,6 +9,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.errors import DataError
+
 _PART_NBYTES = 2**20  # looked at in one go, so that what is found of it stays small
 
 
@@ -164,10 +166,12 @@ class Shifted:
     Parameters
     ----------
     origin : tuple of d floats; integers within the stored dtype where that is one of integers
+    spread : largest extent of a feature, in data units
     then : Scaling of the shifted rows, or None
     """
 
     origin: tuple[float, ...]
+    spread: float
     then: Scaling | None = None
 
     def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
@@ -182,8 +186,54 @@ class Shifted:
         return np.asarray(own + np.array(self.origin))
 
     def there(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        own = np.asarray(centroids - np.array(self.origin))
-        return own if self.then is None else self.then.there(own)
+        check_digits(centroids, self.spread)
+        return self.shifted(centroids - np.array(self.origin))
+
+    def shifted(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Centroids (k, d) minus the origin, among the scaled rows."""
+        return centroids if self.then is None else self.then.there(centroids)
+
+
+def among(
+    centroids: npt.NDArray[np.float64], scaling: Scaling | None, before: Scaling | None = None
+) -> npt.NDArray[np.float64]:
+    """Centroids (k, d) among the rows of one scaling, as they are among those of another.
+
+    Parameters
+    ----------
+    centroids : ndarray of shape (k, d)
+    scaling : Scaling that they are wanted for, or None for the units of the data
+    before : Scaling that they are given in, or None for the units of the data
+
+    Raises
+    ------
+    DataError
+        When centroids in the units of the data are too far from zero to be told apart.
+    """
+    if isinstance(before, Shifted) and isinstance(scaling, Shifted):  # float64 keeps all digits
+        own = centroids if before.then is None else before.then.back(centroids)
+        return scaling.shifted(own + (np.array(before.origin) - np.array(scaling.origin)))
+    own = centroids if before is None else before.back(centroids)
+    return own if scaling is None else scaling.there(own)
+
+
+_STEPS = 64  # of float64 within the spread, without which centroids are not those that were meant
+
+
+def check_digits(centroids: npt.NDArray[np.float64], spread: float) -> None:
+    """Refuse centroids (k, d) that float64 does not hold finely enough for data of such a spread.
+
+    Raises
+    ------
+    DataError
+        With both figures.
+    """
+    step = float(np.spacing(np.abs(centroids)).max(initial=0.0))
+    if step > spread / _STEPS:
+        raise DataError(
+            f"the centroids lie so far from zero that float64 has steps of {step:g} there, too "
+            f"coarse for a spread of {spread:g}: subtract an origin from them and from the data."
+        )
 
 
 _WRAPS = 2.0**62  # differences up to here do not overflow 64 bits

@@ -6,6 +6,10 @@ is one of whole numbers.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from functools import partial
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import streamkm
 from streamkm.checkpoint import Generations
+from streamkm.errors import DataError
 from streamkm.fitting import load
 from streamkm.passes import Extent, Extents
 from streamkm.rows import Block
@@ -162,6 +167,51 @@ def test_centroids_given_lie_in_the_units_of_the_data():
     assert adjusted_rand_score(again.labels_, about.labels_) == 1
 
 
+class TestExchange:
+    """Centroids leave a model in float64, whose steps at 2**60 are wider than the data."""
+
+    X = WHOLE + (2**60 + 1)
+
+    def test_refit_keeps_the_numbers(self):
+        km = streamkm.KMeans(3, random_state=0).fit(self.X)
+        labels = km.labels_
+        assert np.array_equal(km.set_params(random_state=5).refit(self.X).labels_, labels)
+
+    def test_a_stored_sweep_labels_as_its_fit(self, tmp_path):
+        zarr.create_array(tmp_path / "x", data=self.X, chunks=(400, 3))
+        run = partial(subprocess.run, check=True, cwd=tmp_path, capture_output=True)
+        command = [sys.executable, "-m", "streamkm"]
+        run([*command, "sweep", "x", "-k", "2:3", "-o", "s"])
+        run([*command, "predict", "s", "x", "-k", "3", "-o", "labels"])
+        labels = zarr.open_array(tmp_path / "labels", mode="r")[:]
+        km = streamkm.KMeans(3, random_state=0).fit(self.X)
+        assert adjusted_rand_score(labels, km.labels_) == 1
+
+    def test_what_float64_cannot_tell_apart_is_refused(self):
+        km = streamkm.KMeans(3, random_state=0).fit(self.X)
+        for use in (
+            lambda: streamkm.KMeans.from_centroids(km.cluster_centers_),
+            lambda: streamkm.KMeans(3, init=km).fit(self.X),
+            lambda: streamkm.KMeans(3, init=self.X[:3]).fit(self.X),
+        ):
+            with pytest.raises(DataError, match="subtract an origin"):
+                use()
+        km.cluster_centers_[0] += 512
+        with pytest.raises(DataError, match="subtract an origin"):
+            km.predict(self.X)
+
+    def test_what_float64_can_tell_apart_is_taken(self):
+        x = far("float64")
+        km = streamkm.KMeans(3, random_state=0).fit(x)
+        again = streamkm.KMeans(3, init=km).fit(x)
+        assert np.array_equal(again.labels_, km.labels_)
+        near = streamkm.KMeans.from_centroids(km.cluster_centers_)
+        assert np.mean(near.predict(x) == km.labels_) > 0.99
+        assert streamkm.KMeans.from_centroids([[1e15]]).predict([[2.0]]).tolist() == [0]
+        same = streamkm.KMeans.from_centroids([[5.0], [5.0]])
+        assert same.predict([[2.0]]).tolist() == [0]
+
+
 def test_a_checkpoint_resumes_to_the_same_bits(tmp_path):
     x = np.concatenate([far("float64")] * 40)
     x += _RNG.integers(0, 16, x.shape) / 16
@@ -183,18 +233,18 @@ class TestExtents:
         parts = [Extents()(Block.of(part)) for part in np.array_split(x, 7)]
         whole = Extents()(Block.of(x[:1000]))
         empty = Extents().identity()
-        assert Extent.combine([empty, *parts]).origin == Extent.combine(parts[::-1]).origin
+        assert Extent.combine([empty, *parts]).shift == Extent.combine(parts[::-1]).shift
         assert np.array_equal(whole.low, x[:1000].min(axis=0))
         assert np.array_equal(Extent.combine([whole, empty]).high, whole.high)
 
     def test_an_origin_is_a_number_of_the_dtype(self):
         for kind in ("int64 at 2**60", "uint64", "int64 at its least"):
             x = far(kind)
-            origin = Extents()(Block.of(x)).origin
+            origin = Extents()(Block.of(x)).shift.origin
             least, most = np.iinfo(x.dtype).min, np.iinfo(x.dtype).max
             assert all(value == int(value) and least <= value <= most for value in origin)
             assert all(abs(int(value) - int(x[0, 0])) < 4096 for value in origin)
 
     def test_narrow_and_empty_blocks_are_not_asked(self):
         for x in (NEAR.astype(np.float32), WHOLE.astype(np.int16), NEAR[:0]):
-            assert Extents()(Block.of(x)).origin is None
+            assert Extents()(Block.of(x)).shift is None
