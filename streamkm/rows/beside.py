@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from streamkm.errors import DataError
+from streamkm.rows.coordinates import coordinate, same
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import check_beside
-from streamkm.rows.names import coordinate
 from streamkm.rows.nodata import is_masked
-
-_SLACK = 1e-3  # of the spacing: coordinates that differ in rounding only
 
 
 def matched(
@@ -71,25 +66,15 @@ def _lazily(array: Any) -> Any:
 
 def _check_coordinate(name: str, given: Any, data: Any, dim: str | None) -> None:
     own, theirs = coordinate(given, dim), coordinate(data, dim)
-    if own is None or theirs is None or _same(own, theirs):
+    if own is None or theirs is None or same(own, theirs):
         return
-    if _same(own[::-1], theirs):
+    if same(own, theirs, turned=True):
         raise DataError(
             f"{name} has other coordinates than the data: along {dim!r} they run the other way. "
             f"Turn it round, as by isel({dim}=slice(None, None, -1)) with xarray."
         )
     raise DataError(
         f"{name} has other coordinates than the data: along {dim!r} they begin with "
-        f"{own[:3].tolist()}, those of the data with {theirs[:3].tolist()}. Align them first, "
-        "as by xarray.align or reindex_like."
+        f"{own.values(0, 3).tolist()}, those of the data with {theirs.values(0, 3).tolist()}. "
+        "Align them first, as by xarray.align or reindex_like."
     )
-
-
-def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
-    """Equal, or of floats within a thousandth of their spacing."""
-    if a.shape != b.shape:
-        return False
-    if "f" not in (a.dtype.kind, b.dtype.kind) or not {a.dtype.kind, b.dtype.kind} <= set("iuf"):
-        return bool(np.array_equal(a, b))
-    spacing = np.abs(np.diff(b.astype(np.float64))).min() if len(b) > 1 else 0.0
-    return bool(np.allclose(a, b, rtol=1e-9, atol=_SLACK * spacing, equal_nan=True))

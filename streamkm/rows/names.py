@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from streamkm.errors import DataError
+from streamkm.rows.coordinates import close, coordinate
 from streamkm.rows.kinds import is_a
 
 Names: TypeAlias = tuple[str, ...]
 
-_MOST = 65_536  # longer coordinates are not read, and more features are not named
+_MOST = 65_536  # more features are not named
 _SHOWN = 12
-_KINDS = "biufUSTM"  # no objects, whose codecs could run code
-_CF = ("scale_factor", "add_offset")
+_COARSE = ("Y", "M", "W", "D", "h", "m")  # units of times that are spelled without seconds
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -96,52 +96,20 @@ def feature_names(
     return tuple(", ".join(parts) for parts in itertools.product(*each))
 
 
-def coordinate(data: Any, dim: str | None) -> npt.NDArray[Any] | None:
-    """The coordinate of a dimension of a DataArray or a Zarr array, or None.
-
-    Of a Zarr array it is the array of that name beside it, decoded as xarray decodes it; one of
-    more than 65,536 labels is not read.
-    """
-    if is_a(data, "xarray.DataArray"):
-        return np.asarray(data.coords[dim].values) if dim in data.coords else None
-    if dim is None or not is_a(data, "zarr.Array") or not data.path:
-        return None
-    import zarr  # loaded by whoever gave the array
-
-    path = "/".join((*data.path.split("/")[:-1], dim))
-    try:
-        beside = zarr.open_array(
-            store=data.store, path=path, mode="r", zarr_format=data.metadata.zarr_format
-        )
-    except (FileNotFoundError, PermissionError):
-        return None  # a store that may not be listed answers so for what is not there
-    except (KeyError, ValueError):
-        return None  # a group, or an array of a kind that Zarr does not read
-    few = beside.ndim == 1 and beside.shape[0] <= _MOST
-    if not few or beside.dtype.kind not in _KINDS:
-        return None
-    return _decoded(dim, np.asarray(beside[...]), dict(beside.attrs))
-
-
-def _decoded(dim: str, values: npt.NDArray[Any], attributes: dict[str, Any]) -> npt.NDArray[Any]:
-    times = " since " in str(attributes.get("units", ""))
-    if not times and not any(name in attributes for name in _CF):
-        return values
-    import xarray as xr  # half a second, for coordinates that need it
-
-    return np.asarray(xr.decode_cf(xr.Dataset(coords={dim: (dim, values, attributes)}))[dim].values)
-
-
 def _labels(data: Any, dim: str | None, length: int) -> Names | None:
-    values = coordinate(data, dim)
-    return None if values is None or values.shape != (length,) else tuple(map(_text, values))
+    found = coordinate(data, dim)
+    return None if found is None or len(found) != length else tuple(map(_text, found.values()))
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
+    if isinstance(value, np.timedelta64):  # the unit is no part of a time's name
+        return str(value.astype("m8[ns]"))
+    if isinstance(value, np.datetime64) and np.datetime_data(value)[0] in _COARSE:
+        value = value.astype("M8[s]")
     text = str(value)
-    if isinstance(value, np.datetime64) and "." in text:  # the unit is no part of a time's name
+    if isinstance(value, np.datetime64) and "." in text:
         text = text.rstrip("0").rstrip(".")
     return text
 
@@ -180,7 +148,8 @@ def reordering(
     """Where each of the wanted names is among those of the data; None where position decides.
 
     Position decides where one side has no names, or where one merely counts (0, 1, ...; 1, 2, ...;
-    f0, f1, ...) and the other has words.
+    f0, f1, ...) and the other has words. Names that are numbers are compared as numbers: 450 is
+    450.0, and numbers that differ by less than a thousandth of their spacing are the same.
 
     Parameters
     ----------
@@ -198,12 +167,15 @@ def reordering(
     (2, 1, 0)
     >>> reordering(("1", "2"), ("red", "green")) is None
     True
+    >>> reordering(("550", "450"), ("450.0", "550.0"))
+    (1, 0)
     """
     if own is None or wanted is None:
         return None
     asked = tuple(wanted)
     for names, what in zip((own, asked), whose, strict=True):
         check_unique(names, what)
+    own = _respelled(own, asked)
     if own == asked:
         return None
     if len(own) == len(asked) and (_counts(own, asked) or _counts(asked, own)):
@@ -216,7 +188,9 @@ def reordering(
         said += [f"with {shown(other)}"] if other else []
         raise DataError(
             f"the features of {whose[0]} are {shown(own)}, not {shown(asked)} as in {whose[1]}: "
-            f"{', '.join(said)}. Give the same features, in any order; or rename them."
+            f"{', '.join(said)}. Give the same features, in any order, or rename them. To match "
+            "them by position, give data without names: drop the coordinate (drop_vars of xarray), "
+            "or give the array of a table."
         )
     places = {name: place for place, name in enumerate(own)}
     return tuple(places[name] for name in asked)
@@ -232,6 +206,37 @@ def check_unique(names: Sequence[str], whose: str) -> None:
             f"the features of {whose} have the {said} more than once: {shown(names)}. Give every "
             "feature its own name, or give data without names to match features by position."
         )
+
+
+def _respelled(own: Names, wanted: Names) -> Names:
+    """Names whose numbers are spelled as the wanted ones, where they are the same numbers."""
+    if set(own) == set(wanted):
+        return own
+    parts = [[name.split(", ") for name in names] for names in (own, wanted)]
+    if len({len(labels) for side in parts for labels in side}) != 1:  # a comma in a name
+        parts = [[[name] for name in names] for names in (own, wanted)]
+    columns = zip(*(zip(*side, strict=True) for side in parts), strict=True)
+    spelled = [_paired(set(mine), set(theirs)) for mine, theirs in columns]
+    return tuple(
+        ", ".join(pairs.get(label, label) for label, pairs in zip(labels, spelled, strict=True))
+        for labels in parts[0]
+    )
+
+
+def _paired(own: set[str], wanted: set[str]) -> dict[str, str]:
+    """For each label the wanted one of the same number; empty where they are no such numbers."""
+    labels = own | wanted
+    if own == wanted or len(own) != len(wanted) or not all(map(_NUMBER.fullmatch, labels)):
+        return {}
+    if all(label.isdigit() for label in labels):  # compared exactly as text
+        return {}
+    mine, theirs = sorted(own, key=float), sorted(wanted, key=float)
+    a, b = np.array(mine, np.float64), np.array(theirs, np.float64)
+    precision = np.finfo(np.float64 if len(own) > 1 else np.float32).eps
+    whole = np.array_equal(a, np.rint(a)) and np.array_equal(b, np.rint(b))
+    equal = np.array_equal(a, b) if whole else close(a, b, float(precision))
+    distinct = bool(np.all(np.diff(a) > 0) and np.all(np.diff(b) > 0))
+    return dict(zip(mine, theirs, strict=True)) if equal and distinct else {}
 
 
 def _counts(names: Names, others: Names) -> bool:

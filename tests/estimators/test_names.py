@@ -13,8 +13,8 @@ import zarr
 
 import streamkm
 from streamkm import BisectingKMeans, KMeans, SphericalKMeans
-from streamkm.errors import DataError
-from streamkm.rows import open_rows
+from streamkm.errors import DataError, StreamkmWarning
+from streamkm.rows import coordinates, open_rows
 
 NAMES = ["red", "green", "blue"]
 RNG = np.random.default_rng(0)
@@ -199,6 +199,63 @@ def test_times_have_one_name_in_a_store_and_in_memory(tmp_path):
     assert np.array_equal(model.predict(seconds), model.labels_)
 
 
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (np.array([450, 550, 650]), np.array([450.0, 550.0, 650.0])),
+        (np.array([0.1, 0.2, 0.3], "f4"), np.array([0.1, 0.2, 0.3], "f4").astype("f8")),
+        (np.array([0.1 + 0.2, 0.5, 0.6]), np.array([0.3, 0.5, 0.6])),
+        (np.array([0, 1, 2]), np.array([0.0, 1.0, 2.0])),
+        (np.array(["1950", "1960-02", "2020-03-04T05"], "M8[s]"),) * 2,
+        (np.array([1, 2, 12], "m8[h]").astype("m8[s]"), np.array([1, 2, 12], "m8[h]")),
+    ],
+)
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.filterwarnings("ignore:.*timedelta:FutureWarning")
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+def test_numbers_and_times_that_are_equal_are_the_same_names(one, two, stored, tmp_path):
+    def rows(labels):
+        return xr.DataArray(X, dims=("n", "f"), coords={"f": labels}, name="x")
+
+    for first, second in ((one, two), (two, one)):
+        model = KMeans(4, random_state=0).fit(rows(first))
+        other = rows(second).isel(f=ORDER)
+        if stored:
+            other.to_dataset().to_zarr(tmp_path / "x", consolidated=False, mode="w")
+            other = tmp_path / "x"
+        assert np.array_equal(np.asarray(model.predict(other)), model.labels_)
+
+
+def test_numbers_of_several_feature_dimensions_are_compared_each():
+    values = RNG.normal(size=(200, 2, 3)) * [[[1], [50]]]
+    data = xr.DataArray(values, dims=("n", "band", "wave"), coords={"band": ["a", "b"]})
+    one = data.assign_coords(wave=[450, 550, 650])
+    other = data.assign_coords(wave=[450.0, 550.0, 650.0])[:, ::-1, ::-1]
+    model = KMeans(3, feature_dim=("band", "wave"), random_state=0).fit(one)
+    assert np.array_equal(model.predict(other), model.labels_)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ([0.3, 0.5, 0.6], [0.3, 0.5, 0.61]),
+        ([2**60 + 1, 2, 3], [2**60, 2, 3]),
+        ([1.7e9, 1.7e9 + 1, 1.7e9 + 2], [1.7e9 + 1, 1.7e9 + 2, 1.7e9 + 3]),
+        ([2400000.5, 2400001.5, 2400002.5], [2400000.4, 2400001.4, 2400002.4]),
+        (np.array(["2020-01", "2020-02", "2020-03"], "M8[s]"),) * 2,
+    ],
+)
+def test_other_numbers_are_refused_and_the_way_out_works(one, two):
+    data = xr.DataArray(X, dims=("n", "f"), coords={"f": one})
+    if one is two:  # the same months of another year
+        two = two + np.timedelta64(366, "D")
+    other = data.assign_coords(f=two)
+    model = KMeans(4, random_state=0).fit(data)
+    with pytest.raises(DataError, match="drop the coordinate"):
+        model.predict(other)
+    assert np.array_equal(model.predict(other.drop_vars("f")), model.labels_)
+
+
 def test_descriptions_of_bands_are_names_also_of_a_selection():
     model = KMeans(4, feature_dim="band", random_state=0).fit(scene(X, NAMES))
     assert model.feature_names_in_.tolist() == NAMES
@@ -376,3 +433,49 @@ class TestBesideTheData:
         near = mask.assign_coords(y=(np.arange(20) + 1e-6).astype("f4"))
         model = KMeans(3, feature_dim="band", random_state=0).fit(path, mask=near)
         assert np.array_equal(model.labels_.compute() != 255, mask.values)
+
+
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+class TestLongCoordinates:
+    """Of more labels than are compared at once."""
+
+    N = 140_001
+
+    def store(self, path, values, labels, chunks, dims=("n",)):
+        group = zarr.create_group(path)
+        group.create_array(
+            "data", data=values, chunks=(10_000, *values.shape[1:]), dimension_names=dims
+        )
+        group.create_array("n", data=labels, chunks=(chunks,), dimension_names=("n",))
+        return f"{path}/data"
+
+    @pytest.mark.parametrize("chunks", [1_000, 30_000, 140_001])
+    @pytest.mark.parametrize("kind", ["f8", "f4", "i8"])
+    def test_are_compared_to_their_end(self, chunks, kind, tmp_path):
+        values = np.arange(2.0 * self.N).reshape(-1, 2)
+        mask, labels = np.arange(self.N) < 100, np.arange(self.N)
+        data = self.store(tmp_path / "x", values, labels.astype("f8"), 17_000, ("n", "f"))
+        cases = {
+            "same": labels,
+            "other": np.where(labels < self.N - 1, labels, labels + 1),
+            "turned": labels[::-1],
+        }
+        paths = {
+            name: self.store(tmp_path / name, mask, case.astype(kind), chunks)
+            for name, case in cases.items()
+        }
+        fit = KMeans(1, random_state=0).fit
+        assert fit(data, mask=paths["same"]).cluster_centers_.tolist() == [[99.0, 100.0]]
+        with pytest.raises(
+            DataError, match="other coordinates than the data: along 'n' they begin"
+        ):
+            fit(data, mask=paths["other"])
+        with pytest.raises(DataError, match="along 'n' they run the other way"):
+            fit(data, mask=paths["turned"])
+
+    def test_that_cannot_be_read_in_parts_are_reported(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(coordinates, "_MOST", 1_000)
+        data = self.store(tmp_path / "x", np.ones((self.N, 2)), np.arange(self.N), 100, ("n", "f"))
+        mask = self.store(tmp_path / "m", np.ones(self.N, bool), np.arange(self.N), 1_001)
+        with pytest.warns(StreamkmWarning, match="'n' were not compared: 1,001 labels lie in one"):
+            KMeans(1).fit(data, mask=mask)

@@ -1,0 +1,159 @@
+"""Coordinates: labels along a dimension, where data keep them, and whether two are the same."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import StreamkmWarning
+from streamkm.rows.kinds import is_a
+
+_STEP = 65_536  # labels compared at once
+_MOST = 2**22  # labels in a chunk: 32 MiB of float64
+_SLACK = 1e-3  # of the spacing: labels that differ in rounding only
+_KINDS = "biufUSTM"  # no objects, whose codecs could run code
+_CF = ("scale_factor", "add_offset")
+
+Values = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """The labels along a dimension, read in parts.
+
+    Parameters
+    ----------
+    array : one-dimensional xarray.DataArray, or zarr.Array of a kind that runs no code
+    dim : name of the dimension
+    """
+
+    array: Any
+    dim: str
+
+    def __len__(self) -> int:
+        return int(self.array.shape[0])
+
+    @property
+    def grain(self) -> int:
+        """The number of labels that are decoded together at least."""
+        if is_a(self.array, "xarray.DataArray"):
+            return 1
+        return int((self.array.shards or self.array.chunks)[0])
+
+    @property
+    def place(self) -> Any:
+        """Where a stored coordinate lies, or None."""
+        return self.array.store_path if is_a(self.array, "zarr.Array") else None
+
+    def values(self, start: int = 0, stop: int | None = None) -> Values:
+        """The labels from `start` to `stop`, decoded as xarray decodes them."""
+        part = self.array[start:stop]
+        if is_a(self.array, "xarray.DataArray"):
+            return np.asarray(part.values)
+        return _decoded(self.dim, np.asarray(part), dict(self.array.attrs))
+
+
+def coordinate(data: Any, dim: str | None) -> Coordinate | None:
+    """The coordinate of a dimension of a DataArray or a Zarr array, or None.
+
+    The coordinate of a Zarr array is the array of that name beside it.
+    """
+    if is_a(data, "xarray.DataArray"):
+        if dim not in data.coords or data.coords[dim].ndim != 1:
+            return None
+        return Coordinate(data.coords[dim], str(dim))
+    if dim is None or not is_a(data, "zarr.Array") or not data.path:
+        return None
+    import zarr  # loaded by whoever gave the array
+
+    path = "/".join((*data.path.split("/")[:-1], dim))
+    try:
+        beside = zarr.open_array(
+            store=data.store, path=path, mode="r", zarr_format=data.metadata.zarr_format
+        )
+    except (FileNotFoundError, PermissionError):
+        return None  # a store that may not be listed answers so for what is not there
+    except (KeyError, ValueError):
+        return None  # a group, or an array of a kind that Zarr does not read
+    known = beside.ndim == 1 and beside.dtype.kind in _KINDS
+    return Coordinate(beside, dim) if known else None
+
+
+def same(a: Coordinate, b: Coordinate, *, turned: bool = False) -> bool:
+    """Whether two coordinates are equal, of floats up to rounding; they are compared in parts.
+
+    Coordinates whose chunks are too large to be read in parts are not compared, with a warning.
+
+    Parameters
+    ----------
+    a, b : coordinates
+    turned : whether `a` is read from its end
+    """
+    n = len(a)
+    if n != len(b):
+        return False
+    if a.place is not None and a.place == b.place and not turned:
+        return True
+    grain = max(1, min(n, max(a.grain, b.grain)))
+    if grain > _MOST:
+        warnings.warn(
+            f"the coordinates along {b.dim!r} were not compared: {grain:,} labels lie in one "
+            f"chunk. Store them in chunks of {_MOST:,} labels at most, or compare them yourself.",
+            StreamkmWarning,
+            stacklevel=2,
+        )
+        return True
+    step = -(-_STEP // grain) * grain
+    last: tuple[Values, Values] | None = None
+    for start in range(0, n, step):
+        stop = min(n, start + step)
+        mine = a.values(n - stop, n - start)[::-1] if turned else a.values(start, stop)
+        parts = mine, b.values(start, stop)
+        if last is not None:  # the spacing shows in two labels or more
+            parts = np.concatenate([last[0], parts[0]]), np.concatenate([last[1], parts[1]])
+        if not _equal(*parts):
+            return False
+        last = parts[0][-1:], parts[1][-1:]
+    return True
+
+
+def _equal(a: Values, b: Values) -> bool:
+    kinds = {a.dtype.kind, b.dtype.kind}
+    if "f" not in kinds or not kinds <= set("iuf"):
+        return bool(np.array_equal(a, b))
+    precision = max(float(np.finfo(v.dtype).eps) for v in (a, b) if v.dtype.kind == "f")
+    return close(a, b, precision)
+
+
+def close(a: Values, b: Values, precision: float) -> bool:
+    """Whether numbers differ by less than a thousandth of their spacing, or by rounding only.
+
+    Parameters
+    ----------
+    a, b : of one shape
+    precision : relative, of the coarser of the two
+    """
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    gaps = np.abs(np.diff(b))
+    gaps = gaps[np.isfinite(gaps)]
+    rounding = 4 * precision * np.abs(b)
+    if gaps.size:
+        least = gaps.min()
+        rounding = np.maximum(_SLACK * least, np.minimum(rounding, least / 4))
+    with np.errstate(invalid="ignore"):  # inf - inf
+        near = np.abs(a - b) <= rounding
+    return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
+
+
+def _decoded(dim: str, values: Values, attributes: dict[str, Any]) -> Values:
+    times = " since " in str(attributes.get("units", ""))
+    spans = str(attributes.get("dtype", "")).startswith("timedelta64")
+    if not (times or spans or any(name in attributes for name in _CF)):
+        return values
+    import xarray as xr  # half a second, for coordinates that need it
+
+    return np.asarray(xr.decode_cf(xr.Dataset(coords={dim: (dim, values, attributes)}))[dim].values)
