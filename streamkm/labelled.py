@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from streamkm.errors import DataError
 from streamkm.passes import no_label
+from streamkm.rows.exact import cast, refuse_changed
 from streamkm.rows.layout import feature_axes
 from streamkm.rows.nodata import announced, as_meant, meant_dtype, warn_packed
 from streamkm.rows.treatment import Missing
@@ -63,7 +65,11 @@ def stacked(data: xr.Dataset, names: Sequence[str] | None = None) -> xr.DataArra
     warn_packed({str(name): data[name] for name in wanted})
     fills = [_fills(data[name]) for name in wanted]
     data = data.assign({name: _as_meant(data[name]) for name in wanted})
-    if len(set(fills)) > 1:  # each its own: only NaN can stand for all
+    apart = len(set(fills)) > 1
+    if apart or np.result_type(*(data[name].dtype for name in wanted)).kind == "f":
+        kept = {name: _exact(data[name], fill) for name, fill in zip(wanted, fills, strict=True)}
+        data = data.assign(kept)
+    if apart:  # each its own: only NaN can stand for all
         for name, fill in zip(wanted, fills, strict=True):
             if fill is not None:
                 data = data.assign({name: _without(data[name], fill)})
@@ -85,6 +91,24 @@ def _as_meant(data: xr.DataArray) -> xr.DataArray:
     """The variable in the sign that its `_Unsigned` says."""
     dtype = meant_dtype(data)
     return data if dtype == data.dtype else data.copy(data=as_meant(data.data, dtype))
+
+
+def _exact(data: xr.DataArray, missing: Missing | None) -> xr.DataArray:
+    """A variable of 64-bit whole numbers in float64, which xarray would round them to."""
+    if data.dtype.kind not in "iu" or data.dtype.itemsize < 8:
+        return data
+    where = f"the variable {str(data.name)!r}"
+    if data.chunks:
+        return data.copy(data=data.data.map_blocks(_floats, where, missing, dtype=np.float64))
+    return data.copy(data=_floats(data.to_numpy(), where, missing))
+
+
+def _floats(values: npt.NDArray[Any], where: str, missing: Missing | None) -> npt.NDArray[Any]:
+    made, lost = cast(values, np.dtype(np.float64))
+    if missing is not None:
+        lost &= missing.valid(values)
+    refuse_changed(values, lost, made.dtype, where)
+    return made
 
 
 def _without(data: xr.DataArray, missing: Missing) -> xr.DataArray:

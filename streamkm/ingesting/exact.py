@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import DataError
+from streamkm.rows import cast
 
 
 def converted(
@@ -34,10 +35,9 @@ def converted(
     """
     if values.dtype == dtype:
         return values
-    with np.errstate(all="ignore"):
-        made = values.astype(dtype)
-        lost = _lost(values, made)
-        if whole and values.dtype.kind == made.dtype.kind == "f":
+    made, lost = cast(values, dtype)
+    if whole and values.dtype.kind == made.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
             lost |= (values == np.floor(values)) & (made != values)
     if lost.any():
         raise no_place(values[lost][0], dtype, where)
@@ -50,23 +50,3 @@ def no_place(value: Any, dtype: np.dtype[Any], where: str = "") -> DataError:
         f"{f'{where}: ' if where else ''}the value {value} has no place in {dtype}: pass another "
         "--dtype, or none; of a table, leave the column out by --columns."
     )
-
-
-def _lost(values: npt.NDArray[Any], made: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Which values are others in the new dtype."""
-    if made.dtype.kind == "f":
-        if values.dtype.kind == "f":
-            return np.asarray(np.isinf(made) & ~np.isinf(values))
-        if values.dtype.kind == "b":
-            return np.zeros(values.shape, bool)
-        # At that limit the way back is undefined.
-        return np.asarray((made >= _end(values.dtype)) | (made.astype(values.dtype) != values))
-    changed = made.astype(values.dtype) != values
-    if values.dtype.kind == "f":
-        return np.asarray(changed | (values >= _end(made.dtype)))
-    return np.asarray(changed | ((made < 0) != (values < 0)))  # the way back restores the sign
-
-
-def _end(dtype: np.dtype[Any]) -> float:
-    """The first whole number beyond a dtype of whole numbers: a power of two."""
-    return 2.0 if dtype.kind == "b" else float(int(np.iinfo(dtype).max) + 1)

@@ -2,6 +2,7 @@
 
 from streamkm.rows.block import Block, Tile, read_only
 from streamkm.rows.dask_rows import DaskRows
+from streamkm.rows.exact import cast
 from streamkm.rows.fingerprint import difference, fingerprint
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
@@ -44,6 +45,7 @@ __all__ = [
     "Tile",
     "UnitLength",
     "among",
+    "cast",
     "check_digits",
     "column_names",
     "difference",

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import DataError
+from streamkm.rows.exact import cast, refuse_changed
 from streamkm.rows.kinds import is_a
 
 _KINDS = "biuf"
@@ -19,9 +20,9 @@ _TABLES = ("pandas.DataFrame", "polars.DataFrame", "pyarrow.Table", "pyarrow.Rec
 def numbers(data: Any) -> npt.NDArray[Any]:
     """Rows in memory as an array: what NumPy makes of them, where that holds numbers.
 
-    Columns of a table that do not have one dtype of NumPy's (nullable, Arrow, decimal, boolean
-    beside float, objects that are numbers) become float64, and what is missing NaN. So do arrays
-    of objects that are all numbers.
+    Columns of a table get the dtype that NumPy gives to all of theirs together. Where values are
+    missing, which become NaN, and of decimals and objects, that is one of floats; whole numbers
+    that it would change are refused. Arrays of objects that are all numbers become float64.
 
     Parameters
     ----------
@@ -30,7 +31,8 @@ def numbers(data: Any) -> npt.NDArray[Any]:
     Raises
     ------
     DataError
-        When a column holds something else: the message names it.
+        When a column holds something else, or a whole number that would change: the message names
+        it.
 
     Examples
     --------
@@ -41,24 +43,21 @@ def numbers(data: Any) -> npt.NDArray[Any]:
         raise DataError("a sparse matrix cannot be clustered: give X.toarray(), or its blocks.")
     if is_table(data):
         plain = _plain(data)
-        columns = (
-            [_column(name, column) for name, column in _columns(data)] if plain is None else []
-        )
-        if plain is None and columns:
-            return np.stack(columns, axis=1)
-        return np.empty((len(data), 0)) if plain is None else plain
+        return _joined(data, None) if plain is None else plain
     if is_a(data, *_SERIES):
         plain = np.asarray(data) if isinstance(getattr(data, "dtype", None), np.dtype) else None
         if plain is not None and plain.dtype.kind in _KINDS:
             return plain
-        return _column(str(getattr(data, "name", None) or ""), data)
+        name = str(getattr(data, "name", None) or "")
+        return _column(name, data, _dtype(name, data))
     values = data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
     if values.dtype != object:
         return values
     try:
-        floats: npt.NDArray[Any] = values.astype(np.float64)
-    except (TypeError, ValueError):
+        floats, lost = cast(values, np.dtype(np.float64))
+    except (TypeError, ValueError, OverflowError):
         return values  # refused by its dtype
+    refuse_changed(values, lost, floats.dtype, "the array of objects")
     return floats
 
 
@@ -71,34 +70,57 @@ def lazy_numbers(table: Any) -> Any:
     """A Dask data frame as a Dask array, by the rule of `numbers`."""
     for name, dtype in table.dtypes.items():
         _refuse(str(name), dtype)
-    if _is_plain(table.dtypes):
+    if len(set(table.dtypes)) == 1 and _is_plain(table.dtypes):
         return table.to_dask_array()
     columns = [str(name) for name in table.columns]
-    meta = _in_floats(None, columns)
-    return table.map_partitions(_in_floats, columns, meta=meta).to_dask_array()
+    dtype = np.result_type(*map(_of_any_block, table.dtypes)) if columns else np.dtype(float)
+    meta = _block(None, columns, dtype)
+    return table.map_partitions(_block, columns, dtype, meta=meta).to_dask_array()
 
 
-def _in_floats(part: Any, columns: list[str]) -> Any:
+def _block(part: Any, columns: list[str], dtype: np.dtype[Any]) -> Any:
     import pandas as pd  # loaded by whoever made the table
 
-    values = np.empty((0, len(columns))) if part is None else numbers(part)
-    return pd.DataFrame(values.astype(np.float64, copy=False), columns=columns)
+    values = np.empty((0, len(columns)), dtype) if part is None else _joined(part, dtype)
+    return pd.DataFrame(values, columns=columns)
+
+
+def _of_any_block(dtype: Any) -> np.dtype[Any]:
+    """The dtype of a column in blocks, some of which may lack values."""
+    if isinstance(dtype, np.dtype) and dtype.kind in _KINDS:
+        return dtype
+    own = getattr(dtype, "numpy_dtype", None)
+    floats = isinstance(own, np.dtype) and own.kind == "f"
+    return np.dtype(own) if floats else np.dtype(np.float64)
 
 
 def _plain(table: Any) -> npt.NDArray[Any] | None:
-    """The table as NumPy has it, where that is an array of numbers and costs no copy of objects."""
+    """The table as NumPy has it, where its columns have one dtype of numbers and lack nothing."""
     if is_a(table, "pandas.DataFrame"):
-        return np.asarray(table) if _is_plain(table.dtypes) else None
-    if is_a(table, "pyarrow.Table", "pyarrow.RecordBatch"):
+        one = len(set(table.dtypes)) == 1 and _is_plain(table.dtypes)
+        return np.asarray(table) if one else None
+    if not is_a(table, "polars.DataFrame") or len(set(table.dtypes)) != 1:
         return None
-    values = np.asarray(table)
-    return values if values.dtype.kind in _KINDS else None
+    lacking = any(column.null_count() for _, column in _columns(table))
+    values = None if lacking else np.asarray(table)
+    return values if values is not None and values.dtype.kind in _KINDS else None
 
 
 def _is_plain(dtypes: Any) -> bool:
-    """Whether pandas makes an array of numbers of columns of these dtypes."""
-    kinds = {dtype.kind if isinstance(dtype, np.dtype) else "O" for dtype in dtypes}
-    return kinds <= set(_KINDS) and (kinds == {"b"} or "b" not in kinds)
+    """Whether these dtypes are NumPy's, of numbers."""
+    return all(isinstance(dtype, np.dtype) and dtype.kind in _KINDS for dtype in dtypes)
+
+
+def _joined(table: Any, dtype: np.dtype[Any] | None) -> npt.NDArray[Any]:
+    """The columns in one array, a column at a time."""
+    columns = list(_columns(table))
+    if dtype is None:
+        found = [_dtype(name, column) for name, column in columns]
+        dtype = np.result_type(*found) if found else np.dtype(np.float64)
+    values = np.empty((len(table), len(columns)), dtype)
+    for place, (name, column) in enumerate(columns):
+        values[:, place] = _column(name, column, dtype)
+    return values
 
 
 def _columns(table: Any) -> Iterator[tuple[str, Any]]:
@@ -111,17 +133,63 @@ def _columns(table: Any) -> Iterator[tuple[str, Any]]:
         yield str(name), table.get_column(name) if is_a(table, "polars.DataFrame") else table[place]
 
 
-def _column(name: str, column: Any) -> npt.NDArray[np.float64]:
-    """A column in float64."""
+def _dtype(name: str, column: Any) -> np.dtype[Any]:
+    """The dtype of a column: of its values, or of floats where it lacks some or holds objects."""
     _refuse(name, getattr(column, "dtype", None))
+    dtype = _values(column.iloc[:0] if is_a(column, "pandas.Series") else column[:0])[0].dtype
+    if dtype.kind in "biu" and not _lacks(column):
+        return dtype
+    return dtype if dtype.kind == "f" else np.dtype(np.float64)
+
+
+def _lacks(column: Any) -> bool:
     if is_a(column, "pandas.Series"):
-        column = column.to_numpy(dtype=object, na_value=None) if column.hasnans else column
+        return bool(column.hasnans)
+    count = column.null_count
+    return bool(count() if callable(count) else count)
+
+
+def _values(column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+    """Values in their own dtype, and which are missing where those are no NaN."""
+    if is_a(column, "pandas.Series"):
+        return _of_series(column)
+    if hasattr(column, "type") and hasattr(column.type, "value_type"):
+        column = column.cast(column.type.value_type)  # NumPy takes any value for a missing one
     values = np.asarray(column)
+    if _lacks(column) and values.dtype.kind == "f":
+        filled = np.asarray(column.fill_null(0))  # of whole numbers, which NumPy makes floats
+        if filled.dtype.kind in "iu":
+            return filled, np.asarray(column.is_null())
+    return values, None
+
+
+def _of_series(column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+    own = getattr(column.dtype, "numpy_dtype", None)
+    if not isinstance(own, np.dtype) or own.kind not in _KINDS:  # of NumPy itself, or of objects
+        lacks = column.hasnans and not isinstance(column.dtype, np.dtype)
+        values = column.to_numpy(dtype=object, na_value=None) if lacks else np.asarray(column)
+        return values, None
+    if own.kind == "f":
+        return column.to_numpy(own, na_value=np.nan), None
+    if not column.hasnans:
+        return column.to_numpy(own), None
+    return column.to_numpy(own, na_value=0), np.asarray(column.isna())
+
+
+def _column(name: str, column: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A column in the dtype of the table."""
+    _refuse(name, getattr(column, "dtype", None))
+    values, missing = _values(column)
     _refuse(name, values.dtype)
     try:
-        return values.astype(np.float64)
-    except (TypeError, ValueError) as error:
+        made, lost = cast(values, dtype)
+    except (TypeError, ValueError, OverflowError) as error:
         raise _no_numbers(name, f"the value {str(_culprit(values))!r}") from error
+    if missing is not None:
+        lost &= ~missing
+        made[missing] = np.nan
+    refuse_changed(values, lost, dtype, f"column {name!r}")
+    return made
 
 
 def _culprit(values: npt.NDArray[Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+import dask
 import dask.array as da
 import dask.dataframe as dd
 import numpy as np
@@ -137,3 +138,113 @@ def test_uint64_beyond_int64_is_clustered():
     centres = KMeans(2, random_state=0).fit(x).cluster_centers_.ravel()
     want = [float(2**63 + 2**19), float(2**64 - 3 * 2**10)]
     assert sorted(centres) == pytest.approx(want, rel=1e-15)
+
+
+NEAR = 2**60 + np.arange(N) % 3 * 10_000
+LARGE = np.stack([NEAR, NEAR[::-1]], axis=1)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pa.table({"a": LARGE[:, 0], "b": LARGE[:, 1]}),
+        pa.record_batch({"a": LARGE[:, 0], "b": LARGE[:, 1]}),
+        pl.DataFrame({"a": LARGE[:, 0], "b": LARGE[:, 1]}),
+        pd.DataFrame(LARGE),
+        pd.DataFrame(LARGE).astype("Int64"),
+        pd.DataFrame(LARGE).astype("int64[pyarrow]"),
+        pd.DataFrame({"a": LARGE[:, 0], "b": pd.array(LARGE[:, 1], "Int64")}),
+        dd.from_pandas(pd.DataFrame(LARGE, columns=["a", "b"]), npartitions=2),
+    ],
+)
+def test_whole_numbers_of_tables_stay_whole_numbers(table):
+    want = KMeans(2, random_state=0).fit(LARGE).inertia_
+    assert want > 1e8
+    assert KMeans(2, random_state=0).fit(table).inertia_ == want
+
+
+ODD = 2**53 + 1
+MIXED = pd.DataFrame({"good": A, "bad": A * 0 + ODD})
+
+
+def lacking(table):
+    table = table.copy()
+    table.loc[5, "bad"] = pd.NA
+    return table
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        MIXED.astype({"good": "f8"}),
+        MIXED.astype({"good": "f4", "bad": "u8"}),
+        MIXED.astype({"good": "f8", "bad": "Int64"}),
+        MIXED.astype({"good": "u8"}),
+        MIXED.astype({"good": "f8", "bad": object}),
+        MIXED.assign(good=0.5, bad=[Decimal(ODD)] * N),
+        lacking(MIXED.astype({"bad": "Int64"})),
+        lacking(MIXED.astype({"bad": "int64[pyarrow]"})),
+        pl.DataFrame({"good": A + 0.5, "bad": [ODD] * N}),
+        pl.DataFrame({"bad": [ODD, None] * (N // 2)}),
+        pa.table({"good": A + 0.5, "bad": [ODD] * N}),
+        pa.table({"good": A, "bad": [ODD, None] * (N // 2)}),
+        pa.table({"good": A, "bad": pa.array([ODD, None] * (N // 2)).dictionary_encode()}),
+    ],
+    ids=str,
+)
+def test_a_whole_number_that_floats_would_change_is_named(table):
+    said = f"column 'bad' .*{ODD}.*float64.*subtract"
+    lazy = []
+    if isinstance(table, pd.DataFrame):
+        with dask.config.set({"dataframe.convert-string": False}):  # objects stay objects
+            lazy = [dd.from_pandas(table, npartitions=2)]
+    for given in (table, *lazy):
+        with pytest.raises(DataError, match=said):
+            KMeans(2, nodata=np.nan).fit(given)
+        with pytest.raises(DataError, match=said):
+            sweep(given, [2], nodata=np.nan)
+
+
+def test_a_whole_number_of_an_array_of_objects_is_not_changed():
+    with pytest.raises(DataError, match=str(ODD)):
+        numbers(np.array([[0.5, 1], [0.5, ODD]], object))
+    assert numbers(np.array([[0.5], [2**70]], object)).tolist() == [[0.5], [2.0**70]]
+
+
+@pytest.mark.parametrize(
+    ("table", "dtype"),
+    [
+        (pa.table({"a": A.astype("u1"), "b": A.astype("u1")}), "u1"),
+        (pa.table({"a": A.astype("u1"), "b": A.astype("f4")}), "f4"),
+        (pa.table({"a": pa.array([1.5, None], pa.float32())}), "f4"),
+        (pa.table({"a": pa.array([1, None], pa.uint8())}), "f8"),
+        (pd.DataFrame({"a": A, "b": A}).astype("UInt8"), "u1"),
+        (pd.DataFrame({"a": [1.5, None]}).astype("Float32"), "f4"),
+        (pd.DataFrame({"a": A.astype("i4"), "b": A.astype("f4")}), "f8"),
+        (pd.DataFrame({"a": A.astype("i2"), "b": B}), "i2"),
+        (pl.DataFrame({"a": A.astype("u1"), "b": B}), "u1"),
+        (pa.table({"a": B}), "?"),
+    ],
+)
+def test_the_dtype_of_a_table_is_that_of_its_columns(table, dtype):
+    assert numbers(table).dtype == np.dtype(dtype)
+
+
+def test_missing_values_of_dictionaries_are_missing():
+    table = pa.table({"a": pa.array([1, 2, None]).dictionary_encode()})
+    assert np.array_equal(numbers(table), [[1], [2], [np.nan]], equal_nan=True)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_whole_number_of_a_variable_is_not_changed(chunked):
+    data = xr.Dataset({"a": ("row", A + 0.5), "bad": ("row", A * 0 + ODD)})
+    data = data.chunk(row=20) if chunked else data
+    with pytest.raises(DataError, match=f"variable 'bad' .*{ODD}.*float64.*subtract"):
+        KMeans(2).fit(data)
+    fills = {"a": 0.5, "bad": -(2**63) + 2}  # netCDF's fill value of int64, no float64
+    data = data.assign(bad=("row", np.where(B, A, fills["bad"])))
+    data = data.chunk(row=20) if chunked else data
+    for name, fill in fills.items():
+        data[name].attrs["_FillValue"] = fill
+    labels = np.asarray(KMeans(2, random_state=0).fit(data).labels_)
+    assert np.array_equal(labels != labels.max(), B & (A > 0))

@@ -1,0 +1,96 @@
+"""Whether values change when they are converted: floats may be rounded, whole numbers may not."""
+
+from __future__ import annotations
+
+import numbers
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.errors import DataError
+
+
+def cast(
+    values: npt.NDArray[Any], dtype: np.dtype[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Values in another dtype, and which of them changed other than by rounding a float.
+
+    Parameters
+    ----------
+    values : ndarray of numbers, or of objects that are numbers
+    dtype : of the result; of objects a dtype of floats
+
+    Examples
+    --------
+    >>> cast(np.array([5, 2**53 + 1]), np.dtype("f8"))[1]
+    array([False,  True])
+    """
+    with np.errstate(all="ignore"):
+        made = values.astype(dtype, copy=False)
+        if values.dtype == object:
+            return made, _lost_of_objects(values, made)
+        same = np.can_cast(values.dtype, dtype) and (values.dtype.itemsize < 8 or dtype.kind != "f")
+        return made, np.zeros(values.shape, bool) if same else _lost(values, made)
+
+
+def refuse_changed(
+    values: npt.NDArray[Any], lost: npt.NDArray[np.bool_], dtype: np.dtype[Any], where: str
+) -> None:
+    """Refuse values that changed in the dtype that they share with those of other features.
+
+    Parameters
+    ----------
+    values : ndarray of numbers, or of objects that are numbers
+    lost : which of them changed
+    dtype : that of all features
+    where : what has the values, for the message
+
+    Raises
+    ------
+    DataError
+        When one changed.
+    """
+    if lost.any():
+        raise DataError(
+            f"{where} holds the whole number {values[lost][0]}, which {dtype}, the dtype of all "
+            "features together, cannot hold. Give every feature a type of whole numbers and no "
+            "missing values, subtract an offset, or convert this one to floats first."
+        )
+
+
+def _lost_of_objects(values: npt.NDArray[Any], made: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which of integers and whole decimals are others as floats; Python compares them exactly."""
+    pairs = zip(values.flat, made.flat, strict=True)
+    lost = [_whole(value) not in (None, float(m)) for value, m in pairs]
+    return np.array(lost, bool).reshape(values.shape)
+
+
+def _whole(value: Any) -> Any:
+    """An integer or a whole decimal, as Python has it; None for others."""
+    if isinstance(value, numbers.Integral):
+        return int(value)  # NumPy's would be compared as floats
+    if isinstance(value, float) or not isinstance(value, (numbers.Rational, Decimal)):
+        return None
+    return value if value == value // 1 else None
+
+
+def _lost(values: npt.NDArray[Any], made: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which values are others in the new dtype."""
+    if made.dtype.kind == "f":
+        if values.dtype.kind == "f":
+            return np.asarray(np.isinf(made) & ~np.isinf(values))
+        if values.dtype.kind == "b":
+            return np.zeros(values.shape, bool)
+        # At that limit the way back is undefined.
+        return np.asarray((made >= _end(values.dtype)) | (made.astype(values.dtype) != values))
+    changed = made.astype(values.dtype) != values
+    if values.dtype.kind == "f":
+        return np.asarray(changed | (values >= _end(made.dtype)))
+    return np.asarray(changed | ((made < 0) != (values < 0)))  # the way back restores the sign
+
+
+def _end(dtype: np.dtype[Any]) -> float:
+    """The first whole number beyond a dtype of whole numbers: a power of two."""
+    return 2.0 if dtype.kind == "b" else float(int(np.iinfo(dtype).max) + 1)
