@@ -12,8 +12,8 @@ from streamkm.errors import DataError
 from streamkm.passes import no_label
 from streamkm.rows.exact import cast, refuse_changed
 from streamkm.rows.layout import feature_axes
+from streamkm.rows.missing import Missing
 from streamkm.rows.nodata import announced, as_meant, meant_dtype, warn_packed
-from streamkm.rows.treatment import Missing
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -22,7 +22,7 @@ from streamkm.passes import (
     threshold_of,
 )
 from streamkm.rows import Rows, Scaling, Standardised
-from streamkm.rows.treatment import working_dtype
+from streamkm.rows.scaling import working_dtype
 
 SCALES = ("standard", "robust")
 # Of which a quartile is off by 0.3 % of the rows, one standard error.

@@ -19,8 +19,9 @@ import zarr
 from streamkm.errors import DataError
 from streamkm.images.palette import Palette
 from streamkm.images.spaces import space_of
+from streamkm.images.stored import Stored
 from streamkm.outputs import ARCHIVE, marks_of
-from streamkm.outputs.reading import NUMBERS, TEXTS, attribute, group_in, stored
+from streamkm.outputs.reading import attribute, group_in, stored
 from streamkm.rows import MARK, refuse_incomplete
 from streamkm.rows.open import forget_listings
 
@@ -29,19 +30,6 @@ if TYPE_CHECKING:
 
 KIND = ARCHIVE
 _ATTRIBUTES = ("parameters", "skipped", "source_nbytes", "versions")
-# Arrays of a stack: numbers of dimensions, and kinds of dtype.
-_ARRAYS: dict[str, tuple[tuple[int, ...], str]] = {
-    "codes": ((3, 4), "u"),
-    "alpha": ((3,), NUMBERS),
-    "pixels": ((4,), NUMBERS),
-    "palette": ((1,), "iu"),
-    "palettes": ((3,), NUMBERS),
-    "psnr": ((1,), "f"),
-    "ssim": ((1,), "f"),
-    "opacity": ((1,), "f"),
-    "name": ((1,), TEXTS),
-    "metadata": ((1,), TEXTS),
-}
 
 
 class Place(NamedTuple):
@@ -49,60 +37,6 @@ class Place(NamedTuple):
 
     stack: str
     number: int
-
-
-class Stored(Mapping[str, Any]):
-    """The arrays of a stack, each opened when it is asked for; of other names there are none.
-
-    Parameters
-    ----------
-    group, root : zarr.Group, of the stack and of the archive
-    all_stored : whether every chunk was stored, so that one which is missing was lost
-    """
-
-    def __init__(self, group: Any, root: Any, all_stored: bool) -> None:
-        self._group, self._root, self._all_stored = group, root, all_stored
-        self._opened: dict[str, Any] = {}
-
-    @property
-    def kind(self) -> str:
-        """The kind of its images, which those of one palette have in common."""
-        return str(attribute(self._group, "kind"))
-
-    @property
-    def others(self) -> list[str]:
-        """Names of members that `compress` does not write."""
-        return sorted(set(self._group.keys()) - set(_ARRAYS))
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._opened:
-            dimensions, kinds = _ARRAYS[name]
-            found = stored(self._group, name, dimensions, kinds)
-            if name == "pixels":
-                self._made_of()
-            elif self._all_stored:
-                refuse_incomplete(found)
-            self._opened[name] = found
-        return self._opened[name]
-
-    def _made_of(self) -> None:
-        """Refuse pixels that are made of an array which has lost chunks."""
-        for name in ("codes", "alpha", "palette", "palettes"):
-            if name in self:
-                self[name]
-        for folder, ndim in (("palettes", 3), ("codebooks", 3)):
-            path = f"{folder}/{self.kind}"
-            if self._all_stored and path in self._root:
-                refuse_incomplete(stored(self._root, path, ndim))
-
-    def __contains__(self, name: object) -> bool:
-        return name in _ARRAYS and name in self._group
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in _ARRAYS if name in self)
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
 
 
 class Archive(Mapping[str, "xr.DataArray"]):

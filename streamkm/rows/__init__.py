@@ -9,21 +9,14 @@ from streamkm.rows.layout import Layout
 from streamkm.rows.lost import EVERY_CHUNK, MARK, refuse_incomplete, refuse_lost, storing_all
 from streamkm.rows.machine import memory_here
 from streamkm.rows.memory import PROCESS_NBYTES, Budget, Room
+from streamkm.rows.missing import Missing
 from streamkm.rows.names import Named, column_names, reordering
 from streamkm.rows.nodata import missing_in
 from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.plan import BlockPlan
+from streamkm.rows.scaling import Scaling, Shifted, Standardised, UnitLength, among, check_digits
 from streamkm.rows.stored import StoredRows, rows_in_memory
 from streamkm.rows.tables import is_table, lazy_numbers, numbers
-from streamkm.rows.treatment import (
-    Missing,
-    Scaling,
-    Shifted,
-    Standardised,
-    UnitLength,
-    among,
-    check_digits,
-)
 
 __all__ = [
     "EVERY_CHUNK",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from streamkm.errors import DataError
 from streamkm.rows.layout import Layout
 from streamkm.rows.plan import BlockPlan
-from streamkm.rows.treatment import Scaling, working_dtype
+from streamkm.rows.scaling import Scaling, working_dtype
 
 _TILE_NBYTES = 2**20  # fits the L2 cache beside the strip and the centroids
 _WIDE_TILE_NBYTES = 4 * 2**20  # of long rows, of which a matrix product wants some number

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.errors import DataError
-from streamkm.rows.treatment import Missing, Scaling
+from streamkm.rows.missing import Missing
+from streamkm.rows.scaling import Scaling
 
 _KINDS = "buif"
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from streamkm.errors import DataError, PackedDataWarning
 from streamkm.rows.kinds import is_a
-from streamkm.rows.treatment import Missing
+from streamkm.rows.missing import Missing
 
 _NAMES = ("_FillValue", "missing_value", "nodata")
 

@@ -21,9 +21,9 @@ from streamkm.rows.names import Named, check_unique, feature_names, reordering
 from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, warn_packed
 from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.plan import BlockPlan
+from streamkm.rows.scaling import Scaling
 from streamkm.rows.stored import StoredRows, open_stored, within
 from streamkm.rows.tables import numbers
-from streamkm.rows.treatment import Scaling
 from streamkm.sizes import show_bytes
 
 Rows: TypeAlias = StoredRows | DaskRows

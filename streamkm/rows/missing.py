@@ -1,0 +1,78 @@
+"""Which rows are left out as they are read, by values that stand for none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+_PART_NBYTES = 2**20  # looked at in one go, so that what is found of it stays small
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Rows are left out when any of their features is masked or has one of these values.
+
+    Parameters
+    ----------
+    values : tuple of numbers, of which NaN is one or not
+    masked : whether the data are masked arrays, whose mask says which values there are
+    """
+
+    values: tuple[float | int, ...]
+    masked: bool = False
+
+    @classmethod
+    def of(cls, values: Iterable[float | int], masked: bool = False) -> Self | None:
+        """From some numbers and the kind of the data; None where nothing can be missing."""
+        found = tuple(dict.fromkeys(value if value == value else np.nan for value in values))
+        return cls(found, masked) if found or masked else None
+
+    def present(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Which rows (n,) of values (n, d), of the stored dtype, are not left out."""
+        present = np.ones(len(values), bool)
+        if self.masked:
+            present &= ~np.ma.getmaskarray(values).any(axis=1)
+        values = np.ma.getdata(values)
+        step = max(1, _PART_NBYTES // max(1, values.itemsize * values.shape[1]))
+        for start in range(0, len(values), step):
+            part = values[start : start + step]
+            for value in self.values:
+                told = _equal(part, value)
+                if told is not None:
+                    present[start : start + step] &= ~told
+        return present
+
+    def valid(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Which values, of any shape, are not missing."""
+        return self.present(values.reshape(-1, 1)).reshape(values.shape)
+
+
+def _equal(part: npt.NDArray[Any], value: float | int) -> npt.NDArray[np.bool_] | None:
+    """Which rows have the value; None where the dtype does not know it, or plainly none has."""
+    if value != value:
+        if part.dtype.kind != "f" or part.min() == part.min():
+            return None
+        return np.asarray(np.isnan(part).any(axis=1))
+    if part.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            own = part.dtype.type(value)
+            if np.isinf(own) and not np.isinf(value):
+                return None
+            if part.dtype.itemsize == 4 and np.isinf(own + own) and np.isfinite(own):
+                # As GDAL compares, whose relative tolerance overflows here: -3.4e38 and
+                # -3.40282e38 both stand for the least float32, however a writer rounded it.
+                return np.asarray((np.isinf(part + own) & np.isfinite(part)).any(axis=1))
+    else:
+        least, most = (0, 1) if part.dtype.kind == "b" else _range(part.dtype)
+        if np.isinf(value) or value != int(value) or not least <= value <= most:
+            return None
+        own = part.dtype.type(int(value))
+    return np.asarray((part == own).any(axis=1))
+
+
+def _range(dtype: np.dtype[Any]) -> tuple[int, int]:
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
