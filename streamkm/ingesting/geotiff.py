@@ -13,6 +13,7 @@ from streamkm.decoding.placeless import placeless
 from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File, need
 from streamkm.ingesting.exact import converted
+from streamkm.ingesting.scene import Scene, bands_of, described, is_masked, nodata_of, packed
 from streamkm.ingesting.source import Coordinate, Form, Piece, Region
 
 _CACHE = 64  # MiB; by itself GDAL takes a twentieth of the machine
@@ -24,6 +25,8 @@ class GeoTiff:
     The coordinates and the grid mapping are written as rioxarray reads them. Pixels that are left
     out by a mask band, a .msk file, an alpha band or, of floats, as GDAL compares them with nodata,
     get the value of nodata, or one that the stored dtype leaves free. An alpha band is no feature.
+    Bands of further scenes are put in the order of the first one's by their descriptions, or by
+    their colours.
 
     Parameters
     ----------
@@ -38,21 +41,23 @@ class GeoTiff:
         self._closing = ExitStack()
         self._opened: tuple[File | None, Any] = None, None
         scene = self._open(files[0])
-        grid = _grid(scene)
         by, bx = scene.block_shapes[0]
         self._stored = np.result_type(*map(np.dtype, scene.dtypes))
-        self._bands, self._alphas = _bands(scene)
-        beside, attributes = _described(scene, self._bands)
-        masked = _is_masked(scene, self._bands)
+        bands, self._alphas = bands_of(scene)
+        beside, attributes = described(scene, bands)
+        scenes = [Scene(files[0], scene)]
+        masked = is_masked(scene, bands)
         for file in files[1:]:
-            other = _grid(self._open(file))
-            masked |= _is_masked(self._open(file), self._bands)
-            unlike = [name for name, value in grid.items() if other[name] != value]
-            if unlike:
-                raise DataError(
-                    f"{file.path} has another {unlike[0]} ({other[unlike[0]]}) than "
-                    f"{files[0].path} ({grid[unlike[0]]}); only scenes of one grid make a stack."
-                )
+            scenes.append(Scene(file, self._open(file)).matched(scenes[0]))
+            masked |= is_masked(self._open(file), bands)
+        self._bands = {scene.path: scene.bands for scene in scenes if scene.bands != bands}
+        self._first = bands
+        packing = packed(scenes)
+        beside |= packing[0]
+        attributes |= packing[1]
+        if packing[0]:
+            known = attributes.get("coordinates", "")
+            attributes["coordinates"] = " ".join([*known.split(), *packing[0]])
         self._fill: float | int | None = None
         if masked:
             nodata = attributes.get("_FillValue")
@@ -61,7 +66,7 @@ class GeoTiff:
             self._fill = _free_value(dtype or self._stored) if nodata is None else nodata
             attributes["_FillValue"] = self._fill
         dims: tuple[str, ...] = ("band", "y", "x")
-        lengths: tuple[int, ...] = (len(self._bands), *grid["size"])
+        lengths: tuple[int, ...] = (len(bands), *scenes[0].grid["size"])
         grain: tuple[int, ...] = tuple(map(min, lengths, (lengths[0], by, bx)))
         if len(files) > 1:
             dims, lengths, grain = ("scene", *dims), (len(files), *lengths), (1, *grain)
@@ -114,19 +119,20 @@ class GeoTiff:
     def _read(self, file: File, window: Any, out: npt.NDArray[Any]) -> None:
         """A window of one scene, with its nodata where a mask leaves pixels out."""
         scene = self._open(file)
+        bands = self._bands.get(file.path, self._first)
         if self._fill is None:
             if out.dtype == self._stored:
-                scene.read(self._bands, out=out, window=window)
+                scene.read(bands, out=out, window=window)
             else:
-                out[...] = converted(scene.read(self._bands, window=window), out.dtype, file.path)
+                out[...] = converted(scene.read(bands, window=window), out.dtype, file.path)
             return
-        stored = scene.read(self._bands, window=window, out_dtype=self._stored)
-        gone = scene.read_masks(self._bands, window=window) == 0
+        stored = scene.read(bands, window=window, out_dtype=self._stored)
+        gone = scene.read_masks(bands, window=window) == 0
         for alpha in self._alphas:
             gone |= scene.read(alpha, window=window) == 0
         stored[gone] = 0  # what lies there has no meaning, and need not fit the dtype
         out[...] = converted(stored, out.dtype, file.path)
-        if _nodata(scene) is None and np.any((out == self._fill) & ~gone):
+        if nodata_of(scene) is None and np.any((out == self._fill) & ~gone):
             raise DataError(
                 f"{file.path} has pixels of the value {self._fill}, which {out.dtype} needs for "
                 "those that its mask leaves out: pass a wider --dtype, or float64."
@@ -136,34 +142,6 @@ class GeoTiff:
     def close(self) -> None:
         self._opened = None, None
         self._closing.close()
-
-
-def _bands(scene: Any) -> tuple[list[int], list[int]]:
-    """Numbers of the bands of values, and of the alpha bands."""
-    kinds = [(number, kind.name) for number, kind in enumerate(scene.colorinterp, 1)]
-    alphas = [number for number, kind in kinds if kind == "alpha"]
-    return [number for number, _ in kinds if number not in alphas] or alphas, alphas
-
-
-def _nodata(scene: Any) -> float | int | None:
-    """The value of nodata, where all bands have one and the dtype can hold it."""
-    value = scene.nodata
-    if value is None or len(set(map(str, scene.nodatavals))) > 1:
-        return None
-    dtype = np.result_type(*map(np.dtype, scene.dtypes))
-    if dtype.kind in "iu":
-        whole = float(value).is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
-        return int(value) if whole else None
-    return float(value)
-
-
-def _is_masked(scene: Any, bands: list[int]) -> bool:
-    """Whether something else than a value of whole numbers says which pixels are nodata."""
-    flags = {flag.name for band in bands for flag in scene.mask_flag_enums[band - 1]}
-    floats = any(np.dtype(dtype).kind == "f" for dtype in scene.dtypes)
-    by_value = flags == {"nodata"} and _nodata(scene) is not None and not floats
-    alpha = "alpha" in {kind.name for kind in scene.colorinterp} and scene.count > 1
-    return alpha or not (flags == {"all_valid"} or by_value)
 
 
 def _wider(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -180,50 +158,3 @@ def _free_value(dtype: np.dtype[Any]) -> float | int:
         return float("nan")
     limits = np.iinfo(dtype)
     return int(limits.max if dtype.kind == "u" else limits.min)
-
-
-def _grid(scene: Any) -> dict[str, Any]:
-    """What scenes of a stack have in common."""
-    return {
-        "number of bands": scene.count,
-        "alpha bands": _bands(scene)[1],
-        "size": (scene.height, scene.width),
-        "dtype": scene.dtypes[0] if len(set(scene.dtypes)) == 1 else scene.dtypes,
-        "CRS": scene.crs.to_string() if scene.crs else None,
-        "transform": tuple(scene.transform)[:6],
-        "nodata value": None if scene.nodata is None else str(scene.nodata),  # NaN equals itself
-    }
-
-
-def _described(scene: Any, bands: list[int]) -> tuple[dict[str, Coordinate], dict[str, Any]]:
-    """Coordinates and grid mapping, and the attributes of these bands."""
-    at = scene.transform
-    beside = {"band": Coordinate(("band",), np.array(bands), {})}
-    attributes: dict[str, Any] = {}
-    if at.b == at.d == 0:  # else y and x are no axes of the grid
-        x = at.c + at.a * (np.arange(scene.width) + 0.5)
-        y = at.f + at.e * (np.arange(scene.height) + 0.5)
-        beside |= {"y": Coordinate(("y",), y, {}), "x": Coordinate(("x",), x, {})}
-    if scene.crs or not at.is_identity:
-        grid = {"GeoTransform": " ".join(map(repr, map(float, at.to_gdal())))}
-        if scene.crs:
-            wkt = scene.crs.to_wkt()
-            grid |= {"crs_wkt": wkt, "spatial_ref": wkt}
-        beside["spatial_ref"] = Coordinate((), np.array(0), grid)
-        attributes |= {"grid_mapping": "spatial_ref", "coordinates": "spatial_ref"}
-    nodata = _nodata(scene)
-    if nodata is not None:
-        attributes["_FillValue"] = nodata
-    if any(scene.descriptions):  # of all bands: they are looked up by band number
-        attributes["long_name"] = [name or "" for name in scene.descriptions]
-    scales = [scene.scales[band - 1] for band in bands]
-    offsets = [scene.offsets[band - 1] for band in bands]
-    if len(set(scales)) == len(set(offsets)) == 1:
-        if (scales[0], offsets[0]) != (1, 0):
-            attributes |= {"scale_factor": scales[0], "add_offset": offsets[0]}
-    else:  # CF knows one of an array: coordinates, which xarray multiplies by their dimension
-        packing = {"scale_factor": scales, "add_offset": offsets}
-        beside |= {n: Coordinate(("band",), np.array(v), {}) for n, v in packing.items()}
-        known = attributes.get("coordinates", "")
-        attributes["coordinates"] = " ".join([*known.split(), *packing])
-    return beside, attributes

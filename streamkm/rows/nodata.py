@@ -117,7 +117,7 @@ def warn_packed(arrays: Mapping[str, Any]) -> None:
         warnings.warn(
             f"{', '.join(packed)}: packed (scale_factor, add_offset), and the numbers are taken as "
             "they are stored. xarray.open_zarr, or xarray.decode_cf of what was opened without "
-            "mask_and_scale, gives what they mean; where the bands differ, so does "
+            "mask_and_scale, gives what they mean; where bands or scenes differ, so does "
             "data * data.scale_factor + data.add_offset.",
             PackedDataWarning,
             stacklevel=6,

@@ -181,7 +181,8 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
 
     A variable in a group within is named by its path, 'a/b'. A local .zip file is a store, too.
 
-    Coordinates beside it, which have one dimension or none, do not count.
+    Coordinates beside it do not count: arrays of one dimension or none, and those named by the
+    attribute `coordinates`.
 
     Raises
     ------
@@ -219,7 +220,10 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
         if isinstance(found, zarr.Array):
             return found
     arrays = dict(node.arrays())
-    data = [array for array in arrays.values() if array.ndim > 1] or list(arrays.values())
+    attributes = [node.attrs, *(array.attrs for array in arrays.values())]
+    named = {name for some in attributes for name in str(some.get("coordinates", "")).split()}
+    data = [array for name, array in arrays.items() if array.ndim > 1 and name not in named]
+    data = data or list(arrays.values())
     if variable is None and len(data) == 1:
         return data[0]
     if not arrays or variable is not None:  # perhaps further down

@@ -315,3 +315,11 @@ def test_a_block_is_read_ahead_only_within_the_limit(tmp_path):
     assert not open_rows(store, budget=tight).ahead
     assert open_rows(store, budget=wide).ahead
     assert open_rows(store, budget=tight).plan == open_rows(store, budget=wide).plan
+
+
+def test_coordinates_of_two_dimensions_are_no_data(tmp_path):
+    grid = (("y", "x"), np.arange(12.0).reshape(3, 4))
+    pixels = (("y", "x", "band"), np.arange(24.0).reshape(3, 4, 2))
+    data = xr.Dataset({"pixels": pixels}, coords={"lat": grid, "lon": grid})
+    data.to_zarr(tmp_path / "o.zarr", consolidated=False)
+    assert open_rows(str(tmp_path / "o.zarr"), feature_dim="band").layout.n_features == 2
