@@ -30,25 +30,23 @@ _OF_VALUES = (
 _FLAGS = 256  # more of them say nothing to anyone
 
 
-def stacked(data: xr.Dataset, names: Sequence[str] | None = None) -> xr.DataArray:
+def stacked(data: xr.Dataset) -> xr.DataArray:
     """The variables of a Dataset as the features of an array, lazily where they are lazy.
 
     Parameters
     ----------
     data : Dataset, of which variables without dimensions are left out
-    names : the variables, in order; by default all
 
     Raises
     ------
     DataError
-        When a variable is missing.
+        When no variable is left, or one holds no numbers or has dimensions of its own.
     """
-    wanted = [str(n) for n in data.data_vars if data[n].dims] if names is None else list(names)
-    lacking = [name for name in wanted if name not in data.data_vars]
-    if lacking or not wanted:
+    wanted = [str(n) for n in data.data_vars if data[n].dims]
+    if not wanted:
         raise DataError(
-            f"the Dataset has the variables {[str(n) for n in data.data_vars]}, and "
-            f"{lacking or 'one at least'} is needed."
+            f"the Dataset has the variables {[str(n) for n in data.data_vars]}, none of which has "
+            "dimensions; at least one is needed."
         )
     widest = max((data[name] for name in wanted), key=lambda variable: variable.ndim)
     for name in wanted:

@@ -135,7 +135,7 @@ def sweep(
     others = None
     if validation is not None:
         names = rows.layout.names
-        held_out = Given.of(validation, feature_dim, names)
+        held_out = Given.of(validation, feature_dim)
         others = open_rows(
             held_out.named,
             feature_dim=held_out.feature_dim,

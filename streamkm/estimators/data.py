@@ -33,21 +33,17 @@ class Given:
     names: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, X: Any, feature_dim: Any, names: Sequence[str] | None = None) -> Given:
-        """The same for every kind; of lazy tables the columns or variables in `names`, if given."""
+    def of(cls, X: Any, feature_dim: Any) -> Given:
+        """The same for every kind: all features, which `open_rows` matches with those of a fit."""
         if is_a(X, "xarray.Dataset"):
             if feature_dim is not None:
                 raise DataError(
                     f"feature_dim={feature_dim!r}: a Dataset's features are its variables; give "
                     "one variable, dataset['name'], to cluster along a dimension of it."
                 )
-            return cls(stacked(X, names), FEATURE)
+            return cls(stacked(X), FEATURE)
         if is_a(X, "dask.dataframe.DataFrame"):
-            own = [str(column) for column in X.columns]
-            if names is not None and set(names) < set(own):  # further columns are left out
-                X = X[[column for column in X.columns if str(column) in names]]
-                own = [str(column) for column in X.columns]
-            return cls(lazy_numbers(X), None, tuple(own))
+            return cls(lazy_numbers(X), None, tuple(map(str, X.columns)))
         return cls(X, feature_dim, None if is_a(X, *_LAZY) else column_names(X))
 
     @property

@@ -44,10 +44,10 @@ def opened(
     budget : Budget
     count : whether unknown chunk sizes are counted
     """
-    given = Given.of(X, estimator.feature_dim, names)
+    given = Given.of(X, estimator.feature_dim)
     if not given.of_lazy_kind and estimator.feature_dim is None:
         checked = check_array(
-            numbers(X) if is_table(X) else X,
+            _in_numbers(X),
             dtype="numeric",
             ensure_all_finite=False,
             accept_sparse=False,
@@ -69,6 +69,13 @@ def opened(
         names=names,
     )
     return given, rows
+
+
+def _in_numbers(X: Any) -> Any:
+    """Tables and objects by the rule of `numbers`; other data as scikit-learn takes them."""
+    array = np.asarray(X) if isinstance(X, (list, tuple)) else X
+    objects = getattr(array, "dtype", None) == np.dtype(object)
+    return numbers(array) if objects or is_table(X) else X
 
 
 def check_features(estimator: Any, rows: Rows) -> None:

@@ -20,6 +20,7 @@ Names: TypeAlias = tuple[str, ...]
 
 _MOST = 65_536  # more features are not named
 _SHOWN = 12
+_WHOSE = ("the data", "the fit")
 _COARSE = ("Y", "M", "W", "D", "h", "m")  # units of times that are spelled without seconds
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
@@ -143,7 +144,7 @@ def _described(texts: Names, labels: Names) -> Names:
 def reordering(
     own: Names | None,
     wanted: Sequence[str] | None,
-    whose: tuple[str, str] = ("the data", "the fit"),
+    whose: tuple[str, str] = _WHOSE,
 ) -> tuple[int, ...] | None:
     """Where each of the wanted names is among those of the data; None where position decides.
 
@@ -186,11 +187,19 @@ def reordering(
         other = [name for name in own if name not in needed]
         said = [f"without {shown(lacking)}"] if lacking else []
         said += [f"with {shown(other)}"] if other else []
+        fix = (
+            "Give the same features, in any order, or rename them. To match them by position, give "
+            "data without names: drop the coordinate (drop_vars of xarray), or give the array of a "
+            "table."
+        )
+        if not lacking and whose == _WHOSE:
+            fix = (
+                f"Select the features of the fit, as by data[{shown(asked)}] of a table or a "
+                "Dataset, or by sel of a DataArray."
+            )
         raise DataError(
             f"the features of {whose[0]} are {shown(own)}, not {shown(asked)} as in {whose[1]}: "
-            f"{', '.join(said)}. Give the same features, in any order, or rename them. To match "
-            "them by position, give data without names: drop the coordinate (drop_vars of xarray), "
-            "or give the array of a table."
+            f"{', '.join(said)}. {fix}"
         )
     places = {name: place for place, name in enumerate(own)}
     return tuple(places[name] for name in asked)

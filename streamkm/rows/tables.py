@@ -13,6 +13,7 @@ from streamkm.rows.exact import cast, refuse_changed
 from streamkm.rows.kinds import is_a
 
 _KINDS = "biuf"
+_TEXT = (str, bytes)
 _SERIES = ("pandas.Series", "polars.Series", "pyarrow.ChunkedArray", "pyarrow.Array")
 _TABLES = ("pandas.DataFrame", "polars.DataFrame", "pyarrow.Table", "pyarrow.RecordBatch")
 
@@ -53,6 +54,11 @@ def numbers(data: Any) -> npt.NDArray[Any]:
     values = data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
     if values.dtype != object:
         return values
+    if _has_text(values):
+        raise DataError(
+            f"the array holds the value {str(_culprit(values.ravel()))!r}, which is text: convert "
+            "it to numbers, as by X.astype(float)."
+        )
     try:
         floats, lost = cast(values, np.dtype(np.float64))
     except (TypeError, ValueError, OverflowError):
@@ -70,6 +76,11 @@ def lazy_numbers(table: Any) -> Any:
     """A Dask data frame as a Dask array, by the rule of `numbers`."""
     for name, dtype in table.dtypes.items():
         _refuse(str(name), dtype)
+        if is_a(dtype, "pandas.StringDtype"):
+            raise DataError(
+                f"{_no_numbers(str(name), 'text')} Dask makes text of columns of objects, unless "
+                "its setting dataframe.convert-string is False when the frame is made."
+            )
     if len(set(table.dtypes)) == 1 and _is_plain(table.dtypes):
         return table.to_dask_array()
     columns = [str(name) for name in table.columns]
@@ -181,6 +192,8 @@ def _column(name: str, column: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     _refuse(name, getattr(column, "dtype", None))
     values, missing = _values(column)
     _refuse(name, values.dtype)
+    if _has_text(values):
+        raise _no_numbers(name, f"the value {str(_culprit(values))!r}")
     try:
         made, lost = cast(values, dtype)
     except (TypeError, ValueError, OverflowError) as error:
@@ -192,8 +205,17 @@ def _column(name: str, column: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     return made
 
 
+def _has_text(values: npt.NDArray[Any]) -> bool:
+    """Whether some items are text, which NumPy would parse where it looks like numbers."""
+    if values.dtype != object:
+        return values.dtype.kind in "UST"
+    return any(isinstance(value, _TEXT) for value in values.flat)
+
+
 def _culprit(values: npt.NDArray[Any]) -> Any:
     for value in values:
+        if isinstance(value, _TEXT):
+            return value
         try:
             np.float64(value)
         except (TypeError, ValueError):

@@ -98,6 +98,23 @@ def test_other_names_and_names_that_occur_twice_are_refused(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_further_features_are_refused_with_how_to_select(kind, tmp_path):
+    data = KINDS[kind](X, NAMES, tmp_path)
+    more = KINDS[kind](X[:, [0, 1, 2, 0]], [*NAMES, "swir"], tmp_path)
+    said = r"with \['swir'\]. Select .* data\[\['red', 'green', 'blue'\]\]"
+    model = KMeans(4, random_state=0).fit(data)
+    for answer in (model.predict, model.transform, model.score, model.representatives):
+        with pytest.raises(DataError, match=said):
+            answer(more)
+    with pytest.raises(DataError, match=said):
+        model.refit(more)
+    with pytest.raises(DataError, match=said):
+        streamkm.sweep(data, [2], validation=more)
+    with pytest.raises(DataError, match=r"with \['swir'\]. Give the same features"):
+        KMeans(4, init=KMeans(4, random_state=0).fit(more)).fit(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_data_without_names_go_by_position(kind, tmp_path):
     model = KMeans(4, random_state=0).fit(KINDS[kind](X, NAMES, tmp_path))
     lazy = da.from_array(X, chunks=(200, 3))

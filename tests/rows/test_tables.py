@@ -67,7 +67,8 @@ def test_columns_of_numbers_are_taken_whatever_their_type(kind):
     assert np.allclose(sorted_centres(model.cluster_centers_), want)
     assert np.allclose(sorted_centres(sweep(table, [2]).centroids.values[0]), want)
     if kind in FRAMES:
-        lazy = dd.from_pandas(table, npartitions=3)
+        with dask.config.set({"dataframe.convert-string": False}):  # objects stay objects
+            lazy = dd.from_pandas(table, npartitions=3)
         found = KMeans(2, random_state=0).fit(lazy)
         assert found.feature_names_in_.tolist() == ["a", "b"]
         assert np.allclose(sorted_centres(found.cluster_centers_), want)
@@ -86,6 +87,12 @@ def test_what_is_missing_is_nan():
     [
         (["a word"] * N, "'a word'"),
         ([*range(N - 1), "a word"], "'a word'"),
+        ([str(v) for v in range(N)], "the value '0'"),
+        ([None, *map(str, range(N - 1))], "the value '0'"),
+        ([*range(N - 1), "17"], "the value '17'"),
+        ([*range(N - 1), b"17"], "17"),
+        (pd.array(["1"] * N, "string[pyarrow]"), "the value '1'"),
+        (pd.Categorical(["1", "2"] * (N // 2)), "categories"),
         (pd.date_range("2026", periods=N), "datetime64"),
         (pd.to_timedelta(np.arange(N), "s"), "timedelta64"),
         (pd.Categorical(["u", "v"] * (N // 2)), "categories"),
@@ -94,12 +101,50 @@ def test_what_is_missing_is_nan():
 )
 def test_a_column_that_is_no_numbers_is_named(column, said):
     table = pd.DataFrame({"good": A, "bad": pd.Series(column)})
-    message = rf"column 'bad' holds .*{re.escape(said)}.*leave the column out"
-    for given in (table, dd.from_pandas(table, npartitions=2)):
+    first = rf"column 'bad' holds .*{re.escape(said)}.*leave the column out"
+    with dask.config.set({"dataframe.convert-string": False}):
+        unchanged = dd.from_pandas(table, npartitions=2)
+    for given in (table, dd.from_pandas(table, npartitions=2), unchanged):
+        message = first
+        if given is not table and isinstance(given.dtypes["bad"], pd.StringDtype):
+            message = "column 'bad' holds text.*leave the column out.*convert-string is False"
         with pytest.raises(DataError, match=message):
             KMeans(2).fit(given)
         with pytest.raises(DataError, match=message):
             sweep(given, [2])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pl.DataFrame({"good": A, "bad": [str(v) for v in A]}),
+        pa.table({"good": A, "bad": pa.array([str(v) for v in A])}),
+        pa.table({"good": A, "bad": pa.array([None, *map(str, A[1:])])}),
+    ],
+)
+def test_texts_that_look_like_numbers_are_no_numbers_in_any_table(table):
+    for fit in (KMeans(2).fit, lambda given: sweep(given, [2])):
+        with pytest.raises(DataError, match="column 'bad' holds the value '.*leave the column out"):
+            fit(table)
+
+
+def test_numbers_of_every_kind_in_one_column_of_objects_are_taken():
+    values = [1, 2.5, Decimal("3.25"), np.float32(4), np.int8(5), True, None]
+    table = pd.DataFrame({"a": pd.Series(values, dtype=object)})
+    want = [[1.0], [2.5], [3.25], [4.0], [5.0], [1.0], [np.nan]]
+    assert np.array_equal(numbers(table), want, equal_nan=True)
+    assert np.array_equal(numbers(table.to_numpy()), want, equal_nan=True)
+
+
+@pytest.mark.parametrize("given", [[["1", None], ["2", 3.0]], [[b"1", None], [2, 3.0]]])
+def test_texts_in_arrays_of_objects_are_refused(given):
+    array = np.array(given, object)
+    for data in (array, given, np.ma.masked_array(array, mask=False)):
+        for fit in (KMeans(2).fit, lambda given: sweep(given, [2])):
+            with pytest.raises(DataError, match="the array holds the value .*1.*convert it"):
+                fit(data)
+    with pytest.raises(DataError, match="column 'w' holds the value '1'"):
+        KMeans(2).fit(WANT, sample_weight=pd.Series(["1"] * N, dtype=object, name="w"))
 
 
 @pytest.mark.parametrize("dtype", ["M8[ns]", "m8[ns]", "U3"])
