@@ -11,7 +11,7 @@ import numpy.typing as npt
 from streamkm.errors import DataError, NotAModelError
 from streamkm.outputs import SWEEP
 from streamkm.outputs.reading import stored
-from streamkm.rows import Shifted
+from streamkm.rows import Shifted, refuse_lost
 from streamkm.stored_model import Model
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ _LOADED = ("n_clusters", "train_distortion", "train_mean", "train_min", "train_s
 def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
     """A sweep that was written by ``streamkm sweep``, or by ``to_zarr``.
 
+    ``streamkm sweep`` stores every chunk, so any missing chunk of its arrays is an error. Of what
+    ``to_zarr`` wrote, only chunks of `n_clusters`, the training distortions and the centroids can
+    be checked, because their values are never the fill value.
+
     Raises
     ------
     NotAModelError
@@ -56,7 +60,7 @@ def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
         raise NotAModelError(f"{path} is a Zarr group, but not a sweep.")
     known = _NEEDED | {name: ndim for name, ndim in _OPTIONAL.items() if name in group}
     for name, ndim in known.items():
-        stored(group, name, ndim)
+        refuse_lost(stored(group, name, ndim))
     others = sorted({name for name, _ in group.members()} - set(known))
     found: xr.Dataset = xr.open_zarr(os.fspath(path), consolidated=False, drop_variables=others)
     lacking = [name for name in _ATTRIBUTES if name not in found.attrs]

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import zarr
 
 from streamkm.cli.common import dimensions
 from streamkm.cli.files import plot_file, save_plot
@@ -15,7 +16,7 @@ from streamkm.cli.say import say, strict_json
 from streamkm.cli.sweep_table import COLUMNS, show_sweep
 from streamkm.fitting import begin_sweep, fit_budget
 from streamkm.outputs import SWEEP, Store, alone, check_outputs, local, plain, whole
-from streamkm.rows import open_rows
+from streamkm.rows import open_rows, record_whole
 from streamkm.rows.open import open_zarr
 from streamkm.seeding import attending, method_of
 from streamkm.selection import sweep, sweep_inits
@@ -71,7 +72,9 @@ def run(
         found.attrs["parameters"] |= {"data": data, "validation": validation, "variable": variable}
         found.attrs = plain(found.attrs)
         with whole(target, SWEEP, overwrite) as partial:
-            found.to_zarr(partial, zarr_format=3, consolidated=False)
+            found.to_zarr(partial, zarr_format=3, consolidated=False, write_empty_chunks=True)
+            group = zarr.open_group(partial, mode="r+")
+            record_whole(group, group.array_keys())
     if picture:
         save_plot("elbow", found, picture)
     _show(found, as_json)

@@ -19,7 +19,7 @@ from streamkm.ingesting.exact import converted
 from streamkm.ingesting.plan import regions
 from streamkm.ingesting.source import Form, Region, Source
 from streamkm.outputs import INGEST, marks_of
-from streamkm.rows import EVERY_CHUNK, MARK, storing_all
+from streamkm.rows import EVERY_CHUNK, MARK, record_whole, storing_all
 
 KIND = INGEST
 _NAMES = "file"  # the array of the names of images
@@ -146,6 +146,8 @@ def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[
             break
     if not data.size:
         raise DataError("the source holds no rows.")
+    if MARK in group:  # a store that an earlier version began lacks chunks of fill values
+        record_whole(group, [form.name])
     skipped = {"skipped": source.skipped} if source.skipped else {}
     group.attrs.put({"kind": KIND, "ingest": group.attrs["ingest"], **skipped})
 

@@ -6,7 +6,14 @@ from streamkm.rows.exact import cast
 from streamkm.rows.fingerprint import difference, fingerprint
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
-from streamkm.rows.lost import EVERY_CHUNK, MARK, refuse_incomplete, refuse_lost, storing_all
+from streamkm.rows.lost import (
+    EVERY_CHUNK,
+    MARK,
+    record_whole,
+    refuse_incomplete,
+    refuse_lost,
+    storing_all,
+)
 from streamkm.rows.machine import memory_here
 from streamkm.rows.memory import PROCESS_NBYTES, Budget, Room
 from streamkm.rows.missing import Missing
@@ -53,6 +60,7 @@ __all__ = [
     "numbers",
     "open_rows",
     "read_only",
+    "record_whole",
     "refuse_incomplete",
     "refuse_lost",
     "reordering",

@@ -94,8 +94,8 @@ def _listing(array: Any) -> dict[str, Any]:
     return {"chunks": chunks, "bytes": nbytes, "sizes and times": f"{marks:032x}"} if chunks else {}
 
 
-def count_stored(array: Any) -> int | None:
-    """How many chunks or shards of a Zarr array are stored; None where its store cannot tell."""
+def stored_keys(array: Any) -> Iterator[str] | None:
+    """Keys of what a Zarr array's store holds below it; None where the store cannot list them."""
     if not is_a(
         array.store,
         "zarr.storage.LocalStore",
@@ -107,7 +107,7 @@ def count_stored(array: Any) -> int | None:
         protocol = array.store.fs.protocol
         if (protocol if isinstance(protocol, str) else protocol[0]) in _WITHOUT_LISTING:
             return None
-    return sum(1 for _ in _entries(array.store, array.path))
+    return (key for key, _, _ in _entries(array.store, array.path))
 
 
 def _entries(store: Any, path: str) -> Iterator[Entry]:

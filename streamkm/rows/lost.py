@@ -1,23 +1,26 @@
-"""Chunks of stores that streamkm wrote whole, and that are no longer there.
+"""Chunks that streamkm stored and that are missing now.
 
-Zarr reads a chunk that is missing as its fill value, since it need not store chunks that hold
-nothing else. Stores that streamkm writes hold every chunk and say so, in a group beside the array,
-which is not copied by whoever only rewrites the arrays. So one that is missing was lost.
+Zarr reads a missing chunk as the fill value and, by default, does not store chunks that hold only
+the fill value. Where streamkm stores every chunk, it records the shapes of those arrays in a group
+beside them. A chunk of a recorded array that is missing was lost, or set to the fill value later.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-import os
+import re
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from streamkm.errors import DataError
-from streamkm.rows.fingerprint import count_stored
+from streamkm.rows.fingerprint import stored_keys
 from streamkm.rows.kinds import is_a
 
-MARK = "streamkm"  # the group that says it
+MARK = "streamkm"  # the group with the record
 EVERY_CHUNK = {"every_chunk_is_stored": True}
+_RECORD = "stored_whole"
 
 
 def storing_all(array: Any) -> Any:
@@ -28,57 +31,97 @@ def storing_all(array: Any) -> Any:
     return zarr.Array(zarr.AsyncArray(array.metadata, array.store_path, config))
 
 
+def record_whole(group: Any, names: Iterable[str]) -> None:
+    """Record that every chunk of these arrays of a Zarr group is stored."""
+    found = {
+        name: {"shape": list(group[name].shape), "chunks": list(_stored_chunks(group[name]))}
+        for name in sorted(names)
+    }
+    group.require_group(MARK).update_attributes({**EVERY_CHUNK, _RECORD: found})
+
+
 def refuse_lost(array: Any) -> None:
-    """Refuse an array of a store that was written whole and has lost chunks since.
+    """Refuse an array of which a chunk that was recorded as stored is missing.
+
+    Chunks that were added later by `resize` or `append` are not recorded, so they may be missing.
 
     Parameters
     ----------
-    array : zarr.Array; any other is let through, as is a store that cannot list what it holds
+    array : zarr.Array
+        Arrays of other kinds, arrays without a record and stores that cannot list their keys are
+        not checked.
 
     Raises
     ------
     DataError
-        Naming the array, how many chunks are missing, and where it can be told, the first.
+        When chunks are missing. The message names the array and the first missing chunk.
     """
-    if is_a(array, "zarr.Array") and _is_marked(array):
-        refuse_incomplete(array)
-
-
-def refuse_incomplete(array: Any) -> None:
-    """The same for an array that is known to have been written whole."""
-    grid = [-(-n // s) for n, s in zip(array.shape, array.shards or array.chunks, strict=True)]
-    there = count_stored(array)
-    if there is None or there >= math.prod(grid):
+    if not is_a(array, "zarr.Array"):
         return
-    unit = "shards" if array.shards else "chunks"
-    raise DataError(
-        f"{math.prod(grid) - there:,} of {math.prod(grid):,} {unit} of {array.store_path} are "
-        f"missing{_first(array, grid)}: they were written and are lost. Restore them from a copy, "
-        "or write the store again."
+    recorded = _recorded(array)
+    if recorded is None:
+        return
+    shape = [min(sizes) for sizes in zip(recorded, array.shape, strict=True)]
+    _refuse(
+        array,
+        shape,
+        " If they were set to the fill value on purpose, delete the group "
+        f"{MARK!r} beside the array; missing chunks are then read as the fill value.",
     )
 
 
-def _is_marked(array: Any) -> bool:
+def refuse_incomplete(array: Any) -> None:
+    """Refuse an array that was stored whole and lacks a chunk now; see `refuse_lost`."""
+    _refuse(array, list(array.shape))
+
+
+def _refuse(array: Any, shape: list[int], way_out: str = "") -> None:
+    grid = [-(-n // s) for n, s in zip(shape, _stored_chunks(array), strict=True)]
+    keys = stored_keys(array)
+    if keys is None or not math.prod(grid):
+        return
+    there = bytearray(math.prod(grid))  # a byte per chunk
+    pattern = _key_pattern(array)
+    for key in keys:
+        found = pattern.fullmatch(key)
+        place = [int(number) for number in found.groups()] if found else None
+        if place is not None and all(at < n for at, n in zip(place, grid, strict=True)):
+            there[int(np.ravel_multi_index(place, grid)) if place else 0] = 1
+    first = there.find(0)
+    if first < 0:
+        return
+    key = array.metadata.encode_chunk_key(tuple(map(int, np.unravel_index(first, grid))))
+    unit = "shards" if array.shards else "chunks"
+    raise DataError(
+        f"{there.count(0):,} of {len(there):,} {unit} of {array.store_path} are missing, the first "
+        f"is {key}: streamkm stored all of them, so they were lost, or set to the fill value "
+        f"since. Restore them from a copy, or write the store again.{way_out}"
+    )
+
+
+def _stored_chunks(array: Any) -> tuple[int, ...]:
+    found: tuple[int, ...] = array.shards or array.chunks
+    return found
+
+
+def _key_pattern(array: Any) -> re.Pattern[str]:
+    """The keys of the array's chunks, relative to the array or to anything above it."""
+    first = array.metadata.encode_chunk_key((0,) * array.ndim)
+    return re.compile("(?:.*/)?" + re.escape(first).replace("0", "([0-9]+)"))
+
+
+def _recorded(array: Any) -> list[int] | None:
+    """The shape of which every chunk was stored; None where there is no record of this array."""
     import zarr  # loaded by whoever made the array
 
-    around = array.path.rpartition("/")[0]
-    path = f"{around}/{MARK}".lstrip("/")
-    if not array.path:
-        return False
+    around, _, name = array.path.rpartition("/")
+    if not name:
+        return None
     try:
-        found = zarr.open_group(array.store, path=path, mode="r")
+        marked = zarr.open_group(array.store, path=f"{around}/{MARK}".lstrip("/"), mode="r")
+        found: Any = marked.attrs[_RECORD]
+        shape, chunks = list(found[name]["shape"]), list(found[name]["chunks"])
     except Exception:  # there is none, or a store that has errors of its own for that
-        return False
-    return bool(found.attrs.get("every_chunk_is_stored"))
-
-
-def _first(array: Any, grid: list[int]) -> str:
-    """The first chunk of a local store that is missing."""
-    if not is_a(array.store, "zarr.storage.LocalStore"):
-        return ""
-    root = os.path.join(array.store.root, array.path)
-    for place in itertools.product(*map(range, grid)):
-        key = array.metadata.encode_chunk_key(place)
-        if not os.path.exists(os.path.join(root, key)):
-            return f", the first is {key}"
-    return ""
+        return None
+    same = len(shape) == array.ndim and chunks == list(_stored_chunks(array))
+    return shape if same else None

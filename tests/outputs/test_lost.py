@@ -87,6 +87,62 @@ def test_data_that_lost_a_chunk_are_refused(home, kind):
     assert not (home / "l").exists()
 
 
+@pytest.mark.parametrize("kind", ["sharded", "chunked"])
+def test_a_stray_file_does_not_hide_a_lost_chunk(home, kind):
+    chunks_of(home / kind)[-1][1].unlink()
+    for stray in (".DS_Store", "9999", "c/9999/0", "0.partial"):
+        (home / kind / "x" / "c" / stray).parent.mkdir(parents=True, exist_ok=True)
+        (home / kind / "x" / "c" / stray).write_bytes(b"stray")
+    assert "are missing" in run("fit", home / kind, "-k", 2, "-o", home / "m", code=1)
+
+
+@pytest.mark.parametrize("kind", ["sharded", "chunked"])
+def test_chunks_that_were_set_to_zero_later_are_refused_with_the_way_out(home, kind):
+    group = zarr.open_group(home / kind)
+    group["x"][200:] = 0  # Zarr deletes chunks that become the fill value
+    said = run("fit", home / kind, "-k", 2, "-o", home / "m", code=1)
+    assert "or set to the fill value since" in said
+    assert "delete the group 'streamkm'" in said
+    del group["streamkm"]
+    run("fit", home / kind, "-k", 2, "-o", home / "m")
+
+
+def test_chunks_that_were_added_later_may_be_missing(home):
+    store = home / "chunked"
+    group = zarr.open_group(store)
+    group["x"].append(np.zeros((300, 2), "f4"))
+    run("predict", home / "model", store, "-o", home / "l")
+    assert zarr.open_array(home / "l").shape == (700,)
+    group["x"].resize((100, 2))
+    run("predict", home / "model", store, "-o", home / "k")
+    group["x"].resize((400, 2))  # what was cut off is gone
+    assert "are missing" in run("fit", store, "-k", 2, "-o", home / "m", code=1)
+    group.create_array("x", data=np.zeros((400, 2), "f4"), chunks=(40, 2), overwrite=True)
+    run("fit", store, "-k", 1, "-o", home / "m")  # another array
+
+
+def test_lost_chunks_are_found_in_an_object_store(home):
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.put(str(home / "chunked"), "memory://lost/chunked", recursive=True)
+    try:
+        run("predict", home / "model", "memory://lost/chunked", "-o", home / "l")
+        key = sorted(k for k in memory.find("lost/chunked/x") if "/c/" in k)[-1]
+        memory.rm(key)
+        command = ["predict", home / "model", "memory://lost/chunked", "-o", home / "k"]
+        assert "the first is c/" in run(*command, code=1)
+    finally:
+        memory.rm("lost", recursive=True)
+
+
+def test_an_array_that_was_added_to_a_store_is_not_checked(home):
+    np.savez(home / "y.npz", x=np.ones((4, 3)))
+    run("ingest", home / "y.npz", "-o", home / "y")
+    group = zarr.open_group(home / "y")
+    group.create_array("zeros", data=np.zeros((4, 2)))
+    run("fit", home / "y", "--variable", "zeros", "-k", 1, "-o", home / "m")
+
+
 def test_a_store_that_others_wrote_may_leave_out_chunks_of_zeros(home):
     import xarray as xr
 
@@ -143,16 +199,36 @@ def test_a_sweep_without_any_one_of_its_arrays_is_refused(home):
         (home / name).rename(home / "sweep" / name)
 
 
-def test_a_sweep_without_its_centroids_or_its_k_is_refused(home):
-    for name, path in chunks_of(home / "sweep"):
+def test_a_sweep_without_any_one_of_its_chunks_is_refused(home):
+    data = home / "sharded"
+    options = ["--validation", home / "chunked", "-o", home / "scored"]
+    run("sweep", data, "-k", "1:3", *options)
+    chunks = chunks_of(home / "scored")
+    assert {"iterations", "history", "silhouette", "validation_mean"} <= {
+        name for name, _ in chunks
+    }
+    for name, path in chunks:
+        kept = path.read_bytes()
+        path.unlink()
+        for read in (streamkm.open_sweep, lambda path: streamkm.centroids_of(path, 3)):
+            with pytest.raises(DataError, match=f"{name}.* are missing"):
+                read(home / "scored")
+        path.write_bytes(kept)
+    assert streamkm.open_sweep(home / "scored").sizes["n_clusters"] == 3
+
+
+def test_a_sweep_that_to_zarr_wrote_is_refused_without_its_centroids_or_its_k(home):
+    found = streamkm.open_sweep(home / "sweep")
+    found.drop_encoding().to_zarr(home / "own", mode="w", zarr_format=3, consolidated=False)
+    for name, path in chunks_of(home / "own"):
         if name not in ("centroids", "n_clusters", "train_mean"):
             continue
         kept = path.read_bytes()
         path.unlink()
         with pytest.raises(DataError, match="chunk of .* is missing"):
-            streamkm.centroids_of(home / "sweep", 3)
+            streamkm.centroids_of(home / "own", 3)
         path.write_bytes(kept)
-    found = streamkm.open_sweep(home / "sweep").drop_vars("n_clusters")
+    found = found.drop_vars("n_clusters")
     with pytest.raises(DataError, match="lacks 'n_clusters'"):
         streamkm.centroids_of(found, 2)
 
