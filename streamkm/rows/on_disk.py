@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import mmap
 import os
+import platform
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from streamkm.errors import ReadError
+
+Identity: TypeAlias = tuple[str, int, int]  # of the machine, the file system, and the file on it
+
+_MAPS = "/proc/self/maps"
+_PAGE, _PAGES = 4096, 64
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,7 @@ class Mapped:
     path : of the file, which every process that reads must see
     shape, dtype, strides : of the view
     offset : bytes of the file before its first value
+    identity : of the file, so that no other is read that took its name
     """
 
     path: str
@@ -30,6 +39,7 @@ class Mapped:
     dtype: np.dtype[Any]
     strides: tuple[int, ...]
     offset: int
+    identity: Identity
 
     chunks = shards = None
 
@@ -37,7 +47,8 @@ class Mapped:
     def of(cls, array: npt.NDArray[Any]) -> Mapped | None:
         """The array as one in a file; None where it lies in memory.
 
-        In memory are maps that are copied on writing, and those whose file has no name any more.
+        In memory are maps that are copied on writing, and those whose file has no name any more, or
+        whose name is now that of another file.
         """
         root: Any = array
         while isinstance(root, np.ndarray) and not isinstance(root.base, mmap.mmap):
@@ -51,7 +62,9 @@ class Mapped:
         end = offset + sum(max(r, 0) for r in reach) + array.itemsize
         if array.size == 0 or not os.path.exists(path) or os.path.getsize(path) < end:
             return None
-        return cls(path, array.shape, array.dtype, array.strides, offset)
+        if _is_other(path, root, start):
+            return None
+        return cls(path, array.shape, array.dtype, array.strides, offset, _identity(path))
 
     @property
     def ndim(self) -> int:
@@ -63,7 +76,9 @@ class Mapped:
         return {**_stamp(self.path), "offset": self.offset, "strides": list(self.strides)}
 
     def __getitem__(self, region: Any) -> npt.NDArray[Any]:
-        file = np.memmap(self.path, np.uint8, mode="r")
+        with open(self.path, "rb") as opened:
+            _check_identity(self.path, self.identity, opened.fileno())
+            file = np.memmap(opened, np.uint8, mode="r")
         view = np.ndarray(self.shape, self.dtype, file, self.offset, self.strides)
         return np.array(view[region])  # the map ends here, and its pages count no more
 
@@ -79,6 +94,7 @@ class Hdf5:
     ----------
     path, name : of the file, and of the dataset in it
     shape, dtype, chunks : of the dataset
+    identity : of the file, so that no other is read that took its name
     dataset : the open one, in this process
     """
 
@@ -87,6 +103,7 @@ class Hdf5:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     chunks: tuple[int, ...] | None
+    identity: Identity | None = None
     dataset: Any = field(default=None, compare=False, repr=False)
 
     shards = None
@@ -95,7 +112,9 @@ class Hdf5:
     def of(cls, dataset: Any) -> Hdf5:
         """From an open `h5py.Dataset`."""
         path, name = str(dataset.file.filename), str(dataset.name)
-        return cls(path, name, tuple(dataset.shape), dataset.dtype, dataset.chunks, dataset)
+        identity = _identity(path) if os.path.exists(path) else None  # None of one in memory
+        kind = tuple(dataset.shape), dataset.dtype, dataset.chunks
+        return cls(path, name, *kind, identity, dataset)
 
     @property
     def ndim(self) -> int:
@@ -107,19 +126,58 @@ class Hdf5:
         return {**_stamp(self.path), "name": self.name}
 
     def __getitem__(self, region: Any) -> npt.NDArray[Any]:
-        return np.asarray(self.dataset[region])
+        if self.dataset:  # its file is open
+            return np.asarray(self.dataset[region])
+        import h5py  # loaded by whoever opened the file
+
+        _check_identity(self.path, self.identity, self.path)
+        try:
+            with h5py.File(self.path, "r") as file:
+                return np.asarray(file[self.name][region])
+        except BlockingIOError as error:
+            raise ReadError(
+                f"{self.path} is open for writing, so that other processes cannot read it: open it "
+                "with h5py.File(path, 'r'), or compute on threads."
+            ) from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self[...], dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopened, (self.path, self.name)
+        return Hdf5, (self.path, self.name, self.shape, self.dtype, self.chunks, self.identity)
 
 
-def _reopened(path: str, name: str) -> Hdf5:
-    import h5py  # loaded by whoever opened the file
+def _identity(file: str | int) -> Identity:
+    there = os.stat(file)
+    return platform.node(), there.st_dev, there.st_ino
 
-    return Hdf5.of(h5py.File(path, "r")[name])
+
+def _check_identity(path: str, identity: Identity | None, file: str | int) -> None:
+    """Refuse a file that took the name of another; other machines may have their own copies."""
+    if identity is not None and identity[0] == platform.node() and identity != _identity(file):
+        raise ReadError(
+            f"{path} was replaced by another file after it was opened: open it again, and do not "
+            "replace it before the fit is done and its labels are computed."
+        )
+
+
+def _is_other(path: str, root: Any, address: int) -> bool:
+    """Whether the file of that name is another than the one that is mapped.
+
+    Linux says so of the mapping. Elsewhere, pages of both are compared.
+    """
+    if os.path.exists(_MAPS):
+        with open(_MAPS, errors="replace") as maps:
+            for line in maps:
+                begin, _, rest = line.partition("-")
+                if int(begin, 16) <= address < int(rest.split()[0], 16):
+                    return line.rstrip().endswith(" (deleted)")
+    held = np.frombuffer(root.base, np.uint8)
+    first = root.offset - root.offset % mmap.ALLOCATIONGRANULARITY
+    there = np.memmap(path, np.uint8, mode="r")[first : first + len(held)]
+    places = np.linspace(0, max(0, len(held) - _PAGE), _PAGES).astype(np.int64)
+    parts = ((held[p : p + _PAGE], there[p : p + _PAGE]) for p in places)
+    return not all(np.array_equal(one, two) for one, two in parts)
 
 
 def _stamp(path: str) -> dict[str, Any]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
+import shutil
+import subprocess
 import sys
-import types
-from pathlib import Path
 
 import dask
 import dask.array as da
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
 
 from streamkm import KMeans
-from streamkm.errors import MemoryLimitError
+from streamkm.errors import MemoryLimitError, ReadError
 from streamkm.rows import Budget, fingerprint, open_rows
-from streamkm.rows.on_disk import Mapped
+from streamkm.rows.on_disk import Hdf5, Mapped
 
 RNG = np.random.default_rng(0)
 X = (RNG.integers(0, 3, (400_000, 1)) * 20 + RNG.normal(size=(400_000, 8))).astype("f4")
@@ -130,34 +133,90 @@ def test_a_file_that_was_written_to_is_other_data(path, tmp_path):
     assert fingerprint(open_rows(np.load(tmp_path / "x.npy", mmap_mode="r"))) != before
 
 
-class Dataset:
-    """What streamkm uses of h5py's class; h5py itself is not needed for the tests."""
+def replace(path, values):
+    """Another file under the same name, as editors and atomic writers make it."""
+    np.save(path.with_name("other.npy"), values)
+    os.replace(path.with_name("other.npy"), path)
 
-    def __init__(self, values, path):
-        self._values, self.file = values, types.SimpleNamespace(filename=str(path))
-        self.name, self.shape, self.dtype = "/x", values.shape, values.dtype
-        self.chunks = (10_000, 8)
-        self.read = []
 
-    def __getitem__(self, region):
-        found = np.array(self._values[region])
-        self.read.append(found.nbytes)
+@pytest.mark.parametrize("maps", ["/proc/self/maps", "/no/such/file"])
+@pytest.mark.parametrize("start", [0, 300_000])
+def test_a_map_whose_file_was_replaced_is_data_in_memory(start, maps, tmp_path, monkeypatch):
+    monkeypatch.setattr("streamkm.rows.on_disk._MAPS", maps)
+    path = tmp_path / "x.npy"
+    np.save(path, X)
+    data = np.load(path, mmap_mode="r")
+    assert Mapped.of(data) is not None
+    assert Mapped.of(np.load(path, mmap_mode="r")[start:].T) is not None
+    changed = X.copy()
+    changed[start:] += 50
+    replace(path, changed)
+    assert Mapped.of(data) is None
+    assert Mapped.of(data[::2].T) is None
+    model = KMeans(1).fit(data[start:])
+    assert np.allclose(model.cluster_centers_[0], X[start:].mean(axis=0), atol=1e-3)
+    assert Mapped.of(np.load(path, mmap_mode="r")) is not None
+
+
+def test_a_file_that_is_replaced_during_a_fit_is_refused(tmp_path):
+    np.save(tmp_path / "x.npy", X[:1000])
+    mapped = Mapped.of(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    replace(tmp_path / "x.npy", X[:1000] + 50)
+    for found in (mapped, pickle.loads(pickle.dumps(mapped))):
+        with pytest.raises(ReadError, match=r"x\.npy was replaced"):
+            found[:3]
+
+
+@pytest.fixture(scope="module")
+def hdf5(tmp_path_factory):
+    path = tmp_path_factory.mktemp("hdf5") / "x.h5"
+    how = {"chunks": (10_000, 8), "compression": "gzip", "compression_opts": 1}
+    with h5py.File(path, "w") as file:
+        file.create_dataset("deep/x", data=X, fletcher32=True, shuffle=True, **how)
+    return path
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_an_hdf5_dataset_is_read_block_by_block(scheduler, path, hdf5, monkeypatch):
+    read, whole = [], Hdf5.__getitem__
+
+    def counted(self, region):
+        found = whole(self, region)
+        read.append(found.nbytes)
         return found
 
-    def __array__(self, dtype=None, copy=None):
-        raise AssertionError("read whole")
+    monkeypatch.setattr(Hdf5, "__getitem__", counted)
+    with h5py.File(hdf5, "r") as file, dask.config.set(scheduler=scheduler, num_workers=2):
+        data = file["deep/x"]
+        model = KMeans(3, random_state=0, memory_limit=LIMIT).fit(data)
+        assert max(read, default=0) <= X.nbytes // 3
+        labels = model.labels_
+        assert isinstance(labels, da.Array)
+        want = fitted(np.load(path, mmap_mode="r"), memory_limit=LIMIT)
+        assert np.array_equal(model.cluster_centers_, want[0])
+        assert np.array_equal(labels.compute(), want[1])
+        rows = open_rows(data)
+        assert all(edge % 10_000 == 0 for edge in rows.plan.edges[0])
+    assert np.array_equal(labels.compute(), want[1])  # the file is opened again
 
 
-def test_an_hdf5_dataset_is_read_block_by_block(path, monkeypatch):
-    module = types.ModuleType("h5py")
-    module.Dataset = Dataset
-    monkeypatch.setitem(sys.modules, "h5py", module)
-    data = Dataset(X, Path(path))
-    model = KMeans(3, random_state=0, memory_limit=LIMIT).fit(data)
-    assert max(data.read) <= X.nbytes // 3
-    labels = model.labels_
-    assert isinstance(labels, da.Array)
-    want = fitted(np.load(path, mmap_mode="r"), memory_limit=LIMIT)
-    assert np.array_equal(labels.compute(), want[1])
-    rows = open_rows(data)
-    assert all(edge % 10_000 == 0 for edge in rows.plan.edges[0])
+def test_an_hdf5_dataset_in_another_process(hdf5, tmp_path):
+    with h5py.File(hdf5, "r") as file:
+        sent = pickle.dumps(Hdf5.of(file["deep/x"]))
+        code = "import pickle, sys; print(pickle.load(sys.stdin.buffer)[5:7].tolist())"
+        run = [sys.executable, "-c", code]
+        out = subprocess.run(run, input=sent, capture_output=True, check=True).stdout
+        assert json.loads(out) == X[5:7].tolist()
+    other = tmp_path / "x.h5"
+    with h5py.File(other, "w") as file:
+        found = Hdf5.of(file.create_dataset("x", data=X[:10]))
+        assert np.array_equal(found[2:4], X[2:4])
+        code = "import pickle, sys; pickle.load(sys.stdin.buffer)[:2]"
+        run = [sys.executable, "-c", code]
+        out = subprocess.run(run, input=pickle.dumps(found), capture_output=True, check=False)
+        assert b"ReadError" in out.stderr
+        assert b"open for writing" in out.stderr
+    shutil.copy(other, tmp_path / "new.h5")
+    os.replace(tmp_path / "new.h5", other)
+    with pytest.raises(ReadError, match=r"x\.h5 was replaced"):
+        found[:2]
