@@ -160,7 +160,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         check_is_fitted(self)
         given, rows = self._rows(X, None, mask, reset=False, count=True)
         asked = self._question, self._names()
-        return write_labels(*asked, given, rows, out, overwrite)
+        return write_labels(*asked, given, rows, out, overwrite, mask)
 
     def write_ome_labels(
         self, path: Any, name: str = "clusters", *, mask: Any = None, overwrite: bool = False

@@ -12,7 +12,7 @@ from streamkm.engine import write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.coordinates import storable
 from streamkm.estimators.data import Given
-from streamkm.outputs import LABELS, alone, check_store, create_labels, whole
+from streamkm.outputs import LABELS, alone, check_store, create_labels, refuse_overlap, whole
 from streamkm.passes import PerRow
 from streamkm.rows import Rows, is_a, may_lack
 
@@ -24,6 +24,7 @@ def write_labels(
     rows: Rows,
     out: Any,
     overwrite: bool,
+    mask: Any = None,
 ) -> Any:
     """The labels that `question` asks for, into `out`: an array that is there, or the path of none.
 
@@ -31,12 +32,17 @@ def write_labels(
     ------
     DataError
         Before any read, when `out` cannot take them.
+    OutputExistsError
+        Before any read, when `out` is one of the inputs; `mask` is the mask as the user gave it.
     """
+    inputs = [given.array, rows.array, rows.weights, rows.mask, mask]
     if isinstance(out, zarr.Array):
+        for each in inputs:
+            refuse_overlap(out, each)
         _check_room(out, rows, len(names))
         write_rows(question(np.dtype(out.dtype)), rows, out)
         return out
-    target = check_store(out, LABELS, overwrite, [given.array, rows.array, rows.mask])
+    target = check_store(out, LABELS, overwrite, inputs)
     asked = question(given.label_dtype(len(names), rows))
     marks: dict[str, Any] = {"kind": LABELS}
     fill = {"_FillValue": asked.fill} if may_lack(rows) else {}

@@ -26,7 +26,7 @@ _COLORS = 256
 
 @dataclass(frozen=True)
 class Options:
-    """What hangs together with the bytes of an archive.
+    """Options that determine the bytes of an archive.
 
     Parameters
     ----------

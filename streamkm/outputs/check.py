@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.outputs.atomic import check_free, recover
 from streamkm.outputs.marks import kind_of, zarr_around
-from streamkm.outputs.places import Place, overlap, place_of
+from streamkm.outputs.places import Place, place_of, relation
 
 Name = str | os.PathLike[str]
 
@@ -56,9 +56,10 @@ class Store:
         check_free(target, self.overwrite, self.kind)
         _check_parent(target)
         around = zarr_around(target.parent)
-        if around is not None and (kind := kind_of(around)):
+        if around is not None:
             raise OutputExistsError(
-                f"{self.path} lies in {around}, which is a {kind}; name another output."
+                f"{self.path} lies inside {around}, which is a {kind_of(around) or 'Zarr store'}; "
+                "name a place outside it."
             )
         _try(target)
         return target
@@ -135,7 +136,7 @@ class Kept:
     suffixes: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Nothing: whoever opens it looks."""
+        """Check nothing; the checkpoint is checked when it is opened."""
 
 
 def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) -> None:
@@ -149,7 +150,7 @@ def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) 
     Raises
     ------
     OutputExistsError
-        When something is there that may not be replaced, or two of them lie in each other.
+        When something is there that may not be replaced, or one place is, or lies inside, another.
     DataError
         For URLs, folders that do not exist, and places that cannot be written to.
     """
@@ -190,9 +191,18 @@ def refuse_overlap(path: Any, other: Any) -> None:
         Naming both.
     """
     place, there = place_of(path), place_of(other, pattern=True)
-    if place is not None and there is not None and overlap(place, there):
-        shown = other if isinstance(other, (str, os.PathLike)) else "/".join(there.parts)
-        raise OutputExistsError(f"{path} and {shown} lie in each other; name another output.")
+    found = None if place is None or there is None else relation(place, there)
+    if found is None or there is None:
+        return
+    output = path if isinstance(path, (str, os.PathLike)) else place
+    shown = other if isinstance(other, (str, os.PathLike)) else there
+    same = f"matches the pattern {shown}" if there.pattern else f"is the same place as {shown}"
+    how = {
+        "same": f"{output} {same}",
+        "inside": f"{output} lies inside {shown}",
+        "around": f"{shown} lies inside {output}",
+    }
+    raise OutputExistsError(f"{how[found]}; name another output.")
 
 
 def local(path: Name) -> Path:

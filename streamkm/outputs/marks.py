@@ -1,4 +1,4 @@
-"""The attributes by which streamkm knows what it wrote."""
+"""Attributes that mark a store as written by streamkm, and its kind."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from streamkm.rows import is_a
 _LOCAL = ("", "file", "local")
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs"}
 _MAGIC = frozenset("*?[")
+_MEMORY = "store "  # and the id of a store that has no address
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,14 @@ class Place:
     protocol: str
     parts: tuple[str, ...]
     pattern: bool = False
+
+    def __str__(self) -> str:
+        """The absolute path, or the URL."""
+        if not self.protocol:
+            return os.path.join(*self.parts)
+        if self.protocol.startswith(_MEMORY):
+            return "/".join(("a Zarr store in memory", *self.parts))
+        return f"{self.protocol}://{'/'.join(self.parts)}"
 
     @property
     def local(self) -> Path | None:
@@ -63,25 +72,36 @@ def place_of(what: Any, pattern: bool = False) -> Place | None:
 
 
 def overlap(one: Place, other: Place) -> bool:
-    """Whether two places are the same, or one lies in the other.
+    """Whether two places are the same, or one lies in the other."""
+    return relation(one, other) is not None
+
+
+def relation(one: Place, other: Place) -> str | None:
+    """How a place lies to another: ``same``, ``inside`` or ``around``; None where they are apart.
 
     Local places are compared by device and inode as well, so that a second mount or a file system
     that ignores case does not hide that they are the same.
     """
     if one.protocol != other.protocol:
-        return False
+        return None
     pattern = one.pattern or other.pattern
     for a, b in zip(one.parts, other.parts, strict=False):
         if pattern and "**" in (a, b):
-            return True
+            return "same"
         if a != b and not (pattern and (fnmatchcase(a, b) or fnmatchcase(b, a))):
             break
     else:
-        return True
+        deeper = len(one.parts) - len(other.parts)
+        return "same" if not deeper else "inside" if deeper > 0 else "around"
     first, second = one.local, other.local
     if first is None or second is None:
-        return False
-    return _identity(first) in _identities(second) or _identity(second) in _identities(first)
+        return None
+    here, there = _identity(first), _identity(second)
+    if here is not None and here == there:
+        return "same"
+    if there is not None and there in _identities(first):
+        return "inside"
+    return "around" if here is not None and here in _identities(second) else None
 
 
 def _of_text(text: str, pattern: bool) -> Place | None:
@@ -118,7 +138,7 @@ def _of_store(store: Any) -> Place | None:
         if type(store.store).__name__ == "LocalStore" and prefix is not None:
             return _of_path(os.fspath(prefix), False)
     if is_a(store, "zarr.abc.store.Store"):
-        return Place(f"store {id(store)}", ())
+        return Place(f"{_MEMORY}{id(store)}", ())
     return None
 
 

@@ -193,7 +193,7 @@ MISUSES = [
     (["x.npy"], ["--dtype", "uint8"], "has no place in uint8"),
     (["x.npy"], ["--dtype", "complex64"], "dtype complex64 cannot be clustered"),
     (["x.npy"], ["--dtype", "flaot"], "no such dtype: 'flaot'"),
-    (["x.npy"], ["-o", "x.npy/o"], "lie in each other"),
+    (["x.npy"], ["-o", "x.npy/o"], "x.npy/o lies inside x.npy"),
     (["x.npy"], ["-o", "s3://b/o"], "outputs go to a local folder"),
     (["foo://x.npy"], [], "foo://x.npy cannot be reached .*Protocol not known"),
     (["t.csv"], ["--columns", "f1,z"], "has no column 'z'; it has"),
