@@ -81,7 +81,7 @@ def lazy_numbers(table: Any) -> Any:
                 f"{_no_numbers(str(name), 'text')} Dask makes text of columns of objects, unless "
                 "its setting dataframe.convert-string is False when the frame is made."
             )
-    if len(set(table.dtypes)) == 1 and _is_plain(table.dtypes):
+    if _is_plain(table.dtypes):
         return table.to_dask_array()
     columns = [str(name) for name in table.columns]
     dtype = np.result_type(*map(_of_any_block, table.dtypes)) if columns else np.dtype(float)
@@ -106,10 +106,9 @@ def _of_any_block(dtype: Any) -> np.dtype[Any]:
 
 
 def _plain(table: Any) -> npt.NDArray[Any] | None:
-    """The table as NumPy has it, where its columns have one dtype of numbers and lack nothing."""
+    """The table as NumPy has it, where that changes no number and costs no copy of objects."""
     if is_a(table, "pandas.DataFrame"):
-        one = len(set(table.dtypes)) == 1 and _is_plain(table.dtypes)
-        return np.asarray(table) if one else None
+        return np.asarray(table) if _is_plain(table.dtypes) else None
     if not is_a(table, "polars.DataFrame") or len(set(table.dtypes)) != 1:
         return None
     lacking = any(column.null_count() for _, column in _columns(table))
@@ -118,8 +117,12 @@ def _plain(table: Any) -> npt.NDArray[Any] | None:
 
 
 def _is_plain(dtypes: Any) -> bool:
-    """Whether these dtypes are NumPy's, of numbers."""
-    return all(isinstance(dtype, np.dtype) and dtype.kind in _KINDS for dtype in dtypes)
+    """Whether pandas makes an array of columns of these dtypes, and changes no number."""
+    kinds = {dtype.kind if isinstance(dtype, np.dtype) else "O" for dtype in dtypes}
+    if not kinds <= set(_KINDS) or ("b" in kinds and len(kinds) > 1):
+        return False
+    whole = any(dtype.kind in "iu" and dtype.itemsize == 8 for dtype in dtypes)
+    return not whole or np.result_type(*dtypes).kind != "f"
 
 
 def _joined(table: Any, dtype: np.dtype[Any] | None) -> npt.NDArray[Any]:
