@@ -13,6 +13,7 @@ import click
 
 from streamkm.cli.say import safe, say
 from streamkm.errors import RunAgain, StreamkmError
+from streamkm.written import recording
 
 
 def dimensions(names: tuple[str, ...]) -> tuple[str | int, ...] | None:
@@ -31,9 +32,10 @@ def peak_memory() -> int | None:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Errors that name their fix become one line; Ctrl-C says that nothing is half-written."""
+    """Print errors that name their fix as one line; after Ctrl-C name the outputs written."""
     try:
-        yield
+        with recording() as written:
+            yield
     except RunAgain as stopped:
         say(str(stopped), err=True)
         sys.exit(stopped.code)
@@ -46,8 +48,12 @@ def plain_errors() -> Iterator[None]:
         ) from error
     except KeyboardInterrupt as stopped:
         what = "Terminated" if isinstance(stopped, Terminated) else "Interrupted"
+        others = "no output was written or changed"
+        if written:
+            names = ", ".join(str(path) for path in written)
+            others = f"written: {names}; no other output was written or changed"
         say(
-            f"\n{what}; no output was written or changed. What a checkpoint holds is good: the "
+            f"\n{what}; {others}. What a checkpoint holds is good: the "
             "same command goes on from there.",
             err=True,
         )

@@ -13,7 +13,7 @@ from streamkm.cli.clusters import scheduled
 from streamkm.cli.common import dimensions, peak_memory
 from streamkm.cli.files import plot_file, report_file, save_plot
 from streamkm.cli.forecast import forecast, show
-from streamkm.cli.labels import row_dimensions, write_labels
+from streamkm.cli.labels import labels_written, row_dimensions
 from streamkm.cli.progress import ReadProgress
 from streamkm.cli.say import say
 from streamkm.cli.stopping import fit_in, numbers_of, stopping
@@ -190,11 +190,13 @@ def run(
             keep_evaluation=label_target is not None,
         )
         failed: Exception | None = None
+        publishing = stack.enter_context(ExitStack())
         if label_target is not None:
             bar.next_read("labels")
             try:
                 dims = row_dimensions(data, variable, rows)
-                state = write_labels(label_target, over_labels, rows, state, dims, watch, fit)
+                label = labels_written(label_target, over_labels, rows, state, dims, watch, fit)
+                state = publishing.enter_context(label)
             except (RunAgain, CheckpointError):
                 raise
             except Exception as error:  # which must not cost the model
@@ -203,15 +205,34 @@ def run(
                 state = _evaluated(rows, state, watch)
         model = _model(state, parameters, fit, list(rows.layout.names or ()))
         save_model(target, model, over_model)
+        try:
+            publishing.close()  # the labels take their name after the model
+        except OSError as error:
+            failed = error
     if picture:
         save_plot("loss", model, picture)
     written = labels if failed is None else None
     show(_result(model, state, output, written, memory_limit, rows.layout.n_rows), as_json)
     if failed is not None:
-        where = [word for name in feature_dims for word in ("--feature-dim", name)]
-        where += [] if variable is None else ["--variable", variable]
-        again = shlex.join(["streamkm", "predict", output, data, "-o", str(labels), *where])
+        again = _predict(output, data, str(labels), feature_dims, variable, memory_limit)
         raise LabelsError(output, failed, again) from failed
+
+
+def _predict(
+    model: str,
+    data: str,
+    labels: str,
+    feature_dims: tuple[str, ...],
+    variable: str | None,
+    memory_limit: int | None,
+) -> str:
+    """The command that writes the labels of a stored model."""
+    words = ["streamkm", "predict", model, data, "-o", labels]
+    words += [word for name in feature_dims for word in ("--feature-dim", name)]
+    words += [] if variable is None else ["--variable", variable]
+    words += [] if memory_limit is None else ["--memory-limit", str(memory_limit)]
+    words += ["--overwrite"] if local(labels).exists() else []
+    return shlex.join(words)
 
 
 def _evaluated(rows: Rows, state: FitState, watch: list[Watch]) -> FitState:

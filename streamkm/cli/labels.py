@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def label_store(
     return create_labels(path, rows.plan, dtype, names, marks)
 
 
-def write_labels(
+@contextmanager
+def labels_written(
     target: Path,
     overwrite: bool,
     rows: Rows,
@@ -45,8 +47,11 @@ def write_labels(
     names: Names,
     watch: Sequence[Watch],
     fit: str,
-) -> FitState:
-    """Label every row, from where the state is in that read.
+) -> Iterator[FitState]:
+    """Label every row, from where the state is in that read; give the state after it.
+
+    The labels take their name when the block ends, so that the model can be saved in it: both then
+    appear one after the other.
 
     Parameters
     ----------
@@ -63,11 +68,13 @@ def write_labels(
     # A fit that goes on with more iterations has other centroids, and then other labels.
     of = hashlib.sha256(fit.encode() + centroids.tobytes()).hexdigest() if fit else ""
     if of and state.labelled and marks_of(target).get("of") == of:
-        return state
+        yield state
+        return
     with whole(target, LABELS, overwrite, of) as partial:
         begun = bool(of) and marks_of(partial).get("of") == of
-        if begun and state.labelled:
-            return state  # all that was missing is the name
+        if begun and state.labelled:  # only the name was missing
+            yield state
+            return
         if begun:
             out: Any = zarr.open_array(partial, mode="r+")
         else:
@@ -78,4 +85,4 @@ def write_labels(
             state = told
             for see in watch:
                 see(state)
-    return state
+        yield state

@@ -198,7 +198,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         )
         check_features(self, rows)
         question = self._question(ome_dtype(len(self.cluster_centers_)))
-        return image.write(name, question, rows, self._names(), overwrite)
+        return image.write(name, question, rows, self._names(), overwrite, mask)
 
     def save(self, path: Any, overwrite: bool = False) -> None:
         """Write the model as a Zarr group, which `streamkm.load` and the command line read.

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import zarr
 
 from streamkm.engine import write_rows
-from streamkm.errors import DataError, OutputExistsError
-from streamkm.outputs import LABELS, alone, create_labels, local, whole
+from streamkm.errors import DataError
+from streamkm.outputs import LABELS, Store, alone, check_outputs, create_labels, local, whole
 from streamkm.passes import PerRow, Statistic, label_dtype
 from streamkm.rows import Block, Rows
 
@@ -92,7 +92,13 @@ class OmeImage:
         return str(found[0])
 
     def write(
-        self, name: str, question: PerRow[Any], rows: Rows, names: Sequence[str], overwrite: bool
+        self,
+        name: str,
+        question: PerRow[Any],
+        rows: Rows,
+        names: Sequence[str],
+        overwrite: bool,
+        mask: Any = None,
     ) -> Any:
         """Label the rows of the image, as `labels/NAME` in the file; its channel axis is gone.
 
@@ -102,9 +108,12 @@ class OmeImage:
         if name in ("", ".", "..") or "/" in name:
             raise DataError(f"a label image cannot be called {name!r}; leave out the slashes.")
         target = labels / name
-        if target.exists() and not overwrite:
-            raise OutputExistsError(f"{target} exists; name it otherwise, or pass overwrite=True.")
-        labels.mkdir(exist_ok=True)
+        try:
+            labels.mkdir(exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{labels} cannot be made: {error.strerror or error}.") from error
+        store = Store(target, LABELS, overwrite, part_of=self.root)
+        check_outputs([store], [self.array, rows.mask, mask])
         kept = [at for at, axis in enumerate(self.axes) if axis.get("type") != _CHANNEL]
         with alone(target), whole(target, LABELS, overwrite) as partial:
             zarr.create_group(partial, attributes=self._about(kept, names))

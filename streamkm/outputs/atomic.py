@@ -21,6 +21,7 @@ from pathlib import Path
 from streamkm.checkpoint import FileLock
 from streamkm.errors import CheckpointError, LockedError, OutputExistsError, OutputWarning
 from streamkm.outputs.marks import kind_of
+from streamkm.written import record
 
 _ONCE = "once-"  # the tag of what no later run can resume
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
@@ -77,6 +78,7 @@ def whole(target: Path, kind: str, overwrite: bool, mark: str = "") -> Iterator[
         yield partial
         check_free(target, overwrite, kind)
         _put(partial, target, target.with_name(f".{target.name}.replaced-{tag}"))
+        record(target)
     finally:
         if not mark and partial.exists():
             _remove(partial)
@@ -186,6 +188,7 @@ def whole_file(target: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(target)
+        record(target)
     finally:
         partial.unlink(missing_ok=True)
 

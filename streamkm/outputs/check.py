@@ -43,12 +43,14 @@ class Store:
     path : local path or file:// URL
     kind : the `kind` attribute that it will have
     overwrite : whether a store of that kind may be replaced
+    part_of : the Zarr group inside which it belongs, such as an OME-Zarr image, or None
     """
 
     path: Name
     kind: str
     overwrite: bool
     suffixes: tuple[str, ...] = ()
+    part_of: Path | None = None
 
     def check(self) -> Path:
         target = local(self.path)
@@ -56,7 +58,10 @@ class Store:
         check_free(target, self.overwrite, self.kind)
         _check_parent(target)
         around = zarr_around(target.parent)
-        if around is not None:
+        allowed = around is None or (
+            self.part_of is not None and around.is_relative_to(self.part_of)
+        )
+        if around is not None and not allowed:
             raise OutputExistsError(
                 f"{self.path} lies inside {around}, which is a {kind_of(around) or 'Zarr store'}; "
                 "name a place outside it."

@@ -62,6 +62,32 @@ def test_a_second_of_a_name_has_to_be_asked_for(image, model):
     assert zarr.open_group(image / "labels").attrs["ome"]["labels"] == ["clusters"]
 
 
+def test_a_label_image_that_a_kill_left_renamed_is_restored(image, model):
+    before = model.write_ome_labels(image)[:]
+    labels = image / "labels"
+    (labels / "clusters").rename(labels / ".clusters.replaced-once-12345678")
+    (labels / ".clusters.partial-once-12345678").mkdir()
+    with pytest.raises(OutputExistsError, match="overwrite=True"):
+        model.write_ome_labels(image)
+    assert np.array_equal(zarr.open_array(labels / "clusters" / "0")[:], before)
+    assert sorted(path.name for path in labels.iterdir()) == ["clusters", "zarr.json"]
+
+
+def test_a_label_image_is_checked_as_other_outputs_are(image, model, monkeypatch):
+    model.write_ome_labels(image)
+    own = zarr.open_array(image / "labels" / "clusters" / "0")
+    before = own[:]
+    with pytest.raises(OutputExistsError, match="lies inside"):
+        model.write_ome_labels(image, mask=own, overwrite=True)
+    assert np.array_equal(own[:], before)
+    zarr.create_array(image / "labels" / "mine", data=np.ones(3), overwrite=True)
+    with pytest.raises(OutputExistsError, match="not written by streamkm"):
+        model.write_ome_labels(image, "mine", overwrite=True)
+    monkeypatch.setattr(zarr.Array, "get_basic_selection", None)  # nothing is read
+    with pytest.raises(DataError, match="cannot be written: File name too long"):
+        model.write_ome_labels(image, "n" * 250)
+
+
 def test_other_things_are_refused(tmp_path, image, model):
     for path in (tmp_path / "nothing", image / "0", image / "labels"):
         with pytest.raises(DataError, match="is not an OME-Zarr image"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,9 +44,11 @@ _KILLED = """
     from pathlib import Path
     import numpy as np
     import streamkm.outputs.atomic as whole
+    from streamkm.outputs import MODEL
     from streamkm.stored_model import Model, save_model
 
-    atomic = sys.argv[2] == "atomic"
+    atomic, mark = sys.argv[2] == "atomic", sys.argv[3]
+    new = Path(sys.argv[1], "new")
 
     def child(work):
         pid = os.fork()
@@ -73,22 +77,25 @@ _KILLED = """
         whole.exchange = around(whole.exchange) if atomic else lambda *_: False
         whole.shutil.rmtree = around(whole.shutil.rmtree)
 
+    child(lambda: save_model(new, Model(np.ones((2, 2)), 2.0)))
     for last in range(1, 40):
         folder = Path(sys.argv[1], str(last))
         folder.mkdir()
         child(lambda: save_model(folder / "m", Model(np.zeros((2, 2)), 1.0)))
         def replace():
             killing(last)
-            save_model(folder / "m", Model(np.ones((2, 2)), 2.0), True)
+            with whole.whole(folder / "m", MODEL, True, mark) as partial:
+                whole.shutil.copytree(new, partial)
         if child(replace) == 0:  # it came to its end
             break
     print(last)
 """
 
 
+@pytest.mark.parametrize("mark", ["", "12345678"])
 @pytest.mark.parametrize("how", ["atomic", "in two steps"])
-def test_an_overwrite_that_is_killed_at_any_step_loses_nothing(tmp_path, how):
-    command = [sys.executable, "-c", textwrap.dedent(_KILLED), str(tmp_path), how]
+def test_an_overwrite_that_is_killed_at_any_step_loses_nothing(tmp_path, how, mark):
+    command = [sys.executable, "-c", textwrap.dedent(_KILLED), str(tmp_path), how, mark]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
     steps = int(said.stdout)
     assert steps > 4
@@ -100,6 +107,10 @@ def test_an_overwrite_that_is_killed_at_any_step_loses_nothing(tmp_path, how):
             check_store(folder / "m", MODEL, True)
         assert load_model(folder / "m").inertia in (1.0, 2.0)
         check_store(folder / "m", MODEL, True)  # as the next run does
+        partial = folder / f".m.partial-{mark}"
+        if mark and partial.exists():  # only what the next run under this mark can resume
+            assert load_model(partial).inertia == 2.0
+            shutil.rmtree(partial)
         assert os.listdir(folder) == ["m"]
 
 
@@ -238,6 +249,52 @@ def test_labels_that_fail_do_not_cost_the_model(data, tmp_path, monkeypatch, mor
     labels = zarr.open_array(tmp_path / "l")[...]
     again = streamkm.load(tmp_path / "m").predict(zarr.open_array(data))
     assert np.array_equal(labels, again.compute())
+
+
+def test_the_command_for_labels_that_failed_works_as_it_is_given(data, tmp_path, monkeypatch):
+    x = np.moveaxis(zarr.open_array(data)[...].reshape(20, 20, 2), -1, 0)
+    group = zarr.create_group(tmp_path / "cube")
+    group.create_array("q r", data=x, chunks=(2, 5, 20))
+    group.create_array("other", data=x, chunks=(2, 5, 20))
+    command = ["fit", tmp_path / "cube", "--variable", "q r", "--feature-dim", 0, "-k", 3]
+    command += ["-o", tmp_path / "m", "--labels", tmp_path / "l", "--memory-limit", "1GiB"]
+    run(*command)
+    before = zarr.open_array(tmp_path / "l")[...]
+    with monkeypatch.context() as patch:
+        _full(patch, "l")
+        said = run(*command, "--seed", 7, "--overwrite", code=1)
+    again = shlex.split(said[said.index("streamkm predict") :])
+    assert again[again.index("--memory-limit") + 1] == str(2**30)
+    assert np.array_equal(zarr.open_array(tmp_path / "l")[...], before)
+    run(*again[1:])
+    labels = zarr.open_array(tmp_path / "l")[...]
+    centroids = load_model(tmp_path / "m").centroids
+    distances = ((x[..., None] - centroids.T[:, None, None, :]) ** 2).sum(axis=0)
+    assert np.array_equal(labels, distances.argmin(axis=-1))
+
+
+def test_labels_take_their_name_after_the_model(data, tmp_path, monkeypatch):
+    command = ["fit", data, "-o", tmp_path / "m", "--labels", tmp_path / "l", "--overwrite"]
+    run(*command, "-k", 2)
+    before = load_model(tmp_path / "m").centroids, zarr.open_array(tmp_path / "l")[...]
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("streamkm.cli.fit.save_model", interrupt)
+        said = run(*command, "-k", 5, code=130)
+    assert "no output was written or changed" in said
+    assert np.array_equal(load_model(tmp_path / "m").centroids, before[0])
+    assert np.array_equal(zarr.open_array(tmp_path / "l")[...], before[1])
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+    with monkeypatch.context() as patch:
+        patch.setattr("streamkm.cli.fit.save_plot", interrupt)
+        said = run(*command, "-k", 5, "--plot", tmp_path / "p.png", code=130)
+    written = f"written: {tmp_path / 'm'}, {tmp_path / 'l'}; no other output"
+    assert written in " ".join(said.split())
+    assert load_model(tmp_path / "m").centroids.shape == (5, 2)
+    assert zarr.open_array(tmp_path / "l")[...].max() == 4
 
 
 def test_two_runs_do_not_write_one_output(data, tmp_path):

@@ -1,0 +1,36 @@
+"""The outputs that took their names while a command ran, for its message after Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+_WRITTEN: ContextVar[list[Path] | None] = ContextVar("written", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[list[Path]]:
+    """A list to which each output is added when it takes its name, in this thread.
+
+    Examples
+    --------
+    >>> with recording() as written:
+    ...     record(Path("model.zarr"))
+    >>> [str(path) for path in written]
+    ['model.zarr']
+    """
+    written: list[Path] = []
+    token = _WRITTEN.set(written)
+    try:
+        yield written
+    finally:
+        _WRITTEN.reset(token)
+
+
+def record(target: Path) -> None:
+    """Add an output that has just taken its name."""
+    written = _WRITTEN.get()
+    if written is not None:
+        written.append(target)
