@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from streamkm.cli.say import PlainConsole
+from streamkm.cli.console import PlainConsole
 from streamkm.decoding.notices import notice_lines
 from streamkm.files.names import shown
 from streamkm.images.archive import Archive

@@ -8,7 +8,7 @@ from typing import Any, Self
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from streamkm.cli.say import PlainConsole
+from streamkm.cli.console import PlainConsole
 from streamkm.images import Progress
 
 _SILENCE = 5.0  # seconds without a line in a log

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from streamkm.cli.say import PlainConsole, say, strict_json
+from streamkm.cli.console import PlainConsole
+from streamkm.cli.say import say, strict_json
 from streamkm.engine import stays
 from streamkm.rows import Budget, Rows, StoredRows
 from streamkm.sizes import show_bytes

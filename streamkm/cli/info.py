@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from streamkm.cli.say import PlainConsole
+from streamkm.cli.console import PlainConsole
 from streamkm.cli.sweep_table import show_sweep
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import NotAModelError

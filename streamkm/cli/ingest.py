@@ -16,7 +16,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from streamkm.cli.say import PlainConsole, say
+from streamkm.cli.console import PlainConsole
+from streamkm.cli.say import say
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import RunAgain
 from streamkm.ingesting import Progress as Ingested

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from streamkm.cli.bar import Bar
-from streamkm.cli.say import PlainConsole, say
+from streamkm.cli.console import PlainConsole
+from streamkm.cli.say import say
 from streamkm.errors import DataError
 from streamkm.images.archive import Archive
 from streamkm.images.finding import count_colours

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from streamkm.cli.say import PlainConsole
+from streamkm.cli.console import PlainConsole
 from streamkm.fitting import FitState, describe
 from streamkm.kernels import compiling
 from streamkm.sizes import show_bytes, show_seconds

@@ -8,8 +8,6 @@ import unicodedata
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 # They do not show, but turn the direction of the text after them.
 _BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
@@ -48,18 +46,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-class PlainConsole(Console):
-    """A console on which text is text: no markup, no emoji codes, no control characters.
-
-    Parameters
-    ----------
-    stderr : whether it is the standard error stream
-    """
-
-    def __init__(self, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(safe(text), **options)

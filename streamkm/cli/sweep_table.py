@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from streamkm.cli.say import PlainConsole
+from streamkm.cli.console import PlainConsole
 from streamkm.sizes import show_bytes
 
 COLUMNS = {
