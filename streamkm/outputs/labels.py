@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
 from streamkm.errors import DataError
 from streamkm.rows import BlockPlan
@@ -36,6 +35,8 @@ def create_labels(
             f"blocks of uneven sizes have chunks of {chunks} in common, which makes {count:,} "
             "files of labels; rechunk the rows evenly (in Dask, x.rechunk({0: 100_000})) first."
         )
+    import zarr  # a quarter of a second, which a fit in memory does without
+
     return zarr.create_array(
         path,
         shape=plan.row_shape,

@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import zarr
-
 MODEL = "streamkm model"
 SWEEP = "streamkm sweep"
 LABELS = "streamkm labels"
@@ -19,6 +17,8 @@ _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 
 def marks_of(target: str | os.PathLike[str]) -> dict[str, Any]:
     """The attributes of a Zarr array or group; none where there is none that can be read."""
+    import zarr  # a quarter of a second, which a fit in memory does without
+
     try:
         return dict(zarr.open(os.fspath(target), mode="r").attrs)
     except Exception:  # whatever a file system may say of what is not there
