@@ -35,7 +35,7 @@ def label_store(
     marks: dict[str, Any] = {"kind": LABELS, "fit": fit, "of": of}
     if may_lack(rows):
         marks["_FillValue"] = no_label(dtype)
-    return create_labels(path, rows.plan, dtype, names, marks)
+    return create_labels(path, rows.plan, dtype, names, marks, no_label(dtype))
 
 
 @contextmanager

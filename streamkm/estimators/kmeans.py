@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from streamkm.errors import DataError
 from streamkm.estimators.lloyd import LloydEstimator
-from streamkm.estimators.opening import all_or_nothing
+from streamkm.estimators.opening import all_or_nothing, given_centroids
 from streamkm.rows import among, check_digits
 
 _EXACT = 2.0**53  # beyond, float64 does not hold every whole number
@@ -205,7 +205,7 @@ fitted model or a function
 
         Parameters
         ----------
-        centroids : array-like of shape (k, d)
+        centroids : array-like or table of shape (k, d), whose names of features are kept
         **parameters : of the estimator, but for `scale`
 
         Examples
@@ -215,7 +215,7 @@ fitted model or a function
         >>> model.predict(np.array([[1.0, 2.0], [8.0, 7.0]])).tolist()
         [0, 1]
         """
-        known = np.array(centroids, dtype=np.float64, ndmin=2)
+        known, names = given_centroids(centroids)
         if known.ndim != 2 or not np.isfinite(known).all():
             raise DataError("centroids must be finite and of shape (k, d).")
         model = cls(len(known), **parameters)
@@ -224,7 +224,7 @@ fitted model or a function
         spread = float(np.ptp(known, axis=0).max())
         if len(known) > 1 and (spread > 0 or np.abs(known).max() > _EXACT):
             check_digits(known, spread)
-        model._take(among(known, model._fixed), model._fixed)
+        model._take(among(known, model._fixed), model._fixed, names)
         return model
 
     def __sklearn_clone__(self) -> Self:

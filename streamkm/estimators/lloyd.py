@@ -18,7 +18,7 @@ from streamkm.engine import keeping, map_rows
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import Given
 from streamkm.estimators.numbers import Numbers
-from streamkm.estimators.opening import names_of
+from streamkm.estimators.opening import given_centroids, names_of
 from streamkm.estimators.telling import check_parameters, ending, print_state, search_printer
 from streamkm.fitting import (
     FitState,
@@ -151,19 +151,22 @@ class LloydEstimator(CentroidEstimator):
     def _given(self, given: Given, names: Sequence[str] | None) -> str | list[Array]:
         """The seeding by name, or the first centroids: of a function those of each restart.
 
-        Those of a fitted model are put in the order of the data's features, by name.
+        Those with names, as of a fitted model or a table, are put in the order of the data's.
         """
         if isinstance(self.init, str):
             return self.init
-        found = [getattr(self.init, "cluster_centers_", self.init)]
-        order = reordering(names_of(self.init), names, ("init", "the data"))
-        if order is not None:
-            found = [found[0][:, list(order)]]
+        found = [self.init]
         if callable(self.init):
             random_state = check_random_state(self.random_state)
             asked = given.array, self._numbers.n_clusters
             found = [self.init(*asked, random_state=random_state) for _ in range(self._n_init)]
-        return [np.array(each, dtype=np.float64, ndmin=2) for each in found]
+        return [self._in_order(each, names) for each in found]
+
+    def _in_order(self, what: Any, names: Sequence[str] | None) -> Array:
+        centroids, own = given_centroids(what)
+        order = reordering(own, names, ("init", "the data"))
+        ordered: Array = centroids if order is None else centroids[:, list(order)]
+        return ordered
 
     @property
     def _n_init(self) -> int:

@@ -118,7 +118,7 @@ class OmeImage:
         with alone(target), whole(target, LABELS, overwrite) as partial:
             zarr.create_group(partial, attributes=self._about(kept, names))
             out = create_labels(
-                partial / "0", rows.plan, question.dtype, tuple(self.names[a] for a in kept), {}
+                partial / "0", rows.plan, question.dtype, tuple(self.names[a] for a in kept), {}, 0
             )
             write_rows(_FromOne(question), rows, out)
         listed = zarr.open_group(labels, mode="a")

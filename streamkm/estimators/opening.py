@@ -9,17 +9,34 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils.validation import check_array
 
 from streamkm.errors import DataError
 from streamkm.estimators.data import Given, weights_of
-from streamkm.rows import Budget, Rows, Scaling, is_table, numbers, open_rows
+from streamkm.rows import Budget, Rows, Scaling, is_a, is_table, numbers, open_rows
 
 
 def names_of(estimator: Any) -> tuple[str, ...] | None:
     """The names of the features that an estimator was fitted on, or None."""
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else tuple(map(str, names))
+
+
+def given_centroids(what: Any) -> tuple[npt.NDArray[np.float64], tuple[str, ...] | None]:
+    """Centroids (k, d) as a user gave them, and the names of their features, or None.
+
+    Parameters
+    ----------
+    what : array-like, table or DataArray of shape (k, d), or a fitted estimator
+    """
+    if hasattr(what, "cluster_centers_"):
+        return np.array(what.cluster_centers_, np.float64, ndmin=2), names_of(what)
+    given = Given.of(what, None)
+    names = given.names
+    if is_a(given.array, "xarray.DataArray") and given.array.ndim == 2:
+        names = open_rows(given.array).layout.names
+    return np.array(given.array, np.float64, ndmin=2), names
 
 
 def opened(

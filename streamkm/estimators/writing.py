@@ -48,7 +48,7 @@ def write_labels(
     fill = {"_FillValue": asked.fill} if may_lack(rows) else {}
     if not is_a(given.array, "xarray.DataArray"):
         with alone(target), whole(target, LABELS, overwrite) as partial:
-            array = create_labels(partial, rows.plan, asked.dtype, None, marks | fill)
+            array = create_labels(partial, rows.plan, asked.dtype, None, marks | fill, asked.fill)
             write_rows(asked, rows, array)
         return zarr.open_array(target, mode="r")
     import xarray as xr  # loaded by whoever gave the data
@@ -58,7 +58,8 @@ def write_labels(
         # All but the labels, which are written where they are made.
         beside = like.coords.to_dataset().drop_encoding().assign_attrs(marks)
         beside.to_zarr(partial, zarr_format=3, consolidated=False)
-        array = create_labels(partial / "labels", rows.plan, asked.dtype, like.dims, like.attrs)
+        place = partial / "labels"
+        array = create_labels(place, rows.plan, asked.dtype, like.dims, like.attrs, asked.fill)
         write_rows(asked, rows, array)
     opened = xr.open_zarr(target, consolidated=False, mask_and_scale=False)
     return opened["labels"]

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import zarr
 import zarr.api.asynchronous as zarr_async
 from zarr.abc.codec import ArrayBytesCodec
 from zarr.abc.codec import ArrayBytesCodecPartialDecodeMixin as PartialDecode
@@ -28,6 +29,7 @@ from streamkm.errors import DataError
 from streamkm.images.codebook import Codebook
 from streamkm.images.patches import unpatched
 from streamkm.outputs.reading import refuse_strange
+from streamkm.rows import EVERY_CHUNK, MARK, refuse_incomplete
 
 NAME = "streamkm.codebook"
 Array = npt.NDArray[Any]
@@ -150,8 +152,23 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
             there, path = _reaching(store, where)
             array = await zarr_async.open_array(store=there, path=path)
             refuse_strange(array, where)
+            if await _stores_every_chunk(store, group):
+                await asyncio.to_thread(refuse_incomplete, zarr.Array(array))
             self._opened[key] = store, array
         return np.asarray(await self._opened[key][1].getitem(region))
+
+
+async def _stores_every_chunk(store: Any, group: str) -> bool:
+    """Whether the archive around a stack was written whole; archives of older versions do not say.
+
+    The stacks of an archive lie in its group `images`.
+    """
+    try:
+        there, path = _reaching(store, posixpath.normpath(posixpath.join(group, "../..", MARK)))
+        marked = await zarr_async.open_group(store=there, path=path, mode="r")
+    except Exception:  # there is none, or a store that has errors of its own for that
+        return False
+    return EVERY_CHUNK.items() <= marked.attrs.items()
 
 
 def _looked_up(palettes: Array, which: Array, codes: Array) -> Array:

@@ -20,8 +20,11 @@ def create_labels(
     dtype: np.dtype[Any],
     dimensions: tuple[str | None, ...] | None,
     attributes: dict[str, Any],
+    fill: Any,
 ) -> Any:
     """An empty Zarr array of the row shape, chunked so that every chunk lies within one block.
+
+    `fill` is the label of rows without one: a chunk that is lost reads as no cluster.
 
     Raises
     ------
@@ -44,4 +47,5 @@ def create_labels(
         dtype=dtype,
         dimension_names=dimensions,
         attributes=attributes,
+        fill_value=fill,
     )

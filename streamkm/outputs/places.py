@@ -112,6 +112,7 @@ def _of_text(text: str, pattern: bool) -> Place | None:
     protocol, _, rest = text.partition("://")
     protocol = _ALIASES.get(protocol.lower(), protocol.lower())
     if protocol in _LOCAL:
+        rest = rest.removeprefix("localhost") if rest.startswith("localhost/") else rest
         return _of_path(os.path.expanduser(rest) if rest.startswith("~") else rest, pattern)
     parts = tuple(part for part in rest.split("/") if part not in ("", "."))
     return Place(protocol, parts, pattern and bool(_MAGIC & set(rest)))

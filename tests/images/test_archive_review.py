@@ -17,8 +17,9 @@ from click.testing import CliRunner
 from PIL import Image
 from rasterio.enums import ColorInterp
 
+from streamkm import KMeans
 from streamkm.cli import main
-from streamkm.errors import DamagedError, DataError, OutputExistsError
+from streamkm.errors import DamagedError, DataError, OutputExistsError, ReadError
 from streamkm.images import (
     Archive,
     compress,
@@ -291,3 +292,18 @@ def test_a_run_that_goes_on_says_in_what_it_differs(tmp_path):
     put(tmp_path / "in", "two.png", encoded(noise(30, 40, 3)))
     with pytest.raises(OutputExistsError, match="of other images"):
         compress(tmp_path / "in", tmp_path / "o.zarr", 4)
+
+
+@pytest.mark.parametrize("lost", ["images/*/codes/c/0/0/0", "palettes/rgb/c/0/0/0"])
+def test_pixels_made_of_an_array_that_lost_a_chunk_are_refused(tmp_path, lost):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 30, 40, 3), np.uint8)
+    zarr.create_array(tmp_path / "p.zarr", data=pixels, dimension_names=("n", "y", "x", "c"))
+    compress([tmp_path / "p.zarr"], tmp_path / "a.zarr", 16)
+    (stack,) = (tmp_path / "a.zarr/images").glob("*/pixels")
+    assert zarr.open_array(stack, mode="r")[:].shape == pixels.shape
+    (chunk,) = (tmp_path / "a.zarr").glob(lost)
+    chunk.unlink()
+    with pytest.raises(DataError, match="missing"):
+        zarr.open_array(stack, mode="r")[:]
+    with pytest.raises((DataError, ReadError), match="missing"):
+        KMeans(3, feature_dim=-1, random_state=0).fit(str(stack))

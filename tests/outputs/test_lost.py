@@ -258,3 +258,15 @@ def test_an_archive_without_attributes_is_refused(home):
         (home / "archive" / "zarr.json").write_text(json.dumps(described))
         with pytest.raises(DataError, match=f"lacks the attribute '{name}'"):
             Archive(home / "archive")
+
+
+def test_labels_that_lost_a_chunk_are_no_cluster(tmp_path):
+    x = np.random.default_rng(0).normal(size=(600, 3))
+    data = zarr.create_array(tmp_path / "x", data=x, chunks=(100, 3))
+    km = streamkm.KMeans(4, random_state=0, memory_limit="300MiB").fit(data)
+    labels = km.write_labels(data, tmp_path / "l")
+    assert np.array_equal(labels[:], km.labels_.compute())
+    next((tmp_path / "l/c").iterdir()).unlink()
+    gone = zarr.open_array(tmp_path / "l", mode="r")[:] != km.labels_.compute()
+    assert gone.any()
+    assert np.all(zarr.open_array(tmp_path / "l", mode="r")[:][gone] == 255)
