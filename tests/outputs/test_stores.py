@@ -125,5 +125,5 @@ def test_a_kill_in_the_middle_leaves_nothing_under_the_name(tmp_path):
 
 def test_label_chunks_lie_within_blocks(tmp_path):
     plan = BlockPlan(((0, 200, 400, 450), (0, 70)))
-    labels = create_labels(tmp_path / "l", plan, np.dtype("u1"), ("y", None), {})
+    labels = create_labels(tmp_path / "l", plan, np.dtype("u1"), ("y", None), {}, 255)
     assert (labels.shape, labels.chunks) == ((450, 70), (200, 70))
