@@ -49,7 +49,7 @@ def axes_of(store: str, shape: Sequence[int], names: Sequence[str | None] | None
     Raises
     ------
     DamagedError
-        For what is no image, and for names that are height without width, or two of one.
+        For arrays that are not images, and for names with a height but no width, or one name twice.
     """
     known = list(names or ())
     if len(known) != len(shape) or not all(known) or all(map(_NO_NAME.fullmatch, map(str, known))):

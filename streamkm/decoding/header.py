@@ -20,7 +20,7 @@ from streamkm.files.items import Item
 from streamkm.files.names import shown
 from streamkm.sizes import show_bytes
 
-# All that decoders raise of what is not an image, or only the half of one.
+# Every exception that decoders raise for files that are not images, or are cut short.
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
 # Beside DAMAGE, of a parser that believed its file; a warning where warnings are errors.
 _ALSO = (
