@@ -18,7 +18,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from streamkm.images import compress, contact_sheet
-from streamkm.images.summary import summary
+from streamkm.images.archive.summary import summary
 
 
 def main(sheet: str) -> None:

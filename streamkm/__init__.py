@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from streamkm.estimators import SphericalKMeans as SphericalKMeans
     from streamkm.estimators.loading import load as load
     from streamkm.ingesting import ingest as ingest
+    from streamkm.models.model import Model as Model
+    from streamkm.models.model import load_model as load_model
+    from streamkm.models.sweep import centroids_of as centroids_of
+    from streamkm.models.sweep import open_sweep as open_sweep
     from streamkm.passes import Nearest as Nearest
     from streamkm.selection import sweep as sweep
-    from streamkm.stored_model import Model as Model
-    from streamkm.stored_model import load_model as load_model
-    from streamkm.stored_sweep import centroids_of as centroids_of
-    from streamkm.stored_sweep import open_sweep as open_sweep
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "BisectingKMeans": "streamkm.estimators",
     "KMeans": "streamkm.estimators",
-    "Model": "streamkm.stored_model",
+    "Model": "streamkm.models.model",
     "Nearest": "streamkm.passes",
     "SphericalKMeans": "streamkm.estimators",
-    "centroids_of": "streamkm.stored_sweep",
+    "centroids_of": "streamkm.models.sweep",
     "ingest": "streamkm.ingesting",
     "load": "streamkm.estimators.loading",
-    "load_model": "streamkm.stored_model",
-    "open_sweep": "streamkm.stored_sweep",
+    "load_model": "streamkm.models.model",
+    "open_sweep": "streamkm.models.sweep",
     "sweep": "streamkm.selection",
 }
 

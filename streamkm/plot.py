@@ -20,11 +20,11 @@ from streamkm.errors import DataError
 from streamkm.estimators.data import Given
 from streamkm.estimators.loading import from_model
 from streamkm.estimators.opening import names_of
+from streamkm.models.model import Model
+from streamkm.models.sweep import KIND, open_sweep
 from streamkm.passes import DrawUniform
 from streamkm.rows import open_rows
 from streamkm.rows.nodata import announced
-from streamkm.stored_model import Model
-from streamkm.stored_sweep import KIND, open_sweep
 
 __all__ = ["clusters", "elbow", "labels", "loss"]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 from sklearn.metrics import silhouette_score
 
-from streamkm.engine import keeping, map_reduce
+from streamkm.arrays import Float64Array
+from streamkm.engine import caching, map_reduce
 from streamkm.errors import DataError, ParameterError, ValidationWarning
 from streamkm.estimators import entropy_of
 from streamkm.estimators.data import Given
@@ -27,6 +27,7 @@ from streamkm.fitting import (
     solve,
 )
 from streamkm.fitting.elbow import find_elbow
+from streamkm.models.sweep import KIND
 from streamkm.numbers import real_number, whole_number
 from streamkm.outputs import plain
 from streamkm.passes import (
@@ -42,7 +43,6 @@ from streamkm.passes import (
 )
 from streamkm.rows import Block, Rows, Scaling, Shifted, open_rows
 from streamkm.sizes import parse_bytes
-from streamkm.stored_sweep import KIND
 from streamkm.versions import versions
 
 _SILHOUETTE_STREAM = 2**62  # of the sample's draw, apart from those of any seeding
@@ -159,7 +159,7 @@ def sweep(
     seeds = seeds_of(entropy, n_init)
     room = budget.room(rows.layout)
     state = begin_sweep(rows, ks, inits, seeds, rules, room, riders)
-    with keeping(rows) as held:
+    with caching(rows) as held:
         state = solve(held, state, watch=[watch] if watch else [])
     found = Fits(ks, n_init, state.trajectories, state.scaling)
     answers = list(state.answers)
@@ -266,7 +266,7 @@ class Fits:
         }
         return table
 
-    def distortions(self, rows: Rows) -> npt.NDArray[np.float64]:
+    def distortions(self, rows: Rows) -> Float64Array:
         """Mean squared distance of other rows under every fit, in one read of them."""
         centroids = [t.centroids for t in self.trajectories if t.centroids is not None]
         passes = (Lloyd(c) for c in centroids)
@@ -277,12 +277,12 @@ class Fits:
         found = np.array([one.inertia(c) / one.weight for one, c in pairs])
         return found.reshape(-1, self.n_init)
 
-    def _back(self, centroids: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
+    def _back(self, centroids: Float64Array | None) -> Float64Array:
         assert centroids is not None
         return centroids if self.scaling is None else self.scaling.back(centroids)
 
 
-def _add(table: xr.Dataset, name: str, distortions: npt.NDArray[np.float64]) -> None:
+def _add(table: xr.Dataset, name: str, distortions: Float64Array) -> None:
     """Distortions (k, restart), and what they come to for each k."""
     table[f"{name}_distortion"] = (("n_clusters", "restart"), distortions)
     table[f"{name}_mean"] = ("n_clusters", distortions.mean(axis=1))
@@ -290,7 +290,7 @@ def _add(table: xr.Dataset, name: str, distortions: npt.NDArray[np.float64]) -> 
     table[f"{name}_spread"] = ("n_clusters", distortions.std(axis=1))
 
 
-def _silhouette(centroids: npt.NDArray[np.float64], sample: Sampled | None) -> float:
+def _silhouette(centroids: Float64Array, sample: Sampled | None) -> float:
     if sample is None or not len(sample.keys):
         return float("nan")
     values, weights = sample.values, sample.weights
@@ -303,7 +303,7 @@ def _silhouette(centroids: npt.NDArray[np.float64], sample: Sampled | None) -> f
     return float(silhouette_score(values, labels))
 
 
-def _padded(arrays: Sequence[Any]) -> npt.NDArray[np.float64]:
+def _padded(arrays: Sequence[Any]) -> Float64Array:
     """Arrays of different lengths in one, with NaN where one ends."""
     longest = max(len(a) for a in arrays)
     out = np.full((len(arrays), longest, *arrays[0].shape[1:]), np.nan)

@@ -20,7 +20,7 @@ from zarr.storage import LocalStore
 import streamkm.rows.stored
 from streamkm.checkpoint import Generations
 from streamkm.cli import main
-from streamkm.cli.stopping import Stopping
+from streamkm.cli.signals import Stopping
 from streamkm.engine import schedule
 from streamkm.fitting import load
 from streamkm.fitting.saving import Checkpoint

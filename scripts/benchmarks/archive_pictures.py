@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_sample_image
 
 from streamkm.images import Palette, fit_codebook, quantize
-from streamkm.images.palette_search import fit_palette
-from streamkm.images.patches import patches, unpatched
+from streamkm.images.codebook.patches import patches, unpatched
+from streamkm.images.colour.search import fit_palette
 from streamkm.passes import Colours
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"

@@ -31,9 +31,9 @@ from PIL import Image, features
 from report import table
 
 from streamkm.images import Archive, compress, decompress
-from streamkm.images.finding import count_colours
-from streamkm.images.search import Search
-from streamkm.images.summary import arrays_of, summary
+from streamkm.images.archive.summary import arrays_of, summary
+from streamkm.images.colour.options import Search
+from streamkm.images.compression.palettes import count_colours
 from streamkm.passes import Colours
 
 LIMIT = "512MiB"

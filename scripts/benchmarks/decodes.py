@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamkm.cli import main
-from streamkm.images import encode, tables
+from streamkm.images.coding import encode, tables
 
 
 def counting(decode: Callable[..., Any], names: Counter[str]) -> Callable[..., Any]:

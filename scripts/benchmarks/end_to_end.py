@@ -21,7 +21,7 @@ from data import FOLDER, patches, stored, stored_mixture
 from peers import loss
 from processes import alone, peak
 
-from streamkm.stored_model import load_model
+from streamkm.models.model import load_model
 
 LIMIT = 500_000_000
 # Clusters whose centres are 2.8 of their own standard deviations apart: Lloyd takes long on them.

@@ -26,7 +26,7 @@ from data import photographs
 from PIL import Image, features
 from sklearn.cluster import KMeans
 
-from streamkm.images.palette_search import fit_palette
+from streamkm.images.colour.search import fit_palette
 from streamkm.passes import Colours
 
 KS = (16, 64, 256)
@@ -109,7 +109,7 @@ def small(paths: list[Path], folder: Path) -> list[Path]:
 
 def start() -> float:
     before = cpu()
-    code = "import PIL.Image, streamkm.images.palette_search"
+    code = "import PIL.Image, streamkm.images.colour.search"
     subprocess.run([sys.executable, "-c", code], check=True)
     return cpu() - before
 

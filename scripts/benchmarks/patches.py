@@ -18,10 +18,10 @@ from PIL import Image
 from report import table
 from sklearn.datasets import load_sample_images
 
-from streamkm.images.patches import patches
-from streamkm.images.quality import psnr
-from streamkm.images.rate import bits_per_pixel
-from streamkm.images.training import fit_codebook
+from streamkm.images.codebook.patches import patches
+from streamkm.images.codebook.rate import bits_per_pixel
+from streamkm.images.codebook.training import fit_codebook
+from streamkm.images.colour.quality import psnr
 
 HEAD = ("patch", "k", "stages", "bits a pixel", "with codebook", "PSNR dB", "fit s", "encode s")
 SHAPES = ((2, 2), (4, 4), (8, 8))

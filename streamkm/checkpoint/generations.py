@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import CheckpointError, CheckpointWarning, NotACheckpointError
 
 FORMAT = 1
 KIND = "streamkm checkpoint"
 _KEPT = 2
 _CHUNK_NBYTES = 16 * 2**20
-Arrays = Sequence[npt.NDArray[Any]]
+Arrays = Sequence[AnyArray]
 
 
 def _mended(folder: Path, error: Exception) -> Any:

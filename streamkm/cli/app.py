@@ -16,7 +16,7 @@ import click
 
 import streamkm
 from streamkm.cli.common import plain_errors, terminated
-from streamkm.cli.say import safe
+from streamkm.cli.ui.say import safe
 from streamkm.errors import StreamkmWarning
 from streamkm.heap import one_heap
 
@@ -54,7 +54,7 @@ def _run(name: str, **options: Any) -> None:
     with plain_errors(), terminated():
         warnings.simplefilter("always", StreamkmWarning)
         warnings.formatwarning = _one_line
-        import_module(f"streamkm.cli.{name}").run(**options)
+        import_module(f"streamkm.cli.commands.{name}").run(**options)
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:

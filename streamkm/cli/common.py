@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from streamkm.cli.say import safe, say
+from streamkm.cli.ui.say import safe, say
 from streamkm.errors import RunAgain, StreamkmError
 from streamkm.written import recording
 

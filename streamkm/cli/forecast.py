@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
-from streamkm.cli.console import PlainConsole
-from streamkm.cli.say import say, strict_json
-from streamkm.engine import stays
+from streamkm.cli.ui.console import PlainConsole
+from streamkm.cli.ui.say import say, strict_json
+from streamkm.engine import can_cache
 from streamkm.rows import Budget, Rows, StoredRows
 from streamkm.sizes import show_bytes
 
@@ -28,7 +28,7 @@ def forecast(
     labelled : whether labels are written
     """
     layout, a_read = rows.layout, rows.layout.nbytes
-    kept = rows.kept_nbytes if isinstance(rows, StoredRows) and stays(rows) else None
+    kept = rows.cached_nbytes if isinstance(rows, StoredRows) and can_cache(rows) else None
     if kept is not None:  # the first read is the only one
         seeding, max_iter, last = 1, 0, 0
     most = seeding + max_iter + last

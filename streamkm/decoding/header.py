@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import DamagedError, ReadError, StreamkmError
 from streamkm.files.items import Item
 from streamkm.files.names import shown
@@ -87,8 +87,8 @@ class Pixels:
     alpha : ndarray of shape (h, w) and the dtype of `colour`, or None
     """
 
-    colour: npt.NDArray[Any]
-    alpha: npt.NDArray[Any] | None
+    colour: AnyArray
+    alpha: AnyArray | None
 
 
 def page_name(item: Item, page: int) -> str:

@@ -7,8 +7,8 @@ import math
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.decoding.exif import XMP, made_upright, orientation, orientation_in
 from streamkm.decoding.formats import open_with_pillow
 from streamkm.decoding.header import FRAMES, GAMMA, Header, Pixels, check, page_name
@@ -132,7 +132,7 @@ def stored_size(image: Any) -> tuple[int, int]:
     return image.tag_v2[256], image.tag_v2[257]
 
 
-def keyed(colour: npt.NDArray[Any], key: tuple[int, ...]) -> npt.NDArray[Any]:
+def keyed(colour: AnyArray, key: tuple[int, ...]) -> AnyArray:
     """Alpha of a PNG in which one colour is transparent."""
     most = np.iinfo(colour.dtype).max
     there = np.ones(colour.shape[:2], bool)

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.decoding.header import Header, Pixels, check, damage, page_name
 from streamkm.decoding.pillow import key_of, keyed
 from streamkm.decoding.placeless import placeless
@@ -120,7 +120,7 @@ def _as_read(scene: Any, samples: Samples, name: str) -> Samples:
     return samples
 
 
-def upright(values: npt.NDArray[Any], turned: int) -> npt.NDArray[Any]:
+def upright(values: AnyArray, turned: int) -> AnyArray:
     """An image of shape (h, w, ...) turned as its EXIF orientation says, as a view."""
     if turned > 4:
         values = values.swapaxes(0, 1)

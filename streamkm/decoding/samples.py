@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from streamkm.arrays import AnyArray
+
 _BITS, _PHOTOMETRIC, _SAMPLES, _COLOURS, _INKS, _EXTRA = 258, 262, 277, 320, 332, 338
 # By photometric interpretation: what it is, and its samples a pixel beside alpha.
 _KINDS = {0: ("grey", 1), 1: ("grey", 1), 2: ("rgb", 3), 3: ("palette", 1), 5: ("cmyk", 4)}
@@ -40,7 +40,7 @@ class Samples:
     alpha: bool = False
     inverted: bool = False
     multiplied: bool = False
-    colours: Array | None = None
+    colours: AnyArray | None = None
     converted: bool = False
 
     @property
@@ -85,7 +85,7 @@ def samples_of(tags: Any) -> Samples:
     return Samples(kind, bits, alpha, photometric == 0, extra == _MULTIPLIED, colours)
 
 
-def pixels_of(values: Array, samples: Samples) -> tuple[Array, Array | None]:
+def pixels_of(values: AnyArray, samples: Samples) -> tuple[AnyArray, AnyArray | None]:
     """Colour (h, w, channels) and alpha (h, w), of samples (h, w, n) as they are stored."""
     if samples.alpha:
         colour, alpha = values[..., :-1], _full(values[..., -1], samples.bits)
@@ -107,7 +107,7 @@ def pixels_of(values: Array, samples: Samples) -> tuple[Array, Array | None]:
     return np.ascontiguousarray(colour), None if alpha is None else np.ascontiguousarray(alpha)
 
 
-def scaled(values: Array, top: int, dtype: str) -> Array:
+def scaled(values: AnyArray, top: int, dtype: str) -> AnyArray:
     """Values 0 to `top` over the full range of a dtype, to the nearest.
 
     Examples
@@ -124,27 +124,27 @@ def scaled(values: Array, top: int, dtype: str) -> Array:
     return table.astype(dtype)[values]
 
 
-def _full(values: Array, bits: int) -> Array:
+def _full(values: AnyArray, bits: int) -> AnyArray:
     return scaled(values, 2**bits - 1, "uint8" if bits <= 8 else "uint16")
 
 
-def _rgb(inks: Array) -> Array:
+def _rgb(inks: AnyArray) -> AnyArray:
     """RGB of cyan, magenta, yellow and black, without a profile: (1 - ink) (1 - black)."""
     most = np.uint64(np.iinfo(inks.dtype).max)
     light = most - inks.astype(np.uint64)
-    product: Array = (light[..., :3] * light[..., 3:] + most // np.uint64(2)) // most
+    product: AnyArray = (light[..., :3] * light[..., 3:] + most // np.uint64(2)) // most
     return product.astype(inks.dtype)
 
 
-def _divided(colour: Array, alpha: Array) -> Array:
+def _divided(colour: AnyArray, alpha: AnyArray) -> AnyArray:
     """Colours that were multiplied by alpha, as they were; of transparent pixels 0."""
     most = np.uint64(np.iinfo(colour.dtype).max)
     by = np.maximum(alpha, 1).astype(np.uint64)[..., None]
-    plain: Array = np.minimum((colour.astype(np.uint64) * most + by // np.uint64(2)) // by, most)
+    plain: AnyArray = np.minimum((colour.astype(np.uint64) * most + by // np.uint64(2)) // by, most)
     return np.where(alpha[..., None] > 0, plain, 0).astype(colour.dtype)
 
 
-def _palette(tags: Any, bits: int) -> Array | None:
+def _palette(tags: Any, bits: int) -> AnyArray | None:
     values = np.array(_numbers(tags.get(_COLOURS, ())), np.uint16)
     if values.size != 3 * 2**bits:
         raise ValueError(

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import zarr
 
+from streamkm.arrays import AnyArray
 from streamkm.decoding.axes import Axes, axes_of
 from streamkm.decoding.header import Header, Pixels
 from streamkm.errors import DamagedError, DataError, ReadError
@@ -156,9 +156,9 @@ class _Blocks:
     def __init__(self, address: str) -> None:
         self._array = open_zarr(address, None)
         self._lock = threading.Lock()
-        self._kept: list[tuple[tuple[int, ...], npt.NDArray[Any]]] = []
+        self._kept: list[tuple[tuple[int, ...], AnyArray]] = []
 
-    def plane(self, item: Plane) -> npt.NDArray[Any]:
+    def plane(self, item: Plane) -> AnyArray:
         """The values of a plane, its axes in the order of the array."""
         chunks = [c for axis, c in zip(item.axes, self._array.chunks, strict=True) if not axis]
         begin = tuple(i // c * c for i, c in zip(item.index, chunks, strict=True))
@@ -170,14 +170,12 @@ class _Blocks:
                 block = self._read(item, begin, chunks, False)
                 self._kept = [*self._kept[-1:], (begin, block)]
         places = iter(i - b for i, b in zip(item.index, begin, strict=True))
-        found: npt.NDArray[Any] = block[
-            tuple(slice(None) if axis else next(places) for axis in item.axes)
-        ]
+        found: AnyArray = block[tuple(slice(None) if axis else next(places) for axis in item.axes)]
         return found
 
     def _read(
         self, item: Plane, begin: Sequence[int], counts: Sequence[int], one: bool = True
-    ) -> npt.NDArray[Any]:
+    ) -> AnyArray:
         runs = iter(zip(begin, counts, strict=True))
         region: list[Any] = []
         for axis in item.axes:

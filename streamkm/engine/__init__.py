@@ -1,7 +1,7 @@
 """The two verbs on Dask's public API: fold a pass over rows, or map one to per-row results."""
 
+from streamkm.engine.cached import caching, can_cache
 from streamkm.engine.fold import WAVE, Folded, folding, last, map_reduce
-from streamkm.engine.keep import keeping, stays
 from streamkm.engine.listed import Listed
 from streamkm.engine.per_row import map_rows, write_rows, writing
 from streamkm.engine.schedule import threads, wave_size
@@ -10,12 +10,12 @@ __all__ = [
     "WAVE",
     "Folded",
     "Listed",
+    "caching",
+    "can_cache",
     "folding",
-    "keeping",
     "last",
     "map_reduce",
     "map_rows",
-    "stays",
     "threads",
     "wave_size",
     "write_rows",

@@ -43,7 +43,7 @@ class Blocks(Protocol):
         """Whether there is memory for a block more than cores."""
 
     @property
-    def kept(self) -> bool:
+    def cached(self) -> bool:
         """Whether every block is in memory."""
 
     def graph(
@@ -131,7 +131,7 @@ def folding(
             wave = _wave_of(rows, call, max(wave, _DASK_WAVE))
         spans = list(_spans(folded.n_blocks, total, wave))
         graphs = (_tree(call, rows, span.start, span.stop) for span, _ in spans)
-        answers = results(graphs, here, rows.ahead and not rows.kept)
+        answers = results(graphs, here, rows.ahead and not rows.cached)
         for (span, level), answer in zip(spans, answers, strict=True):
             folded = folded.plus(answer, level, span.stop)
             yield folded

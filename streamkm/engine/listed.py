@@ -20,7 +20,7 @@ class Listed:
 
     branch = None
     ahead = False
-    kept = False
+    cached = False
 
     @property
     def n_blocks(self) -> int:

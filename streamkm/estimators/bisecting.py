@@ -6,12 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from streamkm.engine import keeping, map_rows, write_rows
+from streamkm.engine import caching, map_rows, write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.lloyd import entropy_of
-from streamkm.estimators.numbers import Numbers
 from streamkm.estimators.opening import all_or_nothing
+from streamkm.estimators.parameters import Numbers
 from streamkm.fitting import (
     SCALES,
     FitState,
@@ -116,7 +116,7 @@ class BisectingKMeans(CentroidEstimator):
         dtype = given.label_dtype(k, rows)
         eager = not given.is_lazy
         labels: Any = np.empty(rows.layout.row_shape if eager else 0, dtype)
-        with keeping(rows) as held:
+        with caching(rows) as held:
             self._split(held, entropy)
             if eager:
                 held = seen_through(held, self._scaling)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from streamkm.arrays import AnyArray, Int32Array
 from streamkm.engine import map_reduce
 from streamkm.errors import DataError
 from streamkm.estimators.data import weights_of
@@ -105,7 +106,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         _, rows = self._rows(X, None, mask, reset=False, count=True)
         return map_reduce(self._closest(n), rows)
 
-    def name_clusters(self, X: Any, y: Any) -> npt.NDArray[Any]:
+    def name_clusters(self, X: Any, y: Any) -> AnyArray:
         """Name clusters by a few labelled rows: each after the name most of its own rows have.
 
         Then ``model.cluster_names_[model.predict(X)]`` classifies. Of names that are equally
@@ -229,7 +230,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         check_is_fitted(self)
         return to_sklearn(self, dtype)
 
-    def label_rows(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    def label_rows(self, rows: AnyArray) -> Int32Array:
         """The clusters (n,) of rows (n, d) in memory, whatever the dimensions of the data were."""
         block = replace(Block.of(rows), scaling=self._scaling)
         labels, _ = self._question(np.dtype(np.int32))(block)

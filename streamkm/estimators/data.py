@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.errors import DataError
-from streamkm.labelled import FEATURE, labelled_like, stacked
+from streamkm.outputs.labelled import FEATURE, labelled_like, stacked
 from streamkm.passes import label_dtype
 from streamkm.rows import Named, Rows, column_names, is_a, lazy_numbers, may_lack, numbers
 

@@ -7,18 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
+from streamkm.arrays import AnyArray, Float64Array
 from streamkm.engine import map_rows, threads, write_rows
 from streamkm.estimators.data import Given
-from streamkm.estimators.numbers import memory_of
 from streamkm.estimators.opening import check_features, names_of, opened, warn_of_names
+from streamkm.estimators.parameters import memory_of
 from streamkm.heap import one_heap
 from streamkm.passes import Closest, Labels, PerRow
 from streamkm.rows import Budget, Rows, Scaling
-
-Array = npt.NDArray[np.float64]
 
 
 class Fitted(BaseEstimator):
@@ -31,14 +29,14 @@ class Fitted(BaseEstimator):
     feature_dim: Any
     nodata: Any
     memory_limit: Any
-    cluster_centers_: Array
+    cluster_centers_: Float64Array
     n_features_in_: int
-    feature_names_in_: npt.NDArray[Any]
+    feature_names_in_: AnyArray
     _scaling: Scaling | None = None
-    _scaled: Array | None = None
+    _scaled: Float64Array | None = None
 
     @property
-    def _centroids(self) -> Array:
+    def _centroids(self) -> Float64Array:
         """`cluster_centers_` as passes see them: the fit's own bits until those are changed."""
         shown = np.asarray(self.cluster_centers_, np.float64)
         if self._scaling is None:
@@ -115,7 +113,7 @@ class Fitted(BaseEstimator):
         return state
 
     def _take(
-        self, centroids: Array, scaling: Scaling | None, names: Sequence[str] | None = None
+        self, centroids: Float64Array, scaling: Scaling | None, names: Sequence[str] | None = None
     ) -> None:
         """Have these centroids, as passes see them, of features of these names."""
         if names is not None:

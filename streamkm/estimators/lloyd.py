@@ -10,16 +10,16 @@ from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from streamkm.engine import keeping, map_rows
+from streamkm.arrays import Float64Array
+from streamkm.engine import caching, map_rows
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import Given
-from streamkm.estimators.numbers import Numbers
+from streamkm.estimators.messages import check_parameters, ending, print_state, search_printer
 from streamkm.estimators.opening import given_centroids, names_of
-from streamkm.estimators.telling import check_parameters, ending, print_state, search_printer
+from streamkm.estimators.parameters import Numbers
 from streamkm.fitting import (
     FitState,
     StopRules,
@@ -40,8 +40,6 @@ from streamkm.passes import Lloyd
 from streamkm.rows import Budget, Rows, Scaling, among, reordering
 from streamkm.seeding import attending
 from streamkm.versions import versions
-
-Array = npt.NDArray[np.float64]
 
 
 class LloydEstimator(CentroidEstimator):
@@ -65,7 +63,7 @@ class LloydEstimator(CentroidEstimator):
         X: Any,
         sample_weight: Any,
         mask: Any,
-        like: tuple[Array, Scaling | None] | None = None,
+        like: tuple[Float64Array, Scaling | None] | None = None,
     ) -> Self:
         self._check_parameters(X)
         names = None if like is None else names_of(self)
@@ -93,7 +91,7 @@ class LloydEstimator(CentroidEstimator):
                 budget = self._budget(reset=True)
                 state, rows, _ = kept.begin(begin, rules.after(init), budget)
                 watch.append(kept.see)
-            held = stack.enter_context(keeping(rows))
+            held = stack.enter_context(caching(rows))
             state = solve(
                 held,
                 state,
@@ -117,7 +115,7 @@ class LloydEstimator(CentroidEstimator):
         )
         return self
 
-    def _begin(self, rows: Rows, init: str | list[Array], rules: StopRules) -> FitState:
+    def _begin(self, rows: Rows, init: str | list[Float64Array], rules: StopRules) -> FitState:
         """The first state; to learn how rows are scaled may cost a read."""
         rows = scaled(seen_through(rows, self._fixed), self.scale)
         scaling = rows.layout.scaling
@@ -148,7 +146,7 @@ class LloydEstimator(CentroidEstimator):
         _ = self._numbers  # refuses what are none
         check_parameters(self, X)
 
-    def _given(self, given: Given, names: Sequence[str] | None) -> str | list[Array]:
+    def _given(self, given: Given, names: Sequence[str] | None) -> str | list[Float64Array]:
         """The seeding by name, or the first centroids: of a function those of each restart.
 
         Those with names, as of a fitted model or a table, are put in the order of the data's.
@@ -162,10 +160,10 @@ class LloydEstimator(CentroidEstimator):
             found = [self.init(*asked, random_state=random_state) for _ in range(self._n_init)]
         return [self._in_order(each, names) for each in found]
 
-    def _in_order(self, what: Any, names: Sequence[str] | None) -> Array:
+    def _in_order(self, what: Any, names: Sequence[str] | None) -> Float64Array:
         centroids, own = given_centroids(what)
         order = reordering(own, names, ("init", "the data"))
-        ordered: Array = centroids if order is None else centroids[:, list(order)]
+        ordered: Float64Array = centroids if order is None else centroids[:, list(order)]
         return ordered
 
     @property

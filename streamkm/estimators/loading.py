@@ -10,9 +10,9 @@ import numpy as np
 from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.spherical import SphericalKMeans
+from streamkm.models.model import KNOWN_CENTROIDS, Model, load_model
 from streamkm.passes import Tree
 from streamkm.rows import UnitLength
-from streamkm.stored_model import KNOWN_CENTROIDS, Model, load_model
 
 
 def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:

@@ -11,11 +11,12 @@ from sklearn.cluster import KMeans as InMemory
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
+from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
 from streamkm.fitting import history_array
+from streamkm.models.model import KNOWN_CENTROIDS, Model, save_model
 from streamkm.outputs import MODEL, alone, check_store, plain
 from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
-from streamkm.stored_model import KNOWN_CENTROIDS, Model, save_model
 from streamkm.versions import versions
 
 _SCALARS = ("init", "random_state")  # parameters that may be objects
@@ -59,7 +60,7 @@ def _name(name: Any) -> Any:
     return name if name is None or isinstance(name, (bool, int, float)) else str(name)
 
 
-def _array(init: Any) -> npt.NDArray[np.float64] | None:
+def _array(init: Any) -> Float64Array | None:
     """Given centroids; of a name, a function and another model None."""
     given = isinstance(init, (np.ndarray, list, tuple))
     return np.array(init, dtype=np.float64, ndmin=2) if given else None

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import zarr
 
+from streamkm.arrays import AnyArray
 from streamkm.engine import write_rows
 from streamkm.errors import DataError
 from streamkm.outputs import LABELS, Store, alone, check_outputs, create_labels, local, whole
@@ -39,7 +39,7 @@ class _FromOne(PerRow[Any]):
         found: Statistic = self.question.identity()
         return found
 
-    def __call__(self, block: Block) -> tuple[npt.NDArray[Any], Statistic]:
+    def __call__(self, block: Block) -> tuple[AnyArray, Statistic]:
         labels, statistic = self.question(block)
         return labels + labels.dtype.type(1), statistic
 

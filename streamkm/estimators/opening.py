@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.utils.validation import check_array
 
+from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
 from streamkm.estimators.data import Given, weights_of
 from streamkm.rows import Budget, Rows, Scaling, is_a, is_table, numbers, open_rows
@@ -23,7 +23,7 @@ def names_of(estimator: Any) -> tuple[str, ...] | None:
     return None if names is None else tuple(map(str, names))
 
 
-def given_centroids(what: Any) -> tuple[npt.NDArray[np.float64], tuple[str, ...] | None]:
+def given_centroids(what: Any) -> tuple[Float64Array, tuple[str, ...] | None]:
     """Centroids (k, d) as a user gave them, and the names of their features, or None.
 
     Parameters

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.state import FitState
@@ -21,13 +21,12 @@ from streamkm.seeding import Task, begin
 # Fewer rows than this part of them save few reads [docs/reads.md].
 _LEAST_SHARE = 0.01
 ALGORITHMS = ("auto", "lloyd")
-Array = npt.NDArray[np.float64]
 
 
 def begin_fit(
     rows: Rows,
     n_clusters: int,
-    init: str | Array | Sequence[Array],
+    init: str | Float64Array | Sequence[Float64Array],
     seeds: Sequence[int],
     rules: StopRules | None = None,
     relocate: bool = True,
@@ -122,7 +121,7 @@ def _check_enough(n_rows: int, n_clusters: int) -> None:
         raise DataError(f"n_samples={n_rows} should be >= n_clusters={n_clusters}.")
 
 
-def _check_centroids(centroids: Array, n_clusters: int, n_features: int) -> None:
+def _check_centroids(centroids: Float64Array, n_clusters: int, n_features: int) -> None:
     wrong = f"The shape of the initial centers {centroids.shape} does not match the number of "
     if centroids.ndim != 2 or len(centroids) != n_clusters:
         raise DataError(f"{wrong}clusters {n_clusters}.")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.scaling import seen_through
@@ -16,7 +16,6 @@ from streamkm.fitting.state import FitState
 from streamkm.passes import Branch, Spread, Tree
 from streamkm.rows import Rows, Scaling, rows_in_memory
 
-Array = npt.NDArray[np.float64]
 _ROUNDING = float((8 * np.finfo(np.float64).eps) ** 2)
 Begin = Callable[[Rows, int, int], FitState]
 
@@ -33,7 +32,7 @@ class Leaf:
     """
 
     branch: Branch
-    centroid: Array
+    centroid: Float64Array
     loss: float
     weight: float
 
@@ -78,13 +77,13 @@ def bisect(rows: Rows, n_clusters: int, begin: Begin, by_weight: bool) -> Bisect
     tabled = state.table is not None
     if state.table is not None:  # all that is wanted from here on, at no read
         rows = rows_in_memory(state.table.values, state.table.weights)
-    pairs: list[Array] = []
+    pairs: list[Float64Array] = []
     forks: list[list[int | Leaf]] = [_leaves(state, Branch(()))]
     if n_clusters > 1:
         pairs.append(_pair(state))
     while sum(isinstance(child, Leaf) for fork in forks for child in fork) < n_clusters:
         leaf, fork, side = _largest(forks, by_weight)
-        free = tabled or rows.kept
+        free = tabled or rows.cached
         own = replace(rows, layout=replace(rows.layout, branch=leaf.branch))
         state = solve(own, begin(own, 2, len(pairs)))
         reads = reads if free else reads.plus(replace(state.reads, opening=0))
@@ -94,7 +93,7 @@ def bisect(rows: Rows, n_clusters: int, begin: Begin, by_weight: bool) -> Bisect
     return replace(_numbered(pairs, forks, rows.layout.n_features, reads), scaling=scaling)
 
 
-def _pair(state: FitState) -> Array:
+def _pair(state: FitState) -> Float64Array:
     assert state.best.centroids is not None
     return state.best.centroids
 
@@ -127,7 +126,7 @@ def _rounding(leaf: Leaf) -> float:
 
 
 def _numbered(
-    pairs: list[Array], forks: list[list[int | Leaf]], n_features: int, reads: Reads
+    pairs: list[Float64Array], forks: list[list[int | Leaf]], n_features: int, reads: Reads
 ) -> Bisected:
     """The leaves from left to right."""
     leaves: list[Leaf] = []

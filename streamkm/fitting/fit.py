@@ -44,7 +44,7 @@ def fit(
         if keep_evaluation and alone and state.table is None:
             return
         first = state.n_passes == state.reads.opening
-        in_memory = state.table is not None or rows.kept
+        in_memory = state.table is not None or rows.cached
         passes = [t.ask() for t in asking]
         if first:
             opening = (Census(), Extents(), Distinct(state.room.table))

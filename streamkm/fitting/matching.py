@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
 from streamkm.fitting.state import FitState
 from streamkm.kernels import squared_distances
 from streamkm.rows import read_only
 
 
-def numbered_like(state: FitState, earlier: npt.NDArray[np.float64]) -> FitState:
+def numbered_like(state: FitState, earlier: Float64Array) -> FitState:
     """The state of a fit that is done, or lacks its last loss, with its best centroids in the order
     of the earlier ones (k', d) that they match; those that match none keep their order at the end.
     """

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.passes import Assigned, TopRows
 
-Array = npt.NDArray[np.float64]
 
-
-def with_relocated(centroids: Array, assigned: Assigned, far: TopRows) -> tuple[Array, int]:
+def with_relocated(
+    centroids: Float64Array, assigned: Assigned, far: TopRows
+) -> tuple[Float64Array, int]:
     """Move empty clusters to the farthest rows, which leave the clusters they were in.
 
     A row that is all its cluster has stays: taking it would only empty that one. Gives the new

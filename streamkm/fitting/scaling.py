@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.engine import map_reduce
 from streamkm.errors import DataError
 from streamkm.passes import (
@@ -91,7 +91,7 @@ def _sampling(n_rows: int) -> SampleUniform:
     return SampleUniform(_SAMPLE, threshold_of(min(1.0, _SPARE * _SAMPLE / n_rows)), 0, 0)
 
 
-def _quartiles(sample: Sampled) -> npt.NDArray[np.float64]:
+def _quartiles(sample: Sampled) -> Float64Array:
     """Weighted quartiles (3, d): the first value with so much of the weight at or below it."""
     return np.asarray(
         np.quantile(
@@ -104,9 +104,7 @@ def _quartiles(sample: Sampled) -> npt.NDArray[np.float64]:
     )
 
 
-def _as_stored(
-    rows: Rows, center: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]
-) -> Standardised:
+def _as_stored(rows: Rows, center: Float64Array, scale: Float64Array) -> Standardised:
     """In the precision that rows are scaled in, so that the way back is the same."""
     scaling, stored = rows.layout.scaling, rows.layout.dtype
     dtype = working_dtype(stored) if scaling is None else scaling.dtype(stored)

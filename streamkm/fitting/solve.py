@@ -79,7 +79,7 @@ def labelling(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> Ge
     question: PerRow[Any] = Labels(best.centroids, dtype)
     if table is not None and repeats and best.centroids.size >= _PRODUCTS:
         question = LookedUp.of(table, best.centroids, dtype)
-    kept = rows.kept
+    kept = rows.cached
     for folded in writing(question, rows, out, wave_size(), state.folded):
         state = replace(state, folded=folded, in_memory=kept)
         if folded.n_blocks < rows.plan.n_blocks:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from streamkm.arrays import AnyArray
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Step:
     read: bool = True
 
 
-def history_array(steps: Sequence[Step]) -> npt.NDArray[Any]:
+def history_array(steps: Sequence[Step]) -> AnyArray:
     """Steps as a structured array with the fields of `Step`."""
     kinds = [("inertia", "f8"), ("shift", "f8"), ("empty", "i8"), ("relocated", "i8")]
     kinds.append(("read", "?"))

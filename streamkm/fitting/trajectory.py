@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.errors import LossRoseError
 from streamkm.fitting.kept import Kept
 from streamkm.fitting.relocating import with_relocated
@@ -30,7 +30,6 @@ from streamkm.passes import (
 from streamkm.rows import Scaling
 from streamkm.seeding import Seeding, attention
 
-Array = npt.NDArray[np.float64]
 _RISE = 1e-9
 # What settling must gain, beside the step before it, for the next read to keep rows again.
 _USEFUL = 0.02
@@ -68,7 +67,7 @@ class Trajectory:
     relocate: bool = True
     step: type[Lloyd] = Lloyd
     seeding: Seeding | None = None
-    centroids: Array | None = None
+    centroids: Float64Array | None = None
     history: tuple[Step, ...] = ()
     variance: float = 0.0
     weight: float = 0.0

@@ -8,8 +8,8 @@ from contextlib import closing
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
 from streamkm.ingesting.exact import converted, no_place
@@ -148,7 +148,7 @@ class Csv(Stream):
 
     def _values(
         self, batch: Any, file: File, number: int, spelled: Iterator[tuple[int, Any]]
-    ) -> npt.NDArray[Any]:
+    ) -> AnyArray:
         """A block in the dtype of the store; whole numbers are compared with how they are spelled.
 
         A number that float64 does not hold was rounded as it was parsed, and the text alone says
@@ -166,7 +166,7 @@ class Csv(Stream):
                         raise no_place(said, self._parsed, f"{file.path}: column {name!r}")
         return matrix(batch, self._dtype, file, self._whole)
 
-    def _large(self, batch: Any) -> dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    def _large(self, batch: Any) -> dict[str, tuple[AnyArray, AnyArray]]:
         """Columns with numbers so large that float64 may not hold them: places and values."""
         found = {}
         for name in batch.schema.names:
@@ -193,9 +193,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def matrix(
-    batch: Any, dtype: np.dtype[Any], file: File, whole: Collection[str] = ()
-) -> npt.NDArray[Any]:
+def matrix(batch: Any, dtype: np.dtype[Any], file: File, whole: Collection[str] = ()) -> AnyArray:
     """The columns of a record batch side by side; what is missing is NaN.
 
     Parameters
@@ -228,7 +226,7 @@ def matrix(
     return values
 
 
-def numbers(column: Any, where: str) -> npt.NDArray[Any]:
+def numbers(column: Any, where: str) -> AnyArray:
     """A column without nulls in NumPy; decimals are the nearest float64."""
     if not str(column.type).startswith("decimal"):
         return np.asarray(column.to_numpy(zero_copy_only=False))

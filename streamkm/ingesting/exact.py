@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.rows import cast
 
 
 def converted(
-    values: npt.NDArray[Any], dtype: np.dtype[Any], where: str = "", whole: bool = False
-) -> npt.NDArray[Any]:
+    values: AnyArray, dtype: np.dtype[Any], where: str = "", whole: bool = False
+) -> AnyArray:
     """Values in another dtype, which may round floats but change nothing else.
 
     Parameters

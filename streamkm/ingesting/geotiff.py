@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.decoding.placeless import placeless
 from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File, need
@@ -116,7 +116,7 @@ class GeoTiff:
                 ) from error
         return Piece(values)
 
-    def _read(self, file: File, window: Any, out: npt.NDArray[Any]) -> None:
+    def _read(self, file: File, window: Any, out: AnyArray) -> None:
         """A window of one scene, with its nodata where a mask leaves pixels out."""
         scene = self._open(file)
         bands = self._bands.get(file.path, self._first)

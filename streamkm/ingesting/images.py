@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.decoding.decode import decode, headers
 from streamkm.decoding.header import Header, Pixels
 from streamkm.decoding.notices import Notice, notices_of, together
@@ -29,7 +29,6 @@ _PROFILES = "colour profiles are left out, as a store holds numbers"
 _SHARE = 4  # of the memory of this machine, for one image
 _THREADS, _TOGETHER = 16, 256  # that read headers, and the files that wait for them
 _MARK = 257  # byte of a tar at which "ustar" stands
-Array = npt.NDArray[Any]
 Load = Callable[[], Item]
 
 
@@ -109,7 +108,7 @@ class Images(Stream):
                 skipped.append(item.name)
             return []
 
-    def _values(self, header: Header) -> Array | None:
+    def _values(self, header: Header) -> AnyArray | None:
         """The values of an image, or None of one that is passed over."""
         try:
             pixels = decode(header, self._most)
@@ -225,7 +224,7 @@ class _Survey:
         return self._lost
 
 
-def _in_form(pixels: Pixels, form: Form, with_alpha: bool) -> Array:
+def _in_form(pixels: Pixels, form: Form, with_alpha: bool) -> AnyArray:
     """An image as the store has all: grey as three colours, 8 bits as 16, without alpha opaque."""
     channels = form.row_shape[-1] - with_alpha
     colour = pixels.colour

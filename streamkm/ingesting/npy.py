@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File
 from streamkm.ingesting.source import Form, Piece, Region
@@ -109,7 +109,7 @@ class Npy:
             first += part.shape[0]
         return Piece(values)
 
-    def _fill(self, values: npt.NDArray[Any], part: _Part, region: Region) -> None:
+    def _fill(self, values: AnyArray, part: _Part, region: Region) -> None:
         """Read a region, which is one run of C order (`plan` sees to it)."""
         if part.fortran:
             values[...] = np.load(part.file.path, mmap_mode="r")[region]

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
 from streamkm.ingesting.csv import DIGITS, matrix, numbers
@@ -152,7 +152,7 @@ class Parquet(Stream):
                             yield Piece(self._values(batch, file)[max(0, start - first) :])
                         first += batch.num_rows
 
-    def _values(self, batch: Any, file: File) -> npt.NDArray[Any]:
+    def _values(self, batch: Any, file: File) -> AnyArray:
         if not self._vectors:
             return matrix(batch.select(self._names), self._dtype, file)
         (d,), column = self.form.row_shape, batch.column(0)

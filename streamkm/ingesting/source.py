@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
+
+from streamkm.arrays import AnyArray
 
 Region = tuple[slice, ...]
 
@@ -17,7 +18,7 @@ class Coordinate(NamedTuple):
     """An array beside the data: coordinates, or what describes the grid."""
 
     dims: tuple[str, ...]
-    values: npt.NDArray[Any]
+    values: AnyArray
     attributes: dict[str, Any]
 
 
@@ -57,7 +58,7 @@ class Form:
 class Piece(NamedTuple):
     """Values, and of images the names of their files."""
 
-    values: npt.NDArray[Any]
+    values: AnyArray
     names: tuple[str, ...] = ()
 
 

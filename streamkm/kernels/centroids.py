@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import Float64Array, FloatArray, Int32Array
 from streamkm.kernels import many as _loops
 from streamkm.kernels.few import few_features
 from streamkm.kernels.many import FOUR, many_features
 
 _FEW = 24  # features
-
-FloatArray = npt.NDArray[np.floating]
-Array = npt.NDArray[np.float64]
 
 
 class Centroids:
@@ -35,7 +33,7 @@ class Centroids:
     dtype : float32 or float64, the precision of the tiles to come
     """
 
-    def __init__(self, values: Array, dtype: npt.DTypeLike) -> None:
+    def __init__(self, values: Float64Array, dtype: npt.DTypeLike) -> None:
         precision = np.dtype(dtype)
         self.values = np.ascontiguousarray(values, dtype=np.float64)
         k, d = self.values.shape
@@ -66,13 +64,13 @@ class Centroids:
         self._features = (0,) * d if d <= _FEW else ()
         self._answer = (np.empty(0, np.int32), np.empty(0))
 
-    def nearest(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], Array]:
+    def nearest(self, x: FloatArray) -> tuple[Int32Array, Float64Array]:
         """Labels (n,) and squared distances (n,) of a tile `x` (n, d)."""
         labels, d2 = np.empty(len(x), np.int32), np.empty(len(x))
         self._run(x, (labels, d2), None, None)
         return labels, d2
 
-    def nearest_and_gaps(self, x: FloatArray) -> tuple[npt.NDArray[np.int32], Array, Array]:
+    def nearest_and_gaps(self, x: FloatArray) -> tuple[Int32Array, Float64Array, Float64Array]:
         """Labels (n,), squared distances (n,), and how much larger those to the second best are.
 
         The gaps are lower bounds, as good as the precision of the tile; of a single centroid they
@@ -83,8 +81,8 @@ class Centroids:
         return labels, d2, gaps
 
     def gather(
-        self, x: FloatArray, weights: Array, sums: Array, counts: Array
-    ) -> tuple[npt.NDArray[np.int32], Array, float]:
+        self, x: FloatArray, weights: Float64Array, sums: Float64Array, counts: Float64Array
+    ) -> tuple[Int32Array, Float64Array, float]:
         """Labels (n,) and squared distances (n,) of a tile, and its weighted loss.
 
         Its rows are added to `sums` (k, d) and their weights (n,) to `counts` (k,). The two arrays
@@ -105,7 +103,7 @@ class Centroids:
         return float(many_features(x, self.values, self._ready, answer, gaps, total))
 
 
-def squared_distances(x: FloatArray, centroids: Array) -> Array:
+def squared_distances(x: FloatArray, centroids: Float64Array) -> Float64Array:
     """Squared distances (n, k) of a tile, by direct differences."""
     out = np.empty((len(x), len(centroids)), np.float64)
     _loops.squared_distances(x, centroids, out)

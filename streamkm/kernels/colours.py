@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.kernels._jit import kernel
 
 Keys = npt.NDArray[np.unsignedinteger]
@@ -105,7 +106,7 @@ def _look_up(keys, table, codes):  # type: ignore[no-untyped-def]
     return unknown
 
 
-def interleave(pixels: npt.NDArray[Any]) -> Keys:
+def interleave(pixels: AnyArray) -> Keys:
     """Keys (n,), uint32 where they fit or uint64, of pixels (n, c), uint8 or uint16."""
     channels = pixels.shape[1]
     narrow = 8 * pixels.itemsize * channels <= 32
@@ -114,7 +115,7 @@ def interleave(pixels: npt.NDArray[Any]) -> Keys:
     return keys
 
 
-def separate(keys: Keys, channels: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def separate(keys: Keys, channels: int, dtype: npt.DTypeLike) -> AnyArray:
     """Pixels (n, c) of keys (n,)."""
     pixels = np.empty((len(keys), channels), dtype)
     _separate(keys, 8 * pixels.itemsize, pixels)

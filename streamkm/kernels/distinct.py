@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array, FloatArray
 from streamkm.kernels._jit import kernel
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
@@ -92,31 +91,31 @@ class RowTable:
         self._dtype = np.dtype(dtype)
         self._most = most
         self._count = 0
-        self._rows: npt.NDArray[Any] = np.empty((0, n_features), f"u{self._dtype.itemsize}")
+        self._rows: AnyArray = np.empty((0, n_features), f"u{self._dtype.itemsize}")
         self._hashes = np.empty(0, np.uint64)
         self._totals = np.empty(0)
         self._slots = np.full(2, -1, np.int32)
 
-    def add(self, x: npt.NDArray[np.floating], weights: npt.NDArray[np.float64]) -> bool:
+    def add(self, x: FloatArray, weights: Float64Array) -> bool:
         """Add the rows (n, d) of positive weight (n,); False when there are too many to hold."""
         self._reserve(min(self._count + len(x), self._most))
         kept = (self._slots, self._rows, self._hashes, self._totals)
         self._count = _add(self._bits(x), weights, *kept, self._count, self._most)
         return self._count >= 0
 
-    def find(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    def find(self, x: FloatArray) -> npt.NDArray[np.int64]:
         """The place (n,) of each row among `values`, or -1."""
         out = np.empty(len(x), np.int64)
         _find(self._bits(x), self._slots, self._rows, out)
         return out
 
     @property
-    def values(self) -> npt.NDArray[Any]:
+    def values(self) -> AnyArray:
         """The distinct rows (m, d)."""
         return self._rows[: self._count].view(self._dtype)
 
     @property
-    def totals(self) -> npt.NDArray[np.float64]:
+    def totals(self) -> Float64Array:
         """Their weights (m,)."""
         return self._totals[: self._count]
 
@@ -128,7 +127,7 @@ class RowTable:
             order = np.lexsort((*self._rows[: self._count].T, hashes))
         return order
 
-    def _bits(self, x: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
+    def _bits(self, x: FloatArray) -> AnyArray:
         return (np.ascontiguousarray(x, self._dtype) + 0.0).view(self._rows.dtype)  # no minus zero
 
     def _reserve(self, size: int) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array
 from streamkm.kernels._jit import kernel
 
 
@@ -67,7 +65,7 @@ class Diffusion:
     width : int, of the image
     """
 
-    def __init__(self, colours: npt.NDArray[np.float64], width: int) -> None:
+    def __init__(self, colours: Float64Array, width: int) -> None:
         self._columns = np.ascontiguousarray(colours.T)
         self._limits = np.stack([colours.min(axis=0), colours.max(axis=0)])
         self._owed = np.zeros((width + 2, colours.shape[1]))
@@ -76,9 +74,9 @@ class Diffusion:
 
     def __call__(
         self,
-        values: npt.NDArray[np.float64],
-        codes: npt.NDArray[Any],
-        opacity: npt.NDArray[np.float64] | None = None,
+        values: Float64Array,
+        codes: AnyArray,
+        opacity: Float64Array | None = None,
     ) -> None:
         """Write the codes (w,) of the next line, of values (w, c).
 

@@ -12,6 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.kernels._jit import kernel
 
 _LOW = np.uint64(0xFFFFFFFF)
@@ -62,7 +63,7 @@ def _exponentials(rows, seed, stream, out):  # type: ignore[no-untyped-def]
         out[i] = -math.log((np.float64(word >> np.uint64(11)) + 0.5) * 2.0**-53)
 
 
-def exponentials(rows: npt.NDArray[np.int64], seed: int, stream: int) -> npt.NDArray[np.float64]:
+def exponentials(rows: npt.NDArray[np.int64], seed: int, stream: int) -> Float64Array:
     """One standard exponential draw for each row number, keyed by (seed, stream).
 
     Dividing by the weights gives the keys of weighted sampling without replacement: the m

@@ -8,11 +8,11 @@ numbers, so that nothing is lost however flat a picture is.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array
 from streamkm.kernels._jit import kernel
 
 WINDOW = 7
@@ -95,7 +95,7 @@ def _total(a, b, weights, c1, c2, columns):  # type: ignore[no-untyped-def]
 
 
 def structural_similarity(
-    a: npt.NDArray[Any], b: npt.NDArray[Any], weights: npt.NDArray[np.uint8] | None = None
+    a: AnyArray, b: AnyArray, weights: npt.NDArray[np.uint8] | None = None
 ) -> tuple[float, float]:
     """Similarity of two planes, at most 1, and its weight.
 
@@ -126,7 +126,7 @@ def structural_similarity(
     return total / weight if weight else math.nan, weight / windows.size
 
 
-def _window_means(weights: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+def _window_means(weights: npt.NDArray[np.uint8]) -> Float64Array:
     """Mean weight (h - 6, w - 6), from 0 to 1, of the pixels of each window."""
     sums = weights.astype(np.int64)
     for axis in (0, 1):
@@ -136,5 +136,5 @@ def _window_means(weights: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         sums = np.take(ends, range(WINDOW - 1, WINDOW - 1 + n), axis) - np.take(
             before, range(n), axis
         )
-    means: npt.NDArray[np.float64] = sums / (255 * WINDOW * WINDOW)
+    means: Float64Array = sums / (255 * WINDOW * WINDOW)
     return means

@@ -11,8 +11,8 @@ from __future__ import annotations
 import heapq
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array, FloatArray
 from streamkm.kernels._jit import kernel
 
 
@@ -111,9 +111,7 @@ def _split(points, k, centroids):  # type: ignore[no-untyped-def]
     return count
 
 
-def split(
-    values: npt.NDArray[np.floating], weights: npt.NDArray[np.float64], k: int
-) -> npt.NDArray[np.float64]:
+def split(values: FloatArray, weights: Float64Array, k: int) -> Float64Array:
     """Means of the clusters of points divided until there are k.
 
     Parameters

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.rows import is_a
 
@@ -109,7 +109,7 @@ def _codecs(array: Any) -> set[str]:
     return found
 
 
-def read(group: Any, name: str, ndim: int, kinds: str = NUMBERS) -> npt.NDArray[Any]:
+def read(group: Any, name: str, ndim: int, kinds: str = NUMBERS) -> AnyArray:
     """The values of an array of a group, as by `stored`.
 
     Raises

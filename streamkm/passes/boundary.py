@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.kernels import Centroids, add, squared_length
 from streamkm.passes.base import Pass, Statistic
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.rows import Block, Tile
 
-Array = npt.NDArray[np.float64]
 # Where rows lie in order, some blocks have more to keep than others.
 _UNEVEN = 1.5
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
@@ -46,11 +46,11 @@ class Boundary(Statistic):
     most: int
     rest: Assigned
     reach: float
-    margins: Array
-    d2: Array
-    labels: npt.NDArray[np.int32]
-    values: npt.NDArray[Any]
-    weights: npt.NDArray[Any] | None
+    margins: Float64Array
+    d2: Float64Array
+    labels: Int32Array
+    values: AnyArray
+    weights: AnyArray | None
 
     @classmethod
     def combine(cls, parts: Sequence[Boundary]) -> Boundary:
@@ -82,7 +82,7 @@ class Boundary(Statistic):
         dropped.add_rows(slice(None), far.labels, far.d2)
         return dropped.assigned(far.values[:0])
 
-    def holds(self, anchor: Array, centroids: Array) -> bool:
+    def holds(self, anchor: Float64Array, centroids: Float64Array) -> bool:
         """Whether no row of the rest can have left its cluster."""
         if math.isinf(self.reach):
             return True
@@ -94,14 +94,14 @@ class Boundary(Statistic):
         return farthest < self.reach * (1 - _ROUNDING)
 
 
-def _split(margins: Array, most: int) -> tuple[Any, Any, float]:
+def _split(margins: Float64Array, most: int) -> tuple[Any, Any, float]:
     """The places of the smallest margins, at most `most`, those of the others, and their bound."""
     bound = float(np.partition(margins, most)[most])
     near = margins < bound
     return np.flatnonzero(near), np.flatnonzero(~near), bound
 
 
-def _of(weights: npt.NDArray[Any] | None, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any] | None:
+def _of(weights: AnyArray | None, rows: npt.NDArray[np.intp]) -> AnyArray | None:
     return None if weights is None else weights[rows]
 
 
@@ -112,12 +112,12 @@ class _Rest:
         self._block = block
         self._sums, self._counts, self._loss = np.zeros(shape), np.zeros(shape[0]), 0.0
 
-    def add(self, tile: Tile, labels: npt.NDArray[np.int32], d2: Array) -> None:
+    def add(self, tile: Tile, labels: Int32Array, d2: Float64Array) -> None:
         """Add a tile but for the rows of negative labels."""
         self._loss += add(tile.x, tile.weights, labels, d2, self._sums, self._counts)
 
     def add_rows(
-        self, rows: npt.NDArray[np.intp] | slice, labels: npt.NDArray[np.int32], d2: Array
+        self, rows: npt.NDArray[np.intp] | slice, labels: Int32Array, d2: Float64Array
     ) -> None:
         """Add these rows of the block."""
         weights = None if self._block.weights is None else self._block.weights[rows]
@@ -125,7 +125,7 @@ class _Rest:
             part = slice(tile.start, tile.start + len(tile.x))
             self.add(tile, labels[part], d2[part])
 
-    def assigned(self, kept: npt.NDArray[Any]) -> Assigned:
+    def assigned(self, kept: AnyArray) -> Assigned:
         """The statistic of the block without the rows `kept` (m, d)."""
         if not self._block.is_integer:
             return Assigned(self._sums, self._counts, self._loss)
@@ -147,7 +147,7 @@ class KeepBoundary(Pass[Boundary]):
     most : int, rows to keep
     """
 
-    centroids: Array
+    centroids: Float64Array
     most: int
 
     def identity(self) -> Boundary:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import FloatArray
 from streamkm.errors import DataError, NonFiniteError
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block
@@ -96,7 +97,7 @@ class Census(Pass[Counted]):
         return Counted(block.n_rows, weighted, negative, bad, first, large)
 
 
-def _bad_rows(x: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+def _bad_rows(x: FloatArray) -> npt.NDArray[np.intp]:
     """Places of rows with a value that is NaN, infinite, or whose square would overflow."""
     most = np.sqrt(np.finfo(np.float64).max / x.shape[1]) / 4
     if float(x.min()) > -most and float(x.max()) < most:  # no copy, and false for NaN

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array
 from streamkm.kernels import Centroids
 from streamkm.passes.base import Pass, Statistic
 from streamkm.passes.lloyd import refuse_bad
 from streamkm.passes.tree import Tree
 from streamkm.rows import Block
 
-Array = npt.NDArray[np.float64]
 _NO_ROW = -1
 
 
@@ -32,8 +32,8 @@ class Nearest(Statistic):
     """
 
     numbers: npt.NDArray[np.int64]
-    distances: Array
-    values: npt.NDArray[Any]
+    distances: Float64Array
+    values: AnyArray
 
     @classmethod
     def combine(cls, parts: Sequence[Nearest]) -> Nearest:
@@ -63,7 +63,7 @@ class Closest(Pass[Nearest]):
     tree : Tree that leads to the clusters, or None where a row is of the nearest
     """
 
-    centroids: Array
+    centroids: Float64Array
     most: int
     tree: Tree | None = None
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import DataError
 from streamkm.kernels import interleave, merge, n_runs, runs, separate
 from streamkm.passes.base import Statistic
@@ -57,7 +57,7 @@ class Colours(Statistic):
     @classmethod
     def of(
         cls,
-        pixels: npt.NDArray[Any],
+        pixels: AnyArray,
         most: int = MOST,
         opacity: npt.NDArray[np.uint8] | None = None,
     ) -> Colours:
@@ -118,15 +118,15 @@ class Colours(Statistic):
         return int(self.opacities.sum()) / OPAQUE
 
     @property
-    def values(self) -> npt.NDArray[np.float64]:
+    def values(self) -> Float64Array:
         """The mean colour of each cell (m, c)."""
-        values: npt.NDArray[np.float64] = self.sums / self.opacities[:, None]
+        values: Float64Array = self.sums / self.opacities[:, None]
         return values
 
     @property
-    def weights(self) -> npt.NDArray[np.float64]:
+    def weights(self) -> Float64Array:
         """The pixels of each cell (m,), each counted by its opacity."""
-        weights: npt.NDArray[np.float64] = self.opacities / OPAQUE
+        weights: Float64Array = self.opacities / OPAQUE
         return weights
 
     def coarsened(self, most: int) -> Colours:

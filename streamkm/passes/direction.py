@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.rows import Block
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class Directed(Assigned):
     def of(cls, gathered: Assigned) -> Directed:
         return cls(gathered.sums, gathered.counts, gathered.loss, gathered.squares)
 
-    def means(self, otherwise: Array) -> Array:
+    def means(self, otherwise: Float64Array) -> Float64Array:
         return directions(super().means(otherwise), otherwise)
 
 
@@ -36,11 +34,11 @@ class Direction(Lloyd):
         return Directed.of(self.assign(block))
 
     @staticmethod
-    def admissible(centroids: Array) -> Array:
+    def admissible(centroids: Float64Array) -> Float64Array:
         return directions(centroids, centroids)
 
 
-def directions(vectors: Array, otherwise: Array) -> Array:
+def directions(vectors: Float64Array, otherwise: Float64Array) -> Float64Array:
     """Vectors (k, d) at length one; those of `otherwise` where they cancel to nothing."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.where(length > 0, vectors / np.where(length > 0, length, 1.0), otherwise)

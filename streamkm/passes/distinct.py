@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array
 from streamkm.kernels import RowTable
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block, read_only
@@ -32,8 +31,8 @@ class Table(Statistic):
     """
 
     most: int
-    values: npt.NDArray[Any]
-    weights: npt.NDArray[np.float64]
+    values: AnyArray
+    weights: Float64Array
     complete: bool = True
 
     @classmethod

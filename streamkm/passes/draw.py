@@ -14,12 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import Float64Array, Int32Array
 from streamkm.kernels import Centroids, exponentials
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block, Tile
-
-Array = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,11 @@ class TopRows(Statistic):
     """
 
     most: int
-    keys: Array
+    keys: Float64Array
     numbers: npt.NDArray[np.int64]
-    values: Array
-    weights: Array
-    labels: Labels
+    values: Float64Array
+    weights: Float64Array
+    labels: Int32Array
 
     @classmethod
     def combine(cls, parts: Sequence[TopRows]) -> TopRows:
@@ -71,7 +69,7 @@ class TopRows(Statistic):
         return cls(most, empty, numbers, np.empty((0, 0)), empty, np.empty(0, np.int32))
 
 
-def _first_of_equals(values: Array) -> npt.NDArray[np.intp]:
+def _first_of_equals(values: Float64Array) -> npt.NDArray[np.intp]:
     """Places of the rows (m, d) that equal no earlier row, in order."""
     bits = np.ascontiguousarray(values + 0.0).view(np.uint64)  # + 0.0: minus zero is zero
     odd = np.arange(1, 2 * bits.shape[1], 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -89,7 +87,7 @@ class _Draw(Pass[TopRows]):
     most: int
 
     @abstractmethod
-    def keyed(self, block: Block) -> Iterator[tuple[Tile, Array, Labels]]:
+    def keyed(self, block: Block) -> Iterator[tuple[Tile, Float64Array, Int32Array]]:
         """The block's tiles with keys (n,), infinite for rows never drawn, and labels (n,)."""
 
     def identity(self) -> TopRows:
@@ -121,7 +119,7 @@ class DrawUniform(_Draw):
     seed: int
     stream: int
 
-    def keyed(self, block: Block) -> Iterator[tuple[Tile, Array, Labels]]:
+    def keyed(self, block: Block) -> Iterator[tuple[Tile, Float64Array, Int32Array]]:
         for tile in block.tiles():
             draws = exponentials(_numbers(block, tile), self.seed, self.stream)
             yield tile, _per_weight(draws, tile.weights), np.full(len(draws), -1, np.int32)
@@ -133,9 +131,9 @@ class DrawSquaredDistance(_Draw):
 
     seed: int
     stream: int
-    centroids: Array
+    centroids: Float64Array
 
-    def keyed(self, block: Block) -> Iterator[tuple[Tile, Array, Labels]]:
+    def keyed(self, block: Block) -> Iterator[tuple[Tile, Float64Array, Int32Array]]:
         centroids = Centroids(self.centroids, block.dtype)
         for tile in block.tiles():
             labels, d2 = centroids.nearest(tile.x)
@@ -147,9 +145,9 @@ class DrawSquaredDistance(_Draw):
 class DrawFarthest(_Draw):
     """The rows farthest from their nearest centroid; of equal ones, the lowest row number."""
 
-    centroids: Array
+    centroids: Float64Array
 
-    def keyed(self, block: Block) -> Iterator[tuple[Tile, Array, Labels]]:
+    def keyed(self, block: Block) -> Iterator[tuple[Tile, Float64Array, Int32Array]]:
         centroids = Centroids(self.centroids, block.dtype)
         for tile in block.tiles():
             labels, d2 = centroids.nearest(tile.x)
@@ -160,5 +158,5 @@ def _numbers(block: Block, tile: Tile) -> npt.NDArray[np.int64]:
     return block.row_numbers(tile.start, tile.start + len(tile.x))
 
 
-def _per_weight(draws: Array, weights: Array) -> Array:
+def _per_weight(draws: Float64Array, weights: Float64Array) -> Float64Array:
     return np.divide(draws, weights, out=np.full_like(draws, np.inf), where=weights > 0)

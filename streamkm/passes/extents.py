@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block, Shifted
 
@@ -29,8 +28,8 @@ class Extent(Statistic):
     low, high : ndarray of shape (d,), of the stored dtype; of shape (0,) where nothing was asked
     """
 
-    low: npt.NDArray[Any]
-    high: npt.NDArray[Any]
+    low: AnyArray
+    high: AnyArray
 
     @classmethod
     def combine(cls, parts: Sequence[Extent]) -> Extent:

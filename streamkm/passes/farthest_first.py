@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array, FloatArray
 from streamkm.kernels import exponentials, squared_distances
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block, read_only
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Picked(Statistic):
 
     most: int
     key: float
-    values: Array
+    values: Float64Array
 
     @classmethod
     def combine(cls, parts: Sequence[Picked]) -> Picked:
@@ -75,7 +73,7 @@ class FarthestFirst(Pass[Picked]):
         return Picked.combine(picked)
 
 
-def _traverse(x: npt.NDArray[np.floating], most: int, first: int) -> Array:
+def _traverse(x: FloatArray, most: int, first: int) -> Float64Array:
     """Gonzalez's traversal of rows (n, d) from one of them."""
     chosen = [first]
     apart = np.full(len(x), np.inf)

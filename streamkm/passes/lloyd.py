@@ -6,17 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import NonFiniteError
 from streamkm.kernels import Centroids, squared_length
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,8 @@ class Assigned(Statistic):
     squares : int, sum of |x|**2 of integer rows
     """
 
-    sums: npt.NDArray[Any]
-    counts: npt.NDArray[Any]
+    sums: AnyArray
+    counts: AnyArray
     loss: float = 0.0
     squares: int = 0
 
@@ -53,14 +50,14 @@ class Assigned(Statistic):
     def weight(self) -> float:
         return float(self.counts.sum())
 
-    def means(self, otherwise: Array) -> Array:
+    def means(self, otherwise: Float64Array) -> Float64Array:
         """Means of the clusters; rows of `otherwise` (k, d) where a cluster is empty."""
         occupied = self.counts > 0
         means = otherwise.copy()
         means[occupied] = self.sums[occupied] / self.counts[occupied, None]
         return means
 
-    def inertia(self, centroids: Array) -> float:
+    def inertia(self, centroids: Float64Array) -> float:
         """Sum of w * |x - c|**2 about the centroids that gathered the rows.
 
         For integers J = [sum |x|**2 - sum |s|**2 / n] + sum n |c - s/n|**2, with the bracket in
@@ -80,7 +77,7 @@ class Assigned(Statistic):
         between = float((counts * np.einsum("kd,kd->k", moved, moved)).sum())
         return max(0.0, float(self.squares - wholes) - parts + between)
 
-    def variance(self, centroids: Array) -> float:
+    def variance(self, centroids: Float64Array) -> float:
         """Mean over the features of the rows' variance, from the within and between sums."""
         total = float(self.weight)
         mean = self.sums.sum(axis=0) / total
@@ -92,7 +89,7 @@ class Assigned(Statistic):
         variance: float = (self.inertia(centroids) + between) / (total * centroids.shape[1])
         return max(0.0, variance)
 
-    def about(self, before: Array, after: Array) -> Assigned:
+    def about(self, before: Float64Array, after: Float64Array) -> Assigned:
         """The same rows with the same labels, but the loss about other centroids (k, d)."""
         if self.sums.dtype.kind != "f":
             return self
@@ -107,10 +104,10 @@ class Assigned(Statistic):
 class Lloyd(Pass[Assigned]):
     """Assign every row to its nearest centroid and sum up. Centroids: (k, d) float64."""
 
-    centroids: Array
+    centroids: Float64Array
 
     @staticmethod
-    def admissible(centroids: Array) -> Array:
+    def admissible(centroids: Float64Array) -> Float64Array:
         """Centroids (k, d) as this step may have them: any."""
         return centroids
 
@@ -125,9 +122,9 @@ class Lloyd(Pass[Assigned]):
     def assign(
         self,
         block: Block,
-        labels: npt.NDArray[Any] | None = None,
-        distances: Array | None = None,
-        losses: Array | None = None,
+        labels: AnyArray | None = None,
+        distances: Float64Array | None = None,
+        losses: Float64Array | None = None,
     ) -> Assigned:
         """The statistic of a block.
 
@@ -162,7 +159,7 @@ class Lloyd(Pass[Assigned]):
         return Assigned(sums, counts, loss)
 
 
-def refuse_bad(block: Block, start: int, d2: Array) -> None:
+def refuse_bad(block: Block, start: int, d2: Float64Array) -> None:
     """Refuse a tile that begins at `start` when a distance in it is not finite."""
     bad = np.flatnonzero(~np.isfinite(d2))
     if bad.size:

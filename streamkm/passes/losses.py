@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.passes.lloyd import Lloyd
 from streamkm.passes.measured import Measured
 from streamkm.rows import Block
-
-Array = npt.NDArray[np.float64]
 
 
 class Spread(Measured):
     """Rows gathered by their nearest centroid, with the loss of each cluster."""
 
     @property
-    def losses(self) -> Array:
+    def losses(self) -> Float64Array:
         """Sums (k,) of w * |x - c|**2."""
         return self.measured
 

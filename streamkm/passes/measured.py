@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.passes.lloyd import Assigned
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -23,10 +21,10 @@ class Measured(Assigned):
     measured : ndarray of shape (k,); a subclass says of what
     """
 
-    measured: Array = field(default_factory=lambda: np.zeros(0))
+    measured: Float64Array = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
-    def of(cls, gathered: Assigned, measured: Array) -> Self:
+    def of(cls, gathered: Assigned, measured: Float64Array) -> Self:
         return cls(gathered.sums, gathered.counts, gathered.loss, gathered.squares, measured)
 
     @classmethod

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,8 @@ class Moments(Statistic):
     """
 
     weight: float
-    means: Array
-    deviations: Array
+    means: Float64Array
+    deviations: Float64Array
 
     @classmethod
     def combine(cls, parts: Sequence[Moments]) -> Moments:
@@ -47,7 +45,7 @@ class Moments(Statistic):
         )
 
     @property
-    def scale(self) -> Array:
+    def scale(self) -> Float64Array:
         """Standard deviations (d,), of divisor n; 1 where a feature never changes."""
         deviation = np.sqrt(self.deviations / self.weight)
         constant = deviation <= 8 * np.finfo(np.float64).eps * np.abs(self.means)

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array
 from streamkm.kernels import Centroids, RowTable, squared_distances
 from streamkm.passes.base import S
 from streamkm.passes.census import Counted
 from streamkm.passes.distinct import Table
 from streamkm.passes.lloyd import Assigned, Lloyd, refuse_bad
 from streamkm.rows import Block, read_only
-
-Array = npt.NDArray[np.float64]
 
 
 class PerRow(ABC, Generic[S]):
@@ -42,7 +40,7 @@ class PerRow(ABC, Generic[S]):
         """The statistic of no rows."""
 
     @abstractmethod
-    def __call__(self, block: Block) -> tuple[npt.NDArray[Any], S]:
+    def __call__(self, block: Block) -> tuple[AnyArray, S]:
         """Answers (n,) or (n, width), and the statistic of the same rows."""
 
 
@@ -50,13 +48,13 @@ class PerRow(ABC, Generic[S]):
 class Labels(PerRow[Assigned]):
     """The nearest centroid of every row, and what Lloyd's step would gather."""
 
-    centroids: Array
+    centroids: Float64Array
     dtype: np.dtype[Any]
 
     def identity(self) -> Assigned:
         return Lloyd(self.centroids).identity()
 
-    def __call__(self, block: Block) -> tuple[npt.NDArray[Any], Assigned]:
+    def __call__(self, block: Block) -> tuple[AnyArray, Assigned]:
         labels = np.empty(block.n_rows, self.dtype)
         return labels, Lloyd(self.centroids).assign(block, labels)
 
@@ -73,11 +71,11 @@ class LookedUp(PerRow[Counted]):
     """
 
     table: RowTable
-    labels: npt.NDArray[Any]
-    centroids: Array
+    labels: AnyArray
+    centroids: Float64Array
 
     @classmethod
-    def of(cls, table: Table, centroids: Array, dtype: np.dtype[Any]) -> LookedUp:
+    def of(cls, table: Table, centroids: Float64Array, dtype: np.dtype[Any]) -> LookedUp:
         rows = table.rows()
         labels, _ = Labels(centroids, dtype)(Block.of(rows.values))
         return cls(rows, labels, centroids)
@@ -89,7 +87,7 @@ class LookedUp(PerRow[Counted]):
     def identity(self) -> Counted:
         return Counted()
 
-    def __call__(self, block: Block) -> tuple[npt.NDArray[Any], Counted]:
+    def __call__(self, block: Block) -> tuple[AnyArray, Counted]:
         out = np.empty(block.n_rows, self.dtype)
         centroids = Centroids(self.centroids, block.dtype)
         for tile in block.tiles():
@@ -107,7 +105,7 @@ class LookedUp(PerRow[Counted]):
 class Distances(PerRow[Counted]):
     """Euclidean distances (n, k) of every row to every centroid."""
 
-    centroids: Array
+    centroids: Float64Array
     dtype: np.dtype[Any]
 
     @property
@@ -117,7 +115,7 @@ class Distances(PerRow[Counted]):
     def identity(self) -> Counted:
         return Counted()
 
-    def __call__(self, block: Block) -> tuple[npt.NDArray[Any], Counted]:
+    def __call__(self, block: Block) -> tuple[AnyArray, Counted]:
         out = np.empty((block.n_rows, self.width), self.dtype)
         for tile in block.tiles():
             part = squared_distances(tile.x, self.centroids)

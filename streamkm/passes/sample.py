@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array
 from streamkm.kernels import Centroids, exponentials
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block, Tile
-
-Array = npt.NDArray[np.float64]
 
 
 def threshold_of(chance: float) -> float:
@@ -45,11 +44,11 @@ class Sampled(Statistic):
 
     most: int
     threshold: float
-    keys: Array
-    rates: Array
-    weights: Array
+    keys: Float64Array
+    rates: Float64Array
+    weights: Float64Array
     numbers: npt.NDArray[np.int64]
-    values: npt.NDArray[Any]
+    values: AnyArray
 
     @classmethod
     def combine(cls, parts: Sequence[Sampled]) -> Sampled:
@@ -81,7 +80,7 @@ class Sampled(Statistic):
         return self if len(self.keys) <= most else self.combine([replace(self, most=most)])
 
     @property
-    def estimates(self) -> Array:
+    def estimates(self) -> Float64Array:
         """What each row (m,) stands for: its weight over the probability that it is here."""
         return self.weights / -np.expm1(-self.rates * self.threshold)
 
@@ -103,7 +102,7 @@ class _Sample(Pass[Sampled]):
     stream: int
 
     @abstractmethod
-    def rated(self, block: Block) -> Iterator[tuple[Tile, Array]]:
+    def rated(self, block: Block) -> Iterator[tuple[Tile, Float64Array]]:
         """The block's tiles with rates (n,), zero for rows without weight."""
 
     def identity(self) -> Sampled:
@@ -126,7 +125,7 @@ class _Sample(Pass[Sampled]):
 class SampleUniform(_Sample):
     """Every row of positive weight at rate one."""
 
-    def rated(self, block: Block) -> Iterator[tuple[Tile, Array]]:
+    def rated(self, block: Block) -> Iterator[tuple[Tile, Float64Array]]:
         for tile in block.tiles():
             yield tile, (tile.weights > 0).astype(np.float64)
 
@@ -145,11 +144,11 @@ class SampleSensitive(_Sample):
     base : ndarray of shape (k,), the rate of a row at its centroid
     """
 
-    centroids: Array
+    centroids: Float64Array
     scale: float
-    base: Array
+    base: Float64Array
 
-    def rated(self, block: Block) -> Iterator[tuple[Tile, Array]]:
+    def rated(self, block: Block) -> Iterator[tuple[Tile, Float64Array]]:
         centroids = Centroids(self.centroids, block.dtype)
         for tile in block.tiles():
             labels, d2 = centroids.nearest(tile.x)

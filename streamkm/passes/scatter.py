@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.kernels import squared_distances
 from streamkm.passes.lloyd import Lloyd
 from streamkm.passes.measured import Measured
 from streamkm.rows import Block, read_only
 
-Array = npt.NDArray[np.float64]
 _PANEL = 256
 
 
@@ -20,11 +19,11 @@ class Scattered(Measured):
     """Rows gathered by their nearest centroid, with their distances."""
 
     @property
-    def distances(self) -> Array:
+    def distances(self) -> Float64Array:
         """Weighted sums (k,) of distances, not squared."""
         return self.measured
 
-    def calinski_harabasz(self, centroids: Array) -> float:
+    def calinski_harabasz(self, centroids: Float64Array) -> float:
         """Variance between clusters over variance within (Calinski and Harabasz 1974).
 
         Weights count as repeated rows.
@@ -39,7 +38,7 @@ class Scattered(Measured):
             return float("nan")
         return between / within * (n - k) / (k - 1)
 
-    def davies_bouldin(self, centroids: Array) -> float:
+    def davies_bouldin(self, centroids: Float64Array) -> float:
         """Mean over clusters of the worst (s_i + s_j) / d_ij (Davies and Bouldin 1979)."""
         occupied = np.flatnonzero(self.counts)
         centroids = centroids[occupied]

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array, FloatArray
 from streamkm.kernels import Centroids
 from streamkm.passes.census import Counted
 from streamkm.passes.lloyd import refuse_bad
 from streamkm.passes.per_row import PerRow
 from streamkm.rows import Block, read_only
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Branch:
     way : tuple of (pair of centroids (2, d), the side that is taken)
     """
 
-    way: tuple[tuple[Array, int], ...]
+    way: tuple[tuple[Float64Array, int], ...]
 
     def __call__(self, block: Block) -> Block:
         for pair, side in self.way:
@@ -37,7 +36,7 @@ class Branch:
             block = block.where(np.concatenate(here))
         return block
 
-    def then(self, pair: Array, side: int) -> Branch:
+    def then(self, pair: Float64Array, side: int) -> Branch:
         return Branch((*self.way, (pair, side)))
 
 
@@ -51,17 +50,17 @@ class Tree:
     children : ndarray of shape (k - 1, 2), int64, a fork, or -1 - cluster
     """
 
-    pairs: Array
+    pairs: Float64Array
     children: npt.NDArray[np.int64]
 
-    def with_leaves(self, centroids: Array) -> Tree:
+    def with_leaves(self, centroids: Float64Array) -> Tree:
         """The tree with these centroids (k, d) as its leaves."""
         pairs = self.pairs.copy()
         leaves = self.children < 0
         pairs[leaves] = centroids[-1 - self.children[leaves]]
         return Tree(pairs, self.children)
 
-    def labels(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    def labels(self, x: FloatArray) -> npt.NDArray[np.int64]:
         """The clusters (n,) that rows (n, d) come to."""
         found = np.zeros(len(x), np.int64)
         waiting = [(0, np.arange(len(x)))] if len(self.pairs) else []
@@ -87,7 +86,7 @@ class TreeLabels(PerRow[Counted]):
     def identity(self) -> Counted:
         return Counted()
 
-    def __call__(self, block: Block) -> tuple[npt.NDArray[Any], Counted]:
+    def __call__(self, block: Block) -> tuple[AnyArray, Counted]:
         labels = np.empty(block.n_rows, self.dtype)
         for tile in block.tiles():
             refuse_bad(block, tile.start, tile.x.sum(axis=1, dtype=np.float64))

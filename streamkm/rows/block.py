@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array, FloatArray, Int32Array
 from streamkm.errors import DataError
 from streamkm.rows.layout import Layout
 from streamkm.rows.plan import BlockPlan
@@ -32,8 +33,8 @@ class Tile:
     start : int, place of the first row within its block
     """
 
-    x: npt.NDArray[np.floating]
-    weights: npt.NDArray[np.float64]
+    x: FloatArray
+    weights: Float64Array
     start: int
 
 
@@ -52,13 +53,13 @@ class Block:
     scaling : Scaling, done where tiles are made, or None
     """
 
-    values: npt.NDArray[Any]
-    weights: npt.NDArray[Any] | None
+    values: AnyArray
+    weights: AnyArray | None
     number: int
     origin: tuple[int, ...]
     shape: tuple[int, ...]
     row_shape: tuple[int, ...]
-    places: npt.NDArray[np.int32] | None = None
+    places: Int32Array | None = None
     scaling: Scaling | None = None
 
     @classmethod
@@ -67,9 +68,9 @@ class Block:
         layout: Layout,
         plan: BlockPlan,
         number: int,
-        values: npt.NDArray[Any],
-        weights: npt.NDArray[Any] | None,
-        mask: npt.NDArray[Any] | None,
+        values: AnyArray,
+        weights: AnyArray | None,
+        mask: AnyArray | None,
     ) -> Block:
         """The block of some stored values: all features of its rows, and its weights and mask."""
         shape = tuple(values.shape[a] for a in layout.row_axes)
@@ -111,7 +112,7 @@ class Block:
         )
 
     @classmethod
-    def of(cls, values: npt.NDArray[Any], weights: npt.NDArray[Any] | None = None) -> Block:
+    def of(cls, values: AnyArray, weights: AnyArray | None = None) -> Block:
         """Rows in memory as a block of their own, for a pass called without Dask."""
         n = len(values)
         return cls(values, weights, 0, (0,), (n,), (n,))
@@ -156,16 +157,16 @@ class Block:
             # Wherever they came from: a kernel is compiled for each kind of array it meets.
             yield Tile(read_only(x), read_only(weights), start)
 
-    def rows(self, places: npt.NDArray[np.intp] | slice) -> npt.NDArray[Any]:
+    def rows(self, places: npt.NDArray[np.intp] | slice) -> AnyArray:
         """Some rows as passes see them, in the stored dtype where that is the same."""
         return self.values[places] if self.scaling is None else self._seen(places)
 
-    def _seen(self, which: Any) -> npt.NDArray[Any]:
+    def _seen(self, which: Any) -> AnyArray:
         if self.scaling is None:
             return np.ascontiguousarray(self.values[which], dtype=self.dtype)
         return self.scaling(self.values[which])
 
-    def filled(self, answers: npt.NDArray[Any], fill: Any) -> npt.NDArray[Any]:
+    def filled(self, answers: AnyArray, fill: Any) -> AnyArray:
         """Answers (n, ...) of its rows in the block's shape, with `fill` for those left out."""
         if self.places is not None:
             full = np.full((math.prod(self.shape), *answers.shape[1:]), fill, answers.dtype)
@@ -181,7 +182,7 @@ class Block:
         return np.ravel_multi_index(moved, self.row_shape).astype(np.int64, copy=False)
 
 
-def in_numpy(values: Any) -> npt.NDArray[Any]:
+def in_numpy(values: Any) -> AnyArray:
     """Values as a plain ndarray, or a masked array where they are one."""
     if isinstance(values, np.ma.MaskedArray):
         return values
@@ -200,7 +201,7 @@ def not_numpy(block: Any) -> DataError:
     )
 
 
-def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def read_only(array: AnyArray) -> AnyArray:
     """A view that no task can write through, as kernels take their inputs."""
     view = in_numpy(array).view()
     view.flags.writeable = False

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.rows.block import in_numpy
 from streamkm.rows.kinds import is_a
 
@@ -33,16 +33,16 @@ def _parts() -> Any:
     class Parts(NDBuffer):
         def __init__(self, array: Any) -> None:
             super().__init__(array)
-            self._whole: npt.NDArray[Any] = array
+            self._whole: AnyArray = array
             self._parts: list[tuple[Any, Any]] = []
 
         def __setitem__(self, key: Any, value: Any) -> None:
             self._parts.append((key, value))
 
-        def together(self) -> npt.NDArray[Any]:
+        def together(self) -> AnyArray:
             """All parts in place; a single one that fills the region is taken as it is."""
             if len(self._parts) == 1 and isinstance(self._parts[0][1], NDBuffer):
-                part: npt.NDArray[Any] = self._parts[0][1].as_numpy_array()
+                part: AnyArray = self._parts[0][1].as_numpy_array()
                 if part.shape == self._whole.shape:
                     return part
             for key, value in self._parts:
@@ -52,14 +52,14 @@ def _parts() -> Any:
     return Parts
 
 
-def read(array: Any, region: tuple[slice, ...]) -> npt.NDArray[Any]:
+def read(array: Any, region: tuple[slice, ...]) -> AnyArray:
     """A region of a zarr.Array, or the view of a NumPy one."""
     if not is_a(array, "zarr.Array"):
         return in_numpy(array[region])
     shape = tuple(len(range(*s.indices(n))) for s, n in zip(region, array.shape, strict=True))
     out = _parts()(np.empty(shape, array.dtype, array.order))
     array.get_basic_selection(region, out=out)
-    together: npt.NDArray[Any] = out.together()
+    together: AnyArray = out.together()
     return together
 
 

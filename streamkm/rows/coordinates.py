@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import StreamkmWarning
 from streamkm.rows.kinds import is_a
 
@@ -17,8 +17,6 @@ _MOST = 2**22  # labels in a chunk: 32 MiB of float64
 _SLACK = 1e-3  # of the spacing: labels that differ in rounding only
 _KINDS = "biufUSTM"  # no objects, whose codecs could run code
 _CF = ("scale_factor", "add_offset")
-
-Values = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Coordinate:
         """Where a stored coordinate lies, or None."""
         return self.array.store_path if is_a(self.array, "zarr.Array") else None
 
-    def values(self, start: int = 0, stop: int | None = None) -> Values:
+    def values(self, start: int = 0, stop: int | None = None) -> AnyArray:
         """The labels from `start` to `stop`, decoded as xarray decodes them."""
         part = self.array[start:stop]
         if is_a(self.array, "xarray.DataArray"):
@@ -108,7 +106,7 @@ def same(a: Coordinate, b: Coordinate, *, turned: bool = False) -> bool:
         )
         return True
     step = -(-_STEP // grain) * grain
-    last: tuple[Values, Values] | None = None
+    last: tuple[AnyArray, AnyArray] | None = None
     for start in range(0, n, step):
         stop = min(n, start + step)
         mine = a.values(n - stop, n - start)[::-1] if turned else a.values(start, stop)
@@ -121,7 +119,7 @@ def same(a: Coordinate, b: Coordinate, *, turned: bool = False) -> bool:
     return True
 
 
-def _equal(a: Values, b: Values) -> bool:
+def _equal(a: AnyArray, b: AnyArray) -> bool:
     kinds = {a.dtype.kind, b.dtype.kind}
     if "f" not in kinds or not kinds <= set("iuf"):
         return bool(np.array_equal(a, b))
@@ -129,7 +127,7 @@ def _equal(a: Values, b: Values) -> bool:
     return close(a, b, precision)
 
 
-def close(a: Values, b: Values, precision: float) -> bool:
+def close(a: AnyArray, b: AnyArray, precision: float) -> bool:
     """Whether numbers differ by less than a thousandth of their spacing, or by rounding only.
 
     Parameters
@@ -149,7 +147,7 @@ def close(a: Values, b: Values, precision: float) -> bool:
     return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
 
 
-def _decoded(dim: str, values: Values, attributes: dict[str, Any]) -> Values:
+def _decoded(dim: str, values: AnyArray, attributes: dict[str, Any]) -> AnyArray:
     times = " since " in str(attributes.get("units", ""))
     spans = str(attributes.get("dtype", "")).startswith("timedelta64")
     if not (times or spans or any(name in attributes for name in _CF)):

@@ -45,7 +45,7 @@ class DaskRows:
     in_memory = False
     resident_nbytes = 0
     ahead = False
-    kept = False  # what of its blocks stays in memory is for whoever made the array to say
+    cached = False  # whoever made the array decides whether its blocks are persisted
 
     @property
     def n_blocks(self) -> int:

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 
 
-def cast(
-    values: npt.NDArray[Any], dtype: np.dtype[Any]
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+def cast(values: AnyArray, dtype: np.dtype[Any]) -> tuple[AnyArray, npt.NDArray[np.bool_]]:
     """Values in another dtype, and which of them changed other than by rounding a float.
 
     Parameters
@@ -36,7 +35,7 @@ def cast(
 
 
 def refuse_changed(
-    values: npt.NDArray[Any], lost: npt.NDArray[np.bool_], dtype: np.dtype[Any], where: str
+    values: AnyArray, lost: npt.NDArray[np.bool_], dtype: np.dtype[Any], where: str
 ) -> None:
     """Refuse values that changed in the dtype that they share with those of other features.
 
@@ -60,7 +59,7 @@ def refuse_changed(
         )
 
 
-def _lost_of_objects(values: npt.NDArray[Any], made: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def _lost_of_objects(values: AnyArray, made: AnyArray) -> npt.NDArray[np.bool_]:
     """Which of integers and whole decimals are others as floats; Python compares them exactly."""
     pairs = zip(values.flat, made.flat, strict=True)
     lost = [_whole(value) not in (None, float(m)) for value, m in pairs]
@@ -76,7 +75,7 @@ def _whole(value: Any) -> Any:
     return value if value == value // 1 else None
 
 
-def _lost(values: npt.NDArray[Any], made: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def _lost(values: AnyArray, made: AnyArray) -> npt.NDArray[np.bool_]:
     """Which values are others in the new dtype."""
     if made.dtype.kind == "f":
         if values.dtype.kind == "f":

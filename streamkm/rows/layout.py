@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.rows.missing import Missing
 from streamkm.rows.scaling import Scaling
@@ -83,7 +83,7 @@ class Layout:
     def nbytes(self) -> int:
         return self.n_rows * self.n_features * self.dtype.itemsize
 
-    def matrix(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def matrix(self, values: AnyArray) -> AnyArray:
         """A block's values as (rows, features); a view wherever strides and order allow."""
         moved = np.moveaxis(values, self.feature_axes, range(-len(self.feature_axes), 0))
         matrix = moved.reshape(-1, self.n_features)

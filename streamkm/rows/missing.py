@@ -9,7 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-_PART_NBYTES = 2**20  # looked at in one go, so that what is found of it stays small
+from streamkm.arrays import AnyArray
+
+_PART_NBYTES = 2**20  # looked at in one go, so that what is found of it can_cache small
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Missing:
         found = tuple(dict.fromkeys(value if value == value else np.nan for value in values))
         return cls(found, masked) if found or masked else None
 
-    def present(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    def present(self, values: AnyArray) -> npt.NDArray[np.bool_]:
         """Which rows (n,) of values (n, d), of the stored dtype, are not left out."""
         present = np.ones(len(values), bool)
         if self.masked:
@@ -46,12 +48,12 @@ class Missing:
                     present[start : start + step] &= ~told
         return present
 
-    def valid(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    def valid(self, values: AnyArray) -> npt.NDArray[np.bool_]:
         """Which values, of any shape, are not missing."""
         return self.present(values.reshape(-1, 1)).reshape(values.shape)
 
 
-def _equal(part: npt.NDArray[Any], value: float | int) -> npt.NDArray[np.bool_] | None:
+def _equal(part: AnyArray, value: float | int) -> npt.NDArray[np.bool_] | None:
     """Which rows have the value; None where the dtype does not know it, or plainly none has."""
     if value != value:
         if part.dtype.kind != "f" or part.min() == part.min():

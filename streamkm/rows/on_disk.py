@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import ReadError
 
 Identity: TypeAlias = tuple[str, int, int]  # of the machine, the file system, and the file on it
@@ -44,7 +44,7 @@ class Mapped:
     chunks = shards = None
 
     @classmethod
-    def of(cls, array: npt.NDArray[Any]) -> Mapped | None:
+    def of(cls, array: AnyArray) -> Mapped | None:
         """The array as one in a file; None where it lies in memory.
 
         In memory are maps that are copied on writing, and those whose file has no name any more, or
@@ -75,14 +75,14 @@ class Mapped:
         """What tells it from another, without reading it."""
         return {**_stamp(self.path), "offset": self.offset, "strides": list(self.strides)}
 
-    def __getitem__(self, region: Any) -> npt.NDArray[Any]:
+    def __getitem__(self, region: Any) -> AnyArray:
         with open(self.path, "rb") as opened:
             _check_identity(self.path, self.identity, opened.fileno())
             file = np.memmap(opened, np.uint8, mode="r")
         view = np.ndarray(self.shape, self.dtype, file, self.offset, self.strides)
         return np.array(view[region])  # the map ends here, and its pages count no more
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         return np.asarray(self[...], dtype)
 
 
@@ -125,7 +125,7 @@ class Hdf5:
         """What tells it from another, without reading it."""
         return {**_stamp(self.path), "name": self.name}
 
-    def __getitem__(self, region: Any) -> npt.NDArray[Any]:
+    def __getitem__(self, region: Any) -> AnyArray:
         if self.dataset:  # its file is open
             return np.asarray(self.dataset[region])
         import h5py  # loaded by whoever opened the file
@@ -140,7 +140,7 @@ class Hdf5:
                 "with h5py.File(path, 'r'), or compute on threads."
             ) from error
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         return np.asarray(self[...], dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray, Float64Array, FloatArray
 from streamkm.errors import DataError
 
 _STEPS = 64  # of float64 within the spread, without which centroids are not those that were meant
@@ -22,16 +22,16 @@ def working_dtype(stored: np.dtype[Any]) -> np.dtype[Any]:
 class Scaling(Protocol):
     """What the kernels see in the place of the stored rows."""
 
-    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
+    def __call__(self, values: AnyArray) -> FloatArray:
         """Scaled rows (n, d), C-contiguous and a copy, from stored values (n, d)."""
 
     def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
         """The dtype of scaled rows, float32 or float64, for a stored dtype."""
 
-    def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def back(self, centroids: Float64Array) -> Float64Array:
         """Centroids (k, d) of scaled rows, in the units of the stored ones."""
 
-    def there(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def there(self, centroids: Float64Array) -> Float64Array:
         """Centroids (k, d) in the units of the stored rows, among the scaled ones."""
 
 
@@ -51,29 +51,29 @@ class Standardised:
     def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
         return working_dtype(stored)
 
-    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
-        x: npt.NDArray[np.floating] = np.array(values, self.dtype(values.dtype), order="C")
+    def __call__(self, values: AnyArray) -> FloatArray:
+        x: FloatArray = np.array(values, self.dtype(values.dtype), order="C")
         with np.errstate(over="ignore", invalid="ignore"):  # such rows are refused elsewhere
             x -= np.asarray(self.center, x.dtype)
             x *= np.asarray(self.factor, x.dtype)
         return x
 
-    def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def back(self, centroids: Float64Array) -> Float64Array:
         return np.asarray(centroids / np.asarray(self.factor) + np.asarray(self.center))
 
-    def there(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def there(self, centroids: Float64Array) -> Float64Array:
         return np.asarray((centroids - np.asarray(self.center)) * np.asarray(self.factor))
 
 
 @dataclass(frozen=True)
 class UnitLength:
-    """x / |x|: rows as directions. A row of zeros stays one."""
+    """x / |x|: rows as directions. A row of zeros can_cache one."""
 
     def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
         return working_dtype(stored)
 
-    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
-        x: npt.NDArray[np.floating] = np.array(values, self.dtype(values.dtype), order="C")
+    def __call__(self, values: AnyArray) -> FloatArray:
+        x: FloatArray = np.array(values, self.dtype(values.dtype), order="C")
         largest = np.abs(x).max(axis=1, keepdims=True)  # first, so that no square overflows
         with np.errstate(invalid="ignore"):  # such rows are refused elsewhere
             np.divide(x, largest, out=x, where=largest > 0)
@@ -81,10 +81,10 @@ class UnitLength:
         np.divide(x, length, out=x, where=length > 0, casting="same_kind")
         return x
 
-    def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def back(self, centroids: Float64Array) -> Float64Array:
         return centroids
 
-    def there(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def there(self, centroids: Float64Array) -> Float64Array:
         length = np.linalg.norm(centroids, axis=1, keepdims=True)
         return np.asarray(centroids / np.where(length > 0, length, 1.0))
 
@@ -111,26 +111,26 @@ class Shifted:
     def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
         return np.dtype(np.float64)
 
-    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
+    def __call__(self, values: AnyArray) -> FloatArray:
         x = np.ascontiguousarray(_minus(values, np.array(self.origin)))
         return x if self.then is None else self.then(x)
 
-    def back(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def back(self, centroids: Float64Array) -> Float64Array:
         own = centroids if self.then is None else self.then.back(centroids)
         return np.asarray(own + np.array(self.origin))
 
-    def there(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def there(self, centroids: Float64Array) -> Float64Array:
         check_digits(centroids, self.spread)
         return self.shifted(centroids - np.array(self.origin))
 
-    def shifted(self, centroids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def shifted(self, centroids: Float64Array) -> Float64Array:
         """Centroids (k, d) minus the origin, among the scaled rows."""
         return centroids if self.then is None else self.then.there(centroids)
 
 
 def among(
-    centroids: npt.NDArray[np.float64], scaling: Scaling | None, before: Scaling | None = None
-) -> npt.NDArray[np.float64]:
+    centroids: Float64Array, scaling: Scaling | None, before: Scaling | None = None
+) -> Float64Array:
     """Centroids (k, d) among the rows of one scaling, as they are among those of another.
 
     Parameters
@@ -151,7 +151,7 @@ def among(
     return own if scaling is None else scaling.there(own)
 
 
-def check_digits(centroids: npt.NDArray[np.float64], spread: float) -> None:
+def check_digits(centroids: Float64Array, spread: float) -> None:
     """Refuse centroids (k, d) that float64 does not hold finely enough for data of such a spread.
 
     Raises
@@ -167,7 +167,7 @@ def check_digits(centroids: npt.NDArray[np.float64], spread: float) -> None:
         )
 
 
-def _minus(values: npt.NDArray[Any], origin: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _minus(values: AnyArray, origin: Float64Array) -> Float64Array:
     """Values (n, d) minus an origin (d,), rounded once."""
     with np.errstate(invalid="ignore"):  # infinite values are refused elsewhere
         rounded = values.astype(np.float64) - origin

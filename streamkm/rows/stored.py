@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import ReadError
 from streamkm.rows.block import Block
 from streamkm.rows.chunks import fastest, read
@@ -31,7 +31,7 @@ _WAITS = (0.1, 0.4, 1.6)  # seconds before a read that failed is tried again
 
 Call = Callable[[Block], Any]
 Graph = dict[Any, Any]
-Beside = tuple[npt.NDArray[Any] | None, ...]
+Beside = tuple[AnyArray | None, ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class StoredRows:
     plan : BlockPlan, in whole chunks or shards of a Zarr array
     weights, mask : arrays of the row shape that slice like `array`, or None
     stays_here : whether the rows are this process's own, not to be sent to a cluster
-    fits_here : whether all blocks may stay in this process beside the work of a fit
+    fits_in_memory : whether all blocks may stay in this process beside the work of a fit
     ahead : whether there is memory for a block more than cores, read while they compute
     """
 
@@ -56,7 +56,7 @@ class StoredRows:
     mask: Any = None
     opening_reads: int = 0
     stays_here: bool = False
-    fits_here: bool = False
+    fits_in_memory: bool = False
     ahead: bool = False
 
     @property
@@ -69,7 +69,7 @@ class StoredRows:
         return self.layout.branch
 
     @property
-    def kept(self) -> bool:
+    def cached(self) -> bool:
         """Whether every block is in memory, so that to ask for them all is no read."""
         return False
 
@@ -90,7 +90,7 @@ class StoredRows:
         return labels + sum(a.nbytes for a in kept if isinstance(a, np.ndarray))
 
     @property
-    def kept_nbytes(self) -> int:
+    def cached_nbytes(self) -> int:
         """Bytes of all blocks; those at an end of the array may hold its last chunks whole."""
         if self.in_memory:
             return self.resident_nbytes
@@ -181,7 +181,7 @@ class StoredRows:
         return graph, keys
 
 
-def _patiently(array: Any, region: tuple[slice, ...]) -> npt.NDArray[Any]:
+def _patiently(array: Any, region: tuple[slice, ...]) -> AnyArray:
     """A region, asked for again where a store fails: networks and object stores do at times."""
     for wait in _WAITS:
         try:
@@ -246,14 +246,16 @@ def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> S
         unit = math.prod(min(stored[a], rows.layout.shape[a]) for a in rows.layout.row_axes)
         if array.shards or plan.largest > unit:
             rows = replace(rows, array=fastest(array))
-    fits_here = budget.keeps(rows.kept_nbytes, budget.projected(block, plan.n_blocks, resident))
-    resident += rows.kept_nbytes if fits_here else 0
+    fits_in_memory = budget.keeps(
+        rows.cached_nbytes, budget.projected(block, plan.n_blocks, resident)
+    )
+    resident += rows.cached_nbytes if fits_in_memory else 0
     more = replace(budget, threads=budget.threads + 1)
     ahead = more.allows(more.projected(block, plan.n_blocks, resident))
-    return replace(rows, ahead=ahead, fits_here=fits_here)
+    return replace(rows, ahead=ahead, fits_in_memory=fits_in_memory)
 
 
-def rows_in_memory(values: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> StoredRows:
+def rows_in_memory(values: AnyArray, weights: AnyArray | None) -> StoredRows:
     """Rows (n, d) kept in memory that stand for others: a table of distinct rows."""
     rows = open_stored(values, Layout(values.shape, (1,), values.dtype), (weights, None), Budget())
     return replace(rows, stays_here=True)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.rows.exact import cast, refuse_changed
 from streamkm.rows.kinds import is_a
@@ -18,7 +19,7 @@ _SERIES = ("pandas.Series", "polars.Series", "pyarrow.ChunkedArray", "pyarrow.Ar
 _TABLES = ("pandas.DataFrame", "polars.DataFrame", "pyarrow.Table", "pyarrow.RecordBatch")
 
 
-def numbers(data: Any) -> npt.NDArray[Any]:
+def numbers(data: Any) -> AnyArray:
     """Rows in memory as an array: what NumPy makes of them, where that holds numbers.
 
     Columns of a table get the dtype that NumPy gives to all of theirs together. Where values are
@@ -105,7 +106,7 @@ def _of_any_block(dtype: Any) -> np.dtype[Any]:
     return np.dtype(own) if floats else np.dtype(np.float64)
 
 
-def _plain(table: Any) -> npt.NDArray[Any] | None:
+def _plain(table: Any) -> AnyArray | None:
     """The table as NumPy has it, where that changes no number and costs no copy of objects."""
     if is_a(table, "pandas.DataFrame"):
         return np.asarray(table) if _is_plain(table.dtypes) else None
@@ -125,7 +126,7 @@ def _is_plain(dtypes: Any) -> bool:
     return not whole or np.result_type(*dtypes).kind != "f"
 
 
-def _joined(table: Any, dtype: np.dtype[Any] | None) -> npt.NDArray[Any]:
+def _joined(table: Any, dtype: np.dtype[Any] | None) -> AnyArray:
     """The columns in one array, a column at a time."""
     columns = list(_columns(table))
     if dtype is None:
@@ -163,7 +164,7 @@ def _lacks(column: Any) -> bool:
     return bool(count() if callable(count) else count)
 
 
-def _values(column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+def _values(column: Any) -> tuple[AnyArray, npt.NDArray[np.bool_] | None]:
     """Values in their own dtype, and which are missing where those are no NaN."""
     if is_a(column, "pandas.Series"):
         return _of_series(column)
@@ -177,7 +178,7 @@ def _values(column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None
     return values, None
 
 
-def _of_series(column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+def _of_series(column: Any) -> tuple[AnyArray, npt.NDArray[np.bool_] | None]:
     own = getattr(column.dtype, "numpy_dtype", None)
     if not isinstance(own, np.dtype) or own.kind not in _KINDS:  # of NumPy itself, or of objects
         lacks = column.hasnans and not isinstance(column.dtype, np.dtype)
@@ -190,7 +191,7 @@ def _of_series(column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | N
     return column.to_numpy(own, na_value=0), np.asarray(column.isna())
 
 
-def _column(name: str, column: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _column(name: str, column: Any, dtype: np.dtype[Any]) -> AnyArray:
     """A column in the dtype of the table."""
     _refuse(name, getattr(column, "dtype", None))
     values, missing = _values(column)
@@ -208,14 +209,14 @@ def _column(name: str, column: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     return made
 
 
-def _has_text(values: npt.NDArray[Any]) -> bool:
+def _has_text(values: AnyArray) -> bool:
     """Whether some items are text, which NumPy would parse where it looks like numbers."""
     if values.dtype != object:
         return values.dtype.kind in "UST"
     return any(isinstance(value, _TEXT) for value in values.flat)
 
 
-def _culprit(values: npt.NDArray[Any]) -> Any:
+def _culprit(values: AnyArray) -> Any:
     for value in values:
         if isinstance(value, _TEXT):
             return value

@@ -5,6 +5,7 @@ which gives its next state, or the centroids. So whoever drives it can put the p
 restarts into one read, and keep the state between any two.
 """
 
+from streamkm.in_memory.attention import attending, attention
 from streamkm.seeding.base import Seeding
 from streamkm.seeding.coreset import Coreset, Rough
 from streamkm.seeding.farthest import Farthest
@@ -12,7 +13,6 @@ from streamkm.seeding.kmeans_parallel import KMeansParallel
 from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
 from streamkm.seeding.methods import METHODS, Method, Task, begin, method_of
 from streamkm.seeding.random_rows import RandomRows
-from streamkm.seeding.watching import attending, attention
 
 __all__ = [
     "METHODS",

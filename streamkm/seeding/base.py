@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array
 from streamkm.errors import FewDistinctRowsWarning
 from streamkm.passes import Pass
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,11 @@ class Seeding(ABC):
         """The pass whose statistic is wanted next."""
 
     @abstractmethod
-    def tell(self, statistic: Any) -> Seeding | Array:
+    def tell(self, statistic: Any) -> Seeding | Float64Array:
         """The next state, or the centroids (k, d) when done."""
 
 
-def joined(before: Array, drawn: Array) -> Array:
+def joined(before: Float64Array, drawn: Float64Array) -> Float64Array:
     """Rows drawn before and now; both may be none."""
     return (
         np.concatenate([before, drawn])
@@ -51,7 +49,7 @@ def joined(before: Array, drawn: Array) -> Array:
     )
 
 
-def exactly_k(values: Array, k: int) -> Array:
+def exactly_k(values: Float64Array, k: int) -> Float64Array:
     """The first k of the drawn rows; where there are fewer, they are repeated, with a warning."""
     if len(values) < k:
         warnings.warn(

@@ -12,14 +12,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from streamkm.arrays import Float64Array, Int32Array
+from streamkm.in_memory.points import Points, in_memory
+from streamkm.in_memory.search import search, settle, start
 from streamkm.kernels import Centroids
 from streamkm.passes import Distinct, Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.rows import Block, read_only
-from streamkm.seeding.base import Array, Seeding, exactly_k
-from streamkm.seeding.points import Points, in_memory
-from streamkm.seeding.search import search, settle, start
+from streamkm.seeding.base import Seeding, exactly_k
 
 _PILOT = 4096
 _PILOT_A_CLUSTER = 64
@@ -42,9 +42,9 @@ def least_sample(k: int) -> int:
 class Rough:
     """A rough solution, and the rates that follow from it: scale * |x - c|**2 + base[c]."""
 
-    centroids: Array
+    centroids: Float64Array
     scale: float
-    base: Array
+    base: Float64Array
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Coreset(Seeding):
         rates = self.rough.centroids, self.rough.scale, self.rough.base
         return SampleSensitive(self.most, self._rated(), self.seed, 1 + self.drawn, *rates)
 
-    def tell(self, sample: Sampled) -> Coreset | Array:
+    def tell(self, sample: Sampled) -> Coreset | Float64Array:
         if self.rough is None:
             if len(sample.keys) < min(_PILOT, self.k) and self.threshold < _CERTAIN:
                 # Few rows have weight: more of them.
@@ -98,7 +98,7 @@ class Coreset(Seeding):
         """The threshold of the sensitivity sample, whose rates sum to about one."""
         return np.inf if self.n_rows <= self.most else float(self.most)
 
-    def _centroids(self, sample: Sampled) -> Array:
+    def _centroids(self, sample: Sampled) -> Float64Array:
         few = _distinct(sample, self.k)
         if few is not None:
             return exactly_k(few, self.k)
@@ -117,7 +117,7 @@ def _points(sample: Sampled) -> AbstractContextManager[Points]:
     return in_memory(sample.values, sample.estimates)
 
 
-def _distinct(sample: Sampled, k: int) -> Array | None:
+def _distinct(sample: Sampled, k: int) -> Float64Array | None:
     """The distinct rows, where there are k at most."""
     table = Distinct(k)(Block.of(sample.values))
     return table.values.astype(np.float64) if table.complete else None
@@ -156,6 +156,6 @@ def _scale(sample: Sampled, rough: Rough) -> float:
     return 1 / (3 * float((sample.estimates * d2).sum()))
 
 
-def _nearest(sample: Sampled, centroids: Array) -> tuple[npt.NDArray[np.int32], Array]:
+def _nearest(sample: Sampled, centroids: Float64Array) -> tuple[Int32Array, Float64Array]:
     values = read_only(np.ascontiguousarray(sample.values))
     return Centroids(centroids, values.dtype).nearest(values)

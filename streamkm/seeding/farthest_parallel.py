@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from streamkm.arrays import Float64Array
 from streamkm.passes import FarthestFirst, Picked
-from streamkm.seeding.base import Array, Seeding, exactly_k
+from streamkm.seeding.base import Seeding, exactly_k
 
 
 @dataclass(frozen=True)
@@ -15,5 +16,5 @@ class FarthestParallel(Seeding):
     def ask(self) -> FarthestFirst:
         return FarthestFirst(self.k, self.seed, 0)
 
-    def tell(self, statistic: Picked) -> Array:
+    def tell(self, statistic: Picked) -> Float64Array:
         return exactly_k(statistic.values, self.k)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from streamkm.arrays import Float64Array
+from streamkm.in_memory.points import in_memory
+from streamkm.in_memory.search import search
 from streamkm.passes import Assigned, DrawSquaredDistance, DrawUniform, Lloyd, TopRows
-from streamkm.seeding.base import Array, Seeding, exactly_k, joined
-from streamkm.seeding.points import in_memory
-from streamkm.seeding.search import search
+from streamkm.seeding.base import Seeding, exactly_k, joined
 
 ROUNDS = 2
 OVERSAMPLING = 2
@@ -31,7 +32,7 @@ class KMeansParallel(Seeding):
     round : int, reads made
     """
 
-    candidates: Array = field(default_factory=lambda: np.empty((0, 0)))
+    candidates: Float64Array = field(default_factory=lambda: np.empty((0, 0)))
     round: int = 0
 
     def ask(self) -> DrawUniform | DrawSquaredDistance | Lloyd:
@@ -42,7 +43,7 @@ class KMeansParallel(Seeding):
             return DrawSquaredDistance(most, self.seed, stream, self.candidates)
         return Lloyd(self.candidates)
 
-    def tell(self, statistic: TopRows | Assigned) -> KMeansParallel | Array:
+    def tell(self, statistic: TopRows | Assigned) -> KMeansParallel | Float64Array:
         if isinstance(statistic, Assigned):
             return self._centroids(statistic)
         candidates = joined(self.candidates, statistic.values)
@@ -50,7 +51,7 @@ class KMeansParallel(Seeding):
             return exactly_k(candidates, self.k)  # these are all the distinct rows there are
         return replace(self, candidates=candidates, round=self.round + 1)
 
-    def _centroids(self, cells: Assigned) -> Array:
+    def _centroids(self, cells: Assigned) -> Float64Array:
         occupied = np.flatnonzero(cells.counts > 0)
         means = cells.means(self.candidates)[occupied]
         distinct = np.sort(np.unique(means, axis=0, return_index=True)[1])

@@ -7,8 +7,9 @@ from typing import Self
 
 import numpy as np
 
+from streamkm.arrays import Float64Array
 from streamkm.passes import TopRows
-from streamkm.seeding.base import Array, Seeding, exactly_k, joined
+from streamkm.seeding.base import Seeding, exactly_k, joined
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class OneByOne(Seeding):
     chosen : ndarray of shape (i, d), the centroids chosen so far
     """
 
-    chosen: Array = field(default_factory=lambda: np.empty((0, 0)))
+    chosen: Float64Array = field(default_factory=lambda: np.empty((0, 0)))
 
-    def tell(self, statistic: TopRows) -> Self | Array:
+    def tell(self, statistic: TopRows) -> Self | Float64Array:
         if not len(statistic.keys):  # every row has a centroid at its place
             return exactly_k(self.chosen, self.k)
         chosen = joined(self.chosen, statistic.values)

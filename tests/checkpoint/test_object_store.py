@@ -21,7 +21,7 @@ from streamkm import KMeans, load_model
 from streamkm.checkpoint import Generations
 from streamkm.errors import LockedError
 from streamkm.fitting import checkpointing, load
-from streamkm.images.sources import find_items
+from streamkm.images.sources.find import find_items
 from streamkm.rows import difference, fingerprint, open_rows
 from streamkm.rows.open import open_zarr
 from tests.conftest import mixture

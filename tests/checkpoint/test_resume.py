@@ -364,7 +364,7 @@ def test_killed_between_the_labels_and_the_model_of_data_in_memory(store, monkey
     labels = store.parent / "l.zarr"
     arguments = [str(a) for a in fit_arguments(store, "a", "--labels", labels)]
     with monkeypatch.context() as patch:
-        patch.setattr("streamkm.cli.fit.save_model", killed)
+        patch.setattr("streamkm.cli.commands.fit.save_model", killed)
         with pytest.raises(Killed):
             CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert not labels.exists()  # they take their name after the model

@@ -52,7 +52,7 @@ def test_a_report_of_threads_is_refused_before_any_work(store, tmp_path):
 
 
 def test_nobody_at_the_address(store, monkeypatch):
-    monkeypatch.setattr("streamkm.cli.clusters._PATIENCE", "1s")
+    monkeypatch.setattr("streamkm.cli.scheduler._PATIENCE", "1s")
     said = run(store, "no", "--scheduler", "tcp://127.0.0.1:1", code=1)
     assert "no scheduler answers at tcp://127.0.0.1:1" in said
     assert "no such scheduler: 'thread'" in run(store, "no", "--scheduler", "thread", code=1)

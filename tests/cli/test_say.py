@@ -13,8 +13,8 @@ from PIL import Image
 from rich.table import Table
 
 from streamkm.cli import main
-from streamkm.cli.console import PlainConsole
-from streamkm.cli.say import safe, strict_json
+from streamkm.cli.ui.console import PlainConsole
+from streamkm.cli.ui.say import safe, strict_json
 
 BOLD, CLOSING, SMILEY, ESC = "data[bold].zarr", "run[/b].zarr", "a:smiley:.zarr", "a\x1b[2J.zarr"
 

@@ -20,7 +20,7 @@ from streamkm.images import (
     find_palettes,
     quantize,
 )
-from streamkm.images.summary import summary
+from streamkm.images.archive.summary import summary
 from tests.images.conftest import deep_png, encoded, noise, put, write_raster
 from tests.images.test_archive import photograph
 

@@ -21,9 +21,11 @@ from sklearn.datasets import load_sample_image
 
 from streamkm.cli import main
 from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
-from streamkm.images import Archive, compress, decompress, export, reads, run
-from streamkm.images.as_file import as_file
-from streamkm.images.summary import summary
+from streamkm.images import Archive, compress, decompress
+from streamkm.images.archive.summary import summary
+from streamkm.images.compression import reads, run
+from streamkm.images.export import decompress as export
+from streamkm.images.export.as_file import as_file
 from streamkm.kernels.compiling import compiler_lock
 from tests import reference
 from tests.images.conftest import deep_png, encoded, noise, png, put, write_raster
@@ -136,7 +138,7 @@ def test_rasters_are_not_packed_one_after_another(tmp_path, monkeypatch):
         return np.moveaxis(*arguments)
 
     monkeypatch.setattr(
-        "streamkm.images.as_file.np", SimpleNamespace(moveaxis=moved, uint8=np.uint8)
+        "streamkm.images.export.as_file.np", SimpleNamespace(moveaxis=moved, uint8=np.uint8)
     )
     decompress(archive, tmp_path / "out")
     assert held == [False]

@@ -14,10 +14,10 @@ from sklearn.datasets import load_sample_image
 from streamkm import rows
 from streamkm.engine import schedule
 from streamkm.errors import CheckpointError, DataError
-from streamkm.images import training
-from streamkm.images.codebook import Codebook
-from streamkm.images.patches import patches
-from streamkm.images.training import fit_codebook
+from streamkm.images.codebook import training
+from streamkm.images.codebook.codebook import Codebook
+from streamkm.images.codebook.patches import patches
+from streamkm.images.codebook.training import fit_codebook
 from streamkm.rows import memory
 from tests import reference
 

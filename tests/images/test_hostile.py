@@ -15,7 +15,7 @@ import zarr
 
 from streamkm.decoding.decode import decode, headers
 from streamkm.errors import DamagedError, DataError
-from streamkm.images.sources import find_items
+from streamkm.images.sources.find import find_items
 from tests.images.conftest import PNG, deep_png, encoded, names, noise, png, put, write_tar
 from tests.images.test_decode import KINDS, write_raster
 

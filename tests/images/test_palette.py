@@ -13,9 +13,9 @@ from sklearn.datasets import load_sample_image
 
 from streamkm.errors import DataError
 from streamkm.images import find_palettes
-from streamkm.images.palette import Palette, quantize
-from streamkm.images.palette_search import fit_palette
-from streamkm.images.spaces import to_space
+from streamkm.images.colour.palette import Palette, quantize
+from streamkm.images.colour.search import fit_palette
+from streamkm.images.colour.spaces import to_space
 from streamkm.passes import Colours
 from tests import reference
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from streamkm.images.patches import grid, patches, seen_patches, unpatched
+from streamkm.images.codebook.patches import grid, patches, seen_patches, unpatched
 
 sizes = st.integers(1, 17)
 

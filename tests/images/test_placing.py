@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from streamkm.cli import main
 from streamkm.errors import DataError
-from streamkm.images import compress, decompress, placing
+from streamkm.images import compress, decompress
+from streamkm.images.export import placing
 from tests.images.conftest import PNG, write_tar
 
 HOW = [{}, {"overwrite": True}, {"missing": True}]

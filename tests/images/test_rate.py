@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 
 from streamkm.errors import DataError
-from streamkm.images.rate import bits_per_pixel, choose
+from streamkm.images.codebook.rate import bits_per_pixel, choose
 
 shapes = st.tuples(st.integers(1, 8), st.integers(1, 8))
 

@@ -17,8 +17,8 @@ from streamkm import ingest
 from streamkm.decoding.decode import decode, headers
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.images import Archive, compress
-from streamkm.images.catalogue import Catalogue
-from streamkm.images.sources import find_items
+from streamkm.images.compression.catalogue import Catalogue
+from streamkm.images.sources.find import find_items
 from tests.images.conftest import encoded, noise, put
 
 
@@ -70,7 +70,7 @@ def test_a_zip_of_the_same_size_and_time(tmp_path):
 
 def test_a_run_does_not_go_on_with_a_zarr_that_was_rewritten(tmp_path, monkeypatch):
     stack(tmp_path / "s.zarr", 7)
-    monkeypatch.setattr("streamkm.images.run.Run.encode", interrupted)
+    monkeypatch.setattr("streamkm.images.compression.run.Run.encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         compress(tmp_path / "s.zarr", tmp_path / "a.zarr", 2)
     stack(tmp_path / "s.zarr", 201)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamkm.errors import DataError
-from streamkm.images.spaces import check_space, from_space, to_space
+from streamkm.images.colour.spaces import check_space, from_space, to_space
 
 
 @pytest.mark.parametrize(

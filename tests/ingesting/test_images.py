@@ -14,7 +14,7 @@ from PIL import Image
 import streamkm
 from streamkm.decoding.placeless import placeless
 from streamkm.errors import DataError
-from streamkm.images.sources import find_items
+from streamkm.images.sources.find import find_items
 from tests.images.conftest import deep_png, encoded, noise, png, put, read, write_raster
 from tests.images.test_meaning import WAYS, oriented
 from tests.ingesting.conftest import run

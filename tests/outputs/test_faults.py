@@ -20,9 +20,9 @@ from click.testing import CliRunner
 import streamkm
 from streamkm.cli import main
 from streamkm.errors import OutputExistsError
+from streamkm.models.model import Model, load_model, save_model
 from streamkm.outputs import MODEL, alone, check_store, whole_file
 from streamkm.rows import memory
-from streamkm.stored_model import Model, load_model, save_model
 
 
 def run(*arguments, code=0):
@@ -45,7 +45,7 @@ _KILLED = """
     import numpy as np
     import streamkm.outputs.atomic as whole
     from streamkm.outputs import MODEL
-    from streamkm.stored_model import Model, save_model
+    from streamkm.models.model import Model, save_model
 
     atomic, mark = sys.argv[2] == "atomic", sys.argv[3]
     new = Path(sys.argv[1], "new")
@@ -282,14 +282,14 @@ def test_labels_take_their_name_after_the_model(data, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("streamkm.cli.fit.save_model", interrupt)
+        patch.setattr("streamkm.cli.commands.fit.save_model", interrupt)
         said = run(*command, "-k", 5, code=130)
     assert "no output was written or changed" in said
     assert np.array_equal(load_model(tmp_path / "m").centroids, before[0])
     assert np.array_equal(zarr.open_array(tmp_path / "l")[...], before[1])
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
     with monkeypatch.context() as patch:
-        patch.setattr("streamkm.cli.fit.save_plot", interrupt)
+        patch.setattr("streamkm.cli.commands.fit.save_plot", interrupt)
         said = run(*command, "-k", 5, "--plot", tmp_path / "p.png", code=130)
     written = f"written: {tmp_path / 'm'}, {tmp_path / 'l'}; no other output"
     assert written in " ".join(said.split())

@@ -14,9 +14,9 @@ import pytest
 import zarr
 
 from streamkm.errors import DataError, OutputExistsError
+from streamkm.models.model import Model, load_model, save_model
 from streamkm.outputs import MODEL, check_store, create_labels, whole
 from streamkm.rows import BlockPlan
-from streamkm.stored_model import Model, load_model, save_model
 
 
 @pytest.fixture

@@ -289,14 +289,14 @@ def test_blocks_are_kept_only_when_the_projection_with_all_of_them_is_within_the
         budget = Budget(limit, threads=2, fits=True)
         rows = open_rows(store, budget=budget)
         block = rows.plan.largest * (16 * 4 + budget.answer_nbytes)
-        need = budget.projected(block, rows.plan.n_blocks) + rows.kept_nbytes
-        assert rows.fits_here == (need <= limit)
-        decided.add((rows.fits_here, rows.ahead))
+        need = budget.projected(block, rows.plan.n_blocks) + rows.cached_nbytes
+        assert rows.fits_in_memory == (need <= limit)
+        decided.add((rows.fits_in_memory, rows.ahead))
         if rows.ahead:  # beside what is kept
             more = replace(budget, threads=3).projected(block, rows.plan.n_blocks)
-            assert more + rows.fits_here * rows.kept_nbytes <= limit
+            assert more + rows.fits_in_memory * rows.cached_nbytes <= limit
     assert len(decided) == 4
-    assert not open_rows(store, budget=Budget(2**33, threads=2)).fits_here  # not for a fit
+    assert not open_rows(store, budget=Budget(2**33, threads=2)).fits_in_memory  # not for a fit
 
 
 def test_without_a_limit_only_data_small_beside_the_machine_are_kept(tmp_path):
@@ -304,7 +304,7 @@ def test_without_a_limit_only_data_small_beside_the_machine_are_kept(tmp_path):
         store = zarr.create_array(
             f"{tmp_path}/{rows}", shape=(rows, 16), dtype="f8", chunks=(9, 16)
         )
-        return open_rows(store, budget=Budget(fits=True)).fits_here
+        return open_rows(store, budget=Budget(fits=True)).fits_in_memory
 
     assert fits(1000)
     assert not fits(10**12)

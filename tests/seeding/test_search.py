@@ -7,9 +7,9 @@ import pytest
 from sklearn.cluster import KMeans as SklearnKMeans
 
 from streamkm import KMeans
+from streamkm.in_memory import search
+from streamkm.in_memory.points import in_memory
 from streamkm.kernels import Centroids
-from streamkm.seeding import search
-from streamkm.seeding.points import in_memory
 from tests import reference
 from tests.conftest import mixture
 

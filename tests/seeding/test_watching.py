@@ -12,11 +12,15 @@ import zarr
 from click.testing import CliRunner
 
 from streamkm import KMeans, load_model
-from streamkm.cli import main, progress, stopping
+from streamkm.cli import main
+from streamkm.cli import signals as stopping
+from streamkm.cli.ui import progress
 from streamkm.errors import CheckpointError, RunAgain
-from streamkm.estimators import telling
-from streamkm.seeding import attending, search, watching
-from streamkm.seeding.points import Points, in_memory
+from streamkm.estimators import messages as telling
+from streamkm.in_memory import attention as watching
+from streamkm.in_memory import search
+from streamkm.in_memory.points import Points, in_memory
+from streamkm.seeding import attending
 from tests import reference
 from tests.conftest import mixture
 

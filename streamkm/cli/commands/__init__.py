@@ -1,0 +1,1 @@
+"""One file for each command: call the library and print the result."""

@@ -1,0 +1,158 @@
+"""``streamkm compress``."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamkm.cli.common import peak_memory
+from streamkm.cli.files import report_file
+from streamkm.cli.scheduler import scheduled
+from streamkm.cli.ui.image_bar import Bar
+from streamkm.cli.ui.say import say
+from streamkm.decoding.notices import notice_lines
+from streamkm.errors import DataError, RunAgain
+from streamkm.files.names import shown
+from streamkm.images import Archive, compress, decompress
+from streamkm.images.archive.summary import summary
+from streamkm.images.compression.reads import Watch
+from streamkm.images.export.sheet import contact_sheet
+from streamkm.outputs import ARCHIVE, File, Folder, Store, check_outputs, local, whole_file
+from streamkm.sizes import show_bytes
+
+_NAMED = 20  # files that were left out, at most
+_ALIKE = 3  # names of one reason, at most
+
+
+def run(
+    sources: tuple[str, ...],
+    output: str,
+    *,
+    seed: int,
+    png: str | None,
+    palettes: str | None,
+    sheet: str | None,
+    overwrite: bool,
+    scheduler: str | None,
+    workers: int | None,
+    dashboard: str | None,
+    report: str | None,
+    **options: Any,
+) -> None:
+    """Write the archive, and what else is asked for; say what came of it."""
+    outputs = [
+        Store(output, ARCHIVE, overwrite),
+        None if png is None else Folder(png, (".png", ".tif"), overwrite),
+        None if palettes is None else Folder(palettes, (".gpl", ".json"), overwrite),
+        None if sheet is None else File(sheet, (".png",), overwrite),
+        report_file(report, overwrite),
+    ]
+    check_outputs(outputs, sources)
+    held = png is not None and local(png).is_dir() and any(local(png).iterdir())
+    if palettes is not None and (options["per"] == "image" or options["patch"] != (1, 1)):
+        raise DataError(
+            "--palettes is for palettes that images share: not for --per image, --patch."
+        )
+    began = time.monotonic()
+    with ExitStack() as stack:
+        stack.enter_context(scheduled(scheduler, workers, dashboard, report))
+        bar = stack.enter_context(Bar())
+        try:
+            archive = compress(
+                sources,
+                output,
+                random_state=seed,
+                overwrite=overwrite,
+                watch=[bar.seen],
+                **options,
+            )
+        except KeyboardInterrupt:
+            raise RunAgain("\nInterrupted; run the same command to go on.", 130) from None
+        count = 0
+        if png is not None:
+            limit, watch = options["memory_limit"], [bar.seen]
+            count = _write_files(archive, png, "--overwrite" if held else "--missing", limit, watch)
+    say_skipped(archive.skipped)
+    for line in notice_lines(archive.notices):
+        say(line, err=True)
+    if png is not None:
+        say(f"{png}: {count:,} file{'s' * (count != 1)}")
+    if palettes is not None:
+        _write_palettes(archive, local(palettes))
+    if sheet is not None:
+        with whole_file(local(sheet)) as partial:
+            contact_sheet(archive).save(partial)
+    found = summary(archive)
+    wanted = options["quality"]
+    if wanted is not None and found.psnr < wanted:
+        say(
+            f"{found.psnr:.2f} dB is less than the {wanted:g} asked for: allow more colours by -k "
+            "(up to 65,536), or take patches with more --stages.",
+            err=True,
+        )
+    peak, seconds = peak_memory(), time.monotonic() - began
+    say(
+        f"{output}: {found.n_images:,} images, {found.n_pixels / 1e6:,.1f} Mpixel, "
+        f"{show_bytes(found.nbytes)} ({found.bits_per_pixel:.2f} bits a pixel) "
+        f"of {show_bytes(found.source_nbytes)}, "
+        f"PSNR {found.psnr:.2f} dB, {seconds:.1f} s"
+        + (f", peak memory {show_bytes(peak)}" if peak else "")
+    )
+    say(f"streamkm decompress {shlex.quote(output)} -o DIR")
+
+
+def _write_files(
+    archive: Archive, folder: str, how: str, memory_limit: int | None, watch: Sequence[Watch]
+) -> int:
+    """Write each image, and say `how` to go on where that fails: the archive is whole."""
+    which = "the other" if how == "--missing" else "all"
+    fix = shlex.join(["streamkm", "decompress", archive.path, "-o", folder, how])
+    fix = f"{archive.path} is whole, and this writes {which} files: {fix}"
+    replaces = how == "--overwrite"  # what was there is of an archive before
+    try:
+        found = decompress(
+            archive, folder, overwrite=replaces, memory_limit=memory_limit, watch=watch
+        )
+    except KeyboardInterrupt:
+        raise RunAgain(f"\nInterrupted; {fix}", 130) from None
+    except Exception:
+        say(fix, err=True)
+        raise
+    return len(found)
+
+
+def _write_palettes(archive: Archive, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, palette in archive.palettes().items():
+        texts = {"json": palette.to_json()}
+        if palette.dtype == np.uint8:  # as far as GIMP goes
+            texts["gpl"] = palette.to_gpl(name)
+        for suffix, text in texts.items():
+            with whole_file(folder / f"{name}.{suffix}") as partial:
+                partial.write_text(text)
+
+
+def say_skipped(skipped: list[tuple[str, str]], most: int = _NAMED) -> None:
+    """What was left out, a line each; of many for one reason, a line for all."""
+    together: dict[str, list[str]] = {}
+    for name, reason in skipped:
+        together.setdefault(reason, []).append(shown(name))
+    lines = [
+        f"left out {name}: {reason}" if name not in reason else f"left out: {reason}"
+        for reason, names in together.items()
+        if len(names) <= _ALIKE
+        for name in names
+    ]
+    if len(lines) > most:
+        lines = [*lines[:most], f"... and {len(lines) - most:,} more: streamkm info --all"]
+    for reason, names in together.items():
+        if len(names) > _ALIKE:
+            lines.append(f"left out {len(names):,} ({names[0]}, ...): {reason}")
+    for line in lines:
+        say(line, err=True)

@@ -1,0 +1,42 @@
+"""``streamkm decompress``."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from streamkm.cli.files import report_file
+from streamkm.cli.scheduler import scheduled
+from streamkm.cli.ui.image_bar import Bar
+from streamkm.cli.ui.say import say
+from streamkm.errors import RunAgain
+from streamkm.images import decompress
+from streamkm.outputs import check_outputs
+
+
+def run(
+    archive: str,
+    names: tuple[str, ...],
+    output: str,
+    *,
+    scheduler: str | None,
+    workers: int | None,
+    dashboard: str | None,
+    report: str | None,
+    **options: Any,
+) -> None:
+    """Write the files; say how many."""
+    check_outputs([report_file(report, options["overwrite"])], [archive])
+    with ExitStack() as stack:
+        stack.enter_context(scheduled(scheduler, workers, dashboard, report))
+        bar = stack.enter_context(Bar())
+        try:
+            files = decompress(archive, output, names or None, watch=[bar.seen], **options)
+        except KeyboardInterrupt:
+            fix = "--missing writes the others"
+            if options["overwrite"]:  # some may be of another archive
+                fix = "the same command writes them all again"
+            raise RunAgain(
+                f"\nInterrupted; files that are there are whole, and {fix}.", 130
+            ) from None
+    say(f"{output}: {len(files):,} file{'s' * (len(files) != 1)}")

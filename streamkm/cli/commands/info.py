@@ -1,0 +1,76 @@
+"""``streamkm info``."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from rich.table import Table
+
+from streamkm.cli.ui.console import PlainConsole
+from streamkm.cli.ui.sweep_table import show_sweep
+from streamkm.decoding.notices import notice_lines
+from streamkm.errors import NotAModelError
+from streamkm.models.model import Model, load_model
+from streamkm.models.sweep import open_sweep
+from streamkm.outputs import marks_of
+from streamkm.rows.open import dimension_names, open_zarr
+from streamkm.sizes import show_bytes
+
+
+def run(path: str, variable: str | None, all_of_it: bool) -> None:
+    """Print what the model, sweep, archive or Zarr array at the path holds."""
+    if variable is None and marks_of(path).get("kind") == "streamkm archive":
+        import_module("streamkm.cli.commands.info_archive").show_archive(path, all_of_it)
+        return
+    if variable is None and marks_of(path).get("kind") == "streamkm checkpoint":
+        _show(import_module("streamkm.cli.commands.info_checkpoint").facts_of(path))
+        return
+    try:
+        facts = _of_model(load_model(path))
+    except NotAModelError:
+        if variable is None:
+            with suppress(NotAModelError):
+                show_sweep(open_sweep(path))
+                return
+        facts = _of_array(open_zarr(path, variable))
+    _show(facts)
+
+
+def _show(facts: dict[str, str]) -> None:
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(name, value)
+    PlainConsole().print(table)
+
+
+def _of_model(model: Model) -> dict[str, str]:
+    k, d = model.centroids.shape
+    facts = {
+        "centroids": f"{k} x {d}",
+        "inertia": f"{model.inertia:.6g}",
+        "iterations": str(len(model.history)),
+        "stopped by": model.stop_reason,
+        "reads": f"{model.n_passes} ({show_bytes(model.bytes_read)})",
+    }
+    asked = {n: v for n, v in model.parameters.items() if v not in (None, [])}
+    facts["parameters"] = ", ".join(f"{name}={value}" for name, value in asked.items())
+    facts["versions"] = ", ".join(f"{name} {value}" for name, value in model.versions.items())
+    return facts
+
+
+def _of_array(array: Any) -> dict[str, str]:
+    facts = {
+        "shape": str(array.shape),
+        "dimensions": str(dimension_names(array) or "unnamed"),
+        "dtype": str(array.dtype),
+        "chunks": str(array.chunks),
+        "bytes": show_bytes(array.nbytes),
+    }
+    if array.shards:
+        facts["shards"] = str(array.shards)
+    notices = notice_lines(array.attrs.get("notices", []))
+    if notices:
+        facts["not taken"] = "\n".join(notices)
+    return facts

@@ -1,0 +1,61 @@
+"""What ``streamkm info`` shows of an archive."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from streamkm.cli.ui.console import PlainConsole
+from streamkm.decoding.notices import notice_lines
+from streamkm.files.names import shown
+from streamkm.images.archive.archive import Archive
+from streamkm.images.archive.summary import ImageSummary, summary
+from streamkm.sizes import show_bytes
+
+_SHOWN = 20  # images, the worst ones
+
+
+def show_archive(path: str, all_of_it: bool) -> None:
+    """Print sizes and quality of the whole, and of its worst images or all."""
+    archive = Archive(path)
+    told = summary(archive)
+    stacks = {image.stack for image in told.images}
+    facts = {
+        "images": f"{told.n_images:,} in {len(stacks):,} sizes and kinds, "
+        f"{told.n_pixels / 1e6:,.1f} Mpixel",
+        "stored": f"{show_bytes(told.nbytes)}, {show_bytes(told.codes_nbytes)} of it codes",
+        "bits per pixel": f"{told.bits_per_pixel:.3f}",
+        "ratio": f"{told.ratio:.1f} to decoded pixels ({show_bytes(told.decoded_nbytes)}), "
+        f"{told.source_nbytes / told.nbytes:.2f} to the sources ({show_bytes(told.source_nbytes)})",
+        "PSNR": f"{told.psnr:.2f} dB",
+        "SSIM": f"{told.ssim:.4f}, mean of the images",
+        "skipped": f"{len(archive.skipped):,}",
+        "parameters": ", ".join(f"{n}={v}" for n, v in archive.parameters.items() if v is not None),
+        "versions": ", ".join(f"{name} {version}" for name, version in archive.versions.items()),
+    }
+    console = PlainConsole()
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(name, value)
+    console.print(table)
+    for line in notice_lines(archive.notices):
+        console.print(line, soft_wrap=True)
+    ranked = sorted(told.images, key=lambda image: (image.psnr, image.name))
+    listed = list(told.images) if all_of_it else ranked[:_SHOWN]
+    console.print(_table(listed))
+    if len(listed) < told.n_images:
+        console.print(f"the worst {len(listed)} of {told.n_images:,}; all by --all")
+    if all_of_it:
+        for name, reason in archive.skipped:
+            console.print(f"skipped {shown(name)}: {reason}", soft_wrap=True)
+
+
+def _table(images: list[ImageSummary]) -> Table:
+    table = Table(box=None)
+    for title, justify in (("image", "left"), ("size", "right"), ("PSNR dB", "right")):
+        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+    table.add_column("SSIM", justify="right")
+    for image in images:
+        size = f"{image.width}x{image.height}"
+        table.add_row(Text(shown(image.name)), size, f"{image.psnr:.2f}", f"{image.ssim:.4f}")
+    return table

@@ -1,0 +1,152 @@
+"""Where a command's work runs: this machine's threads or processes, or a cluster."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import dask
+
+from streamkm.cli.ui.say import say
+from streamkm.errors import ClusterError, DataError
+
+_LOOPBACK = "127.0.0.1:0"
+_SPARE = 300  # seconds before a worker job's end at which the worker retires, data handed on
+_STAGGER = 120  # and by which workers that began together differ
+_PATIENCE = "30s"  # with a scheduler that does not answer
+_NOTICE = 60  # seconds without a worker
+_OURS = ("threads", "processes", "slurm")
+
+
+@contextmanager
+def scheduled(
+    scheduler: str | None, workers: int | None, dashboard: str | None, report: str | None
+) -> Iterator[None]:
+    """Whatever Dask computes within runs there.
+
+    Parameters
+    ----------
+    scheduler : None (as Dask is configured), 'threads', 'processes', 'slurm', or an address
+    workers : processes, or most jobs
+    dashboard : host:port of the dashboard, which otherwise is on loopback, on any free port
+    report : HTML file for Dask's performance report, or None
+
+    Raises
+    ------
+    DataError
+        When a package is missing, or an option does not go with the scheduler.
+    ClusterError
+        When the scheduler cannot be reached, or Slurm would not take the workers' jobs.
+    """
+    if scheduler is not None and scheduler not in _OURS and ":" not in scheduler:
+        raise DataError(f"no such scheduler: {scheduler!r}; use one of {_OURS}, or an address.")
+    if scheduler in (None, "threads"):
+        if report is not None:
+            raise DataError(
+                "--performance-report needs --scheduler processes, slurm or an address."
+            )
+        with dask.config.set({} if scheduler is None else {"scheduler": "threads"}):
+            yield
+        return
+    _need("distributed", "distributed")
+    import distributed
+
+    with ExitStack() as stack:
+        if scheduler == "processes":
+            cluster = distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=dashboard or _LOOPBACK,
+            )
+        elif scheduler == "slurm":
+            cluster = _slurm(dashboard)
+        else:
+            cluster = scheduler
+        if cluster is not scheduler:
+            stack.enter_context(cluster)
+        if scheduler == "slurm":
+            _try_a_job(cluster.job_script())
+            # Unlike scale() it replaces jobs that are lost.
+            cluster.adapt(minimum=1, maximum=workers or 4)
+        try:
+            client = distributed.Client(cluster, timeout=_PATIENCE)
+        except (OSError, TypeError, ValueError) as error:  # TypeError: TLS without certificates
+            raise ClusterError(
+                f"no scheduler answers at {scheduler} ({error}). Start one with `dask scheduler`, "
+                "or see whether its address and TLS settings are right."
+            ) from error
+        stack.enter_context(client)
+        if cluster is not scheduler:
+            say(f"dashboard: {client.dashboard_link}", err=True)
+        if scheduler == "slurm":
+            _wait_for_a_worker(client)
+        if report is not None:
+            _need("bokeh", "distributed")
+            stack.enter_context(distributed.performance_report(filename=report))
+        yield
+
+
+def _slurm(dashboard: str | None) -> Any:
+    """A cluster of worker jobs, as Dask's configuration describes them; none is there yet."""
+    _need("dask_jobqueue", "slurm")
+    from dask_jobqueue import SLURMCluster
+
+    given: dict[str, Any] = {}
+    if dask.config.get("jobqueue.slurm.cores", None) is None:
+        given["cores"] = 1
+    if dask.config.get("jobqueue.slurm.memory", None) is None:
+        given["memory"] = "4GiB"
+    lifetime = _walltime(str(dask.config.get("jobqueue.slurm.walltime", "00:30:00"))) - _SPARE
+    if lifetime > _STAGGER and not dask.config.get("jobqueue.slurm.worker-extra-args", None):
+        times = ["--lifetime", f"{lifetime}s", "--lifetime-stagger", f"{_STAGGER}s"]
+        given["worker_extra_args"] = times
+    options = dict(dask.config.get("jobqueue.slurm.scheduler-options", None) or {})
+    options.setdefault("dashboard_address", dashboard or _LOOPBACK)
+    return SLURMCluster(scheduler_options=options, **given)
+
+
+def _try_a_job(script: str) -> None:
+    """Refuse worker jobs that Slurm would: Dask would only log it, and wait for ever."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
+        file.write(script)
+        file.flush()
+        try:
+            command = ["sbatch", "--test-only", file.name]
+            told = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError as error:
+            raise ClusterError("there is no sbatch here; is this a host of Slurm's?") from error
+    if told.returncode:
+        raise ClusterError(
+            f"Slurm would not take the worker jobs: {told.stderr.strip()}. See partition, account, "
+            "cores, memory and walltime under jobqueue.slurm in Dask's configuration."
+        )
+
+
+def _wait_for_a_worker(client: Any) -> None:
+    """Wait in the queue, and say so now and then."""
+    while True:
+        try:
+            client.wait_for_workers(1, timeout=_NOTICE)
+        except TimeoutError:
+            say("no worker has joined yet; squeue tells what its job waits for", err=True)
+        else:
+            return
+
+
+def _walltime(text: str) -> int:
+    """Seconds of Slurm's [days-]hours:minutes:seconds."""
+    days, _, clock = text.rpartition("-")
+    seconds = 0
+    for part in clock.split(":"):
+        seconds = 60 * seconds + int(part)
+    return seconds + 86400 * int(days or 0)
+
+
+def _need(module: str, extra: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise DataError(f"this scheduler needs {module}: pip install 'streamkm[{extra}]'.")

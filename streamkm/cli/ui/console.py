@@ -1,0 +1,25 @@
+"""The console of tables and progress bars; apart from `say`, because rich is slow to import."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from streamkm.cli.ui.say import safe
+
+
+class PlainConsole(Console):
+    """A console on which text is text: no markup, no emoji codes, no control characters.
+
+    Parameters
+    ----------
+    stderr : whether it is the standard error stream
+    """
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(safe(text), **options)

@@ -1,0 +1,41 @@
+"""A sweep as a table: for ``sweep`` and ``info``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from streamkm.cli.ui.console import PlainConsole
+from streamkm.sizes import show_bytes
+
+COLUMNS = {
+    "train_mean": "mean",
+    "train_min": "least",
+    "train_spread": "spread",
+    "validation_mean": "valid.",
+    "calinski_harabasz": "C.-H.",
+    "davies_bouldin": "D.-B.",
+    "silhouette": "silh.",
+}
+
+
+def show_sweep(found: Any) -> None:
+    """Print a sweep as a table, and its verdict."""
+    shown = {name: title for name, title in COLUMNS.items() if name in found}
+    ks = found["n_clusters"].values.tolist()
+    iterations = found["iterations"].values.max(axis=1).tolist()
+    table = Table(box=None)
+    for title in ("k", *shown.values(), "steps"):
+        table.add_column(title, justify="right")
+    for place, k in enumerate(ks):
+        values = (f"{found[name].values[place]:.5g}" for name in shown)
+        table.add_row(str(k), *values, str(iterations[place]))
+    console = PlainConsole()
+    console.print(table)
+    console.print(found.attrs["verdict"])
+    fits, reads = found["iterations"].size, found.attrs["n_passes"]
+    line = f"{fits} fits in {reads} read{'s' * (reads > 1)} of the data, "
+    line += show_bytes(found.attrs["bytes_read"])
+    held = " and 1 read of the validation data" if "validation_mean" in found else ""
+    console.print(line + held)

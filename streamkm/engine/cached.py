@@ -1,0 +1,126 @@
+"""Decoded blocks that stay in memory for the length of a fit: here, or on a cluster's workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from threading import Event
+from typing import Any
+
+import dask
+
+from streamkm.engine.schedule import PROCESSES, client
+from streamkm.rows import Block, Rows, Scaling, StoredRows
+from streamkm.rows.stored import Beside, Call, Graph
+
+_SPARE = 2  # a cluster's memory must hold the data this many times: its workers compute as well
+
+
+def can_cache(rows: Rows) -> bool:
+    """Whether a fit on today's scheduler would keep the blocks: they fit beside its work."""
+    if not isinstance(rows, StoredRows) or rows.in_memory:
+        return False
+    cluster = client()
+    if cluster is None:
+        here = dask.config.get("scheduler", None) not in PROCESSES
+        return here and rows.fits_in_memory
+    workers = cluster.scheduler_info(n_workers=-1)["workers"].values()
+    return _SPARE * rows.layout.nbytes <= sum(worker["memory_limit"] or 0 for worker in workers)
+
+
+@contextmanager
+def caching(rows: Rows) -> Iterator[Rows]:
+    """The rows, in memory from their first read on where they fit there; the same bits.
+
+    Whatever ends the fit lets go of the blocks, also where an error holds on to the rows.
+    """
+    if not isinstance(rows, StoredRows) or not can_cache(rows):
+        yield rows
+        return
+    cluster = client()
+    held: CachedRows | WorkerCachedRows = CachedRows(**_parts(rows))
+    if cluster is not None:
+        held = WorkerCachedRows(**_parts(rows), client=cluster)
+    try:
+        yield held
+    finally:
+        held.release()
+
+
+@dataclass(frozen=True)
+class CachedRows(StoredRows):
+    """Stored rows whose blocks stay in this process once they were read.
+
+    Another process is sent the stored rows alone: it reads for itself, and nothing counts as kept.
+    """
+
+    blocks: dict[int, Block] = field(default_factory=dict, repr=False, compare=False)
+    closed: Event = field(default_factory=Event, repr=False, compare=False)
+
+    @property
+    def cached(self) -> bool:
+        return len(self.blocks) == self.plan.n_blocks
+
+    def block_beside(self, number: int, beside: Beside) -> Block:
+        block = self.blocks.get(number)
+        if block is None:
+            block = super().block_beside(number, beside)
+            if not self.closed.is_set():
+                self.blocks[number] = block
+        return replace(block, scaling=self.layout.scaling)  # which may be learned after the read
+
+    def release(self) -> None:
+        self.closed.set()  # tasks that run yet, where another has failed, keep nothing more
+        self.blocks.clear()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoredRows, tuple(_parts(self).values())
+
+
+@dataclass(frozen=True)
+class WorkerCachedRows(StoredRows):
+    """Stored rows whose blocks stay on the workers that read them, as long as their futures live.
+
+    A worker that is lost takes its blocks with it; Dask has them read again.
+    """
+
+    client: Any = None
+    futures: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def cached(self) -> bool:
+        return len(self.futures) == self.plan.n_blocks
+
+    def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
+        wanted = [number for number in range(first, last) if number not in self.futures]
+        if wanted:
+            source = self.client.submit(StoredRows, **_parts(self.to_send), key=f"{name}-rows")
+            beside = [self.beside_of(number) for number in wanted]
+            reads = self.client.map(
+                _read, wanted, beside, source=source, key=f"{name}-kept", pure=False
+            )
+            self.futures.update(zip(wanted, reads, strict=True))
+        question, scaling = f"{name}-pass", f"{name}-scaling"
+        keys = [(f"{name}-block", number) for number in range(first, last)]
+        graph: Graph = {question: call, scaling: self.layout.scaling}
+        for key in keys:
+            graph[key] = (_call, question, self.futures[key[1]], scaling)
+        return graph, keys
+
+    def release(self) -> None:
+        for future in self.futures.values():
+            future.release()
+        self.futures.clear()
+
+
+def _parts(rows: StoredRows) -> dict[str, Any]:
+    return {f.name: getattr(rows, f.name) for f in fields(StoredRows)}
+
+
+def _read(number: int, beside: Beside, source: StoredRows) -> Block:
+    return source.block_beside(number, beside)
+
+
+def _call(call: Call, block: Block, scaling: Scaling | None) -> Any:
+    return call(replace(block, scaling=scaling))

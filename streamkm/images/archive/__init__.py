@@ -1,0 +1,1 @@
+"""Archives as Zarr groups: their layout, their codec, and reading them."""

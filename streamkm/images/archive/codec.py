@@ -1,0 +1,223 @@
+"""A Zarr codec of no bytes: the pixels of an archive are its codes, decoded as they are asked for.
+
+An array with this codec stores nothing. A chunk is put together from the codes beside it and the
+palette they belong to, so that codes and palette stay plain arrays which anybody can read, and any
+Zarr reader that has streamkm installed sees pixels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import zarr
+import zarr.api.asynchronous as zarr_async
+from zarr.abc.codec import ArrayBytesCodec
+from zarr.abc.codec import ArrayBytesCodecPartialDecodeMixin as PartialDecode
+from zarr.registry import register_codec
+from zarr.storage import FsspecStore, LocalStore
+
+from streamkm.arrays import AnyArray
+from streamkm.errors import DataError
+from streamkm.images.codebook.codebook import Codebook
+from streamkm.images.codebook.patches import unpatched
+from streamkm.outputs.reading import refuse_strange
+from streamkm.rows import EVERY_CHUNK, MARK, refuse_incomplete
+
+NAME = "streamkm.codebook"
+Region = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class CodebookCodec(ArrayBytesCodec, PartialDecode):
+    """Pixels (image, y, x, channel) from the codes (image, y, x) of a sibling array.
+
+    Paths are from the group that holds the array.
+
+    Parameters
+    ----------
+    codes : path of the codes; of patches (image, row, column, stage)
+    palettes : path of the palettes (palette, code, channel), or None
+    palette : path of the number of each image's palette, or None where it is that of the image
+    alpha : path of the opacity (image, y, x), the last channel, or None
+    codebook : path of the codewords (stage, code, feature), or None
+    patch : height and width of what a codeword stands for
+    """
+
+    codes: str
+    palettes: str | None = None
+    palette: str | None = None
+    alpha: str | None = None
+    codebook: str | None = None
+    patch: tuple[int, int] | None = None
+    is_fixed_size = False
+    _opened: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False, hash=False)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        given = dict(data.get("configuration", {}))
+        if "patch" in given:
+            given["patch"] = tuple(given["patch"])
+        return cls(**given)
+
+    def to_dict(self) -> dict[str, Any]:
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+        if self.patch is not None:
+            given["patch"] = list(self.patch)
+        return {"name": NAME, "configuration": {n: v for n, v in given.items() if v is not None}}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_opened": {}}
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> int:
+        return 0
+
+    async def encode(self, chunks_and_specs: Iterable[Any]) -> Iterable[Any]:
+        raise DataError(
+            "the pixels of an archive are made of its codes and cannot be written; compress the "
+            "images into another archive."
+        )
+
+    async def decode(self, chunks_and_specs: Iterable[Any]) -> Iterable[Any]:
+        return await self.encode(chunks_and_specs)  # asked before a part of a chunk is written
+
+    async def _decode_partial_single(
+        self, byte_getter: Any, selection: Any, chunk_spec: Any
+    ) -> Any:
+        """The selected part of a chunk, of which there are no bytes: its key tells where it is."""
+        group, place = _place(byte_getter.path, len(chunk_spec.shape))
+        within = [_extent(s, n) for s, n in zip(selection, chunk_spec.shape, strict=True)]
+        starts = [p * n for p, n in zip(place, chunk_spec.shape, strict=True)]
+        region = tuple(
+            slice(start + s.start, start + s.stop) for start, s in zip(starts, within, strict=True)
+        )
+        pixels = await self._pixels(byte_getter.store, group, region, chunk_spec.dtype)
+        moved = tuple(_moved(s, w.start) for s, w in zip(selection, within, strict=True))
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(pixels[moved])
+
+    async def _pixels(self, store: Any, group: str, region: Region, dtype: Any) -> AnyArray:
+        images, *window, channels = region
+        made = await self._colours(store, group, images, window, dtype)
+        if self.alpha is not None:
+            alpha = await self._read(store, group, self.alpha, (images, *window))
+            made = np.concatenate([made, alpha[..., None]], axis=-1)
+        return made[..., channels]
+
+    async def _colours(
+        self, store: Any, group: str, images: slice, window: list[slice], dtype: Any
+    ) -> AnyArray:
+        if self.codebook is not None:
+            return await self._from_patches(store, group, images, window, dtype)
+        assert self.palettes is not None
+        codes = await self._read(store, group, self.codes, (images, *window))
+        which: Any = np.arange(images.start, images.stop)
+        if self.palette is not None:
+            which = await self._read(store, group, self.palette, (images,))
+        span = slice(int(which.min()), int(which.max()) + 1)
+        palettes = await self._read(store, group, self.palettes, (span,))
+        return await asyncio.to_thread(_looked_up, palettes, which - span.start, codes)
+
+    async def _from_patches(
+        self, store: Any, group: str, images: slice, window: list[slice], dtype: Any
+    ) -> AnyArray:
+        assert self.codebook is not None
+        assert self.patch is not None
+        sides = list(zip(window, self.patch, strict=True))
+        # Whole patches that cover the window, of which it is then cut.
+        cover = [slice(s.start // p, -(-s.stop // p)) for s, p in sides]
+        codes = await self._read(store, group, self.codes, (images, *cover, slice(None)))
+        words = await self._read(store, group, self.codebook, (slice(None),))
+        book = Codebook(words, np.dtype(dtype.to_native_dtype()))
+        decoded = await asyncio.to_thread(book.decode, codes)
+        whole = [c.stop * p - c.start * p for c, p in zip(cover, self.patch, strict=True)]
+        channels = words.shape[-1] // math.prod(self.patch)
+        pixels = np.stack([unpatched(one, (*whole, channels), self.patch) for one in decoded])
+        cut = [
+            slice(s.start - c.start * p, s.stop - c.start * p)
+            for (s, p), c in zip(sides, cover, strict=True)
+        ]
+        return pixels[:, cut[0], cut[1]]
+
+    async def _read(self, store: Any, group: str, path: str, region: Region) -> AnyArray:
+        key = (id(store), where := posixpath.normpath(posixpath.join(group, path)))
+        if key not in self._opened:  # the store is kept, or another could take its number
+            there, path = _reaching(store, where)
+            array = await zarr_async.open_array(store=there, path=path)
+            refuse_strange(array, where)
+            if await _stores_every_chunk(store, group):
+                await asyncio.to_thread(refuse_incomplete, zarr.Array(array))
+            self._opened[key] = store, array
+        return np.asarray(await self._opened[key][1].getitem(region))
+
+
+async def _stores_every_chunk(store: Any, group: str) -> bool:
+    """Whether the archive around a stack was written whole; archives of older versions do not say.
+
+    The stacks of an archive lie in its group `images`.
+    """
+    try:
+        there, path = _reaching(store, posixpath.normpath(posixpath.join(group, "../..", MARK)))
+        marked = await zarr_async.open_group(store=there, path=path, mode="r")
+    except Exception:  # there is none, or a store that has errors of its own for that
+        return False
+    return EVERY_CHUNK.items() <= marked.attrs.items()
+
+
+def _looked_up(palettes: AnyArray, which: AnyArray, codes: AnyArray) -> AnyArray:
+    out = np.empty((*codes.shape, palettes.shape[-1]), palettes.dtype)
+    for image, number in enumerate(which):
+        np.take(palettes[number], codes[image], axis=0, out=out[image], mode="clip")
+    return out
+
+
+def _place(key: str, ndim: int) -> tuple[str, list[int]]:
+    """The group of an array, and the chunk, by a chunk's key: GROUP/ARRAY/c/0/0/0."""
+    parts = key.split("/")
+    array = "/".join(parts[: -ndim - 1])
+    return posixpath.normpath(posixpath.join(array, "..")), [int(part) for part in parts[-ndim:]]
+
+
+def _reaching(store: Any, path: str) -> tuple[Any, str]:
+    """The store, and the path there, of what lies at a path of a store, or above it.
+
+    Whoever opens a stack, or its pixels alone, has a store that begins there.
+    """
+    up = path.split("/").count("..")
+    if not up:
+        return store, path
+    if isinstance(store, LocalStore):
+        root = Path(os.path.abspath(store.root))
+        return LocalStore(root.parents[up - 1], read_only=True), path[3 * up :]
+    if isinstance(store, FsspecStore):
+        parts = store.path.rstrip("/").split("/")
+        above = "/".join(parts[:-up])
+        return FsspecStore(store.fs, read_only=True, path=above), path[3 * up :]
+    raise DataError(
+        "the pixels of an archive are made of arrays beside them, which this store does not reach: "
+        "open the archive, and take images/.../pixels of it."
+    )
+
+
+def _extent(selected: Any, length: int) -> slice:
+    """The slice that holds what is selected along an axis."""
+    if isinstance(selected, slice):
+        start, stop, step = selected.indices(length)
+        return slice(start, stop) if step > 0 else slice(stop + 1, start + 1)
+    numbers = np.asarray(selected)
+    return slice(int(numbers.min()), int(numbers.max()) + 1)
+
+
+def _moved(selected: Any, by: int) -> Any:
+    if isinstance(selected, slice):
+        return slice(None, None, selected.step)
+    return selected - by
+
+
+register_codec(NAME, CodebookCodec)

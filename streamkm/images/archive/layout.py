@@ -1,0 +1,187 @@
+"""Where what lies in an archive: a Zarr v3 group of plain arrays, and pixels by our codec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import ZstdCodec
+
+from streamkm.images.archive.codec import CodebookCodec
+from streamkm.images.codebook.codebook import Codebook
+from streamkm.images.coding.coder import Coder, PaletteCoder, PatchCoder
+from streamkm.images.coding.encode import filled
+from streamkm.images.coding.stack import Stack
+from streamkm.images.colour.palette import Palette
+from streamkm.images.colour.spaces import space_of
+from streamkm.outputs.reading import stored
+from streamkm.rows import storing_all
+
+FORMAT = 1
+_LEVEL = 5  # of zstd: more takes the time of decoding a photograph again, and gains a hundredth
+_IMAGE = ("image",)
+_EVERY: Any = {"write_empty_chunks": True}  # so that one that is missing was lost
+_DIMS: tuple[str, ...] = (*_IMAGE, "y", "x")
+
+
+def create_stack(archive: Path, stack: Stack, n_colors: int) -> None:
+    """The empty arrays of a stack, and what is known of its images.
+
+    Parameters
+    ----------
+    archive : Path, whose palettes and codebooks are there, but for those of single images
+    stack : Stack
+    n_colors : of a palette at most, where each image has its own
+    """
+    root: Any = zarr.open_group(archive, mode="r+")
+    group = root.create_group(
+        f"images/{stack.name}", attributes={"kind": stack.kind}, overwrite=True
+    )
+    codec = _create_codes(root, group, stack, n_colors)
+    first, (n, *_), (together, high, wide) = stack.headers[0], stack.shape, stack.shards
+    if first.alpha:
+        _create_grid(group, "alpha", replace(stack, patch=(1, 1)), first.dtype)
+        codec = replace(codec, alpha="alpha")
+    channels = first.channels + first.alpha
+    group.create_array(
+        "pixels",
+        shape=(n, first.height, first.width, channels),
+        chunks=(together, high * stack.patch[0], wide * stack.patch[1], channels),
+        dtype=first.dtype,
+        serializer=codec,
+        compressors=None,
+        dimension_names=(*_DIMS, "channel"),
+        attributes={"coordinates": "name"},
+    )
+    for name, some in (("name", n), ("metadata", together)):
+        group.create_array(name, shape=(n,), chunks=(some,), dtype=str, dimension_names=_IMAGE)
+    storing_all(group["name"])[...] = np.array([header.name for header in stack.headers], object)
+    group.create_array(
+        "quality", shape=(n, 3), chunks=(together, 3), dtype=np.float64, fill_value=np.nan
+    )
+
+
+def _create_codes(root: Any, group: Any, stack: Stack, n_colors: int) -> CodebookCodec:
+    """The array of codes, and what makes pixels of them."""
+    first, (n, *_), kind = stack.headers[0], stack.shape, stack.kind
+    if stack.by_patches:
+        stages, k, _ = root[f"codebooks/{kind}"].shape
+        _create_grid(group, "codes", stack, np.min_scalar_type(k - 1), stages)
+        return CodebookCodec("codes", codebook=f"../../codebooks/{kind}", patch=stack.patch)
+    if f"palettes/{kind}" in root:
+        palettes = root[f"palettes/{kind}"]
+        numbers = np.array(stack.palettes, np.int32)
+        group.create_array(
+            "palette", data=numbers, chunks=(n,), dimension_names=_IMAGE, config=_EVERY
+        )
+        _create_grid(group, "codes", stack, np.min_scalar_type(palettes.shape[1] - 1))
+        return CodebookCodec("codes", f"../../palettes/{kind}", "palette")
+    n_colors = min(n_colors, first.height * first.width)
+    group.create_array(
+        "palettes",
+        shape=(n, n_colors, first.channels),
+        chunks=(stack.shards[0], n_colors, first.channels),
+        dtype=first.dtype,
+        dimension_names=("image", "code", "component"),
+    )
+    _create_grid(group, "codes", stack, np.min_scalar_type(n_colors - 1))
+    return CodebookCodec("codes", "palettes")
+
+
+def _create_grid(group: Any, name: str, stack: Stack, dtype: Any, stages: int = 0) -> None:
+    """An array in the chunks and shards of a stack's codes."""
+    more: tuple[int, ...] = ()
+    dims = _DIMS
+    if stages:
+        more, dims = (stages,), ("image", "row", "column", "stage")
+    group.create_array(
+        name,
+        shape=(*stack.shape, *more),
+        chunks=(*stack.chunks, *more),
+        shards=(*stack.shards, *more),
+        dtype=dtype,
+        compressors=ZstdCodec(level=_LEVEL),
+        dimension_names=dims,
+    )
+
+
+def write_profiles(archive: Path, profiles: Sequence[tuple[str, bytes]]) -> None:
+    """Each colour profile once, under the name that the images' metadata give it."""
+    root = zarr.open_group(archive, mode="r+")
+    for name, profile in profiles:
+        content = np.frombuffer(profile, np.uint8)
+        root.create_array(f"profiles/{name}", data=content, overwrite=True, config=_EVERY)
+
+
+def write_palettes(
+    archive: Path,
+    palettes: Mapping[str, Sequence[Palette]],
+    owners: Mapping[tuple[str, int], str],
+) -> None:
+    """Palettes (palette, code, component) of each kind, and the folder whose each is, or none."""
+    root = zarr.open_group(archive, mode="r+")
+    for kind, several in palettes.items():
+        k = max(len(palette.colours) for palette in several)
+        root.create_array(
+            f"palettes/{kind}",
+            data=np.stack([filled(palette, k) for palette in several]),
+            dimension_names=("palette", "code", "component"),
+            attributes={"of": [owners.get((kind, at), "") for at in range(len(several))]},
+            overwrite=True,
+            config=_EVERY,
+        )
+
+
+def write_codebook(archive: Path, kind: str, codebook: Codebook, patch: tuple[int, int]) -> None:
+    """Codewords (stage, code, feature) of a kind; features are the y, x and channel of a patch."""
+    zarr.open_group(archive, mode="r+").create_array(
+        f"codebooks/{kind}",
+        data=codebook.codewords,
+        dimension_names=("stage", "code", "feature"),
+        attributes={"patch": list(patch), "dtype": codebook.dtype.name},
+        overwrite=True,
+        config=_EVERY,
+    )
+
+
+def unfinished(archive: Path, stack: str) -> npt.NDArray[np.bool_]:
+    """Which images of a stack are not encoded yet, or not whole."""
+    group: Any = zarr.open_group(archive / "images" / stack, mode="r")
+    if "quality" not in group:
+        return np.zeros(group["codes"].shape[0], bool)
+    missing: npt.NDArray[np.bool_] = np.isnan(np.asarray(group["quality"][:, 0]))
+    return missing
+
+
+def finish_stack(archive: Path, stack: str) -> None:
+    """What was written by batches becomes an array each; a run may be killed anywhere in here."""
+    group: Any = zarr.open_group(archive / "images" / stack, mode="r+")
+    if "quality" not in group:
+        return
+    quality = np.asarray(group["quality"][...])
+    for place, name in enumerate(("psnr", "ssim", "opacity")):
+        if name == "opacity" and "alpha" not in group:
+            continue  # it is one
+        values = np.ascontiguousarray(quality[:, place])
+        group.create_array(name, data=values, dimension_names=_IMAGE, overwrite=True, config=_EVERY)
+    del group["quality"]
+
+
+def coders_in(archive: Path, space: str) -> dict[str, tuple[Coder, ...]]:
+    """Palettes and codebooks of each kind as they were written: what codes are the nearest of."""
+    group: Any = zarr.open_group(archive, mode="r")
+    coders: dict[str, tuple[Coder, ...]] = {}
+    for kind in group["palettes"].array_keys() if "palettes" in group else ():
+        array = stored(group["palettes"], kind, 3)
+        spaced = space_of(array.shape[-1], space)
+        coders[kind] = tuple(PaletteCoder(Palette(colours, spaced)) for colours in array[...])
+    for kind in group["codebooks"].array_keys() if "codebooks" in group else ():
+        array = stored(group["codebooks"], kind, 3)
+        book = Codebook(np.asarray(array[...]), np.dtype(array.attrs["dtype"]))
+        coders[kind] = (PatchCoder(book, tuple(array.attrs["patch"])),)
+    return coders

@@ -1,0 +1,116 @@
+"""What an archive holds and how good it is, in numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamkm.images.archive.archive import Archive
+
+
+@dataclass(frozen=True)
+class ImageSummary:
+    """One image.
+
+    Parameters
+    ----------
+    name, stack : str
+    height, width : pixels
+    psnr : dB, infinite where nothing was lost
+    ssim : structural similarity, NaN of images under 7 pixels a side
+    """
+
+    name: str
+    stack: str
+    height: int
+    width: int
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A whole archive.
+
+    Parameters
+    ----------
+    images : tuple of ImageSummary
+    n_pixels : of all images
+    nbytes : stored of all arrays, palettes and names too, but not of Zarr's own metadata
+    codes_nbytes : of the codes alone
+    decoded_nbytes : of the pixels
+    source_nbytes : of the files they came from
+    psnr : dB, of the mean squared error of all samples, weighted by opacity
+    ssim : mean over the images
+    """
+
+    images: tuple[ImageSummary, ...]
+    n_pixels: int
+    nbytes: int
+    codes_nbytes: int
+    decoded_nbytes: int
+    source_nbytes: int
+    psnr: float
+    ssim: float
+
+    @property
+    def n_images(self) -> int:
+        return len(self.images)
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Of all that is stored."""
+        return 8 * self.nbytes / self.n_pixels
+
+    @property
+    def ratio(self) -> float:
+        """Decoded bytes for a stored one."""
+        return self.decoded_nbytes / self.nbytes
+
+
+def summary(archive: Archive) -> Summary:
+    """Read from what was written beside the codes; no pixel is decoded."""
+    images = []
+    decoded = codes = 0
+    error = samples = 0.0
+    for stack, group in archive.stacks.items():
+        psnr, ssim = (np.asarray(group[name][...]) for name in ("psnr", "ssim"))
+        names = np.asarray(group["name"][...])
+        _, height, width, channels = group["pixels"].shape
+        whole = np.flatnonzero(psnr >= 0)
+        images += [
+            ImageSummary(str(names[i]), stack, height, width, float(psnr[i]), float(ssim[i]))
+            for i in whole
+        ]
+        one = height * width * channels * group["pixels"].dtype.itemsize
+        decoded += one * len(whole)
+        # Of peaks of one: kinds of 8 and of 16 bits go together.
+        each = height * width * (channels - ("alpha" in group))
+        # Mean opacity of the images; archives of earlier versions do not have it.
+        seen = np.asarray(group["opacity"][...]) if "opacity" in group else np.ones(len(psnr))
+        error += float(each * np.sum(seen[whole] * 10 ** (-psnr[whole] / 10)))
+        samples += each * float(np.sum(seen[whole]))
+        codes += group["codes"].nbytes_stored()
+    known = [image.ssim for image in images if not math.isnan(image.ssim)]
+    return Summary(
+        tuple(images),
+        sum(image.height * image.width for image in images),
+        sum(array.nbytes_stored() for array in arrays_of(archive.group)),
+        codes,
+        decoded,
+        archive.source_nbytes,
+        math.inf if error == 0 else -10 * math.log10(error / samples),
+        sum(known) / len(known) if known else math.nan,
+    )
+
+
+def arrays_of(group: Any) -> Iterator[Any]:
+    """All arrays of a group and the groups within it."""
+    for _, array in group.arrays():
+        yield array
+    for _, inner in group.groups():
+        yield from arrays_of(inner)

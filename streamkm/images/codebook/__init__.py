@@ -1,0 +1,1 @@
+"""Codebooks of image patches, and their training."""

@@ -1,0 +1,156 @@
+"""Codebooks: patches as numbers of codewords, in stages that each code what the last left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from streamkm.arrays import AnyArray, Float64Array, FloatArray, Int32Array
+from streamkm.errors import DataError
+from streamkm.images.colour.quality import psnr
+from streamkm.kernels import Centroids
+from streamkm.passes import label_dtype
+from streamkm.rows import Block, read_only
+
+_KINDS = (np.dtype(np.uint8), np.dtype(np.uint16))
+_DECODED = 2**18  # values summed in one go, so that they stay in the cache
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """Codewords of one or more stages; a patch is the sum of one of each.
+
+    Codewords are whole numbers, so what decoding gives, what a stage leaves for the next, and with
+    it every code, is the same on every machine.
+
+    Parameters
+    ----------
+    codewords : ndarray of shape (stages, k, d), int16 for uint8 pixels and int32 for uint16
+        Of the first stage in pixel units; of the others differences.
+    dtype : of the pixels, uint8 or uint16
+    distortions : mean squared error of a value of the training data, after each stage
+    """
+
+    codewords: AnyArray
+    dtype: np.dtype[Any]
+    distortions: tuple[float, ...] = ()
+
+    @classmethod
+    def begun(cls, dtype: np.dtype[Any], n_features: int) -> Codebook:
+        """A codebook of no stage, which leaves all of a patch.
+
+        Raises
+        ------
+        DataError
+            For pixels that are not whole numbers of one or two bytes.
+        """
+        if dtype not in _KINDS:
+            raise DataError(f"patches are of {dtype}; a codebook codes uint8 or uint16 pixels.")
+        signed = np.dtype(np.int16 if dtype.itemsize == 1 else np.int32)
+        return cls(np.empty((0, 0, n_features), signed), dtype)
+
+    def then(self, centroids: Float64Array) -> Codebook:
+        """With a stage more, of centroids (k, d) of what is left.
+
+        A stage after which nothing is left may have fewer codewords than those before it; its first
+        is then repeated, and as the first of equally near ones is taken, no code means a copy.
+        """
+        words = np.rint(centroids).astype(self.codewords.dtype)[None]
+        if self.n_stages:
+            lacking = self.codewords.shape[1] - words.shape[1]
+            words = np.concatenate([words, words[:, :1].repeat(lacking, axis=1)], axis=1)
+            words = np.concatenate([self.codewords, words])
+        return replace(self, codewords=words)
+
+    def judged(self, distortion: float) -> Codebook:
+        """With the distortion of the training data after its last stage."""
+        return replace(self, distortions=(*self.distortions, distortion))
+
+    @property
+    def n_stages(self) -> int:
+        return len(self.codewords)
+
+    @property
+    def n_features(self) -> int:
+        return int(self.codewords.shape[2])
+
+    @property
+    def code_dtype(self) -> np.dtype[Any]:
+        return label_dtype(self.codewords.shape[1])
+
+    @property
+    def bits(self) -> float:
+        """Bits of a patch's codes, before any are packed better: stages * log2(k)."""
+        return self.n_stages * math.log2(self.codewords.shape[1])
+
+    @property
+    def psnr(self) -> float:
+        """Peak signal-to-noise ratio of the training data in decibels; infinite if lossless."""
+        return psnr(self.distortions[-1], self.dtype)
+
+    def codes(self, patches: AnyArray) -> AnyArray:
+        """The nearest codeword of each stage to what the stages before have left.
+
+        Nearest exactly, of equally near ones the first. One thread; it may run in many at once.
+
+        Parameters
+        ----------
+        patches : ndarray of shape (n, d), of the codebook's dtype
+
+        Returns
+        -------
+        ndarray of shape (n, stages), of the smallest unsigned dtype
+        """
+        if patches.ndim != 2 or patches.shape[1] != self.n_features or patches.dtype != self.dtype:
+            raise DataError(
+                f"patches of shape {patches.shape} and dtype {patches.dtype} have no codes here: "
+                f"the codebook is of (n, {self.n_features}), {self.dtype}."
+            )
+        codes = np.empty((len(patches), self.n_stages), self.code_dtype)
+        for tile in Block.of(patches).tiles():
+            own = codes[tile.start : tile.start + len(tile.x)]
+            for stage, (labels, _) in enumerate(self._stages(tile.x)):
+                own[:, stage] = labels
+        return codes
+
+    def decode(self, codes: AnyArray) -> AnyArray:
+        """Patches (..., d) of codes (..., stages), in pixels."""
+        flat = codes.reshape(-1, self.n_stages)
+        out = np.empty((len(flat), self.n_features), self.dtype)
+        limits = np.iinfo(self.dtype)
+        step = max(1, _DECODED // self.n_features)
+        for at in range(0, len(flat), step):
+            part = flat[at : at + step]
+            total = self.codewords[0].take(part[:, 0], axis=0)
+            for stage in range(1, self.n_stages):
+                total += self.codewords[stage].take(part[:, stage], axis=0)
+            out[at : at + step] = total.clip(limits.min, limits.max, out=total)
+        return out.reshape(*codes.shape[:-1], self.n_features)
+
+    def left(self, patches: AnyArray) -> AnyArray:
+        """What the stages leave of patches (n, d): differences (n, d), of the codewords' dtype."""
+        left = np.empty(patches.shape, self.codewords.dtype)
+        for tile in Block.of(patches).tiles():
+            *_, (_, x) = self._stages(tile.x)
+            left[tile.start : tile.start + len(x)] = x
+        return left
+
+    def _stages(self, x: FloatArray) -> Iterator[tuple[Int32Array, FloatArray]]:
+        """Each stage's labels (n,) of a tile (n, d), and what it leaves of it."""
+        for ready, words in zip(self._ready, self.codewords, strict=True):
+            labels, _ = ready.nearest(x)
+            x = read_only(np.subtract(x, words.take(labels, axis=0), dtype=x.dtype))
+            yield labels, x
+
+    @cached_property
+    def _ready(self) -> tuple[Centroids, ...]:
+        """The codewords as the kernels want them: done once, not for every small image."""
+        return tuple(Centroids(words, np.float32) for words in self.codewords.astype(np.float64))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Codebook, (self.codewords, self.dtype, self.distortions)

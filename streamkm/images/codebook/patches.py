@@ -1,0 +1,101 @@
+"""An image as rows of patches, and back."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.arrays import AnyArray
+from streamkm.images.colour.opacity import Opacity
+from streamkm.passes.colours import OPAQUE
+
+
+def grid(extent: tuple[int, int], shape: tuple[int, int] = (4, 4)) -> tuple[int, int]:
+    """Rows and columns of patches that cover an image of some height and width.
+
+    Examples
+    --------
+    >>> grid((533, 800))
+    (134, 200)
+    """
+    return -(-extent[0] // shape[0]), -(-extent[1] // shape[1])
+
+
+def patches(pixels: AnyArray, shape: tuple[int, int] = (4, 4)) -> AnyArray:
+    """The patches of an image, each a row of features.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (h, w, c), of any dtype
+    shape : height and width of a patch
+
+    Returns
+    -------
+    ndarray of shape (rows, columns, height * width * c), C-contiguous
+        Patches that reach over the right and lower edges repeat the edge. Of patches one pixel
+        large, and of one as wide as the image, it is a view.
+    """
+    (h, w, c), (down, across) = pixels.shape, shape
+    rows, columns = grid((h, w), shape)
+    beyond = (0, rows * down - h), (0, columns * across - w), (0, 0)
+    if any(after for _, after in beyond):
+        pixels = np.pad(pixels, beyond, mode="edge")
+    apart = pixels.reshape(rows, down, columns, across, c)
+    return np.ascontiguousarray(apart.swapaxes(1, 2)).reshape(rows, columns, math.prod(shape) * c)
+
+
+def seen_patches(
+    pixels: AnyArray, opacity: Opacity | None, shape: tuple[int, int]
+) -> tuple[AnyArray, npt.NDArray[np.int64]]:
+    """Patches without colours that are not seen, and the weight of each.
+
+    Fully transparent pixels take the mean, weighted by opacity, of the pixels of their patch, or
+    zero where the whole patch is fully transparent.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (h, w, c), uint8 or uint16
+    opacity : ndarray of shape (h, w), uint8, or None where all pixels are opaque
+    shape : height and width of a patch
+
+    Returns
+    -------
+    rows : ndarray of shape (rows, columns, height * width * c), as of `patches`
+    weights : ndarray of shape (rows, columns), int64, sum of the opacity of a patch's pixels
+    """
+    rows = patches(pixels, shape)
+    if opacity is None:
+        return rows, np.full(rows.shape[:2], OPAQUE * math.prod(shape))
+    weights = patches(opacity[..., None], shape).astype(np.int64)
+    partly = np.nonzero((weights == 0).any(axis=-1))
+    if len(partly[0]):
+        each = weights[partly][..., None]
+        some = rows[partly].reshape(*each.shape[:2], pixels.shape[2])
+        total = each.sum(axis=1, keepdims=True)
+        mean = (some * each).sum(axis=1, keepdims=True) / np.maximum(1, total)
+        rows = np.array(rows)  # it may be a view of the image
+        rows[partly] = np.where(each > 0, some, np.rint(mean)).reshape(len(each), -1)
+    return rows, weights.sum(axis=-1)
+
+
+def unpatched(
+    patches: AnyArray, extent: tuple[int, int, int], shape: tuple[int, int] = (4, 4)
+) -> AnyArray:
+    """The image that was made into patches.
+
+    Parameters
+    ----------
+    patches : ndarray of shape (rows, columns, height * width * c)
+    extent : (h, w, c) of the image
+    shape : height and width of a patch
+
+    Returns
+    -------
+    ndarray of shape (h, w, c)
+    """
+    (h, w, c), (down, across) = extent, shape
+    rows, columns = patches.shape[:2]
+    apart = patches.reshape(rows, columns, down, across, c).swapaxes(1, 2)
+    return apart.reshape(rows * down, columns * across, c)[:h, :w]

@@ -1,0 +1,149 @@
+"""Images become codes: a task a shard, which nobody else writes to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from streamkm.arrays import AnyArray
+from streamkm.decoding.decode import decode, headers
+from streamkm.decoding.header import Header, Pixels
+from streamkm.errors import DamagedError
+from streamkm.images.coding.coder import Coder, Coders, PaletteCoder
+from streamkm.images.coding.stack import Batch
+from streamkm.images.colour.opacity import opacity_of
+from streamkm.images.colour.palette import Palette, quantize
+from streamkm.images.colour.quality import Quality
+from streamkm.passes import Statistic
+from streamkm.rows import storing_all
+
+DAMAGED = -1.0  # the psnr of an image that could not be decoded
+DAMAGED_IN = "damaged"  # folder of what a run that goes on is to tell of them
+_STRIP = 2**18  # pixels, about, that are encoded at a time
+
+
+@dataclass(frozen=True)
+class Encoded(Statistic):
+    """How many images were encoded so far; what could not be is in the archive."""
+
+    n_images: int = 0
+
+    @classmethod
+    def combine(cls, parts: Sequence[Encoded]) -> Encoded:
+        return cls(sum(part.n_images for part in parts))
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Encode a batch into its place in the archive.
+
+    Parameters
+    ----------
+    archive : Path, of the archive
+    coders : which palette or codebook an image has
+    dither : whether errors are diffused, of palettes
+    most_nbytes : decoded bytes that an image may have
+    skip_bad : whether what is damaged is passed over
+    """
+
+    archive: Path
+    coders: Coders
+    dither: bool
+    most_nbytes: int
+    skip_bad: bool
+
+    def __call__(self, batch: Batch) -> Encoded:
+        group: Any = zarr.open_group(self.archive / "images" / batch.stack, mode="r+")
+        n = len(batch.headers)
+        codes = np.zeros((n, *group["codes"].shape[1:]), group["codes"].dtype)
+        alpha = None
+        if "alpha" in group:
+            alpha = np.zeros((n, *group["alpha"].shape[1:]), group["alpha"].dtype)
+        quality = np.full((n, 3), DAMAGED)
+        bad: list[tuple[str, str]] = []
+        palettes: list[tuple[int, Palette]] = []
+        metadata = _metadata(batch)
+        for place, header in enumerate(batch.headers):
+            try:
+                pixels = decode(header, self.most_nbytes)
+            except DamagedError as error:
+                if not self.skip_bad:
+                    raise
+                bad.append((header.name, str(error)))
+                continue
+            coder = self.coders.of(batch, place, pixels)
+            quality[place] = self._encoded(pixels, coder, codes[place])
+            if isinstance(coder, PaletteCoder) and "palettes" in group:
+                palettes.append((place, coder.palette))
+            if alpha is not None:
+                alpha[place] = pixels.alpha
+        if "palettes" in group:
+            storing_all(group["palettes"])[batch.region] = _together(palettes, group["palettes"], n)
+        if alpha is not None:
+            storing_all(group["alpha"])[batch.region] = alpha
+        storing_all(group["codes"])[batch.region] = codes
+        storing_all(group["metadata"])[batch.region] = metadata
+        if bad:
+            told = self.archive / DAMAGED_IN / f"{batch.stack}-{batch.start}.json"
+            told.parent.mkdir(exist_ok=True)
+            told.write_text(json.dumps(bad))
+        storing_all(group["quality"])[batch.region] = quality  # the last, by which a next run knows
+        return Encoded(n - len(bad))
+
+    def _encoded(self, pixels: Pixels, coder: Coder, out: AnyArray) -> tuple[float, float, float]:
+        """Write the codes of an image; its PSNR in dB, its SSIM and its mean opacity."""
+        colour, opacity = pixels.colour, opacity_of(pixels.alpha)
+        dithered = coder.palette if self.dither and isinstance(coder, PaletteCoder) else None
+        if dithered is not None:  # over the edges of strips too
+            out[...] = quantize(colour, dithered, dither=True, alpha=opacity)
+        quality = Quality(colour.dtype)
+        step = max(1, _STRIP // (coder.high * colour.shape[1]))
+        for at in range(0, len(out), step):
+            some = slice(at, at + step)
+            lines = slice(at * coder.high, (at + step) * coder.high)
+            own, seen = colour[lines], None if opacity is None else opacity[lines]
+            if dithered is None:
+                out[some] = coder.codes(own, seen)
+            quality.add(own, coder.decode(out[some], own.shape), seen)
+        return quality.psnr, quality.ssim, quality.opacity
+
+
+def _metadata(batch: Batch) -> AnyArray:
+    """What the files say of the images of a batch, as JSON; nothing of those that are damaged."""
+    item, pages = None, dict[int, Header]()
+    lines = []
+    for header in batch.headers:
+        if header.item is not item:  # pages of a file follow each other
+            item, pages = header.item, {}
+            with suppress(DamagedError):
+                pages = {page.page: page for page in headers(header.item)}
+        page = pages.get(header.page)
+        lines.append(json.dumps(page.metadata if page else {}, sort_keys=True))
+    return np.array(lines, object)
+
+
+def damaged_in(archive: Path) -> list[tuple[str, str]]:
+    """Name and reason of what could not be decoded, in this run or one before it."""
+    files = sorted((archive / DAMAGED_IN).glob("*.json"))
+    return [(name, reason) for file in files for name, reason in json.loads(file.read_text())]
+
+
+def _together(palettes: Sequence[tuple[int, Palette]], like: Any, n: int) -> AnyArray:
+    """Palettes of n images, in their places."""
+    out = np.zeros((n, *like.shape[1:]), like.dtype)
+    for place, palette in palettes:
+        out[place] = filled(palette, like.shape[1])
+    return out
+
+
+def filled(palette: Palette, k: int) -> AnyArray:
+    """The colours (k, c) of a palette of fewer, the last again and again, which no code names."""
+    last = np.repeat(palette.colours[-1:], k - len(palette.colours), axis=0)
+    return np.concatenate([palette.colours, last])

@@ -1,0 +1,74 @@
+"""The colours of an archive: a table for each palette that is to be found, from one read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamkm.decoding.decode import decode
+from streamkm.decoding.header import Pixels
+from streamkm.errors import DamagedError
+from streamkm.images.coding.stack import Batch
+from streamkm.images.colour.opacity import opacity_of
+from streamkm.passes import Colours, Statistic
+
+_STRIP = 2**18  # pixels that are counted at a time
+
+
+@dataclass(frozen=True)
+class Tables(Statistic):
+    """Colours by palette.
+
+    Parameters
+    ----------
+    parts : tuple of (kind, number, Colours), sorted
+    """
+
+    parts: tuple[tuple[str, int, Colours], ...] = ()
+
+    @classmethod
+    def combine(cls, parts: Sequence[Tables]) -> Tables:
+        together: dict[tuple[str, int], list[Colours]] = {}
+        for part in parts:
+            for kind, number, colours in part.parts:
+                together.setdefault((kind, number), []).append(colours)
+        return cls(tuple((*key, Colours.combine(together[key])) for key in sorted(together)))
+
+
+@dataclass(frozen=True)
+class Count:
+    """Count the colours of a batch of images.
+
+    Parameters
+    ----------
+    most : cells of one table
+    most_nbytes : decoded bytes that an image may have
+    skip_bad : whether what is damaged is passed over
+    """
+
+    most: int
+    most_nbytes: int
+    skip_bad: bool
+
+    def __call__(self, batch: Batch) -> Tables:
+        tables = Tables()
+        for header, number in zip(batch.headers, batch.palettes, strict=True):
+            try:
+                colours = colours_of(decode(header, self.most_nbytes), self.most)
+            except DamagedError:
+                if not self.skip_bad:
+                    raise
+                continue  # it is told of where it would have been written
+            tables = Tables.combine([tables, Tables(((batch.kind, number, colours),))])
+        return tables
+
+
+def colours_of(pixels: Pixels, most: int) -> Colours:
+    """The colours of an image, weighted by opacity, counted strip by strip."""
+    flat = pixels.colour.reshape(-1, pixels.colour.shape[-1])
+    table = Colours.none(flat.shape[1], most, flat.dtype)
+    for at in range(0, len(flat), _STRIP):
+        some = slice(at, at + _STRIP)
+        opacity = None if pixels.alpha is None else opacity_of(pixels.alpha.reshape(-1)[some])
+        table = Colours.combine([table, Colours.of(flat[some], most, opacity)])
+    return table

@@ -1,0 +1,1 @@
+"""Colours: colour spaces, palettes, and the search for a palette."""

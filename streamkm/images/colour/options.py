@@ -1,0 +1,82 @@
+"""How palettes are searched for: the options of a run, and what becomes of `quality`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamkm.arrays import AnyArray, Float64Array
+from streamkm.images.colour.palette import Palette
+from streamkm.images.colour.quality import psnr
+from streamkm.images.colour.search import fit_palette
+from streamkm.images.colour.spaces import space_of
+from streamkm.passes import Colours
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search for the palette of a table of colours.
+
+    Parameters
+    ----------
+    n_colors : at most
+    space : 'srgb' or 'oklab'
+    n_init : starts
+    seed : of those after the first
+    quality : PSNR in dB that as few colours as can be should reach, or None
+    """
+
+    n_colors: int
+    space: str = "srgb"
+    n_init: int = 1
+    seed: int = 0
+    quality: float | None = None
+
+    def __call__(self, colours: Colours) -> Palette:
+        """The palette of a table; black alone where every pixel is fully transparent."""
+        if not len(colours.keys):
+            space = space_of(colours.channels, self.space)
+            return Palette(np.zeros((1, colours.channels), colours.dtype), space)
+        best = self._of(colours, self.n_colors)
+        if self.quality is None or psnr_of(best, colours) < self.quality:
+            return best
+        least, most = 1, len(best.colours)
+        while least < most:  # the error falls with the number, but for the luck of a search
+            middle = (least + most) // 2
+            found = self._of(colours, middle)
+            if psnr_of(found, colours) >= self.quality:
+                best, most = found, middle
+            else:
+                least = middle + 1
+        return best
+
+    def _of(self, colours: Colours, k: int) -> Palette:
+        return fit_palette(colours, k, space=self.space, n_init=self.n_init, seed=self.seed)
+
+
+def psnr_of(palette: Palette, colours: Colours) -> float:
+    """PSNR in dB of the pixels of a table, each by the codeword of its cell's mean.
+
+    Of a table that was made coarse, what pixels differ from their cell's mean is not in it. Pixels
+    are weighted by their opacity.
+    """
+    if not colours.n_pixels:
+        return math.inf
+    nearest = palette.decode(_codes(palette, colours))
+    apart = np.square(colours.values - nearest).sum(axis=1)
+    error = float(colours.weights @ apart) / (colours.n_pixels * colours.channels)
+    return psnr(error, palette.dtype)
+
+
+def shares_of(palette: Palette, colours: Colours) -> Float64Array:
+    """Share of the pixels of a table, by opacity, that each colour of a palette codes: (k,)."""
+    counts = np.bincount(_codes(palette, colours), colours.weights, len(palette))
+    shares: Float64Array = counts / (colours.n_pixels or 1)
+    return shares
+
+
+def _codes(palette: Palette, colours: Colours) -> AnyArray:
+    """The code (n,) of each cell of a table."""
+    return palette.codes(np.rint(colours.values).astype(palette.dtype))

@@ -1,0 +1,200 @@
+"""Palettes: few colours for many, and the code of the nearest for every pixel."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.arrays import AnyArray, Float64Array, Int32Array
+from streamkm.errors import DataError
+from streamkm.images.colour.opacity import opacity_of
+from streamkm.images.colour.spaces import check_space, lightness, to_space
+from streamkm.kernels import Centroids, Diffusion, interleave, look_up, runs, separate
+from streamkm.passes.colours import OPAQUE
+
+Codes = npt.NDArray[np.unsignedinteger]
+_TABLE_BITS = 24  # of a pixel, up to which codes are looked up by its key
+_WRITTEN = "give what was written by to_json or to_gpl."
+_TILE = 2**16  # colours that are measured at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Palette:
+    """Colours in the order of their codes.
+
+    Parameters
+    ----------
+    colours : ndarray of shape (k, c), uint8 or uint16
+    space : str, in which the nearest is the nearest: 'srgb' (as stored, any channels) or 'oklab'
+    """
+
+    colours: AnyArray
+    space: str = "srgb"
+
+    def __post_init__(self) -> None:
+        colours = np.array(self.colours, order="C")
+        if colours.ndim != 2 or not colours.size or colours.dtype not in (np.uint8, np.uint16):
+            raise DataError(
+                f"a palette of shape {colours.shape}, {colours.dtype}, has no colours; give (k, c) "
+                "values of uint8 or uint16."
+            )
+        check_space(self.space, colours.shape[1])
+        colours.flags.writeable = False
+        object.__setattr__(self, "colours", colours)
+
+    def __reduce__(self) -> Any:
+        return Palette, (self.colours, self.space)  # not its tables
+
+    def __len__(self) -> int:
+        return len(self.colours)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.colours.dtype
+
+    @property
+    def code_dtype(self) -> np.dtype[Any]:
+        """The narrowest that holds the codes."""
+        return np.dtype(np.min_scalar_type(len(self) - 1))
+
+    def codes(self, pixels: AnyArray) -> Codes:
+        """Codes (...) of the nearest colours, the first of several, of pixels (..., c).
+
+        Threads may share a palette: what one has found is there for all.
+        """
+        flat = self._checked(pixels).reshape(-1, pixels.shape[-1])
+        keys = interleave(flat)
+        if 8 * flat.itemsize * flat.shape[1] <= _TABLE_BITS:
+            table, codes = self._table, np.empty(len(keys), self.code_dtype)
+            if look_up(keys, table, codes):
+                unknown, _ = runs(np.sort(keys[table[keys] == 0]))
+                table[unknown] = self._nearest(unknown).astype(table.dtype) + 1
+                look_up(keys, table, codes)
+        else:
+            distinct, places = np.unique(keys, return_inverse=True)
+            codes = self._nearest(distinct).astype(self.code_dtype)[places]
+        return codes.reshape(pixels.shape[:-1])
+
+    def decode(self, codes: AnyArray) -> AnyArray:
+        """Pixels (..., c) of codes (...)."""
+        pixels: AnyArray = np.take(self.colours, codes, axis=0)
+        return pixels
+
+    @property
+    def sorted(self) -> Palette:
+        """The same colours from dark to light, as photographs compress best."""
+        return Palette(self.colours[np.argsort(lightness(self.colours), kind="stable")], self.space)
+
+    def to_json(self) -> str:
+        """As text that `from_json` reads."""
+        kept = {"space": self.space, "dtype": self.dtype.name, "colours": self.colours.tolist()}
+        return json.dumps(kept)
+
+    @classmethod
+    def from_json(cls, text: str) -> Palette:
+        """The palette that `to_json` wrote."""
+        try:
+            kept = json.loads(text)
+            return cls(np.array(kept["colours"], kept["dtype"]), kept["space"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise DataError(f"this is no palette of streamkm's ({error}); {_WRITTEN}") from error
+
+    def to_gpl(self, name: str) -> str:
+        """As a GIMP palette: red, green and blue of 8 bits, and no space."""
+        if self.dtype != np.uint8 or self.colours.shape[1] not in (1, 3):
+            raise DataError(
+                f"a GIMP palette is of 8 bits, grey or RGB, not of {self.colours.shape[1]} "
+                f"channel(s) of {self.dtype}; write JSON."
+            )
+        rows = np.broadcast_to(self.colours, (len(self), 3)).tolist()
+        lines = [f"{r:3d} {g:3d} {b:3d}\t#{r:02x}{g:02x}{b:02x}" for r, g, b in rows]
+        title = " ".join(name.split())
+        return "\n".join(["GIMP Palette", f"Name: {title}", "Columns: 16", "#", *lines, ""])
+
+    @classmethod
+    def from_gpl(cls, text: str, space: str = "srgb") -> Palette:
+        """The colours (k, 3) of a GIMP palette."""
+        head, *lines = text.splitlines() or [""]
+        rows = [line.split()[:3] for line in lines if line.strip()[:1].isdigit()]
+        try:
+            if head.strip() != "GIMP Palette":
+                raise ValueError("it does not begin with 'GIMP Palette'")
+            colours = [(int(red), int(green), int(blue)) for red, green, blue in rows]
+            return cls(np.array(colours, np.uint8), space)
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"this is no GIMP palette ({error}); {_WRITTEN}") from error
+
+    @cached_property
+    def _table(self) -> Codes:
+        """By key, one more than the code; 0 where no pixel has asked yet."""
+        bits = 8 * self.dtype.itemsize * self.colours.shape[1]
+        return np.zeros(2**bits, np.min_scalar_type(len(self)))
+
+    @cached_property
+    def _ready(self) -> Centroids:
+        return Centroids(self._coordinates, self._precision)
+
+    @property
+    def _precision(self) -> type[np.floating[Any]]:
+        return np.float32 if self.space == "srgb" else np.float64  # 16 bits are exact in both
+
+    @cached_property
+    def _coordinates(self) -> Float64Array:
+        return to_space(self.colours, self.space, self.dtype)
+
+    def _nearest(self, keys: Codes) -> Int32Array:
+        labels = np.empty(len(keys), np.int32)
+        for at in range(0, len(keys), _TILE):
+            colours = separate(keys[at : at + _TILE], self.colours.shape[1], self.dtype)
+            values = to_space(colours, self.space, self.dtype)
+            labels[at : at + _TILE], _ = self._ready.nearest(values.astype(self._precision))
+        return labels
+
+    def _checked(self, pixels: AnyArray) -> AnyArray:
+        if pixels.dtype != self.dtype or pixels.shape[-1:] != self.colours.shape[1:]:
+            raise DataError(
+                f"pixels (..., channel) of shape {pixels.shape}, {pixels.dtype}, have no codes in "
+                f"a palette of {self.colours.shape[1]} channel(s) of {self.dtype}; give such."
+            )
+        return pixels
+
+
+def quantize(
+    image: AnyArray,
+    palette: Palette,
+    dither: bool = False,
+    *,
+    alpha: AnyArray | None = None,
+) -> Codes:
+    """Codes of an image: of the nearest colours, or with errors diffused.
+
+    Parameters
+    ----------
+    image : ndarray of shape (h, w, c), of the palette's dtype, without its alpha channel
+    palette : Palette
+    dither : whether errors are diffused (Floyd and Steinberg 1976)
+    alpha : ndarray of shape (h, w), uint8 or uint16, or None where all pixels are opaque
+        Errors are diffused in proportion to it: none from fully transparent pixels, whose code is
+        that of the nearest colour.
+
+    Returns
+    -------
+    ndarray of shape (h, w), of the palette's `code_dtype`
+    """
+    if not dither:
+        return palette.codes(np.asarray(image))
+    image = palette._checked(np.asarray(image))
+    codes = np.empty(image.shape[:2], palette.code_dtype)
+    opacity = None if alpha is None else opacity_of(np.asarray(alpha))
+    if opacity is not None and opacity.shape != codes.shape:
+        raise DataError(f"alpha of shape {opacity.shape} is not that of the image, {codes.shape}.")
+    diffusion = Diffusion(palette._coordinates, image.shape[1])
+    for y, (line, into) in enumerate(zip(image, codes, strict=True)):
+        values = to_space(line, palette.space, palette.dtype)
+        diffusion(values, into, None if opacity is None else opacity[y] / OPAQUE)
+    return codes

@@ -1,0 +1,109 @@
+"""The palette of a table of colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+
+from streamkm.arrays import Float64Array
+from streamkm.errors import DataError
+from streamkm.images.colour.palette import Palette
+from streamkm.images.colour.spaces import from_space, space_of, to_space
+from streamkm.in_memory import search
+from streamkm.in_memory.points import Points, in_memory
+from streamkm.kernels import separate
+from streamkm.passes import Colours
+
+# Of a search, by measurement [docs/benchmarks.md]:
+_CELLS = 2**13  # cells, at the least
+_CELLS_EACH = 128  # cells for each colour
+_ENOUGH = 16  # cells for each colour, or a table is too coarse
+_EACH_PIXEL = 1500  # multiplications for each, so that it costs about what reading them does
+# Starts after the first are drawn among fewer cells, and breathe, best first, while all together
+# have done so many multiplications, so that ten cost a tenth of a read of a large archive:
+_DRAWN_EACH = 4  # cells for each colour, or a table is too coarse to draw from
+_MORE, _MORE_EACH_PIXEL = 1e9, 5
+_SETTLED, _PIXELS_EACH = 2**15, 6  # cells that are settled on: at the least, and pixels for each
+_MOST = 4e11  # multiplications, some ten seconds on two cores
+_STEPS = 20  # of Lloyd's, that a search takes at the least
+_DROP = 1e-3  # relative drop in loss at which settling ends
+
+
+def fit_palette(
+    colours: Colours, k: int, *, space: str = "srgb", n_init: int = 1, seed: int = 0
+) -> Palette:
+    """The palette of up to k colours for a table of them.
+
+    Where there are no more than k colours, the palette is those. Otherwise it is searched for
+    among the cells of a coarser table, and settled on all. Rows are in the order of lightness.
+
+    Parameters
+    ----------
+    colours : Colours, of at least one pixel
+    k : int
+    space : str, in which errors are measured; channels other than three are measured as stored
+    n_init : int, starts: one without draws, the others by k-means++, of which the best go on
+    seed : int, of the draws
+    """
+    if not len(colours.keys):
+        raise DataError("there are no pixels to find a palette for; give an image of some.")
+    space = space_of(colours.channels, space)
+    if len(colours.keys) <= k:
+        return _rounded(to_space(colours.values, space, colours.dtype), space, colours, k)
+    settled = _coarse(colours, max(_SETTLED, int(colours.n_pixels) // _PIXELS_EACH), k)
+    few = _coarse(settled, max(_CELLS, _CELLS_EACH * k), k)
+    begun = _searched(few, space, k, n_init, seed)
+    with _points(settled, space) as full:
+        return _rounded(search.settle(full, begun, _DROP, _MOST), space, colours, k)
+
+
+def _coarse(colours: Colours, cells: int, k: int, enough: int = _ENOUGH) -> Colours:
+    """A table of no more cells, but of enough for k clusters."""
+    few = colours.coarsened(cells)
+    return few if len(few.keys) >= enough * k else colours
+
+
+def _points(colours: Colours, space: str) -> AbstractContextManager[Points]:
+    values = to_space(colours.values, space, colours.dtype)
+    return in_memory(values.astype(np.float32), colours.weights)
+
+
+def _searched(colours: Colours, space: str, k: int, n_init: int, seed: int) -> Float64Array:
+    """The best centroids (k, d) of `n_init` searches; the start alone where k is very large."""
+    breaths = min(_MOST, _EACH_PIXEL * colours.n_pixels)
+    more = min(_MOST, max(_MORE, _MORE_EACH_PIXEL * colours.n_pixels))
+    with _points(colours, space) as points:
+        if _STEPS * points.values.size * k > _MOST:
+            return search.divided(points, k)
+        found = [search.improved(points, search.divided(points, k), seed, breaths)]
+        until = points.spent + more
+        for start in _drawn(colours, space, k, range(seed + 1, seed + n_init)):
+            found.append(search.improved(points, start, seed, min(breaths, more)))
+            if points.spent > until:
+                break
+    return min(found, key=lambda one: one[1])[0]
+
+
+def _drawn(colours: Colours, space: str, k: int, seeds: Sequence[int]) -> list[Float64Array]:
+    """A start (k, d) for each seed, the best first; all from a coarse table."""
+    if not seeds:
+        return []
+    few = _coarse(colours, max(_CELLS, _ENOUGH * k), k, _DRAWN_EACH)
+    with _points(few, space) as points:
+        starts = [search.start(points, k, seed) for seed in seeds]
+        return sorted(starts, key=lambda start: points.assign(points.placed(start)).loss)
+
+
+def _rounded(centroids: Float64Array, space: str, colours: Colours, k: int) -> Palette:
+    """Their palette. What rounding makes equal leaves room for the colours that are worst off."""
+    found = np.unique(from_space(centroids, space, colours.dtype), axis=0)
+    palette = Palette(found, space)
+    if len(found) < min(k, len(colours.keys)) and colours.complete:
+        pixels = separate(colours.keys, colours.channels, colours.dtype)
+        own = to_space(palette.decode(palette.codes(pixels)), space, colours.dtype)
+        apart = np.square(to_space(pixels, space, colours.dtype) - own).sum(axis=1)
+        worst = np.argsort(-apart * colours.weights, kind="stable")[: k - len(found)]
+        found = np.unique(np.concatenate([found, pixels[worst]]), axis=0)
+    return Palette(found, space).sorted

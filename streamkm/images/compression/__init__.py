@@ -1,0 +1,1 @@
+"""A run of `compress`: options, reads, and resuming after a kill."""

@@ -1,0 +1,166 @@
+"""What a run is asked for, checked before it reads anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+from streamkm.errors import DataError
+from streamkm.fitting import FitState
+from streamkm.images.codebook.codebook import Codebook
+from streamkm.images.codebook.rate import choose
+from streamkm.images.codebook.training import fit_codebook
+from streamkm.images.colour.options import Search
+from streamkm.images.colour.spaces import SPACES
+from streamkm.numbers import real_number, whole_number
+
+PER = ("archive", "group", "image")
+MOST_COLORS = 2**16  # a code is two bytes at most
+_MOST_STAGES = 64
+_COLORS = 256
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options that determine the bytes of an archive.
+
+    Parameters
+    ----------
+    n_colors : of a palette, or codewords of a stage, at most
+    per, patch, dither, space, n_init, seed, quality : as for `compress`
+    stages : of codes of a patch, at most
+    cells : of the tables of colours
+    """
+
+    n_colors: int
+    per: str
+    patch: tuple[int, int]
+    stages: int
+    quality: float | None
+    dither: bool
+    space: str
+    n_init: int
+    seed: int
+    cells: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        n_colors: int | None,
+        per: str,
+        patch: tuple[int, int],
+        stages: int | None,
+        quality: float | None,
+        bits_per_pixel: float | None,
+        dither: bool,
+        space: str,
+        n_init: int,
+        seed: int,
+    ) -> Options:
+        """As they were given.
+
+        Raises
+        ------
+        DataError
+            For options that do not go together; the message names them.
+        """
+        for name, value, known in (("per", per, PER), ("space", space, SPACES)):
+            if value not in known:
+                raise DataError(f"no such {name}: {value!r}; there are {', '.join(known)}.")
+        if n_colors is not None:
+            n_colors = whole_number("n_colors", n_colors, 1, MOST_COLORS)
+        if stages is not None:
+            stages = whole_number("stages", stages, 1, _MOST_STAGES)
+        n_init = whole_number("n_init", n_init, 1)
+        seed = whole_number("random_state", seed, 0, 2**64 - 1)
+        if quality is not None:
+            quality = real_number("quality", quality, above=True)
+        if bits_per_pixel is not None:
+            bits_per_pixel = real_number("bits_per_pixel", bits_per_pixel, above=True)
+        sides = list(patch) if isinstance(patch, (tuple, list)) else []
+        if len(sides) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in sides):
+            raise DataError(f"patch={patch!r}: give its height and width, such as (4, 4).")
+        patch = int(sides[0]), int(sides[1])
+        if quality is not None and bits_per_pixel is not None:
+            raise DataError(
+                "--quality and --bits-per-pixel are two ways to say the same: give one."
+            )
+        by_patches = tuple(patch) != (1, 1)
+        if by_patches:
+            for name, given in (("--dither", dither), ("--space oklab", space != "srgb")):
+                if given:
+                    raise DataError(f"{name} is for palettes, not for patches.")
+            if per != "archive":
+                raise DataError(f"--per {per} is for palettes; a codebook is of the whole archive.")
+        elif stages is not None:
+            raise DataError("--stages is for patches: give --patch 4x4, or the like.")
+        k, most_stages = n_colors or _COLORS, stages or (_MOST_STAGES if quality else 1)
+        if bits_per_pixel is not None:
+            k, most_stages = _allowed(bits_per_pixel, patch, n_colors, stages)
+        return cls(k, per, (patch[0], patch[1]), most_stages, quality, dither, space, n_init, seed)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return asdict(self) | {"patch": list(self.patch)}
+
+    @property
+    def search(self) -> Search:
+        """How palettes are found."""
+        return Search(self.n_colors, self.space, self.n_init, self.seed, self.quality)
+
+    def train(
+        self,
+        rows: Any,
+        weights: Any,
+        memory_limit: int | None,
+        see: Callable[[FitState], Any],
+        saved: Path,
+    ) -> Codebook:
+        """The codebook of some patches (n, d), with weights (n,) or None.
+
+        `see` is called with every state of its fits, which are saved below a folder.
+        """
+        return fit_codebook(
+            rows,
+            self.n_colors,
+            sample_weight=weights,
+            stages=self.stages,
+            until_psnr=self.quality,
+            memory_limit=memory_limit,
+            seed=self.seed,
+            watch=[see],
+            saved=saved,
+        )
+
+
+def _allowed(
+    bits_per_pixel: float, patch: tuple[int, int], n_colors: int | None, stages: int | None
+) -> tuple[int, int]:
+    """Colours and stages that so many bits a pixel pay for.
+
+    Raises
+    ------
+    DataError
+        When they pay for none.
+    """
+    area = math.prod(patch)
+    if area > 1 and n_colors is None and stages is None:
+        return choose(bits_per_pixel, patch)
+    bits = bits_per_pixel * area
+    if n_colors is not None and area > 1:
+        k, wanted = n_colors, int(bits / max(1.0, math.log2(n_colors)))
+    else:
+        wanted = stages or 1
+        k = min(n_colors or MOST_COLORS, int(2 ** min(16.0, bits / wanted)))
+    if wanted < 1 or k < 2:
+        raise DataError(
+            f"{bits_per_pixel:g} bits a pixel are {bits:.3g} for a patch of {patch[0]}x{patch[1]}, "
+            "which pays for no code: allow more, or give a larger patch or fewer codewords."
+        )
+    return k, min(wanted, stages or _MOST_STAGES)

@@ -1,0 +1,111 @@
+"""The palette of images, and nothing else: one read of their pixels, for any number of palettes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from streamkm.decoding.notices import notice_lines, together
+from streamkm.errors import DataError, LeftOutWarning
+from streamkm.files.unread import unread
+from streamkm.images.coding.stack import stacks_of
+from streamkm.images.coding.tables import Count, Tables
+from streamkm.images.colour.options import Search
+from streamkm.images.colour.palette import Palette
+from streamkm.images.compression.catalogue import Look, shares
+from streamkm.images.compression.options import MOST_COLORS
+from streamkm.images.compression.reads import Reader, Watch
+from streamkm.images.compression.room import Room
+from streamkm.images.sources.find import find_items
+from streamkm.numbers import whole_number
+from streamkm.passes import Colours
+from streamkm.sizes import parse_bytes
+
+
+def count_colours(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    skip_bad: bool = False,
+    memory_limit: str | int | None = None,
+    watch: Sequence[Watch] = (),
+) -> dict[str, Colours]:
+    """The colours of all images, in one read of their pixels.
+
+    Parameters
+    ----------
+    sources, skip_bad, memory_limit, watch : as for `compress`
+
+    Returns
+    -------
+    dict of str to Colours
+        For each kind of image ('rgb', 'grey', 'rgb16', ...) a table of its colours.
+
+    Raises
+    ------
+    DataError
+        When there is no image, or one of bands, which has no colours.
+    """
+    several = [sources] if isinstance(sources, (str, os.PathLike)) else sources
+    names = [os.fspath(source) for source in several]
+    room = Room.of(None if memory_limit is None else parse_bytes(memory_limit))
+    with tempfile.TemporaryDirectory(prefix="streamkm-") as spool:
+        found = find_items(names, spool=Path(spool), skip_bad=skip_bad)
+        look = Look(room.image_nbytes, skip_bad)
+        read = Reader(room, tuple(watch))
+        seen = read.look(look, shares(found.items))
+        if not seen.headers:
+            raise DataError(f"{' '.join(names[:3])}: there is no image in there that can be read.")
+        left = [(f"left out: {reason}", 1, name) for name, reason in found.left_out if unread(name)]
+        bad = [("left out, as it is damaged", 1, name) for name, _ in seen.bad]
+        for line in notice_lines(together([seen.notices, left, bad])):
+            warnings.warn(line, LeftOutWarning, stacklevel=2)
+        stacks = stacks_of(seen.headers, "archive", (1, 1))
+        bands = next((stack.name for stack in stacks if stack.by_patches), None)
+        if bands is not None:
+            raise DataError(
+                f"images of bands ({bands}) have no palette; streamkm fit clusters them."
+            )
+        batches = [batch for stack in stacks for batch in stack.batches()]
+        count = Count(room.cells, room.image_nbytes, skip_bad)
+        tables: Tables = read("colours", count, batches)
+    if not tables.parts:
+        raise DataError(f"{' '.join(names[:3])}: every image in there is damaged.")
+    return {kind: colours for kind, _, colours in tables.parts}
+
+
+def find_palettes(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    n_colors: int | Sequence[int] = 256,
+    *,
+    space: str = "srgb",
+    n_init: int = 1,
+    random_state: int = 0,
+    skip_bad: bool = False,
+    memory_limit: str | int | None = None,
+    watch: Sequence[Watch] = (),
+) -> dict[tuple[str, int], Palette]:
+    """Palettes of images, all together: every number of colours from one read of the pixels.
+
+    Parameters
+    ----------
+    sources, space, n_init, random_state, skip_bad, memory_limit, watch : as for `compress`
+    n_colors : of a palette, or of several
+
+    Returns
+    -------
+    dict of (str, int) to Palette
+        By the kind of image ('rgb', 'grey', 'rgb16', ...) and the number of colours.
+    """
+    several = list(n_colors) if isinstance(n_colors, Iterable) else [n_colors]
+    numbers = [whole_number("n_colors", k, 1, MOST_COLORS) for k in several]
+    n_init = whole_number("n_init", n_init, 1)
+    seed = whole_number("random_state", random_state, 0, 2**64 - 1)
+    tables = count_colours(sources, skip_bad=skip_bad, memory_limit=memory_limit, watch=watch)
+    return {
+        (kind, k): Search(k, space, n_init, seed)(colours)
+        for kind, colours in tables.items()
+        for k in numbers
+    }

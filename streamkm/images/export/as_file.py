@@ -1,0 +1,81 @@
+"""An image of an archive as the bytes of a file that opens anywhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.decoding.placeless import placeless
+from streamkm.files.find import need
+from streamkm.images.archive.archive import Archive
+
+_INDEXED = 256  # colours of a PNG
+_MOST_DPI = 2**31 * 0.0254  # of a PNG, which counts pixels a metre
+
+
+def suffix_of(archive: Archive, name: str) -> str:
+    """Of the file: a PNG has one colour or three."""
+    return ".png" if archive.n_colours(name) in (1, 3) else ".tif"
+
+
+def as_file(archive: Archive, name: str, metadata: dict[str, Any]) -> bytes:
+    """PNG, indexed where the colours allow it; of bands TIFF.
+
+    Parameters
+    ----------
+    archive : Archive
+    name : of an image
+    metadata : what the archive has of it
+    """
+    profile = archive.profile_named(metadata.get("icc"))
+    palette = archive.palette(name) if archive.has_palette(name) else None
+    beside: dict[str, Any] = {"icc_profile": profile} if profile else {}
+    if "exif" in metadata:
+        beside["exif"] = base64.b64decode(metadata["exif"])
+    dpi = tuple(metadata.get("dpi", ()))
+    if dpi and all(0 < value < _MOST_DPI for value in dpi):
+        beside["dpi"] = dpi
+    if palette is not None and not archive.has_alpha(name):
+        colours, channels = palette.shape
+        if channels == 3 and colours <= _INDEXED and palette.dtype == np.uint8:
+            return indexed_png(archive.codes(name), palette, **beside)
+    pixels = archive.pixels(name)
+    if suffix_of(archive, name) == ".tif":
+        return _by_gdal(pixels, "GTiff", profile)
+    if pixels.dtype.itemsize > 1 and pixels.shape[-1] > 1:
+        return _by_gdal(pixels, "PNG", profile)
+    plain = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    return _png(need("PIL.Image", "images").fromarray(plain), **beside)
+
+
+def indexed_png(codes: AnyArray, palette: AnyArray, **beside: Any) -> bytes:
+    """A PNG of codes (y, x) below 256 and their palette (code, 3), uint8."""
+    image = need("PIL.Image", "images").fromarray(codes.astype(np.uint8), "P")
+    image.putpalette(palette.tobytes(), "RGB")
+    return _png(image, **beside)
+
+
+def _png(image: Any, **beside: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True, **beside)
+    return out.getvalue()
+
+
+def _by_gdal(pixels: AnyArray, driver: str, profile: bytes | None) -> bytes:
+    """Of bands, or of more than 8 bits in colour, which Pillow does not write."""
+    memory = need("rasterio.io", "images of 16 bits").MemoryFile
+    height, width, count = pixels.shape
+    options: dict[str, Any] = {"compress": "deflate"} if driver == "GTiff" else {}
+    if profile:
+        options["SOURCE_ICC_PROFILE"] = base64.b64encode(profile).decode()
+    options |= {"height": height, "width": width, "count": count, "dtype": pixels.dtype}
+    with memory() as file:
+        with placeless():  # but not while it is compressed: others wait for that
+            opened = file.open(driver=driver, **options)
+        with opened as out:
+            out.write(np.moveaxis(pixels, -1, 0))
+        return bytes(file.read())

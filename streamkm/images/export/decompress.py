@@ -1,0 +1,202 @@
+"""Images of an archive as files: where each goes, and who writes it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
+from streamkm.files.names import wrong_with
+from streamkm.images.archive.archive import Archive
+from streamkm.images.coding.encode import Encoded
+from streamkm.images.compression.reads import Reader, Watch
+from streamkm.images.compression.room import Room
+from streamkm.images.export.as_file import as_file, suffix_of
+from streamkm.images.export.placing import check_places
+from streamkm.outputs import local, refuse_in_a_store
+from streamkm.sizes import parse_bytes, show_bytes
+
+
+def decompress(
+    archive: Archive | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    names: Sequence[str] | None = None,
+    *,
+    overwrite: bool = False,
+    missing: bool = False,
+    memory_limit: str | int | None = None,
+    watch: Sequence[Watch] = (),
+) -> list[Path]:
+    """Write images of an archive as files below a folder, under their names.
+
+    A file has the pixels that the archive holds, exactly, and the ICC profile of the original. Up
+    to 256 colours make an indexed PNG, others one in true colour; more than 3 channels a TIFF. A
+    PNG of 8 bits has the EXIF data and the resolution too; of others they are in
+    `Archive.metadata`.
+
+    Parameters
+    ----------
+    archive : Archive, or the path of one
+    out : folder, which is made where it is not there
+    names : images to write; by default all. Patterns such as ``'beach/*'`` are taken too.
+    overwrite : whether files that are there are replaced
+    missing : whether files that are there stay, and only the others are written
+    memory_limit : bytes, or a text such as '512MiB': fewer images at a time
+    watch : each is called with a `Progress` after every wave of images
+
+    Returns
+    -------
+    list of Path
+        Of the files, each of which is there only when it is whole.
+
+    Raises
+    ------
+    DataError
+        When there is no image of a name, both `overwrite` and `missing` are given, or the file
+        system cannot hold a file: its name is too long, for example. No file is written then.
+    MemoryLimitError
+        When the limit leaves no room for an image.
+    OutputExistsError
+        When there is a file already.
+    """
+    if overwrite and missing:
+        raise DataError(
+            "--missing keeps files that are there, --overwrite replaces them: give one."
+        )
+    folder = local(out)
+    refuse_in_a_store(out, folder)
+    opened = archive if isinstance(archive, Archive) else Archive(archive)
+    room = Room.of(None if memory_limit is None else parse_bytes(memory_limit))
+    files = files_of(opened, folder, opened.chosen(names))
+    there = [] if overwrite else [name for name, file in files.items() if file.exists()]
+    if there and not missing:
+        raise OutputExistsError(
+            f"{files[there[0]]} exists; name another folder, write only what is missing "
+            "(--missing, missing=True), or overwrite what is there (--overwrite, overwrite=True)."
+        )
+    wanted = {name: files[name] for name in files if name not in set(there)}
+    portions = _portions(opened, wanted)
+    largest = max((portion.nbytes for portion in portions), default=0)
+    if room.limit is not None and largest > room.image_nbytes:
+        raise MemoryLimitError(
+            f"an image of {opened.path} is {show_bytes(largest)} decoded, over the "
+            f"{show_bytes(room.image_nbytes)} that one may take: raise the memory limit."
+        )
+    if portions:
+        Reader(room, tuple(watch))("files", WriteFiles(opened), portions)
+    return list(files.values())
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Images of a stack that a task writes.
+
+    Parameters
+    ----------
+    stack : its name
+    numbers : of the images there, rising
+    names : of the images
+    files : where they go
+    nbytes : of one, decoded
+    """
+
+    stack: str
+    numbers: tuple[int, ...]
+    names: tuple[str, ...]
+    files: tuple[Path, ...]
+    nbytes: int
+
+
+def _portions(archive: Archive, files: dict[str, Path]) -> list[Portion]:
+    """Images whose metadata lie in one chunk go together."""
+    together: dict[tuple[str, int], list[tuple[int, str]]] = {}
+    for name in files:
+        stack, number = archive.place(name)
+        key = stack, number // archive.stacks[stack]["metadata"].chunks[0]
+        together.setdefault(key, []).append((number, name))
+    portions = []
+    for (stack, _), some in sorted(together.items()):
+        numbers, names = zip(*sorted(some), strict=True)
+        pixels = archive.stacks[stack]["pixels"]
+        nbytes = math.prod(pixels.shape[1:]) * pixels.dtype.itemsize
+        where = tuple(files[name].absolute() for name in names)  # workers may be in other folders
+        portions.append(Portion(stack, numbers, names, where, nbytes))
+    return portions
+
+
+@dataclass(frozen=True)
+class WriteFiles:
+    """Write images as files, each of which appears when it is whole.
+
+    Parameters
+    ----------
+    archive : Archive
+    """
+
+    archive: Archive
+
+    def __call__(self, portion: Portion) -> Encoded:
+        first, last = portion.numbers[0], portion.numbers[-1]
+        lines = self.archive.stacks[portion.stack]["metadata"][first : last + 1]
+        for number, name, file in zip(portion.numbers, portion.names, portion.files, strict=True):
+            content = as_file(self.archive, name, json.loads(str(lines[number - first])))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            # Of this task alone: Dask gives a task again when it has lost sight of a worker.
+            partial = file.with_name(f".{uuid.uuid4().hex}.partial")
+            try:
+                partial.write_bytes(content)
+                partial.rename(file)
+            finally:
+                partial.unlink(missing_ok=True)
+        return Encoded(len(portion.names))
+
+
+def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """The file of each image: its name with the suffix of what is written.
+
+    Raises
+    ------
+    DataError
+        For names that lead out of the folder, or are none, which only a forged archive holds, and
+        for files that cannot all be written there.
+    """
+    for name in archive:
+        wrong = wrong_with(name)
+        if wrong:
+            raise DataError(f"the image {name!r} would be written outside of {folder}: {wrong}.")
+    paths = _paths(archive)
+    files = {name: folder / paths[name] for name in names}
+    check_places(folder, files)
+    for parent in {file.parent for file in files.values()}:
+        refuse_in_a_store(parent, parent)
+    for file in files.values():
+        if not file.parent.resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{file} is outside of {folder}, by a link; name another folder.")
+    return files
+
+
+def _paths(archive: Archive) -> dict[str, str]:
+    """Below a folder, a path for each image of an archive: none of two, none a folder of another.
+
+    Whichever images are wanted, each has the same.
+    """
+    first = {place.stack: name for name, place in archive.places.items()}
+    of = {stack: suffix_of(archive, name) for stack, name in first.items()}
+    stems = Counter(str(PurePosixPath(name).with_suffix("")) for name in archive)
+    folders = {str(parent) for name in archive for parent in PurePosixPath(name).parents}
+    paths: dict[str, str] = {}
+    taken: set[str] = set()
+    for name, place in archive.places.items():
+        suffix, stem = of[place.stack], str(PurePosixPath(name).with_suffix(""))
+        path = f"{stem if stems[stem] == 1 else name}{suffix}"
+        while path in taken or path in folders:
+            path += suffix
+        taken.add(path)
+        paths[name] = path
+    return paths

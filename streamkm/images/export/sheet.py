@@ -1,0 +1,89 @@
+"""Pictures of an archive: a contact sheet, and the swatches of palettes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.files.find import need
+from streamkm.images.archive.archive import Archive
+from streamkm.images.colour.palette import Palette
+
+_SIDE, _GAP = 160, 8  # pixels
+_MOST = 60  # images
+_COLUMNS = 10
+_SWATCH = 16
+_PAPER = 255
+
+
+def contact_sheet(archive: Archive, most: int = _MOST) -> Any:
+    """The first images of an archive, small, above the palette of the first.
+
+    Parameters
+    ----------
+    archive : Archive
+    most : images
+
+    Returns
+    -------
+    PIL.Image.Image
+    """
+    names = list(archive)[:most]
+    columns = min(_COLUMNS, max(1, math.ceil(math.sqrt(2 * len(names)))))
+    rows = -(-len(names) // columns)
+    step = _SIDE + _GAP
+    paper = np.full((rows * step + _GAP, columns * step + _GAP, 3), _PAPER, np.uint8)
+    for place, name in enumerate(names):
+        small = thumbnail(archive, name)
+        y, x = (_GAP + step * at for at in divmod(place, columns))
+        y += (_SIDE - small.shape[0]) // 2
+        x += (_SIDE - small.shape[1]) // 2
+        paper[y : y + small.shape[0], x : x + small.shape[1]] = small
+    if archive.has_palette(names[0]):
+        strip = swatches(in_8_bits(archive.palette(names[0])), paper.shape[1] - 2 * _GAP)
+        margin = ((0, _GAP), (_GAP, paper.shape[1] - _GAP - strip.shape[1]), (0, 0))
+        paper = np.concatenate([paper, np.pad(strip, margin, constant_values=_PAPER)])
+    return need("PIL.Image", "images").fromarray(paper)
+
+
+def thumbnail(archive: Archive, name: str, side: int = _SIDE) -> AnyArray:
+    """An image (y, x, 3) of at most so many pixels a side, uint8, on white where it is clear."""
+    pixels = archive[name]
+    height, width, _ = pixels.shape
+    shrink = max(1, max(height, width) // (2 * side))  # every so many, and Pillow does the rest
+    values = in_8_bits(pixels.values[::shrink, ::shrink])
+    clear = values[..., -1:] if archive.has_alpha(name) else None
+    colours = values[..., : archive.n_colours(name)]
+    colours = colours[..., :3] if colours.shape[-1] > 2 else np.repeat(colours[..., :1], 3, axis=-1)
+    if clear is not None:
+        share = clear / 255
+        colours = (colours * share + _PAPER * (1 - share)).astype(np.uint8)
+    small = need("PIL.Image", "images").fromarray(np.ascontiguousarray(colours))
+    small.thumbnail((side, side))
+    return np.asarray(small)
+
+
+def swatches(palette: AnyArray, width: int = 512) -> AnyArray:
+    """Squares of the colours (code, 1 or 3) of a palette, uint8, row by row, then white."""
+    colours = np.repeat(palette, 3, axis=1) if palette.shape[1] == 1 else palette[:, :3]
+    size = max(4, min(4 * _SWATCH, width // max(1, min(len(colours), width // _SWATCH))))
+    columns = max(1, width // size)
+    rows = -(-len(colours) // columns)
+    grid = np.full((rows * columns, 3), _PAPER, np.uint8)
+    grid[: len(colours)] = colours
+    return grid.reshape(rows, columns, 3).repeat(size, axis=0).repeat(size, axis=1)
+
+
+def save_swatches(palette: Palette, path: Path) -> None:
+    """Write the colours of a palette as a PNG."""
+    image = need("PIL.Image", "images").fromarray(swatches(in_8_bits(palette.colours)))
+    image.save(path, "PNG")
+
+
+def in_8_bits(values: AnyArray) -> AnyArray:
+    """Values of 16 bits by their upper eight."""
+    return values if values.dtype == np.uint8 else (values >> 8).astype(np.uint8)

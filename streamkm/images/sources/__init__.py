@@ -1,0 +1,1 @@
+"""Find the images that paths, patterns, tars, zips and Zarr stores name."""

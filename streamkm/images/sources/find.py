@@ -1,0 +1,164 @@
+"""Which images are meant: every image of every source, by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from streamkm.decoding import stacks
+from streamkm.errors import DamagedError, DataError
+from streamkm.files.find import SUFFIXES
+from streamkm.files.items import Item, Plane, Span, Zipped
+from streamkm.files.names import shown, wrong_with
+from streamkm.files.unread import unread
+from streamkm.images.sources.folders import Leaf, inside
+from streamkm.images.sources.packed import Left, of_tar, of_zip
+
+SUFFIXES_OF_IMAGES = (*SUFFIXES["images"], *SUFFIXES["geotiff"])
+_TAR, _ZIP, _ZARR = SUFFIXES["tar"], (".zip",), (".ome.zarr", ".zarr")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The images that are meant.
+
+    Parameters
+    ----------
+    items : one a file, in the order of the sources, and sorted within a folder
+    left_out : name and reason of whatever lies there too
+    """
+
+    items: list[Item]
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+
+
+def find_items(
+    sources: Sequence[str | os.PathLike[str]],
+    spool: Path | None = None,
+    skip_bad: bool = False,
+) -> Found:
+    """All images of folders, patterns, files, tars, zips, TIFFs, Zarr arrays and URLs.
+
+    Folders are searched to the bottom. Of what is found by searching, hidden files are passed over;
+    links and files of other kinds are left out by name. What is named itself is taken, also a link.
+
+    Parameters
+    ----------
+    sources : paths, URLs, folders or patterns
+    spool : folder that compressed tars are unpacked to, as plain tars, in which images can be read
+        in any order; a tar that is there already is used again. Without it, they are refused.
+    skip_bad : whether to leave out by name what would be an error: damaged archives (of which the
+        members before the damage are taken), names that lead elsewhere, names that are there twice
+
+    Returns
+    -------
+    Found
+
+    Raises
+    ------
+    DamagedError
+        Naming what is damaged or hostile.
+    DataError
+        When there are no images, or two of one name.
+    """
+    finding = _Finding(spool, skip_bad)
+    named = [os.fspath(source) for source in sources]
+    for source in named:
+        before = len(finding.found.items), len(finding.found.left_out)
+        finding.source(source)
+        if before == (len(finding.found.items), len(finding.found.left_out)):
+            finding.refuse(source, f"it holds no images that can be read here ({_KNOWN})")
+    if not finding.found.items:
+        left = finding.found.left_out
+        why = f" Left out: {'; '.join(f'{n} ({r})' for n, r in left[:3])}" if left else ""
+        raise DataError(f"{' '.join(named)}: there are no images ({_KNOWN}).{why}")
+    return finding.found
+
+
+_NO_IMAGE = "no image, by its name"
+_KNOWN = ", ".join((*SUFFIXES_OF_IMAGES, *_TAR, *_ZIP, ".zarr"))
+
+
+class _Finding:
+    """What was found so far."""
+
+    def __init__(self, spool: Path | None, skip_bad: bool) -> None:
+        self.found = Found([])
+        self._spool, self._skip_bad = spool, skip_bad
+        self._by_name: dict[str, Item] = {}
+
+    def source(self, source: str) -> None:
+        """All of one source."""
+        for leaf in inside(source):
+            if leaf.left:
+                self.leave(leaf.name, leaf.left)
+            else:
+                self._leaf(leaf)
+
+    def leave(self, name: str, reason: str) -> None:
+        self.found.left_out.append((name, reason))
+
+    def refuse(self, name: str, reason: str, kind: type[DataError] = DamagedError) -> None:
+        """An error, or a name that is left out."""
+        if not self._skip_bad:
+            raise kind(f"{shown(name)}: {reason}; --skip-bad leaves it out.")
+        self.leave(name, reason)
+
+    def _leaf(self, leaf: Leaf) -> None:
+        lower = leaf.name.lower()
+        stem = _without(leaf.name, (*_TAR, *_ZIP, *_ZARR))
+        file = leaf.file
+        if file is None:
+            self._all(leaf.where, stacks.planes(leaf.where, stem))
+        elif lower.endswith(_TAR):
+            self._all(leaf.where, of_tar(file, stem, self._spool))
+        elif lower.endswith(_ZIP):
+            self._all(leaf.where, of_zip(file, stem))
+        elif leaf.searched and not lower.endswith(SUFFIXES_OF_IMAGES):
+            self.leave(leaf.name, unread(leaf.name) or _NO_IMAGE)
+        else:
+            self._add(Span(leaf.name, file, 0, file.size))
+
+    def _all(self, where: str, images: Iterator[Span | Zipped | Plane | Left]) -> None:
+        """The images of an archive, as far as it can be read."""
+        try:
+            for image in images:
+                if isinstance(image, Left):
+                    (self.refuse if image.bad else self.leave)(image.name, image.reason)
+                elif isinstance(image, Plane):
+                    self._add(image)
+                else:
+                    self._member(image)
+        except DataError as error:
+            if not self._skip_bad:
+                raise
+            self.leave(where, str(error))
+
+    def _member(self, item: Span | Zipped) -> None:
+        lower = item.name.lower()
+        if any(part.startswith(".") for part in item.name.split("/")):
+            return
+        if lower.endswith((*_TAR, *_ZIP)):
+            self.leave(item.name, "an archive in an archive is not opened")
+        elif lower.endswith(SUFFIXES_OF_IMAGES):
+            self._add(item)
+        else:
+            self.leave(item.name, unread(item.name) or _NO_IMAGE)
+
+    def _add(self, item: Item) -> None:
+        wrong = wrong_with(item.name)
+        if wrong:
+            return self.refuse(item.name, wrong)
+        other = self._by_name.setdefault(item.name, item)
+        if other is not item:
+            both = f"{item.where} and {other.where} have one name"
+            return self.refuse(item.name, both, DataError)
+        self.found.items.append(item)
+        return None
+
+
+def _without(name: str, ends: tuple[str, ...]) -> str:
+    end = max((end for end in ends if name.lower().endswith(end)), key=len, default="")
+    return name[: len(name) - len(end)] or name

@@ -1,0 +1,1 @@
+"""k-means of weighted points that fit in memory."""

@@ -1,0 +1,1 @@
+"""Models and sweeps as they are stored, and opened again."""

@@ -1,0 +1,193 @@
+"""Models on disk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from streamkm.arrays import AnyArray, Float64Array
+from streamkm.errors import DataError, NotAModelError
+from streamkm.outputs import MODEL, number, plain, whole
+from streamkm.outputs.reading import absent, attribute, group_in, read
+from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
+
+FORMAT = 1
+_KIND = MODEL
+KNOWN_CENTROIDS = "known centroids"  # in the place of a stop rule: they come of no fit
+_NUMBERS = ("nodata", "tol", "loss_tol", "distortion_tol", "time_limit")  # of the parameters
+_HISTORY = ("inertia", "shift", "empty", "relocated", "read")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted model as it is stored.
+
+    Parameters
+    ----------
+    centroids : ndarray of shape (k, d), float64, in the units of the data
+    inertia : float, of these centroids
+    history : structured array with a field for each column of `Step`
+    stop_reason : str
+    n_passes, bytes_read : int, reads of the data and their decoded bytes
+    parameters : what the fit was asked for
+    versions : of streamkm and what the bits depend on
+    fit : identity of a fit with a checkpoint
+    scaling : Scaling that rows are seen through, or None
+    scaled : the centroids among scaled rows, (k, d), where there is a scale
+    features, names : of the features and of the clusters, where they have any
+    reads : reads and bytes of each phase, as of `KMeans.reads_`
+    init : the centroids that the fit was given to begin with, or None
+    tree : pairs and children of the `Tree` that leads to the clusters, or None where a row goes to
+        the nearest
+    """
+
+    centroids: Float64Array
+    inertia: float = np.nan
+    history: AnyArray = field(default_factory=lambda: np.empty(0))
+    stop_reason: str = ""
+    n_passes: int = 0
+    bytes_read: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    fit: str = ""
+    scaling: Scaling | None = None
+    scaled: Float64Array | None = None
+    features: list[str] = field(default_factory=list)
+    names: list[Any] = field(default_factory=list)
+    tree: tuple[Float64Array, npt.NDArray[np.int64]] | None = None
+    reads: dict[str, dict[str, int]] = field(default_factory=dict)
+    init: Float64Array | None = None
+
+    @property
+    def seen(self) -> Float64Array:
+        """The centroids as passes see them."""
+        return self.centroids if self.scaled is None else self.scaled
+
+    @property
+    def feature_dim(self) -> Any:
+        """The feature dimension or dimensions of the fit; None where the data had two."""
+        asked = self.parameters.get("feature_dim")
+        return None if asked == [] else asked
+
+
+def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
+    """Write a model as a Zarr group: arrays `centroids` and `history/*`, the rest as attributes."""
+    scaling, shift = _unshifted(model.scaling)
+    with whole(target, MODEL, overwrite, model.fit) as partial:
+        group = zarr.create_group(
+            partial,
+            overwrite=True,
+            attributes=plain(
+                {
+                    "kind": _KIND,
+                    "format": FORMAT,
+                    "inertia": model.inertia,
+                    "stop_reason": model.stop_reason,
+                    "n_passes": model.n_passes,
+                    "bytes_read": model.bytes_read,
+                    "reads": model.reads,
+                    "parameters": model.parameters,
+                    "versions": model.versions,
+                    "fit": model.fit,
+                    "scaling": type(scaling).__name__ if scaling else None,
+                    "spread": None if shift is None else shift.spread,
+                    "features": model.features,
+                    "names": model.names,
+                }
+            ),
+        )
+        _write(group, "centroids", model.centroids, ("cluster", "feature"))
+        if model.scaled is not None:
+            _write(group, "scaled_centroids", model.scaled, ("cluster", "feature"))
+        if model.init is not None:
+            _write(group, "init", model.init, ("cluster", "feature"))
+        if model.tree is not None:
+            _write(group, "tree_pairs", model.tree[0], ("fork", "side", "feature"))
+            _write(group, "tree_children", model.tree[1], ("fork", "side"))
+        if shift is not None:
+            _write(group, "scaling_origin", np.array(shift.origin), ("feature",))
+        if isinstance(scaling, Standardised):
+            for name in ("center", "factor"):
+                _write(group, f"scaling_{name}", np.array(getattr(scaling, name)), ("feature",))
+        history = group.create_group("history")
+        for name in model.history.dtype.names or ():
+            _write(history, name, np.ascontiguousarray(model.history[name]), ("iteration",))
+
+
+def _unshifted(scaling: Scaling | None) -> tuple[Scaling | None, Shifted | None]:
+    """The scaling of shifted rows, and what shifts them, or None."""
+    return (scaling.then, scaling) if isinstance(scaling, Shifted) else (scaling, None)
+
+
+def _write(group: Any, name: str, values: AnyArray, dimensions: tuple[str, ...]) -> None:
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        chunks=tuple(max(1, n) for n in values.shape),
+        dtype=values.dtype,
+        fill_value=absent(values.dtype),
+        dimension_names=dimensions,
+    )
+    array[...] = values
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model back.
+
+    Raises
+    ------
+    DataError
+        When there is no model at the path, or one of a newer format.
+    """
+    try:
+        group = zarr.open_group(os.fspath(path), mode="r")
+    except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
+        raise NotAModelError(f"{path} is not a streamkm model (a Zarr group).") from error
+    attributes: Any = dict(group.attrs)
+    if attributes.get("kind") != _KIND:
+        hint = "; for a sweep, say which k" if attributes.get("kind") == "streamkm sweep" else ""
+        raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model{hint}.")
+    if attribute(group, "format") > FORMAT:
+        raise DataError(f"{path} has format {attributes['format']}; this streamkm reads {FORMAT}.")
+    there = group_in(group, "history")
+    columns = {name: read(there, name, 1) for name in _HISTORY if there and name in there}
+    length = len(next(iter(columns.values()), ()))
+    history = np.empty(length, [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        history[name] = column
+    known = ("inertia", "stop_reason", "n_passes", "bytes_read", "parameters", "versions")
+    facts = {name: attribute(group, name) for name in known}
+    facts |= {"inertia": number(facts["inertia"]), "fit": attributes.get("fit", "")}
+    facts["reads"] = attributes.get("reads", {})
+    facts["parameters"] = {n: _asked(n, value) for n, value in facts["parameters"].items()}
+    facts |= {name: attributes.get(name, []) for name in ("features", "names")}
+    scaling: Scaling | None = UnitLength() if attributes.get("scaling") == "UnitLength" else None
+    if attributes.get("scaling") == "Standardised":
+        center, factor = (read(group, f"scaling_{n}", 1).tolist() for n in ("center", "factor"))
+        scaling = Standardised(tuple(center), tuple(factor))
+    if "scaling_origin" in group:
+        spread = float(attribute(group, "spread"))
+        scaling = Shifted(tuple(read(group, "scaling_origin", 1).tolist()), spread, scaling)
+    tree = None
+    if "tree_pairs" in group:
+        tree = (read(group, "tree_pairs", 3), read(group, "tree_children", 2))
+    return Model(
+        tree=tree,
+        centroids=read(group, "centroids", 2),
+        history=history,
+        scaling=scaling,
+        init=read(group, "init", 2) if "init" in group else None,
+        scaled=None if scaling is None else read(group, "scaled_centroids", 2),
+        **facts,
+    )
+
+
+def _asked(name: str, value: Any) -> Any:
+    """A parameter as it was given; texts such as 'nan' stand for numbers where those are meant."""
+    return number(value) if name in _NUMBERS else value

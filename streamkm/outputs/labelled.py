@@ -1,0 +1,174 @@
+"""Labelled data in and out: what is an array of rows in them, and answers that keep their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.errors import DataError
+from streamkm.passes import no_label
+from streamkm.rows.exact import cast, refuse_changed
+from streamkm.rows.layout import feature_axes
+from streamkm.rows.missing import Missing
+from streamkm.rows.nodata import announced, as_meant, meant_dtype, warn_packed
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FEATURE = "variable"  # the dimension that a Dataset's variables become
+# Of the data's values, so they say nothing of labels.
+_OF_VALUES = (
+    *("_FillValue", "missing_value", "nodata", "scale_factor", "add_offset", "units"),
+    *("_Unsigned", "scales", "offsets"),
+    *("standard_name", "long_name", "valid_min", "valid_max", "valid_range", "cell_methods"),
+    *("flag_values", "flag_meanings", "flag_masks", "STATISTICS_MINIMUM", "STATISTICS_MAXIMUM"),
+    *("STATISTICS_MEAN", "STATISTICS_STDDEV"),
+)
+_FLAGS = 256  # more of them say nothing to anyone
+
+
+def stacked(data: xr.Dataset) -> xr.DataArray:
+    """The variables of a Dataset as the features of an array, lazily where they are lazy.
+
+    Parameters
+    ----------
+    data : Dataset, of which variables without dimensions are left out
+
+    Raises
+    ------
+    DataError
+        When no variable is left, or one holds no numbers or has dimensions of its own.
+    """
+    wanted = [str(n) for n in data.data_vars if data[n].dims]
+    if not wanted:
+        raise DataError(
+            f"the Dataset has the variables {[str(n) for n in data.data_vars]}, none of which has "
+            "dimensions; at least one is needed."
+        )
+    widest = max((data[name] for name in wanted), key=lambda variable: variable.ndim)
+    for name in wanted:
+        if not set(data[name].dims) <= set(widest.dims):
+            raise DataError(
+                f"{name!r} lies along {data[name].dims}, but {widest.name!r} along {widest.dims}; "
+                "leave it out, by data.drop_vars or data[[...]]."
+            )
+        if data[name].dtype.kind not in "biuf":
+            raise DataError(
+                f"the variable {name!r} holds {data[name].dtype}, which has no distances: leave it "
+                f"out, by data.drop_vars({name!r}), or convert it to numbers."
+            )
+    warn_packed({str(name): data[name] for name in wanted})
+    fills = [_fills(data[name]) for name in wanted]
+    data = data.assign({name: _as_meant(data[name]) for name in wanted})
+    apart = len(set(fills)) > 1
+    if apart or np.result_type(*(data[name].dtype for name in wanted)).kind == "f":
+        kept = {name: _exact(data[name], fill) for name, fill in zip(wanted, fills, strict=True)}
+        data = data.assign(kept)
+    if apart:  # each its own: only NaN can stand for all
+        for name, fill in zip(wanted, fills, strict=True):
+            if fill is not None:
+                data = data.assign({name: _without(data[name], fill)})
+    array = data[wanted].to_dataarray(FEATURE)
+    if len(set(fills)) == 1 and fills[0] is not None:
+        array.attrs["missing_value"] = list(fills[0].values)
+    grids = {_grid_mapping(data[name]) for name in wanted} - {None}
+    if len(grids) == 1:
+        array.attrs["grid_mapping"] = grids.pop()
+    return array
+
+
+def _fills(data: xr.DataArray) -> Missing | None:
+    """The numbers that stand for nothing in a variable that was not decoded, in rising order."""
+    return Missing.of(sorted(value for value in announced(data) if value == value))
+
+
+def _as_meant(data: xr.DataArray) -> xr.DataArray:
+    """The variable in the sign that its `_Unsigned` says."""
+    dtype = meant_dtype(data)
+    return data if dtype == data.dtype else data.copy(data=as_meant(data.data, dtype))
+
+
+def _exact(data: xr.DataArray, missing: Missing | None) -> xr.DataArray:
+    """A variable of 64-bit whole numbers in float64, which xarray would round them to."""
+    if data.dtype.kind not in "iu" or data.dtype.itemsize < 8:
+        return data
+    where = f"the variable {str(data.name)!r}"
+    if data.chunks:
+        return data.copy(data=data.data.map_blocks(_floats, where, missing, dtype=np.float64))
+    return data.copy(data=_floats(data.to_numpy(), where, missing))
+
+
+def _floats(values: AnyArray, where: str, missing: Missing | None) -> AnyArray:
+    made, lost = cast(values, np.dtype(np.float64))
+    if missing is not None:
+        lost &= missing.valid(values)
+    refuse_changed(values, lost, made.dtype, where)
+    return made
+
+
+def _without(data: xr.DataArray, missing: Missing) -> xr.DataArray:
+    """The variable with NaN in the place of what is missing."""
+    import xarray as xr  # loaded by whoever gave the data
+
+    there = xr.apply_ufunc(missing.valid, data, dask="parallelized", output_dtypes=[np.dtype(bool)])
+    return data.where(there)
+
+
+def _grid_mapping(data: xr.DataArray) -> Any:
+    return data.encoding.get("grid_mapping", data.attrs.get("grid_mapping"))
+
+
+def labelled_like(
+    data: xr.DataArray,
+    feature_dim: Any,
+    answers: Any,
+    names: Sequence[str] | None = None,
+    spare: bool = False,
+) -> xr.DataArray:
+    """Answers of the rows of `data`, with its row dims and the coordinates that lie along them.
+
+    Labels get the attributes of a CF flag variable, and their fill value where rows may be left
+    out. Where the map lies (`grid_mapping`, the coordinate it names, and what else says nothing
+    of the data's values) stays.
+
+    Parameters
+    ----------
+    data : DataArray
+    feature_dim : as for `streamkm.KMeans`
+    answers : array in the shape of the rows, with a further axis for one answer a cluster
+    names : of the clusters, for labels
+    spare : whether rows may have been left out
+    """
+    import xarray as xr  # half a second; loaded by whoever gave the data
+
+    dimensions = tuple(str(d) for d in data.dims)
+    features = feature_axes(data.ndim, dimensions, feature_dim)
+    dims = [d for axis, d in enumerate(data.dims) if axis not in features]
+    coords = {n: c for n, c in data.coords.items() if set(c.dims) <= set(dims)}
+    attrs = {n: v for n, v in data.attrs.items() if n not in _OF_VALUES}
+    if answers.ndim == len(dims):
+        found = xr.DataArray(answers, coords, dims, name="labels", attrs=attrs)
+        found.attrs |= flags(answers.dtype, names, spare)
+    else:
+        found = xr.DataArray(answers, coords, [*dims, "cluster"], name="distances", attrs=attrs)
+    if "grid_mapping" in data.encoding:
+        found.encoding["grid_mapping"] = data.encoding["grid_mapping"]
+    return found
+
+
+def flags(dtype: np.dtype[Any], names: Sequence[str] | None, spare: bool) -> dict[str, Any]:
+    """What a label array says of itself: CF flags (section 3.5), and its fill value.
+
+    Examples
+    --------
+    >>> flags(np.dtype("u1"), ["water", "wet sand"], spare=True)
+    {'_FillValue': 255, 'flag_values': [0, 1], 'flag_meanings': 'water wet_sand'}
+    """
+    about: dict[str, Any] = {"_FillValue": no_label(dtype)} if spare else {}
+    if names is not None and len(names) <= _FLAGS:
+        about["flag_values"] = list(range(len(names)))
+        about["flag_meanings"] = " ".join("_".join(str(name).split()) for name in names)
+    return about
