@@ -26,11 +26,10 @@ from streamkm.images import (
     decompress,
     find_palettes,
     quantize,
-    reads,
-    run,
 )
 from streamkm.images.archive.summary import summary
 from streamkm.images.coding.stack import Batch, Stack
+from streamkm.images.compression import reads, run
 from streamkm.images.compression.catalogue import Files, Look
 from streamkm.images.sources.find import find_items
 from tests.images.conftest import PNG, encoded, noise, put, read
