@@ -22,9 +22,9 @@ from streamkm.fitting import (
     Trajectory,
     begin_sweep,
     fit_budget,
-    seeds_of,
-    seen_through,
-    solve,
+    iterate,
+    restart_seeds,
+    with_scaling,
 )
 from streamkm.fitting.elbow import find_elbow
 from streamkm.models.sweep import KIND
@@ -156,11 +156,11 @@ def sweep(
         riders.append(Census())  # of how many rows, whatever the unit of their weights
     if silhouette_rows:
         riders.append(SampleUniform(silhouette_rows, threshold, entropy, _SILHOUETTE_STREAM))
-    seeds = seeds_of(entropy, n_init)
+    seeds = restart_seeds(entropy, n_init)
     room = budget.room(rows.layout)
     state = begin_sweep(rows, ks, inits, seeds, rules, room, riders)
     with caching(rows) as held:
-        state = solve(held, state, watch=[watch] if watch else [])
+        state = iterate(held, state, watch=[watch] if watch else [])
     found = Fits(ks, n_init, state.trajectories, state.scaling)
     answers = list(state.answers)
     n_rows = answers.pop(0).weighted if rows.weights is not None else None
@@ -270,7 +270,7 @@ class Fits:
         """Mean squared distance of other rows under every fit, in one read of them."""
         centroids = [t.centroids for t in self.trajectories if t.centroids is not None]
         passes = (Lloyd(c) for c in centroids)
-        rows = seen_through(rows, self.scaling)
+        rows = with_scaling(rows, self.scaling)
         census, *gathered = map_reduce(Product((Census(), *passes)), rows).parts
         census.check()
         pairs = zip(gathered, centroids, strict=True)

@@ -23,7 +23,7 @@ import numpy as np
 import zarr
 
 import streamkm
-from streamkm.fitting import StopRules, begin_fit, label, solve
+from streamkm.fitting import StopRules, begin_fit, iterate, label
 from streamkm.images import compress
 from streamkm.rows import Room, open_rows
 
@@ -110,7 +110,7 @@ def read_again(data: Any, algorithm: str, init: Any, **asked: Any) -> str:
     rules = StopRules(max_iter=30, loss_tol="auto")
     room = Room(100, 2000)
     state = begin_fit(rows, 6, init, [3, 4], rules, room=room, algorithm=algorithm, **asked)
-    state = solve(rows, state)
+    state = iterate(rows, state)
     labels = np.empty(len(ROWS), np.int32)
     state = label(rows, state, labels, labels.dtype)
     best = state.best

@@ -22,7 +22,7 @@ from dask.callbacks import Callback
 from zarr.storage import LocalStore
 
 from streamkm.engine import fold
-from streamkm.fitting import StopRules, begin_fit, label, solve
+from streamkm.fitting import StopRules, begin_fit, iterate, label
 from streamkm.passes import Lloyd
 from streamkm.rows import BlockPlan, Room, StoredRows, open_rows
 from tests.conftest import mixture
@@ -72,7 +72,7 @@ def stored(path, n_blocks, chunk=CHUNK, features=FEATURES, kind=LocalStore):
 def fitted(rows, init="coreset", out=None):
     """A fit and its labels, without a table of distinct rows, and too few kept to be of use."""
     state = begin_fit(rows, 5, init, [1], RULES, room=Room(0, 60))
-    state = solve(rows, state, keep_evaluation=True)
+    state = iterate(rows, state, keep_evaluation=True)
     out = np.empty(rows.layout.row_shape, np.uint8) if out is None else out
     return label(rows, state, out, np.dtype(np.uint8))
 

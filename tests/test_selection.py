@@ -12,7 +12,7 @@ from sklearn.preprocessing import scale
 
 import streamkm
 from streamkm.errors import DataError, ValidationWarning
-from streamkm.fitting import StopRules, begin_fit, seeds_of, solve
+from streamkm.fitting import StopRules, begin_fit, iterate, restart_seeds
 from streamkm.fitting.elbow import find_elbow
 from streamkm.rows import Room, open_rows
 from tests import reference
@@ -44,8 +44,10 @@ def test_every_fit_is_the_fit_alone_and_all_cost_the_reads_of_the_slowest(blobs)
     found = streamkm.sweep(blobs, [2, 5, 9], n_init=3, init="random", random_state=4)
     rows, reads = open_rows(blobs), []
     for k in (2, 5, 9):
-        for restart, seed in enumerate(seeds_of(4, 3)):
-            alone = solve(rows, begin_fit(rows, k, "random", [seed], StopRules(), room=Room(0, 0)))
+        for restart, seed in enumerate(restart_seeds(4, 3)):
+            alone = iterate(
+                rows, begin_fit(rows, k, "random", [seed], StopRules(), room=Room(0, 0))
+            )
             reads.append(alone.n_passes)
             distortion = found["train_distortion"].sel(n_clusters=k)[restart]
             assert float(distortion) == alone.best.inertia / len(blobs)
@@ -58,8 +60,8 @@ def test_only_a_coresets_restart_ends_when_a_read_gains_little(blobs):
     """The others have no search behind them; cut short, their spread would mean nothing."""
     found = streamkm.sweep(blobs, [12], n_init=4, random_state=1)
     rows = open_rows(blobs)
-    for restart, seed in list(enumerate(seeds_of(1, 4)))[1:]:
-        alone = solve(rows, begin_fit(rows, 12, "random", [seed], StopRules(), room=Room(0, 0)))
+    for restart, seed in list(enumerate(restart_seeds(1, 4)))[1:]:
+        alone = iterate(rows, begin_fit(rows, 12, "random", [seed], StopRules(), room=Room(0, 0)))
         assert float(found["train_distortion"][0, restart]) == alone.best.inertia / len(blobs)
     rules = StopRules(loss_tol="auto")
     assert rules.after("auto").reading_tol == 1e-3

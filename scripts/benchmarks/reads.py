@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.cluster import kmeans_plusplus
 
 from streamkm.engine import map_reduce
-from streamkm.fitting import StopRules, begin_fit, solve
+from streamkm.fitting import StopRules, begin_fit, iterate
 from streamkm.passes import Lloyd
 from streamkm.rows import Room, Rows, open_rows
 
@@ -39,7 +39,7 @@ def streamkm(
     room = Room(0, int(share * rows.layout.n_rows))
     rules = StopRules(max_iter=_MOST, tol=tol)
     state = begin_fit(rows, len(seeds), seeds, [0], rules, room=room, algorithm=algorithm)
-    state = solve(rows, state)
+    state = iterate(rows, state)
     return state.n_passes, len(state.best.history), float(state.best.inertia or 0.0)
 
 

@@ -19,9 +19,9 @@ from streamkm.fitting import (
     begin_fit,
     bisect,
     fit_budget,
-    scaled,
-    seeds_of,
-    seen_through,
+    learn_scaling,
+    restart_seeds,
+    with_scaling,
 )
 from streamkm.passes import Closest, Losses, PerRow, Tree, TreeLabels
 from streamkm.rows import Budget, Rows
@@ -112,23 +112,23 @@ class BisectingKMeans(CentroidEstimator):
         if rows.layout.n_rows < k:
             raise DataError(f"n_samples={rows.layout.n_rows} should be >= n_clusters={k}.")
         entropy = entropy_of(self.random_state)
-        rows = scaled(rows, self.scale)
+        rows = learn_scaling(rows, self.scale)
         dtype = given.label_dtype(k, rows)
         eager = not given.is_lazy
         labels: Any = np.empty(rows.layout.row_shape if eager else 0, dtype)
         with caching(rows) as held:
             self._split(held, entropy)
             if eager:
-                held = seen_through(held, self._scaling)
+                held = with_scaling(held, self._scaling)
                 write_rows(self._question(dtype), held, labels)
         if not eager:
-            labels = map_rows(self._question(dtype), seen_through(rows, self._scaling))
+            labels = map_rows(self._question(dtype), with_scaling(rows, self._scaling))
         self.labels_ = given.like(labels, rows, self._names())
         return self
 
     def _split(self, rows: Rows, entropy: int) -> None:
         asked = self._numbers
-        seeds = seeds_of(entropy, asked.n_clusters * asked.n_init)
+        seeds = restart_seeds(entropy, asked.n_clusters * asked.n_init)
         rules = StopRules(asked.max_iter, asked.tol, "auto")
         heaviest = self.bisecting_strategy == "largest_cluster"
 

@@ -28,12 +28,12 @@ from streamkm.fitting import (
     checkpointing,
     fit_budget,
     history_array,
+    iterate,
     label,
+    learn_scaling,
     numbered_like,
-    scaled,
-    seeds_of,
-    seen_through,
-    solve,
+    restart_seeds,
+    with_scaling,
 )
 from streamkm.fitting.stopping import MAX_ITER
 from streamkm.passes import Lloyd
@@ -84,7 +84,7 @@ class LloydEstimator(CentroidEstimator):
             begin = partial(self._begin, rows, init, rules)
             if self.checkpoint is None:
                 state = begin()
-                rows = seen_through(rows, state.scaling)
+                rows = with_scaling(rows, state.scaling)
             else:
                 places = (self.checkpoint, rows, self._asked(init, eager), versions())
                 kept = stack.enter_context(checkpointing(*places, asked.checkpoint_every))
@@ -92,7 +92,7 @@ class LloydEstimator(CentroidEstimator):
                 state, rows, _ = kept.begin(begin, rules.after(init), budget)
                 watch.append(kept.see)
             held = stack.enter_context(caching(rows))
-            state = solve(
+            state = iterate(
                 held,
                 state,
                 time_limit=asked.time_limit,
@@ -108,7 +108,7 @@ class LloydEstimator(CentroidEstimator):
         self._keep(state, names)
         if named is not None and len(named) == asked.n_clusters:
             self.cluster_names_ = named
-        rows = seen_through(rows, state.scaling)
+        rows = with_scaling(rows, state.scaling)
         question = self._labels(given, rows)
         self.labels_ = given.like(
             labels if eager else map_rows(question, rows), rows, self._names()
@@ -117,13 +117,13 @@ class LloydEstimator(CentroidEstimator):
 
     def _begin(self, rows: Rows, init: str | list[Float64Array], rules: StopRules) -> FitState:
         """The first state; to learn how rows are scaled may cost a read."""
-        rows = scaled(seen_through(rows, self._fixed), self.scale)
+        rows = learn_scaling(with_scaling(rows, self._fixed), self.scale)
         scaling = rows.layout.scaling
         return begin_fit(
             rows,
             self._numbers.n_clusters,
             init if isinstance(init, str) else [among(each, scaling) for each in init],
-            seeds_of(entropy_of(self.random_state), self._n_init),
+            restart_seeds(entropy_of(self.random_state), self._n_init),
             rules,
             self.empty_cluster == "relocate",
             self._budget(reset=True).room(rows.layout),

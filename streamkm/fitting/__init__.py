@@ -4,12 +4,12 @@ from streamkm.fitting.begin import ALGORITHMS, begin_fit, begin_sweep
 from streamkm.fitting.bisecting import Bisected, Leaf, bisect
 from streamkm.fitting.budget import fit_budget
 from streamkm.fitting.fit import fit
+from streamkm.fitting.iterate import Watch, describe, iterate, label, labelling, restart_seeds
 from streamkm.fitting.matching import numbered_like
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.saved import Saved, load
 from streamkm.fitting.saving import Checkpoint, checkpointing, same_data
-from streamkm.fitting.scaling import SCALES, scaled, seen_through
-from streamkm.fitting.solve import Watch, describe, label, labelling, seeds_of, solve
+from streamkm.fitting.scaling import SCALES, learn_scaling, with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.fitting.step import Step, history_array
 from streamkm.fitting.stopping import StopRules
@@ -36,13 +36,13 @@ __all__ = [
     "fit",
     "fit_budget",
     "history_array",
+    "iterate",
     "label",
     "labelling",
+    "learn_scaling",
     "load",
     "numbered_like",
+    "restart_seeds",
     "same_data",
-    "scaled",
-    "seeds_of",
-    "seen_through",
-    "solve",
+    "with_scaling",
 ]

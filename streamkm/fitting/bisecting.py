@@ -9,9 +9,9 @@ import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
+from streamkm.fitting.iterate import iterate
 from streamkm.fitting.reads import Reads
-from streamkm.fitting.scaling import seen_through
-from streamkm.fitting.solve import solve
+from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.passes import Branch, Spread, Tree
 from streamkm.rows import Rows, Scaling, rows_in_memory
@@ -71,9 +71,9 @@ def bisect(rows: Rows, n_clusters: int, begin: Begin, by_weight: bool) -> Bisect
     DataError
         When there are fewer distinct rows than clusters.
     """
-    state = solve(rows, begin(rows, min(2, n_clusters), 0))
+    state = iterate(rows, begin(rows, min(2, n_clusters), 0))
     reads, scaling = state.reads, state.scaling
-    rows = seen_through(rows, scaling)
+    rows = with_scaling(rows, scaling)
     tabled = state.table is not None
     if state.table is not None:  # all that is wanted from here on, at no read
         rows = rows_in_memory(state.table.values, state.table.weights)
@@ -85,7 +85,7 @@ def bisect(rows: Rows, n_clusters: int, begin: Begin, by_weight: bool) -> Bisect
         leaf, fork, side = _largest(forks, by_weight)
         free = tabled or rows.cached
         own = replace(rows, layout=replace(rows.layout, branch=leaf.branch))
-        state = solve(own, begin(own, 2, len(pairs)))
+        state = iterate(own, begin(own, 2, len(pairs)))
         reads = reads if free else reads.plus(replace(state.reads, opening=0))
         forks[fork][side] = len(pairs)
         forks.append(_leaves(state, leaf.branch))

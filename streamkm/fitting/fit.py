@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import replace
 
 from streamkm.engine import folding, wave_size
-from streamkm.fitting.scaling import seen_through
+from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.passes import Census, Distinct, Extents, Product, Table
 from streamkm.rows import Rows, rows_in_memory
@@ -32,7 +32,7 @@ def fit(
     ------
     FitState
     """
-    rows = seen_through(rows, state.scaling)
+    rows = with_scaling(rows, state.scaling)
     source = rows if state.table is None else _in_memory(state.table)
     while not state.done:
         if state.can_advance:
@@ -66,7 +66,7 @@ def fit(
         shift = extent.shift
         if shift is not None and rows.layout.branch is None:
             state = state.shifted(shift)  # and all is asked again, of shifted rows
-            source = rows = seen_through(rows, state.scaling)
+            source = rows = with_scaling(rows, state.scaling)
             yield state
             continue
         state = replace(state, answers=tuple(answers[: len(state.riders)]))

@@ -14,7 +14,7 @@ from typing import Any
 from streamkm.checkpoint import FileLock, Generations, LeaseLock, is_local
 from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError
 from streamkm.fitting.saved import Facts, Saved, load, save
-from streamkm.fitting.scaling import seen_through
+from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.fitting.stopping import StopRules
 from streamkm.outputs import plain, refuse_overlap
@@ -81,9 +81,9 @@ class Checkpoint:
         if saved is None:
             state = begin()
             self.save(state)
-            return state, seen_through(self._rows, state.scaling), True
+            return state, with_scaling(self._rows, state.scaling), True
         told = saved.resumed(rules)
-        return told, seen_through(in_plan(self._rows, told.plan, budget), told.scaling), False
+        return told, with_scaling(in_plan(self._rows, told.plan, budget), told.scaling), False
 
     def resume(self) -> Saved | None:
         """The last state, or None where this fit is the first to use the checkpoint.

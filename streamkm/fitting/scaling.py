@@ -30,7 +30,7 @@ _SAMPLE = 32_768
 _SPARE = 4  # so that a sample is still full where some rows are left out
 
 
-def scaled(rows: Rows, how: str | None) -> Rows:
+def learn_scaling(rows: Rows, how: str | None) -> Rows:
     """The same rows, as passes see them when scaled; the reads that it took are opening reads.
 
     Parameters
@@ -56,14 +56,14 @@ def scaled(rows: Rows, how: str | None) -> Rows:
     (census, extent, found), reads = _opened(rows, question), 1
     shift = extent.shift
     if shift is not None:
-        rows, reads = seen_through(rows, shift), 2
+        rows, reads = with_scaling(rows, shift), 2
         census, _, found = _opened(rows, question)
     if isinstance(found, Sampled) and len(found.keys) < min(_SAMPLE // _SPARE, census.weighted):
         _, _, found = _opened(rows, _sampling(census.weighted))
         reads += 1
     scaling: Scaling = _learned(rows, found)
     scaling = scaling if shift is None else replace(shift, then=scaling)
-    return replace(seen_through(rows, scaling), opening_reads=rows.opening_reads + reads)
+    return replace(with_scaling(rows, scaling), opening_reads=rows.opening_reads + reads)
 
 
 def _opened(rows: Rows, question: Pass[Any]) -> tuple[Any, ...]:
@@ -81,7 +81,7 @@ def _learned(rows: Rows, found: Moments | Sampled) -> Standardised:
     return _as_stored(rows, middle, np.where(apart > 0, apart, 1.0))
 
 
-def seen_through(rows: Rows, scaling: Scaling | None) -> Rows:
+def with_scaling(rows: Rows, scaling: Scaling | None) -> Rows:
     """Rows as the passes of a fit with this scaling see them."""
     return replace(rows, layout=replace(rows.layout, scaling=scaling))
 

@@ -12,7 +12,7 @@ import pytest
 from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.datasets import load_digits
 
-from streamkm.fitting import StopRules, begin_fit, fit, solve
+from streamkm.fitting import StopRules, begin_fit, fit, iterate
 from streamkm.rows import open_rows
 from streamkm.seeding import METHODS
 from tests import reference
@@ -81,7 +81,7 @@ def test_a_weight_of_two_is_the_row_twice(blobs):
     init, rules = blobs[:5].astype(np.float64), StopRules(8, tol=0)
     weighted = open_rows(blobs, sample_weight=weights)
     repeated = open_rows(np.repeat(blobs, weights, axis=0))
-    one, two = (solve(r, begin_fit(r, 5, init, [0], rules)).best for r in (weighted, repeated))
+    one, two = (iterate(r, begin_fit(r, 5, init, [0], rules)).best for r in (weighted, repeated))
     np.testing.assert_allclose(one.centroids, two.centroids, rtol=1e-10)
     assert one.inertia == pytest.approx(two.inertia, rel=1e-10)
 
@@ -101,7 +101,7 @@ def test_going_on_from_any_state_ends_in_the_same_bits(method, blobs):
     all_states = list(fit(rows, begin_fit(rows, 5, method, [1, 2], UNTIL_STILL)))
     last = all_states[-1]
     for state in all_states[:-1]:
-        resumed = solve(rows, pickle.loads(pickle.dumps(state)))
+        resumed = iterate(rows, pickle.loads(pickle.dumps(state)))
         assert resumed.best.centroids.tobytes() == last.best.centroids.tobytes()
         assert (resumed.n_passes, resumed.best.history) == (last.n_passes, last.best.history)
 
@@ -110,8 +110,8 @@ def test_restarts_share_their_reads_and_each_is_the_fit_of_its_own_seed(blobs):
     """dask-ml's n_init restarts nothing."""
     rows = open_rows(da.from_array(blobs, chunks=(600, 6)))
     seeds = [11, 22, 33, 44]
-    alone = [solve(rows, begin_fit(rows, 8, "random", [s], UNTIL_STILL)) for s in seeds]
-    shared = solve(rows, begin_fit(rows, 8, "random", seeds, UNTIL_STILL))
+    alone = [iterate(rows, begin_fit(rows, 8, "random", [s], UNTIL_STILL)) for s in seeds]
+    shared = iterate(rows, begin_fit(rows, 8, "random", seeds, UNTIL_STILL))
     for one, among in zip(alone, shared.trajectories, strict=True):
         assert one.best.centroids.tobytes() == among.centroids.tobytes()
     assert shared.n_passes == max(one.n_passes for one in alone)
@@ -151,7 +151,7 @@ def test_more_clusters_than_distinct_rows_ends_with_a_warning(method):
 
 def test_fifty_restarts_read_what_the_slowest_of_them_reads(blobs):
     rows, rules = open_rows(blobs), StopRules()
-    shared = solve(rows, begin_fit(rows, 12, "random", range(50), rules))
-    alone = [solve(rows, begin_fit(rows, 12, "random", [seed], rules)) for seed in range(50)]
+    shared = iterate(rows, begin_fit(rows, 12, "random", range(50), rules))
+    alone = [iterate(rows, begin_fit(rows, 12, "random", [seed], rules)) for seed in range(50)]
     assert shared.n_passes == max(one.n_passes for one in alone)
     assert shared.best.inertia == min(one.best.inertia for one in alone)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from streamkm.errors import NonFiniteError
-from streamkm.fitting import StopRules, begin_fit, begin_sweep, fit, solve
+from streamkm.fitting import StopRules, begin_fit, begin_sweep, fit, iterate
 from streamkm.passes import Lloyd
 from streamkm.rows import Block, Room, open_rows
 from tests import reference
@@ -52,7 +52,7 @@ def test_the_losses_of_a_history_are_exact_and_never_rise(dtype, share):
 
 def test_photographs_need_a_third_of_the_reads_and_end_as_well(pixels):
     centroids = pixels[:: len(pixels) // 32][:32].astype(np.float64)
-    lloyd, auto = (solve(*begun(pixels, centroids, name)) for name in ("lloyd", "auto"))
+    lloyd, auto = (iterate(*begun(pixels, centroids, name)) for name in ("lloyd", "auto"))
     assert auto.n_passes * 3 <= len(lloyd.best.history)
     assert auto.best.inertia <= 1.01 * lloyd.best.inertia
 
@@ -60,7 +60,7 @@ def test_photographs_need_a_third_of_the_reads_and_end_as_well(pixels):
 @pytest.mark.parametrize("algorithm", ["auto", "lloyd"])
 def test_where_nothing_moves_any_more_lloyds_step_moves_nothing_either(algorithm):
     x = overlapping()
-    best = solve(*begun(x, x[:9].astype(np.float64), algorithm)).best
+    best = iterate(*begun(x, x[:9].astype(np.float64), algorithm)).best
     assert best.stop_reason == "nothing moved"
     means = Lloyd(best.centroids)(Block.of(x)).means(otherwise=best.centroids)
     np.testing.assert_allclose(means, best.centroids, rtol=0, atol=1e-12)
@@ -74,9 +74,9 @@ def test_every_scheduler_and_going_on_from_any_state_give_the_same_bits():
     assert any(s.in_memory for s in states)
     for scheduler in ("synchronous", "processes"):
         with dask.config.set(scheduler=scheduler):
-            assert solve(rows, state).best.centroids.tobytes() == last.best.centroids.tobytes()
+            assert iterate(rows, state).best.centroids.tobytes() == last.best.centroids.tobytes()
     for earlier in states[:-1]:
-        resumed = solve(rows, pickle.loads(pickle.dumps(earlier)))
+        resumed = iterate(rows, pickle.loads(pickle.dumps(earlier)))
         assert resumed.best.centroids.tobytes() == last.best.centroids.tobytes()
         assert resumed.n_passes == last.n_passes
 
@@ -84,8 +84,8 @@ def test_every_scheduler_and_going_on_from_any_state_give_the_same_bits():
 def test_empty_clusters_are_filled_as_without_kept_rows():
     x = overlapping()
     centroids = np.concatenate([x[:6], x[:3] + 1e4]).astype(np.float64)
-    best = solve(*begun(x, centroids)).best
-    plain = solve(*begun(x, centroids, share=0.0)).best
+    best = iterate(*begun(x, centroids)).best
+    plain = iterate(*begun(x, centroids, share=0.0)).best
     assert best.history[0].inertia == pytest.approx(plain.history[0].inertia, rel=1e-12)
     assert best.inertia <= 1.01 * plain.inertia
     assert sum(s.relocated for s in best.history) == 3
@@ -97,7 +97,7 @@ def test_a_read_is_judged_by_all_that_came_of_it():
     """Between reads a step may gain less than a read must."""
     x = overlapping()
     rules = StopRules(tol=0, reading_tol=3e-2)
-    state = solve(*begun(x, x[:20].astype(np.float64), share=0.35, rules=rules))
+    state = iterate(*begun(x, x[:20].astype(np.float64), share=0.35, rules=rules))
     history = state.best.history
     assert state.best.stop_reason == "relative loss decrease"
     reads = [step.inertia for step in history if step.read]
@@ -127,8 +127,8 @@ def test_a_loss_that_falls_by_orders_of_magnitude_keeps_its_digits(algorithm, no
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(4, 3)) * 10
     x = centres[rng.integers(4, size=4000)] + noise * rng.normal(size=(4000, 3))
-    best = solve(*begun(x, centres + rng.normal(size=(4, 3)), algorithm, share=0.1)).best
-    plain = solve(*begun(x, centres + 1.0, "lloyd", share=0.0)).best
+    best = iterate(*begun(x, centres + rng.normal(size=(4, 3)), algorithm, share=0.1)).best
+    plain = iterate(*begun(x, centres + 1.0, "lloyd", share=0.0)).best
     assert best.inertia == pytest.approx(plain.inertia, rel=1e-9)
     assert best.inertia == pytest.approx(reference.inertia(x, best.centroids), rel=1e-9)
 
@@ -142,7 +142,7 @@ def test_lloyds_steps_on_whole_numbers_hang_on_no_chunk_and_on_nothing_that_was_
         state = begin_fit(
             lazy(x, chunk), 12, "coreset", [seed], rules, room=room, algorithm="lloyd"
         )
-        fits.append(solve(lazy(x, chunk), state).best)
+        fits.append(iterate(lazy(x, chunk), state).best)
     assert fits[0].stop_reason == fits[1].stop_reason
     assert fits[0].centroids.tobytes() == fits[1].centroids.tobytes()
 
@@ -150,11 +150,11 @@ def test_lloyds_steps_on_whole_numbers_hang_on_no_chunk_and_on_nothing_that_was_
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_one_cluster_needs_nothing_kept_and_rows_that_are_not_finite_are_refused(dtype):
     x = overlapping().astype(dtype)
-    best = solve(*begun(x, x[:1].astype(np.float64))).best
+    best = iterate(*begun(x, x[:1].astype(np.float64))).best
     np.testing.assert_allclose(best.centroids[0], x.mean(axis=0, dtype=np.float64), rtol=1e-6)
     x[77, 2] = np.inf
     with pytest.raises(NonFiniteError, match="row 77"):
-        solve(*begun(x, x[:4].astype(np.float64)))
+        iterate(*begun(x, x[:4].astype(np.float64)))
 
 
 def test_a_restart_that_is_done_keeps_no_rows(blobs):
@@ -173,6 +173,6 @@ def test_a_fit_that_is_stopped_after_any_state_knows_the_loss_of_its_centroids(a
     states = list(fit(rows, state))
     assert any(s.best.waiting is not None for s in states)
     for told in states:
-        best = solve(rows, told.stopped("time limit")).best
+        best = iterate(rows, told.stopped("time limit")).best
         assert best.done
         assert best.inertia == pytest.approx(reference.inertia(x, best.centroids), rel=1e-11)

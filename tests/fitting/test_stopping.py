@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamkm.errors import DataError, LossRoseError
-from streamkm.fitting import Step, StopRules, begin_fit, fit, solve
+from streamkm.fitting import Step, StopRules, begin_fit, fit, iterate
 from streamkm.rows import open_rows
 from tests import reference
 
@@ -18,7 +18,7 @@ INIT = X[:9].astype(np.float64)
 
 def run(rules, **options):
     rows = open_rows(X)
-    return solve(rows, begin_fit(rows, 9, INIT, [0], rules), **options)
+    return iterate(rows, begin_fit(rows, 9, INIT, [0], rules), **options)
 
 
 def losses():
@@ -67,7 +67,7 @@ def test_the_primers_rule_of_distortion_decrease():
 
 def test_the_time_limit_stops_after_seeding_and_leaves_whole_centroids():
     rows = open_rows(X)
-    state = solve(rows, begin_fit(rows, 9, "k-means||", [0, 1], StopRules(tol=0)), time_limit=0)
+    state = iterate(rows, begin_fit(rows, 9, "k-means||", [0, 1], StopRules(tol=0)), time_limit=0)
     assert state.done
     assert state.n_passes == 5
     for trajectory in state.trajectories:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from streamkm import KMeans
-from streamkm.fitting import StopRules, begin_fit, fit, solve
+from streamkm.fitting import StopRules, begin_fit, fit, iterate
 from streamkm.kernels import distinct
 from streamkm.passes import Distinct, LookedUp, Table
 from streamkm.rows import Block, Room, open_rows
@@ -116,7 +116,7 @@ def test_the_rows_are_not_read_again(pixels):
     rows = open_rows(pixels)
     first = next(fit(rows, begin_fit(rows, 6, "auto", [0])))
     gone = open_rows(np.zeros_like(pixels))
-    assert solve(gone, first).best.inertia == solve(rows, first).best.inertia
+    assert iterate(gone, first).best.inertia == iterate(rows, first).best.inertia
 
 
 def test_a_fit_looks_its_labels_up_where_that_is_quicker(monkeypatch):

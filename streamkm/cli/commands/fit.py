@@ -28,11 +28,11 @@ from streamkm.fitting import (
     describe,
     fit_budget,
     history_array,
+    iterate,
+    learn_scaling,
+    restart_seeds,
     same_data,
-    scaled,
-    seeds_of,
-    seen_through,
-    solve,
+    with_scaling,
 )
 from streamkm.models.model import Model, load_model, save_model
 from streamkm.outputs import (
@@ -138,7 +138,7 @@ def run(
             begin_fit,
             n_clusters=n_clusters,
             init=init,
-            seeds=seeds_of(seed, n_init),
+            seeds=restart_seeds(seed, n_init),
             rules=rules,
             room=budget.room(rows.layout),
             halving=restarts == "halving",
@@ -162,7 +162,7 @@ def run(
             if scale is None:
                 return begin(rows)
             bar.next_read("read 1: scale")
-            state = begin(scaled(rows, scale))
+            state = begin(learn_scaling(rows, scale))
             bar.next_read("read 2")
             return state
 
@@ -180,9 +180,9 @@ def run(
             fit, time_limit = kept.identity, None
         else:
             state = begin_scaled()
-            rows = seen_through(rows, state.scaling)
+            rows = with_scaling(rows, state.scaling)
         rows = stack.enter_context(caching(rows))
-        state = solve(
+        state = iterate(
             rows,
             state,
             time_limit=time_limit,
@@ -238,7 +238,7 @@ def _predict(
 def _evaluated(rows: Rows, state: FitState, watch: list[Watch]) -> FitState:
     """The loss of the final centroids, which labels would have given; unknown if data are lost."""
     try:
-        return solve(rows, replace(state, folded=None), watch=watch)
+        return iterate(rows, replace(state, folded=None), watch=watch)
     except (RunAgain, CheckpointError):
         raise
     except Exception:  # the model is worth more than its loss

@@ -18,7 +18,7 @@ import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.engine import caching, map_reduce, threads
-from streamkm.fitting import FitState, StopRules, Watch, begin_fit, checkpointing, solve
+from streamkm.fitting import FitState, StopRules, Watch, begin_fit, checkpointing, iterate
 from streamkm.images.codebook.codebook import Codebook
 from streamkm.in_memory.points import in_memory
 from streamkm.in_memory.search import search
@@ -202,14 +202,14 @@ class _Training:
             return table.values.astype(np.float64)
         begin = partial(self._begin, rows, opened.sample)
         if self.saved is None or table.complete:
-            return _centroids(solve(rows, begin(), watch=self.watch, keep_evaluation=True))
+            return _centroids(iterate(rows, begin(), watch=self.watch, keep_evaluation=True))
         # The last tells of other patches, or of other stages before, which Dask's arrays do not.
         asked = {"codewords": self.k, "stage": stage, "seed": self.seed, "left": opened.distortion}
         self.saved.mkdir(parents=True, exist_ok=True)
         where = self.saved / f"stage-{stage}"
         with checkpointing(where, rows, asked, versions(), _SAVE_EVERY) as kept:
             state, rows, _ = kept.begin(begin, self.rules, self.budget)
-            state = solve(rows, state, watch=(*self.watch, kept.see), keep_evaluation=True)
+            state = iterate(rows, state, watch=(*self.watch, kept.see), keep_evaluation=True)
             kept.save(state)
         return _centroids(state)
 
@@ -227,7 +227,7 @@ class _Training:
         if np.isfinite(sample.threshold):  # some rows are not in it
             drawn = rows_in_memory(values, weights)
             settling = _stepping(drawn, begun, False, _SETTLED)
-            begun = _centroids(solve(drawn, settling, keep_evaluation=True))
+            begun = _centroids(iterate(drawn, settling, keep_evaluation=True))
         return _stepping(rows, begun, lacking, self.rules)
 
 

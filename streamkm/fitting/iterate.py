@@ -12,7 +12,7 @@ import numpy as np
 
 from streamkm.engine import last, wave_size, writing
 from streamkm.fitting.fit import fit
-from streamkm.fitting.scaling import seen_through
+from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.fitting.stopping import NOTHING_MOVED, TIME_LIMIT
 from streamkm.passes import Labels, LookedUp, PerRow
@@ -26,7 +26,7 @@ _PRODUCTS = 256
 Watch = Callable[[FitState], None]
 
 
-def solve(
+def iterate(
     rows: Rows,
     state: FitState,
     *,
@@ -59,20 +59,20 @@ def solve(
                 break
     if state.done or state.folded or end is None or time.monotonic() <= end:
         return state
-    return solve(rows, state.stopped(TIME_LIMIT), watch=watch, keep_evaluation=keep_evaluation)
+    return iterate(rows, state.stopped(TIME_LIMIT), watch=watch, keep_evaluation=keep_evaluation)
 
 
 def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitState:
     """Write every row's label under the best trajectory into `out`: one read.
 
-    The same read gives the loss of the final centroids, where `solve` left that open.
+    The same read gives the loss of the final centroids, where `iterate` left that open.
     """
     return last(labelling(rows, state, out, dtype))
 
 
 def labelling(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> Generator[FitState]:
     """The same, wave by wave, from wherever the state is in it: the labels so far are in `out`."""
-    rows = seen_through(rows, state.scaling)
+    rows = with_scaling(rows, state.scaling)
     best, table = state.best, state.table
     assert best.centroids is not None
     repeats = table is not None and _REPEATS * len(table.weights) <= rows.layout.n_rows
@@ -94,7 +94,7 @@ def labelling(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> Ge
     yield state
 
 
-def seeds_of(entropy: int, n_init: int) -> Sequence[int]:
+def restart_seeds(entropy: int, n_init: int) -> Sequence[int]:
     """Independent 64-bit seeds, one a restart, from one number."""
     words = np.random.SeedSequence(entropy).generate_state(n_init, np.uint64)
     return [int(word) for word in words]
