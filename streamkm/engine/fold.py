@@ -35,8 +35,8 @@ class Blocks(Protocol):
         """How many there are."""
 
     @property
-    def branch(self) -> Callable[[Any], Any] | None:
-        """Which part of each block is meant, where it is not all of it."""
+    def block_map(self) -> Callable[[Any], Any] | None:
+        """The function applied to every block once it is read, or None."""
 
     @property
     def ahead(self) -> bool:
@@ -116,8 +116,8 @@ def folding(
     folded : an earlier one of the same read, to go on from
     """
     folded, total = folded or Folded(), rows.n_blocks
-    if rows.branch is not None:
-        call = _Within(rows.branch, call)
+    if rows.block_map is not None:
+        call = _Mapped(rows.block_map, call)
     with one_blas_thread():
         here = isinstance(rows, StoredRows) and rows.stays_here
         if isinstance(rows, StoredRows) and rows.in_memory and on_threads(here):
@@ -138,14 +138,14 @@ def folding(
 
 
 @dataclass(frozen=True)
-class _Within:
-    """What is asked of a block, asked of some of its rows."""
+class _Mapped:
+    """A call on what the block map makes of a block."""
 
-    branch: Callable[[Any], Any]
+    block_map: Callable[[Any], Any]
     call: Callable[[Any], Any]
 
     def __call__(self, block: Any) -> Any:
-        return self.call(self.branch(block))
+        return self.call(self.block_map(block))
 
 
 def last(states: Iterator[T]) -> T:

@@ -18,7 +18,7 @@ class Listed:
 
     pieces: Sequence[Any]
 
-    branch = None
+    block_map = None
     ahead = False
     cached = False
 

@@ -1,4 +1,4 @@
-"""Bisecting k-means (Steinbach, Karypis and Kumar 2000): a fit of two clusters, again and again."""
+"""Bisecting k-means (Steinbach, Karypis and Kumar 2000): repeated fits of two clusters."""
 
 from __future__ import annotations
 
@@ -13,133 +13,160 @@ from streamkm.fitting.iterate import iterate
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
-from streamkm.passes import Branch, Spread, Tree
+from streamkm.passes import Spread, Tree, TreePath
 from streamkm.rows import Rows, Scaling, rows_in_memory
 
 _ROUNDING = float((8 * np.finfo(np.float64).eps) ** 2)
-Begin = Callable[[Rows, int, int], FitState]
+FirstState = Callable[[Rows, int, int], FitState]
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A cluster, which may be split.
+    """A cluster that has not been split.
 
     Parameters
     ----------
-    branch : Branch, the way to it
-    centroid : ndarray of shape (d,)
-    loss, weight : of its rows
+    path : TreePath
+        From the root of the tree to this cluster.
+    centroid : ndarray of shape (d,), float64
+    loss : float
+        Sum of w * |x - centroid|**2 over the rows of the cluster, in squared data units.
+    weight : float
+        Sum of the weights of its rows.
     """
 
-    branch: Branch
+    path: TreePath
     centroid: Float64Array
     loss: float
     weight: float
 
 
 @dataclass(frozen=True)
+class _Split:
+    """A split of the tree that is being built.
+
+    Parameters
+    ----------
+    pair : ndarray of shape (2, d), float64
+    children : list of two
+        A `Leaf`, or the number of the split that has replaced it.
+    """
+
+    pair: Float64Array
+    children: list[int | Leaf]
+
+
+@dataclass(frozen=True)
 class Bisected:
-    """A tree of clusters.
+    """The result of bisecting k-means.
 
     Parameters
     ----------
     tree : Tree
-    leaves : list of Leaf, cluster after cluster
+    leaves : list of Leaf
+        In the order of the cluster numbers.
     reads : Reads
-    scaling : Scaling that the tree and the leaves see rows through, or None
+    scaling : Scaling or None
+        Scaling of the rows; the tree and the leaves are in scaled units.
     """
 
     tree: Tree
     leaves: list[Leaf]
     reads: Reads
-    scaling: Scaling | None = None
+    scaling: Scaling | None
 
 
-def bisect(rows: Rows, n_clusters: int, begin: Begin, by_weight: bool) -> Bisected:
+def bisect(rows: Rows, n_clusters: int, first_state: FirstState, by_weight: bool) -> Bisected:
     """Split the cluster of the largest loss, or the heaviest, until there are k.
 
     Parameters
     ----------
     rows : Rows
-    n_clusters : k
-    begin : the first state of a fit, of some rows, a number of clusters, and how many splits
-        went before; its step is `Losses`
-    by_weight : whether the heaviest is split
+    n_clusters : int
+    first_state : callable
+        Returns the first state of a fit, given the rows, the number of clusters and the number of
+        earlier splits. The fit must gather `Losses`.
+    by_weight : bool
+        Whether to split the heaviest cluster.
+
+    Returns
+    -------
+    Bisected
 
     Raises
     ------
     DataError
-        When there are fewer distinct rows than clusters.
+        If there are fewer distinct rows than clusters.
     """
-    state = iterate(rows, begin(rows, min(2, n_clusters), 0))
+    state = iterate(rows, first_state(rows, min(2, n_clusters), 0))
     reads, scaling = state.reads, state.scaling
     rows = with_scaling(rows, scaling)
-    tabled = state.table is not None
-    if state.table is not None:  # all that is wanted from here on, at no read
+    in_memory = rows.cached or state.table is not None
+    if state.table is not None:  # the later splits need no other rows
         rows = rows_in_memory(state.table.values, state.table.weights)
-    pairs: list[Float64Array] = []
-    forks: list[list[int | Leaf]] = [_leaves(state, Branch(()))]
-    if n_clusters > 1:
-        pairs.append(_pair(state))
-    while sum(isinstance(child, Leaf) for fork in forks for child in fork) < n_clusters:
-        leaf, fork, side = _largest(forks, by_weight)
-        free = tabled or rows.cached
-        own = replace(rows, layout=replace(rows.layout, branch=leaf.branch))
-        state = iterate(own, begin(own, 2, len(pairs)))
-        reads = reads if free else reads.plus(replace(state.reads, opening=0))
-        forks[fork][side] = len(pairs)
-        forks.append(_leaves(state, leaf.branch))
-        pairs.append(_pair(state))
-    return replace(_numbered(pairs, forks, rows.layout.n_features, reads), scaling=scaling)
+    root = _leaves(state, TreePath())
+    if n_clusters == 1:
+        tree = Tree(np.empty((0, 2, rows.layout.n_features)), np.empty((0, 2), np.int64))
+        return Bisected(tree, root, reads, scaling)
+    splits = [_Split(_centroids(state), [*root])]
+    for number in range(1, n_clusters - 1):
+        leaf, parent, side = _largest(splits, by_weight)
+        subset = replace(rows, layout=replace(rows.layout, block_map=leaf.path))
+        state = iterate(subset, first_state(subset, 2, number))
+        if not in_memory:
+            reads = reads.plus(replace(state.reads, opening=0))
+        parent.children[side] = number
+        splits.append(_Split(_centroids(state), [*_leaves(state, leaf.path)]))
+    tree, leaves = _numbered(splits)
+    return Bisected(tree, leaves, reads, scaling)
 
 
-def _pair(state: FitState) -> Float64Array:
+def _centroids(state: FitState) -> Float64Array:
     assert state.best.centroids is not None
     return state.best.centroids
 
 
-def _leaves(state: FitState, branch: Branch) -> list[int | Leaf]:
-    """The clusters that a fit has found among the rows of a branch."""
-    centroids, gathered = _pair(state), state.best.gathered
+def _leaves(state: FitState, path: TreePath) -> list[Leaf]:
+    """The clusters of a fit to the rows that follow a path."""
+    centroids, gathered = _centroids(state), state.best.gathered
     assert isinstance(gathered, Spread)
-    ways = [branch.then(centroids, side) for side in range(2)] if len(centroids) > 1 else [branch]
-    found = zip(ways, centroids, gathered.losses, gathered.counts, strict=True)
-    return [Leaf(way, c, float(loss), float(weight)) for way, c, loss, weight in found]
+    paths = [path]
+    if len(centroids) > 1:
+        paths = [path.followed_by(centroids, side) for side in range(2)]
+    clusters = zip(paths, centroids, gathered.losses, gathered.counts, strict=True)
+    return [Leaf(own, c, float(loss), float(weight)) for own, c, loss, weight in clusters]
 
 
-def _largest(forks: list[list[int | Leaf]], by_weight: bool) -> tuple[Leaf, int, int]:
-    """The leaf to split, and where it hangs; of equal ones the first."""
-    found = [
-        (leaf.weight if by_weight else leaf.loss, leaf, fork, side)
-        for fork, children in enumerate(forks)
-        for side, leaf in enumerate(children)
+def _largest(splits: list[_Split], by_weight: bool) -> tuple[Leaf, _Split, int]:
+    """The leaf to split next, its parent and its side there; of equal leaves the first."""
+    candidates = [
+        (leaf.weight if by_weight else leaf.loss, leaf, split, side)
+        for split in splits
+        for side, leaf in enumerate(split.children)
         if isinstance(leaf, Leaf) and leaf.loss > _rounding(leaf)
     ]
-    if not found:
+    if not candidates:
         raise DataError("there are fewer distinct rows than clusters; ask for fewer clusters.")
-    return max(found, key=lambda item: item[0])[1:]
+    return max(candidates, key=lambda item: item[0])[1:]
 
 
 def _rounding(leaf: Leaf) -> float:
-    """The loss of equal rows about a mean that is rounded."""
+    """The largest loss that equal rows can have because their mean is rounded."""
     return _ROUNDING * leaf.weight * float(np.square(leaf.centroid).sum())
 
 
-def _numbered(
-    pairs: list[Float64Array], forks: list[list[int | Leaf]], n_features: int, reads: Reads
-) -> Bisected:
-    """The leaves from left to right."""
+def _numbered(splits: list[_Split]) -> tuple[Tree, list[Leaf]]:
+    """The tree, and its leaves numbered from left to right."""
     leaves: list[Leaf] = []
-    children = np.empty((len(pairs), 2), np.int64)
-    waiting = [(0, side) for side in reversed(range(len(forks[0])))]
+    children = np.empty((len(splits), 2), np.int64)
+    waiting = [(0, 1), (0, 0)]
     while waiting:
-        fork, side = waiting.pop()
-        child = forks[fork][side]
+        split, side = waiting.pop()
+        child = splits[split].children[side]
         if isinstance(child, Leaf):
-            if pairs:
-                children[fork, side] = -1 - len(leaves)
+            children[split, side] = -1 - len(leaves)
             leaves.append(child)
         else:
-            children[fork, side] = child
+            children[split, side] = child
             waiting += [(child, 1), (child, 0)]
-    return Bisected(Tree(np.array(pairs).reshape(-1, 2, n_features), children), leaves, reads)
+    return Tree(np.array([split.pair for split in splits]), children), leaves

@@ -64,7 +64,7 @@ def fit(
         census, extent, table, *answers = answers
         census.check()
         shift = extent.shift
-        if shift is not None and rows.layout.branch is None:
+        if shift is not None and rows.layout.block_map is None:
             state = state.shifted(shift)  # and all is asked again, of shifted rows
             source = rows = with_scaling(rows, state.scaling)
             yield state

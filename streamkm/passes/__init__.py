@@ -16,12 +16,11 @@ from streamkm.passes.moments import FeatureMoments, Moments
 from streamkm.passes.per_row import Distances, Labels, LookedUp, PerRow, label_dtype, no_label
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.passes.scatter import Scatter, Scattered
-from streamkm.passes.tree import Branch, Tree, TreeLabels
+from streamkm.passes.tree import Tree, TreeLabels, TreePath
 
 __all__ = [
     "Assigned",
     "Boundary",
-    "Branch",
     "Census",
     "Closest",
     "Colours",
@@ -60,6 +59,7 @@ __all__ = [
     "TopRows",
     "Tree",
     "TreeLabels",
+    "TreePath",
     "directions",
     "label_dtype",
     "no_label",

@@ -1,4 +1,4 @@
-"""Clusters of clusters: rows go down a tree of pairs of centroids, to the nearer at each."""
+"""A binary tree of clusters: each row follows the nearer centroid at every split."""
 
 from __future__ import annotations
 
@@ -17,27 +17,29 @@ from streamkm.rows import Block, read_only
 
 
 @dataclass(frozen=True)
-class Branch:
-    """The rows of a block that go a certain way.
+class TreePath:
+    """A path from the root of a tree; called on a block, it keeps the rows that follow the path.
 
     Parameters
     ----------
-    way : tuple of (pair of centroids (2, d), the side that is taken)
+    steps : tuple of (pair, side)
+        Each split on the path: its centroids (2, d), and which of the two the path follows.
     """
 
-    way: tuple[tuple[Float64Array, int], ...]
+    steps: tuple[tuple[Float64Array, int], ...] = ()
 
     def __call__(self, block: Block) -> Block:
-        for pair, side in self.way:
+        for pair, side in self.steps:
             if block.n_rows == 0:
                 break
             centroids = Centroids(pair, block.dtype)
-            here = [centroids.nearest(tile.x)[0] == side for tile in block.tiles()]
-            block = block.where(np.concatenate(here))
+            follows = [centroids.nearest(tile.x)[0] == side for tile in block.tiles()]
+            block = block.where(np.concatenate(follows))
         return block
 
-    def then(self, pair: Float64Array, side: int) -> Branch:
-        return Branch((*self.way, (pair, side)))
+    def followed_by(self, pair: Float64Array, side: int) -> TreePath:
+        """The path with one more step."""
+        return TreePath((*self.steps, (pair, side)))
 
 
 @dataclass(frozen=True)
@@ -46,28 +48,30 @@ class Tree:
 
     Parameters
     ----------
-    pairs : ndarray of shape (k - 1, 2, d), the centroids at each fork; the first is the root
-    children : ndarray of shape (k - 1, 2), int64, a fork, or -1 - cluster
+    pairs : ndarray of shape (k - 1, 2, d), float64
+        Centroids of each split; the first split is the root.
+    children : ndarray of shape (k - 1, 2), int64
+        Of each side of a split: the number of the next split, or -1 - c for cluster c.
     """
 
     pairs: Float64Array
     children: npt.NDArray[np.int64]
 
     def with_leaves(self, centroids: Float64Array) -> Tree:
-        """The tree with these centroids (k, d) as its leaves."""
+        """The tree with other centroids (k, d) of its clusters."""
         pairs = self.pairs.copy()
         leaves = self.children < 0
         pairs[leaves] = centroids[-1 - self.children[leaves]]
         return Tree(pairs, self.children)
 
     def labels(self, x: FloatArray) -> npt.NDArray[np.int64]:
-        """The clusters (n,) that rows (n, d) come to."""
+        """Cluster (n,) that each of the rows (n, d) reaches."""
         found = np.zeros(len(x), np.int64)
         waiting = [(0, np.arange(len(x)))] if len(self.pairs) else []
         while waiting:
-            fork, rows = waiting.pop()
-            sides, _ = Centroids(self.pairs[fork], x.dtype).nearest(read_only(x[rows]))
-            for side, child in enumerate(self.children[fork].tolist()):
+            split, rows = waiting.pop()
+            sides, _ = Centroids(self.pairs[split], x.dtype).nearest(read_only(x[rows]))
+            for side, child in enumerate(self.children[split].tolist()):
                 own = rows[sides == side]
                 if child < 0:
                     found[own] = -1 - child
@@ -78,7 +82,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class TreeLabels(PerRow[Counted]):
-    """The cluster that every row comes to."""
+    """The cluster that each row reaches."""
 
     tree: Tree
     dtype: np.dtype[Any]

@@ -52,9 +52,9 @@ class DaskRows:
         return self.plan.n_blocks
 
     @property
-    def branch(self) -> Callable[[Block], Block] | None:
-        """Which rows of each block are meant, where it is not all of them."""
-        return self.layout.branch
+    def block_map(self) -> Callable[[Block], Block] | None:
+        """The function applied to every block once it is read, or None."""
+        return self.layout.block_map
 
     @property
     def beside(self) -> tuple[Any, ...]:

@@ -30,7 +30,8 @@ class Layout:
     dtype : numpy dtype of the data as stored.
     missing : Missing, or None where every row counts
     scaling : Scaling of the rows that are left, or None
-    branch : leaves of a block only some rows, once it was read, or None
+    block_map : function applied to every block once it is read, or None: it leaves out rows, or
+        replaces their values
     names : of the features, in the order that passes see them, or None
     order : where each feature is in the stored order, or None where that order is kept
     """
@@ -40,7 +41,7 @@ class Layout:
     dtype: np.dtype[Any]
     missing: Missing | None = None
     scaling: Scaling | None = None
-    branch: Callable[[Any], Any] | None = None
+    block_map: Callable[[Any], Any] | None = None
     names: tuple[str, ...] | None = None
     order: tuple[int, ...] | None = None
 

@@ -95,7 +95,7 @@ class Budget:
         own = layout.n_features * layout.dtype.itemsize
         nbytes: int = own + self.answer_nbytes + sum(a.dtype.itemsize for a in beside)
         # A block without some of its rows, or with its features in another order, is a copy.
-        copied = (layout.missing, layout.branch, layout.order)
+        copied = (layout.missing, layout.block_map, layout.order)
         if masked or any(cause is not None for cause in copied):
             nbytes += own // _COPIES + 4
         return nbytes

@@ -55,7 +55,7 @@ def test_codes_are_of_the_nearest_codewords(flower, staged):
     assert codes.shape == (len(flower), 3)
     expected, left = true_codes(staged, flower)
     np.testing.assert_array_equal(codes, expected)
-    np.testing.assert_array_equal(staged.left(flower), left)
+    np.testing.assert_array_equal(staged.residuals(flower), left)
 
 
 def test_of_equal_codewords_the_first():

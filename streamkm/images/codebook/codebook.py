@@ -41,7 +41,7 @@ class Codebook:
     distortions: tuple[float, ...] = ()
 
     @classmethod
-    def begun(cls, dtype: np.dtype[Any], n_features: int) -> Codebook:
+    def empty(cls, dtype: np.dtype[Any], n_features: int) -> Codebook:
         """A codebook of no stage, which leaves all of a patch.
 
         Raises
@@ -54,7 +54,7 @@ class Codebook:
         signed = np.dtype(np.int16 if dtype.itemsize == 1 else np.int32)
         return cls(np.empty((0, 0, n_features), signed), dtype)
 
-    def then(self, centroids: Float64Array) -> Codebook:
+    def with_stage(self, centroids: Float64Array) -> Codebook:
         """With a stage more, of centroids (k, d) of what is left.
 
         A stage after which nothing is left may have fewer codewords than those before it; its first
@@ -67,7 +67,7 @@ class Codebook:
             words = np.concatenate([self.codewords, words])
         return replace(self, codewords=words)
 
-    def judged(self, distortion: float) -> Codebook:
+    def with_distortion(self, distortion: float) -> Codebook:
         """With the distortion of the training data after its last stage."""
         return replace(self, distortions=(*self.distortions, distortion))
 
@@ -132,7 +132,7 @@ class Codebook:
             out[at : at + step] = total.clip(limits.min, limits.max, out=total)
         return out.reshape(*codes.shape[:-1], self.n_features)
 
-    def left(self, patches: AnyArray) -> AnyArray:
+    def residuals(self, patches: AnyArray) -> AnyArray:
         """What the stages leave of patches (n, d): differences (n, d), of the codewords' dtype."""
         left = np.empty(patches.shape, self.codewords.dtype)
         for tile in Block.of(patches).tiles():

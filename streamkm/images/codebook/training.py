@@ -69,13 +69,13 @@ class _Opened:
 
 
 @dataclass(frozen=True)
-class _Left:
+class _Residual:
     """A block as what a codebook leaves of it: whole numbers, whose sums are exact."""
 
     codebook: Codebook
 
     def __call__(self, block: Block) -> Block:
-        return replace(block, values=self.codebook.left(block.values))
+        return replace(block, values=self.codebook.residuals(block.values))
 
 
 def fit_codebook(
@@ -139,7 +139,7 @@ def fit_codebook(
         memory_limit = parse_bytes(memory_limit)
     budget = Budget(memory_limit, threads(), k, fits=True, summaries=1, summary_rows=sampled(k))
     rows = open_rows(data, sample_weight=sample_weight, budget=budget)
-    begun = Codebook.begun(rows.layout.dtype, rows.layout.n_features)
+    begun = Codebook.empty(rows.layout.dtype, rows.layout.n_features)
     if stages > 1:
         # What a stage leaves of a block is twice as wide; a block is reckoned five times.
         wider = 8 + rows.layout.n_features * rows.layout.dtype.itemsize // 2
@@ -186,11 +186,11 @@ class _Training:
             rows = rows_in_memory(opened.table.values, opened.table.weights)
         while True:
             seen = rows if codebook.n_stages == 0 else _left(rows, codebook)
-            codebook = codebook.then(self._codewords(seen, opened, codebook.n_stages))
+            codebook = codebook.with_stage(self._codewords(seen, opened, codebook.n_stages))
             del opened  # before the next: two samples are not in the projection
             wanted = self.room if codebook.n_stages < self.stages else _NOTHING_KEPT
             opened = _opened(_left(rows, codebook), wanted, self.seed, codebook.n_stages)
-            codebook = codebook.judged(opened.distortion)
+            codebook = codebook.with_distortion(opened.distortion)
             enough = self.until_psnr is not None and codebook.psnr >= self.until_psnr
             if codebook.n_stages == self.stages or opened.distortion == 0 or enough:
                 return codebook
@@ -233,7 +233,7 @@ class _Training:
 
 def _left(rows: Rows, codebook: Codebook) -> Rows:
     """Rows as what the codebook leaves of them."""
-    return replace(rows, layout=replace(rows.layout, branch=_Left(codebook)))
+    return replace(rows, layout=replace(rows.layout, block_map=_Residual(codebook)))
 
 
 def _opened(rows: Rows, room: Room, seed: int, stage: int) -> _Opened:
