@@ -1,7 +1,20 @@
-"""Where the states of a fit outlive its process: a Zarr group, local or in an object store."""
+"""Where the states of a run outlive its process: a Zarr group, local or in an object store."""
 
 from streamkm.checkpoint.generations import Generations, is_local
 from streamkm.checkpoint.lock import FileLock, LeaseLock
+from streamkm.checkpoint.record import Difference, Record, Saved, difference, load_saved
 from streamkm.checkpoint.tree import flatten, restore
 
-__all__ = ["FileLock", "Generations", "LeaseLock", "flatten", "is_local", "restore"]
+__all__ = [
+    "Difference",
+    "FileLock",
+    "Generations",
+    "LeaseLock",
+    "Record",
+    "Saved",
+    "difference",
+    "flatten",
+    "is_local",
+    "load_saved",
+    "restore",
+]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from streamkm.arrays import AnyArray
 from streamkm.errors import CheckpointError, CheckpointWarning, NotACheckpointError
 
-FORMAT = 1
+FORMAT = 2  # from 2 on, the facts of a run are one record
 KIND = "streamkm checkpoint"
 _KEPT = 2
 _CHUNK_NBYTES = 16 * 2**20
@@ -93,9 +93,11 @@ class Generations:
             ) from error
         if self._root.attrs.get("kind") != KIND:
             raise NotACheckpointError(f"{where} is a Zarr group, but not a streamkm checkpoint.")
-        if int(str(self._root.attrs["format"])) > FORMAT:
+        found = self._root.attrs["format"]
+        if found != FORMAT:
             raise CheckpointError(
-                f"{where} has format {self._root.attrs['format']}; this streamkm knows {FORMAT}."
+                f"{where} has checkpoint format {found}, but this version of streamkm reads format "
+                f"{FORMAT}. Continue with the version that wrote it, or name another checkpoint."
             )
         if mode == "a":
             self._root = zarr.open_group(target, mode="r+")

@@ -143,7 +143,7 @@ def fit_in(checkpoint: str) -> str:
         saved = load(Generations(checkpoint, "r"))
     except CheckpointError:
         return ""  # whoever opens it to write says what is wrong
-    return saved.facts.identity if saved else ""
+    return saved.record.identity if saved else ""
 
 
 def slurm_end() -> float | None:

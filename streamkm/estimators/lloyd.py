@@ -39,7 +39,6 @@ from streamkm.fitting.stopping import MAX_ITER
 from streamkm.passes import Lloyd
 from streamkm.rows import Budget, Rows, Scaling, among, reordering
 from streamkm.seeding import attending
-from streamkm.versions import versions
 
 
 class LloydEstimator(CentroidEstimator):
@@ -86,7 +85,7 @@ class LloydEstimator(CentroidEstimator):
                 state = begin()
                 rows = with_scaling(rows, state.scaling)
             else:
-                places = (self.checkpoint, rows, self._asked(init, eager), versions())
+                places = (self.checkpoint, rows, self._asked(init, eager))
                 kept = stack.enter_context(checkpointing(*places, asked.checkpoint_every))
                 budget = self._budget(reset=True)
                 state, rows, _ = kept.begin(begin, rules.after(init), budget)

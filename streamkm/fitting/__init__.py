@@ -7,7 +7,7 @@ from streamkm.fitting.fit import fit
 from streamkm.fitting.iterate import Watch, describe, iterate, label, labelling, restart_seeds
 from streamkm.fitting.matching import numbered_like
 from streamkm.fitting.reads import Reads
-from streamkm.fitting.saved import Saved, load
+from streamkm.fitting.saved import load
 from streamkm.fitting.saving import Checkpoint, checkpointing, same_data
 from streamkm.fitting.scaling import SCALES, learn_scaling, with_scaling
 from streamkm.fitting.state import FitState
@@ -23,7 +23,6 @@ __all__ = [
     "FitState",
     "Leaf",
     "Reads",
-    "Saved",
     "Step",
     "StopRules",
     "Trajectory",

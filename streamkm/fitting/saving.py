@@ -1,9 +1,8 @@
-"""A fit that outlives its process: when its states are saved, and going on from them."""
+"""A fit that outlives its process: when its states are saved, and how a later run resumes them."""
 
 from __future__ import annotations
 
 import time
-import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,19 +10,42 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from streamkm.checkpoint import FileLock, Generations, LeaseLock, is_local
+from streamkm.checkpoint import (
+    FileLock,
+    Generations,
+    LeaseLock,
+    Record,
+    Saved,
+    difference,
+    is_local,
+)
 from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError
-from streamkm.fitting.saved import Facts, Saved, load, save
+from streamkm.fitting.saved import load
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.fitting.stopping import StopRules
 from streamkm.outputs import plain, refuse_overlap
-from streamkm.rows import Budget, Rows, difference, fingerprint, in_plan
+from streamkm.rows import Budget, Rows, fingerprint, in_plan
+from streamkm.versions import versions
 
 SECONDS = 60.0  # between checkpoints, unless asked otherwise
-# What a resumed fit may be asked differently.
+# Parameters that a run that resumes may change.
 _FREE = ("max_iter", "tol", "loss_tol", "distortion_tol", "time_limit", "memory_limit")
-_ELSEWHERE = ("data",)  # of which the fingerprint tells more
+_NOT_COMPARED = (*_FREE, "data")  # the fingerprint says more about the data than their path
+
+
+def record_of_fit(kind: str, parameters: Mapping[str, Any], rows: Rows) -> Record:
+    """The record of a fit or a sweep.
+
+    Parameters
+    ----------
+    kind : 'fit', 'sweep', ...
+    parameters : all that was asked for; stop rules and limits among them are free
+    rows : Rows, whose fingerprint is taken
+    """
+    asked = plain(parameters)
+    free = {name: asked.pop(name) for name in _NOT_COMPARED if name in asked}
+    return Record(kind, asked, fingerprint(rows), free, versions())
 
 
 class Checkpoint:
@@ -32,9 +54,10 @@ class Checkpoint:
     Parameters
     ----------
     generations : Generations
+    lock : FileLock or LeaseLock, renewed with every state
     rows : Rows, whose fingerprint every state carries
-    parameters, versions : as of `Facts`
-    seconds : between states that are saved; of those in between nothing is kept
+    record : Record of this run
+    seconds : between states that are saved; the states in between are not saved
     reads : reads between them, or None
     """
 
@@ -43,31 +66,29 @@ class Checkpoint:
         generations: Generations,
         lock: FileLock | LeaseLock,
         rows: Rows,
-        parameters: Mapping[str, Any],
-        versions: Mapping[str, str],
+        record: Record,
         seconds: float = SECONDS,
         reads: int | None = None,
     ) -> None:
         self._generations, self._lock, self._rows = generations, lock, rows
-        self._seconds, self._reads = seconds, reads
+        self._record, self._seconds, self._reads = record, seconds, reads
         self._began = self._last = time.monotonic()
         self._read = -1
-        identity = uuid.uuid4().hex
-        self._facts = Facts(plain(parameters), fingerprint(rows), dict(versions), identity)
 
     @property
     def identity(self) -> str:
-        return self._facts.identity
+        """The identity of the fit, the same in all runs that resume one another."""
+        return self._record.identity
 
     def begin(
         self, begin: Callable[[], FitState], rules: StopRules, budget: Budget
     ) -> tuple[FitState, Rows, bool]:
-        """Where the fit goes on, its rows as that sees them, and whether it is a new one.
+        """The state to continue from, its rows as it sees them, and whether it is a new one.
 
         Parameters
         ----------
         begin : gives the first state; not called when there is a later one
-        rules : of now
+        rules : of this run
         budget : Budget of this machine
 
         Raises
@@ -82,54 +103,34 @@ class Checkpoint:
             state = begin()
             self.save(state)
             return state, with_scaling(self._rows, state.scaling), True
-        told = saved.resumed(rules)
-        return told, with_scaling(in_plan(self._rows, told.plan, budget), told.scaling), False
+        state = _under(saved.state, rules)
+        return state, with_scaling(in_plan(self._rows, state.plan, budget), state.scaling), False
 
-    def resume(self) -> Saved | None:
+    def resume(self) -> Saved[FitState] | None:
         """The last state, or None where this fit is the first to use the checkpoint.
 
         Raises
         ------
         CheckpointError
-            When it is of other parameters; the message names the first that differs.
+            When it was asked for something else; the message names the first difference.
         DataChangedError
             When it is of other data.
         """
         saved = load(self._generations)
         if saved is None:
             return None
-        then, now = saved.facts, self._facts
-        _refuse_other(then.data, now.data, self._generations.where)
-        free = (*_FREE, *_ELSEWHERE)
-        before, asked = (
-            {name: value for name, value in facts.parameters.items() if name not in free}
-            for facts in (then, now)
-        )
-        found = difference(before, asked)
-        if found:
-            raise CheckpointError(
-                f"the fit in {self._generations.where} was asked for something else: {found}. Ask "
-                f"for the same ({', '.join(_FREE)} may differ), or name another checkpoint."
-            )
-        found = difference(then.versions, now.versions)
-        if found:
-            warnings.warn(
-                f"the checkpoint was made by other versions ({found}); the fit goes on, but its "
-                "bits may differ from those of an undisturbed one",
-                CheckpointWarning,
-                stacklevel=3,
-            )
-        self._facts = replace(now, identity=then.identity, seconds=then.seconds, runs=then.runs + 1)
+        _refuse_other(saved.record, self._record, self._generations.where)
+        self._record = self._record.resuming(saved.record)
         self._read = saved.state.n_passes
         return saved
 
     def see(self, state: FitState) -> None:
-        """Save the state where it is time to; between two reads, look whether the data changed.
+        """Save the state where it is due; between two reads, check that the data are the same.
 
         Raises
         ------
         DataChangedError
-            When the store's chunks are no longer those that the fit began with.
+            When the store's chunks are no longer those that the fit started with.
         """
         due = time.monotonic() - self._last >= self._seconds
         due |= self._reads is not None and state.n_passes - self._read >= self._reads
@@ -141,25 +142,25 @@ class Checkpoint:
     def _check_data(self) -> None:
         try:
             now = fingerprint(self._rows)
-        except Exception as error:  # as above: that they cannot be listed now says nothing of them
+        except Exception as error:  # object stores have errors of their own
             warnings.warn(
-                f"the data could not be listed ({error}), so a change of them would go unseen",
+                f"the data could not be listed ({error}), so a change of them would not be noticed",
                 CheckpointWarning,
                 stacklevel=3,
             )
             return
-        found = difference(self._facts.data, now)
+        found = difference(self._record, replace(self._record, data=now))
         if found:
             raise DataChangedError(
-                f"the data changed while they were read: {found}. The states so far are of the old "
-                "data: restore those, with their times, and run again to go on from "
-                f"{self._generations.where}; or begin anew with another checkpoint."
+                f"the data changed while they were read: {found.sentence}. The states so far are "
+                "of the old data: restore those, with their times, and run again to resume from "
+                f"{self._generations.where}; or start again with another checkpoint."
             )
 
     def save(self, state: FitState) -> bool:
-        """Save the state now; whether that was possible.
+        """Save the state now, and return whether that was possible.
 
-        Where it was not, as on a full disk, there is a warning, and the one before stays good.
+        Where it was not, as on a full disk, a warning says so and the state before stays valid.
 
         Raises
         ------
@@ -170,16 +171,16 @@ class Checkpoint:
         """
         if not state.in_memory:
             self._check_data()
-        seconds = self._facts.seconds + time.monotonic() - self._began
+        seconds = self._record.seconds + time.monotonic() - self._began
         try:
             self._lock.renew()
-            save(self._generations, Saved(state, replace(self._facts, seconds=seconds)))
+            Saved(replace(self._record, seconds=seconds), state).save(self._generations)
         except CheckpointError:
             raise
         except Exception as error:  # object stores have errors of their own
             warnings.warn(
                 f"no checkpoint could be written to {self._generations.where} ({error}); the fit "
-                "goes on, and the last one stays good",
+                "continues, and the last checkpoint stays valid",
                 CheckpointWarning,
                 stacklevel=2,
             )
@@ -187,6 +188,14 @@ class Checkpoint:
         finally:
             self._last, self._read = time.monotonic(), state.n_passes
         return True
+
+
+def _under(state: FitState, rules: StopRules) -> FitState:
+    """The state under the stop rules of this run."""
+    trajectories = tuple(t.under(rules) for t in state.trajectories)
+    if all(a is b for a, b in zip(trajectories, state.trajectories, strict=True)):
+        return state
+    return replace(state, trajectories=trajectories, folded=None, labelled=False)
 
 
 def same_data(where: Any, rows: Rows) -> None:
@@ -199,16 +208,30 @@ def same_data(where: Any, rows: Rows) -> None:
     """
     saved = load(Generations(where, "r"))
     if saved is not None:
-        _refuse_other(saved.facts.data, fingerprint(rows), where)
+        _refuse_other(saved.record, replace(saved.record, data=fingerprint(rows)), where)
 
 
-def _refuse_other(then: dict[str, Any], now: dict[str, Any], where: Any) -> None:
-    found = difference(then, now)
-    if found:
+def _refuse_other(before: Record, now: Record, where: Any) -> None:
+    """Refuse a checkpoint of another fit; warn of one that other versions wrote."""
+    found = difference(before, now)
+    if found is None:
+        return
+    if found.part == "data":
         raise DataChangedError(
-            f"the checkpoint {where} is of other data: {found}. Restore those, with their times, "
-            "or name another checkpoint."
+            f"the checkpoint {where} is of other data: {found.sentence}. Restore those, with their "
+            "times, or name another checkpoint."
         )
+    if found.part != "versions":
+        raise CheckpointError(
+            f"the checkpoint {where} holds a run with other parameters: {found.sentence}. Give the "
+            f"same parameters ({', '.join(_FREE)} may differ), or name another checkpoint."
+        )
+    warnings.warn(
+        f"the checkpoint was made by other versions ({found.sentence}); the fit continues, but its "
+        "bits may differ from those of an undisturbed one",
+        CheckpointWarning,
+        stacklevel=4,
+    )
 
 
 @contextmanager
@@ -216,26 +239,29 @@ def checkpointing(
     where: Any,
     rows: Rows,
     parameters: Mapping[str, Any],
-    versions: Mapping[str, str],
     seconds: float = SECONDS,
     reads: int | None = None,
+    *,
+    kind: str = "fit",
 ) -> Iterator[Checkpoint]:
-    """A checkpoint that is this run's alone until the block ends.
+    """A checkpoint that no other run uses until the block ends.
 
     Parameters
     ----------
     where : path, URL, or Zarr store
-    rows, parameters, versions, seconds, reads : as for `Checkpoint`
+    kind, parameters, rows : as for `record_of_fit`
+    seconds, reads : as for `Checkpoint`
 
     Raises
     ------
     CheckpointError
-        When there is something else, or another run uses it.
+        When something else is there, or another run uses it.
     OutputExistsError
         When it lies in the data, whose fingerprint it would change, or the data lie in it.
     """
     for array in (rows.array, rows.weights, rows.mask):
         refuse_overlap(where, array)
+    record = record_of_fit(kind, parameters, rows)
     lock: FileLock | LeaseLock
     if is_local(where):
         folder = Path(where).resolve()
@@ -251,6 +277,6 @@ def checkpointing(
             lock.release()
         raise
     try:
-        yield Checkpoint(generations, lock, rows, parameters, versions, seconds, reads)
+        yield Checkpoint(generations, lock, rows, record, seconds, reads)
     finally:
         lock.release()

@@ -3,7 +3,7 @@
 from streamkm.rows.block import Block, Tile, read_only
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.exact import cast
-from streamkm.rows.fingerprint import difference, fingerprint
+from streamkm.rows.fingerprint import fingerprint
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.lost import (
@@ -48,7 +48,6 @@ __all__ = [
     "cast",
     "check_digits",
     "column_names",
-    "difference",
     "fingerprint",
     "in_plan",
     "is_a",

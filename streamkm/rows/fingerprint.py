@@ -52,19 +52,6 @@ def stamp_of(array: Any) -> str:
     return _digest(json.dumps(_of(array), sort_keys=True))
 
 
-def difference(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str | None:
-    """The first of two fingerprints' fields that differs, in words; None where none does."""
-    for name in {**before, **now}:
-        old, new = before.get(name), now.get(name)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found = difference(old, new, f"{prefix}{name} ")
-            if found:
-                return found
-        elif old != new:
-            return f"{prefix}{name} was {old}, is now {new}"
-    return None
-
-
 def _of(array: Any) -> dict[str, Any]:
     if is_a(array, "zarr.Array"):
         return {"codecs": _digest(_metadata(array)), **_listing(array)}

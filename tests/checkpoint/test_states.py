@@ -12,7 +12,6 @@ from streamkm.checkpoint import Generations
 from streamkm.errors import CheckpointError, CheckpointWarning
 from streamkm.fitting import FitState, StopRules, begin_fit, fit, load, saved, saving
 from streamkm.rows import Budget, open_rows
-from streamkm.versions import versions
 
 
 def alike(a, b):
@@ -43,7 +42,7 @@ def rows(tmp_path, blobs, small_blocks, no_table):
 
 def keep(where, rows, state, **changed):
     """Save a state, as a run would that ends there."""
-    with saving.checkpointing(where, rows, {"n_clusters": 5} | changed, versions()) as kept:
+    with saving.checkpointing(where, rows, {"n_clusters": 5} | changed) as kept:
         assert kept.save(state)
 
 
@@ -113,7 +112,7 @@ def test_a_flipped_byte_goes_back_one_state_and_two_are_refused(rows, tmp_path, 
     with pytest.warns(CheckpointWarning, match="state-00000002 .* is damaged"):
         saved = load(Generations(tmp_path / "c", "r"))
     assert alike(saved.state, found[-3])
-    with saving.checkpointing(tmp_path / "c", rows, {"n_clusters": 5}, versions()) as kept:
+    with saving.checkpointing(tmp_path / "c", rows, {"n_clusters": 5}) as kept:
         with pytest.warns(CheckpointWarning):
             kept.resume()
         kept.save(found[-1])

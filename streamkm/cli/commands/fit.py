@@ -170,7 +170,7 @@ def run(
         if checkpoint:
             asked = parameters | {"labels": str(label_target) if label_target else None}
             often = (checkpoint_every, checkpoint_reads)
-            kept = stack.enter_context(checkpointing(checkpoint, rows, asked, versions(), *often))
+            kept = stack.enter_context(checkpointing(checkpoint, rows, asked, *often))
             state, rows, new = kept.begin(begin_scaled, rules.after(init), budget)
             if not new:
                 bar.say(f"going on from {checkpoint}, {describe(state)}")

@@ -12,14 +12,14 @@ def facts_of(path: str) -> dict[str, str]:
     saved = load(Generations(path, "r"))
     if saved is None:
         return {"checkpoint": "nothing saved yet"}
-    state, facts = saved.state, saved.facts
-    asked = {n: v for n, v in facts.parameters.items() if v not in (None, [])}
+    state, record = saved.state, saved.record
+    asked = {n: v for n, v in {**record.asked, **record.free}.items() if v not in (None, [])}
     return {
         "checkpoint": "done" if state.done else state.phase,
         "at": describe(state),
         "reads": f"{state.n_passes} ({show_bytes(state.reads.bytes_read)})",
-        "of": f"{facts.data['shape']}, {facts.data['dtype']}, {state.plan.n_blocks} blocks",
-        "time": f"{show_seconds(facts.seconds)} in {facts.runs} run{'s' * (facts.runs > 1)}",
+        "of": f"{record.data['shape']}, {record.data['dtype']}, {state.plan.n_blocks} blocks",
+        "time": f"{show_seconds(record.seconds)} in {record.runs} run{'s' * (record.runs > 1)}",
         "parameters": ", ".join(f"{name}={value}" for name, value in asked.items()),
-        "versions": ", ".join(f"{name} {value}" for name, value in facts.versions.items()),
+        "versions": ", ".join(f"{name} {value}" for name, value in record.versions.items()),
     }

@@ -36,7 +36,6 @@ from streamkm.passes import (
 )
 from streamkm.rows import Block, Budget, Room, Rows, open_rows, rows_in_memory
 from streamkm.sizes import parse_bytes
-from streamkm.versions import versions
 
 MOST_CODEWORDS = 2**16  # a code is two bytes at most
 # To search for more takes minutes; what it gains over dividing, 0.15 dB at 256, falls with k.
@@ -207,7 +206,7 @@ class _Training:
         asked = {"codewords": self.k, "stage": stage, "seed": self.seed, "left": opened.distortion}
         self.saved.mkdir(parents=True, exist_ok=True)
         where = self.saved / f"stage-{stage}"
-        with checkpointing(where, rows, asked, versions(), _SAVE_EVERY) as kept:
+        with checkpointing(where, rows, asked, _SAVE_EVERY, kind="codebook") as kept:
             state, rows, _ = kept.begin(begin, self.rules, self.budget)
             state = iterate(rows, state, watch=(*self.watch, kept.see), keep_evaluation=True)
             kept.save(state)
