@@ -1,4 +1,4 @@
-"""One file a question: the pass that asks it of a block, and the statistic that answers."""
+"""Passes and their statistics, one file for each question that is asked of the data."""
 
 from streamkm.passes.base import Pass, Product, Products, Statistic
 from streamkm.passes.boundary import Boundary, KeepBoundary

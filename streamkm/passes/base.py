@@ -1,4 +1,4 @@
-"""What a pass and a statistic are, and their product."""
+"""Base classes of passes and statistics, and their products."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from streamkm.rows import Block
 
 
 class Statistic(ABC):
-    """A commutative monoid: `combine` is associative, and any order of parts means the same."""
+    """A commutative monoid: `combine` is associative and independent of the order of parts."""
 
     @classmethod
     @abstractmethod
     def combine(cls, parts: Sequence[Self]) -> Self:
-        """The statistic of all rows of the parts; at least one part."""
+        """Combine the statistics of at least one part into that of all their rows."""
 
 
 S = TypeVar("S", bound=Statistic)
 
 
 class Pass(ABC, Generic[S]):
-    """A question asked of every block: small, frozen, picklable."""
+    """A question that is asked of every block; small, frozen and picklable."""
 
     @abstractmethod
     def identity(self) -> S:
@@ -36,7 +36,7 @@ class Pass(ABC, Generic[S]):
 
 @dataclass(frozen=True)
 class Products(Statistic):
-    """Several statistics of the same rows."""
+    """The statistics of several passes over the same rows."""
 
     parts: tuple[Any, ...]
 
@@ -48,7 +48,7 @@ class Products(Statistic):
 
 @dataclass(frozen=True)
 class Product(Pass[Products]):
-    """Several questions asked in one read: restarts, several k, seeding and validity."""
+    """Several passes in one read, for example of all restarts, of several k, and of checks."""
 
     passes: tuple[Pass[Any], ...]
 

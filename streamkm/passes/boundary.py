@@ -1,9 +1,10 @@
-"""Lloyd's step that keeps the rows whose label may change next, so that more steps need no read.
+"""Lloyd's step that also returns boundary rows, so that the next steps need no read.
 
-At the centroids of a read, the anchor, a row has a margin: how much farther its second centroid is
-than its own. While its own centroid and any other have together moved by less, its label stays
-(the triangle inequality, as in Hamerly, SDM 2010, but for all rows of a read at once). The rows of
-the smallest margins are kept; of the others the sums are enough.
+The margin of a row is the difference between its distances to the second nearest and to the nearest
+centroid of the read. As long as its own centroid and any other centroid have together moved by less
+than the margin, its label does not change (the triangle inequality, as in Hamerly, SDM 2010,
+applied to all rows of a read). The rows with the smallest margins are the boundary rows. Of the
+other rows only the sums are returned.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from streamkm.passes.base import Pass, Statistic
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.rows import Block, Tile
 
-# Where rows lie in order, some blocks have more to keep than others.
+# Where rows are sorted, some blocks have more boundary rows than others.
 _UNEVEN = 1.5
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
 _COLUMNS = ("margins", "d2", "labels", "values")
@@ -30,14 +31,14 @@ _COLUMNS = ("margins", "d2", "labels", "values")
 
 @dataclass(frozen=True)
 class Boundary(Statistic):
-    """All rows by their nearest centroid, of which those of the smallest margins are kept.
+    """Sums of all rows by their nearest centroid, except for the boundary rows, which are stored.
 
     Parameters
     ----------
-    most : int, rows it may keep
-    rest : Assigned, the rows that are not kept
-    reach : float, the margin that none of these is under
-    margins, d2 : ndarray of shape (m,), float64, of the rows that are kept
+    most : int, maximum number of boundary rows
+    rest : Assigned, statistic of the other rows
+    reach : float, lower bound of the margins of the other rows
+    margins, d2 : ndarray of shape (m,), float64, margins and squared distances of the boundary rows
     labels : ndarray of shape (m,), int32
     values : ndarray of shape (m, d), of the stored dtype
     weights : ndarray of shape (m,), or None
@@ -69,21 +70,21 @@ class Boundary(Statistic):
         return cls(most, Assigned.combine(rest), reach, *columns)
 
     def _picked(self, which: npt.NDArray[np.bool_]) -> Boundary:
-        """Only these of the rows."""
+        """Select boundary rows by position."""
         rows = np.flatnonzero(which)
         columns: list[Any] = [getattr(self, name)[rows] for name in _COLUMNS]
         columns.append(_of(self.weights, rows))
         return Boundary(self.most, self.rest, self.reach, *columns)
 
     def _beyond(self, bound: float) -> Assigned:
-        """The statistic of the rows whose margins are not under a bound."""
+        """Return the statistic of the rows whose margins are not below a bound."""
         far = self._picked(self.margins >= bound)
         dropped = _Rest(Block.of(far.values, far.weights), self.rest.sums.shape)
         dropped.add_rows(slice(None), far.labels, far.d2)
         return dropped.assigned(far.values[:0])
 
     def holds(self, anchor: Float64Array, centroids: Float64Array) -> bool:
-        """Whether no row of the rest can have left its cluster."""
+        """Return whether every row that is not a boundary row still has its label."""
         if math.isinf(self.reach):
             return True
         moves = np.sqrt(np.square(centroids - anchor).sum(axis=1))
@@ -95,7 +96,7 @@ class Boundary(Statistic):
 
 
 def _split(margins: Float64Array, most: int) -> tuple[Any, Any, float]:
-    """The places of the smallest margins, at most `most`, those of the others, and their bound."""
+    """Return the positions of the `most` smallest margins, of the others, and the others' bound."""
     bound = float(np.partition(margins, most)[most])
     near = margins < bound
     return np.flatnonzero(near), np.flatnonzero(~near), bound
@@ -106,27 +107,27 @@ def _of(weights: AnyArray | None, rows: npt.NDArray[np.intp]) -> AnyArray | None
 
 
 class _Rest:
-    """The rows of a block that are not kept, summed up as their labels become known."""
+    """Accumulator of the rows of a block that are not boundary rows."""
 
     def __init__(self, block: Block, shape: tuple[int, ...]) -> None:
         self._block = block
         self._sums, self._counts, self._loss = np.zeros(shape), np.zeros(shape[0]), 0.0
 
     def add(self, tile: Tile, labels: Int32Array, d2: Float64Array) -> None:
-        """Add a tile but for the rows of negative labels."""
+        """Add the rows of a tile except for those with negative labels."""
         self._loss += add(tile.x, tile.weights, labels, d2, self._sums, self._counts)
 
     def add_rows(
         self, rows: npt.NDArray[np.intp] | slice, labels: Int32Array, d2: Float64Array
     ) -> None:
-        """Add these rows of the block."""
+        """Add rows of the block by position."""
         weights = None if self._block.weights is None else self._block.weights[rows]
         for tile in Block.of(self._block.rows(rows), weights).tiles():
             part = slice(tile.start, tile.start + len(tile.x))
             self.add(tile, labels[part], d2[part])
 
     def assigned(self, kept: AnyArray) -> Assigned:
-        """The statistic of the block without the rows `kept` (m, d)."""
+        """Return the statistic of the block without the boundary rows `kept` of shape (m, d)."""
         if not self._block.is_integer:
             return Assigned(self._sums, self._counts, self._loss)
         squares = _squares(self._block) - _squares(Block.of(kept))
@@ -139,12 +140,12 @@ def _squares(block: Block) -> int:
 
 @dataclass(frozen=True)
 class KeepBoundary(Pass[Boundary]):
-    """Assign every row, sum up those of large margins and keep the others.
+    """Assign every row; return the sums of rows with large margins, and the other rows themselves.
 
     Parameters
     ----------
     centroids : ndarray of shape (k, d), float64
-    most : int, rows to keep
+    most : int, maximum number of boundary rows
     """
 
     centroids: Float64Array
@@ -165,7 +166,7 @@ class KeepBoundary(Pass[Boundary]):
         kept: list[Any] = [np.empty(0), np.empty(0), np.empty(0, np.int32), np.empty(0, np.intp)]
         for tile in block.tiles():
             labels, d2, gaps = centroids.nearest_and_gaps(tile.x)
-            with np.errstate(invalid="ignore"):  # rows that are not finite are refused elsewhere
+            with np.errstate(invalid="ignore"):  # the census reports rows that are not finite
                 second = np.sqrt(d2 + gaps)
                 margins = second - np.sqrt(d2) - _ROUNDING * (tile.x.shape[1] + 8) * second
             near = np.flatnonzero(margins < reach)
@@ -173,7 +174,7 @@ class KeepBoundary(Pass[Boundary]):
             kept = [np.concatenate(pair) for pair in zip(kept, found, strict=True)]
             labels[near] = -1
             rest.add(tile, labels, d2)
-            # Seldom, so that a row is compared with others a few times at most.
+            # Split rarely, so that each row is compared with others a few times at most.
             last = tile.start + len(tile.x) == block.n_rows
             if len(kept[0]) > (most if last else 2 * most):
                 near, far, reach = _split(kept[0], most)

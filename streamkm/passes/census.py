@@ -1,4 +1,4 @@
-"""Who is there: rows, weights and rows that cannot be used. Rides on the first read of a fit."""
+"""Counts of rows, of weights and of invalid rows, taken in the first read of a fit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Counted(Statistic):
     negative : rows of negative or non-finite weight
     bad : rows with a feature that is NaN, infinite or too large to square
     first_bad : (row number, block number) of the first bad row
-    large : bad rows that are finite
+    large : bad rows whose values are finite
     """
 
     rows: int = 0
@@ -49,7 +49,7 @@ class Counted(Statistic):
         )
 
     def check(self) -> None:
-        """Refuse rows that no fit can use.
+        """Raise an error for rows that no fit can use.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Counted(Statistic):
 
 @dataclass(frozen=True)
 class Census(Pass[Counted]):
-    """Count rows, weights and bad rows."""
+    """Count rows, rows of positive weight, and invalid rows."""
 
     def identity(self) -> Counted:
         return Counted()
@@ -98,9 +98,9 @@ class Census(Pass[Counted]):
 
 
 def _bad_rows(x: FloatArray) -> npt.NDArray[np.intp]:
-    """Places of rows with a value that is NaN, infinite, or whose square would overflow."""
+    """Return the positions of rows with a value that is NaN, infinite or too large to square."""
     most = np.sqrt(np.finfo(np.float64).max / x.shape[1]) / 4
-    if float(x.min()) > -most and float(x.max()) < most:  # no copy, and false for NaN
+    if float(x.min()) > -most and float(x.max()) < most:  # without a copy; false for NaN
         return np.empty(0, np.intp)
     with np.errstate(invalid="ignore"):
         return np.flatnonzero(~(np.abs(x).max(axis=1).astype(np.float64) < most))

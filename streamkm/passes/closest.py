@@ -1,4 +1,4 @@
-"""The members nearest to each centroid: examples to look at, in one read."""
+"""The rows nearest to each centroid, as examples of each cluster, in one read."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ _NO_ROW = -1
 
 @dataclass(frozen=True)
 class Nearest(Statistic):
-    """For each cluster its rows nearest to the centroid, by (distance, row number).
+    """The rows of each cluster that are nearest to its centroid, sorted by (distance, row number).
 
     Parameters
     ----------
-    numbers : ndarray of shape (k, n), int64, row numbers in C order over the row axes; -1 for none
-    distances : ndarray of shape (k, n), Euclidean, of scaled rows where there is a scale; inf for
-        none
+    numbers : ndarray of shape (k, n), int64, row numbers in C order over the row axes; -1 where the
+        cluster has fewer than n rows
+    distances : ndarray of shape (k, n), Euclidean, of scaled rows where there is a scale; inf where
+        the cluster has fewer than n rows
     values : ndarray of shape (k, n, d), of the stored dtype
     """
 
@@ -38,7 +39,9 @@ class Nearest(Statistic):
     @classmethod
     def combine(cls, parts: Sequence[Nearest]) -> Nearest:
         most = parts[0].numbers.shape[1]
-        some = [part for part in parts if part.values.shape[2]]  # of no rows, no feature is known
+        some = [
+            part for part in parts if part.values.shape[2]
+        ]  # the number of features is unknown without rows
         if len(some) < 2:
             return some[0] if some else parts[0]
         numbers = np.concatenate([part.numbers for part in some], axis=1)
@@ -54,13 +57,13 @@ class Nearest(Statistic):
 
 @dataclass(frozen=True)
 class Closest(Pass[Nearest]):
-    """Find the `most` rows nearest to each centroid among those of its cluster.
+    """Find the rows of each cluster that are nearest to its centroid.
 
     Parameters
     ----------
     centroids : ndarray of shape (k, d), float64
-    most : int
-    tree : Tree that leads to the clusters, or None where a row is of the nearest
+    most : int, number of rows for each cluster
+    tree : Tree that assigns rows to clusters, or None where a row belongs to the nearest centroid
     """
 
     centroids: Float64Array

@@ -1,12 +1,13 @@
-"""The colours of images and how often each occurs: all that a palette is fitted to.
+"""Table of the colours of images with their counts, from which palettes are fitted.
 
-Pixels are weighted by their opacity, 0 to 255. Weights are integers, so sums are exact; a fully
-transparent pixel is not counted.
+Pixels are weighted by their opacity, 0 to 255. Weights are integers, so sums are exact; fully
+transparent pixels are not counted.
 
-The table is exact while the colours fit. Where there are more, the lowest bit of every channel is
-left out, as often as it takes, and cells remember the sum of their pixels, so that their means stay
-exact. How often that is hangs on all pixels together and not on who met whom first: the cells of a
-part at a level are never more than those of the whole. So any grouping gives the same table.
+The table is exact as long as the number of colours is within its bound. With more colours, the
+lowest bit of every channel is dropped repeatedly, and each cell stores the sum of its pixels, so
+that the means of the cells stay exact. The number of dropped bits, the level, depends only on the
+set of all pixels: a part of the pixels never has more cells at a level than all of them. Therefore
+the table does not depend on how the pixels are grouped.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ class Colours(Statistic):
 
     Parameters
     ----------
-    most : int, cells it may hold; never fewer than 2**c
+    most : int, maximum number of cells; at least 2**c
     dtype : str, of the pixels, uint8 or uint16
-    level : int, low bits of each channel that are left out: as few as `most` allows
+    level : int, dropped low bits of each channel: the smallest number that `most` allows
     keys : ndarray of shape (m,), uint32 or uint64, the cells, ascending [streamkm.kernels.colours]
     opacities : ndarray of shape (m,), int64, sum of the opacity of the pixels of each cell
     sums : ndarray of shape (m, c), int64, sum of opacity times value
@@ -51,7 +52,7 @@ class Colours(Statistic):
 
     @classmethod
     def none(cls, channels: int, most: int = MOST, dtype: npt.DTypeLike = np.uint8) -> Colours:
-        """The colours of no pixels."""
+        """Return the table of no pixels."""
         return cls.of(np.empty((0, channels), dtype), most)
 
     @classmethod
@@ -61,12 +62,12 @@ class Colours(Statistic):
         most: int = MOST,
         opacity: npt.NDArray[np.uint8] | None = None,
     ) -> Colours:
-        """The colours of pixels (n, c), uint8 or uint16, of no more than 64 bits each.
+        """Return the table of pixels with at most 64 bits each.
 
         Parameters
         ----------
-        pixels : ndarray of shape (n, c)
-        most : int, cells
+        pixels : ndarray of shape (n, c), uint8 or uint16
+        most : int, maximum number of cells
         opacity : ndarray of shape (n,), uint8, or None where all pixels are opaque
         """
         dtype, channels = pixels.dtype, pixels.shape[1]
@@ -109,28 +110,28 @@ class Colours(Statistic):
 
     @property
     def complete(self) -> bool:
-        """Whether every cell is one colour."""
+        """Whether every cell has exactly one colour."""
         return self.level == 0
 
     @property
     def n_pixels(self) -> float:
-        """Pixels, each counted by its opacity."""
+        """Sum of the opacity of all pixels, in units of an opaque pixel."""
         return int(self.opacities.sum()) / OPAQUE
 
     @property
     def values(self) -> Float64Array:
-        """The mean colour of each cell (m, c)."""
+        """Mean colour of each cell, of shape (m, c)."""
         values: Float64Array = self.sums / self.opacities[:, None]
         return values
 
     @property
     def weights(self) -> Float64Array:
-        """The pixels of each cell (m,), each counted by its opacity."""
+        """Sum of the opacity of each cell, of shape (m,), in units of an opaque pixel."""
         weights: Float64Array = self.opacities / OPAQUE
         return weights
 
     def coarsened(self, most: int) -> Colours:
-        """The same pixels in no more than `most` cells: at the first level where they are."""
+        """Return the table of the same pixels at the lowest level with at most `most` cells."""
         level = self.level
         while n_runs(self.keys, (level - self.level) * self.channels) > max(most, 2**self.channels):
             level += 1

@@ -1,4 +1,4 @@
-"""Spherical k-means: Lloyd's step for rows and centroids of length one (Dhillon and Modha 2001)."""
+"""Spherical k-means: Lloyd's step for unit vectors (Dhillon and Modha 2001)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamkm.rows import Block
 
 @dataclass(frozen=True)
 class Directed(Assigned):
-    """Rows gathered by the direction they are nearest to; their means are directions again."""
+    """Sums of the rows nearest to each direction; the means are scaled to unit length."""
 
     @classmethod
     def of(cls, gathered: Assigned) -> Directed:
@@ -25,7 +25,7 @@ class Directed(Assigned):
 
 @dataclass(frozen=True)
 class Direction(Lloyd):
-    """Lloyd's step about directions. |x - c|**2 is then 2 (1 - cos), so the nearest is the same."""
+    """Lloyd's step for unit vectors, where |x - c|**2 = 2 (1 - cos), so nearest is most similar."""
 
     def identity(self) -> Directed:
         return Directed.of(super().identity())
@@ -39,6 +39,6 @@ class Direction(Lloyd):
 
 
 def directions(vectors: Float64Array, otherwise: Float64Array) -> Float64Array:
-    """Vectors (k, d) at length one; those of `otherwise` where they cancel to nothing."""
+    """Scale vectors (k, d) to unit length; return those of `otherwise` where a vector is zero."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.where(length > 0, vectors / np.where(length > 0, length, 1.0), otherwise)

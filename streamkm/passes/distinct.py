@@ -1,8 +1,8 @@
-"""The table of distinct rows, where they are few: then no further read is needed for a fit.
+"""The table of distinct rows; where it is complete, a fit needs no further read.
 
-Photographs, quantised bands and label-like data repeat their rows, and small data fit whole. All
-that a fit asks of the rows can be asked of the table, with how often each occurs as its weight. It
-rides on the first read.
+Photographs, quantised bands and categorical data repeat their rows, and small data fit in the table
+completely. The table with the number of occurrences as weights replaces the rows in every pass of a
+fit. It is gathered in the first read.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from streamkm.rows import Block, read_only
 
 @dataclass(frozen=True)
 class Table(Statistic):
-    """Distinct rows of positive weight, in an order that hangs on nothing but themselves.
+    """Distinct rows of positive weight, in an order that depends only on the rows.
 
     Parameters
     ----------
-    most : int, rows it may hold
+    most : int, maximum number of rows
     values : ndarray of shape (m, d), float32 or float64
     weights : ndarray of shape (m,), float64, sums over equal rows
-    complete : bool, False where there were more, and then it holds none
+    complete : bool, False where there are more than `most` distinct rows; the table is then empty
     """
 
     most: int
@@ -50,7 +50,7 @@ class Table(Statistic):
         return cls.of(table, most)
 
     def rows(self) -> RowTable:
-        """The same rows in the same order, to be found by their values."""
+        """The rows as an index in which rows are found by their values."""
         table = RowTable(self.values.shape[1], self.values.dtype, len(self.weights))
         table.add(self.values, read_only(self.weights))
         return table

@@ -1,8 +1,8 @@
-"""Drawing rows: weighted sampling without replacement as a mergeable statistic.
+"""Weighted sampling of rows without replacement as a mergeable statistic.
 
-Every row gets a key from its row number; the m smallest keys of *distinct* rows are the draw.
-Keys of a uniform or D**2 draw are Exp(1) / weight (Efraimidis and Spirakis 2006), so no total
-weight has to be known first, and a draw costs one read whatever m is.
+The key of a row is computed from its row number; the m distinct rows with the smallest keys are the
+draw. The keys of a uniform or D**2 draw are Exp(1) / weight (Efraimidis and Spirakis 2006), so the
+total weight need not be known first, and a draw costs one read for any m.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from streamkm.rows import Block, Tile
 
 @dataclass(frozen=True)
 class TopRows(Statistic):
-    """The `most` distinct rows of the smallest keys, in the order (key, row number).
+    """The `most` distinct rows with the smallest keys, sorted by (key, row number).
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class TopRows(Statistic):
     numbers : ndarray of shape (m,), int64, row numbers
     values : ndarray of shape (m, d), float64
     weights : ndarray of shape (m,), float64
-    labels : ndarray of shape (m,), int32, nearest centroid where the draw had centroids
+    labels : ndarray of shape (m,), int32, nearest centroid in draws that have centroids
     """
 
     most: int
@@ -44,14 +44,14 @@ class TopRows(Statistic):
     @classmethod
     def combine(cls, parts: Sequence[TopRows]) -> TopRows:
         most = parts[0].most
-        parts = [p for p in parts if len(p.keys)]  # identities do not know the features
+        parts = [p for p in parts if len(p.keys)]  # the identity has no features
         if not parts:
             return cls.none(most)
         keys = np.concatenate([p.keys for p in parts])
         numbers = np.concatenate([p.numbers for p in parts])
         values = np.concatenate([p.values for p in parts])
         order = np.lexsort((numbers, keys))
-        # Of equal rows the smallest key stands for all, so duplicates are never drawn twice.
+        # Equal rows are represented by their smallest key, so duplicates are drawn once.
         size = 2 * most
         while True:
             first = _first_of_equals(values[order[:size]])
@@ -70,25 +70,25 @@ class TopRows(Statistic):
 
 
 def _first_of_equals(values: Float64Array) -> npt.NDArray[np.intp]:
-    """Places of the rows (m, d) that equal no earlier row, in order."""
-    bits = np.ascontiguousarray(values + 0.0).view(np.uint64)  # + 0.0: minus zero is zero
+    """Return the positions of the rows (m, d) that equal no earlier row, in ascending order."""
+    bits = np.ascontiguousarray(values + 0.0).view(np.uint64)  # + 0.0 turns minus zero into zero
     odd = np.arange(1, 2 * bits.shape[1], 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     hashes = ((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1)
     _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
-    if not np.array_equal(values, values[first[group]]):  # different rows of one hash
+    if not np.array_equal(values, values[first[group]]):  # different rows with the same hash
         first = np.unique(values, axis=0, return_index=True)[1]
     return np.sort(first)
 
 
 @dataclass(frozen=True)
 class _Draw(Pass[TopRows]):
-    """The `most` rows of the smallest keys; a subclass says what the keys are."""
+    """Find the `most` rows with the smallest keys; subclasses define the keys."""
 
     most: int
 
     @abstractmethod
     def keyed(self, block: Block) -> Iterator[tuple[Tile, Float64Array, Int32Array]]:
-        """The block's tiles with keys (n,), infinite for rows never drawn, and labels (n,)."""
+        """Yield tiles with keys (n,), infinite for rows that are never drawn, and labels (n,)."""
 
     def identity(self) -> TopRows:
         return TopRows.none(self.most)
@@ -114,7 +114,7 @@ class _Draw(Pass[TopRows]):
 
 @dataclass(frozen=True)
 class DrawUniform(_Draw):
-    """Rows drawn in proportion to their weight. `stream` separates the draws of one seed."""
+    """Draw rows in proportion to their weight. `stream` separates the draws of one seed."""
 
     seed: int
     stream: int
@@ -127,7 +127,7 @@ class DrawUniform(_Draw):
 
 @dataclass(frozen=True)
 class DrawSquaredDistance(_Draw):
-    """Rows drawn in proportion to weight * squared distance to the nearest centroid (D**2)."""
+    """Draw rows in proportion to weight * squared distance to the nearest centroid (D**2)."""
 
     seed: int
     stream: int
@@ -143,7 +143,7 @@ class DrawSquaredDistance(_Draw):
 
 @dataclass(frozen=True)
 class DrawFarthest(_Draw):
-    """The rows farthest from their nearest centroid; of equal ones, the lowest row number."""
+    """Find the rows farthest from their nearest centroid; ties go to the lowest row number."""
 
     centroids: Float64Array
 

@@ -1,4 +1,4 @@
-"""Between which values every feature lies, and whether that is too far from zero to sum up."""
+"""Minimum and maximum of every feature, and whether the features are too far from zero to sum."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from streamkm.arrays import AnyArray
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block, Shifted
 
-# Values over their spread, beyond which sums of the values lose digits that the loss needs. With
-# 24 bits, what float32 has, J keeps 1e-9; so data of float32 or less are never shifted.
+# Largest ratio of values to their spread for which sums keep the digits that the loss needs. J has
+# a relative error of 1e-9 for values of 24 bits, as in float32, so such data are never shifted.
 _FAR = 2.0**24
-_ROWS = 1024  # of a block, which are enough to see that the spread is not small
+_ROWS = 1024  # rows of a block; enough to detect that the spread is not small
 
 
 @dataclass(frozen=True)
 class Extent(Statistic):
-    """The least and the largest value of every feature, among some rows of every block.
+    """Minimum and maximum of every feature in some rows of every block.
 
     Parameters
     ----------
-    low, high : ndarray of shape (d,), of the stored dtype; of shape (0,) where nothing was asked
+    low, high : ndarray of shape (d,), of the stored dtype; of shape (0,) without rows
     """
 
     low: AnyArray
@@ -39,7 +39,7 @@ class Extent(Statistic):
 
     @property
     def shift(self) -> Shifted | None:
-        """What moves the data to the middle of their features; None unless they are far from it."""
+        """The shift by the middle of the features, or None where the data are not far from zero."""
         pairs = list(zip(self.low.tolist(), self.high.tolist(), strict=True))
         if not pairs:
             return None
@@ -51,7 +51,7 @@ class Extent(Statistic):
 
 
 def _middle(low: float, high: float) -> float:
-    """A number of float64 at or below the middle of two; a whole one for two integers."""
+    """Return a float64 at or below the middle of two numbers; a whole number for integers."""
     if isinstance(low, float):
         return low + (high - low) / 2
     middle = low + (high - low) // 2
@@ -61,7 +61,7 @@ def _middle(low: float, high: float) -> float:
 
 @dataclass(frozen=True)
 class Extents(Pass[Extent]):
-    """Find the extent of rows that are neither scaled nor of less than 25 bits."""
+    """Find the extent of rows that are not scaled and have at least 25 bits."""
 
     def identity(self) -> Extent:
         return Extent(np.empty(0), np.empty(0))

@@ -1,8 +1,8 @@
-"""Farthest-first traversal in one read: k rows of every tile, and of theirs k again, up the tree.
+"""Farthest-first traversal in one read: k rows of every tile, then k of these rows up the tree.
 
-Every row is then within 2 (l + 1) times the best possible radius of a chosen one, l the levels of
-merging (Malkomes et al., NIPS 2015, for one level; in sequence, Gonzalez 1985, within twice). Seen
-here: within twice what the sequence finds.
+Every row is within 2 (l + 1) times the optimal radius of a chosen row, where l is the number of
+merging levels (Malkomes et al., NIPS 2015, for one level; Gonzalez 1985 proves 2 times for the
+sequential traversal). Measured radii are within twice those of the sequential traversal.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from streamkm.rows import Block, read_only
 
 @dataclass(frozen=True)
 class Picked(Statistic):
-    """Rows far from each other, the first of them the one of the smallest key.
+    """Rows far from each other; the first row has the smallest key.
 
-    Merging picks again, so the tree decides which rows are left: the same plan gives the same rows,
-    another plan may give others.
+    Merging selects among the rows of the parts, so the result depends on the tree: the same block
+    plan gives the same rows, another plan may give others.
 
     Parameters
     ----------
-    most : int
+    most : int, maximum number of rows
     key : float, of the first row
     values : ndarray of shape (m, d), float64
     """
@@ -47,9 +47,9 @@ class Picked(Statistic):
 
 @dataclass(frozen=True)
 class FarthestFirst(Pass[Picked]):
-    """Pick up to `most` rows of positive weight, each the farthest from those before.
+    """Select up to `most` rows of positive weight, each the farthest from the rows before it.
 
-    The first is a random one by weight, keyed by the row number.
+    The first row is random, drawn by weight, keyed by the row number.
     """
 
     most: int
@@ -74,7 +74,7 @@ class FarthestFirst(Pass[Picked]):
 
 
 def _traverse(x: FloatArray, most: int, first: int) -> Float64Array:
-    """Gonzalez's traversal of rows (n, d) from one of them."""
+    """Traverse rows (n, d) from one of them by Gonzalez's algorithm."""
     chosen = [first]
     apart = np.full(len(x), np.inf)
     while len(chosen) < most:

@@ -18,16 +18,16 @@ from streamkm.rows import Block
 
 @dataclass(frozen=True)
 class Assigned(Statistic):
-    """Rows gathered by their nearest centroid.
+    """Sums, counts and loss of the rows of each cluster.
 
-    Narrow integers without weights are summed as integers, so no order of blocks can change a
-    bit; their loss follows from `squares`. Everything else is summed in float64.
+    Unweighted integers of at most 16 bits are summed as integers, so the order of the blocks does
+    not change any bit, and their loss is computed from `squares`. Other rows are summed in float64.
 
     Parameters
     ----------
     sums : ndarray of shape (k, d), int64 or float64, weighted sums of rows
     counts : ndarray of shape (k,), of the same dtype, weights
-    loss : float, sum of w * |x - c|**2; 0 where it follows from `squares`
+    loss : float, sum of w * |x - c|**2; 0 where it is computed from `squares`
     squares : int, sum of |x|**2 of integer rows
     """
 
@@ -38,7 +38,7 @@ class Assigned(Statistic):
 
     @classmethod
     def combine(cls, parts: Sequence[Assigned]) -> Assigned:
-        # Empty blocks do not know the dtype, so theirs is the narrowest.
+        # An empty block has no dtype, so its sums have the narrowest one.
         return cls(
             reduce(np.add, [p.sums for p in parts]),
             reduce(np.add, [p.counts for p in parts]),
@@ -51,17 +51,17 @@ class Assigned(Statistic):
         return float(self.counts.sum())
 
     def means(self, otherwise: Float64Array) -> Float64Array:
-        """Means of the clusters; rows of `otherwise` (k, d) where a cluster is empty."""
+        """Return the means (k, d) of the clusters; empty ones have rows of `otherwise` (k, d)."""
         occupied = self.counts > 0
         means = otherwise.copy()
         means[occupied] = self.sums[occupied] / self.counts[occupied, None]
         return means
 
     def inertia(self, centroids: Float64Array) -> float:
-        """Sum of w * |x - c|**2 about the centroids that gathered the rows.
+        """Return the sum of w * |x - c|**2 for the centroids of the pass.
 
-        For integers J = [sum |x|**2 - sum |s|**2 / n] + sum n |c - s/n|**2, with the bracket in
-        exact integers, because the two sums in it nearly cancel.
+        For integers J = [sum |x|**2 - sum |s|**2 / n] + sum n |c - s/n|**2. The bracket is computed
+        in exact integers, because its two sums nearly cancel.
         """
         if self.sums.dtype.kind == "f":
             return float(self.loss)
@@ -78,7 +78,7 @@ class Assigned(Statistic):
         return max(0.0, float(self.squares - wholes) - parts + between)
 
     def variance(self, centroids: Float64Array) -> float:
-        """Mean over the features of the rows' variance, from the within and between sums."""
+        """Return the mean variance of the features, from the sums within and between clusters."""
         total = float(self.weight)
         mean = self.sums.sum(axis=0) / total
         moved = centroids - mean
@@ -90,7 +90,7 @@ class Assigned(Statistic):
         return max(0.0, variance)
 
     def about(self, before: Float64Array, after: Float64Array) -> Assigned:
-        """The same rows with the same labels, but the loss about other centroids (k, d)."""
+        """Return the statistic with the same labels and the loss for other centroids (k, d)."""
         if self.sums.dtype.kind != "f":
             return self
         moves = after - before
@@ -102,13 +102,13 @@ class Assigned(Statistic):
 
 @dataclass(frozen=True)
 class Lloyd(Pass[Assigned]):
-    """Assign every row to its nearest centroid and sum up. Centroids: (k, d) float64."""
+    """Assign every row to the nearest centroid (k, d), float64, and sum the rows of each."""
 
     centroids: Float64Array
 
     @staticmethod
     def admissible(centroids: Float64Array) -> Float64Array:
-        """Centroids (k, d) as this step may have them: any."""
+        """Return the centroids (k, d) in the form that the step requires; here any is valid."""
         return centroids
 
     def identity(self) -> Assigned:
@@ -126,15 +126,15 @@ class Lloyd(Pass[Assigned]):
         distances: Float64Array | None = None,
         losses: Float64Array | None = None,
     ) -> Assigned:
-        """The statistic of a block.
+        """Return the statistic of a block.
 
-        Where they are given, its labels are written into `labels` (n,), and the weighted distances
-        of each cluster's rows, plain or squared, are added to `distances` or `losses` (k,).
+        If given, `labels` (n,) receives the labels, and the weighted sums of the distances or of
+        the squared distances of each cluster are added to `distances` (k,) or `losses` (k,).
 
         Raises
         ------
         NonFiniteError
-            When labels are asked for and a row has none, being NaN or infinite.
+            If labels are requested and a row is NaN or infinite.
         """
         if block.n_rows == 0:
             return self.identity()
@@ -154,13 +154,13 @@ class Lloyd(Pass[Assigned]):
                 losses += np.bincount(nearest, tile.weights * d2, minlength=len(losses))
             if block.is_integer:
                 squares += int(squared_length(tile.x))
-        if block.is_integer:  # whole numbers below 2**53, so float64 held them exactly
+        if block.is_integer:  # whole numbers below 2**53 are exact in float64
             return Assigned(sums.astype(np.int64), counts.astype(np.int64), 0.0, squares)
         return Assigned(sums, counts, loss)
 
 
 def refuse_bad(block: Block, start: int, d2: Float64Array) -> None:
-    """Refuse a tile that begins at `start` when a distance in it is not finite."""
+    """Raise an error if a distance of the tile that begins at row `start` is not finite."""
     bad = np.flatnonzero(~np.isfinite(d2))
     if bad.size:
         place = start + int(bad[0])

@@ -1,4 +1,4 @@
-"""Lloyd's step that also says how much each cluster contributes to the loss."""
+"""Lloyd's step with the loss of each cluster."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from streamkm.rows import Block
 
 
 class Spread(Measured):
-    """Rows gathered by their nearest centroid, with the loss of each cluster."""
+    """Sums, counts and losses of the rows of each cluster."""
 
     @property
     def losses(self) -> Float64Array:
-        """Sums (k,) of w * |x - c|**2."""
+        """Sum of w * |x - c|**2 of each cluster, of shape (k,)."""
         return self.measured
 
 

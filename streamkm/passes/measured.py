@@ -1,4 +1,4 @@
-"""A number for each cluster beside what Lloyd's step gathers."""
+"""Lloyd's statistic with one more sum for each cluster."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from streamkm.passes.lloyd import Assigned
 
 @dataclass(frozen=True)
 class Measured(Assigned):
-    """Rows gathered by their nearest centroid, with a sum over the rows of each cluster.
+    """Sums and counts of the rows of each cluster, with one more sum for each cluster.
 
     Parameters
     ----------
-    measured : ndarray of shape (k,); a subclass says of what
+    measured : ndarray of shape (k,); subclasses define what is summed
     """
 
     measured: Float64Array = field(default_factory=lambda: np.zeros(0))

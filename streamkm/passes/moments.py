@@ -1,4 +1,4 @@
-"""Mean and spread of every feature, in one read."""
+"""Mean and standard deviation of every feature, in one read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from streamkm.rows import Block
 class Moments(Statistic):
     """Weight, means and squared deviations of the features.
 
-    Two parts are joined by the rule of Chan, Golub and LeVeque (COMPSTAT 1982), which does not lose
+    Parts are combined by the rule of Chan, Golub and LeVeque (COMPSTAT 1982), which does not lose
     digits where the mean is far from zero.
 
     Parameters
     ----------
-    weight : float, of all rows
+    weight : float, sum of the weights of all rows
     means : ndarray of shape (d,)
     deviations : ndarray of shape (d,), weighted sums of squared deviations from the means
     """
@@ -46,7 +46,7 @@ class Moments(Statistic):
 
     @property
     def scale(self) -> Float64Array:
-        """Standard deviations (d,), of divisor n; 1 where a feature never changes."""
+        """Standard deviations (d,) with divisor n; 1 for constant features."""
         deviation = np.sqrt(self.deviations / self.weight)
         constant = deviation <= 8 * np.finfo(np.float64).eps * np.abs(self.means)
         return np.where(constant, 1.0, deviation)

@@ -1,4 +1,4 @@
-"""Questions with an answer for every row: labels and distances."""
+"""Passes with a result for every row: labels and distances."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from streamkm.rows import Block, read_only
 
 
 class PerRow(ABC, Generic[S]):
-    """A pass that also answers for each row.
+    """A pass that also returns a result for each row.
 
-    `dtype` is that of the answers; `width` their number a row, or None for a single one.
+    `dtype` is the dtype of the results, `width` the number of results for each row, or None for a
+    single one.
     """
 
     dtype: np.dtype[Any]
@@ -31,7 +32,7 @@ class PerRow(ABC, Generic[S]):
 
     @property
     def fill(self) -> Any:
-        """What rows that are left out get: NaN, or a value that is no label."""
+        """Result for rows that are left out: NaN, or a value that is not a label."""
         kind = self.dtype.kind
         return np.nan if kind == "f" else no_label(self.dtype)
 
@@ -41,12 +42,12 @@ class PerRow(ABC, Generic[S]):
 
     @abstractmethod
     def __call__(self, block: Block) -> tuple[AnyArray, S]:
-        """Answers (n,) or (n, width), and the statistic of the same rows."""
+        """Return the results (n,) or (n, width), and the statistic of the same rows."""
 
 
 @dataclass(frozen=True)
 class Labels(PerRow[Assigned]):
-    """The nearest centroid of every row, and what Lloyd's step would gather."""
+    """Find the nearest centroid of every row, and the statistic of Lloyd's step."""
 
     centroids: Float64Array
     dtype: np.dtype[Any]
@@ -61,12 +62,12 @@ class Labels(PerRow[Assigned]):
 
 @dataclass(frozen=True)
 class LookedUp(PerRow[Counted]):
-    """Labels from a table of rows whose labels are known; other rows are decided on the spot.
+    """Look labels up in a table of rows; compute the labels of rows that are not in the table.
 
     Parameters
     ----------
     table : RowTable
-    labels : ndarray of shape (m,), of the table's rows
+    labels : ndarray of shape (m,), labels of the rows of the table
     centroids : ndarray of shape (k, d)
     """
 
@@ -103,7 +104,7 @@ class LookedUp(PerRow[Counted]):
 
 @dataclass(frozen=True)
 class Distances(PerRow[Counted]):
-    """Euclidean distances (n, k) of every row to every centroid."""
+    """Compute the Euclidean distances (n, k) of every row to every centroid."""
 
     centroids: Float64Array
     dtype: np.dtype[Any]
@@ -125,10 +126,10 @@ class Distances(PerRow[Counted]):
 
 
 def label_dtype(n_clusters: int, spare: bool = False) -> np.dtype[Any]:
-    """The smallest unsigned integer that holds the labels 0 .. n_clusters - 1, and `no_label`."""
+    """Return the smallest unsigned dtype for the labels 0 .. n_clusters - 1 and `no_label`."""
     return np.min_scalar_type(n_clusters - 1 + spare)
 
 
 def no_label(dtype: np.dtype[Any]) -> int:
-    """The label of rows that are left out: the largest of an unsigned dtype, else -1."""
+    """Return the label of rows left out: the largest value of an unsigned dtype, else -1."""
     return int(np.iinfo(dtype).max) if dtype.kind == "u" else -1

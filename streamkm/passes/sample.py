@@ -1,11 +1,12 @@
-"""Weighted samples that stand for all rows: coresets, in one read each.
+"""Weighted samples of all rows (coresets), each in one read.
 
-Every row gets a rate, and a key Exp(1) / rate from its row number; rows whose key is under a
-threshold are kept. A row of rate q is so kept with probability p = 1 - exp(-q * threshold), and
-weight / p makes every sum over the sample an unbiased one over the rows (Horvitz and Thompson,
-JASA 47, 1952). If more than `most` rows pass, the threshold falls to the key of the first that is
-left out, which keeps that true (rank conditioning: Cohen and Kaplan, PODC 2007). Rows whose rate is
-high against the threshold are kept for certain, with the weight they have.
+Every row has a rate and a key Exp(1) / rate, computed from its row number. The sample contains the
+rows whose key is below a threshold. A row of rate q is in the sample with probability
+p = 1 - exp(-q * threshold), and with the weight weight / p every sum over the sample is an unbiased
+estimate of the sum over the rows (Horvitz and Thompson, JASA 47, 1952). If more than `most` rows
+qualify, the threshold is lowered to the key of the first row that is left out, which keeps the
+estimates unbiased (rank conditioning: Cohen and Kaplan, PODC 2007). Rows with a rate that is large
+compared with the threshold are always in the sample, with their own weight.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from streamkm.rows import Block, Tile
 
 
 def threshold_of(chance: float) -> float:
-    """The threshold under which a row of rate one is kept with a chance; all rows from one on."""
+    """Return the threshold that samples rows of rate one with a probability; 1 samples all."""
     return np.inf if chance >= 1 else -float(np.log1p(-chance))
 
 
 @dataclass(frozen=True)
 class Sampled(Statistic):
-    """Rows whose key is under the threshold, by (key, row number).
+    """Rows whose key is below the threshold, sorted by (key, row number).
 
     Parameters
     ----------
-    most : int, rows it may hold
+    most : int, maximum number of rows
     threshold : float
     keys, rates, weights : ndarray of shape (m,), float64
     numbers : ndarray of shape (m,), int64, row numbers
@@ -76,23 +77,23 @@ class Sampled(Statistic):
         return cls(most, threshold, empty, empty, empty, np.empty(0, np.int64), np.empty((0, 0)))
 
     def lowest(self, most: int) -> Sampled:
-        """The sample as it had been with room for fewer rows."""
+        """Return the sample as it would be with a smaller maximum number of rows."""
         return self if len(self.keys) <= most else self.combine([replace(self, most=most)])
 
     @property
     def estimates(self) -> Float64Array:
-        """What each row (m,) stands for: its weight over the probability that it is here."""
+        """Weight of each row divided by the probability that it is in the sample, of shape (m,)."""
         return self.weights / -np.expm1(-self.rates * self.threshold)
 
 
 @dataclass(frozen=True)
 class _Sample(Pass[Sampled]):
-    """Rows drawn at some rate; a subclass says at which.
+    """Sample rows by rate; subclasses define the rates.
 
     Parameters
     ----------
-    most : int, rows to hold at most
-    threshold : float, such that rate * threshold is about the chance of a row
+    most : int, maximum number of rows
+    threshold : float; a row is sampled with a probability of about rate * threshold
     seed, stream : int, key of the draws
     """
 
@@ -103,7 +104,7 @@ class _Sample(Pass[Sampled]):
 
     @abstractmethod
     def rated(self, block: Block) -> Iterator[tuple[Tile, Float64Array]]:
-        """The block's tiles with rates (n,), zero for rows without weight."""
+        """Yield tiles with the rates (n,) of their rows, zero for rows without weight."""
 
     def identity(self) -> Sampled:
         return Sampled.none(self.most, self.threshold)
@@ -123,7 +124,7 @@ class _Sample(Pass[Sampled]):
 
 @dataclass(frozen=True)
 class SampleUniform(_Sample):
-    """Every row of positive weight at rate one."""
+    """Sample rows of positive weight with rate one."""
 
     def rated(self, block: Block) -> Iterator[tuple[Tile, Float64Array]]:
         for tile in block.tiles():
@@ -132,16 +133,17 @@ class SampleUniform(_Sample):
 
 @dataclass(frozen=True)
 class SampleSensitive(_Sample):
-    """Rows at rates that bound their sensitivity, their largest share in the loss of any centroids.
+    """Sample rows with rates that bound their sensitivity.
 
-    About centroids of a rough solution, weight * (|x - c|**2 + base[c]) (Feldman and Langberg, STOC
-    2011; Bachem et al., "Practical coreset constructions", 2017, section 4.2).
+    The sensitivity of a row is its largest share in the loss of any centroids. With the centroids
+    of an approximate solution the rate is weight * (scale * |x - c|**2 + base[c]) (Feldman and
+    Langberg, STOC 2011; Bachem et al., "Practical coreset constructions", 2017, section 4.2).
 
     Parameters
     ----------
     centroids : ndarray of shape (k, d)
-    scale : float, of the squared distances
-    base : ndarray of shape (k,), the rate of a row at its centroid
+    scale : float, factor of the squared distances
+    base : ndarray of shape (k,), rate of a row of weight one at its centroid
     """
 
     centroids: Float64Array

@@ -1,4 +1,4 @@
-"""How far the rows of each cluster lie from its centroid, beside what Lloyd's step gathers."""
+"""Lloyd's step with the sums of the distances of each cluster, for scores of a clustering."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _PANEL = 256
 
 
 class Scattered(Measured):
-    """Rows gathered by their nearest centroid, with their distances."""
+    """Sums, counts and distances of the rows of each cluster."""
 
     @property
     def distances(self) -> Float64Array:
-        """Weighted sums (k,) of distances, not squared."""
+        """Weighted sums of the distances of each cluster, not squared, of shape (k,)."""
         return self.measured
 
     def calinski_harabasz(self, centroids: Float64Array) -> float:
-        """Variance between clusters over variance within (Calinski and Harabasz 1974).
+        """Return the variance between clusters over that within (Calinski and Harabasz 1974).
 
-        Weights count as repeated rows.
+        Weights are treated as numbers of repeated rows.
         """
         k, n = int(np.count_nonzero(self.counts)), self.weight
         means = self.means(otherwise=centroids)
@@ -39,7 +39,7 @@ class Scattered(Measured):
         return between / within * (n - k) / (k - 1)
 
     def davies_bouldin(self, centroids: Float64Array) -> float:
-        """Mean over clusters of the worst (s_i + s_j) / d_ij (Davies and Bouldin 1979)."""
+        """Return the mean of the largest (s_i + s_j) / d_ij (Davies and Bouldin 1979)."""
         occupied = np.flatnonzero(self.counts)
         centroids = centroids[occupied]
         spread = self.distances[occupied] / self.counts[occupied]
@@ -58,7 +58,7 @@ class Scattered(Measured):
 
 @dataclass(frozen=True)
 class Scatter(Lloyd):
-    """Lloyd's step that also measures distances; it costs a root a row."""
+    """Lloyd's step that also sums distances, which costs a square root for each row."""
 
     def identity(self) -> Scattered:
         return Scattered.of(super().identity(), np.zeros(len(self.centroids)))
