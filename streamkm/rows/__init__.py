@@ -1,4 +1,4 @@
-"""Where rows come from: one type for every kind of data, and the plan of blocks."""
+"""Rows of every kind of data, and the plan of their blocks."""
 
 from streamkm.rows.block import Block, Tile, read_only
 from streamkm.rows.dask_rows import DaskRows

@@ -1,4 +1,4 @@
-"""Weights and masks: one value a row, matched with the data by dimension and coordinate."""
+"""Weights and masks: one value for each row, matched with the data by dimension and coordinate."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ def matched(
     row_dims: Sequence[str | None] | None,
     row_shape: tuple[int, ...],
 ) -> Any:
-    """Weights or a mask as an array in the order of the rows.
+    """Return weights or a mask as an array in the order of the rows.
 
-    Dimensions are matched by name where both sides name all of theirs, in any order; their
+    Dimensions are matched by name, in any order, where both sides name all of them; their
     coordinates must then be those of the data.
 
     Parameters
     ----------
     name : for messages
-    given : what was given, the array in it, and the names of its dimensions
-    data : a DataArray or Zarr array that the rows are of, or anything else
+    given : the argument, the array in it, and the names of its dimensions
+    data : DataArray or Zarr array of the rows, or other data
     row_dims, row_shape : names and extents of the row dimensions of the data
 
     Raises
     ------
     DataError
-        When dimensions, coordinates, shape or dtype do not fit the rows.
+        If dimensions, coordinates, shape or dtype do not match the rows.
     """
     source, array, dims = given
     if dims and row_dims and all(dims) and all(row_dims):
@@ -56,10 +56,10 @@ def matched(
 
 
 def _lazily(array: Any) -> Any:
-    """A Zarr array as one that can be transposed without being read."""
+    """Wrap a Zarr array so that it can be transposed without reading it."""
     if not is_a(array, "zarr.Array"):
         return array
-    import dask.array as da  # half a second
+    import dask.array as da  # takes half a second
 
     return da.from_zarr(array)
 

@@ -1,4 +1,4 @@
-"""One block in a worker's hands, and the tiles it is swept in."""
+"""A block as a task reads it, and the tiles in which it is processed."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from streamkm.rows.layout import Layout
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling, working_dtype
 
-_TILE_NBYTES = 2**20  # fits the L2 cache beside the strip and the centroids
-_WIDE_TILE_NBYTES = 4 * 2**20  # of long rows, of which a matrix product wants some number
+_TILE_NBYTES = 2**20  # fits in the L2 cache together with the strip and the centroids
+_WIDE_TILE_NBYTES = (
+    4 * 2**20
+)  # for long rows, because a matrix product needs a minimum number of rows
 _WIDE_TILE_ROWS = 2048
 _TILE_ROWS = 65536
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Rows of a block that fit the cache, as the kernels want them.
+    """Rows of a block that fit in the cache, in the form that the kernels require.
 
     Parameters
     ----------
     x : ndarray of shape (n, d), float32 or float64, C-contiguous, read-only
-    weights : ndarray of shape (n,), float64, read-only; ones where the data have none
-    start : int, place of the first row within its block
+    weights : ndarray of shape (n,), float64, read-only; ones for data without weights
+    start : int, position of the first row in its block
     """
 
     x: FloatArray
@@ -40,17 +42,18 @@ class Tile:
 
 @dataclass(frozen=True)
 class Block:
-    """The rows of one block, but for those that are left out.
+    """The rows of one block without those that are left out.
 
     Parameters
     ----------
     values : ndarray of shape (n, d), of the stored dtype, any strides
     weights : ndarray of shape (n,) or None
-    number : int, the block's place in the plan
-    origin, shape : tuple of int, where the block begins along each row axis, and its extent
-    row_shape : tuple of int, extent of all the data along each row axis
-    places : ndarray of shape (n,), of each row in C order over `shape`; None where none is left out
-    scaling : Scaling, done where tiles are made, or None
+    number : int, number of the block in the plan
+    origin, shape : tuple of int, start and extent of the block along each row axis
+    row_shape : tuple of int, extent of the data along each row axis
+    places : ndarray of shape (n,), positions of the rows in C order over `shape`, or None for all
+        rows
+    scaling : Scaling that is applied to each tile, or None
     """
 
     values: AnyArray
@@ -72,7 +75,7 @@ class Block:
         weights: AnyArray | None,
         mask: AnyArray | None,
     ) -> Block:
-        """The block of some stored values: all features of its rows, and its weights and mask."""
+        """Create a block from stored values with all features of its rows, weights and mask."""
         shape = tuple(values.shape[a] for a in layout.row_axes)
         origin, row_shape = (0,) * len(shape), shape
         if plan.is_known:
@@ -100,7 +103,7 @@ class Block:
         return block
 
     def where(self, present: npt.NDArray[np.bool_]) -> Block:
-        """The block without the rows that are not present (n,)."""
+        """Return the block with only the rows for which `present` (n,) is true."""
         if present.all():
             return self
         kept = np.flatnonzero(present).astype(np.int32)
@@ -113,12 +116,12 @@ class Block:
 
     @classmethod
     def of(cls, values: AnyArray, weights: AnyArray | None = None) -> Block:
-        """Rows in memory as a block of their own, for a pass called without Dask."""
+        """Create a block from rows in memory, for a pass that is called without Dask."""
         n = len(values)
         return cls(values, weights, 0, (0,), (n,), (n,))
 
     def __sizeof__(self) -> int:
-        """With its arrays: by this a cluster's worker knows what it holds."""
+        """Size including the arrays, from which a cluster's worker knows its memory use."""
         arrays = (self.values, self.weights, self.places)
         return object.__sizeof__(self) + sum(a.nbytes for a in arrays if a is not None)
 
@@ -128,18 +131,18 @@ class Block:
 
     @property
     def is_integer(self) -> bool:
-        """Whether sums of these rows are exact integers: narrow ones, with no weights or scale."""
+        """Whether sums of the rows are exact integers: unweighted, unscaled, at most 16 bits."""
         dtype, plain = self.values.dtype, self.weights is None and self.scaling is None
         return plain and dtype.kind in "bui" and dtype.itemsize <= 2
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The precision the kernels work in, float32 or float64."""
+        """Precision of the kernels, float32 or float64."""
         stored = self.values.dtype
         return working_dtype(stored) if self.scaling is None else self.scaling.dtype(stored)
 
     def tiles(self) -> Iterator[Tile]:
-        """The block tile by tile; conversion happens here, in the cache, never for the block."""
+        """Yield the tiles of the block; values are converted tile by tile, in the cache."""
         rows, features = self.values.shape
         nbytes = features * self.dtype.itemsize
         wide = min(_WIDE_TILE_ROWS, _WIDE_TILE_NBYTES // nbytes)
@@ -154,11 +157,11 @@ class Block:
             else:
                 assert self.weights is not None
                 weights = np.ascontiguousarray(self.weights[start:stop], dtype=np.float64)
-            # Wherever they came from: a kernel is compiled for each kind of array it meets.
+            # The same kind of array for all data, because a kernel is compiled for each kind.
             yield Tile(read_only(x), read_only(weights), start)
 
     def rows(self, places: npt.NDArray[np.intp] | slice) -> AnyArray:
-        """Some rows as passes see them, in the stored dtype where that is the same."""
+        """Return some rows as passes receive them, in the stored dtype if values are equal."""
         return self.values[places] if self.scaling is None else self._seen(places)
 
     def _seen(self, which: Any) -> AnyArray:
@@ -167,7 +170,7 @@ class Block:
         return self.scaling(self.values[which])
 
     def filled(self, answers: AnyArray, fill: Any) -> AnyArray:
-        """Answers (n, ...) of its rows in the block's shape, with `fill` for those left out."""
+        """Return results (n, ...) in the block's shape, with `fill` for rows left out."""
         if self.places is not None:
             full = np.full((math.prod(self.shape), *answers.shape[1:]), fill, answers.dtype)
             full[self.places] = answers
@@ -175,7 +178,7 @@ class Block:
         return answers.reshape(*self.shape, *answers.shape[1:])
 
     def row_numbers(self, start: int, stop: int) -> npt.NDArray[np.int64]:
-        """Row numbers (C order over the row axes of all the data) of rows start:stop."""
+        """Return the row numbers (C order over all row axes of the data) of rows start:stop."""
         which = np.arange(start, stop) if self.places is None else self.places[start:stop]
         place = np.unravel_index(which, self.shape)
         moved = tuple(p + o for p, o in zip(place, self.origin, strict=True))
@@ -183,16 +186,16 @@ class Block:
 
 
 def in_numpy(values: Any) -> AnyArray:
-    """Values as a plain ndarray, or a masked array where they are one."""
+    """Return values as a plain ndarray or, if they are masked, as a masked array."""
     if isinstance(values, np.ma.MaskedArray):
         return values
-    if hasattr(values, "nnz"):  # a sparse one, which NumPy takes for an object
+    if hasattr(values, "nnz"):  # a sparse array, which NumPy treats as an object
         raise not_numpy(values)
     return np.asarray(values)
 
 
 def not_numpy(block: Any) -> DataError:
-    """The error of a Dask array whose blocks are not in NumPy."""
+    """Create the error for a Dask array whose blocks are not NumPy arrays."""
     kind = f"{type(block).__module__.split('.')[0]}.{type(block).__name__}"
     way = next((name for name in ("toarray", "todense", "get") if hasattr(block, name)), "...")
     return DataError(
@@ -202,7 +205,7 @@ def not_numpy(block: Any) -> DataError:
 
 
 def read_only(array: AnyArray) -> AnyArray:
-    """A view that no task can write through, as kernels take their inputs."""
+    """Return a read-only view, which kernels require as input."""
     view = in_numpy(array).view()
     view.flags.writeable = False
     return view

@@ -1,4 +1,4 @@
-"""A region of a Zarr array, put together from its chunks by the thread that wants it."""
+"""Regions of Zarr arrays, assembled from chunks in the requesting thread."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from streamkm.rows.kinds import is_a
 _PIPELINE = "codec_pipeline.path"
 _PLAIN = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 _ZARRS = "zarrs.ZarrsCodecPipeline"
-# The process in which zarrs was used, and in one that was forked from it another than its own.
+# The process in which zarrs was used; after a fork it differs from the current process.
 _pids: set[int] = set()
 
 
 @cache
 def _parts() -> Any:
-    """The class of a buffer that keeps decoded chunks as they come; made with the first one.
+    """Return the class of a buffer that collects decoded chunks; it is created on first use.
 
-    Zarr itself copies every chunk of every read on its one event-loop thread, while the threads
-    that want them wait.
+    Zarr copies every chunk of every read on its single event-loop thread, while the requesting
+    threads wait.
     """
     from zarr.buffer.cpu import NDBuffer  # loaded by whoever made the array
 
@@ -40,7 +40,7 @@ def _parts() -> Any:
             self._parts.append((key, value))
 
         def together(self) -> AnyArray:
-            """All parts in place; a single one that fills the region is taken as it is."""
+            """Assemble all parts; a single part that fills the region is not copied."""
             if len(self._parts) == 1 and isinstance(self._parts[0][1], NDBuffer):
                 part: AnyArray = self._parts[0][1].as_numpy_array()
                 if part.shape == self._whole.shape:
@@ -53,7 +53,7 @@ def _parts() -> Any:
 
 
 def read(array: Any, region: tuple[slice, ...]) -> AnyArray:
-    """A region of a zarr.Array, or the view of a NumPy one."""
+    """Read a region of a zarr.Array, or return a view of a NumPy array."""
     if not is_a(array, "zarr.Array"):
         return in_numpy(array[region])
     shape = tuple(len(range(*s.indices(n))) for s, n in zip(region, array.shape, strict=True))
@@ -64,11 +64,11 @@ def read(array: Any, region: tuple[slice, ...]) -> AnyArray:
 
 
 def fastest(array: Any) -> Any:
-    """The same Zarr array, decoded by zarrs where that is installed; for blocks of several chunks.
+    """Return the Zarr array with zarrs as its decoder if installed; for blocks of several chunks.
 
-    A pipeline that was chosen in Zarr's configuration is kept. A process that was forked after
-    zarrs was used does without it: the threads of zarrs are not there any more, and every read
-    would wait for them.
+    A pipeline that is set in Zarr's configuration is used. A process that was forked after
+    zarrs was used does not use it: the threads of zarrs do not exist there, and every read
+    would hang.
     """
     import zarr
 
@@ -83,7 +83,7 @@ def fastest(array: Any) -> Any:
         return array
     try:
         with warnings.catch_warnings(), zarr.config.set({_PIPELINE: _ZARRS}):
-            warnings.simplefilter("error")  # zarrs warns of what it cannot decode
+            warnings.simplefilter("error")  # zarrs warns about codecs that it does not support
             inner = zarr.AsyncArray(array.metadata, array.store_path, array.config)
     except Exception:
         return array

@@ -1,4 +1,4 @@
-"""Coordinates: labels along a dimension, where data keep them, and whether two are the same."""
+"""Coordinates (labels along a dimension), where they are stored, and their comparison."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import StreamkmWarning
 from streamkm.rows.kinds import is_a
 
-_STEP = 65_536  # labels compared at once
+_STEP = 65_536  # labels compared together
 _MOST = 2**22  # labels in a chunk: 32 MiB of float64
-_SLACK = 1e-3  # of the spacing: labels that differ in rounding only
-_KINDS = "biufUSTM"  # no objects, whose codecs could run code
+_SLACK = 1e-3  # fraction of the spacing below which labels differ only in rounding
+_KINDS = "biufUSTM"  # no objects, because their codecs could run code
 _CF = ("scale_factor", "add_offset")
 
 
@@ -25,7 +25,7 @@ class Coordinate:
 
     Parameters
     ----------
-    array : one-dimensional xarray.DataArray, or zarr.Array of a kind that runs no code
+    array : one-dimensional xarray.DataArray, or zarr.Array whose codecs run no code
     dim : name of the dimension
     """
 
@@ -37,18 +37,18 @@ class Coordinate:
 
     @property
     def grain(self) -> int:
-        """The number of labels that are decoded together at least."""
+        """Minimum number of labels that are decoded together."""
         if is_a(self.array, "xarray.DataArray"):
             return 1
         return int((self.array.shards or self.array.chunks)[0])
 
     @property
     def place(self) -> Any:
-        """Where a stored coordinate lies, or None."""
+        """Location of a stored coordinate, or None."""
         return self.array.store_path if is_a(self.array, "zarr.Array") else None
 
     def values(self, start: int = 0, stop: int | None = None) -> AnyArray:
-        """The labels from `start` to `stop`, decoded as xarray decodes them."""
+        """Return the labels from `start` to `stop`, decoded like xarray."""
         part = self.array[start:stop]
         if is_a(self.array, "xarray.DataArray"):
             return np.asarray(part.values)
@@ -56,9 +56,9 @@ class Coordinate:
 
 
 def coordinate(data: Any, dim: str | None) -> Coordinate | None:
-    """The coordinate of a dimension of a DataArray or a Zarr array, or None.
+    """Return the coordinate of a dimension of a DataArray or a Zarr array, or None.
 
-    The coordinate of a Zarr array is the array of that name beside it.
+    The coordinate of a Zarr array is the array of that name in the same group.
     """
     if is_a(data, "xarray.DataArray"):
         if dim not in data.coords or data.coords[dim].ndim != 1:
@@ -74,22 +74,22 @@ def coordinate(data: Any, dim: str | None) -> Coordinate | None:
             store=data.store, path=path, mode="r", zarr_format=data.metadata.zarr_format
         )
     except (FileNotFoundError, PermissionError):
-        return None  # a store that may not be listed answers so for what is not there
+        return None  # a store without permission to list reports missing keys in this way
     except (KeyError, ValueError):
-        return None  # a group, or an array of a kind that Zarr does not read
+        return None  # a group, or an array that Zarr cannot read
     known = beside.ndim == 1 and beside.dtype.kind in _KINDS
     return Coordinate(beside, dim) if known else None
 
 
 def same(a: Coordinate, b: Coordinate, *, turned: bool = False) -> bool:
-    """Whether two coordinates are equal, of floats up to rounding; they are compared in parts.
+    """Return whether two coordinates are equal, floats up to rounding; they are read in parts.
 
     Coordinates whose chunks are too large to be read in parts are not compared, with a warning.
 
     Parameters
     ----------
     a, b : coordinates
-    turned : whether `a` is read from its end
+    turned : whether `a` is read in reverse order
     """
     n = len(a)
     if n != len(b):
@@ -111,7 +111,7 @@ def same(a: Coordinate, b: Coordinate, *, turned: bool = False) -> bool:
         stop = min(n, start + step)
         mine = a.values(n - stop, n - start)[::-1] if turned else a.values(start, stop)
         parts = mine, b.values(start, stop)
-        if last is not None:  # the spacing shows in two labels or more
+        if last is not None:  # the spacing needs at least two labels
             parts = np.concatenate([last[0], parts[0]]), np.concatenate([last[1], parts[1]])
         if not _equal(*parts):
             return False
@@ -128,12 +128,12 @@ def _equal(a: AnyArray, b: AnyArray) -> bool:
 
 
 def close(a: AnyArray, b: AnyArray, precision: float) -> bool:
-    """Whether numbers differ by less than a thousandth of their spacing, or by rounding only.
+    """Return whether numbers differ by less than a thousandth of their spacing, or by rounding.
 
     Parameters
     ----------
-    a, b : of one shape
-    precision : relative, of the coarser of the two
+    a, b : arrays of the same shape
+    precision : relative precision of the less precise array
     """
     a, b = a.astype(np.float64), b.astype(np.float64)
     gaps = np.abs(np.diff(b))
@@ -152,6 +152,6 @@ def _decoded(dim: str, values: AnyArray, attributes: dict[str, Any]) -> AnyArray
     spans = str(attributes.get("dtype", "")).startswith("timedelta64")
     if not (times or spans or any(name in attributes for name in _CF)):
         return values
-    import xarray as xr  # half a second, for coordinates that need it
+    import xarray as xr  # takes half a second; only for coordinates that need it
 
     return np.asarray(xr.decode_cf(xr.Dataset(coords={dim: (dim, values, attributes)}))[dim].values)

@@ -1,4 +1,4 @@
-"""Rows of somebody else's Dask array, kept in its chunks."""
+"""Rows of a Dask array, in its chunks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DaskRows:
     layout : Layout
     plan : BlockPlan, the chunks of `array`
     weights, mask : dask.array.Array of the row shape, in the same chunks, or None
-    opening_reads : int, reads spent on finding unknown chunk sizes
+    opening_reads : int, reads that were needed to find unknown chunk sizes
     """
 
     array: Any
@@ -62,7 +62,7 @@ class DaskRows:
         return tuple(a for a in (self.weights, self.mask) if a is not None)
 
     def mapped(self, call: Call, name: str) -> Any:
-        """A lazy array of boxed results, one a block: the task reads and calls."""
+        """Return a lazy array of boxed results, one for each block; each task reads and calls."""
         ndim = self.array.ndim
         return self._blockwise(
             _Boxed(call, (1,) * ndim),
@@ -74,7 +74,7 @@ class DaskRows:
         )
 
     def answers(self, call: Call, name: str, dtype: np.dtype[Any], width: int | None) -> Any:
-        """A lazy array of what `call` says of each row, in the chunks of the rows."""
+        """Return a lazy array of the results of `call` for each row, in the chunks of the rows."""
         axes = self.layout.row_axes
         extra = () if width is None else ((width,),)
         return self._blockwise(
@@ -89,26 +89,26 @@ class DaskRows:
         )
 
     def _blockwise(self, call: Call, name: str, axes: tuple[int, ...], **kwargs: Any) -> Any:
-        """`call` on each block; its rows' place stands in these axes of what comes out."""
-        import dask.array as da  # half a second; loaded by whoever gave the array
+        """Apply `call` to each block; the rows are at these axes of the result."""
+        import dask.array as da  # takes half a second; already imported by the caller
 
         beside = [da.expand_dims(a, self.layout.feature_axes) for a in self.beside]
         which = (self.weights is not None, self.mask is not None)
         question = f"{name}-pass"
         on_block = partial(_on_block, call, self.layout, self.plan, axes, which)
-        # One node: a plan in every task would be blocks times blocks to send.
+        # One node: a plan in every task would be quadratic in the number of blocks.
         call_once = Delayed(question, {question: on_block})
         inputs = (self.array, *beside)
         return da.map_blocks(_call_block, *inputs, call=call_once, name=f"{name}-block", **kwargs)
 
     def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
-        """Tasks of blocks first:last, fused with the array's own, and their keys."""
+        """Return tasks for blocks first:last, fused with those of the array, and their keys."""
         mapped = self.mapped(call, name)
         # Feature axes have one chunk each, so C order over all axes is C order over the row axes
         # wherever they stand.
         places = np.unravel_index(range(first, last), mapped.numblocks)
         keys = [(mapped.name, *place) for place in zip(*(p.tolist() for p in places), strict=True)]
-        # What Dask does before it computes, for these keys alone: the rest is never written out.
+        # Dask's optimisation for these keys only; the rest of the graph is not materialised.
         graph: Graph = dict(mapped.__dask_optimize__(mapped.__dask_graph__(), keys))
         return graph, keys
 
@@ -138,7 +138,7 @@ def _on_block(
 
 @dataclass(frozen=True)
 class _Boxed:
-    """Statistics as Dask arrays hold them: one object a block."""
+    """Statistics in the form of a Dask array: one object for each block."""
 
     call: Call
     shape: tuple[int, ...]
@@ -152,9 +152,9 @@ class _Boxed:
 def open_dask(
     array: Any, layout: Layout, beside: tuple[Any, Any], budget: Budget, count: bool = True
 ) -> DaskRows:
-    """Rows of a Dask array; unknown chunk sizes are counted first, which costs a read.
+    """Create rows from a Dask array; counting unknown chunk sizes costs a read.
 
-    Where they need not be known, for answers that stay lazy, `count` is False.
+    `count` is False for lazy results, for which the chunk sizes need not be known.
     """
     import dask.array as da
 
@@ -169,7 +169,7 @@ def open_dask(
         for name, given in zip(("sample_weight", "mask"), beside, strict=True):
             if given is not None:
                 check_beside(given, layout.row_shape, name)
-    # Joins chunks of the same rows only, so it moves nothing between blocks.
+    # Joins chunks of the same rows only, so no data move between blocks.
     array = array.rechunk(dict.fromkeys(axes, -1))
     chunks = tuple(array.chunks[a] for a in layout.row_axes)
     plan = BlockPlan(tuple((0, *itertools.accumulate(c)) for c in chunks))
@@ -190,7 +190,7 @@ def open_dask(
 
 
 def check_blocks(array: Any) -> None:
-    """Refuse a Dask array whose blocks are no NumPy arrays: sparse ones, or those of a GPU."""
+    """Raise an error for a Dask array whose blocks are not NumPy arrays."""
     from dask.array.utils import meta_from_array  # loaded by whoever made the array
 
     meta = meta_from_array(array)
@@ -199,7 +199,7 @@ def check_blocks(array: Any) -> None:
 
 
 def _counted(array: Any) -> Any:
-    """The same with its chunk sizes known."""
+    """Return the array with known chunk sizes."""
     if array is None or not any(np.isnan(n) for n in array.shape):
         return array
     array = array.copy()

@@ -1,4 +1,4 @@
-"""Whether values change when they are converted: floats may be rounded, whole numbers may not."""
+"""Conversions of values: floats may be rounded, integers must not change."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from streamkm.errors import DataError
 
 
 def cast(values: AnyArray, dtype: np.dtype[Any]) -> tuple[AnyArray, npt.NDArray[np.bool_]]:
-    """Values in another dtype, and which of them changed other than by rounding a float.
+    """Convert values to another dtype; return them and which changed other than by rounding.
 
     Parameters
     ----------
     values : ndarray of numbers, or of objects that are numbers
-    dtype : of the result; of objects a dtype of floats
+    dtype : dtype of the result; a dtype of floats for objects
 
     Examples
     --------
@@ -37,19 +37,19 @@ def cast(values: AnyArray, dtype: np.dtype[Any]) -> tuple[AnyArray, npt.NDArray[
 def refuse_changed(
     values: AnyArray, lost: npt.NDArray[np.bool_], dtype: np.dtype[Any], where: str
 ) -> None:
-    """Refuse values that changed in the dtype that they share with those of other features.
+    """Raise an error for values that change in the common dtype of all features.
 
     Parameters
     ----------
     values : ndarray of numbers, or of objects that are numbers
-    lost : which of them changed
-    dtype : that of all features
-    where : what has the values, for the message
+    lost : mask of the values that changed
+    dtype : common dtype of all features
+    where : origin of the values, for the message
 
     Raises
     ------
     DataError
-        When one changed.
+        If a value changed.
     """
     if lost.any():
         raise DataError(
@@ -60,36 +60,38 @@ def refuse_changed(
 
 
 def _lost_of_objects(values: AnyArray, made: AnyArray) -> npt.NDArray[np.bool_]:
-    """Which of integers and whole decimals are others as floats; Python compares them exactly."""
+    """Return which integers and whole decimals change as floats; Python compares them exactly."""
     pairs = zip(values.flat, made.flat, strict=True)
     lost = [_whole(value) not in (None, float(m)) for value, m in pairs]
     return np.array(lost, bool).reshape(values.shape)
 
 
 def _whole(value: Any) -> Any:
-    """An integer or a whole decimal, as Python has it; None for others."""
+    """Return an integer or a whole decimal as a Python integer; None for others."""
     if isinstance(value, numbers.Integral):
-        return int(value)  # NumPy's would be compared as floats
+        return int(value)  # NumPy integers would be compared as floats
     if isinstance(value, float) or not isinstance(value, (numbers.Rational, Decimal)):
         return None
     return value if value == value // 1 else None
 
 
 def _lost(values: AnyArray, made: AnyArray) -> npt.NDArray[np.bool_]:
-    """Which values are others in the new dtype."""
+    """Return which values change in the new dtype."""
     if made.dtype.kind == "f":
         if values.dtype.kind == "f":
             return np.asarray(np.isinf(made) & ~np.isinf(values))
         if values.dtype.kind == "b":
             return np.zeros(values.shape, bool)
-        # At that limit the way back is undefined.
+        # At this limit the conversion back is undefined.
         return np.asarray((made >= _end(values.dtype)) | (made.astype(values.dtype) != values))
     changed = made.astype(values.dtype) != values
     if values.dtype.kind == "f":
         return np.asarray(changed | (values >= _end(made.dtype)))
-    return np.asarray(changed | ((made < 0) != (values < 0)))  # the way back restores the sign
+    return np.asarray(
+        changed | ((made < 0) != (values < 0))
+    )  # the conversion back restores the sign
 
 
 def _end(dtype: np.dtype[Any]) -> float:
-    """The first whole number beyond a dtype of whole numbers: a power of two."""
+    """Return the first integer beyond an integer dtype: a power of two."""
     return 2.0 if dtype.kind == "b" else float(int(np.iinfo(dtype).max) + 1)

@@ -1,4 +1,4 @@
-"""What tells one set of data from another without reading it."""
+"""Fingerprints that identify data without reading them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from streamkm.rows.kinds import is_a
 from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.stored import StoredRows
 
-_SAMPLED = 4096  # values of data in memory
+_SAMPLED = 4096  # number of values of data in memory
 _METADATA = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 _WITHOUT_LISTING = {"http", "https", "simplecache", "filecache", "blockcache", "reference", "dir"}
 Entry = tuple[str, int, str]
 
 
 def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
-    """Shape, dtype, codecs, and of a store its chunks with their sizes and times or ETags.
+    """Return shape, dtype, codecs, and the sizes and times or ETags of the chunks of a store.
 
-    A listing, never a read. Of data in memory some rows are taken; of somebody else's Dask array
-    there is nothing but its shape and chunks. A store that cannot list (HTTP) is known by its
-    metadata alone, as are wrapped file systems (simplecache::).
+    The chunks are listed, not read. Data in memory are identified by some rows, Dask arrays by
+    their shape and chunks, and stores that cannot be listed (HTTP, and wrapped file systems such as
+    simplecache::) by their metadata.
     """
     found = {
         "shape": list(rows.layout.shape),
@@ -48,7 +48,7 @@ def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
 
 
 def stamp_of(array: Any) -> str:
-    """A digest that changes when a Zarr array is written to, as far as its store can list."""
+    """Return a digest that changes when a Zarr array is written, if its store can be listed."""
     return _digest(json.dumps(_of(array), sort_keys=True))
 
 
@@ -59,7 +59,7 @@ def _of(array: Any) -> dict[str, Any]:
         return {"chunks": _digest(repr(array.chunks))}
     if isinstance(array, (Mapped, Hdf5)):
         return array.stamp
-    if array.dtype == bool:  # a mask: a byte a row
+    if array.dtype == bool:  # a mask: one byte for each row
         return {"values": _digest(np.ascontiguousarray(array).tobytes())}
     array = np.ma.getdata(array)
     places = np.linspace(0, array.size - 1, min(array.size, _SAMPLED)).astype(np.int64)
@@ -67,22 +67,22 @@ def _of(array: Any) -> dict[str, Any]:
 
 
 def _metadata(array: Any) -> str:
-    """How the chunks are stored; what users note beside them may change."""
+    """Return the metadata that determine the stored chunks; user attributes may change."""
     kept = {k: v for k, v in array.metadata.to_dict().items() if k != "attributes"}
     return json.dumps(kept, sort_keys=True, default=str)
 
 
 def _listing(array: Any) -> dict[str, Any]:
-    """Number, bytes and a digest of all chunks that are stored."""
+    """Return the number, the bytes and a digest of all stored chunks."""
     chunks = nbytes = marks = 0
-    for entry in _entries(array.store, array.path):  # in any order, and none of them is kept
+    for entry in _entries(array.store, array.path):  # in any order; entries are not stored
         chunks, nbytes = chunks + 1, nbytes + entry[1]
         marks ^= int(_digest(repr(entry)), 16)
     return {"chunks": chunks, "bytes": nbytes, "sizes and times": f"{marks:032x}"} if chunks else {}
 
 
 def stored_keys(array: Any) -> Iterator[str] | None:
-    """Keys of what a Zarr array's store holds below it; None where the store cannot list them."""
+    """Return the keys below a Zarr array, or None if the store cannot list them."""
     if not is_a(
         array.store,
         "zarr.storage.LocalStore",
@@ -98,7 +98,7 @@ def stored_keys(array: Any) -> Iterator[str] | None:
 
 
 def _entries(store: Any, path: str) -> Iterator[Entry]:
-    """Key, size, and time or ETag of each object of an array, where the store can list them."""
+    """Yield key, size, and time or ETag of each object of an array, if the store can list them."""
     if is_a(store, "zarr.storage.LocalStore"):
         yield from _files(os.path.join(store.root, path))
     elif is_a(store, "zarr.storage.FsspecStore"):
@@ -120,7 +120,9 @@ def _files(root: str) -> Iterator[Entry]:
     for folder, _, names in os.walk(root):
         for name in names:
             path = os.path.join(folder, name)
-            with suppress(FileNotFoundError):  # gone since it was listed, so the next differs
+            with suppress(
+                FileNotFoundError
+            ):  # deleted since it was listed, so the next digest differs
                 there = os.stat(path)
                 yield from _entry(os.path.relpath(path, root), there.st_size, there.st_mtime_ns)
 

@@ -1,4 +1,4 @@
-"""Which kind of data something is, without importing the library it would be of."""
+"""Kinds of data, recognised without importing their libraries."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import sys
 
 
 def is_a(data: object, *names: str) -> bool:
-    """Whether it is of one of the classes, by their public names.
+    """Return whether an object is an instance of one of the classes, given by public name.
 
-    Dask's arrays, xarray and Zarr together take a second to import; nobody holds an instance who
-    has not imported the class.
+    Importing Dask's arrays, xarray and Zarr takes a second. An instance can only exist if its class
+    has been imported.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which axes of an array are rows and which are features."""
+"""Row axes and feature axes of an array."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _KINDS = "buif"
 
 @dataclass(frozen=True)
 class Layout:
-    """What a row is: the shape of the data in row axes and feature axes, and their treatment.
+    """Row axes and feature axes of the data, and what is applied to the rows.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the whole array.
+        Shape of the whole array.
     feature_axes : tuple of int
-        Axes that make up a row's features, in the order they are flattened.
-    dtype : numpy dtype of the data as stored.
-    missing : Missing, or None where every row counts
-    scaling : Scaling of the rows that are left, or None
+        Axes of the features of a row, in the order in which they are flattened.
+    dtype : NumPy dtype of the stored data
+    missing : Missing, or None if no rows are left out
+    scaling : Scaling of the remaining rows, or None
     block_map : function applied to every block once it is read, or None: it leaves out rows, or
         replaces their values
-    names : of the features, in the order that passes see them, or None
-    order : where each feature is in the stored order, or None where that order is kept
+    names : names of the features in the order in which passes receive them, or None
+    order : position of each feature in the stored order, or None for the stored order
     """
 
     shape: tuple[int, ...]
@@ -85,13 +85,13 @@ class Layout:
         return self.n_rows * self.n_features * self.dtype.itemsize
 
     def matrix(self, values: AnyArray) -> AnyArray:
-        """A block's values as (rows, features); a view wherever strides and order allow."""
+        """Return a block's values as (rows, features); a view where strides and order allow it."""
         moved = np.moveaxis(values, self.feature_axes, range(-len(self.feature_axes), 0))
         matrix = moved.reshape(-1, self.n_features)
         return matrix if self.order is None else matrix[:, list(self.order)]
 
     def full_region(self, region: tuple[slice, ...]) -> tuple[slice, ...]:
-        """A region of the row axes as one of the whole array: all features."""
+        """Return the region of the whole array for a region of the row axes."""
         rows = iter(region)
         return tuple(
             slice(None) if a in self.feature_axes else next(rows) for a in range(len(self.shape))
@@ -105,7 +105,7 @@ def feature_axes(
 ) -> tuple[int, ...]:
     """Resolve names or numbers of feature dimensions to axis numbers.
 
-    Two-dimensional data need no answer: their last axis holds the features.
+    The default for two-dimensional data is their last axis.
     """
     if wanted is None:
         if ndim == 2:
@@ -140,7 +140,7 @@ def feature_axes(
 
 
 def check_beside(array: Any, row_shape: tuple[int, ...], name: str = "sample_weight") -> None:
-    """Refuse weights, or a mask, that are not one real number a row; unknown lengths pass."""
+    """Raise an error for weights or a mask without one real number for each row."""
     known = not any(np.isnan(n) for n in (*array.shape, *row_shape))
     if array.ndim != len(row_shape) or (known and array.shape != row_shape):
         raise DataError(f"{name} has shape {array.shape}; one value a row needs {row_shape}.")

@@ -1,8 +1,8 @@
-"""Chunks that streamkm stored and that are missing now.
+"""Detection of chunks that streamkm stored and that are missing now.
 
 Zarr reads a missing chunk as the fill value and, by default, does not store chunks that hold only
-the fill value. Where streamkm stores every chunk, it records the shapes of those arrays in a group
-beside them. A chunk of a recorded array that is missing was lost, or set to the fill value later.
+the fill value. Where streamkm stores every chunk, it records the shapes of the arrays in a group
+beside them. A missing chunk of a recorded array was lost, or later set to the fill value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RECORD = "stored_whole"
 
 
 def storing_all(array: Any) -> Any:
-    """The same Zarr array, of which chunks that hold only the fill value are stored too."""
+    """Return the Zarr array configured to store chunks that hold only the fill value, too."""
     import zarr  # loaded by whoever made the array
 
     config: Any = {"order": array.order, "write_empty_chunks": True}
@@ -41,7 +41,7 @@ def record_whole(group: Any, names: Iterable[str]) -> None:
 
 
 def refuse_lost(array: Any) -> None:
-    """Refuse an array of which a chunk that was recorded as stored is missing.
+    """Raise an error if a chunk that was recorded as stored is missing.
 
     Chunks that were added later by `resize` or `append` are not recorded, so they may be missing.
 
@@ -54,7 +54,7 @@ def refuse_lost(array: Any) -> None:
     Raises
     ------
     DataError
-        When chunks are missing. The message names the array and the first missing chunk.
+        If chunks are missing. The message names the array and the first missing chunk.
     """
     if not is_a(array, "zarr.Array"):
         return
@@ -71,7 +71,7 @@ def refuse_lost(array: Any) -> None:
 
 
 def refuse_incomplete(array: Any) -> None:
-    """Refuse an array that was stored whole and lacks a chunk now; see `refuse_lost`."""
+    """Raise an error if an array was stored whole and lacks a chunk; see `refuse_lost`."""
     _refuse(array, list(array.shape))
 
 
@@ -80,7 +80,7 @@ def _refuse(array: Any, shape: list[int], way_out: str = "") -> None:
     keys = stored_keys(array)
     if keys is None or not math.prod(grid):
         return
-    there = bytearray(math.prod(grid))  # a byte per chunk
+    there = bytearray(math.prod(grid))  # one byte for each chunk
     pattern = _key_pattern(array)
     for key in keys:
         found = pattern.fullmatch(key)
@@ -105,13 +105,13 @@ def _stored_chunks(array: Any) -> tuple[int, ...]:
 
 
 def _key_pattern(array: Any) -> re.Pattern[str]:
-    """The keys of the array's chunks, relative to the array or to anything above it."""
+    """Return a pattern of the keys of the array's chunks, relative to the array."""
     first = array.metadata.encode_chunk_key((0,) * array.ndim)
     return re.compile("(?:.*/)?" + re.escape(first).replace("0", "([0-9]+)"))
 
 
 def _recorded(array: Any) -> list[int] | None:
-    """The shape of which every chunk was stored; None where there is no record of this array."""
+    """Return the shape for which every chunk was stored, or None if the array is not recorded."""
     import zarr  # loaded by whoever made the array
 
     around, _, name = array.path.rpartition("/")
@@ -121,7 +121,7 @@ def _recorded(array: Any) -> list[int] | None:
         marked = zarr.open_group(array.store, path=f"{around}/{MARK}".lstrip("/"), mode="r")
         found: Any = marked.attrs[_RECORD]
         shape, chunks = list(found[name]["shape"]), list(found[name]["chunks"])
-    except Exception:  # there is none, or a store that has errors of its own for that
+    except Exception:  # no record; stores have their own errors for missing keys
         return None
     same = len(shape) == array.ndim and chunks == list(_stored_chunks(array))
     return shape if same else None

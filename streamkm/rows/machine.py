@@ -1,19 +1,19 @@
-"""How much memory this process may use, as the system says."""
+"""Memory that this process may use, according to the system."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-# Where the limits lie and their name, by the controllers in /proc/self/cgroup; version 2 has none.
+# Locations and names of the limits, by the controllers in /proc/self/cgroup; version 2 has none.
 _VERSIONS = {"": ("", "memory.max"), "memory": ("memory", "memory.limit_in_bytes")}
 
 
 def memory_here(root: Path = Path("/")) -> int:
-    """Bytes of the machine, or of the tightest cgroup this process is in; 0 where nothing says.
+    """Return the bytes of the machine or of the tightest cgroup of the process; 0 if unknown.
 
-    A container's or a Slurm step's limit may stand at any level above the process. (distributed,
-    psutil and Dask look at the top one, or at none.)
+    The limit of a container or a Slurm step may be at any level above the process. distributed,
+    psutil and Dask check the top level or none.
     """
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -33,7 +33,7 @@ def memory_here(root: Path = Path("/")) -> int:
 
 
 def _limit(path: Path, otherwise: int) -> int:
-    """A level without a limit says "max", or a number beyond any machine; the top has no file."""
+    """Return the limit of a level: "max" or a huge number mean no limit; the top has no file."""
     try:
         text = path.read_text().strip()
     except OSError:

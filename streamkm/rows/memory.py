@@ -1,4 +1,4 @@
-"""How much memory a read takes, worked out before the first one. Pure arithmetic."""
+"""Projection of the memory of a read from its parameters, without data."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from streamkm.rows.layout import Layout
 from streamkm.rows.machine import memory_here
 from streamkm.sizes import show_bytes
 
-# The interpreter, Dask, Zarr, Numba's compiler and scikit-learn, before any data
+# The interpreter, Dask, Zarr, Numba's compiler and scikit-learn, without data
 # [scripts/prove-memory prints it].
 PROCESS_NBYTES = 256 * 2**20
-# Larger blocks read no faster, and cost memory [docs/benchmarks.md].
+# Larger blocks are not read faster and take more memory [docs/benchmarks.md].
 BLOCK_NBYTES = 32 * 2**20
-# A block while it is read: itself, its chunks in the decoder's hands, their stored bytes, and
-# what the allocator keeps of the one before [measured: 3.5 to 4.9, docs/benchmarks.md].
+# Memory of a block while it is read, in blocks: itself, its decoded chunks, their stored bytes, and
+# what the allocator retains of the one before [measured: 3.5 to 4.9, docs/benchmarks.md].
 _COPIES = 5
-# What is kept of the data between reads, at most.
+# Maximum bytes of rows that stay in memory between reads.
 TABLE_NBYTES = 16 * 2**20
-SAMPLE_NBYTES = 64 * 2**20  # of one restart
-SAMPLES_NBYTES = 256 * 2**20  # of all
-# Without a limit, data that take more than this part of the machine's memory are not kept.
+SAMPLE_NBYTES = 64 * 2**20  # for one restart
+SAMPLES_NBYTES = 256 * 2**20  # for all restarts
+# Without a limit, blocks are cached up to this fraction of the machine's memory.
 KEPT_SHARE = 0.25
-_SAMPLE_COPIES = 3  # itself, the parts it is put together from, and what is solved
+_SAMPLE_COPIES = 3  # the sample, the parts it is combined from, and the search
 _BESIDE_A_DISTINCT_ROW = 8 + 8 + 8  # weight, hash, slots
 _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
 
 
 @dataclass(frozen=True)
 class Room:
-    """How many rows may be kept in memory between reads.
+    """Numbers of rows that may stay in memory between reads.
 
     Parameters
     ----------
-    table : distinct rows of the table that replaces the data where it holds them all
-    sample : rows of one restart's summary
+    table : maximum number of distinct rows of the table
+    sample : maximum number of rows of a sample, or of boundary rows, of one restart
     """
 
     table: int
@@ -49,19 +49,19 @@ class Room:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a process may use, and what is known of the work before it begins.
+    """Memory limit of a process, and the parameters of the work that determine its memory.
 
     Parameters
     ----------
-    limit : bytes of one process, or None
-    threads : tasks that run at once in it
-    clusters : centroids or candidates of the widest pass, all trajectories together
-    n_features : features of a row
-    answer_nbytes : bytes of a row's answer; room for a label by default, wanted or not, so that
-        the plan does not hang on it
-    fits : whether the rows are for a fit, which may keep a table of distinct rows
-    summaries : how many restarts keep a summary of the rows
-    summary_rows : rows that each of them needs at least
+    limit : bytes of the process, or None
+    threads : number of tasks that run at once in the process
+    clusters : centroids or candidates of the widest pass, of all trajectories together
+    n_features : number of features
+    answer_nbytes : bytes of the result for a row; by default those of a label, also if no labels
+        are requested, so that the plan does not depend on it
+    fits : whether the rows are for a fit, which may have a table of distinct rows
+    summaries : number of restarts that have a sample or boundary rows
+    summary_rows : minimum number of rows of each sample
     """
 
     limit: int | None = None
@@ -75,36 +75,36 @@ class Budget:
 
     @property
     def _to_keep(self) -> float:
-        """What the limit leaves beside the process."""
+        """Bytes of the limit that remain beside the process."""
         return math.inf if self.limit is None else max(0, self.limit - PROCESS_NBYTES)
 
     @property
     def table_nbytes(self) -> int:
-        """Of the table of distinct rows; every thread and level of the tree may hold one."""
+        """Bytes of a table of distinct rows; every thread and level of the tree may hold one."""
         return int(min(TABLE_NBYTES, self._to_keep / 64)) if self.fits else 0
 
     @property
     def sample_nbytes(self) -> int:
-        """Of the summaries of all restarts: what they need, and more where there is room."""
+        """Bytes of the samples of all restarts: the minimum, and more where memory allows."""
         most = min(self.summaries * SAMPLE_NBYTES, SAMPLES_NBYTES)
         needed = self.summary_rows * (8 * self.n_features + _BESIDE_A_SAMPLED_ROW)
         return max(int(min(most, self._to_keep / 8)), self.summaries * needed)
 
     def row_nbytes(self, layout: Layout, beside: Sequence[Any], masked: bool) -> int:
-        """Of a row in a block: its values, what lies beside it, and its answer."""
+        """Bytes of a row in a block: its values, weight and mask, and its result."""
         own = layout.n_features * layout.dtype.itemsize
         nbytes: int = own + self.answer_nbytes + sum(a.dtype.itemsize for a in beside)
-        # A block without some of its rows, or with its features in another order, is a copy.
+        # A block without some rows, or with reordered features, is a copy.
         copied = (layout.missing, layout.block_map, layout.order)
         if masked or any(cause is not None for cause in copied):
             nbytes += own // _COPIES + 4
         return nbytes
 
     def room(self, layout: Layout) -> Room:
-        """Rows of the table and of a summary."""
+        """Return the numbers of rows of the table and of a sample."""
         row_nbytes = layout.n_features * np.result_type(layout.dtype, np.float32).itemsize
         distinct = row_nbytes + _BESIDE_A_DISTINCT_ROW
-        # All parts of data that fit whole are not larger than the data themselves.
+        # The parts of data that fit completely are together not larger than the data.
         whole = layout.n_rows * distinct <= 4 * self.table_nbytes
         table = layout.n_rows if whole else self.table_nbytes // distinct
         sampled = max(1, self.summaries) * (row_nbytes + _BESIDE_A_SAMPLED_ROW)
@@ -112,13 +112,13 @@ class Budget:
 
     @property
     def statistic_nbytes(self) -> int:
-        """Sums and counts of the widest pass."""
+        """Bytes of the sums and counts of the widest pass."""
         return self.clusters * (self.n_features + 2) * 8
 
     def projected(self, block_nbytes: int, n_blocks: int, resident_nbytes: int = 0) -> int:
-        """Peak bytes of a process that reads blocks of `block_nbytes`."""
+        """Return the projected peak bytes of a process that reads blocks of `block_nbytes`."""
         levels = math.ceil(math.log(max(n_blocks, 2), 8))
-        # A thread holds a statistic and the centroids it is about, in two precisions.
+        # A thread holds a statistic and its centroids in two precisions.
         statistics = (3 * self.threads + 7 * levels) * self.statistic_nbytes
         statistics += (self.threads + 7) * self.table_nbytes
         statistics += _SAMPLE_COPIES * self.sample_nbytes
@@ -126,24 +126,24 @@ class Budget:
         return PROCESS_NBYTES + resident_nbytes + blocks + statistics
 
     def block_nbytes(self, n_blocks: int = 1, resident_nbytes: int = 0) -> int:
-        """The largest block the limit allows, at most 32 MiB."""
+        """Return the bytes of the largest block that the limit allows, at most 32 MiB."""
         if self.limit is None:
             return BLOCK_NBYTES
         left = self.limit - self.projected(0, n_blocks, resident_nbytes)
         return max(0, min(BLOCK_NBYTES, left // (_COPIES * self.threads)))
 
     def allows(self, nbytes: int) -> bool:
-        """Whether a peak of `nbytes` is within the limit."""
+        """Return whether a peak of `nbytes` is within the limit."""
         return self.limit is None or nbytes <= self.limit
 
     def keeps(self, nbytes: int, projected: int) -> bool:
-        """Whether a fit may keep data of `nbytes` beside what is projected for a read of them."""
+        """Return whether `nbytes` of blocks may be cached beside the projection of a read."""
         if self.limit is None:
             return self.fits and nbytes <= KEPT_SHARE * memory_here()
         return self.fits and self.allows(projected + nbytes)
 
     def check(self, block_nbytes: int, n_blocks: int, resident_nbytes: int = 0) -> None:
-        """Refuse work that cannot be held to the limit.
+        """Raise an error if the work does not fit in the limit.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Which rows are left out as they are read, by values that stand for none."""
+"""Rows that are left out when they are read, because of missing values."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy.typing as npt
 
 from streamkm.arrays import AnyArray
 
-_PART_NBYTES = 2**20  # looked at in one go, so that what is found of it can_cache small
+_PART_NBYTES = 2**20  # values tested together, so that intermediate results are small
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Rows are left out when any of their features is masked or has one of these values.
+    """Condition on which rows are left out: any feature is masked or has one of these values.
 
     Parameters
     ----------
-    values : tuple of numbers, of which NaN is one or not
-    masked : whether the data are masked arrays, whose mask says which values there are
+    values : tuple of numbers, which may include NaN
+    masked : whether the data are masked arrays
     """
 
     values: tuple[float | int, ...]
@@ -29,12 +29,12 @@ class Missing:
 
     @classmethod
     def of(cls, values: Iterable[float | int], masked: bool = False) -> Self | None:
-        """From some numbers and the kind of the data; None where nothing can be missing."""
+        """Create the condition from numbers and the data; None if no values can be missing."""
         found = tuple(dict.fromkeys(value if value == value else np.nan for value in values))
         return cls(found, masked) if found or masked else None
 
     def present(self, values: AnyArray) -> npt.NDArray[np.bool_]:
-        """Which rows (n,) of values (n, d), of the stored dtype, are not left out."""
+        """Return which rows (n,) of values (n, d), of the stored dtype, are not left out."""
         present = np.ones(len(values), bool)
         if self.masked:
             present &= ~np.ma.getmaskarray(values).any(axis=1)
@@ -49,12 +49,12 @@ class Missing:
         return present
 
     def valid(self, values: AnyArray) -> npt.NDArray[np.bool_]:
-        """Which values, of any shape, are not missing."""
+        """Return which values, of any shape, are not missing."""
         return self.present(values.reshape(-1, 1)).reshape(values.shape)
 
 
 def _equal(part: AnyArray, value: float | int) -> npt.NDArray[np.bool_] | None:
-    """Which rows have the value; None where the dtype does not know it, or plainly none has."""
+    """Return which elements equal the value; None if the dtype cannot represent it or none does."""
     if value != value:
         if part.dtype.kind != "f" or part.min() == part.min():
             return None

@@ -1,4 +1,4 @@
-"""Names of features: where data keep them, and how two sets of data are matched by them."""
+"""Names of features: where they are stored, and how data are matched by them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from streamkm.rows.kinds import is_a
 
 Names: TypeAlias = tuple[str, ...]
 
-_MOST = 65_536  # more features are not named
+_MOST = 65_536  # data with more features have no names
 _SHOWN = 12
 _WHOSE = ("the data", "the fit")
-_COARSE = ("Y", "M", "W", "D", "h", "m")  # units of times that are spelled without seconds
+_COARSE = ("Y", "M", "W", "D", "h", "m")  # units of times that are printed without seconds
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Named:
-    """An array (n, d) made of a table, with the names of the table's columns.
+    """An array (n, d) that was made from a table, with the names of the columns.
 
     Parameters
     ----------
     array : ndarray or dask array
-    names : of the columns, or None
+    names : names of the columns, or None
     """
 
     array: Any
@@ -40,7 +40,7 @@ class Named:
 
 
 def column_names(table: Any) -> Names | None:
-    """Names of the columns of a pandas, polars, Arrow or Dask table; None where none is text."""
+    """Return the column names of a pandas, polars, Arrow or Dask table; None if none is text."""
     found = getattr(table, "column_names", None)
     if found is None:
         found = getattr(table, "columns", None)
@@ -53,22 +53,22 @@ def column_names(table: Any) -> Names | None:
 def feature_names(
     data: Any, shape: Sequence[int], dims: Sequence[str | None] | None, axes: Sequence[int]
 ) -> Names | None:
-    """Names that data have for their features, or None.
+    """Return the names of the features of data, or None.
 
     The names of a table are its columns. The names of a Zarr array or a DataArray are the
     coordinate of the feature dimension, or the band descriptions in `long_name` (as rioxarray and
     `streamkm ingest` write them) at the band numbers in that coordinate. The coordinate of a Zarr
     array is the array of that name in the same group. A Zarr array without a coordinate may have
-    its names in the attribute `columns` or `long_name`. Those of a DataArray do not count: a
-    selection or another order of features leaves its attributes as they were. With several feature
+    its names in the attribute `columns` or `long_name`. These attributes of a DataArray are not
+    used, because selecting or reordering features does not change them. With several feature
     dimensions, a name is one label of each, separated by commas; a dimension without labels is
     numbered.
 
     Parameters
     ----------
     data : Named, table, xarray.DataArray or zarr.Array; others have no names
-    shape, dims : of the array, and the names of its dimensions
-    axes : of the features
+    shape, dims : shape of the array, and the names of its dimensions
+    axes : axes of the features
 
     Examples
     --------
@@ -105,7 +105,7 @@ def _labels(data: Any, dim: str | None, length: int) -> Names | None:
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    if isinstance(value, np.timedelta64):  # the unit is no part of a time's name
+    if isinstance(value, np.timedelta64):  # the unit is not part of the name of a time
         return str(value.astype("m8[ns]"))
     if isinstance(value, np.datetime64) and np.datetime_data(value)[0] in _COARSE:
         value = value.astype("M8[s]")
@@ -122,7 +122,7 @@ def _texts(values: Any) -> Names:
 
 
 def _attribute(attributes: dict[str, Any]) -> Names:
-    """The names in the attributes of a Zarr array."""
+    """Return the names in the attributes of a Zarr array."""
     columns, described = _texts(attributes.get("columns")), _texts(attributes.get("long_name"))
     return columns or (described if _are_names(described) else ())
 
@@ -132,7 +132,7 @@ def _are_names(texts: Names) -> bool:
 
 
 def _described(texts: Names, labels: Names) -> Names:
-    """The bands' descriptions, looked up by band number: a selection of bands keeps them all."""
+    """Return the descriptions of the bands by band number; a selection of bands keeps them all."""
     if not _are_names(texts):
         return labels
     numbers = [int(label) if label.isdigit() else 0 for label in labels]
@@ -146,21 +146,21 @@ def reordering(
     wanted: Sequence[str] | None,
     whose: tuple[str, str] = _WHOSE,
 ) -> tuple[int, ...] | None:
-    """Where each of the wanted names is among those of the data; None where position decides.
+    """Return the position of each wanted name in the data; None if features match by position.
 
-    Position decides where one side has no names, or where one merely counts (0, 1, ...; 1, 2, ...;
-    f0, f1, ...) and the other has words. Names that are numbers are compared as numbers: 450 is
-    450.0, and numbers that differ by less than a thousandth of their spacing are the same.
+    Features match by position if one side has no names, or if one side is a numbering (0, 1, ...;
+    1, 2, ...; f0, f1, ...) and the other has words. Numeric names are compared as numbers: 450
+    equals 450.0, and so do numbers that differ by less than a thousandth of their spacing.
 
     Parameters
     ----------
-    own, wanted : names on both sides
-    whose : what has them, for messages
+    own, wanted : names of the data, and names to match
+    whose : what has these names, for messages
 
     Raises
     ------
     DataError
-        When the names are others, or one occurs twice.
+        If the names differ, or one occurs twice.
 
     Examples
     --------
@@ -206,7 +206,7 @@ def reordering(
 
 
 def check_unique(names: Sequence[str], whose: str) -> None:
-    """Refuse names of which one occurs twice."""
+    """Raise an error if a name occurs twice."""
     twice = [repr(str(name)) for name, n in Counter(names).items() if n > 1]
     if twice:
         several = f"names {', '.join(twice[:_SHOWN][:-1])} and {twice[:_SHOWN][-1]}"
@@ -218,11 +218,11 @@ def check_unique(names: Sequence[str], whose: str) -> None:
 
 
 def _respelled(own: Names, wanted: Names) -> Names:
-    """Names whose numbers are spelled as the wanted ones, where they are the same numbers."""
+    """Return the names with numbers spelled like equal numbers of the wanted names."""
     if set(own) == set(wanted):
         return own
     parts = [[name.split(", ") for name in names] for names in (own, wanted)]
-    if len({len(labels) for side in parts for labels in side}) != 1:  # a comma in a name
+    if len({len(labels) for side in parts for labels in side}) != 1:  # a comma inside a name
         parts = [[[name] for name in names] for names in (own, wanted)]
     columns = zip(*(zip(*side, strict=True) for side in parts), strict=True)
     spelled = [_paired(set(mine), set(theirs)) for mine, theirs in columns]
@@ -233,11 +233,11 @@ def _respelled(own: Names, wanted: Names) -> Names:
 
 
 def _paired(own: set[str], wanted: set[str]) -> dict[str, str]:
-    """For each label the wanted one of the same number; empty where they are no such numbers."""
+    """Return the wanted label for each equal number; empty if the labels are not numbers."""
     labels = own | wanted
     if own == wanted or len(own) != len(wanted) or not all(map(_NUMBER.fullmatch, labels)):
         return {}
-    if all(label.isdigit() for label in labels):  # compared exactly as text
+    if all(label.isdigit() for label in labels):  # compared as exact text
         return {}
     mine, theirs = sorted(own, key=float), sorted(wanted, key=float)
     a, b = np.array(mine, np.float64), np.array(theirs, np.float64)
@@ -249,7 +249,7 @@ def _paired(own: set[str], wanted: set[str]) -> dict[str, str]:
 
 
 def _counts(names: Names, others: Names) -> bool:
-    """Whether names only number the features, and the others do not."""
+    """Return whether names are a mere numbering of the features, and the others are not."""
     if any(re.fullmatch(r"f?\d+", name) for name in others):
         return False
     starts = (("", 0), ("", 1), ("f", 0))
@@ -257,7 +257,7 @@ def _counts(names: Names, others: Names) -> bool:
 
 
 def shown(names: Sequence[str]) -> str:
-    """Names for a message: the first of them, where there are many."""
+    """Return names for a message, only the first ones if there are many."""
     some = ", ".join(repr(str(name)) for name in names[:_SHOWN])
     more = f", ... ({len(names)} in all)" if len(names) > _SHOWN else ""
     return f"[{some}{more}]"

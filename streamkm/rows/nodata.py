@@ -1,4 +1,4 @@
-"""What stored numbers mean, as the data say: which stand for none, their sign, their packing."""
+"""Meaning of stored numbers by their attributes: missing values, sign, and packing."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _NAMES = ("_FillValue", "missing_value", "nodata")
 
 
 def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
-    """The rows of the data to leave out; the mask of masked arrays always counts.
+    """Return the condition on which rows are left out; the mask of masked arrays always applies.
 
     Parameters
     ----------
     data : as for `open_rows`
     nodata : 'auto', None, or a number or several, of which NaN may be one
-        'auto' is NaN in an xarray.DataArray of floats, and what such an array or a Zarr array
-        names as `_FillValue`, `missing_value` or `nodata`; of other data it is nothing.
+        'auto' means NaN in an xarray.DataArray of floats, and the attributes `_FillValue`,
+        `missing_value` and `nodata` of such an array or a Zarr array; other data have none.
 
     Raises
     ------
     DataError
-        When it is none of these.
+        If `nodata` is none of these.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
 
 
 def is_masked(data: Any) -> bool:
-    """Whether an array, or the blocks of a Dask array, are masked arrays."""
+    """Return whether an array, or the blocks of a Dask array, are masked arrays."""
     if is_a(data, "xarray.DataArray") and data.chunks:
         data = data.data
     if is_a(data, "dask.array.Array"):
@@ -63,22 +63,24 @@ def is_masked(data: Any) -> bool:
 
 
 def announced(data: Any) -> list[float | int]:
-    """What an xarray.DataArray or a Zarr array names as nodata itself; of others nothing."""
+    """Return the nodata values in the attributes of an xarray.DataArray or a Zarr array."""
     if is_a(data, "xarray.DataArray"):
         if data.dtype.kind != "f":
             return _meant(data, _named({**data.encoding, **data.attrs}))
-        # What was decoded is NaN by now, and the value itself may be a good one since.
+        # Decoded values are NaN already, and the value itself may be valid after decoding.
         return [np.nan, *_named(data.attrs)]
     if not is_a(data, "zarr.Array"):
         return []
     found = _named(dict(data.attrs))
     if data.metadata.zarr_format == 2 and "_ARRAY_DIMENSIONS" in data.attrs:
-        found += [] if data.fill_value is None else _numbers(data.fill_value)  # xarray's place
+        found += (
+            [] if data.fill_value is None else _numbers(data.fill_value)
+        )  # where xarray stores it
     return _meant(data, found)
 
 
 def meant_dtype(data: Any) -> np.dtype[Any]:
-    """The dtype of what an array means: with `_Unsigned`, as in netCDF, of the other sign."""
+    """Return the dtype that an array means: with netCDF's `_Unsigned`, that of the other sign."""
     stored: np.dtype[Any] = data.dtype
     if stored.kind not in "iu" or not is_a(data, "xarray.DataArray", "zarr.Array"):
         return stored
@@ -87,7 +89,7 @@ def meant_dtype(data: Any) -> np.dtype[Any]:
 
 
 def as_meant(values: Any, dtype: np.dtype[Any]) -> Any:
-    """Whole numbers as stored, an array of any kind, in the sign of what they mean."""
+    """Convert stored integers, in an array of any kind, to the sign that they mean."""
     if values.dtype.kind == dtype.kind:
         return values
     return values.view(_of_kind(values.dtype, dtype.kind))
@@ -98,7 +100,7 @@ def _of_kind(dtype: np.dtype[Any], kind: str) -> np.dtype[Any]:
 
 
 def _meant(data: Any, values: list[float | int]) -> list[float | int]:
-    """Values that may be written in the sign of the stored dtype, in that of the meant one."""
+    """Convert values from the sign of the stored dtype to the sign of the meant dtype."""
     if getattr(data, "dtype", None) is None or meant_dtype(data) == data.dtype:
         return values
     least, span = int(np.iinfo(meant_dtype(data)).min), 2 ** (8 * data.dtype.itemsize)
@@ -111,7 +113,7 @@ def _meant(data: Any, values: list[float | int]) -> list[float | int]:
 
 
 def warn_packed(arrays: Mapping[str, Any]) -> None:
-    """Warn where numbers are taken as stored though a scale and an offset say what they mean."""
+    """Warn if stored numbers are used although a scale and an offset define their meaning."""
     packed = [name for name, array in arrays.items() if _is_packed(array)]
     if packed:
         warnings.warn(
@@ -134,7 +136,7 @@ def _is_packed(array: Any) -> bool:
 
 
 def _numbers(values: Any) -> list[float | int]:
-    """Whole numbers as they are, for not all of them are floats."""
+    """Return numbers with integers unchanged, because float64 cannot represent all of them."""
     items = np.asarray(values).ravel().tolist()
     found = [float(item) if isinstance(item, (str, bytes)) else item for item in items]
     if not all(isinstance(item, (bool, int, float)) for item in found):
@@ -146,7 +148,7 @@ def _named(attributes: Any) -> list[float | int]:
     found: list[float | int] = []
     for name in _NAMES:
         value = attributes.get(name)
-        if isinstance(value, str):  # as xarray writes floats, which JSON cannot
+        if isinstance(value, str):  # xarray's encoding of floats that JSON cannot represent
             value = _decoded(value)
         if value is not None:
             found += _numbers(value)

@@ -13,7 +13,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import ReadError
 
-Identity: TypeAlias = tuple[str, int, int]  # of the machine, the file system, and the file on it
+Identity: TypeAlias = tuple[str, int, int]  # the machine, the file system, and the file
 
 _MAPS = "/proc/self/maps"
 _PAGE, _PAGES = 4096, 64
@@ -21,17 +21,17 @@ _PAGE, _PAGES = 4096, 64
 
 @dataclass(frozen=True)
 class Mapped:
-    """A memory-mapped array, or a view of one, that is mapped anew for every block.
+    """A memory-mapped array, or a view of one, that is mapped again for every block.
 
-    So no more of the file is in memory than the blocks that are read, and another process is sent
-    the path instead of the values.
+    Memory holds only the blocks that are read, and other processes receive the path instead of the
+    values.
 
     Parameters
     ----------
-    path : of the file, which every process that reads must see
-    shape, dtype, strides : of the view
-    offset : bytes of the file before its first value
-    identity : of the file, so that no other is read that took its name
+    path : path of the file, which every reading process must be able to access
+    shape, dtype, strides : shape, dtype and strides of the view
+    offset : bytes of the file before the first value
+    identity : identity of the file, which detects another file under the same name
     """
 
     path: str
@@ -45,10 +45,10 @@ class Mapped:
 
     @classmethod
     def of(cls, array: AnyArray) -> Mapped | None:
-        """The array as one in a file; None where it lies in memory.
+        """Create the mapping from an array, or return None if the array is in memory.
 
-        In memory are maps that are copied on writing, and those whose file has no name any more, or
-        whose name is now that of another file.
+        Copy-on-write maps count as memory, and so do maps whose file has been deleted or
+        replaced under its name.
         """
         root: Any = array
         while isinstance(root, np.ndarray) and not isinstance(root.base, mmap.mmap):
@@ -80,7 +80,7 @@ class Mapped:
             _check_identity(self.path, self.identity, opened.fileno())
             file = np.memmap(opened, np.uint8, mode="r")
         view = np.ndarray(self.shape, self.dtype, file, self.offset, self.strides)
-        return np.array(view[region])  # the map ends here, and its pages count no more
+        return np.array(view[region])  # unmaps the file, so that its pages are not counted
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         return np.asarray(self[...], dtype)
@@ -88,14 +88,14 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Hdf5:
-    """A dataset of an HDF5 file, read through h5py; another process opens the file itself.
+    """A dataset of an HDF5 file, read by h5py; other processes open the file themselves.
 
     Parameters
     ----------
-    path, name : of the file, and of the dataset in it
-    shape, dtype, chunks : of the dataset
-    identity : of the file, so that no other is read that took its name
-    dataset : the open one, in this process
+    path, name : path of the file, and name of the dataset
+    shape, dtype, chunks : shape, dtype and chunks of the dataset
+    identity : identity of the file, which detects another file under the same name
+    dataset : the open dataset in this process
     """
 
     path: str
@@ -110,9 +110,9 @@ class Hdf5:
 
     @classmethod
     def of(cls, dataset: Any) -> Hdf5:
-        """From an open `h5py.Dataset`."""
+        """Create it from an open `h5py.Dataset`."""
         path, name = str(dataset.file.filename), str(dataset.name)
-        identity = _identity(path) if os.path.exists(path) else None  # None of one in memory
+        identity = _identity(path) if os.path.exists(path) else None  # None for a file in memory
         kind = tuple(dataset.shape), dataset.dtype, dataset.chunks
         return cls(path, name, *kind, identity, dataset)
 
@@ -126,7 +126,7 @@ class Hdf5:
         return {**_stamp(self.path), "name": self.name}
 
     def __getitem__(self, region: Any) -> AnyArray:
-        if self.dataset:  # its file is open
+        if self.dataset:  # the file is open
             return np.asarray(self.dataset[region])
         import h5py  # loaded by whoever opened the file
 
@@ -153,7 +153,7 @@ def _identity(file: str | int) -> Identity:
 
 
 def _check_identity(path: str, identity: Identity | None, file: str | int) -> None:
-    """Refuse a file that took the name of another; other machines may have their own copies."""
+    """Raise an error if the file was replaced; other machines may have their own copies."""
     if identity is not None and identity[0] == platform.node() and identity != _identity(file):
         raise ReadError(
             f"{path} was replaced by another file after it was opened: open it again, and do not "
@@ -162,9 +162,9 @@ def _check_identity(path: str, identity: Identity | None, file: str | int) -> No
 
 
 def _is_other(path: str, root: Any, address: int) -> bool:
-    """Whether the file of that name is another than the one that is mapped.
+    """Return whether the file with this name is not the mapped file.
 
-    Linux says so of the mapping. Elsewhere, pages of both are compared.
+    Linux reports this for a mapping. On other systems pages of both are compared.
     """
     if os.path.exists(_MAPS):
         with open(_MAPS, errors="replace") as maps:

@@ -1,4 +1,4 @@
-"""The door: whatever comes in becomes rows."""
+"""Opening of data of any kind as rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from streamkm.rows.tables import numbers
 from streamkm.sizes import show_bytes
 
 Rows: TypeAlias = StoredRows | DaskRows
-_SHOWN = 20  # names of arrays in a message
+_SHOWN = 20  # maximum number of array names in a message
 FeatureDim: TypeAlias = str | int | tuple[str | int, ...] | list[str | int] | None
 
 
@@ -44,7 +44,7 @@ def open_rows(
     count: bool = True,
     names: Sequence[str] | None = None,
 ) -> Rows:
-    """Rows of any supported data, with the blocks planned.
+    """Open any supported data as rows, and plan the blocks.
 
     Parameters
     ----------
@@ -52,26 +52,26 @@ def open_rows(
         of a Zarr store
         Of shape (rows, features), or of any shape with `feature_dim` given.
     feature_dim : name or number of the feature dimension, or several
-    variable : name of the array within a Zarr group
+    variable : name of the array in a Zarr group
     sample_weight : array of the row shape, of any of the kinds above, or None
     mask : array of the row shape, of any of the kinds above, or None
         Rows where it is False or 0 are left out.
     nodata : values of rows that are left out, as for `missing_in`
-    scaling : Scaling of the others, or None
+    scaling : Scaling of the other rows, or None
     budget : Budget, or None for no limit
-    count : whether unknown chunk sizes of a Dask array are counted, which only lazy answers can
-        do without, and those not with a mask
-    names : of the features of a fit, or None
-        Where the data name theirs, the same names in another order are put in this one as blocks
-        are cut, and others are refused. Data without names are taken by position. Names of which
-        one occurs twice are refused, also where none are given here.
+    count : whether unknown chunk sizes of a Dask array are counted; only lazy results without a
+        mask do not need them
+    names : names of the features of a fit, or None
+        Data with the same names in another order are reordered when blocks are read, and data with
+        other names are refused. Data without names are matched by position. Duplicate names are
+        refused, also if `names` is None.
 
     Raises
     ------
     DataError
-        For data that cannot be clustered: the message names the cause and the fix.
+        For data that cannot be clustered; the message gives the cause and the fix.
     MemoryLimitError
-        When a single block cannot be held to the limit.
+        If a single block does not fit in the limit.
     """
     budget = budget or Budget()
     source = _opened(data, variable)
@@ -117,17 +117,17 @@ def open_rows(
 
 
 def may_lack(rows: Rows) -> bool:
-    """Whether some rows may be left out, so that labels need a value that is none."""
+    """Return whether rows may be left out, so that labels need a value for missing labels."""
     return rows.layout.missing is not None or rows.mask is not None
 
 
 def in_plan(rows: Rows, plan: BlockPlan, budget: Budget) -> Rows:
-    """The same rows in the blocks of a fit that began elsewhere.
+    """Return the rows in the blocks of an existing plan.
 
     Raises
     ------
     MemoryLimitError
-        When those are too large for this machine's limit.
+        If the blocks are too large for the limit.
     """
     return within(rows, budget, plan) if isinstance(rows, StoredRows) else rows
 
@@ -137,7 +137,7 @@ def _opened(data: Any, variable: str | None) -> Any:
 
 
 def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | None]:
-    """The array inside, unread where it is lazy, and its dimension names."""
+    """Return the array in the data, unread if lazy, and its dimension names."""
     if isinstance(data, Named):
         data = data.array
     if is_a(data, "xarray.DataArray"):
@@ -170,26 +170,26 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
 
 
 def dimension_names(array: Any) -> tuple[str | None, ...] | None:
-    """Names of a Zarr array's dimensions: the v3 field, or xarray's attribute of v2."""
+    """Return the dimension names of a Zarr array: the field of v3, or xarray's attribute of v2."""
     names = getattr(array.metadata, "dimension_names", None)
     names = names or array.attrs.get("_ARRAY_DIMENSIONS")
     return tuple(names) if names else None
 
 
 def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
-    """Open a Zarr array by path or URL; of a group, its `variable` or its only array.
+    """Open a Zarr array by path or URL, or the `variable` or only array of a group.
 
-    A variable in a group within is named by its path, 'a/b'. A local .zip file is a store, too.
+    A variable in a nested group is given by its path, 'a/b'. A local .zip file is a store, too.
 
-    Coordinates beside it do not count: arrays of one dimension or none, and those named by the
-    attribute `coordinates`.
+    Coordinates do not count as arrays of a group: arrays with at most one dimension, and those in
+    the attribute `coordinates`.
 
     Raises
     ------
     DataError
-        When there is no such store or variable; the message lists what is there.
+        If there is no such store or variable; the message lists the arrays.
     """
-    import zarr  # a quarter of a second, which data in memory do without
+    import zarr  # takes a quarter of a second; not needed for data in memory
 
     where = os.fspath(path)
     try:
@@ -226,7 +226,7 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     data = data or list(arrays.values())
     if variable is None and len(data) == 1:
         return data[0]
-    if not arrays or variable is not None:  # perhaps further down
+    if not arrays or variable is not None:  # possibly in a nested group
         below = node.members(max_depth=None)
         arrays = {path: found for path, found in below if isinstance(found, zarr.Array)}
     names = sorted(arrays)
@@ -241,13 +241,13 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
 
 
 def forget_listings(group: Any) -> None:
-    """Let the members of a Zarr group be listed again: file systems keep listings."""
+    """Discard cached listings of a Zarr group's file system, so that members are listed again."""
     if is_a(group.store, "zarr.storage.FsspecStore"):
         group.store.fs.invalidate_cache()
 
 
 def _in_its_group(where: str, array: Any) -> Any:
-    """An array that was named by its path, opened from its group, where its coordinates are."""
+    """Open an array that is given by its path from its group, which has its coordinates."""
     import zarr
 
     parent, _, name = where.rstrip("/").rpartition("/")
@@ -256,5 +256,5 @@ def _in_its_group(where: str, array: Any) -> Any:
     try:
         zarr.open_group(parent, mode="r", zarr_format=array.metadata.zarr_format)
         return zarr.open_array(parent, path=name, mode="r", zarr_format=array.metadata.zarr_format)
-    except Exception:  # the parent is no group; object stores have errors of their own
+    except Exception:  # the parent is not a group; object stores have their own errors
         return array

@@ -1,4 +1,4 @@
-"""Block planning: which rows form which block. Pure arithmetic, no data."""
+"""Block plans: which rows form which block, computed without data."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class BlockPlan:
     Parameters
     ----------
     edges : tuple of tuple of int
-        For each row axis, where its blocks begin, and the end of the last.
+        For each row axis, the starts of its blocks and the end of the last one.
     """
 
     edges: tuple[tuple[int, ...], ...]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Even edges by their step: a plan of very many blocks is sent with every wave of them."""
+        """Pickle even edges by their step, because a plan is sent with every wave of blocks."""
         return _unpacked, tuple(_packed(e) for e in self.edges)
 
     @cached_property
@@ -37,16 +37,16 @@ class BlockPlan:
 
     @property
     def is_known(self) -> bool:
-        """Whether it says where rows lie; of somebody's Dask array that may not be known."""
+        """Whether the extents are known; those of a Dask array may not be."""
         return not any(math.isnan(e[-1]) for e in self.edges)
 
     @property
     def common_chunks(self) -> tuple[int, ...]:
-        """The largest chunks that lie within the blocks, in each dimension of one size."""
+        """Return the largest uniform chunks, one size for each dimension, within the blocks."""
         return tuple(math.gcd(*edges[:-1]) or edges[-1] for edges in self.edges)
 
     def is_aligned(self, steps: Sequence[int]) -> bool:
-        """Whether every block is made of whole chunks of an array of the row shape."""
+        """Return whether every block consists of whole chunks of an array of the row shape."""
         return not any(
             edge % step
             for edges, step in zip(self.edges, steps, strict=True)
@@ -59,20 +59,20 @@ class BlockPlan:
 
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...]:
-        """Block sizes per row axis, as Dask writes chunks."""
+        """Sizes of the blocks along each row axis, in Dask's notation of chunks."""
         return tuple(tuple(np.diff(e).tolist()) for e in self.edges)
 
     @property
     def largest(self) -> int:
-        """Rows of the largest block."""
+        """Number of rows of the largest block."""
         return math.prod(max(c) for c in self.chunks)
 
     def index(self, number: int) -> tuple[int, ...]:
-        """The place of a block in the grid."""
+        """Return the position of a block in the grid."""
         return tuple(int(i) for i in np.unravel_index(number, self.grid))
 
     def region(self, number: int) -> tuple[slice, ...]:
-        """The rows of a block: a slice for each row axis."""
+        """Return the rows of a block: a slice for each row axis."""
         index = self.index(number)
         return tuple(slice(e[i], e[i + 1]) for e, i in zip(self.edges, index, strict=True))
 
@@ -80,10 +80,10 @@ class BlockPlan:
 def plan_blocks(
     row_shape: Sequence[int], unit: Sequence[int], row_nbytes: int, target_nbytes: int
 ) -> BlockPlan:
-    """Blocks of whole units (stored chunks or shards) of at most `target_nbytes`.
+    """Plan blocks of whole units (stored chunks or shards) of at most `target_nbytes`.
 
-    A block grows along the last row axis first, so that it stays one run of the stored order; it
-    is never smaller than a unit, because a chunk read twice is decoded twice.
+    A block grows along the last row axis first, so that it is contiguous in the stored order. It is
+    never smaller than a unit, because a chunk in two blocks would be decoded twice.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def plan_blocks(
     )
 
 
-@lru_cache(maxsize=16)  # a scheduler and its workers hold a plan for every wave: all the same one
+@lru_cache(maxsize=16)  # the scheduler and its workers share one plan for all waves
 def _even(length: int, size: int) -> tuple[int, ...]:
     return (*range(0, length, size), length)
 

@@ -1,4 +1,4 @@
-"""What the kernels see in the place of the stored rows: scaled, of unit length, or shifted."""
+"""Transformations of stored rows before the kernels: scaled, of unit length, or shifted."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ import numpy as np
 from streamkm.arrays import AnyArray, Float64Array, FloatArray
 from streamkm.errors import DataError
 
-_STEPS = 64  # of float64 within the spread, without which centroids are not those that were meant
-_WRAPS = 2.0**62  # differences up to here do not overflow 64 bits
+_STEPS = 64  # digits of float64 within the spread, below which centroids are too inaccurate
+_WRAPS = 2.0**62  # differences of values up to this limit do not overflow 64 bits
 
 
 def working_dtype(stored: np.dtype[Any]) -> np.dtype[Any]:
-    """The precision the kernels work in: float32 where it holds every stored value exactly."""
+    """Return the precision of the kernels: float32 if it represents every stored value exactly."""
     return np.result_type(stored, np.float32)
 
 
 class Scaling(Protocol):
-    """What the kernels see in the place of the stored rows."""
+    """Transformation of stored rows to the rows that the kernels receive."""
 
     def __call__(self, values: AnyArray) -> FloatArray:
-        """Scaled rows (n, d), C-contiguous and a copy, from stored values (n, d)."""
+        """Return scaled rows (n, d), a C-contiguous copy, of stored values (n, d)."""
 
     def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
-        """The dtype of scaled rows, float32 or float64, for a stored dtype."""
+        """Return the dtype of scaled rows, float32 or float64, for a stored dtype."""
 
     def back(self, centroids: Float64Array) -> Float64Array:
-        """Centroids (k, d) of scaled rows, in the units of the stored ones."""
+        """Convert centroids (k, d) of scaled rows to the units of the stored rows."""
 
     def there(self, centroids: Float64Array) -> Float64Array:
-        """Centroids (k, d) in the units of the stored rows, among the scaled ones."""
+        """Convert centroids (k, d) in the units of the stored rows to those of scaled rows."""
 
 
 @dataclass(frozen=True)
 class Standardised:
-    """(x - center) * factor, feature by feature.
+    """Rows (x - center) * factor, for each feature.
 
     Parameters
     ----------
     center, factor : tuple of d floats
-        Of the data's own precision, so that to go there and back is the same for everyone.
+        In the precision of the data, so that conversions are the same everywhere.
     """
 
     center: tuple[float, ...]
@@ -53,7 +53,7 @@ class Standardised:
 
     def __call__(self, values: AnyArray) -> FloatArray:
         x: FloatArray = np.array(values, self.dtype(values.dtype), order="C")
-        with np.errstate(over="ignore", invalid="ignore"):  # such rows are refused elsewhere
+        with np.errstate(over="ignore", invalid="ignore"):  # the census reports such rows
             x -= np.asarray(self.center, x.dtype)
             x *= np.asarray(self.factor, x.dtype)
         return x
@@ -67,15 +67,15 @@ class Standardised:
 
 @dataclass(frozen=True)
 class UnitLength:
-    """x / |x|: rows as directions. A row of zeros can_cache one."""
+    """Rows x / |x| of unit length; rows of zeros stay zero."""
 
     def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
         return working_dtype(stored)
 
     def __call__(self, values: AnyArray) -> FloatArray:
         x: FloatArray = np.array(values, self.dtype(values.dtype), order="C")
-        largest = np.abs(x).max(axis=1, keepdims=True)  # first, so that no square overflows
-        with np.errstate(invalid="ignore"):  # such rows are refused elsewhere
+        largest = np.abs(x).max(axis=1, keepdims=True)  # first divided, so that no square overflows
+        with np.errstate(invalid="ignore"):  # the census reports such rows
             np.divide(x, largest, out=x, where=largest > 0)
         length = np.sqrt(np.einsum("nd,nd->n", x, x, dtype=np.float64))[:, None]
         np.divide(x, length, out=x, where=length > 0, casting="same_kind")
@@ -91,17 +91,17 @@ class UnitLength:
 
 @dataclass(frozen=True)
 class Shifted:
-    """x - origin, then scaled where there is a further scaling.
+    """Rows x - origin, scaled afterwards if there is a further scaling.
 
-    For data that are far from zero against their spread, of which sums and means of the stored
-    values would keep too few digits. The difference is exact for integers of 64 bits too, where
-    the stored values themselves have no place in float64.
+    For data that are far from zero compared with their spread, whose sums and means of stored
+    values would lose too many digits. The difference is exact also for integers of 64 bits that
+    float64 cannot represent.
 
     Parameters
     ----------
-    origin : tuple of d floats; integers within the stored dtype where that is one of integers
+    origin : tuple of d floats; integers within the stored dtype for integer data
     spread : largest extent of a feature, in data units
-    then : Scaling of the shifted rows, or None
+    then : further Scaling of the shifted rows, or None
     """
 
     origin: tuple[float, ...]
@@ -124,27 +124,29 @@ class Shifted:
         return self.shifted(centroids - np.array(self.origin))
 
     def shifted(self, centroids: Float64Array) -> Float64Array:
-        """Centroids (k, d) minus the origin, among the scaled rows."""
+        """Convert centroids (k, d) minus the origin to those of scaled rows."""
         return centroids if self.then is None else self.then.there(centroids)
 
 
 def among(
     centroids: Float64Array, scaling: Scaling | None, before: Scaling | None = None
 ) -> Float64Array:
-    """Centroids (k, d) among the rows of one scaling, as they are among those of another.
+    """Convert centroids (k, d) from the rows of one scaling to those of another.
 
     Parameters
     ----------
     centroids : ndarray of shape (k, d)
-    scaling : Scaling that they are wanted for, or None for the units of the data
-    before : Scaling that they are given in, or None for the units of the data
+    scaling : Scaling of the result, or None for the units of the data
+    before : Scaling of the given centroids, or None for the units of the data
 
     Raises
     ------
     DataError
-        When centroids in the units of the data are too far from zero to be told apart.
+        If centroids in the units of the data are too far from zero to be distinguished.
     """
-    if isinstance(before, Shifted) and isinstance(scaling, Shifted):  # float64 keeps all digits
+    if isinstance(before, Shifted) and isinstance(
+        scaling, Shifted
+    ):  # float64 represents all digits
         own = centroids if before.then is None else before.then.back(centroids)
         return scaling.shifted(own + (np.array(before.origin) - np.array(scaling.origin)))
     own = centroids if before is None else before.back(centroids)
@@ -152,12 +154,12 @@ def among(
 
 
 def check_digits(centroids: Float64Array, spread: float) -> None:
-    """Refuse centroids (k, d) that float64 does not hold finely enough for data of such a spread.
+    """Raise an error for centroids (k, d) that float64 cannot represent finely enough for a spread.
 
     Raises
     ------
     DataError
-        With both figures.
+        With both numbers.
     """
     step = float(np.spacing(np.abs(centroids)).max(initial=0.0))
     if step > spread / _STEPS:
@@ -168,8 +170,8 @@ def check_digits(centroids: Float64Array, spread: float) -> None:
 
 
 def _minus(values: AnyArray, origin: Float64Array) -> Float64Array:
-    """Values (n, d) minus an origin (d,), rounded once."""
-    with np.errstate(invalid="ignore"):  # infinite values are refused elsewhere
+    """Return values (n, d) minus an origin (d,), rounded once."""
+    with np.errstate(invalid="ignore"):  # the census reports infinite values
         rounded = values.astype(np.float64) - origin
     if values.dtype.kind not in "iu" or values.dtype.itemsize < 8:
         return np.asarray(rounded)

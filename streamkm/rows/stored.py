@@ -1,4 +1,4 @@
-"""Rows that can be sliced: Zarr arrays and NumPy arrays, read block by block from the plan."""
+"""Rows of arrays that can be sliced, such as Zarr and NumPy arrays, read block by block."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from streamkm.rows.nodata import as_meant
 from streamkm.rows.on_disk import Mapped
 from streamkm.rows.plan import BlockPlan, plan_blocks
 
-_BLOCKS = 28  # at least, so that every core has some; of full size from 1 GB on
+_BLOCKS = 28  # minimum number of blocks, so that every core has some; full size from 1 GB on
 _SMALLEST_NBYTES = 4 * 2**20
 _STRETCH = 8
-_LABEL_NBYTES = 8  # an array of int32, as of an array in memory, and the parts it is made of
-_UNIT_NBYTES = 2**16  # of files without chunks
-_WAITS = (0.1, 0.4, 1.6)  # seconds before a read that failed is tried again
+_LABEL_NBYTES = 8  # an array of int32, as for an array in memory, and its parts
+_UNIT_NBYTES = 2**16  # for files without chunks
+_WAITS = (0.1, 0.4, 1.6)  # seconds before a failed read is retried
 
 Call = Callable[[Block], Any]
 Graph = dict[Any, Any]
@@ -36,17 +36,17 @@ Beside = tuple[AnyArray | None, ...]
 
 @dataclass(frozen=True)
 class StoredRows:
-    """Rows of an array that is sliced afresh for every block.
+    """Rows of an array that is sliced for every block.
 
     Parameters
     ----------
-    array : zarr.Array, or one in memory or in a file that is sliced like it
+    array : zarr.Array, or an array in memory or in a file that can be sliced
     layout : Layout
-    plan : BlockPlan, in whole chunks or shards of a Zarr array
+    plan : BlockPlan of whole chunks or shards of a Zarr array
     weights, mask : arrays of the row shape that slice like `array`, or None
-    stays_here : whether the rows are this process's own, not to be sent to a cluster
-    fits_in_memory : whether all blocks may stay in this process beside the work of a fit
-    ahead : whether there is memory for a block more than cores, read while they compute
+    stays_here : whether the rows belong to this process and are not sent to a cluster
+    fits_in_memory : whether all blocks may be cached in this process beside the work of a fit
+    ahead : whether memory allows one more block than cores, which is read while they compute
     """
 
     array: Any
@@ -70,7 +70,7 @@ class StoredRows:
 
     @property
     def cached(self) -> bool:
-        """Whether every block is in memory, so that to ask for them all is no read."""
+        """Whether every block is in memory, so that a pass over them is not a read."""
         return False
 
     @property
@@ -84,14 +84,14 @@ class StoredRows:
 
     @property
     def resident_nbytes(self) -> int:
-        """Bytes of the input, and of labels of a memory map, that lie in this process anyway."""
+        """Bytes of the input and of a memory map's labels that are in this process anyway."""
         kept = (self.array, *self.beside)
         labels = _LABEL_NBYTES * self.layout.n_rows if isinstance(self.array, Mapped) else 0
         return labels + sum(a.nbytes for a in kept if isinstance(a, np.ndarray))
 
     @property
     def cached_nbytes(self) -> int:
-        """Bytes of all blocks; those at an end of the array may hold its last chunks whole."""
+        """Bytes of all blocks; the last blocks of an array may contain whole chunks."""
         if self.in_memory:
             return self.resident_nbytes
         beside = sum(a.dtype.itemsize for a in self.beside)
@@ -105,12 +105,12 @@ class StoredRows:
         Raises
         ------
         ReadError
-            Naming the block, its rows and the stored chunk that failed.
+            With the block, its rows and the stored chunk that failed.
         """
         return self.block_beside(number, self.beside_of(number))
 
     def beside_of(self, number: int) -> Beside:
-        """Weights and mask of a block as far as they lie in memory, so that no others are sent."""
+        """Return the weights and mask of a block if in memory, so that only these are sent."""
         region = self.plan.region(number)
         weights, mask = (
             a[region] if isinstance(a, np.ndarray) else None for a in (self.weights, self.mask)
@@ -119,14 +119,14 @@ class StoredRows:
 
     @property
     def to_send(self) -> StoredRows:
-        """The rows without weights and mask that lie in memory."""
+        """Return the rows without weights and mask that are in memory."""
         weights, mask = (
             None if isinstance(a, np.ndarray) else a for a in (self.weights, self.mask)
         )
         return replace(self, weights=weights, mask=mask)
 
     def block_beside(self, number: int, beside: Beside) -> Block:
-        """Read one block, whose weights and mask may have been sent."""
+        """Read one block; its weights and mask may be given."""
         region = self.plan.region(number)
         try:
             values = _patiently(self.array, self.layout.full_region(region))
@@ -166,11 +166,11 @@ class StoredRows:
         return ""
 
     def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
-        """Tasks that read blocks first:last and call `call` on each, fused, and their keys."""
+        """Return tasks that read blocks first:last and call `call` on each, and their keys."""
         question, source = f"{name}-pass", f"{name}-rows"
         graph: Graph = {question: call}
         keys: list[Any] = [(f"{name}-block", number) for number in range(first, last)]
-        if self.in_memory:  # views here; another process is sent its own rows, not all of them
+        if self.in_memory:  # views in this process; other processes receive only their rows
             for key in keys:
                 graph[key] = (_call, question, self.block(key[1]))
             return graph, keys
@@ -182,13 +182,13 @@ class StoredRows:
 
 
 def _patiently(array: Any, region: tuple[slice, ...]) -> AnyArray:
-    """A region, asked for again where a store fails: networks and object stores do at times."""
+    """Read a region, with retries for temporary failures of networks and object stores."""
     for wait in _WAITS:
         try:
             return read(array, region)
         except (FileNotFoundError, ValueError, RuntimeError):
-            raise  # nothing there, or bytes that no codec takes: they will not get better
-        except Exception:  # every kind of store has errors of its own
+            raise  # missing or undecodable data: retries would not help
+        except Exception:  # every kind of store has its own errors
             time.sleep(wait)
     return read(array, region)
 
@@ -202,7 +202,7 @@ def _read_and_call(call: Call, rows: StoredRows, number: int, *beside: Any) -> A
 
 
 def open_stored(array: Any, layout: Layout, beside: tuple[Any, Any], budget: Budget) -> StoredRows:
-    """Plan the blocks of a sliceable array, and weights and mask, under a memory budget."""
+    """Plan the blocks of a sliceable array, its weights and its mask, within a memory budget."""
     rows = StoredRows(array, layout, BlockPlan(()), *beside)
     row_nbytes = budget.row_nbytes(layout, rows.beside, rows.mask is not None)
     if rows.in_memory:
@@ -211,28 +211,28 @@ def open_stored(array: Any, layout: Layout, beside: tuple[Any, Any], budget: Bud
     else:
         stored = array.shards or array.chunks or (1,) * len(layout.shape)
         unit = [min(stored[a], layout.shape[a]) for a in layout.row_axes]
-        if math.prod(unit) == 1 and not array.chunks:  # nothing else keeps blocks from being tiny
+        if math.prod(unit) == 1 and not array.chunks:  # nothing else prevents tiny blocks
             unit[-1] = min(layout.row_shape[-1], max(1, _UNIT_NBYTES // row_nbytes))
         for other in rows.beside:
             if is_a(other, "zarr.Array"):
                 unit = _aligned(unit, other.shards or other.chunks, layout.row_shape)
-        # Not of a store: the plan, on which bits depend, never counted what lies beside it.
+        # Not for a store: its plan, on which bits depend, has never counted weights and mask.
         resident = rows.resident_nbytes if isinstance(array, Mapped) else 0
         n_units = layout.nbytes // max(math.prod(unit) * row_nbytes, 1)
         largest = budget.block_nbytes(n_units, resident)
-    # Small enough that every core has blocks, by a rule that no machine changes.
+    # Small enough that every core has blocks, by a rule that is the same on all machines.
     target = max(_SMALLEST_NBYTES, layout.nbytes // _BLOCKS)
     plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest))
     return within(rows, budget, plan)
 
 
 def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> StoredRows:
-    """Rows in a plan, theirs by default, and what the budget allows beside the blocks in flight.
+    """Return the rows in a plan, by default their own, with what the budget allows for them.
 
     Raises
     ------
     MemoryLimitError
-        When it does not allow those.
+        If the budget does not allow the blocks in flight.
     """
     array, plan = rows.array, plan or rows.plan
     rows = replace(rows, plan=plan)
@@ -256,16 +256,16 @@ def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> S
 
 
 def rows_in_memory(values: AnyArray, weights: AnyArray | None) -> StoredRows:
-    """Rows (n, d) kept in memory that stand for others: a table of distinct rows."""
+    """Create rows (n, d) in memory that represent others, such as a table of distinct rows."""
     rows = open_stored(values, Layout(values.shape, (1,), values.dtype), (weights, None), Budget())
     return replace(rows, stays_here=True)
 
 
 def _aligned(unit: list[int], other: tuple[int, ...], row_shape: tuple[int, ...]) -> list[int]:
-    """Units that are whole chunks of the weights too, so that none of those is read twice.
+    """Return units that are whole chunks of the weights, too, so that none is read twice.
 
-    Where the two hardly fit each other that would make blocks of any size: then weights, which are
-    small, are read again.
+    Where such units would be too large, chunks of the weights, which are small, are read
+    repeatedly.
     """
     both = [min(math.lcm(u, o), n) for u, o, n in zip(unit, other, row_shape, strict=True)]
     return both if math.prod(both) <= _STRETCH * math.prod(unit) else unit

@@ -1,4 +1,4 @@
-"""Tables, and arrays of objects, as arrays of numbers: one rule for every kind."""
+"""Conversion of tables and of arrays of objects to arrays of numbers, by one rule."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ _TABLES = ("pandas.DataFrame", "polars.DataFrame", "pyarrow.Table", "pyarrow.Rec
 
 
 def numbers(data: Any) -> AnyArray:
-    """Rows in memory as an array: what NumPy makes of them, where that holds numbers.
+    """Convert rows in memory to an array of numbers.
 
-    Columns of a table get the dtype that NumPy gives to all of theirs together. Where values are
-    missing, which become NaN, and of decimals and objects, that is one of floats; whole numbers
-    that it would change are refused. Arrays of objects that are all numbers become float64.
+    The columns of a table get the dtype of NumPy's type promotion over all columns. It is a dtype
+    of floats where values are missing (they become NaN), and for decimals and objects; integers
+    that it would change are an error. Arrays of objects that are all numbers become float64.
 
     Parameters
     ----------
-    data : table, column or array-like in memory; masked arrays keep their mask
+    data : table, column or array-like in memory; masked arrays keep their masks
 
     Raises
     ------
     DataError
-        When a column holds something else, or a whole number that would change: the message names
-        it.
+        If a column holds something else, or an integer that would change; the message names it.
 
     Examples
     --------
@@ -63,18 +62,18 @@ def numbers(data: Any) -> AnyArray:
     try:
         floats, lost = cast(values, np.dtype(np.float64))
     except (TypeError, ValueError, OverflowError):
-        return values  # refused by its dtype
+        return values  # an error because of its dtype
     refuse_changed(values, lost, floats.dtype, "the array of objects")
     return floats
 
 
 def is_table(data: Any) -> bool:
-    """Whether the data are a table in memory."""
+    """Return whether the data are a table in memory."""
     return is_a(data, *_TABLES)
 
 
 def lazy_numbers(table: Any) -> Any:
-    """A Dask data frame as a Dask array, by the rule of `numbers`."""
+    """Convert a Dask data frame to a Dask array by the rule of `numbers`."""
     for name, dtype in table.dtypes.items():
         _refuse(str(name), dtype)
         if is_a(dtype, "pandas.StringDtype"):
@@ -98,7 +97,7 @@ def _block(part: Any, columns: list[str], dtype: np.dtype[Any]) -> Any:
 
 
 def _of_any_block(dtype: Any) -> np.dtype[Any]:
-    """The dtype of a column in blocks, some of which may lack values."""
+    """Return the dtype of a column in blocks that may have missing values."""
     if isinstance(dtype, np.dtype) and dtype.kind in _KINDS:
         return dtype
     own = getattr(dtype, "numpy_dtype", None)
@@ -107,7 +106,7 @@ def _of_any_block(dtype: Any) -> np.dtype[Any]:
 
 
 def _plain(table: Any) -> AnyArray | None:
-    """The table as NumPy has it, where that changes no number and costs no copy of objects."""
+    """Return NumPy's array of the table if it changes no number and copies no objects."""
     if is_a(table, "pandas.DataFrame"):
         return np.asarray(table) if _is_plain(table.dtypes) else None
     if not is_a(table, "polars.DataFrame") or len(set(table.dtypes)) != 1:
@@ -118,7 +117,7 @@ def _plain(table: Any) -> AnyArray | None:
 
 
 def _is_plain(dtypes: Any) -> bool:
-    """Whether pandas makes an array of columns of these dtypes, and changes no number."""
+    """Return whether pandas converts these dtypes to an array without changing numbers."""
     kinds = {dtype.kind if isinstance(dtype, np.dtype) else "O" for dtype in dtypes}
     if not kinds <= set(_KINDS) or ("b" in kinds and len(kinds) > 1):
         return False
@@ -127,7 +126,7 @@ def _is_plain(dtypes: Any) -> bool:
 
 
 def _joined(table: Any, dtype: np.dtype[Any] | None) -> AnyArray:
-    """The columns in one array, a column at a time."""
+    """Assemble the columns in one array, one column at a time."""
     columns = list(_columns(table))
     if dtype is None:
         found = [_dtype(name, column) for name, column in columns]
@@ -149,7 +148,7 @@ def _columns(table: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _dtype(name: str, column: Any) -> np.dtype[Any]:
-    """The dtype of a column: of its values, or of floats where it lacks some or holds objects."""
+    """Return the dtype of a column; a dtype of floats if it has missing values or objects."""
     _refuse(name, getattr(column, "dtype", None))
     dtype = _values(column.iloc[:0] if is_a(column, "pandas.Series") else column[:0])[0].dtype
     if dtype.kind in "biu" and not _lacks(column):
@@ -165,14 +164,16 @@ def _lacks(column: Any) -> bool:
 
 
 def _values(column: Any) -> tuple[AnyArray, npt.NDArray[np.bool_] | None]:
-    """Values in their own dtype, and which are missing where those are no NaN."""
+    """Return values in their own dtype, and which are missing if missing values are not NaN."""
     if is_a(column, "pandas.Series"):
         return _of_series(column)
     if hasattr(column, "type") and hasattr(column.type, "value_type"):
-        column = column.cast(column.type.value_type)  # NumPy takes any value for a missing one
+        column = column.cast(
+            column.type.value_type
+        )  # NumPy uses an arbitrary value for a missing one
     values = np.asarray(column)
     if _lacks(column) and values.dtype.kind == "f":
-        filled = np.asarray(column.fill_null(0))  # of whole numbers, which NumPy makes floats
+        filled = np.asarray(column.fill_null(0))  # integers, which NumPy converts to floats
         if filled.dtype.kind in "iu":
             return filled, np.asarray(column.is_null())
     return values, None
@@ -180,7 +181,7 @@ def _values(column: Any) -> tuple[AnyArray, npt.NDArray[np.bool_] | None]:
 
 def _of_series(column: Any) -> tuple[AnyArray, npt.NDArray[np.bool_] | None]:
     own = getattr(column.dtype, "numpy_dtype", None)
-    if not isinstance(own, np.dtype) or own.kind not in _KINDS:  # of NumPy itself, or of objects
+    if not isinstance(own, np.dtype) or own.kind not in _KINDS:  # a NumPy dtype, or objects
         lacks = column.hasnans and not isinstance(column.dtype, np.dtype)
         values = column.to_numpy(dtype=object, na_value=None) if lacks else np.asarray(column)
         return values, None
@@ -192,7 +193,7 @@ def _of_series(column: Any) -> tuple[AnyArray, npt.NDArray[np.bool_] | None]:
 
 
 def _column(name: str, column: Any, dtype: np.dtype[Any]) -> AnyArray:
-    """A column in the dtype of the table."""
+    """Convert a column to the dtype of the table."""
     _refuse(name, getattr(column, "dtype", None))
     values, missing = _values(column)
     _refuse(name, values.dtype)
@@ -210,7 +211,7 @@ def _column(name: str, column: Any, dtype: np.dtype[Any]) -> AnyArray:
 
 
 def _has_text(values: AnyArray) -> bool:
-    """Whether some items are text, which NumPy would parse where it looks like numbers."""
+    """Return whether some items are text, which NumPy would parse if it looks like numbers."""
     if values.dtype != object:
         return values.dtype.kind in "UST"
     return any(isinstance(value, _TEXT) for value in values.flat)
@@ -228,7 +229,7 @@ def _culprit(values: AnyArray) -> Any:
 
 
 def _refuse(name: str, dtype: Any) -> None:
-    """Refuse times, complex numbers and categories by name, before anything is read."""
+    """Raise an error for times, complex numbers and categories before anything is read."""
     categories = getattr(dtype, "categories", None)
     if categories is not None and categories.dtype.kind not in _KINDS:
         raise _no_numbers(name, "categories that are no numbers")
