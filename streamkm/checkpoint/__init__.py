@@ -1,4 +1,4 @@
-"""Where the states of a run outlive its process: a Zarr group, local or in an object store."""
+"""Checkpoints: the states of a run in a Zarr group, local or in an object store."""
 
 from streamkm.checkpoint.generations import Generations, is_local
 from streamkm.checkpoint.lock import FileLock, LeaseLock

@@ -1,4 +1,4 @@
-"""Numbered states in a Zarr group, each whole or not there; the last two are kept."""
+"""Numbered states in a Zarr group, each complete or absent; the last two are kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Arrays = Sequence[AnyArray]
 
 
 def _mended(folder: Path, error: Exception) -> Any:
-    """The group of a local checkpoint of which only its own metadata are damaged."""
+    """Return the group of a local checkpoint of which only the group's metadata are damaged."""
     warnings.warn(
         f"{folder / 'zarr.json'} is damaged ({error}); its states are looked up",
         CheckpointWarning,
@@ -40,36 +40,36 @@ def _mended(folder: Path, error: Exception) -> Any:
 
 
 def _occupied(folder: Path) -> bool:
-    """Whether there is more than what Zarr leaves of a write that was killed."""
+    """Return whether there is more than the remains of a killed write of Zarr."""
     if folder.is_dir():
         return any(path.suffix != ".partial" for path in folder.iterdir())
     return folder.exists()
 
 
 def is_local(where: Any) -> bool:
-    """Whether a checkpoint is a local folder: no URL and no store."""
+    """Return whether a checkpoint is a local folder, not a URL or a store."""
     return isinstance(where, os.PathLike) or (isinstance(where, str) and "://" not in where)
 
 
 class Generations:
-    """States of one fit.
+    """Numbered states of one run.
 
-    A state is written with a checksum of all of it, and only then does the group say that it is
-    there; so a run may be killed between any two writes.
+    A state is written with a checksum of its content before it is added to the list of states in
+    the group, so a run may be killed between any two writes.
 
     Parameters
     ----------
     where : path, URL, or Zarr store
-    mode : 'a' to write as well, 'r' to read what is there
+    mode : 'a' to read and write, 'r' to read only
 
     Raises
     ------
     CheckpointError
-        When something else is there, or nothing and it is only to be read.
+        If something else is there, or nothing is there and the mode is 'r'.
     """
 
     def __init__(self, where: Any, mode: str = "a") -> None:
-        import zarr  # a quarter of a second, which a fit without a checkpoint does without
+        import zarr  # takes a quarter of a second; needed for checkpoints only
 
         self.where = str(where)
         self._damaged: set[str] = set()
@@ -107,18 +107,18 @@ class Generations:
         return self._root
 
     def save(self, tree: Any, arrays: Arrays) -> None:
-        """Write the next state, point to it, then remove all but the last two."""
+        """Write the next state, add it to the list, then delete all but the last two."""
         states = self._states()
         name = f"state-{1 + max((int(old[6:]) for old in states), default=0):08d}"
         content, places = _packed(arrays)
-        # What is there of that name was not finished.
+        # An existing state of this name is incomplete.
         group = self._root.create_group(name, overwrite=True)
         chunks = (max(1, min(len(content), _CHUNK_NBYTES)),)
         group.create_array("content", data=content, chunks=chunks, compressors=None)
         facts = {"tree": tree, "arrays": places, "saved": time.time()}
         group.attrs.put(facts | {"checksum": _checksum(tree, places, content)})
         kept = [*[old for old in states if old not in self._damaged][1 - _KEPT :], name]
-        # A run may be killed before it has removed them: then the next save does.
+        # If a run is killed before it deletes them, the next save does.
         gone = [old for old in (*states, *self._listed("removed")) if old not in kept]
         self._root.update_attributes({"states": kept, "removed": gone})
         for old in gone:
@@ -128,7 +128,7 @@ class Generations:
     def _remove(self, name: str) -> None:
         try:
             there = name in self._root
-        except ValueError:  # its metadata are damaged
+        except ValueError:  # damaged metadata
             self._root.create_group(name, overwrite=True)
             there = True
         if there:
@@ -142,18 +142,18 @@ class Generations:
         return list(listed)
 
     def load(self) -> tuple[Any, Arrays] | None:
-        """The last state that is whole, or None where there is none yet.
+        """Return the last complete state, or None if there is none yet.
 
         Raises
         ------
         CheckpointError
-            When there are states, but none is whole.
+            If there are states, but none is complete.
         """
         states = self._states()
         for name in reversed(states):
             try:
                 return self._load(name)
-            except Exception as error:  # a codec may fail in any way on bytes that were changed
+            except Exception as error:  # a codec may raise any error for changed bytes
                 self._damaged.add(name)
                 warnings.warn(
                     f"{name} of {self.where} is damaged ({type(error).__name__}: {error}); going "
@@ -177,7 +177,7 @@ class Generations:
 
 
 def _packed(arrays: Arrays) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
-    """Arrays one after the other, and what each is: an array of its own costs several writes."""
+    """Pack all arrays into one, with their positions; separate ones would need more writes."""
     content = np.empty(sum(values.nbytes for values in arrays), np.uint8)
     places, at = [], 0
     for values in arrays:

@@ -1,4 +1,4 @@
-"""One run to a checkpoint at a time."""
+"""Locks: one run at a time uses a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from streamkm.errors import CheckpointError, LockedError
 
-LEASE = 600.0  # seconds for which a lock in an object store is good
+LEASE = 600.0  # seconds for which a lock in an object store is valid
 _RENEW = LEASE / 10
 
 
@@ -28,16 +28,16 @@ def _named(holder: dict[str, Any]) -> str:
 
 
 class FileLock:
-    """Beside a local folder: the kernel's lock of a file, gone with the process that holds it.
+    """Lock of a local checkpoint: a kernel lock on a file beside it, released with the process.
 
     Parameters
     ----------
-    folder : of the checkpoint
+    folder : folder of the checkpoint
 
     Raises
     ------
     LockedError
-        When another process holds it.
+        If another process holds it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,7 +48,7 @@ class FileLock:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._file.seek(0)
-                said = self._file.read() or "{}"  # it may only just have been locked
+                said = self._file.read() or "{}"  # it may just have been locked
                 self._file.close()
                 raise LockedError(str(folder), _named(json.loads(said))) from None
             except OSError as error:
@@ -62,13 +62,13 @@ class FileLock:
                     break
             except FileNotFoundError:
                 pass
-            self._file.close()  # released and removed between our opening and our locking it
+            self._file.close()  # released and deleted between opening and locking
         self._file.truncate(0)
         self._file.write(json.dumps(_who()))
         self._file.flush()
 
     def renew(self) -> None:
-        """Nothing: it lasts as long as the process."""
+        """Do nothing: the lock lasts as long as the process."""
 
     def release(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -76,11 +76,11 @@ class FileLock:
 
 
 class LeaseLock:
-    """In an object store: a note of who runs and until when, renewed while that one lives.
+    """Lock in an object store: a lease with the run and its end, renewed while the run lives.
 
-    Stores have no locks, so two runs that begin in the same instant may both get it; the one that
-    was overwritten stops when it renews. A run that was killed leaves its lease behind: the same
-    Slurm job when it was restarted, or the same host when that process is gone, takes it over.
+    Object stores have no locks, so two runs that start at the same moment may both get the lease;
+    the overwritten one stops when it renews. A killed run leaves its lease: the restarted Slurm
+    job, or a run on the same host after the process has ended, takes it over.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class LeaseLock:
     Raises
     ------
     LockedError
-        When another run holds it.
+        If another run holds it.
     """
 
     def __init__(self, group: Any) -> None:
@@ -107,12 +107,12 @@ class LeaseLock:
         self._note.attrs.put({**_who(), "token": self._token, "until": until})
 
     def renew(self) -> None:
-        """Say, now and then, that this run still lives.
+        """Renew the lease from time to time.
 
         Raises
         ------
         LockedError
-            When another run has taken over.
+            If another run has taken over.
         """
         if time.monotonic() - self._renewed < _RENEW:
             return
@@ -125,15 +125,15 @@ class LeaseLock:
         return dict(self._group["lock"].attrs)
 
     def release(self) -> None:
-        if self._holder().get("token") == self._token:  # it may be another's by now
+        if self._holder().get("token") == self._token:  # it may belong to another run now
             self._write(0.0)
 
 
 def _gone(holder: dict[str, Any]) -> bool:
-    """Whether the holder is certainly no more."""
+    """Return whether the holder has certainly ended."""
     us = _who()
     if us["job"] and holder.get("job") == us["job"] and holder.get("restart") != us["restart"]:
-        return True  # Slurm runs a job once at a time
+        return True  # Slurm runs a job only once at a time
     if holder.get("host") != us["host"]:
         return False
     try:

@@ -1,4 +1,4 @@
-"""States as JSON and arrays: frozen dataclasses there and back, and nothing that can run code."""
+"""Conversion of frozen dataclasses to JSON and arrays and back, without executable content."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
-_MANY = 64  # integers that are better kept as an array
+_MANY = 64  # number of integers from which they are stored as an array
 
 
 def flatten(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
-    """A value as JSON; its arrays are put into `arrays` in the order they are met.
+    """Return a value as JSON; its arrays are appended to `arrays`.
 
     Parameters
     ----------
     value : None, numbers, text, arrays, dtypes, classes, frozen dataclasses, and tuples of these
-    arrays : list that takes the arrays
+    arrays : list to which the arrays are appended
 
     Raises
     ------
     TypeError
-        For anything else.
+        For other values.
     """
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
@@ -54,18 +54,18 @@ def flatten(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
 def restore(
     tree: Any, arrays: Sequence[np.ndarray[Any, Any]], known: Mapping[str, type[Any]]
 ) -> Any:
-    """What `flatten` was given.
+    """Return the value from the output of `flatten`.
 
     Parameters
     ----------
     tree : JSON
-    arrays : its arrays
-    known : classes by their names; no other is made
+    arrays : arrays of the value
+    known : classes by name; no other classes are instantiated
 
     Raises
     ------
     KeyError, TypeError
-        For classes that are not known, or have other fields by now.
+        For unknown classes, or classes that have other fields now.
     """
     if not isinstance(tree, dict):
         return tree

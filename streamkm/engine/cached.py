@@ -1,4 +1,4 @@
-"""Decoded blocks that stay in memory for the length of a fit: here, or on a cluster's workers."""
+"""Cached blocks: decoded blocks that stay in memory for the length of a fit."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from streamkm.engine.schedule import PROCESSES, client
 from streamkm.rows import Block, Rows, Scaling, StoredRows
 from streamkm.rows.stored import Beside, Call, Graph
 
-_SPARE = 2  # a cluster's memory must hold the data this many times: its workers compute as well
+_SPARE = (
+    2  # a cluster's memory must hold the data this many times, because its workers also compute
+)
 
 
 def can_cache(rows: Rows) -> bool:
-    """Whether a fit on today's scheduler would keep the blocks: they fit beside its work."""
+    """Return whether a fit on the current scheduler would cache the blocks of the rows."""
     if not isinstance(rows, StoredRows) or rows.in_memory:
         return False
     cluster = client()
@@ -31,9 +33,9 @@ def can_cache(rows: Rows) -> bool:
 
 @contextmanager
 def caching(rows: Rows) -> Iterator[Rows]:
-    """The rows, in memory from their first read on where they fit there; the same bits.
+    """Cache the blocks of the rows from their first read on if memory allows; bits do not change.
 
-    Whatever ends the fit lets go of the blocks, also where an error holds on to the rows.
+    The blocks are released at the end, also if an error keeps a reference to the rows.
     """
     if not isinstance(rows, StoredRows) or not can_cache(rows):
         yield rows
@@ -50,9 +52,9 @@ def caching(rows: Rows) -> Iterator[Rows]:
 
 @dataclass(frozen=True)
 class CachedRows(StoredRows):
-    """Stored rows whose blocks stay in this process once they were read.
+    """Stored rows whose blocks stay in this process after they have been read.
 
-    Another process is sent the stored rows alone: it reads for itself, and nothing counts as kept.
+    Other processes receive the stored rows without blocks and read the data themselves.
     """
 
     blocks: dict[int, Block] = field(default_factory=dict, repr=False, compare=False)
@@ -68,10 +70,12 @@ class CachedRows(StoredRows):
             block = super().block_beside(number, beside)
             if not self.closed.is_set():
                 self.blocks[number] = block
-        return replace(block, scaling=self.layout.scaling)  # which may be learned after the read
+        return replace(
+            block, scaling=self.layout.scaling
+        )  # the scaling may be learned after the read
 
     def release(self) -> None:
-        self.closed.set()  # tasks that run yet, where another has failed, keep nothing more
+        self.closed.set()  # tasks that still run after a failure cache nothing
         self.blocks.clear()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -80,9 +84,9 @@ class CachedRows(StoredRows):
 
 @dataclass(frozen=True)
 class WorkerCachedRows(StoredRows):
-    """Stored rows whose blocks stay on the workers that read them, as long as their futures live.
+    """Stored rows whose blocks stay on the workers that read them, as futures.
 
-    A worker that is lost takes its blocks with it; Dask has them read again.
+    Blocks of a lost worker are read again by Dask.
     """
 
     client: Any = None

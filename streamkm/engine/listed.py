@@ -1,4 +1,4 @@
-"""Blocks that are a list of things, each a block to itself."""
+"""Blocks that are the items of a list."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Listed:
-    """Things to read, in an order; a pass is called on each.
+    """Items to read, in order; a pass is called on each item.
 
     Parameters
     ----------
-    pieces : picklable, and no tuples, lists or dicts, which Dask would look into
+    pieces : picklable items; not tuples, lists or dicts, which Dask would traverse
     """
 
     pieces: Sequence[Any]
@@ -29,7 +29,7 @@ class Listed:
     def graph(
         self, call: Callable[[Any], Any], name: str, first: int, last: int
     ) -> tuple[dict[Any, Any], list[Any]]:
-        """Tasks that call `call` on pieces first:last, and their keys."""
+        """Return tasks that call `call` on pieces first:last, and their keys."""
         question = f"{name}-pass"
         graph: dict[Any, Any] = {question: call}
         keys: list[Any] = [(f"{name}-block", number) for number in range(first, last)]

@@ -1,4 +1,4 @@
-"""Per-row answers: lazy, or written where they belong while the same read is folded."""
+"""Per-row results: lazy, or written while the statistic of the same read is reduced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def map_rows(question: PerRow[S], rows: Rows) -> da.Array:
-    """Per-row answers as a lazy array in the shape and blocks of the rows; a read when computed.
+    """Return per-row results as a lazy array with the shape and blocks of the rows.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ def map_rows(question: PerRow[S], rows: Rows) -> da.Array:
 
     Returns
     -------
-    dask.array.Array of the row shape, and (width,) last where the pass gives several a row.
+    dask.array.Array of the row shape, with a last axis of length `width` for several results a row.
     """
-    import dask.array as da  # half a second, which nothing but a lazy answer needs
+    import dask.array as da  # takes half a second; needed for lazy results only
 
     rows = replace(rows, weights=None)
     if isinstance(rows, DaskRows):
@@ -48,7 +48,7 @@ def map_rows(question: PerRow[S], rows: Rows) -> da.Array:
 
 
 def write_rows(question: PerRow[S], rows: Rows, out: Any) -> S:
-    """Per-row answers into `out`, and the statistic of the same rows: one read for both.
+    """Write per-row results to `out` and return the statistic of the same rows, in one read.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def write_rows(question: PerRow[S], rows: Rows, out: Any) -> S:
     rows : Rows
     out : zarr.Array or ndarray of the row shape (and width)
         Each task writes its own region of a Zarr array, whose chunks must lie within the blocks;
-        an ndarray is filled here.
+        an ndarray is filled in this process.
     """
     return cast(S, last(writing(question, rows, out, WAVE)).total())
 
@@ -64,13 +64,13 @@ def write_rows(question: PerRow[S], rows: Rows, out: Any) -> S:
 def writing(
     question: PerRow[Any], rows: Rows, out: Any, wave: int, folded: Folded | None = None
 ) -> Iterator[Folded]:
-    """The same, wave by wave: the statistic folded so far, whose rows' answers are in `out`.
+    """Write per-row results wave by wave; yield the statistic of the rows written so far.
 
     Parameters
     ----------
     question, rows, out : as for `write_rows`
-    wave : blocks of one graph
-    folded : an earlier one of the same read, to go on from
+    wave : number of blocks of one graph
+    folded : an earlier value of the same read, from which to resume
     """
     if isinstance(out, np.ndarray):
         gathered = last(folding(_Gather(question), rows, wave)).total()
@@ -90,7 +90,7 @@ def writing(
 
 @dataclass(frozen=True)
 class _Answers:
-    """A pass's per-row answers in the block's shape, without the statistic."""
+    """Compute a pass's per-row results in the block's shape, without the statistic."""
 
     question: PerRow[Any]
 
@@ -100,7 +100,7 @@ class _Answers:
 
 @dataclass(frozen=True)
 class _Write:
-    """Write the answers of a block to its own region of a store; keep the statistic."""
+    """Write the results of a block to its region of a store; return the statistic."""
 
     question: PerRow[Any]
     out: Any
@@ -113,7 +113,7 @@ class _Write:
 
 @dataclass(frozen=True)
 class _Gathered(Statistic):
-    """Answers of several blocks, for results that lie in memory like their data."""
+    """Results of several blocks, for results in memory."""
 
     pieces: tuple[tuple[tuple[slice, ...], Any], ...]
     statistic: Statistic

@@ -1,4 +1,4 @@
-"""Where graphs run: on the user's scheduler or Client, with BLAS held back."""
+"""Execution of graphs on the user's scheduler or Client, with one thread for BLAS."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from threadpoolctl import threadpool_limits
 from streamkm.errors import ClusterError
 
 _IN_FLIGHT = 2
-_ENOUGH = 24  # blocks of a wave, for a core
+_ENOUGH = 24  # blocks of a wave for each core
 PROCESSES = ("processes", "multiprocessing")  # names of Dask's scheduler of processes
-_LEAST_OF_A_CLUSTER = 20  # cores: its workers may still be on their way
+_LEAST_OF_A_CLUSTER = 20  # assumed cores, because workers may still start
 
 
 def threads() -> int:
-    """Tasks that run at once here: Dask's setting, Slurm's, or the cores this process may use."""
+    """Return the number of concurrent tasks: Dask's setting, Slurm's, or the available cores."""
     configured = dask.config.get("num_workers", None)
     return int(configured or os.environ.get("SLURM_CPUS_PER_TASK") or CPU_COUNT)
 
 
 def wave_size() -> int:
-    """Blocks of one graph of a read that can be broken off after each: a power of eight.
+    """Return the number of blocks of a wave, after which a read can stop: a power of eight.
 
-    So many for every core that what idles at its end is little beside it.
+    It is large enough for each core that idle time at the end of a wave is small.
     """
     cluster, cores = client(), threads()
     if cluster is not None:
@@ -46,13 +46,13 @@ def wave_size() -> int:
 
 
 def on_threads(here: bool = False) -> bool:
-    """Whether work runs on this process's threads: always if `here`, or as Dask is configured."""
+    """Return whether work runs on threads of this process: if `here`, or as Dask is set."""
     configured = dask.config.get("scheduler", None)
     return here or (configured in (None, "threads", "threading") and client() is None)
 
 
 def in_threads(work: Callable[[int], Any], count: int) -> Iterator[Any]:
-    """Answers to 0, 1, ..., in order, without a graph: what is in memory is soon done."""
+    """Yield the results for 0, 1, ... in order, from threads without a graph."""
     if count == 1 or threads() == 1:
         yield from map(work, range(count))
         return
@@ -71,10 +71,10 @@ def in_threads(work: Callable[[int], Any], count: int) -> Iterator[Any]:
 
 
 def results(graphs: Iterator[Delayed], here: bool = False, ahead: bool = False) -> Iterator[Any]:
-    """Answers of the waves in order; on a cluster the next is submitted before the last drains.
+    """Yield the results of the waves in order; a cluster gets the next wave before one ends.
 
-    `here` keeps the work on this process's threads, for rows that are in its memory. With `ahead`
-    there is a task more than cores, so that none idles while a block is waited for.
+    `here` runs the work on threads of this process, for rows in its memory. With `ahead` there is
+    one more task than cores, so that no core is idle while a block is read.
     """
     cluster = None if here else client()
     if cluster is not None:
@@ -87,7 +87,7 @@ def results(graphs: Iterator[Delayed], here: bool = False, ahead: bool = False) 
 
 
 def _asked(n_threads: int, here: bool) -> dict[str, Any]:
-    """Arguments of `dask.compute`; Dask's configuration would be that of all threads."""
+    """Return arguments of `dask.compute`; Dask's configuration would affect all threads."""
     asked: dict[str, Any] = {"scheduler": "threads"} if here else {}
     if on_threads(here):
         given = dask.config.get("pool", None)
@@ -101,10 +101,10 @@ _pools = threading.local()
 
 
 def _pool(n_threads: int) -> ThreadPoolExecutor:
-    """This thread's pool in this process.
+    """Return the pool of this thread in this process.
 
-    Dask's own is inherited by a forked process without its threads, where every task waits for
-    ever. Each thread has its own, so that a task of one pool may wait for a task of another.
+    A forked process inherits Dask's own pool without its threads, so tasks would hang. Each thread
+    has its own pool, so that a task of one pool may wait for a task of another.
     """
     name = f"{os.getpid()} {n_threads}"
     if not hasattr(_pools, name):
@@ -115,8 +115,11 @@ def _pool(n_threads: int) -> ThreadPoolExecutor:
 
 @contextmanager
 def _named() -> Iterator[None]:
-    """What becomes of a cluster, in words that say what to do."""
-    from distributed import CancelledError, KilledWorker  # loaded by whoever made the Client
+    """Convert errors of a cluster to messages that say what to do."""
+    from distributed import (
+        CancelledError,
+        KilledWorker,
+    )  # already imported by whoever made the Client
     from distributed.comm import CommClosedError
 
     try:
@@ -153,8 +156,8 @@ def _result(future: Any) -> Any:
 
 
 def client() -> Any:
-    """The user's distributed Client when waves can be queued on it: not from inside a task."""
-    # A Client that is the default sets the scheduler itself.
+    """Return the user's distributed Client if waves can be queued on it, which tasks cannot."""
+    # The default Client sets the scheduler itself.
     wanted = dask.config.get("scheduler", None)
     if "distributed" not in sys.modules or wanted not in (None, "dask.distributed", "distributed"):
         return None
@@ -173,5 +176,5 @@ def client() -> Any:
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
-    """Dask owns the cores: BLAS is held to one thread for the whole read, not task by task."""
+    """Limit BLAS to one thread for a whole read, because Dask uses all cores."""
     return threadpool_limits(1, user_api="blas")  # type: ignore[no-any-return]
