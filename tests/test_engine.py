@@ -104,6 +104,26 @@ def test_the_bits_are_the_same_on_a_cluster_and_inside_its_tasks(many, cluster):
     assert inside.result(timeout=60) == want
 
 
+@pytest.mark.parametrize("kind", ["memory", "stored", "lazy"])
+def test_a_read_of_some_blocks_is_the_read_of_data_that_consist_of_them(many, kind):
+    """In the given order: the tree is over positions, on every scheduler and for any wave."""
+    numbers = [98, 3, 4, 50, *range(60, 90), 0]
+    chosen = np.concatenate([X[61 * n : 61 * (n + 1)] for n in numbers])
+    edges = (0, *np.cumsum([min(61, len(X) - 61 * n) for n in numbers]).tolist())
+    few = replace(open_rows(chosen), plan=BlockPlan((edges,)))
+    expected = map_reduce(Lloyd(CENTROIDS), few)
+    rows = many if kind == "stored" else replace(open_rows(X), plan=many.plan)
+    if kind == "lazy":
+        rows = open_rows(da.from_array(X, chunks=(61, -1)))
+    for scheduler in ("threads", "synchronous"):
+        with dask.config.set(scheduler=scheduler):
+            *_, last = fold.folding(Lloyd(CENTROIDS), rows, 8, blocks=numbers)
+        assert last.n_blocks == len(numbers)
+        found = last.total()
+        assert found.sums.tobytes() == expected.sums.tobytes()
+        assert (found.loss, found.counts.tobytes()) == (expected.loss, expected.counts.tobytes())
+
+
 def test_waves_are_queued_on_a_client_two_at_a_time(many, cluster, monkeypatch):
     """Also on one that made itself the default, which sets Dask's scheduler."""
     queued = []

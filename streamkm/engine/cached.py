@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from threading import Event
@@ -96,8 +96,8 @@ class WorkerCachedRows(StoredRows):
     def cached(self) -> bool:
         return len(self.futures) == self.plan.n_blocks
 
-    def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
-        wanted = [number for number in range(first, last) if number not in self.futures]
+    def graph(self, call: Call, name: str, numbers: Sequence[int]) -> tuple[Graph, list[Any]]:
+        wanted = [number for number in numbers if number not in self.futures]
         if wanted:
             source = self.client.submit(StoredRows, **_parts(self.to_send), key=f"{name}-rows")
             beside = [self.beside_of(number) for number in wanted]
@@ -106,7 +106,7 @@ class WorkerCachedRows(StoredRows):
             )
             self.futures.update(zip(wanted, reads, strict=True))
         question, scaling = f"{name}-pass", f"{name}-scaling"
-        keys = [(f"{name}-block", number) for number in range(first, last)]
+        keys = [(f"{name}-block", number) for number in numbers]
         graph: Graph = {question: call, scaling: self.layout.scaling}
         for key in keys:
             graph[key] = (_call, question, self.futures[key[1]], scaling)

@@ -1,15 +1,16 @@
 """One read: a task a block, under a tree of fixed fan-in 8 over the *block numbers*.
 
-Never by arrival, so the bits depend on the plan alone. Graphs stay bounded because the blocks go
-out in waves of whole subtrees; what is left to fold between waves is the same tree, so a read can
-be broken off after any wave and gone on with from there.
+The order of arrival plays no part, so the bits depend on the plan alone. Blocks go out in waves of
+whole subtrees, which bounds the graphs. Between waves the same tree remains to be folded, so a read
+can stop after any wave and resume from there. A read of some blocks only is the same tree over
+their positions in the given sequence.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
@@ -47,9 +48,9 @@ class Blocks(Protocol):
         """Whether every block is in memory."""
 
     def graph(
-        self, call: Callable[[Any], Any], name: str, first: int, last: int
+        self, call: Callable[[Any], Any], name: str, numbers: Sequence[int]
     ) -> tuple[dict[Any, Any], list[Any]]:
-        """Tasks that call `call` on blocks first:last, and their keys."""
+        """Tasks that call `call` on the blocks of these numbers, and their keys."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Folded:
 
     Parameters
     ----------
-    n_blocks : int, blocks in it, the first of the plan
+    n_blocks : int, blocks in it, the first of the plan or of the sequence that was asked for
     levels : for each level of the tree its nodes, each of 8**level blocks, at most seven
     """
 
@@ -105,24 +106,36 @@ def map_reduce(question: Pass[S], rows: Rows, wave: int = WAVE) -> S:
 
 
 def folding(
-    call: Callable[[Any], Statistic], rows: Blocks, wave: int, folded: Folded | None = None
+    call: Callable[[Any], Statistic],
+    rows: Blocks,
+    wave: int,
+    folded: Folded | None = None,
+    blocks: Sequence[int] | None = None,
 ) -> Iterator[Folded]:
-    """A read, wave by wave: all that is folded so far; the last is of all blocks.
+    """Fold a read wave by wave.
 
     Parameters
     ----------
-    call : Pass, or what else makes a statistic of a block
+    call : Pass, or another function from a block to its statistic
     rows, wave : as for `map_reduce`
-    folded : an earlier one of the same read, to go on from
+    folded : an earlier result of the same read, to resume from
+    blocks : distinct numbers of the blocks to read, in the order of the tree's leaves; all by
+        default
+
+    Yields
+    ------
+    Folded
+        What is folded so far; the last holds all blocks of the read.
     """
-    folded, total = folded or Folded(), rows.n_blocks
+    numbers = range(rows.n_blocks) if blocks is None else blocks
+    folded, total = folded or Folded(), len(numbers)
     if rows.block_map is not None:
         call = _Mapped(rows.block_map, call)
     with one_blas_thread():
         here = isinstance(rows, StoredRows) and rows.stays_here
         if isinstance(rows, StoredRows) and rows.in_memory and on_threads(here):
             first = folded.n_blocks
-            answers = in_threads(lambda at: call(rows.block(first + at)), total - first)
+            answers = in_threads(lambda at: call(rows.block(numbers[first + at])), total - first)
             for done, answer in enumerate(answers, first + 1):
                 folded = folded.plus(answer, 0, done)
             yield folded
@@ -130,7 +143,7 @@ def folding(
         if isinstance(rows, DaskRows):
             wave = _wave_of(rows, call, max(wave, _DASK_WAVE))
         spans = list(_spans(folded.n_blocks, total, wave))
-        graphs = (_tree(call, rows, span.start, span.stop) for span, _ in spans)
+        graphs = (_tree(call, rows, numbers[span.start : span.stop]) for span, _ in spans)
         answers = results(graphs, here, rows.ahead and not rows.cached)
         for (span, level), answer in zip(spans, answers, strict=True):
             folded = folded.plus(answer, level, span.stop)
@@ -172,15 +185,15 @@ def _wave_of(rows: DaskRows, call: Any, wave: int) -> int:
     total, most = rows.plan.n_blocks, wave
     while most < total:
         most *= FAN_IN
-    if wave < most and len(rows.graph(call, "streamkm-trial", 0, 1)[0]) >= total:
+    if wave < most and len(rows.graph(call, "streamkm-trial", range(1))[0]) >= total:
         return most
     return wave
 
 
-def _tree(call: Any, rows: Blocks, first: int, stop: int) -> Delayed:
+def _tree(call: Any, rows: Blocks, numbers: Sequence[int]) -> Delayed:
     """The graph of one wave: its blocks and the tree above them."""
     name = f"streamkm-{uuid.uuid4().hex}"
-    graph, keys = rows.graph(call, name, first, stop)
+    graph, keys = rows.graph(call, name, numbers)
     level = 0
     while len(keys) > 1 or level == 0:
         level += 1

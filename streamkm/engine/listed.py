@@ -27,12 +27,12 @@ class Listed:
         return len(self.pieces)
 
     def graph(
-        self, call: Callable[[Any], Any], name: str, first: int, last: int
+        self, call: Callable[[Any], Any], name: str, numbers: Sequence[int]
     ) -> tuple[dict[Any, Any], list[Any]]:
-        """Return tasks that call `call` on pieces first:last, and their keys."""
+        """Return tasks that call `call` on the pieces of these numbers, and their keys."""
         question = f"{name}-pass"
         graph: dict[Any, Any] = {question: call}
-        keys: list[Any] = [(f"{name}-block", number) for number in range(first, last)]
+        keys: list[Any] = [(f"{name}-block", number) for number in numbers]
         for key in keys:
             graph[key] = (_call, question, self.pieces[key[1]])
         return graph, keys

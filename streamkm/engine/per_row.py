@@ -40,7 +40,7 @@ def map_rows(question: PerRow[S], rows: Rows) -> da.Array:
         return rows.answers(_Answers(question), name, question.dtype, question.width)
     name = f"streamkm-{uuid.uuid4().hex}"
     extra = () if question.width is None else ((question.width,),)
-    graph, boxes = rows.graph(_Answers(question), name, 0, rows.plan.n_blocks)
+    graph, boxes = rows.graph(_Answers(question), name, range(rows.plan.n_blocks))
     for number, box in enumerate(boxes):
         place = (*rows.plan.index(number), *(0 for _ in extra))
         graph[(name, *place)] = (unbox, box)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -101,12 +101,12 @@ class DaskRows:
         inputs = (self.array, *beside)
         return da.map_blocks(_call_block, *inputs, call=call_once, name=f"{name}-block", **kwargs)
 
-    def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
-        """Return tasks for blocks first:last, fused with those of the array, and their keys."""
+    def graph(self, call: Call, name: str, numbers: Sequence[int]) -> tuple[Graph, list[Any]]:
+        """Return tasks for the blocks of these numbers, fused with the array's, and their keys."""
         mapped = self.mapped(call, name)
         # Feature axes have one chunk each, so C order over all axes is C order over the row axes
         # wherever they stand.
-        places = np.unravel_index(range(first, last), mapped.numblocks)
+        places = np.unravel_index(numbers, mapped.numblocks)
         keys = [(mapped.name, *place) for place in zip(*(p.tolist() for p in places), strict=True)]
         # Dask's optimisation for these keys only; the rest of the graph is not materialised.
         graph: Graph = dict(mapped.__dask_optimize__(mapped.__dask_graph__(), keys))

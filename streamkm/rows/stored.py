@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -165,11 +165,11 @@ class StoredRows:
                 return f", chunk {key} of {self.array.store_path}"
         return ""
 
-    def graph(self, call: Call, name: str, first: int, last: int) -> tuple[Graph, list[Any]]:
-        """Return tasks that read blocks first:last and call `call` on each, and their keys."""
+    def graph(self, call: Call, name: str, numbers: Sequence[int]) -> tuple[Graph, list[Any]]:
+        """Return tasks that read these blocks and call `call` on each, and their keys."""
         question, source = f"{name}-pass", f"{name}-rows"
         graph: Graph = {question: call}
-        keys: list[Any] = [(f"{name}-block", number) for number in range(first, last)]
+        keys: list[Any] = [(f"{name}-block", number) for number in numbers]
         if self.in_memory:  # views in this process; other processes receive only their rows
             for key in keys:
                 graph[key] = (_call, question, self.block(key[1]))
