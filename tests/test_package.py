@@ -1,9 +1,11 @@
-"""Importing costs nothing, help costs nothing, and a fit imports what it uses."""
+"""What importing streamkm loads, what a command loads, and where imports may stand."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,16 @@ from streamkm.seeding import METHODS
 HEAVY = {"numpy", "dask", "numba", "zarr", "xarray", "sklearn", "pandas", "rich"}
 # What a fit of an array or a store does without. (scikit-learn takes pandas where it is installed.)
 WIDE = {"dask.array", "xarray"}
+
+# Modules that may import others of streamkm in functions: the lazy packages, the tables of commands
+# and of what `info` shows, and the methods that write files, which import Zarr.
+LAZY = {
+    "__init__.py",
+    "images/__init__.py",
+    "cli/app.py",
+    "cli/commands/info.py",
+    "estimators/centroids.py",
+}
 
 
 def modules_after(statement):
@@ -66,3 +78,32 @@ def test_public_names_load_on_first_use():
         assert getattr(streamkm, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'KMedians'"):
         _ = streamkm.KMedians
+
+
+def late_imports(path):
+    """Line numbers at which a function of a file imports a module of streamkm."""
+    found = set()
+    for function in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        for node in ast.walk(function):
+            match node:
+                case ast.ImportFrom(module=str(name)) if name.split(".")[0] == "streamkm":
+                    found.add(node.lineno)
+                case ast.Import(names=names) if any(
+                    alias.name.split(".")[0] == "streamkm" for alias in names
+                ):
+                    found.add(node.lineno)
+                case ast.Call(func=ast.Name(id="import_module"), args=[argument, *_]) if (
+                    "streamkm" in ast.unparse(argument) or "_PUBLIC" in ast.unparse(argument)
+                ):
+                    found.add(node.lineno)
+    return sorted(found)
+
+
+def test_only_lazy_packages_and_tables_import_streamkm_in_functions():
+    package = Path(streamkm.__file__).parent
+    found = {
+        path.relative_to(package).as_posix(): late_imports(path) for path in package.rglob("*.py")
+    }
+    assert {name for name, lines in found.items() if lines} == LAZY, found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
+import streamkm
 from streamkm.errors import DataError
 from streamkm.outputs import File, local, whole_file
 
@@ -24,12 +25,10 @@ def report_file(path: str | None, overwrite: bool) -> File | None:
 
 
 def save_plot(kind: str, what: Any, path: str) -> None:
-    """Draw `streamkm.plot.<kind>` of something into a file."""
+    """Draw ``streamkm.plot.<kind>(what)`` into a file."""
     import matplotlib
 
     matplotlib.use("agg")
-    from streamkm import plot
-
-    ax = getattr(plot, kind)(what)
+    ax = getattr(streamkm.plot, kind)(what)
     with whole_file(local(path)) as partial:
         ax.figure.savefig(partial, dpi=150)
