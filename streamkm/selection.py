@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from sklearn.metrics import silhouette_score
 
 from streamkm.arrays import Float64Array
 from streamkm.engine import caching, map_reduce
@@ -19,29 +17,25 @@ from streamkm.estimators.data import Given
 from streamkm.fitting import (
     FitState,
     StopRules,
-    Trajectory,
     begin_sweep,
     fit_budget,
     iterate,
     restart_seeds,
     with_scaling,
 )
-from streamkm.fitting.elbow import find_elbow
 from streamkm.models.sweep import KIND
+from streamkm.models.sweep_table import SweepFits, add_distortions, sweep_table
 from streamkm.numbers import real_number, whole_number
 from streamkm.outputs import plain
 from streamkm.passes import (
     Census,
-    Labels,
     Lloyd,
     Pass,
     Product,
-    Sampled,
     SampleUniform,
-    Scattered,
     threshold_of,
 )
-from streamkm.rows import Block, Rows, Scaling, Shifted, open_rows
+from streamkm.rows import Rows, open_rows
 from streamkm.sizes import parse_bytes
 from streamkm.versions import versions
 
@@ -161,13 +155,13 @@ def sweep(
     state = begin_sweep(rows, ks, inits, seeds, rules, room, riders)
     with caching(rows) as held:
         state = iterate(held, state, watch=[watch] if watch else [])
-    found = Fits(ks, n_init, state.trajectories, state.scaling)
+    fits = SweepFits(tuple(ks), n_init, state.trajectories, state.scaling)
     answers = list(state.answers)
     n_rows = answers.pop(0).weighted if rows.weights is not None else None
-    dataset = found.dataset(answers[0] if answers else None, n_rows)
+    dataset = sweep_table(fits, answers[0] if answers else None, n_rows)
     if others is not None:
         try:
-            _add(dataset, "validation", found.distortions(others))
+            add_distortions(dataset, "validation", _validation_distortions(fits, others))
         except DataError as error:
             message = f"the validation data cannot be used, so the sweep is without: {error}"
             warnings.warn(message, ValidationWarning, stacklevel=2)
@@ -203,110 +197,12 @@ def _numbers_of_clusters(n_clusters: Sequence[int]) -> list[int]:
     return [int(k) for k in ks]
 
 
-@dataclass(frozen=True)
-class Fits:
-    """The fits of a sweep, k after k.
-
-    Parameters
-    ----------
-    n_clusters : list of int
-    n_init : int
-    trajectories : n_init for each k, done
-    scaling : Scaling that they see rows through, or None
-    """
-
-    n_clusters: list[int]
-    n_init: int
-    trajectories: tuple[Trajectory, ...]
-    scaling: Scaling | None = None
-
-    @property
-    def best(self) -> list[Trajectory]:
-        """The restart of the lowest loss, for each k."""
-        groups = np.array([t.inertia for t in self.trajectories]).reshape(-1, self.n_init)
-        places = groups.argmin(axis=1) + self.n_init * np.arange(len(groups))
-        return [self.trajectories[place] for place in places]
-
-    def dataset(self, sample: Sampled | None, n_rows: int | None = None) -> xr.Dataset:
-        """What the fits found: of so many rows, by default as many as they weigh."""
-        weight = self.trajectories[0].weight
-        table = xr.Dataset(coords={"n_clusters": self.n_clusters})
-        inertia = np.array([t.inertia for t in self.trajectories])
-        _add(table, "train", inertia.reshape(-1, self.n_init) / weight)
-        iterations = np.array([len(t.history) for t in self.trajectories])
-        table["iterations"] = (("n_clusters", "restart"), iterations.reshape(-1, self.n_init))
-        scores: dict[str, list[float]] = {
-            "calinski_harabasz": [],
-            "davies_bouldin": [],
-            "silhouette": [],
-        }
-        for t in self.best:
-            assert isinstance(t.gathered, Scattered)
-            assert t.centroids is not None
-            scores["calinski_harabasz"].append(t.gathered.calinski_harabasz(t.centroids))
-            scores["davies_bouldin"].append(t.gathered.davies_bouldin(t.centroids))
-            scores["silhouette"].append(_silhouette(t.centroids, sample))
-        for name, values in scores.items():
-            table[name] = ("n_clusters", values)
-        centroids = [self._back(t.centroids) for t in self.best]
-        if isinstance(self.scaling, Shifted):
-            seen = [t.centroids for t in self.best]
-            table["scaled_centroids"] = (("n_clusters", "cluster", "feature"), _padded(seen))
-            table["scaling_origin"] = ("feature", np.array(self.scaling.origin))
-            table.attrs["spread"] = self.scaling.spread
-        history = [np.array([step.inertia for step in t.history]) / weight for t in self.best]
-        table["centroids"] = (("n_clusters", "cluster", "feature"), _padded(centroids))
-        table["history"] = (("n_clusters", "iteration"), _padded(history))
-        elbow = find_elbow(self.n_clusters, table["train_min"].values.tolist(), n_rows or weight)
-        table.attrs |= {
-            "elbow": elbow.n_clusters if elbow.clear else None,
-            "elbow_strength": elbow.strength,
-            "verdict": str(elbow),
-            "weight": weight,
-        }
-        return table
-
-    def distortions(self, rows: Rows) -> Float64Array:
-        """Mean squared distance of other rows under every fit, in one read of them."""
-        centroids = [t.centroids for t in self.trajectories if t.centroids is not None]
-        passes = (Lloyd(c) for c in centroids)
-        rows = with_scaling(rows, self.scaling)
-        census, *gathered = map_reduce(Product((Census(), *passes)), rows).parts
-        census.check()
-        pairs = zip(gathered, centroids, strict=True)
-        found = np.array([one.inertia(c) / one.weight for one, c in pairs])
-        return found.reshape(-1, self.n_init)
-
-    def _back(self, centroids: Float64Array | None) -> Float64Array:
-        assert centroids is not None
-        return centroids if self.scaling is None else self.scaling.back(centroids)
-
-
-def _add(table: xr.Dataset, name: str, distortions: Float64Array) -> None:
-    """Distortions (k, restart), and what they come to for each k."""
-    table[f"{name}_distortion"] = (("n_clusters", "restart"), distortions)
-    table[f"{name}_mean"] = ("n_clusters", distortions.mean(axis=1))
-    table[f"{name}_min"] = ("n_clusters", distortions.min(axis=1))
-    table[f"{name}_spread"] = ("n_clusters", distortions.std(axis=1))
-
-
-def _silhouette(centroids: Float64Array, sample: Sampled | None) -> float:
-    if sample is None or not len(sample.keys):
-        return float("nan")
-    values, weights = sample.values, sample.weights
-    if np.ptp(weights) > 0:  # scikit-learn's takes none: draw by them
-        rng = np.random.default_rng(0)
-        values = values[rng.choice(len(values), len(values), p=weights / weights.sum())]
-    labels, _ = Labels(centroids, np.dtype(np.int32))(Block.of(values))
-    if not 1 < len(np.unique(labels)) < len(labels):
-        return float("nan")
-    return float(silhouette_score(values, labels))
-
-
-def _padded(arrays: Sequence[Any]) -> Float64Array:
-    """Arrays of different lengths in one, with NaN where one ends."""
-    longest = max(len(a) for a in arrays)
-    out = np.full((len(arrays), longest, *arrays[0].shape[1:]), np.nan)
-    for place, array in enumerate(arrays):
-        out[place, : len(array)] = array
-    return out
+def _validation_distortions(fits: SweepFits, rows: Rows) -> Float64Array:
+    """Mean squared distance of other rows under every fit, in one read of them."""
+    centroids = [t.centroids for t in fits.trajectories if t.centroids is not None]
+    passes = (Lloyd(c) for c in centroids)
+    rows = with_scaling(rows, fits.scaling)
+    census, *gathered = map_reduce(Product((Census(), *passes)), rows).parts
+    census.check()
+    pairs = zip(gathered, centroids, strict=True)
+    return fits.table([one.inertia(c) / one.weight for one, c in pairs])

@@ -1,4 +1,4 @@
-"""The elbow of a distortion curve, and how much of one it is."""
+"""The elbow of a distortion curve, and how marked it is."""
 
 from __future__ import annotations
 
@@ -8,21 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 
 CLEAR = 0.5
-_NOTHING = 1e-12  # a share of the loss that is none
+_NEGLIGIBLE = 1e-12  # a loss of this share of the first one counts as zero
 
 
 @dataclass(frozen=True)
 class Elbow:
     """The most marked bend of a distortion curve.
 
-    Data without clusters follow a power law, J ~ k**(-2 / d), a straight line in logarithms, which
-    looks bent in plain scales (Schubert, "Stop using the elbow criterion", 2023). So the bend is
-    measured there: how much flatter everything after k is than the step to k.
-
     Parameters
     ----------
-    n_clusters : where it is, or None where the curve has no inner point
-    strength : 0 (a straight line) to 1 (flat from there on)
+    n_clusters : int or None
+        Number of clusters at the bend; None if the curve has no inner point.
+    strength : float
+        From 0 (a straight line) to 1 (flat after the bend).
+
+    Notes
+    -----
+    The distortion of data without clusters follows a power law, J ~ k**(-2 / d): a straight line
+    in logarithmic scales, which looks bent in linear ones [1]_. The bend is therefore measured in
+    logarithmic scales, as 1 - (steepest slope after k) / (slope of the step to k).
+
+    References
+    ----------
+    .. [1] E. Schubert, "Stop using the elbow criterion for k-means and how to choose the number of
+       clusters instead", SIGKDD Explorations 25(1), 2023.
     """
 
     n_clusters: int | None
@@ -30,6 +39,7 @@ class Elbow:
 
     @property
     def clear(self) -> bool:
+        """Whether the bend is strong enough to choose k by it."""
         return self.n_clusters is not None and self.strength >= CLEAR
 
     def __str__(self) -> str:
@@ -43,13 +53,21 @@ class Elbow:
 def find_elbow(
     n_clusters: Sequence[int], distortions: Sequence[float], n_rows: float = np.inf
 ) -> Elbow:
-    """The elbow of a curve of distortions over rising numbers of clusters.
+    """Find the elbow of a distortion curve.
 
     Parameters
     ----------
-    n_clusters : int, rising
-    distortions : mean squared distances
-    n_rows : of the data; distortions are taken over n - k, as k clusters fit k rows exactly
+    n_clusters : sequence of int
+        Numbers of clusters, ascending.
+    distortions : sequence of float
+        Mean squared distance for each number of clusters, in squared data units.
+    n_rows : float
+        Number of rows of the data. Each distortion is multiplied by n / (n - k), because k
+        clusters fit k rows exactly.
+
+    Returns
+    -------
+    Elbow
 
     Examples
     --------
@@ -63,9 +81,9 @@ def find_elbow(
     if len(ks) < 3:
         return Elbow(None, 0.0)
     losses = np.asarray(distortions, np.float64)[inner] / (1 - ks / n_rows)
-    loss = np.log(np.maximum(losses, max(_NOTHING * losses[0], np.finfo(np.float64).tiny)))
+    loss = np.log(np.maximum(losses, max(_NEGLIGIBLE * losses[0], np.finfo(np.float64).tiny)))
     slopes = np.maximum(0.0, -np.diff(loss) / np.diff(np.log(ks)))
-    after = np.maximum.accumulate(slopes[::-1])[::-1][1:]  # the steepest of all later steps
+    after = np.maximum.accumulate(slopes[::-1])[::-1][1:]  # steepest of all later slopes
     before = slopes[:-1]
     safe = np.where(before > 0, before, 1.0)
     strengths = np.where(before > 0, 1 - after / safe, 0.0)

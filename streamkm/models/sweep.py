@@ -1,4 +1,4 @@
-"""A sweep that is there: opened from a store, and the centroids of one of its k."""
+"""Stored sweeps: open one, and take the centroids or the model of one k."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 KIND = SWEEP
-# Arrays by their number of dimensions.
+# Number of dimensions of each array.
 _NEEDED = {
     **dict.fromkeys(("n_clusters", "train_mean", "train_min", "train_spread"), 1),
     **dict.fromkeys(("train_distortion", "iterations", "history"), 2),
@@ -36,20 +36,41 @@ _LOADED = ("n_clusters", "train_distortion", "train_mean", "train_min", "train_s
 
 
 def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
-    """A sweep that was written by ``streamkm sweep``, or by ``to_zarr``.
+    """Open a sweep that ``streamkm sweep`` or `Dataset.to_zarr` has written.
 
-    ``streamkm sweep`` stores every chunk, so any missing chunk of its arrays is an error. Of what
-    ``to_zarr`` wrote, only chunks of `n_clusters`, the training distortions and the centroids can
-    be checked, because their values are never the fill value.
+    Parameters
+    ----------
+    path : str or path-like
+        Zarr store of the sweep.
+
+    Returns
+    -------
+    xarray.Dataset
+        See `streamkm.sweep`; its arrays are lazy.
 
     Raises
     ------
     NotAModelError
-        When there is no sweep at the path.
+        If there is no sweep at the path.
     DataError
-        When it lacks an array, an attribute or a chunk.
+        If an array, an attribute or a chunk is missing.
+
+    Notes
+    -----
+    ``streamkm sweep`` stores every chunk, so any missing chunk of its arrays is an error. In a
+    store that `to_zarr` has written, only chunks of `n_clusters`, of the training distortions and
+    of the centroids can be checked, because their values are never the fill value.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, streamkm
+    >>> x = np.random.default_rng(0).normal(size=(100, 2))
+    >>> path = tempfile.mkdtemp() + "/sweep.zarr"
+    >>> _ = streamkm.sweep(x, [1, 2, 3]).to_zarr(path, zarr_format=3, consolidated=False)
+    >>> streamkm.open_sweep(path)["n_clusters"].values.tolist()
+    [1, 2, 3]
     """
-    import xarray as xr  # half a second, which `predict` with a model does without
+    import xarray as xr  # takes half a second; `predict` with a model does not need it
     import zarr
 
     try:
@@ -62,26 +83,48 @@ def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
     for name, ndim in known.items():
         refuse_lost(stored(group, name, ndim))
     others = sorted({name for name, _ in group.members()} - set(known))
-    found: xr.Dataset = xr.open_zarr(os.fspath(path), consolidated=False, drop_variables=others)
-    lacking = [name for name in _ATTRIBUTES if name not in found.attrs]
-    if lacking:
-        raise DataError(f"the sweep {path} lacks the attribute {lacking[0]!r}, so it is not whole.")
+    sweep: xr.Dataset = xr.open_zarr(os.fspath(path), consolidated=False, drop_variables=others)
+    missing = [name for name in _ATTRIBUTES if name not in sweep.attrs]
+    if missing:
+        raise DataError(f"the sweep {path} lacks the attribute {missing[0]!r}, so it is not whole.")
     for name in _LOADED:
-        if not np.all(found[name].values > (0 if name == "n_clusters" else -1)):
+        if not np.all(sweep[name].values > (0 if name == "n_clusters" else -1)):
             raise DataError(
                 f"a chunk of {name!r} of the sweep {path} is missing or damaged: restore it from "
                 "a copy, or run the sweep again."
             )
-    return found
+    return sweep
 
 
 def centroids_of(found: xr.Dataset | str | os.PathLike[str], n_clusters: int) -> Float64Array:
-    """The best centroids (k, d) of one k of a sweep or its path, such as for `KMeans(init=...)`.
+    """Return the best centroids of one k of a sweep, such as for `KMeans(init=...)`.
+
+    Parameters
+    ----------
+    found : xarray.Dataset, str or path-like
+        A sweep, or the path of a stored one.
+    n_clusters : int
+        One of its values of k.
+
+    Returns
+    -------
+    ndarray of shape (n_clusters, n_features), float64
+        In the units of the data.
 
     Raises
     ------
+    NotAModelError
+        If there is no sweep at the path.
     DataError
-        When the sweep has no such k.
+        If the sweep does not contain this k.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm
+    >>> x = np.repeat([[0.0, 0.0], [9.0, 9.0]], 5, axis=0)
+    >>> centroids = streamkm.centroids_of(streamkm.sweep(x, [1, 2]), 2)
+    >>> centroids[np.argsort(centroids[:, 0])].tolist()
+    [[0.0, 0.0], [9.0, 9.0]]
     """
     if isinstance(found, (str, os.PathLike)):
         found = open_sweep(found)
@@ -89,34 +132,34 @@ def centroids_of(found: xr.Dataset | str | os.PathLike[str], n_clusters: int) ->
 
 
 def model_of(path: str | os.PathLike[str], n_clusters: int) -> Model:
-    """One k of a stored sweep as a model, to label with.
+    """Return one k of a stored sweep as a model that can label rows.
 
     Raises
     ------
-    DataError
-        As `open_sweep` and `centroids_of` do.
+    NotAModelError, DataError
+        As in `open_sweep` and `centroids_of`.
     """
-    found = open_sweep(path)
-    scaling, seen = None, None
-    if "scaling_origin" in found:
-        seen = _of_one_k(found, "scaled_centroids", n_clusters)
-        origin = tuple(found["scaling_origin"].values.tolist())
-        scaling = Shifted(origin, float(found.attrs["spread"]))
+    sweep = open_sweep(path)
+    scaling, scaled = None, None
+    if "scaling_origin" in sweep:
+        scaled = _of_one_k(sweep, "scaled_centroids", n_clusters)
+        origin = tuple(sweep["scaling_origin"].values.tolist())
+        scaling = Shifted(origin, float(sweep.attrs["spread"]))
     return Model(
-        _of_one_k(found, "centroids", n_clusters),
-        parameters=found.attrs["parameters"],
-        features=found.attrs.get("features", []),
+        _of_one_k(sweep, "centroids", n_clusters),
+        parameters=sweep.attrs["parameters"],
+        features=sweep.attrs.get("features", []),
         scaling=scaling,
-        scaled=seen,
+        scaled=scaled,
     )
 
 
-def _of_one_k(found: xr.Dataset, name: str, n_clusters: int) -> Float64Array:
-    if "n_clusters" not in found.coords or name not in found:
+def _of_one_k(sweep: xr.Dataset, name: str, n_clusters: int) -> Float64Array:
+    if "n_clusters" not in sweep.coords or name not in sweep:
         raise DataError(f"the sweep lacks 'n_clusters' or {name!r}, so it is not whole.")
-    if n_clusters not in found["n_clusters"].values:
-        raise DataError(f"the sweep has no k={n_clusters}; it has {found['n_clusters'].values}.")
-    values: Float64Array = found[name].sel(n_clusters=n_clusters).values
+    if n_clusters not in sweep["n_clusters"].values:
+        raise DataError(f"the sweep has no k={n_clusters}; it has {sweep['n_clusters'].values}.")
+    values: Float64Array = sweep[name].sel(n_clusters=n_clusters).values
     centroids = values[:n_clusters]
     if len(centroids) < n_clusters or not np.isfinite(centroids).all():
         raise DataError(
