@@ -1,4 +1,4 @@
-"""Every exception and warning of streamkm; each message says what to do next."""
+"""Exceptions and warnings of streamkm. Each message says what to do next."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def __dir__() -> list[str]:
 
 
 class StreamkmError(Exception):
-    """Base of every error that streamkm raises on purpose."""
+    """Base class of the errors that streamkm raises."""
 
 
 class DataError(StreamkmError, ValueError):
@@ -47,11 +47,11 @@ class DataError(StreamkmError, ValueError):
 
 
 class ParameterError(DataError, TypeError):
-    """A parameter is not a number of its kind; also a TypeError, as scikit-learn's is."""
+    """A parameter is not a valid number; also a TypeError, as in scikit-learn."""
 
 
 class DamagedError(DataError):
-    """One image cannot be taken as it is; the others can, without it."""
+    """An image cannot be processed; other images can."""
 
 
 class NotAModelError(DataError):
@@ -59,13 +59,13 @@ class NotAModelError(DataError):
 
 
 class NonFiniteError(DataError):
-    """Rows hold NaN, infinity, or values too large to square.
+    """Rows contain NaN, infinity, or values too large to square.
 
     Attributes
     ----------
-    count : bad rows in the blocks read so far
-    row, block : numbers of the first
-    large : whether all of them are finite, and only too large
+    count : number of invalid rows in the blocks read so far
+    row, block : row number and block number of the first invalid row
+    large : whether all invalid rows are finite but too large
     """
 
     def __init__(self, count: int, row: int, block: int, large: bool = False) -> None:
@@ -89,11 +89,11 @@ class ReadError(StreamkmError, OSError):
 
 
 class OutputExistsError(StreamkmError, FileExistsError):
-    """An output is already there and was not to be replaced."""
+    """An output exists and may not be replaced."""
 
 
 class LabelsError(StreamkmError):
-    """Labels could not be written; the model was."""
+    """The model was written, but the labels could not be written."""
 
     def __init__(self, model: str, error: Exception, again: str) -> None:
         super().__init__(
@@ -103,11 +103,11 @@ class LabelsError(StreamkmError):
 
 
 class MemoryLimitError(StreamkmError, MemoryError):
-    """The work cannot be held to the memory limit; the message has the numbers."""
+    """The work does not fit in the memory limit; the message has the numbers."""
 
 
 class CheckpointError(StreamkmError):
-    """A checkpoint cannot be used; the message names what is in the way."""
+    """A checkpoint cannot be used; the message gives the reason."""
 
 
 class NotACheckpointError(CheckpointError):
@@ -125,11 +125,11 @@ class LockedError(CheckpointError):
 
 
 class RunAgain(StreamkmError):
-    """A fit was stopped from outside, and its checkpoint holds all of it.
+    """A fit was stopped by a signal or a time limit, and its checkpoint is complete.
 
     Attributes
     ----------
-    code : exit code of a command that is to be run again
+    code : exit code of the command
     """
 
     def __init__(self, message: str, code: int = 75) -> None:
@@ -138,20 +138,20 @@ class RunAgain(StreamkmError):
 
 
 class DataChangedError(CheckpointError):
-    """The data are not those that the fit began with."""
+    """The data differ from those with which the fit began."""
 
 
 class ClusterError(StreamkmError):
-    """Something of the cluster is gone, or was never there."""
+    """A part of the cluster is lost or could not be reached."""
 
 
 class LossRoseError(StreamkmError, ArithmeticError):
-    """The loss rose between two Lloyd iterations, which exact arithmetic rules out.
+    """The loss rose between two Lloyd iterations, which is impossible in exact arithmetic.
 
     Attributes
     ----------
     trajectory : streamkm.fitting.Trajectory
-        The last good state; its centroids are those of the lower loss.
+        The last valid state, with the centroids of the lower loss.
     """
 
     def __init__(self, before: float, after: float, trajectory: Any) -> None:
@@ -167,7 +167,7 @@ class LossRoseError(StreamkmError, ArithmeticError):
 
 
 class StreamkmWarning(UserWarning):
-    """Base of streamkm's warnings."""
+    """Base class of streamkm's warnings."""
 
 
 class FewDistinctRowsWarning(StreamkmWarning):
@@ -175,19 +175,19 @@ class FewDistinctRowsWarning(StreamkmWarning):
 
 
 class PackedDataWarning(StreamkmWarning):
-    """Stored numbers that stand for others by a scale and an offset are taken as they are."""
+    """Stored numbers with a scale and an offset are used without applying them."""
 
 
 class ManyBlocksWarning(StreamkmWarning):
-    """A Dask array has so many chunks that its graph alone costs seconds a read."""
+    """A Dask array has so many chunks that its graph costs seconds for each read."""
 
 
 class CheckpointWarning(StreamkmWarning):
-    """A checkpoint could not be written, or an older one had to be used."""
+    """A checkpoint could not be written, or an older state was used."""
 
 
 class KernelCacheWarning(StreamkmWarning):
-    """No folder to cache compiled kernels in; they compile again in every process."""
+    """Compiled kernels cannot be cached, so every process compiles them."""
 
 
 class ValidationWarning(StreamkmWarning):
@@ -195,8 +195,8 @@ class ValidationWarning(StreamkmWarning):
 
 
 class LeftOutWarning(StreamkmWarning):
-    """Something of the sources is not taken."""
+    """A part of the sources is left out."""
 
 
 class OutputWarning(StreamkmWarning):
-    """An output is written without something that was given, or without a safeguard."""
+    """An output is written without some of its metadata, or without a safeguard."""

@@ -1,4 +1,4 @@
-"""Where threads allocate."""
+"""Memory allocation of threads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import ctypes
 
 
 def one_heap() -> None:
-    """Let all threads allocate from one heap, where the C library is glibc.
+    """Make all threads allocate from one heap, if the C library is glibc.
 
-    With a heap for each thread the blocks that pass through leave holes in all of them, and the
-    peak depends on who decoded what [docs/benchmarks.md]. Threads that have one already keep it.
+    With one heap for each thread, blocks fragment all of them, and the peak depends on which thread
+    decoded which block [docs/benchmarks.md]. Threads that already have a heap keep it.
     """
     m_arena_max = -8
     try:

@@ -1,6 +1,6 @@
-"""Numbers that users pass: checked, and as Python's own, whatever type they came in.
+"""Validation of numbers that users pass, and their conversion to Python numbers.
 
-NumPy's integers overflow and JSON does not know them, so they go no further than here.
+NumPy integers overflow and are not valid in JSON, so they are converted here.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from streamkm.errors import ParameterError
 
 
 def whole_number(name: str, value: Any, least: int = 0, most: float = math.inf) -> int:
-    """An int from any whole number, such as np.uint8(200).
+    """Return an int from any integer, such as np.uint8(200).
 
     Raises
     ------
     ParameterError
-        When it is not whole or out of bounds.
+        If it is not an integer or out of bounds.
 
     Examples
     --------
@@ -33,17 +33,17 @@ def whole_number(name: str, value: Any, least: int = 0, most: float = math.inf) 
 
 
 def real_number(name: str, value: Any, above: bool = False) -> float:
-    """A float from any finite number that is not negative, such as np.float32(0.5).
+    """Return a float from any finite nonnegative number, such as np.float32(0.5).
 
     Parameters
     ----------
-    name, value : of the parameter
-    above : whether 0 is refused too
+    name, value : name and value of the parameter
+    above : whether 0 is refused, too
 
     Raises
     ------
     ParameterError
-        When it is none of these; NaN and infinity are not.
+        If it is not such a number; NaN and infinity are not.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Sizes in bytes, and times, as people write and read them."""
+"""Parsing and formatting of sizes in bytes and of times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
 def parse_bytes(text: str | float) -> int:
-    """Bytes from ``'2GiB'``, ``'500 MB'`` or a number.
+    """Return the bytes of a size such as ``'2GiB'`` or ``'500 MB'``, or of a number.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def parse_bytes(text: str | float) -> int:
 
 
 def show_bytes(count: float) -> str:
-    """A size as people read it.
+    """Format a size in bytes.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def show_bytes(count: float) -> str:
 
 
 def parse_seconds(text: str | float) -> float:
-    """Seconds from ``'55m'``, ``'1h30m'``, ``'90s'``, ``'2d'`` or a number.
+    """Return the seconds of a time such as ``'55m'``, ``'1h30m'``, ``'90s'`` or ``'2d'``, or of a number.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def parse_seconds(text: str | float) -> float:
 
 
 def show_seconds(seconds: float) -> str:
-    """A time as people read it.
+    """Format a time in seconds.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""From the bytes of an image to its header and its pixels, for every command that reads images."""
+"""Decoding of image files to headers and pixels, for all commands that read images."""

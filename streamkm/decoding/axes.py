@@ -1,4 +1,4 @@
-"""Which dimensions of an array are the height, the width and the channels of images."""
+"""Identification of the height, width and channel dimensions of arrays of images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from streamkm.errors import DamagedError
 
 _BANDS = r"bands?|wavelengths?"
-# The names of each kind of dimension, in any case; those of '' are what images are counted by.
+# Names of each kind of dimension, ignoring case; dimensions of kind '' number the images.
 _NAMES = {
     "y": r"yc?|lat(itude)?|northing|h(eight)?|rows?|lines?",
     "x": r"xc?|lon(g|gitude)?|easting|w(idth)?|cols?|columns?|pixel",
@@ -17,7 +17,7 @@ _NAMES = {
     "": r"t|times?|date|z|depth|level|planes?|slice|n|i|images?|item|index|frames?|page|scenes?|s|"
     r"series|tile|batch|well|field|fov|position|p|m|v|view|angle|illumination|number",
 }
-_NO_NAME = re.compile(r"dim_\d+")  # as xarray calls dimensions that have none
+_NO_NAME = re.compile(r"dim_\d+")  # xarray's names of unnamed dimensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Axes:
 
     Parameters
     ----------
-    kinds : for each dimension 'y', 'x', 'c', or '' where it counts images
-    stacked : names of those that count images, as far as they have any
-    bands : whether the channels are bands, of which the last is never alpha
-    notices : what was guessed, a clause each
+    kinds : 'y', 'x' or 'c' for each dimension, or '' if it numbers images
+    stacked : names of the dimensions that number images, if they have names
+    bands : whether the channels are bands, so that the last one is never alpha
+    notices : assumptions about the dimensions, one clause each
     """
 
     kinds: tuple[str, ...]
@@ -39,17 +39,17 @@ class Axes:
 
 
 def axes_of(store: str, shape: Sequence[int], names: Sequence[str | None] | None) -> Axes:
-    """The dimensions of an array, by their names in any case, or by its shape where it has none.
+    """Identify the dimensions of an array by name, ignoring case, or by shape without names.
 
     Parameters
     ----------
-    store : for errors
-    shape, names : of the array
+    store : name of the array, for errors
+    shape, names : shape and dimension names of the array
 
     Raises
     ------
     DamagedError
-        For arrays that are not images, and for names with a height but no width, or one name twice.
+        For arrays that are not images, for a height without a width, and for duplicate names.
     """
     known = list(names or ())
     if len(known) != len(shape) or not all(known) or all(map(_NO_NAME.fullmatch, map(str, known))):
@@ -77,13 +77,13 @@ def axes_of(store: str, shape: Sequence[int], names: Sequence[str | None] | None
 
 
 def _kind(name: str) -> str | None:
-    """The kind of a dimension, or None where the name is not known."""
+    """Return the kind of a dimension, or None for an unknown name."""
     found = (kind for kind, names in _NAMES.items() if re.fullmatch(names, name.lower()))
     return next(found, None)
 
 
 def _by_shape(store: str, shape: Sequence[int]) -> tuple[str, ...]:
-    """(y, x), (y, x, c), (image, y, x) or (image, y, x, c)."""
+    """Interpret a shape as (y, x), (y, x, c), (image, y, x) or (image, y, x, c)."""
     if len(shape) == 3:
         return ("y", "x", "c") if shape[-1] in (3, 4) else ("", "y", "x")
     found: dict[int, tuple[str, ...]] = {2: ("y", "x"), 4: ("", "y", "x", "c")}

@@ -1,4 +1,4 @@
-"""From a file to what its header says, and to its pixels."""
+"""Headers and pixels of an image file."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from streamkm.files.items import Held, Item, Plane, Span, Zipped
 from streamkm.files.names import shown
 from streamkm.sizes import show_bytes
 
-_READ_WHOLE = ("WEBP", "AVIF")  # to know their headers
+_READ_WHOLE = ("WEBP", "AVIF")  # bytes that are read for headers
 
 
 def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
-    """What a file says of its images; no pixels are decoded.
+    """Read the headers of the images of a file without decoding pixels.
 
     Parameters
     ----------
-    item : of `find_items`
-    most_nbytes : decoded bytes that one image may take, or None for any number
+    item : a file, as found by `find_items`
+    most_nbytes : maximum decoded bytes of an image, or None
 
     Returns
     -------
     list of Header
-        One; of a TIFF one a page, without pages that are smaller copies of others.
+        One header; for a TIFF one for each page that is not a reduced copy of another.
 
     Raises
     ------
     DamagedError
-        Naming a file that is damaged, no image, of a kind that is not read, or too large. A TIFF
-        is refused with all its pages.
+        For a file that is damaged, not an image, of an unsupported kind, or too large; the message
+        names the file. A TIFF is refused with all its pages.
     ReadError
         When the disk or the network fails.
     """
@@ -59,7 +59,7 @@ def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
         if found == "TIFF":
             return [with_its_profile(page) for page in _of_tiff(item, stream, most_nbytes)]
         if found == "PNG" and isinstance(item, Span) and not (item.file.local or item.far):
-            with item.open(all_of_it=True) as whole:  # its chunks, also those after the pixels
+            with item.open(all_of_it=True) as whole:  # its chunks, including those after the pixels
                 return [with_its_profile(pillow.header_of(item, found, whole, 1, most_nbytes))]
         if found == "PPM" and (deep := pnm.deep_pnm(stream)):
             return [pnm.header_of(item, deep, most_nbytes)]
@@ -67,22 +67,22 @@ def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
 
 
 def decode(header: Header, most_nbytes: int | None = None) -> Pixels:
-    """The pixels of an image, upright.
+    """Decode the pixels of an image, upright.
 
     Parameters
     ----------
-    header : of `headers`
-    most_nbytes : decoded bytes that one image may take, or None for any number
+    header : from `headers`
+    most_nbytes : maximum decoded bytes of an image, or None
 
     Returns
     -------
     Pixels
-        Of the shapes and the dtype that the header says.
+        With the shapes and the dtype of the header.
 
     Raises
     ------
     DamagedError
-        Naming an image that is damaged, or is another than its header said.
+        For an image that is damaged or differs from its header; the message names the image.
     ReadError
         When the disk or the network fails.
     """
@@ -115,7 +115,7 @@ def _of_tiff(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Iterator[
         found = None
         if not page.raster:
             from_here = _from(stream, page.at)
-            with suppress(SyntaxError):  # of the kinds that Pillow does not know
+            with suppress(SyntaxError):  # kinds that Pillow does not support
                 found = pillow.header_of(item, "TIFF", from_here, page.number, most_nbytes)
                 found = replace(found, at=page.at)
         found = found or raster.header_of(item, "TIFF", stream, page, most_nbytes)
@@ -125,7 +125,7 @@ def _of_tiff(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Iterator[
 
 
 def _from(stream: BinaryIO, at: int) -> BinaryIO:
-    """A TIFF that begins with the page whose directory is at a byte."""
+    """Return the TIFF as if it began with the page whose directory is at a byte."""
     return cast(BinaryIO, BufferedReader(OnePage(stream, at)))
 
 

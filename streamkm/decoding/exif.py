@@ -1,25 +1,25 @@
-"""The orientation of an image: in EXIF, or in XMP where EXIF has none."""
+"""The orientation of an image in EXIF, or in XMP if EXIF has none."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, Literal
 
-XMP = 700  # tag of a TIFF
+XMP = 700  # TIFF tag
 _ORIENTATION = 274
 _PREFIX = b"Exif\0\0"
 _IN_XMP = re.compile(rb"tiff:Orientation(?:=[\"']|>)([0-9])")
-# Types of whole numbers, and their bytes: BYTE, SHORT, LONG and those with a sign.
+# Integer types and their bytes: BYTE, SHORT, LONG and the signed types.
 _TYPES = {1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4}
 
 
 def orientation(value: Any, xmp: Any = None) -> int:
-    """The orientation, 1 to 8, as Pillow's ``exif_transpose`` takes it.
+    """Return the orientation, 1 to 8, in the definition of Pillow's ``exif_transpose``.
 
     Parameters
     ----------
-    value : of the EXIF tag, or None where there is none
-    xmp : bytes or text of XMP, which counts where EXIF has no orientation
+    value : value of the EXIF tag, or None
+    xmp : bytes or text of XMP, which is used if EXIF has no orientation
 
     Examples
     --------
@@ -33,16 +33,16 @@ def orientation(value: Any, xmp: Any = None) -> int:
 
 
 def orientation_in(exif: bytes) -> int | None:
-    """The number that EXIF data have for the orientation, or None."""
+    """Return the value of the orientation in EXIF data, or None."""
     place = _place(exif)
     return int.from_bytes(exif[place], _order(exif)) if place else None
 
 
 def made_upright(exif: bytes) -> bytes:
-    """The same EXIF data with the orientation 1; nothing else is written anew.
+    """Return the EXIF data with the orientation 1 and all other bytes unchanged.
 
-    Written by Pillow, EXIF took ten times all else of a header, and loses what a maker of cameras
-    found by its place. EXIF that is damaged is no reason to refuse an image.
+    Rewriting EXIF with Pillow took ten times the time of reading a header, and loses maker notes
+    that are addressed by offset. Damaged EXIF is not a reason to refuse an image.
     """
     place = _place(exif)
     if not place:
@@ -56,7 +56,7 @@ def _order(exif: bytes) -> Literal["little", "big"]:
 
 
 def _place(exif: bytes) -> slice | None:
-    """The bytes of the orientation."""
+    """Return the position of the bytes of the orientation."""
     start = len(_PREFIX) if exif.startswith(_PREFIX) else 0
     order = _order(exif)
 

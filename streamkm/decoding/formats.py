@@ -1,4 +1,4 @@
-"""Which format a file has, by its first bytes, and Pillow's class for it."""
+"""Formats of image files, recognised by their first bytes, and Pillow's classes for them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from streamkm.files.find import need
 from streamkm.files.names import shown
 from streamkm.files.unread import unread
 
-HEAD = 64  # bytes that tell
-# Pillow's classes are called by name: Image.open tries 40 formats, among them some that start other
-# programs, and holds all to a limit that is one for the whole process.
+HEAD = 64  # bytes that identify a format
+# Pillow's classes are used by name: Image.open tries 40 formats, some of which start other
+# programs, and applies one limit for the whole process.
 _CLASSES = {
     "JPEG": "JpegImagePlugin.JpegImageFile",
     "PNG": "PngImagePlugin.PngImageFile",
@@ -35,17 +35,17 @@ _BEGIN = {
 
 
 def format_of(head: bytes, name: str) -> str:
-    """The format of a file, as Pillow calls it.
+    """Return the format of a file by Pillow's name.
 
     Parameters
     ----------
     head : the first `HEAD` bytes
-    name : of the file, for the error
+    name : name of the file, for the error
 
     Raises
     ------
     DamagedError
-        For what is no image that is read here.
+        For files that are not images of a supported format.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def format_of(head: bytes, name: str) -> str:
     """
     for begin, found in _BEGIN.items():
         if head.startswith(begin):
-            # A raw file of a camera is a TIFF, whose first page is a small preview.
+            # A camera raw file is a TIFF whose first page is a small preview.
             if found == "TIFF" and (why := unread(name)):
                 raise DamagedError(f"{shown(name)}: {why}, or leave it out with --skip-bad.")
             return found
@@ -76,7 +76,7 @@ def format_of(head: bytes, name: str) -> str:
 
 
 def open_with_pillow(found: str, stream: BinaryIO) -> Any:
-    """Pillow's image, of which only the header is read."""
+    """Open an image with Pillow and read only its header."""
     module, kind = _CLASSES[found].split(".")
     stream.seek(0)
     return getattr(need(f"PIL.{module}", "images"), kind)(stream)

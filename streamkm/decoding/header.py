@@ -1,4 +1,4 @@
-"""What is known of an image before it is decoded, and what comes out of it."""
+"""Headers and pixels of images, and the errors of damaged files."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from streamkm.files.items import Item
 from streamkm.files.names import shown
 from streamkm.sizes import show_bytes
 
-# Every exception that decoders raise for files that are not images, or are cut short.
+# All exceptions that decoders raise for files that are not images or are truncated.
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
-# Beside DAMAGE, of a parser that believed its file; a warning where warnings are errors.
+# Further exceptions of parsers for invalid content; warnings, if warnings are errors.
 _ALSO = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, LookupError, ArithmeticError, TypeError),
     *(AttributeError, AssertionError, RuntimeError, UserWarning),
 )
-# What is not taken of a file. Few different texts: images of one are counted together.
+# Notices of parts that are left out. There are few texts, because images are counted by text.
 FRAMES = "only the first frame of an animation is taken"
 COPIES = "smaller copies and masks among the pages of a TIFF are left out"
 GAMMA = "the gamma of a PNG is left out, and its pixels are taken as they are"
 _SPACES = {b"RGB ": "RGB", b"GRAY": "grey", b"CMYK": "CMYK", b"Lab ": "Lab"}
-# Decoders raise OSError without a number; those of the system have one, also for a damaged offset.
+# OSErrors of decoders have no errno; those of the system do, also for a damaged offset.
 _OF_DECODERS = (None, errno.EINVAL, errno.EOVERFLOW)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """An image as its header says it is.
+    """An image as described by its header.
 
     Parameters
     ----------
-    item : the file it is in
-    page : of a TIFF, from 1 on
-    name : relative, with slashes; of later pages with ``#2`` and so on
-    height, width : upright, as the EXIF orientation says
-    channels : of colour: 1, 3 or the number of bands
+    item : the file of the image
+    page : page of a TIFF, from 1 on
+    name : relative name with slashes; later pages end with ``#2`` and so on
+    height, width : in pixels, upright according to the EXIF orientation
+    channels : number of colour channels: 1, 3 or the number of bands
     dtype : 'uint8' or 'uint16'
-    alpha : whether there is an alpha channel beside them, or transparency that becomes one
-    metadata : JSON-able
+    alpha : whether there is an alpha channel, or transparency that becomes one
+    metadata : JSON object
     icc : colour profile
-    raster : whether GDAL reads it, not Pillow
+    raster : whether GDAL reads the image, not Pillow
     at : byte at which the directory of a TIFF's page begins
-    lost : what is not taken of the file, a clause each
+    lost : parts of the file that are left out, one clause each
     """
 
     item: Item
@@ -84,7 +84,7 @@ class Pixels:
     Parameters
     ----------
     colour : ndarray of shape (h, w, channels), in C order
-    alpha : ndarray of shape (h, w) and the dtype of `colour`, or None
+    alpha : ndarray of shape (h, w) with the dtype of `colour`, or None
     """
 
     colour: AnyArray
@@ -96,18 +96,18 @@ def page_name(item: Item, page: int) -> str:
 
 
 def check(header: Header, most_nbytes: int | None, held: int = 0) -> Header:
-    """The header, if an image may be as it says.
+    """Return the header if it is valid for an image.
 
     Parameters
     ----------
-    header : as read
-    most_nbytes : decoded bytes that one image may take
-    held : bytes that its decoder holds at the least
+    header : the header as read
+    most_nbytes : maximum decoded bytes of an image
+    held : minimum bytes that its decoder holds
 
     Raises
     ------
     DamagedError
-        For sides of no pixels, and for more bytes than allowed.
+        For a width or height of zero, and for more bytes than allowed.
     """
     says = f"{shown(header.name)} says {header.width:,} x {header.height:,} pixels"
     if min(header.height, header.width, header.channels) < 1:
@@ -122,13 +122,13 @@ def check(header: Header, most_nbytes: int | None, held: int = 0) -> Header:
 
 
 def with_its_profile(header: Header) -> Header:
-    """The header without a colour profile of other colours than its pixels have.
+    """Return the header without a colour profile of another colour model than that of the pixels.
 
-    That of inks does not fit the RGB they become, and a PNG of grey takes none of colours. Bands
-    keep any.
+    A CMYK profile does not apply to the RGB pixels, and a grey PNG cannot have a profile for
+    colours. Images of bands keep their profile.
     """
     icc, own = header.icc, {1: "grey", 3: "RGB"}.get(header.channels)
-    if icc is None or own is None or icc[36:40] != b"acsp":  # not a profile that is known
+    if icc is None or own is None or icc[36:40] != b"acsp":  # not a known profile
         return header
     space = _SPACES.get(icc[16:20], "other")
     if space == own:
@@ -140,19 +140,19 @@ def with_its_profile(header: Header) -> Header:
 
 @contextmanager
 def damage(name: str, *more: type[Exception]) -> Iterator[None]:
-    """What decoders raise of damaged files becomes one error that names the file.
+    """Convert exceptions of decoders for damaged files to one error that names the file.
 
     Parameters
     ----------
-    name : of the image
-    more : errors that the decoder has of its own
+    name : name of the image
+    more : further exceptions of the decoder
 
     Raises
     ------
     DamagedError
-        For what is in the file.
+        For invalid content of the file.
     ReadError
-        For what the disk or the network did.
+        For failures of the disk or the network.
     """
     caught: tuple[type[Exception], ...] = (*DAMAGE, *_ALSO, *more)
     try:

@@ -1,4 +1,4 @@
-"""What is not taken of images, said once for all images of which it is true."""
+"""Notices of parts of images that are left out, one for all images that they apply to."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Iterable, Sequence
 from streamkm.decoding.header import Header
 from streamkm.files.names import shown
 
-Notice = tuple[str, int, str]  # what is not taken, of how many images, and the name of the first
+Notice = tuple[
+    str, int, str
+]  # the part that is left out, the number of images, and the name of the first one
 
 
 def notices_of(headers: Iterable[Header]) -> tuple[Notice, ...]:
-    """What is not taken of some images."""
+    """Return the notices of some images."""
     return together([[(text, 1, header.name) for text in header.lost] for header in headers])
 
 
 def together(parts: Iterable[Sequence[Notice]]) -> tuple[Notice, ...]:
-    """The notices of all parts, in the order in which they were first made.
+    """Combine notices, in the order of their first occurrence.
 
     Examples
     --------
@@ -32,7 +34,7 @@ def together(parts: Iterable[Sequence[Notice]]) -> tuple[Notice, ...]:
 
 
 def notice_lines(notices: Iterable[Sequence[object]]) -> list[str]:
-    """Notices as lines.
+    """Return notices as lines of text.
 
     Examples
     --------

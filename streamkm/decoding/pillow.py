@@ -1,4 +1,4 @@
-"""Images by Pillow: what their headers say, and their pixels."""
+"""Headers and pixels of images by Pillow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from streamkm.files.names import shown
 
 _ORIENTATION = 274
 _BAND = 2**22  # pixels
-# Colours and alpha of what comes out of each mode of Pillow's.
+# Number of colours, and alpha, of the pixels of each mode of Pillow.
 _KINDS = {"L": (1, False), "LA": (1, True), "RGB": (3, False), "RGBA": (3, True)}
 _BECOMES = {
     **{"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB"},
@@ -33,7 +33,7 @@ _WITH_ALPHA = {"P": "RGBA", "RGB": "RGBA", "L": "LA", "1": "LA"}
 def header_of(
     item: Item, found: str, stream: BinaryIO, page: int, most_nbytes: int | None
 ) -> Header:
-    """What the header of one image says; nothing is decoded."""
+    """Read the header of an image without decoding pixels."""
     name = page_name(item, page)
     png = png_of(stream) if found == "PNG" else None
     image = open_with_pillow(found, stream)
@@ -65,14 +65,14 @@ def header_of(
 
 
 def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
-    """The pixels, upright."""
+    """Decode the pixels, upright."""
     key = key_of(stream) if found == "PNG" else None
     image = open_with_pillow(found, stream)
     if key:
-        image.info.pop("transparency", None)  # as Pillow has it, of samples that are not scaled
+        image.info.pop("transparency", None)  # Pillow's value for samples that are not scaled
     image.load()
     turned = int(header.metadata.get("orientation", 1))
-    if found != "TIFF" and turned > 1:  # Pillow turns TIFFs by itself
+    if found != "TIFF" and turned > 1:  # Pillow turns TIFFs upright itself
         image = image.transpose(_turns()[turned])
     if header.dtype == "uint16":
         pixels = Pixels(np.asarray(image).astype(np.uint16, copy=False)[..., None], None)
@@ -84,12 +84,12 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
 
 
 def key_of(stream: BinaryIO) -> tuple[int, ...] | None:
-    """The colour that a PNG makes transparent, as decoded samples have it."""
+    """Return the transparent colour of a PNG as decoded samples."""
     return png_of(stream).key
 
 
 def _values(image: Any, mode: str) -> Pixels:
-    """Pixels in a mode, in bands of some rows: all at once took twice the time and the memory."""
+    """Convert pixels to a mode in strips, because all at once takes twice the time and memory."""
     channels, has_alpha = _KINDS[mode]
     width, height = image.size
     colour = np.empty((height, width, channels), np.uint8)
@@ -112,7 +112,7 @@ def _values(image: Any, mode: str) -> Pixels:
 
 
 def _orientation(image: Any, exif: bytes, png: Png | None) -> int:
-    """The EXIF orientation, 1 to 8."""
+    """Return the EXIF orientation, 1 to 8."""
     if image.format == "TIFF":
         return orientation(image.tag_v2.get(_ORIENTATION), image.tag_v2.get(XMP))
     xmp = png.xmp if png else image.info.get("xmp")
@@ -120,12 +120,12 @@ def _orientation(image: Any, exif: bytes, png: Png | None) -> int:
 
 
 def _gamma(png: Png | None) -> bool:
-    """Whether a PNG says that its pixels are of another gamma than nearly that of sRGB."""
+    """Return whether a PNG declares a gamma that differs from that of sRGB."""
     return png is not None and png.gamma is not None and abs(png.gamma * 2.2 - 1) > 0.05
 
 
 def stored_size(image: Any) -> tuple[int, int]:
-    """Width and height as stored; of a TIFF, some versions of Pillow turn `size`."""
+    """Return width and height as stored; for TIFFs, some versions of Pillow turn `size`."""
     if image.format != "TIFF":
         width, height = image.size
         return width, height
@@ -133,7 +133,7 @@ def stored_size(image: Any) -> tuple[int, int]:
 
 
 def keyed(colour: AnyArray, key: tuple[int, ...]) -> AnyArray:
-    """Alpha of a PNG in which one colour is transparent."""
+    """Return the alpha of a PNG in which one colour is transparent."""
     most = np.iinfo(colour.dtype).max
     there = np.ones(colour.shape[:2], bool)
     for channel, value in enumerate(key):
@@ -142,7 +142,7 @@ def keyed(colour: AnyArray, key: tuple[int, ...]) -> AnyArray:
 
 
 def _mode(image: Any, name: str) -> str:
-    """The mode that an image is taken in."""
+    """Return the mode in which an image is decoded."""
     mode = image.mode
     if "transparency" in image.info and mode in _WITH_ALPHA:
         return _WITH_ALPHA[mode]
@@ -160,11 +160,11 @@ def _mode(image: Any, name: str) -> str:
 def _metadata(image: Any, turned: int, exif: bytes) -> dict[str, Any]:
     about: dict[str, Any] = {"format": image.format, "mode": image.mode}
     if turned > 1:
-        about["orientation"] = turned  # it was; pixels are upright
+        about["orientation"] = turned  # the pixels are upright already
     dpi = [float(value) for value in image.info.get("dpi", ())]
     if len(dpi) == 2 and all(map(math.isfinite, dpi)):
         about["dpi"] = dpi
-    if exif and image.format != "TIFF":  # a TIFF's is in its pages
+    if exif and image.format != "TIFF":  # that of a TIFF is in its pages
         about["exif"] = base64.b64encode(made_upright(exif)).decode()
     icc = _profile(image)
     if icc:
@@ -177,13 +177,13 @@ def _metadata(image: Any, turned: int, exif: bytes) -> dict[str, Any]:
 
 
 def _profile(image: Any) -> bytes | None:
-    """The colour profile; of a TIFF, anything may be in its place."""
+    """Return the colour profile; that of a TIFF may have any type."""
     icc = image.info.get("icc_profile")
     return icc if isinstance(icc, bytes) and icc else None
 
 
 def _turns() -> dict[int, Any]:
-    """What makes each EXIF orientation upright."""
+    """Return the operations that turn each EXIF orientation upright."""
     turn = need("PIL.Image", "images").Transpose
     return {
         2: turn.FLIP_LEFT_RIGHT,

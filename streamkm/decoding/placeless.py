@@ -11,10 +11,10 @@ from streamkm.kernels.compiling import compiler_lock
 
 @contextmanager
 def placeless() -> Iterator[None]:
-    """Rasters without a place on Earth are opened, or made, without a word.
+    """Suppress rasterio's warning about rasters without a georeference.
 
-    Filters of warnings are the process's, not a thread's, and Numba changes them while it compiles
-    on another: whoever comes second must find what the first has put back.
+    Warning filters belong to the process, not to a thread, and Numba changes them while it compiles
+    in another thread. The filters are therefore restored in the reverse order.
     """
     with compiler_lock, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Dataset has no geotransform")

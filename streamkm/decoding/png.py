@@ -1,4 +1,4 @@
-"""What the chunks of a PNG say; they may stand before the pixels or after them."""
+"""Chunks of a PNG, which may be before or after the pixels."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import BinaryIO
 
 _SIGNATURE = 8
 _WANTED = (b"tRNS", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"acTL", b"gAMA", b"sRGB", b"iCCP")
-_MOST = 2**24  # bytes of a chunk that is looked at, and of what is unpacked from it
+_MOST = 2**24  # maximum bytes of a chunk that is read, and of its unpacked content
 _XMP = b"XML:com.adobe.xmp"
 _RAW = (b"Raw profile type exif", b"Raw profile type APP1")
 _PREFIX = b"Exif\0\0"
-# Colours, and whether alpha is beside them, by colour type; 3 is a palette.
+# Number of colours, and whether there is alpha, by colour type; 3 is a palette.
 _KINDS = {0: (1, False), 2: (3, False), 4: (1, True), 6: (3, True)}
 
 
 @dataclass(frozen=True, slots=True)
 class Png:
-    """The facts of a PNG beside its pixels.
+    """Properties of a PNG other than its pixels.
 
     Parameters
     ----------
-    bits : of a sample
-    kind : its colour type
-    key : values of the colour that is transparent, as decoded samples have them, or None
-    exif : EXIF data, or nothing
-    xmp : XMP, or nothing
-    frames : of an animation; otherwise 1
-    gamma : where that is all that is said of its colours, or None
+    bits : bits of a sample
+    kind : colour type
+    key : transparent colour as decoded samples, or None
+    exif : EXIF data, or empty
+    xmp : XMP, or empty
+    frames : number of frames of an animation; otherwise 1
+    gamma : gamma, if the file has no other description of its colours, or None
     """
 
     bits: int
@@ -42,20 +42,20 @@ class Png:
 
     @property
     def deep(self) -> tuple[int, bool] | None:
-        """Colours and alpha, where it has 16 bits that Pillow would cut to 8; otherwise None."""
+        """Number of colours and alpha if it has 16 bits that Pillow would cut to 8, else None."""
         return _KINDS.get(self.kind) if self.bits == 16 and self.kind != 0 else None
 
 
 @dataclass(slots=True)
 class _Seen:
-    """Chunks so far: the first of each name, and of texts by keyword."""
+    """The first chunk of each name, and of texts for each keyword."""
 
     chunks: dict[bytes, bytes] = field(default_factory=dict)
     texts: dict[bytes, bytes] = field(default_factory=dict)
 
 
 def png_of(stream: BinaryIO) -> Png:
-    """The facts of a PNG. What is damaged after its header is left for the decoder to find."""
+    """Read the properties of a PNG; damage after its header is left to the decoder."""
     stream.seek(_SIGNATURE)
     _, _, _, _, bits, kind = struct.unpack(">I4sIIBB", stream.read(18))
     seen = _chunks(stream)
@@ -92,7 +92,7 @@ def _chunks(stream: BinaryIO) -> _Seen:
 
 
 def _text(name: bytes, content: bytes, texts: dict[bytes, bytes]) -> None:
-    """Keep the texts that EXIF and XMP are in."""
+    """Store texts that contain EXIF or XMP."""
     keyword, _, rest = content.partition(b"\0")
     if keyword not in (_XMP, *_RAW) or keyword in texts:
         return
@@ -111,7 +111,7 @@ def _text(name: bytes, content: bytes, texts: dict[bytes, bytes]) -> None:
 
 
 def _raw_profile(texts: dict[bytes, bytes]) -> bytes:
-    """EXIF as ImageMagick writes it: a name, a length, and lines of hexadecimal digits."""
+    """Parse EXIF as written by ImageMagick: a name, a length, and hexadecimal digits."""
     for keyword in _RAW:
         try:
             content = bytes.fromhex(b"".join(texts[keyword].split(b"\n")[3:]).decode())
@@ -123,7 +123,7 @@ def _raw_profile(texts: dict[bytes, bytes]) -> bytes:
 
 
 def _key(content: bytes, bits: int, kind: int) -> tuple[int, ...] | None:
-    """The transparent colour; of a sample of few bits the low ones count, over the full range."""
+    """Return the transparent colour; only the low bits count, scaled to the full range."""
     if kind not in (0, 2) or len(content) != {0: 2, 2: 6}[kind]:
         return None
     top = 2**bits - 1

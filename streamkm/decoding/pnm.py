@@ -1,4 +1,4 @@
-"""PGM and PPM of more than 8 bits, of which Pillow keeps 8 or none."""
+"""PGM and PPM files with more than 8 bits, which Pillow reduces to 8 bits or rejects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamkm.decoding.header import Header, Pixels, check
 from streamkm.decoding.samples import scaled
 from streamkm.files.items import Item
 
-_HEAD = 4096  # bytes that the header is within
+_HEAD = 4096  # maximum bytes of the header
 _TOKEN = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*([^\s#]+)")
 _CHANNELS = {b"P2": 1, b"P3": 3, b"P5": 1, b"P6": 3}
 
@@ -23,8 +23,8 @@ class Pnm:
 
     Parameters
     ----------
-    plain : whether its values are text
-    channels, width, height : as it says
+    plain : whether the values are text
+    channels, width, height : of the image
     top : the value of white
     start : byte at which the values begin
     """
@@ -38,7 +38,7 @@ class Pnm:
 
 
 def deep_pnm(stream: BinaryIO) -> Pnm | None:
-    """The header of a file of more than 8 bits; None of others."""
+    """Return the header of a file with more than 8 bits; None for others."""
     stream.seek(0)
     head = stream.read(_HEAD)
     words: list[bytes] = []
@@ -55,7 +55,7 @@ def deep_pnm(stream: BinaryIO) -> Pnm | None:
 
 
 def header_of(item: Item, found: Pnm, most_nbytes: int | None) -> Header:
-    """What the file says."""
+    """Read the header of the file."""
     metadata = {"format": "PPM", "mode": f"{found.channels} x uint16", "bits": 16}
     name, size = item.name, (found.height, found.width)
     header = Header(item, 1, name, *size, found.channels, "uint16", False, metadata)
@@ -63,7 +63,7 @@ def header_of(item: Item, found: Pnm, most_nbytes: int | None) -> Header:
 
 
 def decode(stream: BinaryIO, found: Pnm) -> Pixels:
-    """The pixels: values from 0 to white over all 16 bits."""
+    """Decode the pixels, scaled from 0..white to the full 16 bits."""
     stream.seek(found.start)
     shape = found.height, found.width, found.channels
     count = found.height * found.width * found.channels

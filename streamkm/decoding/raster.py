@@ -1,4 +1,4 @@
-"""Images by GDAL: of many bands, with a place on Earth, or of 16 bits in colour."""
+"""Images read by GDAL: many bands, a georeference, or 16 bits in colour."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _UNREAD = {
     **{32803: "the raw mosaic of a camera", 34892: "raw light of a camera"},
     **{32844: "CIE Log2(L) light", 32845: "CIE Log2(L) colour"},
 }
-# No files beside the one that is meant, which an archive of strangers may name as it likes.
+# No sidecar files, because an untrusted archive may contain files of any name.
 _SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
 
 
 def header_of(
     item: Item, found: str, stream: BinaryIO, page: Page, most_nbytes: int | None
 ) -> Header:
-    """What the header of a TIFF's page says.
+    """Read the header of a page of a TIFF.
 
     Parameters
     ----------
     item : the file
-    found : its format, as Pillow calls it
-    stream : its bytes
-    page : which page
-    most_nbytes : decoded bytes that one image may take
+    found : format of the file by Pillow's name
+    stream : bytes of the file
+    page : the page
+    most_nbytes : maximum decoded bytes of an image
     """
     name, turned = page_name(item, page.number), page.orientation
     with _opened(item, found, stream, page.number, name) as scene:
@@ -75,19 +75,19 @@ def header_of(
 
 
 def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
-    """The pixels, upright, bands last.
+    """Decode the pixels, upright, with bands last.
 
     Parameters
     ----------
-    header : of the image
-    found : its format, as Pillow calls it
-    stream : its bytes
+    header : header of the image
+    found : format of the file by Pillow's name
+    stream : bytes of the file
     """
     key = key_of(stream) if found == "PNG" else None
     with _opened(header.item, found, stream, header.page, header.name) as scene:
         if found == "TIFF":
             samples = _as_read(scene, samples_at(stream, header.at), header.name)
-        else:  # the colour that a PNG makes transparent is no band
+        else:  # the transparent colour of a PNG is not a band
             kind = "grey" if header.channels == 1 else "rgb"
             samples = Samples(kind, 16, header.alpha and key is None)
         turned = int(header.metadata.get("orientation", 1))
@@ -103,10 +103,10 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
 
 
 def _as_read(scene: Any, samples: Samples, name: str) -> Samples:
-    """What the samples mean that GDAL gives, which converts some kinds of colour to RGB."""
+    """Return the meaning of GDAL's samples; GDAL converts some colour models to RGB."""
     source = scene.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE")
     unread = None
-    if source and samples.alpha:  # which is lost where GDAL converts
+    if source and samples.alpha:  # lost if GDAL converts the colours
         unread = f"{source} with alpha"
     elif not source and samples.kind.isdigit():
         unread = _UNREAD.get(int(samples.kind), f"photometric interpretation {samples.kind}")
@@ -121,7 +121,7 @@ def _as_read(scene: Any, samples: Samples, name: str) -> Samples:
 
 
 def upright(values: AnyArray, turned: int) -> AnyArray:
-    """An image of shape (h, w, ...) turned as its EXIF orientation says, as a view."""
+    """Turn an image of shape (h, w, ...) by its EXIF orientation, as a view."""
     if turned > 4:
         values = values.swapaxes(0, 1)
     down = turned in (3, 4, 7, 8)
@@ -131,7 +131,7 @@ def upright(values: AnyArray, turned: int) -> AnyArray:
 
 @contextmanager
 def _opened(item: Item, found: str, stream: BinaryIO, page: int, name: str) -> Iterator[Any]:
-    """The dataset, by the driver of its format alone: others follow references to other files."""
+    """Open a dataset with the driver of its format only; others follow references to files."""
     assert not isinstance(item, Plane)
     rasterio = need("rasterio", "images of many bands, or of 16 bits in colour,")
     with ExitStack() as closing, damage(name, rasterio.errors.RasterioError):

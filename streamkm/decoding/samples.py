@@ -1,7 +1,7 @@
-"""What the samples of a TIFF mean, and the pixels they become.
+"""Meaning of the samples of a TIFF, and their conversion to pixels.
 
-GDAL reads samples as they are stored. Photographs are shown otherwise: a palette index is a colour,
-0 may be white, and 12 bits are the full range. Bands, which are measurements, stay as they are.
+GDAL reads samples as they are stored. In photographs a palette index means a colour, 0 may mean
+white, and 12 bits may be the full range. Bands are measurements and stay as they are stored.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from streamkm.arrays import AnyArray
 
 _BITS, _PHOTOMETRIC, _SAMPLES, _COLOURS, _INKS, _EXTRA = 258, 262, 277, 320, 332, 338
-# By photometric interpretation: what it is, and its samples a pixel beside alpha.
+# By photometric interpretation: the kind, and the number of samples of a pixel without alpha.
 _KINDS = {0: ("grey", 1), 1: ("grey", 1), 2: ("rgb", 3), 3: ("palette", 1), 5: ("cmyk", 4)}
 _CHANNELS = {"grey": 1, "rgb": 3, "palette": 3, "cmyk": 3}
-_MULTIPLIED, _PLAIN = 1, 2  # kinds of alpha among the extra samples
+_MULTIPLIED, _PLAIN = 1, 2  # values of extra samples that mean alpha
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Samples:
     Parameters
     ----------
     kind : 'grey', 'rgb', 'palette', 'cmyk', 'bands', or a photometric interpretation as a number
-    bits : of a sample
+    bits : bits of a sample
     alpha : whether the last sample is alpha
     inverted : whether 0 is white
-    multiplied : whether colours are multiplied by alpha
+    multiplied : whether colours are premultiplied by alpha
     colours : ndarray of shape (n, 3), uint16, or None: the palette
-    converted : whether the reader made 8-bit RGB of another kind of colour
+    converted : whether the reader converted another colour model to 8-bit RGB
     """
 
     kind: str
@@ -49,22 +49,22 @@ class Samples:
 
     @property
     def as_stored(self) -> bool:
-        """Whether pixels are the samples, as they are stored."""
+        """Whether the pixels are the stored samples."""
         plain = self.kind in ("grey", "rgb") and self.bits in (8, 16) and not self.multiplied
         return self.kind == "bands" or (plain and not self.inverted and not self.converted)
 
     def fits(self, count: int) -> bool:
-        """Whether an image of `count` samples a pixel, as they are read, can mean this."""
+        """Return whether this meaning is possible for pixels of `count` samples."""
         own = {"cmyk": 4, "rgb": 3, "bands": max(1, count - self.alpha)}.get(self.kind, 1)
         return self.converted or count == own + self.alpha
 
     def channels(self, count: int) -> int:
-        """Channels of colour of an image of `count` samples a pixel."""
+        """Return the number of colour channels for pixels of `count` samples."""
         return _CHANNELS.get(self.kind, count - self.alpha)
 
 
 def samples_of(tags: Any) -> Samples:
-    """The meaning of the samples of a TIFF's page, by its tags.
+    """Return the meaning of the samples of a TIFF's page by its tags.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def samples_of(tags: Any) -> Samples:
 
 
 def pixels_of(values: AnyArray, samples: Samples) -> tuple[AnyArray, AnyArray | None]:
-    """Colour (h, w, channels) and alpha (h, w), of samples (h, w, n) as they are stored."""
+    """Convert stored samples (h, w, n) to colour (h, w, channels) and alpha (h, w)."""
     if samples.alpha:
         colour, alpha = values[..., :-1], _full(values[..., -1], samples.bits)
     else:
@@ -108,7 +108,7 @@ def pixels_of(values: AnyArray, samples: Samples) -> tuple[AnyArray, AnyArray | 
 
 
 def scaled(values: AnyArray, top: int, dtype: str) -> AnyArray:
-    """Values 0 to `top` over the full range of a dtype, to the nearest.
+    """Scale values 0 to `top` to the full range of a dtype, rounded.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def _full(values: AnyArray, bits: int) -> AnyArray:
 
 
 def _rgb(inks: AnyArray) -> AnyArray:
-    """RGB of cyan, magenta, yellow and black, without a profile: (1 - ink) (1 - black)."""
+    """Convert CMYK to RGB without a profile: (1 - ink) (1 - black)."""
     most = np.uint64(np.iinfo(inks.dtype).max)
     light = most - inks.astype(np.uint64)
     product: AnyArray = (light[..., :3] * light[..., 3:] + most // np.uint64(2)) // most
@@ -137,7 +137,7 @@ def _rgb(inks: AnyArray) -> AnyArray:
 
 
 def _divided(colour: AnyArray, alpha: AnyArray) -> AnyArray:
-    """Colours that were multiplied by alpha, as they were; of transparent pixels 0."""
+    """Divide premultiplied colours by alpha; transparent pixels become 0."""
     most = np.uint64(np.iinfo(colour.dtype).max)
     by = np.maximum(alpha, 1).astype(np.uint64)[..., None]
     plain: AnyArray = np.minimum((colour.astype(np.uint64) * most + by // np.uint64(2)) // by, most)
@@ -151,7 +151,7 @@ def _palette(tags: Any, bits: int) -> AnyArray | None:
             f"its palette has {values.size} values, and {bits} bits need {3 * 2**bits}"
         )
     colours = values.reshape(3, -1).T
-    if bits > 8 or values.max() < 256:  # some programs write colours of 8 bits
+    if bits > 8 or values.max() < 256:  # some programs write colours with 8 bits
         return colours
     return colours >> 8
 

@@ -23,22 +23,24 @@ from streamkm.rows.fingerprint import stamp_of
 from streamkm.rows.open import dimension_names, open_zarr
 
 MARKS = ("zarr.json", ".zarray", ".zgroup")
-_MOST = 10**7  # images of one array: a shape is a few digits, whatever there is behind it
+_MOST = (
+    10**7
+)  # maximum number of images of an array, because a hostile shape may be arbitrarily large
 _DTYPES = ("uint8", "uint16")
 
 
 def planes(store: str, name: str) -> Iterator[Plane]:
-    """The images of a Zarr array, or of a group that holds one.
+    """Return the images of a Zarr array, or of a group with one array.
 
     Parameters
     ----------
     store : path or URL
-    name : of the image; of several, followed by their numbers
+    name : name of the image; several images have numbers after it
 
     Raises
     ------
     DamagedError
-        For arrays that are no images.
+        For arrays that are not images.
     """
     array, address, axes = _image_array(store)
     shape = dict(zip(axes.kinds, array.shape, strict=True))
@@ -82,7 +84,7 @@ def planes(store: str, name: str) -> Iterator[Plane]:
 
 
 def header_of(item: Plane) -> Header:
-    """A plane's header, which is known without a read."""
+    """Return the header of a plane, which is known without a read."""
     height, width, channels = item.shape
     metadata = dict(item.about) | ({"index": list(item.index)} if item.index else {})
     colours = channels - item.alpha
@@ -93,7 +95,7 @@ def header_of(item: Plane) -> Header:
 
 
 def decode(item: Plane) -> Pixels:
-    """The pixels of a plane."""
+    """Decode the pixels of a plane."""
     values = _blocks(item.store, item.search).plane(item)
     kept = [axis for axis in item.axes if axis]
     values = values.transpose([kept.index(axis) for axis in "yxc" if axis in kept])
@@ -105,7 +107,7 @@ def decode(item: Plane) -> Pixels:
 
 
 def _image_array(store: str) -> tuple[Any, str, Axes]:
-    """The array, its address and its axes; of OME-Zarr that of the largest resolution."""
+    """Return the array, its address and its axes; for OME-Zarr those of the largest resolution."""
     ome = _multiscales(store)
     names: Sequence[str | None] | None
     if ome:
@@ -121,10 +123,10 @@ def _image_array(store: str) -> tuple[Any, str, Axes]:
 
 
 def _multiscales(store: str) -> tuple[str, tuple[str, ...]] | None:
-    """Path of level 0 and names of the axes, where the group is OME-Zarr."""
+    """Return the path of level 0 and the names of the axes if the group is OME-Zarr."""
     try:
         attributes = zarr.open_group(store, mode="r").attrs.asdict()
-    except Exception:  # whatever is there, open_zarr says what is wrong with it
+    except Exception:  # open_zarr raises an error that describes the problem
         return None
     ome = attributes.get("ome", attributes)
     scales = ome.get("multiscales") if isinstance(ome, dict) else None
@@ -144,13 +146,13 @@ def _multiscales(store: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 class _Blocks:
-    """The array at an address, and the chunks of it that were decoded last.
+    """The array at an address, with the chunks that were decoded last.
 
-    Images of one chunk are asked for one after another; without this each would decode it again.
+    Images in the same chunk are read one after another, and each would decode the chunk again.
 
     Parameters
     ----------
-    address : of the array
+    address : address of the array
     """
 
     def __init__(self, address: str) -> None:
@@ -159,7 +161,7 @@ class _Blocks:
         self._kept: list[tuple[tuple[int, ...], AnyArray]] = []
 
     def plane(self, item: Plane) -> AnyArray:
-        """The values of a plane, its axes in the order of the array."""
+        """Return the values of a plane, with axes in the order of the array."""
         chunks = [c for axis, c in zip(item.axes, self._array.chunks, strict=True) if not axis]
         begin = tuple(i // c * c for i, c in zip(item.index, chunks, strict=True))
         if all(c == 1 for c in chunks):
@@ -192,7 +194,7 @@ class _Blocks:
 
 @lru_cache(maxsize=16)
 def _blocks(address: str, search: str) -> _Blocks:
-    """The array as one search found it: a later run may find other data at the address."""
+    """Return the array for one search; a later run may find other data at the address."""
     try:
         return _Blocks(address)
     except DataError as error:

@@ -1,4 +1,4 @@
-"""Pages of a TIFF: who reads them, and what they say beside their pixels."""
+"""Pages of a TIFF: their metadata, and which library reads them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _WIDTH, _BITS, _PHOTOMETRIC, _SAMPLES = 256, 258, 262, 277
 _SUBFILE, _COLOURS, _EXTRA, _FORMAT, _DNG = 254, 320, 338, 339, 50706
 _GEO = (33550, 33922, 34264, 34735)
 _ICC, _EXIF, _GPS, _INTEROP = 34675, 34665, 34853, 40965
-# Who, when, with what, where; not how pixels are stored.
+# Tags about the origin of an image, not about the storage of pixels.
 _KEPT = (270, 271, 272, 305, 306, 315, 33432, _EXIF, _GPS)
 _DIRECTORIES = (_EXIF, _GPS, _INTEROP)
 _REDUCED, _MASK = 1, 4
-# Samples a pixel that Pillow knows, by photometric interpretation: grey, RGB, palette, CMYK,
+# Numbers of samples that Pillow supports, by photometric interpretation: grey, RGB, palette, CMYK,
 # YCbCr.
 _OF_PILLOW = {0: (1, 2), 1: (1, 2), 2: (3, 4), 3: (1,), 5: (4,), 6: (3,)}
 
-_LARGER = 4  # times a file, what its pages say may be once it is written anew
+_LARGER = 4  # maximum size of the metadata of all pages, in sizes of the file
 T = TypeVar("T", bytes, str)
 
 
@@ -39,13 +39,13 @@ class Page:
 
     Parameters
     ----------
-    number : among all images of the file, from 1 on; GDAL's number too
+    number : number among all images of the file, from 1 on, as in GDAL
     at : byte at which its directory begins
-    raster : whether GDAL is to read it
+    raster : whether GDAL reads it
     orientation : 1 to 8
     icc : colour profile
-    metadata : EXIF, upright, in base64, and the name of the profile
-    samples : what they mean
+    metadata : EXIF with upright orientation in base64, and the name of the profile
+    samples : meaning of the samples
     copies : whether reduced copies or masks of it are left out
     """
 
@@ -60,7 +60,7 @@ class Page:
 
 
 def pages(stream: BinaryIO) -> Iterator[Page]:
-    """The images of a TIFF, without reduced copies and masks of others."""
+    """Return the images of a TIFF without reduced copies and masks."""
     start = _start(stream)
     directory = _directory(start)
     seen: set[int] = set()
@@ -97,12 +97,12 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
 
 
 def samples_at(stream: BinaryIO, at: int) -> Samples:
-    """What the samples of the page mean whose directory begins at a byte."""
+    """Return the meaning of the samples of the page whose directory begins at a byte."""
     return samples_of(_directory(_start(stream), stream, at))
 
 
 def _start(stream: BinaryIO) -> bytes:
-    """The header of a TIFF: 8 bytes, or of a BigTIFF 16."""
+    """Read the header of a TIFF: 8 bytes, or 16 for a BigTIFF."""
     stream.seek(0)
     start = stream.read(8)
     return start + stream.read(8) if _big(start) else start
@@ -113,10 +113,10 @@ def _big(start: bytes) -> bool:
 
 
 def _directory(start: bytes, stream: BinaryIO | None = None, at: int = 0) -> Any:
-    """A directory, empty, or loaded from a byte of a file.
+    """Create an empty directory, or load one from a byte of a file.
 
-    Pillow knows a BigTIFF by its third byte, which holds only in little-endian files; the order of
-    bytes can be given beside.
+    Pillow recognises a BigTIFF by its third byte, which is correct for little-endian files only;
+    the byte order can be given.
     """
     kind = need("PIL.TiffImagePlugin", "images").ImageFileDirectory_v2
     if _big(start) and start[:2] == b"MM":
@@ -130,11 +130,11 @@ def _directory(start: bytes, stream: BinaryIO | None = None, at: int = 0) -> Any
 
 
 class _Told:
-    """What pages say beside their pixels: where many say the same, it is in memory once.
+    """Metadata of pages, with equal metadata of several pages in memory once.
 
     Parameters
     ----------
-    nbytes : of the file, beyond which pages that say much can only be overlapping
+    nbytes : size of the file, beyond which the metadata of pages must overlap
     """
 
     def __init__(self, nbytes: int) -> None:
@@ -142,12 +142,12 @@ class _Told:
         self._known: dict[Any, Any] = {}
 
     def once(self, what: T) -> T:
-        """The same, as it was told before.
+        """Return an equal value that was stored before, or store this one.
 
         Raises
         ------
         ValueError
-            When it is more than the file can hold.
+            If the metadata are larger than the file.
         """
         if what not in self._known:
             self._left -= len(what)
@@ -157,26 +157,26 @@ class _Told:
 
 
 def _raster(tags: Any) -> bool:
-    """Whether an image has a georeference, or more bits or bands than Pillow keeps."""
+    """Return whether an image has a georeference, or more bits or bands than Pillow supports."""
     formats, samples = tags.get(_FORMAT, (1,)), tags.get(_SAMPLES, 1)
     deep = max(tags.get(_BITS, (1,))) > 8
     photometric = tags.get(_PHOTOMETRIC, 1)
     unknown = samples not in _OF_PILLOW.get(photometric, ())
-    if photometric < 3 and samples in (2, 4):  # the last is alpha, or a band like any other
-        # Pillow takes grey that is multiplied by alpha as it is stored.
+    if photometric < 3 and samples in (2, 4):  # the last sample is alpha, or a band
+        # Pillow does not divide grey by alpha.
         unknown |= tags.get(_EXTRA, (0,)) not in (((2,),) if samples == 2 else ((1,), (2,)))
-    # Some programs write colours of 8 bits, of which Pillow takes the high byte, which is 0.
+    # Some programs write colours with 8 bits; Pillow uses the high byte, which is 0.
     dark = photometric == 3 and max(tags.get(_COLOURS, (0,))) < 256
     return deep or unknown or dark or set(formats) != {1} or any(tag in tags for tag in _GEO)
 
 
 def icc_name(profile: bytes) -> str:
-    """The name of a colour profile in an archive."""
+    """Return the name of a colour profile in an archive."""
     return hashlib.sha256(profile).hexdigest()[:16]
 
 
 def _exif(tags: Any, start: bytes, stream: BinaryIO) -> bytes:
-    """What a page says of its origin, as EXIF; what of it is damaged is left out."""
+    """Return the metadata of a page's origin as EXIF, without damaged parts."""
     exif = need("PIL.Image", "images").Exif
     kept = exif()
     for tag in _KEPT:
@@ -184,27 +184,27 @@ def _exif(tags: Any, start: bytes, stream: BinaryIO) -> bytes:
             if tag in tags:
                 alone = exif()
                 alone[tag] = _value(tags, tag, start, stream)
-                alone.tobytes()  # which not all that can be read can be
+                alone.tobytes()  # not everything that can be read can be written
                 kept[tag] = alone[tag]
     return bytes(kept.tobytes()) if len(kept) else b""
 
 
 def _value(tags: Any, tag: int, start: bytes, stream: BinaryIO) -> Any:
-    """Of a tag; of one that points to a directory, what is in there."""
+    """Return the value of a tag, or the content of the directory that it points to."""
     if tag not in _DIRECTORIES:
         return tags[tag]
     directory = _directory(start, stream, tags[tag])
-    # An order of pointers, so that none leads back.
+    # Pointers must ascend, so that there are no cycles.
     below = [key for key in directory if key not in _DIRECTORIES or (tag, key) == (_EXIF, _INTEROP)]
     return {key: _value(directory, key, start, stream) for key in below}
 
 
 class OnePage(io.RawIOBase):
-    """A TIFF that begins with one of its later pages: a reader need not walk there.
+    """A TIFF as a file that begins with one of its later pages.
 
     Parameters
     ----------
-    stream : of the whole file
+    stream : bytes of the whole file
     at : byte at which the page's directory begins
     """
 

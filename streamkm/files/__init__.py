@@ -1,1 +1,1 @@
-"""Which files are meant, where their bytes lie, and which names are refused."""
+"""Files that are given as sources: finding them, opening them, and checking their names."""

@@ -1,4 +1,4 @@
-"""Which files are meant, of which kind they are, and how they are opened."""
+"""Files that are given as sources: their kinds, and how they are opened."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SUFFIXES = {
 }
 _HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 _XARRAY = (".nc", ".nc4", ".cdf", ".grib", ".grib2", ".grb", ".grb2")
-# Of these, the first that a file system knows says whether a file was written to.
+# The first of these keys that a file system reports shows whether a file has been written.
 _STAMPS = ("mtime", "ETag", "etag", "LastModified", "last_modified", "updated", "created")
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file in a file system of fsspec's."""
+    """A file in a file system of fsspec."""
 
     fs: Any
     path: str
@@ -51,12 +51,12 @@ class File:
         return "file" in ([protocol] if isinstance(protocol, str) else protocol)
 
     def open(self, compression: str | None = None) -> Any:
-        """Its bytes, as a file that can be sought in unless it is compressed.
+        """Open the file; it is seekable unless it is compressed.
 
         Raises
         ------
         ReadError
-            Naming the file.
+            If the file cannot be opened; the message names it.
         """
         try:
             return self.fs.open(self.path, "rb", compression=compression)
@@ -66,13 +66,13 @@ class File:
 
 @dataclass(frozen=True)
 class Given:
-    """The files that one argument stands for."""
+    """The files of one argument."""
 
     source: str
     files: tuple[File, ...]
 
     def facts(self) -> dict[str, Any]:
-        """What a later run compares: of 10^6 files too, a line."""
+        """Return a short description of the files, which a resumed run compares."""
         digest = hashlib.sha256()
         for file in self.files:
             digest.update(f"{file.path}\0{file.size}\0{file.stamp}\n".encode())
@@ -86,12 +86,12 @@ class Given:
 
 
 def need(module: str, what: str) -> Any:
-    """Import a package that only some kinds of file ask for.
+    """Import a package that only some kinds of files need.
 
     Raises
     ------
     DataError
-        Naming the extra, where it is missing.
+        If it is missing; the message names the extra.
     """
     try:
         return import_module(module)
@@ -101,7 +101,7 @@ def need(module: str, what: str) -> Any:
 
 
 def kind_of(path: str) -> str | None:
-    """The kind of file that a name tells.
+    """Return the kind of a file by its name, or None.
 
     Examples
     --------
@@ -113,17 +113,17 @@ def kind_of(path: str) -> str | None:
 
 
 def find(sources: Sequence[str | os.PathLike[str]], kind: str | None) -> tuple[str, list[Given]]:
-    """The kind of all files that are meant, and the files, sorted within each argument.
+    """Return the kind of all files, and the files of each argument in the order of their names.
 
     Parameters
     ----------
     sources : paths, URLs, folders or patterns
-    kind : one of `SUFFIXES`, or None: the names tell
+    kind : one of `SUFFIXES`, or None to decide by the names
 
     Raises
     ------
     DataError
-        When there are no files, or they are of several kinds or of none.
+        If there are no files, or they have several kinds or an unknown one.
     """
     given = [Given(os.fspath(s), _files(os.fspath(s), kind)) for s in sources]
     kinds = sorted({k for g in given for f in g.files if (k := kind or kind_of(f.path))})
@@ -136,7 +136,7 @@ def find(sources: Sequence[str | os.PathLike[str]], kind: str | None) -> tuple[s
 
 
 def other_kind(path: str) -> str:
-    """What to do with data that are opened by another way than ingest; empty where it is not told.
+    """Return advice for data that are not opened by ingest; empty if there is none.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def _files(source: str, kind: str | None) -> tuple[File, ...]:
     others = [path for path, info in sorted(found.items()) if info["type"] == "file"]
     images = [path for path in others if kind in (None, "images") and unread(path)]
     if kind is not None and not searched:
-        images = []  # by its content it may be another than by its name
+        images = []  # the content may have another kind than the name
     if not files or (not searched and images):
         why = f": {unread(images[0])}." if images else f" ({known})."
         raise DataError(f"{source} holds no files that can be read here{why}")
@@ -191,23 +191,23 @@ def _files(source: str, kind: str | None) -> tuple[File, ...]:
 
 
 def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
-    """What lies there, and whether it had to be searched for.
+    """List the entries of a path, URL, folder or pattern.
 
     Returns
     -------
-    fs : file system of fsspec's
-    entries : of each path what `fs` says of it
-    searched : False where the source is one file
+    fs : file system of fsspec
+    entries : information of `fs` about each path
+    searched : False if the source is a single file
 
     Raises
     ------
     DataError
-        Where nothing is there, or it cannot be reached.
+        If nothing is there, or it cannot be reached.
     """
     url_to_fs = need("fsspec.core", "sources").url_to_fs
     try:
         fs, path = url_to_fs(source)
-        fs.invalidate_cache()  # file systems keep listings for as long as the process lives
+        fs.invalidate_cache()  # file systems cache listings for the lifetime of the process
         if any(sign in path for sign in "*?[") and not fs.exists(path):
             return fs, fs.glob(path, detail=True), True
         found = fs.info(path)
@@ -215,7 +215,7 @@ def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
             return fs, fs.find(path, detail=True), True
     except FileNotFoundError:
         raise DataError(f"{source}: there is no such file or folder.") from None
-    except Exception as error:  # object stores have errors of their own
+    except Exception as error:  # object stores have their own errors
         raise DataError(
             f"{source} cannot be reached ({type(error).__name__}: {error}); see whether the "
             "address and the credentials are right, and whether there is a network."
@@ -224,7 +224,7 @@ def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
 
 
 def _wanted(path: str, kind: str | None) -> bool:
-    """Whether a file that was found by searching is one of those meant."""
+    """Return whether a file that was found by a search belongs to the sources."""
     of_kind = kind_of(path)
     hidden = path.rpartition("/")[2].startswith(".")
     meant = kind in (None, of_kind) or (kind, of_kind) == ("images", "geotiff")
@@ -232,5 +232,5 @@ def _wanted(path: str, kind: str | None) -> bool:
 
 
 def stamp(info: dict[str, Any]) -> str:
-    """What changes when the file is written to, as far as its file system tells."""
+    """Return a stamp that changes when the file is written, if its file system reports it."""
     return next((str(info[key]) for key in _STAMPS if info.get(key) is not None), "")

@@ -1,4 +1,4 @@
-"""One image file each, wherever it lies: how to get at its bytes, later and in any process."""
+"""Image files in any location, which any process can open later."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any, BinaryIO, cast
 from streamkm.errors import ReadError
 from streamkm.files.find import File
 
-_HEAD = 64 * 1024  # asked of a server at once, where only headers are wanted
-_WHOLE = 256 * 1024**2  # of files on servers, larger ones are read in pieces
+_HEAD = 64 * 1024  # bytes requested from a server at once if only headers are needed
+_WHOLE = 256 * 1024**2  # larger files on servers are read in pieces
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Bytes that lie together in a file: all of it, or a member of a tar.
+    """Contiguous bytes of a file: the whole file, or a member of a tar.
 
     Parameters
     ----------
-    name : relative, with slashes
-    file : where they lie
-    start, size : which bytes
+    name : relative name with slashes
+    file : the file
+    start, size : position and number of the bytes
     """
 
     name: str
@@ -38,7 +38,7 @@ class Span:
 
     @property
     def local_path(self) -> str | None:
-        """A name by which GDAL reads them, of files on this machine."""
+        """Name by which GDAL reads a local file."""
         if not self.file.local:
             return None
         path = self.file.path
@@ -46,7 +46,7 @@ class Span:
 
     @property
     def far(self) -> bool:
-        """Whether it is a file on a server that is too large to read as a whole."""
+        """Whether it is a file on a server that is too large to be read at once."""
         return self._all and not self.file.local and self.size > _WHOLE
 
     @property
@@ -54,21 +54,21 @@ class Span:
         return self.start == 0 and self.size == self.file.size
 
     def open(self, all_of_it: bool = False) -> BinaryIO:
-        """The bytes, as a file that can be sought in.
+        """Open the bytes as a seekable file.
 
         Parameters
         ----------
-        all_of_it : whether all will be read: from a server they are then asked for at once
+        all_of_it : whether everything will be read; a server is then asked for all bytes at once
 
         Raises
         ------
         ReadError
-            Where the file cannot be opened.
+            If the file cannot be opened.
         """
         file = self.file
         try:
             if file.local:
-                opened: Any = open(file.path, "rb")  # noqa: SIM115  # whoever asked closes it
+                opened: Any = open(file.path, "rb")  # noqa: SIM115  # closed by the caller
             elif all_of_it and self.size <= _WHOLE:
                 stop = self.start + self.size
                 return io.BytesIO(file.fs.cat_file(file.path, start=self.start, end=stop))
@@ -87,10 +87,10 @@ class Zipped:
 
     Parameters
     ----------
-    name : relative, with slashes
+    name : relative name with slashes
     file : the zip
-    member : its name in there
-    size : bytes it unpacks to, as the zip says
+    member : name of the member in the zip
+    size : unpacked bytes according to the zip
     search : identifies the search that found it, for caches
     """
 
@@ -109,12 +109,12 @@ class Zipped:
         return None
 
     def open(self, all_of_it: bool = False) -> BinaryIO:
-        """The bytes; never more than the zip says they are, whatever is packed there.
+        """Open the bytes; never more than the size that the zip declares.
 
         Parameters
         ----------
-        all_of_it : whether all will be read: they are then unpacked at once, and their checksum
-            is compared
+        all_of_it : whether everything will be read; it is then unpacked at once, and its checksum
+            is verified
         """
         packed = _Bounded(_zip(self.file, self.search, os.getpid()).open(self.member))
         if all_of_it:
@@ -125,12 +125,12 @@ class Zipped:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A file whose bytes are in memory, as those of a tar that is read front to back.
+    """A file whose bytes are in memory, such as a member of a tar that is read sequentially.
 
     Parameters
     ----------
-    name : of the image
-    content : all of its bytes
+    name : name of the image
+    content : all bytes
     """
 
     name: str
@@ -149,7 +149,7 @@ class Held:
         return None
 
     def open(self, all_of_it: bool = False) -> BinaryIO:
-        """The bytes, as a file that can be sought in."""
+        """Open the bytes as a seekable file."""
         return io.BytesIO(self.content)
 
 
@@ -159,18 +159,18 @@ class Plane:
 
     Parameters
     ----------
-    name : relative, with slashes
+    name : relative name with slashes
     store : path or URL of the array
-    index : its number along each axis but those of `axes`
-    axes : for each axis of the array 'y', 'x', 'c' or '' (one of `index`)
-    shape : height, width, channels; with alpha
+    index : index of the image along each axis of kind ''
+    axes : 'y', 'x', 'c' or '' (an axis of `index`) for each axis of the array
+    shape : height, width, channels including alpha
     dtype : 'uint8' or 'uint16'
     alpha : whether the last channel is alpha
     held : bytes of the chunks that are decoded for it
-    stamp : changes when the array is written to, as far as its store tells
+    stamp : changes when the array is written, if its store reports it
     search : identifies the search that found it, for caches
-    about : JSON-able, of all images of the array
-    notices : what was guessed of its dimensions
+    about : JSON object about all images of the array
+    notices : assumptions about its dimensions
     """
 
     name: str
@@ -195,7 +195,7 @@ Item = Span | Zipped | Held | Plane
 
 
 class _Window(io.RawIOBase):
-    """A run of bytes of a file, as a file."""
+    """Contiguous bytes of a file as a file."""
 
     def __init__(self, file: Any, start: int, size: int) -> None:
         self._file, self._start, self._size, self._at = file, start, size, 0
@@ -230,9 +230,10 @@ class _Window(io.RawIOBase):
 
 
 class _Bounded(io.RawIOBase):
-    """A member of a zip, unpacked no further than is asked for.
+    """A member of a zip that is unpacked only as far as it is read.
 
-    Asked for all, ``zipfile`` would unpack up to 2 GiB in one step before it looks at the size.
+    When everything is read, ``zipfile`` may unpack up to 2 GiB in one step before it checks the
+    size.
     """
 
     def __init__(self, member: Any) -> None:
@@ -262,9 +263,9 @@ class _Bounded(io.RawIOBase):
 
 @lru_cache(maxsize=8)
 def _zip(file: File, search: str, process: int) -> zipfile.ZipFile:
-    """A zip, opened once a process and search: its directory is a list at its end.
+    """Open a zip once for each process and search, because its directory is read each time.
 
-    Not shared between searches, as the file may be another by then; nor with a forked process,
+    It is not shared between searches, because the file may have changed, nor with a forked process,
     which would share the position in the file.
     """
     return zipfile.ZipFile(file.path if file.local else file.open())

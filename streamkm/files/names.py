@@ -1,4 +1,4 @@
-"""Names of images: which are refused, and how they are shown."""
+"""Names of images: which are refused, and how they are displayed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def shown(name: str) -> str:
-    """A name as it can stand in a line on a terminal, whatever is in it.
+    """Return a name in a form that is safe to print on a terminal.
 
     Examples
     --------
@@ -17,7 +17,7 @@ def shown(name: str) -> str:
 
 
 def wrong_with(name: str) -> str | None:
-    r"""Why a name cannot be that of an image, or None.
+    r"""Return why a name is not valid for an image, or None.
 
     Examples
     --------

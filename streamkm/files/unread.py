@@ -1,4 +1,4 @@
-"""Kinds of images that are not read, and how they become one that is."""
+"""Image formats that are not supported, and tools that convert them."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
 def unread(name: str, head: bytes = b"") -> str | None:
-    """Why an image is not read here, and what converts it; None of other files.
+    """Return why an image is not supported and what converts it; None for other files.
 
     Parameters
     ----------
-    name : of the file
-    head : its first bytes, which count where the name says nothing
+    name : name of the file
+    head : first bytes, which are used if the name is not sufficient
 
     Examples
     --------

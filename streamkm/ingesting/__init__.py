@@ -1,4 +1,4 @@
-"""Files of other kinds become a Zarr store: one reader a kind, one writer."""
+"""Conversion of files to Zarr stores: one reader for each kind of file, and one writer."""
 
 from streamkm.ingesting.ingest import ingest
 from streamkm.ingesting.write import Progress

@@ -1,4 +1,4 @@
-"""Tables of text, by pyarrow."""
+"""CSV files, read by pyarrow."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from streamkm.files.find import File, need
 from streamkm.ingesting.exact import converted, no_place
 from streamkm.ingesting.source import Form, Piece, Stream, names_beside
 
-_BLOCK = 4 * 2**20  # bytes of text parsed at once; a row has to fit
-_EXACT = 2.0**53  # below it float64 holds every whole number
-DIGITS = 18  # of a decimal that int64 holds
+_BLOCK = 4 * 2**20  # bytes of text parsed together; a row must fit
+_EXACT = 2.0**53  # float64 represents every integer below it
+DIGITS = 18  # digits of a decimal that fits in int64
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 class Csv(Stream):
     """Columns of CSV files, one file after another.
 
-    Which columns are numbers shows in the first block of the first file; the others are left out.
+    The first block of the first file decides which columns are numeric; others are left out.
 
     Parameters
     ----------
-    files : at least one, with the same columns
-    columns : names of those to take, in this order, or None for all that hold numbers
-    dtype : asked for, or None for float64
-    header : whether the first line holds the names
-    delimiter : between values; None for a tab in .tsv and a comma elsewhere
+    files : at least one file; all with the same columns
+    columns : names of columns in the order of the features, or None for all numeric columns
+    dtype : requested dtype, or None for float64
+    header : whether the first line has the names
+    delimiter : delimiter of values; None for a tab in .tsv and a comma elsewhere
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Csv(Stream):
         self._arrow, self._csv = need("pyarrow", "CSV files"), need("pyarrow.csv", "CSV files")
         self._files, self._header, self._delimiter = files, header, delimiter
         self._dtype = np.dtype("f8") if dtype is None else dtype
-        # Parsed as whole numbers where those are asked for, all else as float64.
+        # Parsed as integers for an integer dtype, otherwise as float64.
         self._parsed: np.dtype[Any] = np.dtype("f8")
         if self._dtype.kind in "iu":
             self._parsed = np.dtype("u8" if self._dtype == np.uint64 else "i8")
@@ -76,7 +76,7 @@ class Csv(Stream):
         )
 
     def _columns(self, file: File) -> tuple[list[str], list[str], set[str]]:
-        """All names, and those of columns that begin with numbers, and with whole numbers."""
+        """Return all names, those of columns that begin with numbers, and with integers."""
         types = self._arrow.types
         with file.open("infer") as text, self._reader(file, text, {}) as reader:
             schema = reader.schema
@@ -108,7 +108,7 @@ class Csv(Stream):
                 text,
                 read_options=self._csv.ReadOptions(
                     block_size=_BLOCK,
-                    use_threads=False,  # or an error does not know its row
+                    use_threads=False,  # needed for the row in errors
                     autogenerate_column_names=not self._header,
                 ),
                 parse_options=self._csv.ParseOptions(
@@ -131,7 +131,7 @@ class Csv(Stream):
                     first += batch.num_rows
 
     def _batches(self, file: File, kind: Any) -> Generator[tuple[int, Any]]:
-        """The columns that are taken, all parsed as one kind, a block of text at a time."""
+        """Yield the columns, all parsed as one kind, a block of text at a time."""
         types = dict.fromkeys(self._names, kind)
         convert = {"include_columns": self._names, "column_types": types}
         with file.open("infer") as text, self._reader(file, text, convert) as reader:
@@ -149,10 +149,10 @@ class Csv(Stream):
     def _values(
         self, batch: Any, file: File, number: int, spelled: Iterator[tuple[int, Any]]
     ) -> AnyArray:
-        """A block in the dtype of the store; whole numbers are compared with how they are spelled.
+        """Convert a block to the dtype of the store; integers are compared with their text.
 
-        A number that float64 does not hold was rounded as it was parsed, and the text alone says
-        so: it is read once more, by blocks of the same rows, and only in files with such numbers.
+        An integer that float64 cannot represent was rounded when it was parsed, which only the text
+        shows. Files with such numbers are read a second time, in blocks of the same rows.
         """
         large = {} if self._parsed.kind != "f" else self._large(batch)
         if large:
@@ -167,7 +167,7 @@ class Csv(Stream):
         return matrix(batch, self._dtype, file, self._whole)
 
     def _large(self, batch: Any) -> dict[str, tuple[AnyArray, AnyArray]]:
-        """Columns with numbers so large that float64 may not hold them: places and values."""
+        """Return columns with numbers so large that float64 may not represent them."""
         found = {}
         for name in batch.schema.names:
             values = batch.column(name).to_numpy(zero_copy_only=False)
@@ -194,19 +194,19 @@ def _is_number(text: str) -> bool:
 
 
 def matrix(batch: Any, dtype: np.dtype[Any], file: File, whole: Collection[str] = ()) -> AnyArray:
-    """The columns of a record batch side by side; what is missing is NaN.
+    """Convert a record batch to a matrix; missing values become NaN.
 
     Parameters
     ----------
     batch : pyarrow.RecordBatch
-    dtype : of the result
-    file : which the batch is from, for messages
-    whole : names of columns of floats that were parsed from whole numbers
+    dtype : dtype of the result
+    file : file of the batch, for messages
+    whole : names of columns of floats that were parsed from integers
 
     Raises
     ------
     DataError
-        When something is missing among whole numbers, or a value has no place in the dtype.
+        If values are missing for an integer dtype, or the dtype cannot represent a value.
     """
     values = np.empty((batch.num_rows, batch.num_columns), dtype)
     for place, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
@@ -227,12 +227,13 @@ def matrix(batch: Any, dtype: np.dtype[Any], file: File, whole: Collection[str] 
 
 
 def numbers(column: Any, where: str) -> AnyArray:
-    """A column without nulls in NumPy; decimals are the nearest float64."""
+    """Convert a column without nulls to NumPy; decimals become the nearest float64."""
     if not str(column.type).startswith("decimal"):
         return np.asarray(column.to_numpy(zero_copy_only=False))
     if column.type.scale <= 0 and column.type.precision <= DIGITS:
         return np.asarray(column.cast("int64").to_numpy(zero_copy_only=False))
-    # By way of text, which is parsed to the nearest; pyarrow's own way is off by a digit.
+    # Converted by way of text, which is parsed to the nearest; pyarrow's conversion may be off by a
+    # digit.
     values = np.asarray(column.cast("string").cast("float64").to_numpy(zero_copy_only=False))
     for place in np.flatnonzero(np.abs(values) >= _EXACT):
         said = column[int(place)].as_py()

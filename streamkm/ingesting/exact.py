@@ -1,4 +1,4 @@
-"""Values in another dtype: floats may be rounded to floats, and nothing else changes."""
+"""Conversion of dtypes that may round floats but changes no other values."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from streamkm.rows import cast
 def converted(
     values: AnyArray, dtype: np.dtype[Any], where: str = "", whole: bool = False
 ) -> AnyArray:
-    """Values in another dtype, which may round floats but change nothing else.
+    """Convert values to another dtype; floats may be rounded, other values must not change.
 
     Parameters
     ----------
     values : ndarray of numbers
-    dtype : of the result
-    where : where the values come from, for the message
-    whole : whether floats stand for whole numbers, so that those must not be rounded either
+    dtype : dtype of the result
+    where : origin of the values, for the message
+    whole : whether floats represent integers, which must not be rounded either
 
     Raises
     ------
     DataError
-        Where a value has no place there.
+        If the dtype cannot represent a value.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def converted(
 
 
 def no_place(value: Any, dtype: np.dtype[Any], where: str = "") -> DataError:
-    """The error of a value that the dtype cannot hold."""
+    """Create the error for a value that the dtype cannot represent."""
     return DataError(
         f"{f'{where}: ' if where else ''}the value {value} has no place in {dtype}: pass another "
         "--dtype, or none; of a table, leave the column out by --columns."

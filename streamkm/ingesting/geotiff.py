@@ -1,4 +1,4 @@
-"""Rasters, by rasterio: one scene, or many of the same grid."""
+"""Rasters read by rasterio: one scene, or several on the same grid."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from streamkm.ingesting.exact import converted
 from streamkm.ingesting.scene import Scene, bands_of, described, is_masked, nodata_of, packed
 from streamkm.ingesting.source import Coordinate, Form, Piece, Region
 
-_CACHE = 64  # MiB; by itself GDAL takes a twentieth of the machine
+_CACHE = 64  # MiB; GDAL's default is 5 % of the machine's memory
 
 
 class GeoTiff:
-    """Bands of GeoTIFF files, in windows.
+    """Bands of GeoTIFF files, read in windows.
 
-    The coordinates and the grid mapping are written as rioxarray reads them. Pixels that are left
-    out by a mask band, a .msk file, an alpha band or, of floats, as GDAL compares them with nodata,
-    get the value of nodata, or one that the stored dtype leaves free. An alpha band is no feature.
-    Bands of further scenes are put in the order of the first one's by their descriptions, or by
-    their colours.
+    The coordinates and the grid mapping are written in the form that rioxarray reads. Pixels that
+    are missing by a mask band, a .msk file, an alpha band or, for floats, GDAL's comparison with
+    nodata get the nodata value, or an unused value of the stored dtype. An alpha band is not a
+    feature. Bands of further scenes are put in the order of the first scene by their descriptions,
+    or by their colours.
 
     Parameters
     ----------
-    files : one scene each, of the same grid
-    dtype : asked for, or None for that of the scenes, wider where whole numbers need a nodata value
+    files : one scene each, on the same grid
+    dtype : requested dtype, or None for that of the scenes, or a wider one if integers need a
+        nodata value
     """
 
     def __init__(self, files: Sequence[File], dtype: np.dtype[Any] | None = None) -> None:
@@ -80,7 +81,7 @@ class GeoTiff:
         )
 
     def _open(self, file: File) -> Any:
-        """The scene; the one before is closed."""
+        """Open a scene and close the previous one."""
         if self._opened[0] is not file:
             self.close()
             rasterio = self._rasterio
@@ -117,7 +118,7 @@ class GeoTiff:
         return Piece(values)
 
     def _read(self, file: File, window: Any, out: AnyArray) -> None:
-        """A window of one scene, with its nodata where a mask leaves pixels out."""
+        """Read a window of a scene, with nodata where a mask marks pixels as missing."""
         scene = self._open(file)
         bands = self._bands.get(file.path, self._first)
         if self._fill is None:
@@ -130,7 +131,7 @@ class GeoTiff:
         gone = scene.read_masks(bands, window=window) == 0
         for alpha in self._alphas:
             gone |= scene.read(alpha, window=window) == 0
-        stored[gone] = 0  # what lies there has no meaning, and need not fit the dtype
+        stored[gone] = 0  # the values of missing pixels are undefined and need not fit the dtype
         out[...] = converted(stored, out.dtype, file.path)
         if nodata_of(scene) is None and np.any((out == self._fill) & ~gone):
             raise DataError(
@@ -145,7 +146,7 @@ class GeoTiff:
 
 
 def _wider(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """A dtype with more values, one of them for nodata; the same where there is no such dtype."""
+    """Return a wider dtype with a value for nodata, or the same dtype if there is none."""
     if dtype.kind not in "iu":
         return dtype
     kind = "u" if dtype.kind == "u" and dtype.itemsize < 4 else "i"
@@ -153,7 +154,7 @@ def _wider(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _free_value(dtype: np.dtype[Any]) -> float | int:
-    """The value that is least likely to be another's."""
+    """Return the value that is least likely to be used."""
     if dtype.kind not in "iu":
         return float("nan")
     limits = np.iinfo(dtype)

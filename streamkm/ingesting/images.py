@@ -1,4 +1,4 @@
-"""Images of one size: files, or members of tars, decoded as for archives."""
+"""Images of one size in files or tars, decoded as for archives."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from streamkm.rows.machine import memory_here
 
 _ENDS = (*SUFFIXES["images"], *SUFFIXES["geotiff"])
 _PROFILES = "colour profiles are left out, as a store holds numbers"
-_SHARE = 4  # of the memory of this machine, for one image
-_THREADS, _TOGETHER = 16, 256  # that read headers, and the files that wait for them
-_MARK = 257  # byte of a tar at which "ustar" stands
+_SHARE = 4  # fraction of the machine's memory for one image
+_THREADS, _TOGETHER = 16, 256  # threads that read headers, and queued files
+_MARK = 257  # byte of a tar at which "ustar" begins
 Load = Callable[[], Item]
 
 
 class Images(Stream):
-    """Images one after another, upright as their EXIF orientation says.
+    """Images in the order of the files, upright according to their EXIF orientation.
 
-    All headers are read first: the store has three colours if any image has, alpha if any has, and
-    16 bits if any has, whatever the order of the names.
+    All headers are read first: the store has three colours if any image has colours, alpha if any
+    has alpha, and 16 bits if any has 16 bits.
 
     Parameters
     ----------
     files : images, or tars of images
     packed : whether they are tars
-    skip_bad : whether to pass over images that are damaged
-    skipped : those that a run before passed over
+    skip_bad : whether to leave damaged images out
+    skipped : images that an earlier run has left out
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class Images(Stream):
         super().__init__()
         self._files, self._packed, self._skip_bad = files, packed, skip_bad
         self._most = memory_here() // _SHARE or None
-        self._left: tuple[Notice, ...] = ()  # members of tars that are not read
-        self._pages: dict[int, int] = {}  # of files that hold another number of images than one
+        self._left: tuple[Notice, ...] = ()  # members of tars that are not images
+        self._pages: dict[int, int] = {}  # numbers of images of files that do not have exactly one
         survey = _Survey(files[0].path)
         for number, found in enumerate(self._surveyed()):
             for header in found:
@@ -88,7 +88,7 @@ class Images(Stream):
             left = 0
 
     def _surveyed(self) -> Iterator[list[Header]]:
-        """The images of each file, in their order; files are opened on several threads."""
+        """Yield the images of each file, in order; files are opened on several threads."""
         loads = self._items(whole=False)
         if self._packed:
             yield from (self._headers(load()) for load in loads)
@@ -98,7 +98,7 @@ class Images(Stream):
                 yield from pool.map(lambda load: self._headers(load()), some)
 
     def _headers(self, item: Item, skipped: list[str] | None = None) -> list[Header]:
-        """The images of a file; none of one that is damaged and passed over."""
+        """Return the images of a file; none for a damaged file that is left out."""
         try:
             return headers(item, self._most)
         except DamagedError:
@@ -109,7 +109,7 @@ class Images(Stream):
             return []
 
     def _values(self, header: Header) -> AnyArray | None:
-        """The values of an image, or None of one that is passed over."""
+        """Return the values of an image, or None for one that is left out."""
         try:
             pixels = decode(header, self._most)
         except DamagedError:
@@ -126,11 +126,11 @@ class Images(Stream):
         return values
 
     def _items(self, whole: bool) -> Iterator[Load]:
-        """What gives each file that images are in, before the next is asked for.
+        """Yield the files of the images, one at a time.
 
         Parameters
         ----------
-        whole : whether all of each will be read, and not its header alone
+        whole : whether each file is read completely, not only its header
         """
         if not self._packed:
             for file in self._files:
@@ -144,11 +144,11 @@ class Images(Stream):
                     raise DataError(f"{file.path} cannot be read as a tar: {error}.") from error
 
     def _members(self, file: File, stream: Any, whole: bool) -> Iterator[Load]:
-        """The images in a tar, in its order; nothing is written to disk."""
+        """Yield the images in a tar, in its order, without writing to disk."""
         plain = file.local and stream.read(_MARK + 5)[_MARK:] == b"ustar"
         if file.local:
             stream.seek(0)
-        seek = plain and not whole  # headers can be read without the pixels between them
+        seek = plain and not whole  # headers can be read without reading the pixels
         with tarfile.open(fileobj=stream, mode="r:" if seek else "r|*") as tar:
             for member in tar:
                 base = member.name.rpartition("/")[2]
@@ -163,15 +163,15 @@ class Images(Stream):
                 elif member.isfile() and not whole and (why := unread(member.name)):
                     left = [(f"left out: {why}", 1, f"{file.name}/{member.name}")]
                     self._left = together([self._left, left])
-                tar.members = []  # type: ignore[attr-defined]  # or a tar of millions is held as a list
+                tar.members = []  # type: ignore[attr-defined]  # otherwise the tar's member list grows without bound
 
 
 class _Survey:
-    """What a store is to hold, by the headers of all images.
+    """Form of the store, from the headers of all images.
 
     Parameters
     ----------
-    where : of the sources, for the error that there are no images
+    where : names of the sources, for the error if there are no images
     """
 
     def __init__(self, where: str) -> None:
@@ -182,12 +182,12 @@ class _Survey:
         self.count, self.alpha, self.dtype = 0, False, "uint8"
 
     def add(self, header: Header) -> None:
-        """One more image.
+        """Add an image.
 
         Raises
         ------
         DataError
-            For one that has no place among those before.
+            For an image that does not match the previous ones.
         """
         first = self._first = self._first or header
         size, size_of_first = (header.height, header.width), (first.height, first.width)
@@ -211,7 +211,7 @@ class _Survey:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the values of an image. Grey with alpha is stored as colours with alpha."""
+        """Shape of the values of an image. Grey with alpha is stored as colours with alpha."""
         if self._first is None:
             raise DataError(f"{self._where} holds no image that can be read.")
         grey = self._channels == 1 and self.alpha
@@ -220,12 +220,12 @@ class _Survey:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What is not taken of the images."""
+        """Return the notices of parts that are left out."""
         return self._lost
 
 
 def _in_form(pixels: Pixels, form: Form, with_alpha: bool) -> AnyArray:
-    """An image as the store has all: grey as three colours, 8 bits as 16, without alpha opaque."""
+    """Convert an image to the form of the store: colours, 16 bits, and opaque alpha as needed."""
     channels = form.row_shape[-1] - with_alpha
     colour = pixels.colour
     if colour.shape[-1] == 1 < channels:
@@ -240,7 +240,7 @@ def _in_form(pixels: Pixels, form: Form, with_alpha: bool) -> AnyArray:
 
 
 def _item(file: File, whole: bool) -> Item:
-    """A file; of one on a server all bytes, where all will be read."""
+    """Return a file, or its bytes if it is on a server and will be read completely."""
     if whole and not file.local:
         return Held(file.path, file.fs.cat_file(file.path))
     return Span(file.path, file, 0, file.size)

@@ -1,4 +1,4 @@
-"""NumPy's files: npy, and one array of npz, joined along the first axis."""
+"""NumPy's files: npy, and one array of npz, concatenated along the first axis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streamkm.ingesting.source import Form, Piece, Region
 
 @dataclass(frozen=True)
 class _Part:
-    """One array in a file: where it begins there, and in all rows."""
+    """One array in a file: its offset in the file, and its position in all rows."""
 
     file: File
     shape: tuple[int, ...]
@@ -31,14 +31,14 @@ class _Part:
 class Npy:
     """Arrays of npy or npz files that agree in all axes but the first.
 
-    They are read by seeking, not through a memory map: the same for files, URLs and members of an
-    npz, and a file that is cut short is an error instead of a signal.
+    They are read by seeking, not by memory mapping, which is the same for files, URLs and members
+    of an npz, and a truncated file causes an error instead of a signal.
 
     Parameters
     ----------
-    files : at least one
+    files : at least one file
     packed : whether they are npz
-    variable : name of the array in each npz, or None where there is one
+    variable : name of the array in each npz, or None for the only array
     """
 
     def __init__(self, files: Sequence[File], packed: bool, variable: str | None) -> None:
@@ -110,7 +110,7 @@ class Npy:
         return Piece(values)
 
     def _fill(self, values: AnyArray, part: _Part, region: Region) -> None:
-        """Read a region, which is one run of C order (`plan` sees to it)."""
+        """Read a region, which is contiguous in C order (ensured by `plan`)."""
         if part.fortran:
             values[...] = np.load(part.file.path, mmap_mode="r")[region]
             return
@@ -132,7 +132,7 @@ class Npy:
         self._files.close()
 
     def _open(self, file: File, closing: ExitStack) -> Any:
-        """The bytes of the npy, or of the member of an npz, as a file."""
+        """Open the npy, or the member of an npz, as a file."""
         opened = closing.enter_context(file.open())
         if not self._packed:
             return opened

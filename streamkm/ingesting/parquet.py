@@ -1,4 +1,4 @@
-"""Tables of columns, by pyarrow."""
+"""Parquet files, read by pyarrow."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from streamkm.ingesting.csv import DIGITS, matrix, numbers
 from streamkm.ingesting.exact import converted
 from streamkm.ingesting.source import Form, Piece, Stream, names_beside
 
-_BATCH = 8 * 2**20  # decoded bytes asked for at once
-_INDEX = "__index_level_"  # what pandas calls an index that it keeps as a column
+_BATCH = 8 * 2**20  # decoded bytes of a batch
+_INDEX = "__index_level_"  # pandas' name of an index that it stores as a column
 
 
 class Parquet(Stream):
@@ -25,10 +25,10 @@ class Parquet(Stream):
 
     Parameters
     ----------
-    files : at least one, with the same columns
-    columns : names of those to take, in this order, or None: all that hold numbers, or the only
-        one that holds vectors
-    dtype : asked for, or None for the one that the columns have together
+    files : at least one file; all with the same columns
+    columns : names of columns in the order of the features, or None for all numeric columns or the
+        only column of vectors
+    dtype : requested dtype, or None for the common dtype of the columns
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Parquet(Stream):
                 raise DataError(f"{file.path} cannot be read as Parquet: {error}") from error
 
     def _numeric(self, schema: Any, file: File) -> list[str]:
-        """The columns that are meant when none are named."""
+        """Return the columns to use if none are named."""
         numbers = [f.name for f in schema if self._is_number(f.type)]
         numbers = [name for name in numbers if not name.startswith(_INDEX)]
         vectors = [f.name for f in schema if self._is_vector(f.type)]
@@ -93,7 +93,7 @@ class Parquet(Stream):
         return numbers or vectors
 
     def _type(self, schema: Any, file: File) -> tuple[np.dtype[Any], bool]:
-        """The dtype of the columns together, and whether they are one column of vectors."""
+        """Return the common dtype of the columns, and whether they are one column of vectors."""
         found = []
         for name in self._names:
             place = schema.get_field_index(name)
@@ -109,7 +109,7 @@ class Parquet(Stream):
         return np.result_type(*found), vector
 
     def _in_numpy(self, kind: Any) -> np.dtype[Any]:
-        """The dtype that a type of numbers has in NumPy; decimals of whole numbers are such."""
+        """Return the NumPy dtype of a numeric type; decimals of scale 0 are integers."""
         if self._arrow.types.is_decimal(kind):
             return np.dtype("i8" if kind.scale <= 0 and kind.precision <= DIGITS else "f8")
         found: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
@@ -126,7 +126,7 @@ class Parquet(Stream):
         return any(is_one(kind) for is_one in lists) and self._is_number(kind.value_type)
 
     def _width(self) -> int:
-        """The length of the first vector."""
+        """Return the length of the first vector."""
         for file, length in zip(self._files, self._lengths, strict=True):
             if length:
                 with self._open(file) as opened:

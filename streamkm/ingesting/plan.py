@@ -1,4 +1,4 @@
-"""Chunks and shards of what is written."""
+"""Chunks and shards of the store."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 from streamkm.ingesting.source import Form, Region
 
-_FAR = 2**62  # rows, where their number is not known
+_FAR = 2**62  # assumed rows if their number is unknown
 
 
 def plan(
     form: Form, itemsize: int, chunk_nbytes: int, shard_nbytes: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shapes of a chunk and of what is read and written at once: whole chunks, and whole grains.
+    """Return the shapes of a chunk and of a write: whole chunks and whole grains.
 
     Examples
     --------
@@ -40,14 +40,14 @@ def _grown(
     dividing: bool = False,
     multiple: bool = False,
 ) -> tuple[int, ...]:
-    """Units side by side up to so many items, along the last axis first: one run of C order.
+    """Combine adjacent units up to a number of items, contiguous in C order.
 
     Parameters
     ----------
-    unit, whole : the least and the most along each axis
-    items : the most in all, where a unit has fewer
-    dividing : whether to take a size that divides the whole where one is near
-    multiple : whether the last unit is kept whole where the axis ends within it
+    unit, whole : minimum and maximum along each axis
+    items : maximum number of items, if a unit has fewer
+    dividing : whether to prefer a nearby size that divides the whole
+    multiple : whether the last unit stays whole if the axis ends within it
     """
     sizes = list(unit)
     for axis in reversed(range(len(unit))):
@@ -63,7 +63,7 @@ def _grown(
 
 
 def regions(n: int | None, row_shape: tuple[int, ...], step: tuple[int, ...]) -> Iterator[Region]:
-    """What is written at once, in C order; without end where the number of rows is not known.
+    """Yield the regions of writes in C order; endless if the number of rows is unknown.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def regions(n: int | None, row_shape: tuple[int, ...], step: tuple[int, ...]) ->
     [((0, 3), (0, 2)), ((3, 5), (0, 2))]
     """
     firsts = itertools.count(0, step[0]) if n is None else range(0, n, step[0])
-    for first in firsts:  # product() would first run to their end
+    for first in firsts:  # product() would exhaust them first
         last = first + step[0] if n is None else min(n, first + step[0])
         others = (range(0, length, s) for length, s in zip(row_shape, step[1:], strict=True))
         for starts in itertools.product(*others):

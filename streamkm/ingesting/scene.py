@@ -1,4 +1,4 @@
-"""What a raster says of its bands and its grid, and how scenes of a stack are compared by it."""
+"""Metadata of the bands and the grid of a raster, and the comparison of scenes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _COLOURLESS = {"gray", "undefined", "palette"}
 
 
 def bands_of(scene: Any) -> tuple[list[int], list[int]]:
-    """Numbers of the bands of values, and of the alpha bands."""
+    """Return the numbers of the value bands and of the alpha bands."""
     kinds = [(number, kind.name) for number, kind in enumerate(scene.colorinterp, 1)]
     alphas = [number for number, kind in kinds if kind == "alpha"]
     return [number for number, _ in kinds if number not in alphas] or alphas, alphas
 
 
 def nodata_of(scene: Any) -> float | int | None:
-    """The value of nodata, where all bands have one and the dtype can hold it."""
+    """Return the nodata value if all bands have one and the dtype can represent it."""
     value = scene.nodata
     if value is None or len(set(map(str, scene.nodatavals))) > 1:
         return None
@@ -35,7 +35,7 @@ def nodata_of(scene: Any) -> float | int | None:
 
 
 def is_masked(scene: Any, bands: Sequence[int]) -> bool:
-    """Whether something else than a value of whole numbers says which pixels are nodata."""
+    """Return whether missing pixels are not marked by an integer nodata value alone."""
     flags = {flag.name for band in bands for flag in scene.mask_flag_enums[band - 1]}
     floats = any(np.dtype(dtype).kind == "f" for dtype in scene.dtypes)
     by_value = flags == {"nodata"} and nodata_of(scene) is not None and not floats
@@ -44,17 +44,17 @@ def is_masked(scene: Any, bands: Sequence[int]) -> bool:
 
 
 class Scene:
-    """What scenes of a stack are compared by.
+    """Properties by which the scenes of a stack are compared.
 
     Parameters
     ----------
-    file : of the scene
+    file : file of the scene
     scene : open dataset of rasterio
 
     Attributes
     ----------
-    bands : numbers of its bands, in the order of the features
-    packing : scale and offset of each of them
+    bands : numbers of the bands, in the order of the features
+    packing : scale and offset of each band
     """
 
     def __init__(self, file: File, scene: Any) -> None:
@@ -78,12 +78,12 @@ class Scene:
         self.packing = list(zip(scales, offsets, strict=True))
 
     def matched(self, first: Scene) -> Scene:
-        """This scene, with its bands in the order of the first one's.
+        """Return this scene with its bands in the order of the first scene.
 
         Raises
         ------
         DataError
-            Where the grid or the meaning of a band is another.
+            If the grid or the meaning of a band differs.
         """
         self._check(first.grid, self.grid, first)
         order = self._order(first)
@@ -97,7 +97,9 @@ class Scene:
             if unlike:
                 raise self._of_bands(first, f"{unlike[0][0]!r}, not {unlike[0][1]!r}", name)
         nodata = [None if s._nodata[0] is None else str(s._nodata[0]) for s in (first, self)]
-        self._check({"nodata value": nodata[0]}, {"nodata value": nodata[1]}, first)  # NaN too
+        self._check(
+            {"nodata value": nodata[0]}, {"nodata value": nodata[1]}, first
+        )  # also equal for NaN
         return self
 
     def _check(self, want: dict[str, Any], own: dict[str, Any], first: Scene) -> None:
@@ -109,7 +111,7 @@ class Scene:
             )
 
     def _order(self, first: Scene) -> tuple[int, ...] | None:
-        """Where the first scene's bands are among these; None where position decides."""
+        """Return the positions of the first scene's bands; None if bands match by position."""
         by = (
             "descriptions"
             if any(first._descriptions) and any(self._descriptions)
@@ -132,11 +134,11 @@ class Scene:
 
 
 def described(scene: Any, bands: Sequence[int]) -> tuple[dict[str, Coordinate], dict[str, Any]]:
-    """Coordinates and grid mapping, and the attributes of these bands."""
+    """Return coordinates, grid mapping, and the attributes of the bands."""
     at = scene.transform
     beside = {"band": Coordinate(("band",), np.array(bands), {})}
     attributes: dict[str, Any] = {}
-    if at.b == at.d == 0:  # else y and x are no axes of the grid
+    if at.b == at.d == 0:  # otherwise y and x are not axes of the grid
         x = at.c + at.a * (np.arange(scene.width) + 0.5)
         y = at.f + at.e * (np.arange(scene.height) + 0.5)
         beside |= {"y": Coordinate(("y",), y, {}), "x": Coordinate(("x",), x, {})}
@@ -150,15 +152,15 @@ def described(scene: Any, bands: Sequence[int]) -> tuple[dict[str, Coordinate], 
     nodata = nodata_of(scene)
     if nodata is not None:
         attributes["_FillValue"] = nodata
-    if any(scene.descriptions):  # of all bands: they are looked up by band number
+    if any(scene.descriptions):  # of all bands, because they are looked up by band number
         attributes["long_name"] = [name or "" for name in scene.descriptions]
     return beside, attributes
 
 
 def packed(scenes: Sequence[Scene]) -> tuple[dict[str, Coordinate], dict[str, Any]]:
-    """Scales and offsets: attributes where all are the same, else coordinates.
+    """Return scales and offsets as attributes if all are equal, else as coordinates.
 
-    CF knows one of an array. xarray multiplies by coordinates along their dimensions.
+    CF has one scale for an array. xarray multiplies by coordinates along their dimensions.
     """
     table = np.array([scene.packing for scene in scenes], np.float64)  # (scene, band, 2)
     if (table == table[0, 0]).all():

@@ -1,4 +1,4 @@
-"""What the writer asks of a kind of file, and the help for kinds that are read front to back."""
+"""Interface of a kind of file to the writer, and a base class for sequential kinds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Region = tuple[slice, ...]
 
 
 class Coordinate(NamedTuple):
-    """An array beside the data: coordinates, or what describes the grid."""
+    """An array beside the data: a coordinate, or a grid mapping."""
 
     dims: tuple[str, ...]
     values: AnyArray
@@ -23,24 +23,24 @@ class Coordinate(NamedTuple):
 
 
 def names_beside(dim: str, names: Sequence[str]) -> dict[str, Coordinate]:
-    """Names along a dimension, as its coordinate: a selection with xarray takes them along."""
+    """Return names along a dimension as its coordinate, which selections in xarray keep."""
     return {dim: Coordinate((dim,), np.array(names, object), {})}
 
 
 @dataclass(frozen=True)
 class Form:
-    """What comes out of a source.
+    """Shape, dtype and metadata of the array of a source.
 
     Parameters
     ----------
-    name : of the array in the store
+    name : name of the array in the store
     dims : names of its dimensions
-    n : length of the first axis, or None where only the end of the source tells
+    n : length of the first axis, or None if it is known only at the end of the source
     row_shape : lengths of the other axes
-    dtype : of its values
-    features : axes that a chunk never cuts
-    grain : lengths along each axis of the least that the source decodes at once
-    attributes : of the array
+    dtype : dtype of the values
+    features : axes that chunks do not divide
+    grain : shape of the smallest unit that the source decodes
+    attributes : attributes of the array
     beside : other arrays of the store
     """
 
@@ -56,35 +56,35 @@ class Form:
 
 
 class Piece(NamedTuple):
-    """Values, and of images the names of their files."""
+    """Values, and the names of the files for images."""
 
     values: AnyArray
     names: tuple[str, ...] = ()
 
 
 class Source(Protocol):
-    """Files of one kind, seen as one array.
+    """Files of one kind as one array.
 
     Attributes
     ----------
-    skipped : names of damaged files that were passed over so far
+    skipped : names of damaged files that have been left out so far
     """
 
     form: Form
     skipped: list[str]
 
     def read(self, region: Region) -> Piece:
-        """A region; they are asked for in C order, the first perhaps in the middle (a run resumed).
+        """Read a region. Regions are requested in C order; a resumed run may start in the middle.
 
-        Shorter along the first axis where the source ends.
+        The result is shorter along the first axis at the end of the source.
         """
 
     def close(self) -> None:
-        """Let go of open files."""
+        """Close open files."""
 
 
 class Stream(ABC):
-    """A source that is dear to enter in the middle: regions are whole rows, one after another."""
+    """A source without efficient random access: regions are whole rows, in order."""
 
     form: Form
 
@@ -96,7 +96,7 @@ class Stream(ABC):
 
     @abstractmethod
     def pieces(self, start: int) -> Iterator[Piece]:
-        """All rows from one on, in pieces of whatever size comes cheap."""
+        """Yield all rows from one on, in pieces of convenient size."""
 
     def read(self, region: Region) -> Piece:
         start, stop = region[0].start, region[0].stop
@@ -122,6 +122,6 @@ class Stream(ABC):
         return Piece(values[:filled], names)
 
     def close(self) -> None:
-        closing = getattr(self._pieces, "close", None)  # a generator's files close with it
+        closing = getattr(self._pieces, "close", None)  # closes the generator's files
         if closing:
             closing()
