@@ -45,7 +45,7 @@ def show_bytes(count: float) -> str:
 
 
 def parse_seconds(text: str | float) -> float:
-    """Return the seconds of a time such as ``'55m'``, ``'1h30m'``, ``'90s'`` or ``'2d'``, or of a number.
+    """Return the seconds of a time such as ``'55m'``, ``'1h30m'`` or ``'2d'``, or of a number.
 
     Examples
     --------
