@@ -2,7 +2,7 @@
 
 from streamkm.checkpoint.generations import Generations, is_local
 from streamkm.checkpoint.lock import FileLock, LeaseLock
-from streamkm.checkpoint.record import Difference, Record, Saved, difference, load_saved
+from streamkm.checkpoint.record import Difference, Record, Saved, difference, load_saved, may_resume
 from streamkm.checkpoint.tree import flatten, restore
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "flatten",
     "is_local",
     "load_saved",
+    "may_resume",
     "restore",
 ]

@@ -6,11 +6,12 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from streamkm.checkpoint.generations import Generations
 from streamkm.checkpoint.tree import flatten, restore
-from streamkm.errors import CheckpointError
+from streamkm.errors import CheckpointError, OutputExistsError
 
 State = TypeVar("State")
 Facts = Mapping[str, object]
@@ -112,7 +113,8 @@ def _difference(name: str, before: object, now: object) -> str | None:
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         pairs = [(f"{name} {key}", before.get(key), now.get(key)) for key in {**before, **now}]
     elif isinstance(before, list) and isinstance(now, list) and _of_mappings(before + now):
-        pairs = [(f"{name} {n}", *pair) for n, pair in enumerate(zip(before, now, strict=False), 1)]
+        entries = enumerate(zip(before, now, strict=False), 1)
+        pairs = [(f"{name} {_label(old, new, n)}", old, new) for n, (old, new) in entries]
         pairs.append((f"the number of {name.strip()}", len(before), len(now)))
     elif all(isinstance(value, str) and _DIGEST.fullmatch(value) for value in (before, now)):
         return f"{name.strip()} changed"
@@ -121,8 +123,40 @@ def _difference(name: str, before: object, now: object) -> str | None:
     return next(filter(None, (_difference(*pair) for pair in pairs)), None)
 
 
+def _label(old: Facts, new: Facts, number: int) -> object:
+    """What an entry of a list is called: its first value, where both have the same."""
+    first = next(iter(old.values()), None)
+    return first if isinstance(first, str) and first in new.values() else number
+
+
 def _of_mappings(values: list[object]) -> bool:
     return all(isinstance(value, Mapping) for value in values)
+
+
+def may_resume(before: Record | None, now: Record, left: Path, overwrite: bool) -> bool:
+    """Whether a run resumes the unfinished output of an earlier run, rather than start again.
+
+    Parameters
+    ----------
+    before : Record of the earlier run, or None where there is none
+    now : Record of this run
+    left : folder of the unfinished output
+    overwrite : whether a run that differs may be discarded
+
+    Raises
+    ------
+    OutputExistsError
+        When the earlier run differs and may not be discarded; the message names the difference.
+    """
+    if before is None:
+        return False
+    found = difference(before, now)
+    if found and not overwrite:
+        raise OutputExistsError(
+            f"an earlier run left {left}, which differs: {found.sentence}. Repeat the earlier call "
+            "to resume it, or pass --overwrite (overwrite=True) to start again."
+        )
+    return found is None
 
 
 @dataclass(frozen=True)

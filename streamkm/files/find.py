@@ -81,7 +81,7 @@ class Given:
             "source": self.source,
             "files": len(self.files),
             "bytes": size,
-            "digest": digest.hexdigest(),
+            "names, sizes and times": digest.hexdigest(),
         }
 
 

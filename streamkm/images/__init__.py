@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from streamkm.images.colour.palette import quantize as quantize
     from streamkm.images.compression.compress import compress as compress
     from streamkm.images.compression.palettes import find_palettes as find_palettes
-    from streamkm.images.compression.reads import Progress as Progress
     from streamkm.images.export.decompress import decompress as decompress
     from streamkm.images.export.sheet import contact_sheet as contact_sheet
+    from streamkm.progress import Progress as Progress
 
 # By name and not at once: Zarr imports the codec from here, and should not wait for the rest.
 _PUBLIC = {
-    "Archive": "archive.archive",
-    "Codebook": "codebook.codebook",
-    "CodebookCodec": "archive.codec",
-    "Palette": "colour.palette",
-    "Progress": "compression.reads",
-    "compress": "compression.compress",
-    "contact_sheet": "export.sheet",
-    "decompress": "export.decompress",
-    "find_palettes": "compression.palettes",
-    "fit_codebook": "codebook.training",
-    "quantize": "colour.palette",
+    "Archive": "streamkm.images.archive.archive",
+    "Codebook": "streamkm.images.codebook.codebook",
+    "CodebookCodec": "streamkm.images.archive.codec",
+    "Palette": "streamkm.images.colour.palette",
+    "Progress": "streamkm.progress",
+    "compress": "streamkm.images.compression.compress",
+    "contact_sheet": "streamkm.images.export.sheet",
+    "decompress": "streamkm.images.export.decompress",
+    "find_palettes": "streamkm.images.compression.palettes",
+    "fit_codebook": "streamkm.images.codebook.training",
+    "quantize": "streamkm.images.colour.palette",
 }
 
 __all__ = [
@@ -49,7 +49,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'streamkm.images' has no attribute {name!r}")
-    return getattr(import_module(f"streamkm.images.{_PUBLIC[name]}"), name)
+    return getattr(import_module(_PUBLIC[name]), name)
 
 
 def __dir__() -> list[str]:

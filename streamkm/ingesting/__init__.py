@@ -1,7 +1,7 @@
 """Conversion of files to Zarr stores: one reader for each kind of file, and one writer."""
 
 from streamkm.ingesting.ingest import ingest
-from streamkm.ingesting.write import Progress
+from streamkm.progress import Progress
 
 __all__ = ["Progress", "ingest"]
 

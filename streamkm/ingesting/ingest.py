@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import zarr
 
-from streamkm.errors import DataError, OutputExistsError, ReadError, StreamkmError
+from streamkm.checkpoint import Record, may_resume
+from streamkm.errors import DataError, ReadError, StreamkmError
 from streamkm.files.find import SUFFIXES, File, find
 from streamkm.ingesting.csv import Csv
 from streamkm.ingesting.geotiff import GeoTiff
@@ -21,11 +22,12 @@ from streamkm.ingesting.npy import Npy
 from streamkm.ingesting.parquet import Parquet
 from streamkm.ingesting.plan import plan
 from streamkm.ingesting.source import Source
-from streamkm.ingesting.write import Watch, begun, create, write
+from streamkm.ingesting.write import create, record_in, remaining_marks, write
 from streamkm.outputs import INGEST, alone, check_store, whole
+from streamkm.progress import Watch
 from streamkm.rows.layout import Layout
 from streamkm.rows.open import open_zarr
-from streamkm.sizes import parse_bytes, show_bytes
+from streamkm.sizes import parse_bytes
 
 _FOR = {
     "columns": ("csv", "parquet"),
@@ -54,8 +56,8 @@ def ingest(
 ) -> zarr.Array[Any]:
     """Turn files into a Zarr store that `KMeans` and ``streamkm fit`` take.
 
-    Rows are streamed; in memory are a shard and what the reader holds. A run that was killed leaves
-    a hidden folder beside `out`, with which the same call goes on, to the same bytes.
+    Rows are streamed: memory holds a shard and what the reader needs. A run that was killed leaves
+    a hidden folder beside `out`; the same call resumes it and writes the same bytes.
 
     Parameters
     ----------
@@ -70,7 +72,7 @@ def ingest(
     skip_bad : whether damaged images are passed over; their names are the attribute ``skipped``
     dtype : of the store; by default that of the source
     chunk, shard : decoded bytes of a chunk, and of a shard or None
-    overwrite : whether to replace what streamkm wrote at `out`, and what another run left there
+    overwrite : whether to replace a store that streamkm wrote at `out`, and an unfinished one
     watch : each is called with a `Progress` after every shard
 
     Returns
@@ -125,23 +127,17 @@ def ingest(
         "chunk": parse_bytes(chunk),
         "shard": None if shard is None else parse_bytes(shard),
     }
-    record = {
-        "sources": [g.facts() for g in given],
-        "options": {"kind": found, **of_reader, **sizes},
-    }
+    asked = {"kind": found, **of_reader, **sizes}
+    record = Record(INGEST, asked, {"sources": [g.facts() for g in given]})
     with alone(target), whole(target, INGEST, overwrite, "ingest") as partial:
-        left = begun(partial)
-        if left and left["ingest"] != record and not overwrite:
-            raise OutputExistsError(
-                f"{target} was begun {_difference(left['ingest'], record)}. Give what was given "
-                "then to go on with it, or pass --overwrite to begin anew."
-            )
-        going_on = bool(left) and left["ingest"] == record
-        if not going_on or "done" in left:
+        left = remaining_marks(partial)
+        resumes = may_resume(record_in(left), record, partial, overwrite)
+        if not resumes or "done" in left:
             files = [file for g in given for file in g.files]
-            skipped = left["skipped"] if going_on else []
-            with _far(names), closing(_reader(found, files, wanted, skipped, of_reader)) as source:
-                _fill(partial, source, wanted, record, going_on, watch)
+            skipped = left["skipped"] if resumes else []
+            reader = _reader(found, files, wanted, skipped, of_reader)
+            with _remote_errors(names), closing(reader) as source:
+                _fill(partial, source, wanted, record, resumes, watch)
     made: zarr.Array[Any] = open_zarr(target, None)
     return made
 
@@ -150,20 +146,22 @@ def _fill(
     partial: Path,
     source: Source,
     wanted: np.dtype[Any] | None,
-    record: dict[str, Any],
-    going_on: bool,
+    record: Record,
+    resumes: bool,
     watch: Sequence[Watch],
 ) -> None:
-    form, options = source.form, record["options"]
+    form = source.form
     dtype = form.dtype if wanted is None else wanted
-    Layout((1 if form.n is None else form.n, *form.row_shape), form.features, dtype)  # refuses
-    shard = options["shard"]
-    chunks, step = plan(form, dtype.itemsize, options["chunk"], shard or 8 * options["chunk"])
-    if not going_on:
+    Layout((1 if form.n is None else form.n, *form.row_shape), form.features, dtype)  # checks
+    chunk, shard = record.asked["chunk"], record.asked["shard"]
+    assert isinstance(chunk, int)
+    assert isinstance(shard, int | None)
+    chunks, step = plan(form, dtype.itemsize, chunk, shard or 8 * chunk)
+    if not resumes:
         create(partial, form, dtype, chunks, step, shard is not None, record)
     try:
         write(partial, source, step, watch)
-    except DataError:  # it will take other sources, or another command
+    except DataError:  # only other sources or another command can succeed
         shutil.rmtree(partial)
         raise
 
@@ -187,8 +185,8 @@ def _reader(
 
 
 @contextmanager
-def _far(sources: Sequence[str]) -> Iterator[None]:
-    """Servers and object stores have errors of their own."""
+def _remote_errors(sources: Sequence[str]) -> Iterator[None]:
+    """Errors of servers and object stores become a `ReadError` that names the sources."""
     try:
         yield
     except (StreamkmError, OSError):
@@ -198,24 +196,5 @@ def _far(sources: Sequence[str]) -> Iterator[None]:
             raise
         raise ReadError(
             f"{' '.join(sources[:3])} could not be read ({type(error).__name__}: {error}). Run the "
-            "same command to go on, or ingest a copy on this machine."
+            "same command to resume, or ingest a copy on this machine."
         ) from error
-
-
-def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """The first thing in which two runs differ, in words."""
-    for name, value in before["options"].items():
-        if value != now["options"].get(name):
-            return f"with {name} {value}, and now it is {now['options'].get(name)}"
-    for old, new in zip(before["sources"], now["sources"], strict=False):
-        if old != new:
-            then, at_present = _counted(old), _counted(new)
-            if old["source"] == new["source"] and then == at_present:
-                return f"from {old['source']}, which was written to since"
-            return f"from {old['source']} ({then}), and now it is {new['source']} ({at_present})"
-    return f"from {len(before['sources'])} sources, and now there are {len(now['sources'])}"
-
-
-def _counted(facts: dict[str, Any]) -> str:
-    files = facts["files"]
-    return f"{files:,} file{'s' * (files > 1)}, {show_bytes(facts['bytes'])}"

@@ -1,4 +1,4 @@
-"""A source becomes a Zarr store, a shard at a time; what a killed run wrote is gone on with."""
+"""Write a source to a Zarr store, a shard at a time, and resume what a killed run wrote."""
 
 from __future__ import annotations
 
@@ -7,54 +7,41 @@ import math
 import shutil
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import zarr
 
+from streamkm.checkpoint import Record
 from streamkm.errors import DataError
 from streamkm.ingesting.exact import converted
 from streamkm.ingesting.plan import regions
 from streamkm.ingesting.source import Form, Region, Source
 from streamkm.outputs import INGEST, marks_of
+from streamkm.progress import Progress, Watch
 from streamkm.rows import EVERY_CHUNK, MARK, record_whole, storing_all
 
 KIND = INGEST
 _NAMES = "file"  # the array of the names of images
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far an ingest is.
-
-    Parameters
-    ----------
-    done, total : shards written, and of how many, where that is known
-    rows, nbytes : along the first axis, and decoded, so far
-    """
-
-    done: int
-    total: int | None
-    rows: int
-    nbytes: int
-
-
-class Watch(Protocol):
-    """Sees every shard that was written."""
-
-    def __call__(self, progress: Progress, /) -> Any: ...
-
-
-def begun(partial: Path) -> dict[str, Any]:
-    """The marks of what a run before left, if it came so far; with `done` unless it is whole."""
+def remaining_marks(partial: Path) -> dict[str, Any]:
+    """The marks of an unfinished store, or none; ``done`` is among them until it is whole."""
     marks = marks_of(partial)
     if "ingest" not in marks:
         return {}
     for torn in partial.rglob("*.partial"):
-        torn.unlink()  # Zarr writes beside, and renames
+        torn.unlink()  # Zarr writes to a file beside the chunk, and renames it
     return marks
+
+
+def record_in(marks: dict[str, Any]) -> Record | None:
+    """The record of the run that left these marks; every store keeps its sources and options."""
+    if not marks:
+        return None
+    facts = marks["ingest"]
+    return Record(KIND, facts["options"], {"sources": facts["sources"]})
 
 
 def create(
@@ -64,9 +51,9 @@ def create(
     chunks: tuple[int, ...],
     step: tuple[int, ...],
     sharded: bool,
-    record: dict[str, Any],
+    record: Record,
 ) -> None:
-    """An empty store for all that the source will give; the record is the last that is written."""
+    """Create an empty store for the rows of a source; its record is written last."""
     shutil.rmtree(partial, ignore_errors=True)
     group = zarr.create_group(partial)
     attributes = dict(form.attributes)
@@ -96,7 +83,8 @@ def create(
             _NAMES, shape=(form.n or 0,), chunks=step[:1], dtype=str, dimension_names=form.dims[:1]
         )
     group.create_group(MARK, attributes=EVERY_CHUNK)
-    group.attrs.put({"kind": KIND, "ingest": record, "skipped": [], "done": 0})
+    facts: Any = {**record.data, "options": record.asked}
+    group.attrs.put({"kind": KIND, "ingest": facts, "skipped": [], "done": 0})
 
 
 def _for_xarray(value: float, dtype: np.dtype[Any]) -> Any:
@@ -108,7 +96,7 @@ def _for_xarray(value: float, dtype: np.dtype[Any]) -> Any:
 
 
 def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[Watch]) -> None:
-    """Write what is not written yet.
+    """Write the shards that are not written yet.
 
     Raises
     ------
@@ -140,8 +128,8 @@ def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[
             group[_NAMES][first:stop] = np.array(names, object)
         nbytes += values.size * data.dtype.itemsize
         group.update_attributes({"done": number + 1, "skipped": source.skipped})
-        for see in watch:
-            see(Progress(number + 1, total, stop, nbytes))
+        for report in watch:
+            report(Progress("ingest", number + 1, total, "shards", nbytes))
         if form.n is None and stop < region[0].stop:
             break
     if not data.size:

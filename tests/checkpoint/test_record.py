@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 import zarr
 
-from streamkm.checkpoint import Generations, Record, Saved, difference, load_saved
-from streamkm.errors import CheckpointError
+from streamkm.checkpoint import (
+    Generations,
+    Record,
+    Saved,
+    difference,
+    load_saved,
+    may_resume,
+)
+from streamkm.errors import CheckpointError, OutputExistsError
 
 RECORD = Record(
     "fit",
@@ -54,6 +61,7 @@ def test_a_key_within_a_key_is_named_and_a_digest_is_not_printed():
     ("now", "sentence"),
     [
         ([{"name": "a", "bytes": 1}, {"name": "c", "bytes": 2}], "files 2 name was b, is now c"),
+        ([{"name": "a", "bytes": 1}, {"name": "b", "bytes": 3}], "files b bytes was 2, is now 3"),
         ([{"name": "a", "bytes": 1}], "the number of files was 2, is now 1"),
         ([], "the number of files was 2, is now 0"),
     ],
@@ -96,3 +104,12 @@ def test_checkpoints_of_another_version_are_refused_with_a_fix(tmp_path):
     zarr.open_group(tmp_path / "old").attrs["format"] = 1
     with pytest.raises(CheckpointError, match="format 1, .* name another checkpoint"):
         Generations(tmp_path / "old")
+
+
+def test_an_output_is_resumed_by_the_same_run_and_discarded_only_where_allowed(tmp_path):
+    other = replace(RECORD, asked={**RECORD.asked, "n_clusters": 6})
+    assert may_resume(RECORD, replace(RECORD, identity="again"), tmp_path, overwrite=False)
+    assert not may_resume(None, RECORD, tmp_path, overwrite=False)
+    assert not may_resume(RECORD, other, tmp_path, overwrite=True)
+    with pytest.raises(OutputExistsError, match=r"n_clusters was 5, is now 6\. .*--overwrite"):
+        may_resume(RECORD, other, tmp_path, overwrite=False)

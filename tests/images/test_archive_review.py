@@ -274,7 +274,7 @@ def test_what_a_stranger_ran_into(tmp_path):
     np.testing.assert_array_equal(codes, archive.codes("a/one.png"))
 
 
-def test_a_run_that_goes_on_says_in_what_it_differs(tmp_path):
+def test_a_run_that_differs_from_the_one_it_would_resume_is_refused_by_name(tmp_path):
     put(tmp_path / "in", "one.png", encoded(noise(30, 40, 3)))
 
     class Stopped(Exception):
@@ -286,10 +286,10 @@ def test_a_run_that_goes_on_says_in_what_it_differs(tmp_path):
 
     with pytest.raises(Stopped):
         compress(tmp_path / "in", tmp_path / "o.zarr", 4, watch=[stop])
-    with pytest.raises(OutputExistsError, match="begun with n_colors 4, and now it is 5"):
+    with pytest.raises(OutputExistsError, match="differs: n_colors was 4, is now 5"):
         compress(tmp_path / "in", tmp_path / "o.zarr", 5)
     put(tmp_path / "in", "two.png", encoded(noise(30, 40, 3)))
-    with pytest.raises(OutputExistsError, match="of other images"):
+    with pytest.raises(OutputExistsError, match="number of images was 1, is now 2"):
         compress(tmp_path / "in", tmp_path / "o.zarr", 4)
 
 

@@ -21,9 +21,9 @@ from streamkm.errors import DataError, RunAgain
 from streamkm.files.names import shown
 from streamkm.images import Archive, compress, decompress
 from streamkm.images.archive.summary import summary
-from streamkm.images.compression.reads import Watch
 from streamkm.images.export.sheet import contact_sheet
 from streamkm.outputs import ARCHIVE, File, Folder, Store, check_outputs, local, whole_file
+from streamkm.progress import Watch
 from streamkm.sizes import show_bytes
 
 _NAMED = 20  # files that were left out, at most

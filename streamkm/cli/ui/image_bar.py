@@ -9,7 +9,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from rich.progress import Progress as Bars
 
 from streamkm.cli.ui.console import PlainConsole
-from streamkm.images import Progress
+from streamkm.progress import Progress
 
 _SILENCE = 5.0  # seconds without a line in a log
 _WORDS = {

@@ -10,10 +10,10 @@ from dataclasses import replace
 from streamkm.errors import DataError, StreamkmError
 from streamkm.images.archive.archive import Archive
 from streamkm.images.compression.options import Options
-from streamkm.images.compression.reads import Watch
 from streamkm.images.compression.room import Room
 from streamkm.images.compression.run import Run
 from streamkm.outputs import ARCHIVE, alone, check_store, marks_of, whole
+from streamkm.progress import Watch
 from streamkm.sizes import parse_bytes
 
 
@@ -38,10 +38,10 @@ def compress(
 ) -> Archive:
     """Compress images into one archive of palettes and codes.
 
-    Headers are read first, so that what cannot be done is refused before any image is decoded.
-    Then the pixels are read once for the palettes, unless each image gets its own, and once for the
-    codes. A run that was killed leaves a hidden folder beside `out`, with which the same call goes
-    on, to the same bytes.
+    Headers are read first, so that errors are raised before any image is decoded. Then the pixels
+    are read once for the palettes, unless each image has its own, and once for the codes. A run
+    that was killed leaves a hidden folder beside `out`; the same call resumes it and writes the
+    same bytes.
 
     Parameters
     ----------
@@ -110,9 +110,9 @@ def compress(
     with alone(target), whole(target, ARCHIVE, overwrite, "compress") as partial:
         run = Run(partial, options, room, skip_bad, tuple(watch))
         try:
-            run.begin(names, overwrite)
+            run.open(names, overwrite)
         except StreamkmError:
-            if not marks_of(partial):  # nothing is there that another run could go on with
+            if not marks_of(partial):  # no run could resume what is there
                 shutil.rmtree(partial, ignore_errors=True)
             raise
         run.fit()

@@ -17,11 +17,12 @@ from streamkm.images.colour.options import Search
 from streamkm.images.colour.palette import Palette
 from streamkm.images.compression.catalogue import Look, shares
 from streamkm.images.compression.options import MOST_COLORS
-from streamkm.images.compression.reads import Reader, Watch
+from streamkm.images.compression.reads import Reader
 from streamkm.images.compression.room import Room
 from streamkm.images.sources.find import find_items
 from streamkm.numbers import whole_number
 from streamkm.passes import Colours
+from streamkm.progress import Watch
 from streamkm.sizes import parse_bytes
 
 

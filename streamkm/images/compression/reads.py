@@ -1,17 +1,17 @@
-"""A read of files or images: folded on whatever scheduler there is, watched, and gone on with."""
+"""Reads of files or images: folded on any scheduler, reported to callbacks, and resumable."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import dask
 
-from streamkm.checkpoint import Generations, flatten, restore
+from streamkm.checkpoint import Generations, Record, Saved, difference, load_saved
 from streamkm.engine import Folded, Listed, folding, threads, wave_size
 from streamkm.fitting import FitState
 from streamkm.images.coding.encode import Encoded
@@ -19,39 +19,23 @@ from streamkm.images.coding.tables import Tables
 from streamkm.images.compression.catalogue import Catalogue, Files
 from streamkm.images.compression.room import Room
 from streamkm.passes import Colours
+from streamkm.progress import Progress, Watch
 
 _SAVE_EVERY = 60.0  # seconds
 _KNOWN = {kind.__name__: kind for kind in (Folded, Tables, Colours, Encoded)}
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is.
-
-    Parameters
-    ----------
-    phase : 'headers', 'colours', 'patches', 'training', 'codes' or 'files'
-    done, total : shares of files, or batches of images; of training the blocks of a read
-    """
-
-    phase: str
-    done: int
-    total: int
-
-
-Watch = Callable[[Progress], Any]
-
-
 class Sized(Protocol):
-    """What a task is given of images: the largest, decoded, has so many bytes."""
+    """Images that one task decodes."""
 
     @property
-    def nbytes(self) -> int: ...
+    def nbytes(self) -> int:
+        """Decoded bytes of the largest image."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How reads are done.
+    """How images are read.
 
     Parameters
     ----------
@@ -62,25 +46,30 @@ class Reader:
     room: Room
     watch: tuple[Watch, ...] = ()
 
+    def report(self, phase: str, done: int, total: int, unit: str = "batches") -> None:
+        """Report how far a phase is."""
+        for report in self.watch:
+            report(Progress(phase, done, total, unit))
+
     def look(self, call: Any, shares: Sequence[Files]) -> Catalogue:
-        """What headers tell of some files."""
+        """The catalogue of the headers of some files."""
         catalogue: Catalogue = self._fold("headers", call, shares, threads(), (0, len(shares)))
         return catalogue
 
     def __call__(
-        self, phase: str, call: Any, batches: Sequence[Sized], saved: Path | None = None
+        self, phase: str, call: Any, batches: Sequence[Sized], folder: Path | None = None
     ) -> Any:
         """The statistic of all batches.
 
-        As many images are decoded at once on this process's threads as there is room for: of small
-        ones more than of large ones, so those come apart.
+        As many images are decoded at once on this process's threads as there is room for: more
+        small images than large ones, so batches are grouped by the number of threads.
 
         Parameters
         ----------
-        phase : for those who watch
+        phase : name of the phase, for progress
         call : makes a statistic of a batch
         batches : of images; a `Batch` each where something is saved
-        saved : folder of what an earlier run has gathered, which is not read again, or None
+        folder : of what an earlier run has folded, which is not read again, or None
         """
         groups: dict[int, list[Sized]] = {}
         for batch in batches:
@@ -88,16 +77,15 @@ class Reader:
         parts: list[Any] = []
         done = 0
         for workers, group in sorted(groups.items()):
-            kept = Saved(saved / _digest(group)) if saved else None
-            parts.append(self._fold(phase, call, group, workers, (done, len(batches)), kept))
+            saving = _Saving(folder / f"{workers}", group) if folder else None
+            parts.append(self._fold(phase, call, group, workers, (done, len(batches)), saving))
             done += len(group)
         return type(parts[0]).combine(parts)
 
-    def trained(self, state: FitState) -> None:
-        """Tell of a state of a codebook's training."""
+    def report_training(self, state: FitState) -> None:
+        """Report a state of the training of a codebook."""
         done = state.folded.n_blocks if state.folded else state.plan.n_blocks
-        for see in self.watch:
-            see(Progress("training", done, state.plan.n_blocks))
+        self.report("training", done, state.plan.n_blocks, "blocks")
 
     def _fold(
         self,
@@ -105,48 +93,48 @@ class Reader:
         call: Any,
         pieces: Sequence[Any],
         workers: int,
-        of: tuple[int, int],
-        saved: Saved | None = None,
+        place: tuple[int, int],
+        saving: _Saving | None = None,
     ) -> Any:
-        before = (saved.load() if saved else None) or Folded()
-        folded = before
-        done, total = of
+        folded = before = saving.load() if saving else Folded()
+        done, total = place
         if done == before.n_blocks == 0:
-            for see in self.watch:
-                see(Progress(phase, 0, total))
+            self.report(phase, 0, total)
         with dask.config.set(num_workers=workers):
             for folded in folding(call, Listed(pieces), wave_size(), before):
-                if saved:
-                    saved.save(folded, folded.n_blocks == len(pieces) < total)
-                for see in self.watch:
-                    see(Progress(phase, done + folded.n_blocks, total))
+                if saving:
+                    saving.save(folded, folded.n_blocks == len(pieces) < total)
+                self.report(phase, done + folded.n_blocks, total)
         return folded.total()
 
 
-def _digest(group: Sequence[Any]) -> str:
-    """Of which batches these are: with other memory or cores, a run goes on in other groups."""
-    which = "\n".join(f"{batch.stack} {batch.start}" for batch in group)
-    return hashlib.sha256(which.encode()).hexdigest()[:16]
+class _Saving:
+    """What is folded of a group of batches, saved from time to time.
 
+    With other memory or cores, the groups are others: then the folding starts again.
 
-class Saved:
-    """What was counted so far, now and then, for a run that goes on."""
+    Parameters
+    ----------
+    where : folder
+    group : of batches
+    """
 
-    def __init__(self, where: Path) -> None:
-        self._where = where
+    def __init__(self, where: Path, group: Sequence[Any]) -> None:
+        batches = "\n".join(f"{batch.stack} {batch.start}" for batch in group)
+        digest = hashlib.sha256(batches.encode()).hexdigest()
+        self._where, self._record = where, Record("read", {}, {"batches": digest})
         self._last = time.monotonic()
 
-    def load(self) -> Folded | None:
-        """The last that was saved; None where there is none."""
-        if not self._where.exists():
-            return None
-        found = Generations(self._where).load()
-        return None if found is None else restore(*found, _KNOWN)
+    def load(self) -> Folded:
+        """What an earlier run has folded of the same batches, or nothing."""
+        saved = load_saved(Generations(self._where), _KNOWN) if self._where.exists() else None
+        if saved is None or difference(saved.record, self._record):
+            return Folded()
+        folded: Folded = saved.state
+        return folded
 
     def save(self, folded: Folded, now: bool = False) -> None:
-        """Write it, where it is time, or wanted now."""
-        if not now and time.monotonic() - self._last < _SAVE_EVERY:
-            return
-        arrays: list[Any] = []
-        Generations(self._where).save(flatten(folded, arrays), arrays)
-        self._last = time.monotonic()
+        """Save it where it is due, or now."""
+        if now or time.monotonic() - self._last >= _SAVE_EVERY:
+            Saved(self._record, folded).save(Generations(self._where))
+            self._last = time.monotonic()

@@ -1,4 +1,4 @@
-"""A run of compressing, step by step, and going on where an earlier run was killed."""
+"""A run of `compress`, step by step; it resumes where an earlier run was killed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import zarr
 
+from streamkm.checkpoint import Record, may_resume
 from streamkm.decoding.notices import Notice
-from streamkm.errors import DamagedError, DataError, OutputExistsError
+from streamkm.errors import DamagedError, DataError
 from streamkm.images.archive.archive import KIND
 from streamkm.images.archive.layout import (
     FORMAT,
@@ -30,25 +31,26 @@ from streamkm.images.coding.tables import Count, Tables
 from streamkm.images.colour.palette import Palette
 from streamkm.images.compression.catalogue import Look, shares, unique
 from streamkm.images.compression.options import Options
-from streamkm.images.compression.reads import Reader, Watch
+from streamkm.images.compression.reads import Reader
 from streamkm.images.compression.room import Room
 from streamkm.images.sources.find import find_items
 from streamkm.outputs import marks_of
+from streamkm.progress import Watch
 from streamkm.rows import EVERY_CHUNK, MARK
 from streamkm.versions import versions
 
-_FORMAT = 2  # of what a run saves to be resumed: from 2 on, pixels are weighted by their opacity
+_FORMAT = "2"  # of what a run saves to be resumed: from 2 on, pixels are weighted by opacity
 
 
 class Run:
-    """The steps of compressing; each is left out where an earlier run took it.
+    """The steps of compressing; a step that an earlier run finished is skipped.
 
     Parameters
     ----------
     partial : Path, where the archive grows
     options : Options
     room : Room
-    skip_bad : whether what is damaged is passed over
+    skip_bad : whether damaged images are skipped
     watch : each is called with a `Progress`
     """
 
@@ -62,45 +64,38 @@ class Run:
         self._stacks: tuple[Stack, ...] = ()
         self._source_nbytes = 0
 
-    def begin(self, names: list[str], overwrite: bool) -> None:
-        """Read all headers; see whether this goes on with what an earlier run left."""
+    def open(self, names: list[str], overwrite: bool) -> None:
+        """Read all headers; resume what an earlier run left, or start an archive."""
         for name in names:
             if marks_of(name).get("kind") == KIND:
-                raise DataError(f"{name} is an archive already: decompress it first.")
+                raise DataError(f"{name} is an archive already; decompress it first.")
         spool = self._partial / "spool"
         found = find_items(names, spool=spool, skip_bad=self._skip_bad)
         look = Look(self._room.image_nbytes, self._skip_bad)
-        seen = unique(self._read.look(look, shares(found.items)), self._skip_bad)
-        self._bad = [*found.left_out, *seen.bad]
-        self._notices = seen.notices
-        self._source_nbytes = seen.source_nbytes
-        if not seen.headers:
+        catalogue = unique(self._read.look(look, shares(found.items)), self._skip_bad)
+        self._bad = [*found.left_out, *catalogue.bad]
+        self._notices = catalogue.notices
+        self._source_nbytes = catalogue.source_nbytes
+        if not catalogue.headers:
             raise DataError(f"{' '.join(names[:3])}: there is no image in there that can be read.")
-        self._stacks = stacks_of(seen.headers, self._options.per, self._options.patch)
-        record: dict[str, Any] = {
-            "options": self._options.record,
-            "images": seen.digest,
-            "format": _FORMAT,
-        }
-        left = marks_of(self._partial).get("compress")
-        if left == record:
+        self._stacks = stacks_of(catalogue.headers, self._options.per, self._options.patch)
+        images = {"number of images": len(catalogue.headers), "images": catalogue.digest}
+        record = Record("compress", self._options.record, images, versions={"run": _FORMAT})
+        left = marks_of(self._partial).get("record")
+        before = Record.from_json(left) if left else None
+        if may_resume(before, record, self._partial, overwrite):
             return
-        if left and not overwrite:
-            raise OutputExistsError(
-                f"a run before left {self._partial.name} here, begun {_difference(left, record)}. "
-                "Give what was given then to go on with it, or pass --overwrite to begin anew."
-            )
-        # Its marks go first and come last: nobody goes on with what is half removed, or half there.
+        # The marks are removed first and written last, so that no run resumes half an archive.
         (self._partial / "zarr.json").unlink(missing_ok=True)
         for path in self._partial.glob("*"):
             if path != spool:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         group = zarr.create_group(self._partial, attributes={"kind": KIND})
-        write_profiles(self._partial, seen.profiles)
-        group.update_attributes({"compress": record, "stores_all": True})
+        write_profiles(self._partial, catalogue.profiles)
+        group.update_attributes({"record": record.to_json(), "stores_all": True})
 
     def fit(self) -> None:
-        """Find the palettes that images share, and codebooks."""
+        """Find the palettes that images share, and the codebooks."""
         if self._marked("fitted"):
             return
         counted = [s for s in self._stacks if not s.by_patches]
@@ -141,7 +136,7 @@ class Run:
         self._read("patches", write, _batches(stacks), folder / "cut")
         limit, saved = self._room.limit, folder / "trained"
         rows, weights = rows_of(folder, stacks)
-        codebook = self._options.train(rows, weights, limit, self._read.trained, saved)
+        codebook = self._options.train(rows, weights, limit, self._read.report_training, saved)
         write_codebook(self._partial, kind, codebook, patch)
 
     def encode(self) -> None:
@@ -161,21 +156,22 @@ class Run:
         left = [batch for batch in batches if missing[batch.stack][batch.region].any()]
         if left:
             self._read("codes", encode, left)
-        told = damaged_in(self._partial)
-        if told and not self._skip_bad:  # an earlier run passed over them
-            raise DamagedError(told[0][1])
-        if len(told) == sum(len(stack.headers) for stack in self._stacks):
-            raise DataError(f"no image could be decoded; the first of {len(told):,}: {told[0][1]}")
-        self._bad += told
+        damaged = damaged_in(self._partial)
+        if damaged and not self._skip_bad:  # an earlier run skipped them
+            raise DamagedError(damaged[0][1])
+        if len(damaged) == sum(len(stack.headers) for stack in self._stacks):
+            first = damaged[0][1]
+            raise DataError(f"no image could be decoded; the first of {len(damaged):,}: {first}")
+        self._bad += damaged
 
     def finish(self) -> None:
-        """What is only for going on goes; the marks of an archive that is whole come last."""
+        """Delete what only a resumed run needs, then write the marks of a whole archive."""
         for stack in self._stacks:
             finish_stack(self._partial, stack.name)
         for gone in ("spool", "patches"):
             shutil.rmtree(self._partial / gone, ignore_errors=True)
         for torn in self._partial.rglob("*.partial"):
-            torn.unlink()  # Zarr writes beside, and renames
+            torn.unlink()  # Zarr writes to a file beside the chunk, and renames it
         group = zarr.open_group(self._partial, mode="r+")
         notices: list[Any] = [list(notice) for notice in self._notices]
         if self._marked("stores_all"):
@@ -198,16 +194,6 @@ class Run:
 
     def _mark(self, step: str) -> None:
         zarr.open_group(self._partial, mode="r+").update_attributes({step: True})
-
-
-def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """The first thing in which two runs differ, in words."""
-    for name, value in before["options"].items():
-        if value != now["options"].get(name):
-            return f"with {name} {value}, and now it is {now['options'].get(name)}"
-    if before.get("format") != now["format"]:
-        return "by another version of streamkm"
-    return "of other images, or before they were written to"
 
 
 def _batches(stacks: Sequence[Stack]) -> list[Batch]:

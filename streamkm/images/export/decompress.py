@@ -15,11 +15,12 @@ from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
 from streamkm.files.names import wrong_with
 from streamkm.images.archive.archive import Archive
 from streamkm.images.coding.encode import Encoded
-from streamkm.images.compression.reads import Reader, Watch
+from streamkm.images.compression.reads import Reader
 from streamkm.images.compression.room import Room
 from streamkm.images.export.as_file import as_file, suffix_of
 from streamkm.images.export.placing import check_places
 from streamkm.outputs import local, refuse_in_a_store
+from streamkm.progress import Watch
 from streamkm.sizes import parse_bytes, show_bytes
 
 
