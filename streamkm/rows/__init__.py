@@ -1,5 +1,6 @@
 """Rows of every kind of data, and the plan of their blocks."""
 
+from streamkm.rows.batches import in_batches
 from streamkm.rows.block import Block, Tile, read_only
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.exact import cast
@@ -49,6 +50,7 @@ __all__ = [
     "check_digits",
     "column_names",
     "fingerprint",
+    "in_batches",
     "in_plan",
     "is_a",
     "is_table",

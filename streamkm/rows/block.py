@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.arrays import AnyArray, Float64Array, FloatArray, Int32Array
+from streamkm.arrays import AnyArray, Float64Array, FloatArray
 from streamkm.errors import DataError
 from streamkm.rows.layout import Layout
 from streamkm.rows.plan import BlockPlan
@@ -62,7 +62,7 @@ class Block:
     origin: tuple[int, ...]
     shape: tuple[int, ...]
     row_shape: tuple[int, ...]
-    places: Int32Array | None = None
+    places: npt.NDArray[np.signedinteger] | None = None
     scaling: Scaling | None = None
 
     @classmethod

@@ -205,17 +205,9 @@ def open_stored(array: Any, layout: Layout, beside: tuple[Any, Any], budget: Bud
     """Plan the blocks of a sliceable array, its weights and its mask, within a memory budget."""
     rows = StoredRows(array, layout, BlockPlan(()), *beside)
     row_nbytes = budget.row_nbytes(layout, rows.beside, rows.mask is not None)
-    if rows.in_memory:
-        unit = [1] * len(layout.row_axes)
-        largest = BLOCK_NBYTES
-    else:
-        stored = array.shards or array.chunks or (1,) * len(layout.shape)
-        unit = [min(stored[a], layout.shape[a]) for a in layout.row_axes]
-        if math.prod(unit) == 1 and not array.chunks:  # nothing else prevents tiny blocks
-            unit[-1] = min(layout.row_shape[-1], max(1, _UNIT_NBYTES // row_nbytes))
-        for other in rows.beside:
-            if is_a(other, "zarr.Array"):
-                unit = _aligned(unit, other.shards or other.chunks, layout.row_shape)
+    unit = unit_of(rows, row_nbytes)
+    largest = BLOCK_NBYTES
+    if not rows.in_memory:
         # Not for a store: its plan, on which bits depend, has never counted weights and mask.
         resident = rows.resident_nbytes if isinstance(array, Mapped) else 0
         n_units = layout.nbytes // max(math.prod(unit) * row_nbytes, 1)
@@ -224,6 +216,21 @@ def open_stored(array: Any, layout: Layout, beside: tuple[Any, Any], budget: Bud
     target = max(_SMALLEST_NBYTES, layout.nbytes // _BLOCKS)
     plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest))
     return within(rows, budget, plan)
+
+
+def unit_of(rows: StoredRows, row_nbytes: int) -> list[int]:
+    """Fewest rows along each row axis that are read together: those of a chunk or shard, or one."""
+    array, layout = rows.array, rows.layout
+    if rows.in_memory:
+        return [1] * len(layout.row_axes)
+    stored = array.shards or array.chunks or (1,) * len(layout.shape)
+    unit = [min(stored[a], layout.shape[a]) for a in layout.row_axes]
+    if math.prod(unit) == 1 and not array.chunks:  # nothing else prevents tiny blocks
+        unit[-1] = min(layout.row_shape[-1], max(1, _UNIT_NBYTES // row_nbytes))
+    for other in rows.beside:
+        if is_a(other, "zarr.Array"):
+            unit = _aligned(unit, other.shards or other.chunks, layout.row_shape)
+    return unit
 
 
 def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> StoredRows:

@@ -1,0 +1,92 @@
+"""Rows in small blocks, from which mini-batches are put together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from streamkm.rows.block import Block
+from streamkm.rows.memory import Budget
+from streamkm.rows.open import Rows
+from streamkm.rows.plan import BlockPlan, plan_blocks
+from streamkm.rows.stored import StoredRows, unit_of, within
+
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True)
+class InterleavedRows(StoredRows):
+    """Rows in memory whose blocks each take rows from all over the array.
+
+    Block i holds the rows of numbers ``(t * stride) % n`` for t from ``i * size`` to
+    ``(i + 1) * size``. The stride is about 0.618 n and coprime to n, so every row is in exactly one
+    block, and each block of a sorted or periodic array resembles the whole array.
+
+    Parameters
+    ----------
+    stride : int
+    """
+
+    stride: int = 1
+
+    def block(self, number: int) -> Block:
+        """Gather one block."""
+        first, last = self.plan.edges[0][number : number + 2]
+        layout, m = self.layout, last - first
+        places = np.arange(first, last) * self.stride % layout.n_rows
+        index = np.unravel_index(places, layout.row_shape)
+        features = range(-len(layout.feature_axes), 0)
+        values = np.moveaxis(self.array, layout.feature_axes, features)[index].reshape(m, -1)
+        flat = replace(layout, shape=values.shape, feature_axes=(1,))
+        weights, mask = (None if a is None else a[index] for a in (self.weights, self.mask))
+        block = Block.cut(flat, BlockPlan(((0, m),)), 0, values, weights, mask)
+        return replace(
+            block,
+            number=number,
+            origin=(0,) * len(layout.row_shape),
+            shape=layout.row_shape,
+            row_shape=layout.row_shape,
+            places=places if block.places is None else places[block.places],
+        )
+
+
+def in_batches(rows: Rows, batch_size: int, budget: Budget) -> Rows:
+    """The same rows in blocks of at most `batch_size` rows, as far as storage allows.
+
+    Blocks of rows in memory are interleaved. Those of a store are whole chunks or shards, at least
+    one. A Dask array keeps its chunks.
+
+    Parameters
+    ----------
+    rows : Rows
+    batch_size : int, rows of a mini-batch
+    budget : Budget
+
+    Raises
+    ------
+    MemoryLimitError
+        When the blocks cannot be held to the limit.
+    """
+    if not isinstance(rows, StoredRows):
+        return rows
+    layout = rows.layout
+    if rows.in_memory and all(isinstance(a, np.ndarray) for a in rows.beside):
+        plan = plan_blocks((layout.n_rows,), (1,), 1, batch_size)
+        parts = {name: getattr(rows, name) for name in rows.__dataclass_fields__}
+        return InterleavedRows(**(parts | {"plan": plan}), stride=_stride(layout.n_rows))
+    if batch_size >= rows.plan.largest:
+        return rows
+    budget = replace(budget, n_features=layout.n_features)
+    row_nbytes = budget.row_nbytes(layout, rows.beside, rows.mask is not None)
+    unit = unit_of(rows, row_nbytes)
+    plan = plan_blocks(layout.row_shape, unit, row_nbytes, batch_size * row_nbytes)
+    return within(rows, budget, plan)
+
+
+def _stride(n_rows: int) -> int:
+    stride = max(1, round(_GOLDEN * n_rows))
+    while math.gcd(stride, n_rows) > 1:
+        stride += 1
+    return stride
