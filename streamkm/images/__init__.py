@@ -1,4 +1,4 @@
-"""Archives of images: one codebook, small codes, pixels that are decoded as they are asked for."""
+"""Image archives: one codebook, small codes, and pixels that are decoded on access."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streamkm.images.export.sheet import contact_sheet as contact_sheet
     from streamkm.progress import Progress as Progress
 
-# By name and not at once: Zarr imports the codec from here, and should not wait for the rest.
+# Imported on access, because Zarr imports the codec from here and needs nothing else.
 _PUBLIC = {
     "Archive": "streamkm.images.archive.archive",
     "Codebook": "streamkm.images.codebook.codebook",

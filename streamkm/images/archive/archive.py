@@ -1,4 +1,4 @@
-"""An archive opened again: names to pixels that are decoded as they are asked for."""
+"""Reading of archives: images by name, decoded when their values are requested."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ _ATTRIBUTES = ("parameters", "skipped", "source_nbytes", "versions")
 
 
 class Place(NamedTuple):
-    """Where an image lies: its stack, and its number there."""
+    """Location of an image: its stack, and its number in the stack."""
 
     stack: str
     number: int
 
 
 class Archive(Mapping[str, "xr.DataArray"]):
-    """Images by their names; each is read, and decoded, when its values are asked for.
+    """Mapping of names to images, which are read and decoded when their values are requested.
 
     Parameters
     ----------
-    path : of what `compress` wrote, also a URL
+    path : path or URL of an archive that `compress` wrote
 
     Raises
     ------
     DataError
-        When there is no archive.
+        If there is no archive.
 
     Examples
     --------
@@ -70,7 +70,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
             there = "" if "://" in os.fspath(path) or Path(path).exists() else ": no such path"
             raise DataError(f"{os.fspath(path)} is not an archive of streamkm's{there}.")
         self.path = os.fspath(path)
-        # Workers are in folders of their own.
+        # Workers have other working directories.
         self._where = self.path if "://" in self.path else os.path.abspath(self.path)
         self._stamp = _stamp(self._where)
         lacking = [name for name in _ATTRIBUTES if name not in marks]
@@ -78,21 +78,21 @@ class Archive(Mapping[str, "xr.DataArray"]):
             raise DataError(f"{self.path} lacks the attribute {lacking[0]!r}: no whole archive.")
         self.parameters: dict[str, Any] = marks["parameters"]
         self.skipped = [(str(name), str(reason)) for name, reason in marks["skipped"]]
-        # What is not taken of the images, of how many, and the name of the first.
+        # Part that is left out, number of images, and the name of the first one.
         self.notices = [(str(t), int(n), str(name)) for t, n, name in marks.get("notices", [])]
         self.source_nbytes = int(marks["source_nbytes"])
         self.versions: dict[str, str] = marks["versions"]
 
     @cached_property
     def group(self) -> Any:
-        """The Zarr group of it all."""
+        """The Zarr group of the archive."""
         group = zarr.open_group(self._where, mode="r")
         forget_listings(group)
         return group
 
     @cached_property
     def stacks(self) -> dict[str, Stored]:
-        """The arrays of images of one size and kind."""
+        """The stacks of the archive, each with images of one size and kind."""
         images = group_in(self.group, "images")
         if images is None:
             raise DataError(f"{self.path} lacks the group 'images', so it is no whole archive.")
@@ -107,7 +107,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return marks is not None and bool(marks.attrs.get("every_chunk_is_stored"))
 
     def _whole(self, group: Any, name: str, ndim: int) -> Any:
-        """An array beside the stacks."""
+        """Return an array outside the stacks."""
         found = stored(group, name, ndim)
         if self._all_stored:
             refuse_incomplete(found)
@@ -115,7 +115,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
 
     @cached_property
     def places(self) -> dict[str, Place]:
-        """Where each image lies, in the order of stacks and names."""
+        """Location of each image, in the order of stacks and names."""
         found = {}
         for stack, group in self.stacks.items():
             whole = np.asarray(group["psnr"][...]) >= 0
@@ -138,12 +138,12 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return f"<Archive {self.path}: {len(self):,} images in {len(self.stacks):,} stacks>"
 
     def chosen(self, names: Sequence[str] | None) -> list[str]:
-        """The images that are meant by names and patterns such as ``'beach/*'``; all by default.
+        """Return the images for names and patterns such as ``'beach/*'``; all by default.
 
         Raises
         ------
         DataError
-            When a name stands for none.
+            If a name matches no image.
         """
         if names is None:
             return list(self)
@@ -159,39 +159,39 @@ class Archive(Mapping[str, "xr.DataArray"]):
 
     @property
     def patch(self) -> tuple[int, int]:
-        """Height and width of what a code stands for."""
+        """Height and width of a patch; (1, 1) for palettes."""
         high, wide = self.parameters["patch"]
         return int(high), int(wide)
 
     def has_palette(self, name: str) -> bool:
-        """Whether its codes stand for colours, not for patches or bands."""
+        """Return whether the codes of an image are colours, not patches or bands."""
         return bool(self.stacks[self.place(name).stack]["codes"].ndim == 3)
 
     def has_alpha(self, name: str) -> bool:
-        """Whether the last channel of an image is its opacity."""
+        """Return whether the last channel of an image is its opacity."""
         return "alpha" in self.stacks[self.place(name).stack]
 
     def n_colours(self, name: str) -> int:
-        """Channels of colour of an image, beside its opacity."""
+        """Return the number of channels of an image without its opacity."""
         pixels = self.stacks[self.place(name).stack]["pixels"]
         return int(pixels.shape[-1]) - self.has_alpha(name)
 
     def place(self, name: str) -> Place:
-        """Where an image lies.
+        """Return the location of an image.
 
         Raises
         ------
         KeyError
-            When there is none of that name.
+            If there is no image of this name.
         DataError
-            When the archive was replaced since it was opened.
+            If the archive was replaced after it was opened.
         """
         self._check()
         return self.places[name]
 
     def dataset(self, stack: str) -> xr.Dataset:
-        """A stack as xarray opens it: codes, pixels, names, quality; nothing is read yet."""
-        import xarray as xr  # 90 MiB, which to compress does without
+        """Open a stack as an xarray Dataset of codes, pixels, names and quality; lazy."""
+        import xarray as xr  # takes 90 MiB; not needed by compress
 
         self._check()
         if stack not in self._datasets:
@@ -204,11 +204,11 @@ class Archive(Mapping[str, "xr.DataArray"]):
                 drop_variables=arrays.others,
             )
             for name in set(self._datasets[stack].variables):
-                arrays[str(name)]  # refused where it is not what compress writes
+                arrays[str(name)]  # an error if compress did not write it
         return self._datasets[stack]
 
     def _check(self) -> None:
-        """Names and numbers of images are those of the archive that was opened, and of no other."""
+        """Raise an error if the archive was replaced after it was opened."""
         if _stamp(self._where) != self._stamp:
             raise DataError(f"{self.path} was replaced since it was opened: open it again.")
 
@@ -217,22 +217,22 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return {}
 
     def codes(self, name: str) -> AnyArray:
-        """The codes (y, x) of an image."""
+        """Return the codes (y, x) of an image."""
         place = self.place(name)
         return np.asarray(self.stacks[place.stack]["codes"][place.number])
 
     def pixels(self, name: str) -> AnyArray:
-        """The pixels (y, x, channel) of an image, decoded."""
+        """Return the decoded pixels (y, x, channel) of an image."""
         place = self.place(name)
         return np.asarray(self.stacks[place.stack]["pixels"][place.number])
 
     def palette(self, name: str) -> AnyArray:
-        """The palette (code, channel) of an image.
+        """Return the palette (code, channel) of an image.
 
         Raises
         ------
         DataError
-            When it has none, but a codebook of patches.
+            If it has a codebook of patches instead.
         """
         stack, number = self.place(name)
         group = self.stacks[stack]
@@ -244,7 +244,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return np.asarray(palettes[int(group["palette"][number])])
 
     def palettes(self) -> dict[str, Palette]:
-        """The palettes that images share, by their kind; of several by number and folder too."""
+        """Return the shared palettes by kind; several of a kind also by number and folder."""
         found = {}
         space = str(self.parameters["space"])
         palettes = group_in(self.group, "palettes")
@@ -259,17 +259,17 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return found
 
     def metadata(self, name: str) -> dict[str, Any]:
-        """What was known of the file: format, mode, resolution, EXIF in base64."""
+        """Return the metadata of the file: format, mode, resolution, EXIF in base64."""
         stack, number = self.place(name)
         found: dict[str, Any] = json.loads(str(self.stacks[stack]["metadata"][number]))
         return found
 
     def profile(self, name: str) -> bytes | None:
-        """The ICC profile of an image."""
+        """Return the ICC profile of an image."""
         return self.profile_named(self.metadata(name).get("icc"))
 
     def profile_named(self, icc: str | None) -> bytes | None:
-        """An ICC profile, by what the metadata of its images call it."""
+        """Return an ICC profile by the name in the metadata of its images."""
         return (
             None
             if icc is None
@@ -278,7 +278,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
 
 
 def _stamp(where: str) -> tuple[int, int]:
-    """What changes when an archive on this machine is replaced."""
+    """Return a stamp that changes when a local archive is replaced."""
     if "://" in where:
         return 0, 0
     with suppress(FileNotFoundError):

@@ -1,8 +1,8 @@
-"""A Zarr codec of no bytes: the pixels of an archive are its codes, decoded as they are asked for.
+"""Zarr codec without stored bytes: it decodes pixels from the codes of an archive.
 
-An array with this codec stores nothing. A chunk is put together from the codes beside it and the
-palette they belong to, so that codes and palette stay plain arrays which anybody can read, and any
-Zarr reader that has streamkm installed sees pixels.
+An array with this codec stores nothing. A chunk is decoded from the codes in a sibling array and
+their palette. Codes and palettes are plain arrays that any Zarr library can read, and any Zarr
+reader with streamkm installed can read pixels.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ Region = tuple[slice, ...]
 
 @dataclass(frozen=True)
 class CodebookCodec(ArrayBytesCodec, PartialDecode):
-    """Pixels (image, y, x, channel) from the codes (image, y, x) of a sibling array.
+    """Codec that decodes pixels (image, y, x, channel) from codes (image, y, x) of a sibling array.
 
-    Paths are from the group that holds the array.
+    Paths are relative to the group of the array.
 
     Parameters
     ----------
-    codes : path of the codes; of patches (image, row, column, stage)
+    codes : path of the codes; for patches of shape (image, row, column, stage)
     palettes : path of the palettes (palette, code, channel), or None
-    palette : path of the number of each image's palette, or None where it is that of the image
+    palette : path of the indices of the images' palettes, or None if each image has its own
     alpha : path of the opacity (image, y, x), the last channel, or None
     codebook : path of the codewords (stage, code, feature), or None
-    patch : height and width of what a codeword stands for
+    patch : height and width of a patch
     """
 
     codes: str
@@ -86,12 +86,12 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
         )
 
     async def decode(self, chunks_and_specs: Iterable[Any]) -> Iterable[Any]:
-        return await self.encode(chunks_and_specs)  # asked before a part of a chunk is written
+        return await self.encode(chunks_and_specs)  # called before a part of a chunk is written
 
     async def _decode_partial_single(
         self, byte_getter: Any, selection: Any, chunk_spec: Any
     ) -> Any:
-        """The selected part of a chunk, of which there are no bytes: its key tells where it is."""
+        """Decode the selected part of a chunk without stored bytes; its key gives its position."""
         group, place = _place(byte_getter.path, len(chunk_spec.shape))
         within = [_extent(s, n) for s, n in zip(selection, chunk_spec.shape, strict=True)]
         starts = [p * n for p, n in zip(place, chunk_spec.shape, strict=True)]
@@ -130,7 +130,7 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
         assert self.codebook is not None
         assert self.patch is not None
         sides = list(zip(window, self.patch, strict=True))
-        # Whole patches that cover the window, of which it is then cut.
+        # Whole patches that cover the window, which is then cut out.
         cover = [slice(s.start // p, -(-s.stop // p)) for s, p in sides]
         codes = await self._read(store, group, self.codes, (images, *cover, slice(None)))
         words = await self._read(store, group, self.codebook, (slice(None),))
@@ -147,7 +147,7 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
 
     async def _read(self, store: Any, group: str, path: str, region: Region) -> AnyArray:
         key = (id(store), where := posixpath.normpath(posixpath.join(group, path)))
-        if key not in self._opened:  # the store is kept, or another could take its number
+        if key not in self._opened:  # a reference to the store, so that its id is not reused
             there, path = _reaching(store, where)
             array = await zarr_async.open_array(store=there, path=path)
             refuse_strange(array, where)
@@ -158,14 +158,14 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
 
 
 async def _stores_every_chunk(store: Any, group: str) -> bool:
-    """Whether the archive around a stack was written whole; archives of older versions do not say.
+    """Return whether every chunk of the archive was stored, which older versions do not record.
 
-    The stacks of an archive lie in its group `images`.
+    The stacks of an archive are in its group `images`.
     """
     try:
         there, path = _reaching(store, posixpath.normpath(posixpath.join(group, "../..", MARK)))
         marked = await zarr_async.open_group(store=there, path=path, mode="r")
-    except Exception:  # there is none, or a store that has errors of its own for that
+    except Exception:  # there is none; stores have their own errors for that
         return False
     return EVERY_CHUNK.items() <= marked.attrs.items()
 
@@ -178,16 +178,16 @@ def _looked_up(palettes: AnyArray, which: AnyArray, codes: AnyArray) -> AnyArray
 
 
 def _place(key: str, ndim: int) -> tuple[str, list[int]]:
-    """The group of an array, and the chunk, by a chunk's key: GROUP/ARRAY/c/0/0/0."""
+    """Return the group of an array, and the chunk, from a key GROUP/ARRAY/c/0/0/0."""
     parts = key.split("/")
     array = "/".join(parts[: -ndim - 1])
     return posixpath.normpath(posixpath.join(array, "..")), [int(part) for part in parts[-ndim:]]
 
 
 def _reaching(store: Any, path: str) -> tuple[Any, str]:
-    """The store, and the path there, of what lies at a path of a store, or above it.
+    """Return a store and the path in it, for a path that may be above the root of a store.
 
-    Whoever opens a stack, or its pixels alone, has a store that begins there.
+    A stack, or its pixels, may be opened with a store whose root is there.
     """
     up = path.split("/").count("..")
     if not up:
@@ -206,7 +206,7 @@ def _reaching(store: Any, path: str) -> tuple[Any, str]:
 
 
 def _extent(selected: Any, length: int) -> slice:
-    """The slice that holds what is selected along an axis."""
+    """Return the slice that contains a selection along an axis."""
     if isinstance(selected, slice):
         start, stop, step = selected.indices(length)
         return slice(start, stop) if step > 0 else slice(stop + 1, start + 1)

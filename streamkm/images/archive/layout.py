@@ -1,4 +1,4 @@
-"""Where what lies in an archive: a Zarr v3 group of plain arrays, and pixels by our codec."""
+"""Layout of an archive: a Zarr v3 group of plain arrays, and pixels by the codebook codec."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from streamkm.outputs.reading import stored
 from streamkm.rows import storing_all
 
 FORMAT = 1
-_LEVEL = 5  # of zstd: more takes the time of decoding a photograph again, and gains a hundredth
+_LEVEL = 5  # level of zstd: higher levels take as long as decoding a photograph and save 1 %
 _IMAGE = ("image",)
-_EVERY: Any = {"write_empty_chunks": True}  # so that one that is missing was lost
+_EVERY: Any = {"write_empty_chunks": True}  # so that a missing chunk was lost
 _DIMS: tuple[str, ...] = (*_IMAGE, "y", "x")
 
 
 def create_stack(archive: Path, stack: Stack, n_colors: int) -> None:
-    """The empty arrays of a stack, and what is known of its images.
+    """Create the empty arrays of a stack, and write what is known of its images.
 
     Parameters
     ----------
-    archive : Path, whose palettes and codebooks are there, but for those of single images
+    archive : Path of the archive, with the shared palettes and codebooks
     stack : Stack
-    n_colors : of a palette at most, where each image has its own
+    n_colors : maximum number of colours of a palette, if each image has its own
     """
     root: Any = zarr.open_group(archive, mode="r+")
     group = root.create_group(
@@ -67,7 +67,7 @@ def create_stack(archive: Path, stack: Stack, n_colors: int) -> None:
 
 
 def _create_codes(root: Any, group: Any, stack: Stack, n_colors: int) -> CodebookCodec:
-    """The array of codes, and what makes pixels of them."""
+    """Create the array of codes, and the codec that decodes them."""
     first, (n, *_), kind = stack.headers[0], stack.shape, stack.kind
     if stack.by_patches:
         stages, k, _ = root[f"codebooks/{kind}"].shape
@@ -94,7 +94,7 @@ def _create_codes(root: Any, group: Any, stack: Stack, n_colors: int) -> Codeboo
 
 
 def _create_grid(group: Any, name: str, stack: Stack, dtype: Any, stages: int = 0) -> None:
-    """An array in the chunks and shards of a stack's codes."""
+    """Create an array with the chunks and shards of a stack's codes."""
     more: tuple[int, ...] = ()
     dims = _DIMS
     if stages:
@@ -111,7 +111,7 @@ def _create_grid(group: Any, name: str, stack: Stack, dtype: Any, stages: int = 
 
 
 def write_profiles(archive: Path, profiles: Sequence[tuple[str, bytes]]) -> None:
-    """Each colour profile once, under the name that the images' metadata give it."""
+    """Write each colour profile once, under the name in the metadata of its images."""
     root = zarr.open_group(archive, mode="r+")
     for name, profile in profiles:
         content = np.frombuffer(profile, np.uint8)
@@ -123,7 +123,7 @@ def write_palettes(
     palettes: Mapping[str, Sequence[Palette]],
     owners: Mapping[tuple[str, int], str],
 ) -> None:
-    """Palettes (palette, code, component) of each kind, and the folder whose each is, or none."""
+    """Write the palettes (palette, code, component) of each kind, and their folders."""
     root = zarr.open_group(archive, mode="r+")
     for kind, several in palettes.items():
         k = max(len(palette.colours) for palette in several)
@@ -138,7 +138,7 @@ def write_palettes(
 
 
 def write_codebook(archive: Path, kind: str, codebook: Codebook, patch: tuple[int, int]) -> None:
-    """Codewords (stage, code, feature) of a kind; features are the y, x and channel of a patch."""
+    """Write codewords (stage, code, feature) of a kind; a feature is a y, x and channel."""
     zarr.open_group(archive, mode="r+").create_array(
         f"codebooks/{kind}",
         data=codebook.codewords,
@@ -150,7 +150,7 @@ def write_codebook(archive: Path, kind: str, codebook: Codebook, patch: tuple[in
 
 
 def unfinished(archive: Path, stack: str) -> npt.NDArray[np.bool_]:
-    """Which images of a stack are not encoded yet, or not whole."""
+    """Return the images of a stack that are not encoded yet, or not completely."""
     group: Any = zarr.open_group(archive / "images" / stack, mode="r")
     if "quality" not in group:
         return np.zeros(group["codes"].shape[0], bool)
@@ -159,21 +159,21 @@ def unfinished(archive: Path, stack: str) -> npt.NDArray[np.bool_]:
 
 
 def finish_stack(archive: Path, stack: str) -> None:
-    """What was written by batches becomes an array each; a run may be killed anywhere in here."""
+    """Combine what batches have written in arrays; a run may be killed at any point here."""
     group: Any = zarr.open_group(archive / "images" / stack, mode="r+")
     if "quality" not in group:
         return
     quality = np.asarray(group["quality"][...])
     for place, name in enumerate(("psnr", "ssim", "opacity")):
         if name == "opacity" and "alpha" not in group:
-            continue  # it is one
+            continue  # it is an array
         values = np.ascontiguousarray(quality[:, place])
         group.create_array(name, data=values, dimension_names=_IMAGE, overwrite=True, config=_EVERY)
     del group["quality"]
 
 
 def coders_in(archive: Path, space: str) -> dict[str, tuple[Coder, ...]]:
-    """Palettes and codebooks of each kind as they were written: what codes are the nearest of."""
+    """Read the palettes and codebooks of each kind."""
     group: Any = zarr.open_group(archive, mode="r")
     coders: dict[str, tuple[Coder, ...]] = {}
     for kind in group["palettes"].array_keys() if "palettes" in group else ():

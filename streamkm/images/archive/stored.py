@@ -1,4 +1,4 @@
-"""The arrays of a stack of an archive, of which only those that `compress` writes are opened."""
+"""The arrays of a stack; only arrays that `compress` writes are opened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from streamkm.outputs.reading import NUMBERS, TEXTS, attribute, stored
 from streamkm.rows import refuse_incomplete
 
-# Arrays of a stack: numbers of dimensions, and kinds of dtype.
+# Arrays of a stack: number of dimensions, and kind of dtype.
 _ARRAYS: dict[str, tuple[tuple[int, ...], str]] = {
     "codes": ((3, 4), "u"),
     "alpha": ((3,), NUMBERS),
@@ -24,12 +24,12 @@ _ARRAYS: dict[str, tuple[tuple[int, ...], str]] = {
 
 
 class Stored(Mapping[str, Any]):
-    """The arrays of a stack, each opened when it is asked for; of other names there are none.
+    """Mapping of the arrays of a stack, each opened on access; other names do not exist.
 
     Parameters
     ----------
-    group, root : zarr.Group, of the stack and of the archive
-    all_stored : whether every chunk was stored, so that one which is missing was lost
+    group, root : zarr.Group of the stack and of the archive
+    all_stored : whether every chunk was stored, so that a missing chunk was lost
     """
 
     def __init__(self, group: Any, root: Any, all_stored: bool) -> None:
@@ -38,7 +38,7 @@ class Stored(Mapping[str, Any]):
 
     @property
     def kind(self) -> str:
-        """The kind of its images, which those of one palette have in common."""
+        """Kind of the images, which is the same for all images of a palette."""
         return str(attribute(self._group, "kind"))
 
     @property
@@ -58,7 +58,7 @@ class Stored(Mapping[str, Any]):
         return self._opened[name]
 
     def _made_of(self) -> None:
-        """Refuse pixels that are made of an array which has lost chunks."""
+        """Raise an error for pixels that depend on an array with lost chunks."""
         for name in ("codes", "alpha", "palette", "palettes"):
             if name in self:
                 self[name]

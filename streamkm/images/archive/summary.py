@@ -1,4 +1,4 @@
-"""What an archive holds and how good it is, in numbers."""
+"""Size and quality of an archive."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from streamkm.images.archive.archive import Archive
 
 @dataclass(frozen=True)
 class ImageSummary:
-    """One image.
+    """Size and quality of an image.
 
     Parameters
     ----------
     name, stack : str
-    height, width : pixels
-    psnr : dB, infinite where nothing was lost
-    ssim : structural similarity, NaN of images under 7 pixels a side
+    height, width : in pixels
+    psnr : in dB, infinite if lossless
+    ssim : structural similarity, NaN for images with a side of less than 7 pixels
     """
 
     name: str
@@ -34,17 +34,17 @@ class ImageSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """A whole archive.
+    """Size and quality of an archive.
 
     Parameters
     ----------
     images : tuple of ImageSummary
-    n_pixels : of all images
-    nbytes : stored of all arrays, palettes and names too, but not of Zarr's own metadata
-    codes_nbytes : of the codes alone
-    decoded_nbytes : of the pixels
-    source_nbytes : of the files they came from
-    psnr : dB, of the mean squared error of all samples, weighted by opacity
+    n_pixels : number of pixels of all images
+    nbytes : stored bytes of all arrays, including palettes and names, without Zarr's metadata
+    codes_nbytes : stored bytes of the codes
+    decoded_nbytes : bytes of the pixels
+    source_nbytes : bytes of the source files
+    psnr : in dB, of the mean squared error of all samples, weighted by opacity
     ssim : mean over the images
     """
 
@@ -68,12 +68,12 @@ class Summary:
 
     @property
     def ratio(self) -> float:
-        """Decoded bytes for a stored one."""
+        """Decoded bytes per stored byte."""
         return self.decoded_nbytes / self.nbytes
 
 
 def summary(archive: Archive) -> Summary:
-    """Read from what was written beside the codes; no pixel is decoded."""
+    """Read size and quality from the archive's metadata, without decoding pixels."""
     images = []
     decoded = codes = 0
     error = samples = 0.0
@@ -88,9 +88,9 @@ def summary(archive: Archive) -> Summary:
         ]
         one = height * width * channels * group["pixels"].dtype.itemsize
         decoded += one * len(whole)
-        # Of peaks of one: kinds of 8 and of 16 bits go together.
+        # Relative to the peak, so that kinds of 8 and of 16 bits can be combined.
         each = height * width * (channels - ("alpha" in group))
-        # Mean opacity of the images; archives of earlier versions do not have it.
+        # Mean opacity of the images, which archives of earlier versions lack.
         seen = np.asarray(group["opacity"][...]) if "opacity" in group else np.ones(len(psnr))
         error += float(each * np.sum(seen[whole] * 10 ** (-psnr[whole] / 10)))
         samples += each * float(np.sum(seen[whole]))
@@ -109,7 +109,7 @@ def summary(archive: Archive) -> Summary:
 
 
 def arrays_of(group: Any) -> Iterator[Any]:
-    """All arrays of a group and the groups within it."""
+    """Yield all arrays of a group and of its subgroups."""
     for _, array in group.arrays():
         yield array
     for _, inner in group.groups():

@@ -1,4 +1,4 @@
-"""Codebooks: patches as numbers of codewords, in stages that each code what the last left."""
+"""Codebooks: patches as indices of codewords, in stages that each encode a residual."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ from streamkm.passes import label_dtype
 from streamkm.rows import Block, read_only
 
 _KINDS = (np.dtype(np.uint8), np.dtype(np.uint16))
-_DECODED = 2**18  # values summed in one go, so that they stay in the cache
+_DECODED = 2**18  # values summed together, so that they stay in the cache
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """Codewords of one or more stages; a patch is the sum of one of each.
+    """Codewords of one or more stages; a patch is the sum of one codeword of each stage.
 
-    Codewords are whole numbers, so what decoding gives, what a stage leaves for the next, and with
-    it every code, is the same on every machine.
+    Codewords are integers, so decoded patches, residuals and codes are the same on every machine.
 
     Parameters
     ----------
     codewords : ndarray of shape (stages, k, d), int16 for uint8 pixels and int32 for uint16
-        Of the first stage in pixel units; of the others differences.
-    dtype : of the pixels, uint8 or uint16
-    distortions : mean squared error of a value of the training data, after each stage
+        Pixel values in the first stage, differences in the others.
+    dtype : dtype of the pixels, uint8 or uint16
+    distortions : mean squared error of the values of the training data after each stage
     """
 
     codewords: AnyArray
@@ -42,12 +41,12 @@ class Codebook:
 
     @classmethod
     def empty(cls, dtype: np.dtype[Any], n_features: int) -> Codebook:
-        """A codebook of no stage, which leaves all of a patch.
+        """Return a codebook without stages, whose residual is the whole patch.
 
         Raises
         ------
         DataError
-            For pixels that are not whole numbers of one or two bytes.
+            For pixels that are not integers of one or two bytes.
         """
         if dtype not in _KINDS:
             raise DataError(f"patches are of {dtype}; a codebook codes uint8 or uint16 pixels.")
@@ -55,10 +54,10 @@ class Codebook:
         return cls(np.empty((0, 0, n_features), signed), dtype)
 
     def with_stage(self, centroids: Float64Array) -> Codebook:
-        """With a stage more, of centroids (k, d) of what is left.
+        """Return the codebook with one more stage, from centroids (k, d) of the residuals.
 
-        A stage after which nothing is left may have fewer codewords than those before it; its first
-        is then repeated, and as the first of equally near ones is taken, no code means a copy.
+        A last stage without residual may have fewer codewords than the stages before. Its first
+        codeword is then repeated; ties go to the lowest index, so the copies are never used.
         """
         words = np.rint(centroids).astype(self.codewords.dtype)[None]
         if self.n_stages:
@@ -68,7 +67,7 @@ class Codebook:
         return replace(self, codewords=words)
 
     def with_distortion(self, distortion: float) -> Codebook:
-        """With the distortion of the training data after its last stage."""
+        """Return the codebook with the distortion of the training data after the last stage."""
         return replace(self, distortions=(*self.distortions, distortion))
 
     @property
@@ -85,7 +84,7 @@ class Codebook:
 
     @property
     def bits(self) -> float:
-        """Bits of a patch's codes, before any are packed better: stages * log2(k)."""
+        """Bits of the codes of a patch, stages * log2(k), before compression."""
         return self.n_stages * math.log2(self.codewords.shape[1])
 
     @property
@@ -94,9 +93,10 @@ class Codebook:
         return psnr(self.distortions[-1], self.dtype)
 
     def codes(self, patches: AnyArray) -> AnyArray:
-        """The nearest codeword of each stage to what the stages before have left.
+        """Return the nearest codeword of each stage to the residual of the stages before.
 
-        Nearest exactly, of equally near ones the first. One thread; it may run in many at once.
+        The nearest codeword is exact; ties go to the lowest index. The method uses one thread and
+        is thread-safe.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class Codebook:
         return codes
 
     def decode(self, codes: AnyArray) -> AnyArray:
-        """Patches (..., d) of codes (..., stages), in pixels."""
+        """Return the patches (..., d) of codes (..., stages), as pixels."""
         flat = codes.reshape(-1, self.n_stages)
         out = np.empty((len(flat), self.n_features), self.dtype)
         limits = np.iinfo(self.dtype)
@@ -133,7 +133,7 @@ class Codebook:
         return out.reshape(*codes.shape[:-1], self.n_features)
 
     def residuals(self, patches: AnyArray) -> AnyArray:
-        """What the stages leave of patches (n, d): differences (n, d), of the codewords' dtype."""
+        """Return the residuals (n, d) of patches (n, d) in the dtype of the codewords."""
         left = np.empty(patches.shape, self.codewords.dtype)
         for tile in Block.of(patches).tiles():
             *_, (_, x) = self._stages(tile.x)
@@ -141,7 +141,7 @@ class Codebook:
         return left
 
     def _stages(self, x: FloatArray) -> Iterator[tuple[Int32Array, FloatArray]]:
-        """Each stage's labels (n,) of a tile (n, d), and what it leaves of it."""
+        """Yield each stage's labels (n,) of a tile (n, d), and the residual."""
         for ready, words in zip(self._ready, self.codewords, strict=True):
             labels, _ = ready.nearest(x)
             x = read_only(np.subtract(x, words.take(labels, axis=0), dtype=x.dtype))
@@ -149,7 +149,7 @@ class Codebook:
 
     @cached_property
     def _ready(self) -> tuple[Centroids, ...]:
-        """The codewords as the kernels want them: done once, not for every small image."""
+        """Return the codewords in the form of the kernels; computed once, not for every image."""
         return tuple(Centroids(words, np.float32) for words in self.codewords.astype(np.float64))
 
     def __reduce__(self) -> tuple[Any, ...]:

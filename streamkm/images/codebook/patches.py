@@ -1,4 +1,4 @@
-"""An image as rows of patches, and back."""
+"""Conversion of images to rows of patches and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamkm.passes.colours import OPAQUE
 
 
 def grid(extent: tuple[int, int], shape: tuple[int, int] = (4, 4)) -> tuple[int, int]:
-    """Rows and columns of patches that cover an image of some height and width.
+    """Return the numbers of rows and columns of patches that cover an image.
 
     Examples
     --------
@@ -24,7 +24,7 @@ def grid(extent: tuple[int, int], shape: tuple[int, int] = (4, 4)) -> tuple[int,
 
 
 def patches(pixels: AnyArray, shape: tuple[int, int] = (4, 4)) -> AnyArray:
-    """The patches of an image, each a row of features.
+    """Return the patches of an image, each as a row of features.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def patches(pixels: AnyArray, shape: tuple[int, int] = (4, 4)) -> AnyArray:
     Returns
     -------
     ndarray of shape (rows, columns, height * width * c), C-contiguous
-        Patches that reach over the right and lower edges repeat the edge. Of patches one pixel
-        large, and of one as wide as the image, it is a view.
+        Patches that extend over the right and lower edges repeat the edge. It is a view for patches
+        of one pixel and for patches as wide as the image.
     """
     (h, w, c), (down, across) = pixels.shape, shape
     rows, columns = grid((h, w), shape)
@@ -49,7 +49,7 @@ def patches(pixels: AnyArray, shape: tuple[int, int] = (4, 4)) -> AnyArray:
 def seen_patches(
     pixels: AnyArray, opacity: Opacity | None, shape: tuple[int, int]
 ) -> tuple[AnyArray, npt.NDArray[np.int64]]:
-    """Patches without colours that are not seen, and the weight of each.
+    """Return patches without the colours of fully transparent pixels, and their weights.
 
     Fully transparent pixels take the mean, weighted by opacity, of the pixels of their patch, or
     zero where the whole patch is fully transparent.
@@ -62,8 +62,9 @@ def seen_patches(
 
     Returns
     -------
-    rows : ndarray of shape (rows, columns, height * width * c), as of `patches`
-    weights : ndarray of shape (rows, columns), int64, sum of the opacity of a patch's pixels
+    rows : ndarray of shape (rows, columns, height * width * c), as from `patches`
+    weights : ndarray of shape (rows, columns), int64, sum of the opacity of the pixels of each
+        patch
     """
     rows = patches(pixels, shape)
     if opacity is None:
@@ -75,7 +76,7 @@ def seen_patches(
         some = rows[partly].reshape(*each.shape[:2], pixels.shape[2])
         total = each.sum(axis=1, keepdims=True)
         mean = (some * each).sum(axis=1, keepdims=True) / np.maximum(1, total)
-        rows = np.array(rows)  # it may be a view of the image
+        rows = np.array(rows)  # may be a view of the image
         rows[partly] = np.where(each > 0, some, np.rint(mean)).reshape(len(each), -1)
     return rows, weights.sum(axis=-1)
 
@@ -83,12 +84,12 @@ def seen_patches(
 def unpatched(
     patches: AnyArray, extent: tuple[int, int, int], shape: tuple[int, int] = (4, 4)
 ) -> AnyArray:
-    """The image that was made into patches.
+    """Return the image of patches.
 
     Parameters
     ----------
     patches : ndarray of shape (rows, columns, height * width * c)
-    extent : (h, w, c) of the image
+    extent : shape (h, w, c) of the image
     shape : height and width of a patch
 
     Returns

@@ -1,4 +1,4 @@
-"""Bits a pixel: what a codebook takes, and which keeps to a number of them."""
+"""Bits per pixel of codebooks, and the choice of a codebook for a rate."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import math
 
 from streamkm.errors import DataError
 
-# Beyond, a search through all codewords costs more than 5 microseconds a patch and core.
+# For more codewords, a full search takes more than 5 microseconds for each patch on one core.
 _CODEWORDS = 4096
-# One stage of 12 bits is as good as two of 14.6 bits together, of a million patches (33.85 dB; two
-# of 14 bits 33.51, of 15 bits 34.11): so much a further one must bring to be of use.
+# For a million patches, one stage of 12 bits is as good as two stages with 14.6 bits in total
+# (33.85 dB; two stages of 14 bits 33.51, of 15 bits 34.11). A further stage must add more bits than
+# this difference.
 _WORTH_A_STAGE = 3.0
 _ROUNDING = 1e-9
 
 
 def bits_per_pixel(k: int, stages: int, shape: tuple[int, int] = (4, 4)) -> float:
-    """Bits of a pixel's codes, before any are packed better.
+    """Return the bits per pixel of the codes, before compression.
 
     Examples
     --------
@@ -28,17 +29,17 @@ def bits_per_pixel(k: int, stages: int, shape: tuple[int, int] = (4, 4)) -> floa
 def choose(
     bits: float, shape: tuple[int, int] = (4, 4), *, most: int = _CODEWORDS
 ) -> tuple[int, int]:
-    """Codewords and stages that take `bits` a pixel, or just less.
+    """Return numbers of codewords and stages with at most `bits` per pixel.
 
-    In as few stages as `most` codewords allow, because at the same rate one stage of many codewords
-    is better than several of few; it is also slower, in proportion to their number. A further stage
-    is added where it brings 3 bits a patch or more.
+    The number of stages is the smallest that `most` codewords allow, because at the same rate one
+    stage of many codewords is better than several stages of few; its time is proportional to their
+    number. A further stage is added if it adds at least 3 bits per patch.
 
     Parameters
     ----------
-    bits : of a pixel
-    shape : of a patch
-    most : codewords of a stage at most, up to 65,536
+    bits : bits per pixel
+    shape : height and width of a patch
+    most : maximum number of codewords of a stage, up to 65,536
 
     Returns
     -------
@@ -47,7 +48,7 @@ def choose(
     Raises
     ------
     DataError
-        Where a patch would have less than one bit.
+        If a patch would have less than one bit.
 
     Examples
     --------

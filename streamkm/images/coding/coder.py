@@ -1,4 +1,4 @@
-"""What turns pixels into codes and back: a palette, or a codebook of patches."""
+"""Conversion of pixels to codes and back, by a palette or a codebook of patches."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from streamkm.images.colour.opacity import Opacity
 from streamkm.images.colour.options import Search
 from streamkm.images.colour.palette import Palette
 
-_KEPT = 2  # palettes whose tables, of up to 32 MiB, stay for the next image
+_KEPT = 2  # number of palettes whose tables, of up to 32 MiB, are cached
 
 
 class Coder(Protocol):
-    """Pixels (y, x, channel) to codes and back."""
+    """Converts pixels (y, x, channel) to codes and back."""
 
     @property
     def high(self) -> int:
-        """Rows of pixels that a row of codes stands for."""
+        """Number of rows of pixels for a row of codes."""
 
     def codes(self, pixels: AnyArray, opacity: Opacity | None = None) -> AnyArray:
-        """Codes (row, column), or (row, column, stage), of pixels of an opacity (y, x)."""
+        """Return codes (row, column) or (row, column, stage) of pixels with an opacity (y, x)."""
 
     def decode(self, codes: AnyArray, shape: tuple[int, ...]) -> AnyArray:
-        """Pixels of a shape (y, x, channel)."""
+        """Return pixels of a shape (y, x, channel)."""
 
 
 @dataclass(frozen=True)
 class PaletteCoder:
-    """A code a pixel.
+    """One code for each pixel.
 
     Parameters
     ----------
@@ -59,12 +59,12 @@ class PaletteCoder:
 
 @dataclass(frozen=True)
 class PatchCoder:
-    """A code a patch, or one a stage.
+    """One code for each patch and stage.
 
     Parameters
     ----------
     codebook : Codebook
-    patch : height and width
+    patch : height and width of a patch
     """
 
     codebook: Codebook
@@ -85,15 +85,15 @@ class PatchCoder:
 
 
 class Coders(Protocol):
-    """Which coder an image has."""
+    """Provides the coder of each image."""
 
     def of(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
-        """That of the image at a place of its batch."""
+        """Return the coder of the image at a position in its batch."""
 
 
 @dataclass(frozen=True)
 class Shared:
-    """Coders that were made before, by kind and number."""
+    """Existing coders, by kind and number."""
 
     coders: Mapping[str, tuple[Coder, ...]]
 
@@ -107,13 +107,13 @@ class Shared:
 
 @dataclass(frozen=True)
 class Own:
-    """A palette for each image, fitted to it.
+    """A palette for each image, fitted to its colours.
 
     Parameters
     ----------
     search : Search
-    cells : of the table of an image's colours
-    shared : of bands, whose codebook is of all images
+    cells : maximum number of cells of the table of an image's colours
+    shared : coders of images of bands, whose codebook is shared by all images
     """
 
     search: Search

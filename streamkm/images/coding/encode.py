@@ -1,4 +1,4 @@
-"""Images become codes: a task a shard, which nobody else writes to."""
+"""Encoding of images: one task for each shard, which no other task writes."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from streamkm.images.colour.quality import Quality
 from streamkm.passes import Statistic
 from streamkm.rows import storing_all
 
-DAMAGED = -1.0  # the psnr of an image that could not be decoded
-DAMAGED_IN = "damaged"  # folder of what a run that goes on is to tell of them
-_STRIP = 2**18  # pixels, about, that are encoded at a time
+DAMAGED = -1.0  # psnr of an image that could not be decoded
+DAMAGED_IN = "damaged"  # folder of messages about them, for a resumed run
+_STRIP = 2**18  # approximate number of pixels that are encoded together
 
 
 @dataclass(frozen=True)
 class Encoded(Statistic):
-    """How many images were encoded so far; what could not be is in the archive."""
+    """Number of encoded images; images that could not be decoded are recorded in the archive."""
 
     n_images: int = 0
 
@@ -42,15 +42,15 @@ class Encoded(Statistic):
 
 @dataclass(frozen=True)
 class Encode:
-    """Encode a batch into its place in the archive.
+    """Encode a batch of images and write it to the archive.
 
     Parameters
     ----------
-    archive : Path, of the archive
-    coders : which palette or codebook an image has
-    dither : whether errors are diffused, of palettes
-    most_nbytes : decoded bytes that an image may have
-    skip_bad : whether what is damaged is passed over
+    archive : Path of the archive
+    coders : coders of the images
+    dither : whether errors are diffused, for palettes
+    most_nbytes : maximum decoded bytes of an image
+    skip_bad : whether damaged images are left out
     """
 
     archive: Path
@@ -94,14 +94,16 @@ class Encode:
             told = self.archive / DAMAGED_IN / f"{batch.stack}-{batch.start}.json"
             told.parent.mkdir(exist_ok=True)
             told.write_text(json.dumps(bad))
-        storing_all(group["quality"])[batch.region] = quality  # the last, by which a next run knows
+        storing_all(group["quality"])[batch.region] = (
+            quality  # written last, as the mark of a complete batch
+        )
         return Encoded(n - len(bad))
 
     def _encoded(self, pixels: Pixels, coder: Coder, out: AnyArray) -> tuple[float, float, float]:
-        """Write the codes of an image; its PSNR in dB, its SSIM and its mean opacity."""
+        """Write the codes of an image; return its PSNR in dB, SSIM and mean opacity."""
         colour, opacity = pixels.colour, opacity_of(pixels.alpha)
         dithered = coder.palette if self.dither and isinstance(coder, PaletteCoder) else None
-        if dithered is not None:  # over the edges of strips too
+        if dithered is not None:  # diffusion continues over the edges of strips
             out[...] = quantize(colour, dithered, dither=True, alpha=opacity)
         quality = Quality(colour.dtype)
         step = max(1, _STRIP // (coder.high * colour.shape[1]))
@@ -116,11 +118,11 @@ class Encode:
 
 
 def _metadata(batch: Batch) -> AnyArray:
-    """What the files say of the images of a batch, as JSON; nothing of those that are damaged."""
+    """Return the metadata of the images of a batch as JSON, empty for damaged images."""
     item, pages = None, dict[int, Header]()
     lines = []
     for header in batch.headers:
-        if header.item is not item:  # pages of a file follow each other
+        if header.item is not item:  # pages of a file are adjacent
             item, pages = header.item, {}
             with suppress(DamagedError):
                 pages = {page.page: page for page in headers(header.item)}
@@ -130,13 +132,13 @@ def _metadata(batch: Batch) -> AnyArray:
 
 
 def damaged_in(archive: Path) -> list[tuple[str, str]]:
-    """Name and reason of what could not be decoded, in this run or one before it."""
+    """Return name and reason of images that could not be decoded, in this run or earlier ones."""
     files = sorted((archive / DAMAGED_IN).glob("*.json"))
     return [(name, reason) for file in files for name, reason in json.loads(file.read_text())]
 
 
 def _together(palettes: Sequence[tuple[int, Palette]], like: Any, n: int) -> AnyArray:
-    """Palettes of n images, in their places."""
+    """Assemble the palettes of n images."""
     out = np.zeros((n, *like.shape[1:]), like.dtype)
     for place, palette in palettes:
         out[place] = filled(palette, like.shape[1])
@@ -144,6 +146,6 @@ def _together(palettes: Sequence[tuple[int, Palette]], like: Any, n: int) -> Any
 
 
 def filled(palette: Palette, k: int) -> AnyArray:
-    """The colours (k, c) of a palette of fewer, the last again and again, which no code names."""
+    """Pad the colours of a palette to (k, c) by repeating the last, which no code uses."""
     last = np.repeat(palette.colours[-1:], k - len(palette.colours), axis=0)
     return np.concatenate([palette.colours, last])

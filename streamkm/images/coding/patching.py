@@ -1,4 +1,4 @@
-"""Patches of all images in a store of their own, which a codebook is trained on."""
+"""Patches of all images in a temporary store, from which a codebook is trained."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _OPACITY = "opacity"  # folder of the weights of patches
 
 
 def create_patches(folder: Path, stacks: Sequence[Stack]) -> None:
-    """An empty array (image, row, column, feature) for each stack, chunks within a batch.
+    """Create an empty array (image, row, column, feature) for each stack, with chunks in batches.
 
-    Where a stack has an alpha channel, each has an array (image, row, column) of weights too.
+    If a stack has an alpha channel, there is also an array (image, row, column) of weights.
     """
     weighted = any(stack.headers[0].alpha for stack in stacks)
     for stack in stacks:
@@ -33,7 +33,7 @@ def create_patches(folder: Path, stacks: Sequence[Stack]) -> None:
         features = stack.patch[0] * stack.patch[1] * first.channels
         row_nbytes = columns * features * np.dtype(first.dtype).itemsize
         whole = max(1, min(together, _CHUNK_NBYTES // (rows * row_nbytes)))  # images
-        while together % whole:  # chunks of two batches would have two writers
+        while together % whole:  # chunks with parts of two batches would have two writers
             whole -= 1
         some = rows if whole > 1 else max(1, min(rows, _CHUNK_NBYTES // row_nbytes))
         zarr.create_array(
@@ -55,17 +55,17 @@ def create_patches(folder: Path, stacks: Sequence[Stack]) -> None:
 
 @dataclass(frozen=True)
 class WritePatches:
-    """Cut a batch of images into patches, which are written to its place.
+    """Cut a batch of images into patches and write them to the store.
 
-    Images that are damaged leave zeros, of which a codeword at most is made. A patch is weighted by
-    the opacity of its pixels.
+    Damaged images leave zeros, which cause at most one codeword. A patch is weighted by the opacity
+    of its pixels.
 
     Parameters
     ----------
-    folder : Path, of the arrays
-    patch : height and width
-    most_nbytes : decoded bytes that an image may have
-    skip_bad : whether what is damaged is passed over
+    folder : Path of the arrays
+    patch : height and width of a patch
+    most_nbytes : maximum decoded bytes of an image
+    skip_bad : whether damaged images are left out
     """
 
     folder: Path
@@ -94,11 +94,11 @@ class WritePatches:
 
 
 def rows_of(folder: Path, stacks: Sequence[Stack]) -> tuple[Any, Any]:
-    """All patches of some stacks as a lazy array (n, feature), chunk by chunk as stored.
+    """Return all patches of some stacks as a lazy array (n, feature) in the stored chunks.
 
-    And their weights (n,), or None where all pixels are opaque, or all are fully transparent.
+    Also return their weights (n,), or None if all pixels are opaque or all are fully transparent.
     """
-    import dask.array as da  # half a second, which palettes do without
+    import dask.array as da  # takes half a second; not needed for palettes
 
     def opened(where: Path) -> list[Any]:
         return [da.from_zarr(zarr.open_array(where / stack.name, mode="r")) for stack in stacks]

@@ -1,4 +1,4 @@
-"""Images of one size and kind are one array; how that is cut into chunks, shards and batches."""
+"""Stacks of images of one size and kind, and their chunks, shards and batches."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 
 from streamkm.decoding.header import Header
 
-_CHUNK = 512  # codes along each side of what a window is read by
-_TOGETHER = 4 * 2**20  # pixels of the small images that share a shard
-_MOST_IMAGES = 128  # that do: their metadata, of 60 KB each at times, are written together
+_CHUNK = 512  # codes along each side of a chunk
+_TOGETHER = 4 * 2**20  # pixels of small images in one shard
+_MOST_IMAGES = 128  # images in one shard: their metadata, up to 60 KB each, are written together
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of a stack that are read and written together, a shard of them.
+    """Images of a stack in one shard, which are read and written together.
 
     Parameters
     ----------
-    stack : str, its name
-    kind : str, of the palette
-    start : int, number of the first
-    headers : one an image
-    palettes : number of each one's palette
+    stack : str, name of the stack
+    kind : str, kind of the palette
+    start : int, number of the first image
+    headers : headers of the images
+    palettes : indices of the images' palettes
     """
 
     stack: str
@@ -35,7 +35,7 @@ class Batch:
 
     @property
     def nbytes(self) -> int:
-        """Of an image of it, decoded."""
+        """Decoded bytes of an image."""
         return self.headers[0].nbytes
 
     @property
@@ -49,9 +49,9 @@ class Stack:
 
     Parameters
     ----------
-    headers : one an image, all alike
-    palettes : number of each one's palette, among those of their kind
-    patch : height and width of what a code stands for
+    headers : headers of the images, with equal size and kind
+    palettes : indices of the images' palettes among those of their kind
+    patch : height and width of a patch
     """
 
     headers: tuple[Header, ...]
@@ -60,7 +60,7 @@ class Stack:
 
     @property
     def name(self) -> str:
-        """As people say it, width first: 2560x1600-rgb, 1024x1024-rgba16, 349x352-6bands."""
+        """Name with the width first: 2560x1600-rgb, 1024x1024-rgba16, 349x352-6bands."""
         first = self.headers[0]
         kind = kind_of(first)
         if first.alpha:
@@ -73,24 +73,24 @@ class Stack:
 
     @property
     def by_patches(self) -> bool:
-        """Whether a codebook codes it: patches, or bands, whose colours are too many to count."""
+        """Whether a codebook encodes it: patches, or bands, which have too many colours."""
         return self.patch != (1, 1) or self.headers[0].channels not in (1, 3)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the codes of a stage."""
+        """Shape of the codes of a stage."""
         first, (high, wide) = self.headers[0], self.patch
         return len(self.headers), -(-first.height // high), -(-first.width // wide)
 
     @property
     def chunks(self) -> tuple[int, int, int]:
-        """The least that is read: a window of one image."""
+        """Chunks of the codes, the unit of reading: a window of one image."""
         _, rows, columns = self.shape
         return 1, min(rows, _CHUNK), min(columns, _CHUNK)
 
     @property
     def shards(self) -> tuple[int, int, int]:
-        """A file, which one task writes: all of an image, of small ones several."""
+        """Shards of the codes, written by one task: one image, or several small ones."""
         (n, rows, columns), (_, high, wide) = self.shape, self.chunks
         first = self.headers[0]
         samples = first.height * first.width * max(3, first.channels)
@@ -98,7 +98,7 @@ class Stack:
         return together, -(-rows // high) * high, -(-columns // wide) * wide
 
     def batches(self) -> Iterator[Batch]:
-        """What the tasks are given."""
+        """Batches of the stack, one for each task."""
         step = self.shards[0]
         for start in range(0, len(self.headers), step):
             headers = self.headers[start : start + step]
@@ -106,13 +106,13 @@ class Stack:
 
 
 def kind_of(header: Header) -> str:
-    """What palettes have in common: grey, rgb, or a number of bands; of 8 or 16 bits."""
+    """Return the kind of an image: grey, rgb, or a number of bands, with 8 or 16 bits."""
     kind = {1: "grey", 3: "rgb"}.get(header.channels, f"{header.channels}bands")
     return kind if np.dtype(header.dtype).itemsize == 1 else f"{kind}16"
 
 
 def owners_of(stacks: Sequence[Stack]) -> dict[tuple[str, int], str]:
-    """The folder of the images that have a palette, by kind and number; empty at the top."""
+    """Return the folder of the images of each palette, by kind and number; empty at the top."""
     found: dict[tuple[str, int], set[str]] = {}
     for stack in stacks:
         for header, number in zip(stack.headers, stack.palettes, strict=True):
@@ -121,14 +121,14 @@ def owners_of(stacks: Sequence[Stack]) -> dict[tuple[str, int], str]:
 
 
 def stacks_of(headers: tuple[Header, ...], per: str, patch: tuple[int, int]) -> tuple[Stack, ...]:
-    """Images sorted into stacks, in the order of their names; and which palette each has.
+    """Sort images into stacks, in the order of their names, with the palette of each image.
 
     Parameters
     ----------
-    headers : of all images, in their order
-    per : 'archive', one palette for all; 'group', one a folder; 'image', one each, numbered
-        within its stack
-    patch : height and width of what a code stands for
+    headers : headers of all images, in order
+    per : 'archive' for one palette, 'group' for one palette in each folder, 'image' for one palette
+        for each image, numbered within its stack
+    patch : height and width of a patch
     """
     members: dict[str, list[Header]] = {}
     palettes: dict[str, list[int]] = {}

@@ -1,4 +1,4 @@
-"""The colours of an archive: a table for each palette that is to be found, from one read."""
+"""Tables of the colours of an archive, one for each palette, from one read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from streamkm.images.coding.stack import Batch
 from streamkm.images.colour.opacity import opacity_of
 from streamkm.passes import Colours, Statistic
 
-_STRIP = 2**18  # pixels that are counted at a time
+_STRIP = 2**18  # pixels that are counted together
 
 
 @dataclass(frozen=True)
 class Tables(Statistic):
-    """Colours by palette.
+    """Tables of colours by palette.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ class Count:
 
     Parameters
     ----------
-    most : cells of one table
-    most_nbytes : decoded bytes that an image may have
-    skip_bad : whether what is damaged is passed over
+    most : maximum number of cells of a table
+    most_nbytes : maximum decoded bytes of an image
+    skip_bad : whether damaged images are left out
     """
 
     most: int
@@ -58,13 +58,13 @@ class Count:
             except DamagedError:
                 if not self.skip_bad:
                     raise
-                continue  # it is told of where it would have been written
+                continue  # the encoding read reports it
             tables = Tables.combine([tables, Tables(((batch.kind, number, colours),))])
         return tables
 
 
 def colours_of(pixels: Pixels, most: int) -> Colours:
-    """The colours of an image, weighted by opacity, counted strip by strip."""
+    """Count the colours of an image, weighted by opacity, strip by strip."""
     flat = pixels.colour.reshape(-1, pixels.colour.shape[-1])
     table = Colours.none(flat.shape[1], most, flat.dtype)
     for at in range(0, len(flat), _STRIP):

@@ -1,4 +1,4 @@
-"""How much each pixel of an image is seen: the weight it has in palettes and in quality."""
+"""Opacity of pixels, their weight in palettes and in quality."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Opacity = npt.NDArray[np.uint8]
 
 
 def opacity_of(alpha: AnyArray | None) -> Opacity | None:
-    """Opacity on a scale of 0 to 255, or None where all pixels are opaque.
+    """Return the opacity on a scale of 0 to 255, or None if all pixels are opaque.
 
     Parameters
     ----------
     alpha : ndarray of any shape, uint8 or uint16, or None where there is no alpha channel
-        Of 16 bits, the upper eight are kept, rounded up: only fully transparent pixels have 0.
+        16 bits are rounded up to the upper eight, so only fully transparent pixels have 0.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How palettes are searched for: the options of a run, and what becomes of `quality`."""
+"""Options of the search for palettes, including a required quality."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Search:
 
     Parameters
     ----------
-    n_colors : at most
+    n_colors : maximum number of colours
     space : 'srgb' or 'oklab'
-    n_init : starts
-    seed : of those after the first
-    quality : PSNR in dB that as few colours as can be should reach, or None
+    n_init : number of starts
+    seed : seed of the starts after the first
+    quality : PSNR in dB to reach with as few colours as possible, or None
     """
 
     n_colors: int
@@ -35,7 +35,7 @@ class Search:
     quality: float | None = None
 
     def __call__(self, colours: Colours) -> Palette:
-        """The palette of a table; black alone where every pixel is fully transparent."""
+        """Return the palette of a table; only black if every pixel is fully transparent."""
         if not len(colours.keys):
             space = space_of(colours.channels, self.space)
             return Palette(np.zeros((1, colours.channels), colours.dtype), space)
@@ -43,7 +43,9 @@ class Search:
         if self.quality is None or psnr_of(best, colours) < self.quality:
             return best
         least, most = 1, len(best.colours)
-        while least < most:  # the error falls with the number, but for the luck of a search
+        while (
+            least < most
+        ):  # the error falls with the number of colours, except for the variation of the search
             middle = (least + most) // 2
             found = self._of(colours, middle)
             if psnr_of(found, colours) >= self.quality:
@@ -57,10 +59,10 @@ class Search:
 
 
 def psnr_of(palette: Palette, colours: Colours) -> float:
-    """PSNR in dB of the pixels of a table, each by the codeword of its cell's mean.
+    """Return the PSNR in dB of the pixels of a table, encoded by the mean of their cell.
 
-    Of a table that was made coarse, what pixels differ from their cell's mean is not in it. Pixels
-    are weighted by their opacity.
+    For a coarse table it does not include the difference of pixels from the mean of their cell.
+    Pixels are weighted by their opacity.
     """
     if not colours.n_pixels:
         return math.inf
@@ -71,12 +73,12 @@ def psnr_of(palette: Palette, colours: Colours) -> float:
 
 
 def shares_of(palette: Palette, colours: Colours) -> Float64Array:
-    """Share of the pixels of a table, by opacity, that each colour of a palette codes: (k,)."""
+    """Return the share (k,) of the pixels of a table, by opacity, for each colour of a palette."""
     counts = np.bincount(_codes(palette, colours), colours.weights, len(palette))
     shares: Float64Array = counts / (colours.n_pixels or 1)
     return shares
 
 
 def _codes(palette: Palette, colours: Colours) -> AnyArray:
-    """The code (n,) of each cell of a table."""
+    """Return the code (n,) of each cell of a table."""
     return palette.codes(np.rint(colours.values).astype(palette.dtype))

@@ -1,4 +1,4 @@
-"""Palettes: few colours for many, and the code of the nearest for every pixel."""
+"""Palettes: a few colours that represent many, and the nearest colour of every pixel."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from streamkm.kernels import Centroids, Diffusion, interleave, look_up, runs, se
 from streamkm.passes.colours import OPAQUE
 
 Codes = npt.NDArray[np.unsignedinteger]
-_TABLE_BITS = 24  # of a pixel, up to which codes are looked up by its key
+_TABLE_BITS = 24  # bits of a pixel up to which codes are looked up by key
 _WRITTEN = "give what was written by to_json or to_gpl."
-_TILE = 2**16  # colours that are measured at a time
+_TILE = 2**16  # colours that are compared together
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Palette:
     Parameters
     ----------
     colours : ndarray of shape (k, c), uint8 or uint16
-    space : str, in which the nearest is the nearest: 'srgb' (as stored, any channels) or 'oklab'
+    space : str, colour space of distances: 'srgb' (as stored, any channels) or 'oklab'
     """
 
     colours: AnyArray
@@ -48,7 +48,7 @@ class Palette:
         object.__setattr__(self, "colours", colours)
 
     def __reduce__(self) -> Any:
-        return Palette, (self.colours, self.space)  # not its tables
+        return Palette, (self.colours, self.space)  # without its tables
 
     def __len__(self) -> int:
         return len(self.colours)
@@ -59,13 +59,13 @@ class Palette:
 
     @property
     def code_dtype(self) -> np.dtype[Any]:
-        """The narrowest that holds the codes."""
+        """Smallest unsigned dtype of the codes."""
         return np.dtype(np.min_scalar_type(len(self) - 1))
 
     def codes(self, pixels: AnyArray) -> Codes:
-        """Codes (...) of the nearest colours, the first of several, of pixels (..., c).
+        """Return the codes (...) of the nearest colours of pixels (..., c); ties go to the first.
 
-        Threads may share a palette: what one has found is there for all.
+        Threads may share a palette and its table of codes.
         """
         flat = self._checked(pixels).reshape(-1, pixels.shape[-1])
         keys = interleave(flat)
@@ -81,23 +81,23 @@ class Palette:
         return codes.reshape(pixels.shape[:-1])
 
     def decode(self, codes: AnyArray) -> AnyArray:
-        """Pixels (..., c) of codes (...)."""
+        """Return the pixels (..., c) of codes (...)."""
         pixels: AnyArray = np.take(self.colours, codes, axis=0)
         return pixels
 
     @property
     def sorted(self) -> Palette:
-        """The same colours from dark to light, as photographs compress best."""
+        """Return the palette sorted from dark to light; codes of photographs then compress best."""
         return Palette(self.colours[np.argsort(lightness(self.colours), kind="stable")], self.space)
 
     def to_json(self) -> str:
-        """As text that `from_json` reads."""
+        """Return the palette as text that `from_json` reads."""
         kept = {"space": self.space, "dtype": self.dtype.name, "colours": self.colours.tolist()}
         return json.dumps(kept)
 
     @classmethod
     def from_json(cls, text: str) -> Palette:
-        """The palette that `to_json` wrote."""
+        """Create a palette from the text of `to_json`."""
         try:
             kept = json.loads(text)
             return cls(np.array(kept["colours"], kept["dtype"]), kept["space"])
@@ -105,7 +105,7 @@ class Palette:
             raise DataError(f"this is no palette of streamkm's ({error}); {_WRITTEN}") from error
 
     def to_gpl(self, name: str) -> str:
-        """As a GIMP palette: red, green and blue of 8 bits, and no space."""
+        """Return a GIMP palette: red, green and blue of 8 bits, without the colour space."""
         if self.dtype != np.uint8 or self.colours.shape[1] not in (1, 3):
             raise DataError(
                 f"a GIMP palette is of 8 bits, grey or RGB, not of {self.colours.shape[1]} "
@@ -118,7 +118,7 @@ class Palette:
 
     @classmethod
     def from_gpl(cls, text: str, space: str = "srgb") -> Palette:
-        """The colours (k, 3) of a GIMP palette."""
+        """Return the colours (k, 3) of a GIMP palette."""
         head, *lines = text.splitlines() or [""]
         rows = [line.split()[:3] for line in lines if line.strip()[:1].isdigit()]
         try:
@@ -131,7 +131,7 @@ class Palette:
 
     @cached_property
     def _table(self) -> Codes:
-        """By key, one more than the code; 0 where no pixel has asked yet."""
+        """Table of code + 1 by key; 0 for keys that have not been looked up."""
         bits = 8 * self.dtype.itemsize * self.colours.shape[1]
         return np.zeros(2**bits, np.min_scalar_type(len(self)))
 
@@ -141,7 +141,9 @@ class Palette:
 
     @property
     def _precision(self) -> type[np.floating[Any]]:
-        return np.float32 if self.space == "srgb" else np.float64  # 16 bits are exact in both
+        return (
+            np.float32 if self.space == "srgb" else np.float64
+        )  # 16 bits are exact in both spaces
 
     @cached_property
     def _coordinates(self) -> Float64Array:
@@ -171,16 +173,16 @@ def quantize(
     *,
     alpha: AnyArray | None = None,
 ) -> Codes:
-    """Codes of an image: of the nearest colours, or with errors diffused.
+    """Return the codes of an image: the nearest colours, or with error diffusion.
 
     Parameters
     ----------
-    image : ndarray of shape (h, w, c), of the palette's dtype, without its alpha channel
+    image : ndarray of shape (h, w, c), of the palette's dtype, without an alpha channel
     palette : Palette
     dither : whether errors are diffused (Floyd and Steinberg 1976)
     alpha : ndarray of shape (h, w), uint8 or uint16, or None where all pixels are opaque
-        Errors are diffused in proportion to it: none from fully transparent pixels, whose code is
-        that of the nearest colour.
+        Errors are diffused in proportion to alpha. Fully transparent pixels diffuse no errors and
+        have the code of the nearest colour.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How far decoded pixels are from the true ones, gathered strip by strip."""
+"""Quality of decoded pixels, computed strip by strip."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from streamkm.images.colour.opacity import Opacity
 from streamkm.kernels import structural_similarity
 from streamkm.passes.colours import OPAQUE
 
-_WINDOW = 7  # pixels a side, of structural similarity
+_WINDOW = 7  # side of a window of structural similarity, in pixels
 _LUMA = np.array([299, 587, 114], np.uint32)  # ITU-R BT.601, thousandths
 
 
 class Quality:
-    """PSNR of all samples, and SSIM of the luma, of strips that follow each other.
+    """PSNR of all samples and SSIM of the luma of consecutive strips.
 
     Pixels are weighted by their opacity, and windows of SSIM by the mean opacity of their pixels.
-    SSIM is that of the image on white.
+    SSIM compares the images on white.
 
     Parameters
     ----------
-    dtype : of the pixels
+    dtype : dtype of the pixels
     """
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
@@ -35,7 +35,7 @@ class Quality:
         self._last: tuple[AnyArray, ...] | None = None
 
     def add(self, true: AnyArray, decoded: AnyArray, opacity: Opacity | None = None) -> None:
-        """The next strip (y, x, channel), and its opacity (y, x), or None of opaque images."""
+        """Add the next strip (y, x, channel) with its opacity (y, x), or None for opaque images."""
         apart = np.subtract(true, decoded, dtype=np.float64).reshape(-1)
         pixels = true.shape[0] * true.shape[1]
         seen = float(pixels)
@@ -54,8 +54,8 @@ class Quality:
         self._compare(strip)
 
     def _compare(self, strip: tuple[AnyArray, ...]) -> None:
-        """Add the similarity of the next strip: both lumas, and the opacity where there is any."""
-        if self._last is not None:  # windows that begin in the strip before
+        """Add the similarity of the next strip from both lumas and the opacity, if any."""
+        if self._last is not None:  # windows that begin in the previous strip
             strip = tuple(np.concatenate(both) for both in zip(self._last, strip, strict=True))
         self._last = tuple(part[1 - _WINDOW :] for part in strip)
         rows = len(strip[0]) - _WINDOW + 1
@@ -67,12 +67,12 @@ class Quality:
 
     @property
     def psnr(self) -> float:
-        """Peak signal-to-noise ratio in dB, infinite where nothing that is seen was lost."""
+        """Peak signal-to-noise ratio in dB; infinite if visible pixels are lossless."""
         return psnr(self._squares / self._samples, self._dtype) if self._samples else math.inf
 
     @property
     def ssim(self) -> float:
-        """Mean structural similarity; NaN of images that have no window that is seen."""
+        """Mean structural similarity; NaN for images without a visible window."""
         return self._similarity / self._rows if self._rows else math.nan
 
     @property
@@ -82,7 +82,7 @@ class Quality:
 
 
 def psnr(distortion: float, dtype: np.dtype[Any]) -> float:
-    """Peak signal-to-noise ratio in decibels of a mean squared error of pixels.
+    """Return the peak signal-to-noise ratio in decibels for a mean squared error of pixels.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def psnr(distortion: float, dtype: np.dtype[Any]) -> float:
 
 
 def _on_white(plane: AnyArray, opacity: Opacity) -> AnyArray:
-    """A plane (y, x) as it is seen on white, in its dtype."""
+    """Return a plane (y, x) on a white background, in its dtype."""
     white = int(np.iinfo(plane.dtype).max)
     seen = plane.astype(np.int64) * opacity + white * (OPAQUE - opacity.astype(np.int64))
     on_white: AnyArray = (seen // OPAQUE).astype(plane.dtype)
@@ -102,7 +102,7 @@ def _on_white(plane: AnyArray, opacity: Opacity) -> AnyArray:
 
 
 def luma(pixels: AnyArray) -> AnyArray:
-    """What is light and dark (y, x) in pixels (y, x, channel), in their dtype."""
+    """Return the luma (y, x) of pixels (y, x, channel), in their dtype."""
     if pixels.shape[-1] == 3:
         return (pixels.astype(np.uint32) @ _LUMA // 1000).astype(pixels.dtype)
     return pixels.mean(axis=-1).astype(pixels.dtype) if pixels.shape[-1] > 1 else pixels[..., 0]

@@ -1,4 +1,4 @@
-"""The palette of a table of colours."""
+"""Search for the palette of a table of colours."""
 
 from __future__ import annotations
 
@@ -16,36 +16,40 @@ from streamkm.in_memory.points import Points, in_memory
 from streamkm.kernels import separate
 from streamkm.passes import Colours
 
-# Of a search, by measurement [docs/benchmarks.md]:
-_CELLS = 2**13  # cells, at the least
+# Parameters of a search, by measurement [docs/benchmarks.md]:
+_CELLS = 2**13  # minimum number of cells
 _CELLS_EACH = 128  # cells for each colour
 _ENOUGH = 16  # cells for each colour, or a table is too coarse
-_EACH_PIXEL = 1500  # multiplications for each, so that it costs about what reading them does
-# Starts after the first are drawn among fewer cells, and breathe, best first, while all together
-# have done so many multiplications, so that ten cost a tenth of a read of a large archive:
-_DRAWN_EACH = 4  # cells for each colour, or a table is too coarse to draw from
+_EACH_PIXEL = 1500  # multiplications for each, so that the search costs about as much as the read
+# Starts after the first use fewer cells and breathe, best first, until all together have done this
+# number of multiplications, so that ten starts cost a tenth of a read of a large archive:
+_DRAWN_EACH = 4  # minimum number of cells for each colour to draw from
 _MORE, _MORE_EACH_PIXEL = 1e9, 5
-_SETTLED, _PIXELS_EACH = 2**15, 6  # cells that are settled on: at the least, and pixels for each
-_MOST = 4e11  # multiplications, some ten seconds on two cores
-_STEPS = 20  # of Lloyd's, that a search takes at the least
-_DROP = 1e-3  # relative drop in loss at which settling ends
+_SETTLED, _PIXELS_EACH = (
+    2**15,
+    6,
+)  # cells of the final Lloyd iterations: minimum number, and pixels for each
+_MOST = 4e11  # multiplications, about ten seconds on two cores
+_STEPS = 20  # minimum number of Lloyd iterations of a search
+_DROP = 1e-3  # relative decrease of the loss at which the final iterations end
 
 
 def fit_palette(
     colours: Colours, k: int, *, space: str = "srgb", n_init: int = 1, seed: int = 0
 ) -> Palette:
-    """The palette of up to k colours for a table of them.
+    """Return the palette of up to k colours for a table of colours.
 
-    Where there are no more than k colours, the palette is those. Otherwise it is searched for
-    among the cells of a coarser table, and settled on all. Rows are in the order of lightness.
+    At most k distinct colours are the palette themselves. Otherwise the search uses the cells of a
+    coarser table, and the final Lloyd iterations use more cells. Colours are sorted by lightness.
 
     Parameters
     ----------
-    colours : Colours, of at least one pixel
+    colours : Colours of at least one pixel
     k : int
-    space : str, in which errors are measured; channels other than three are measured as stored
-    n_init : int, starts: one without draws, the others by k-means++, of which the best go on
-    seed : int, of the draws
+    space : str, space of errors; pixels without three channels are compared as stored
+    n_init : int, number of starts: the first is deterministic, the others use k-means++, and the
+        best of them continue
+    seed : int, seed of the draws
     """
     if not len(colours.keys):
         raise DataError("there are no pixels to find a palette for; give an image of some.")
@@ -60,7 +64,7 @@ def fit_palette(
 
 
 def _coarse(colours: Colours, cells: int, k: int, enough: int = _ENOUGH) -> Colours:
-    """A table of no more cells, but of enough for k clusters."""
+    """Return a coarser table with enough cells for k clusters."""
     few = colours.coarsened(cells)
     return few if len(few.keys) >= enough * k else colours
 
@@ -71,7 +75,7 @@ def _points(colours: Colours, space: str) -> AbstractContextManager[Points]:
 
 
 def _searched(colours: Colours, space: str, k: int, n_init: int, seed: int) -> Float64Array:
-    """The best centroids (k, d) of `n_init` searches; the start alone where k is very large."""
+    """Return the best centroids (k, d) of `n_init` searches; for very large k only the start."""
     breaths = min(_MOST, _EACH_PIXEL * colours.n_pixels)
     more = min(_MOST, max(_MORE, _MORE_EACH_PIXEL * colours.n_pixels))
     with _points(colours, space) as points:
@@ -87,7 +91,7 @@ def _searched(colours: Colours, space: str, k: int, n_init: int, seed: int) -> F
 
 
 def _drawn(colours: Colours, space: str, k: int, seeds: Sequence[int]) -> list[Float64Array]:
-    """A start (k, d) for each seed, the best first; all from a coarse table."""
+    """Return a start (k, d) for each seed, the best first, from a coarse table."""
     if not seeds:
         return []
     few = _coarse(colours, max(_CELLS, _ENOUGH * k), k, _DRAWN_EACH)
@@ -97,7 +101,7 @@ def _drawn(colours: Colours, space: str, k: int, seeds: Sequence[int]) -> list[F
 
 
 def _rounded(centroids: Float64Array, space: str, colours: Colours, k: int) -> Palette:
-    """Their palette. What rounding makes equal leaves room for the colours that are worst off."""
+    """Round centroids to a palette; colours of the largest error replace duplicates."""
     found = np.unique(from_space(centroids, space, colours.dtype), axis=0)
     palette = Palette(found, space)
     if len(found) < min(k, len(colours.keys)) and colours.complete:

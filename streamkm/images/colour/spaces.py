@@ -1,7 +1,7 @@
-"""Colour spaces in which distances are measured: sRGB as stored, or OKLab, as seen.
+"""Colour spaces of distances: sRGB as stored, or OKLab, which follows perception.
 
-OKLab (Björn Ottosson, "A perceptual color space for image processing", 2020) is the cube roots of
-what the cones see, turned so that the first axis is lightness.
+OKLab (Björn Ottosson, "A perceptual color space for image processing", 2020) is a linear transform
+of the cube roots of cone responses; its first axis is lightness.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TO_LAB = np.array(
 
 
 def check_space(space: str, channels: int) -> None:
-    """Refuse a space that is not known, or that such colours have no place in."""
+    """Raise an error for an unknown space, or one that does not apply to the colours."""
     if space not in SPACES:
         raise DataError(f"space {space!r} is not known; use one of {', '.join(SPACES)}.")
     if space == "oklab" and channels != 3:
@@ -43,14 +43,14 @@ def check_space(space: str, channels: int) -> None:
 
 
 def space_of(channels: int, space: str) -> str:
-    """Where colours of so many channels are compared: only those of three have other spaces."""
+    """Return the space for a number of channels; only three can use spaces other than sRGB."""
     return space if channels == 3 else "srgb"
 
 
 def to_space(colours: AnyArray, space: str, dtype: npt.DTypeLike) -> Float64Array:
-    """Coordinates (..., c) of colours (..., c) on the scale of `dtype`, uint8 or uint16.
+    """Return the coordinates (..., c) of colours (..., c) on the scale of `dtype`, uint8 or uint16.
 
-    The colours need not be whole numbers. In sRGB the coordinates are the colours.
+    The colours need not be integers. In sRGB the coordinates are the colours.
     """
     values = np.asarray(colours, np.float64)
     if space == "srgb":
@@ -62,7 +62,7 @@ def to_space(colours: AnyArray, space: str, dtype: npt.DTypeLike) -> Float64Arra
 
 
 def from_space(values: Float64Array, space: str, dtype: npt.DTypeLike) -> AnyArray:
-    """Colours (..., c) of `dtype` at coordinates (..., c): rounded, and clipped to be some."""
+    """Return the colours (..., c) of `dtype` at coordinates (..., c), rounded and clipped."""
     high = np.iinfo(np.dtype(dtype)).max
     if space == "oklab":
         linear = (values @ np.linalg.inv(_TO_LAB).T) ** 3 @ np.linalg.inv(_TO_CONES).T
@@ -73,7 +73,7 @@ def from_space(values: Float64Array, space: str, dtype: npt.DTypeLike) -> AnyArr
 
 
 def lightness(colours: AnyArray) -> Float64Array:
-    """How light colours (k, c) are: OKLab's first axis, or the mean of other channels."""
+    """Return the lightness of colours (k, c): OKLab's first axis, or the mean of other channels."""
     if colours.shape[1] == 3:
         return to_space(colours, "oklab", colours.dtype)[:, 0]
     mean: Float64Array = colours.mean(axis=1)

@@ -1,4 +1,4 @@
-"""An image of an archive as the bytes of a file that opens anywhere."""
+"""Images of an archive as the bytes of PNG and TIFF files."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from streamkm.decoding.placeless import placeless
 from streamkm.files.find import need
 from streamkm.images.archive.archive import Archive
 
-_INDEXED = 256  # colours of a PNG
-_MOST_DPI = 2**31 * 0.0254  # of a PNG, which counts pixels a metre
+_INDEXED = 256  # maximum number of colours of an indexed PNG
+_MOST_DPI = 2**31 * 0.0254  # inches per metre, for the resolution of a PNG
 
 
 def suffix_of(archive: Archive, name: str) -> str:
-    """Of the file: a PNG has one colour or three."""
+    """Return the suffix of the file: a PNG has one or three colours."""
     return ".png" if archive.n_colours(name) in (1, 3) else ".tif"
 
 
 def as_file(archive: Archive, name: str, metadata: dict[str, Any]) -> bytes:
-    """PNG, indexed where the colours allow it; of bands TIFF.
+    """Return an image as PNG, indexed if possible, or as TIFF for bands.
 
     Parameters
     ----------
     archive : Archive
-    name : of an image
-    metadata : what the archive has of it
+    name : name of the image
+    metadata : its metadata in the archive
     """
     profile = archive.profile_named(metadata.get("icc"))
     palette = archive.palette(name) if archive.has_palette(name) else None
@@ -53,7 +53,7 @@ def as_file(archive: Archive, name: str, metadata: dict[str, Any]) -> bytes:
 
 
 def indexed_png(codes: AnyArray, palette: AnyArray, **beside: Any) -> bytes:
-    """A PNG of codes (y, x) below 256 and their palette (code, 3), uint8."""
+    """Return a PNG of codes (y, x) below 256 and their palette (code, 3), uint8."""
     image = need("PIL.Image", "images").fromarray(codes.astype(np.uint8), "P")
     image.putpalette(palette.tobytes(), "RGB")
     return _png(image, **beside)
@@ -66,7 +66,7 @@ def _png(image: Any, **beside: Any) -> bytes:
 
 
 def _by_gdal(pixels: AnyArray, driver: str, profile: bytes | None) -> bytes:
-    """Of bands, or of more than 8 bits in colour, which Pillow does not write."""
+    """Return a TIFF of bands, or a PNG of 16 bits in colour, which Pillow cannot write."""
     memory = need("rasterio.io", "images of 16 bits").MemoryFile
     height, width, count = pixels.shape
     options: dict[str, Any] = {"compress": "deflate"} if driver == "GTiff" else {}
@@ -74,7 +74,7 @@ def _by_gdal(pixels: AnyArray, driver: str, profile: bytes | None) -> bytes:
         options["SOURCE_ICC_PROFILE"] = base64.b64encode(profile).decode()
     options |= {"height": height, "width": width, "count": count, "dtype": pixels.dtype}
     with memory() as file:
-        with placeless():  # but not while it is compressed: others wait for that
+        with placeless():  # not while it is compressed, because other threads would wait
             opened = file.open(driver=driver, **options)
         with opened as out:
             out.write(np.moveaxis(pixels, -1, 0))

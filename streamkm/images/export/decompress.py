@@ -1,4 +1,4 @@
-"""Images of an archive as files: where each goes, and who writes it."""
+"""Writing of the images of an archive as files."""
 
 from __future__ import annotations
 
@@ -36,35 +36,35 @@ def decompress(
 ) -> list[Path]:
     """Write images of an archive as files below a folder, under their names.
 
-    A file has the pixels that the archive holds, exactly, and the ICC profile of the original. Up
-    to 256 colours make an indexed PNG, others one in true colour; more than 3 channels a TIFF. A
-    PNG of 8 bits has the EXIF data and the resolution too; of others they are in
+    A file has exactly the pixels of the archive and the ICC profile of the original. Images with up
+    to 256 colours become indexed PNGs, others PNGs in true colour; images with more than 3 channels
+    become TIFFs. A PNG of 8 bits also has the EXIF data and the resolution; for others they are in
     `Archive.metadata`.
 
     Parameters
     ----------
     archive : Archive, or the path of one
-    out : folder, which is made where it is not there
-    names : images to write; by default all. Patterns such as ``'beach/*'`` are taken too.
-    overwrite : whether files that are there are replaced
-    missing : whether files that are there stay, and only the others are written
-    memory_limit : bytes, or a text such as '512MiB': fewer images at a time
+    out : folder, which is created if necessary
+    names : names of images, or patterns such as ``'beach/*'``; by default all images
+    overwrite : whether existing files are replaced
+    missing : whether only missing files are written
+    memory_limit : bytes, or text such as '512MiB'; it limits the images that are processed at once
     watch : each is called with a `Progress` after every wave of images
 
     Returns
     -------
     list of Path
-        Of the files, each of which is there only when it is whole.
+        The files; each appears when it is complete.
 
     Raises
     ------
     DataError
-        When there is no image of a name, both `overwrite` and `missing` are given, or the file
-        system cannot hold a file: its name is too long, for example. No file is written then.
+        If there is no image of a name, both `overwrite` and `missing` are given, or the file system
+        cannot hold a file, for example because its name is too long. No file is written then.
     MemoryLimitError
         When the limit leaves no room for an image.
     OutputExistsError
-        When there is a file already.
+        If a file exists.
     """
     if overwrite and missing:
         raise DataError(
@@ -96,15 +96,15 @@ def decompress(
 
 @dataclass(frozen=True)
 class Portion:
-    """Images of a stack that a task writes.
+    """Images of a stack that one task writes.
 
     Parameters
     ----------
-    stack : its name
-    numbers : of the images there, rising
-    names : of the images
-    files : where they go
-    nbytes : of one, decoded
+    stack : name of the stack
+    numbers : numbers of the images in the stack, ascending
+    names : names of the images
+    files : paths of the files
+    nbytes : decoded bytes of an image
     """
 
     stack: str
@@ -115,7 +115,7 @@ class Portion:
 
 
 def _portions(archive: Archive, files: dict[str, Path]) -> list[Portion]:
-    """Images whose metadata lie in one chunk go together."""
+    """Group images whose metadata are in the same chunk."""
     together: dict[tuple[str, int], list[tuple[int, str]]] = {}
     for name in files:
         stack, number = archive.place(name)
@@ -126,14 +126,16 @@ def _portions(archive: Archive, files: dict[str, Path]) -> list[Portion]:
         numbers, names = zip(*sorted(some), strict=True)
         pixels = archive.stacks[stack]["pixels"]
         nbytes = math.prod(pixels.shape[1:]) * pixels.dtype.itemsize
-        where = tuple(files[name].absolute() for name in names)  # workers may be in other folders
+        where = tuple(
+            files[name].absolute() for name in names
+        )  # workers may have other working directories
         portions.append(Portion(stack, numbers, names, where, nbytes))
     return portions
 
 
 @dataclass(frozen=True)
 class WriteFiles:
-    """Write images as files, each of which appears when it is whole.
+    """Write images as files, each of which appears when it is complete.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ class WriteFiles:
         for number, name, file in zip(portion.numbers, portion.names, portion.files, strict=True):
             content = as_file(self.archive, name, json.loads(str(lines[number - first])))
             file.parent.mkdir(parents=True, exist_ok=True)
-            # Of this task alone: Dask gives a task again when it has lost sight of a worker.
+            # Unique to this task, because Dask repeats a task if it loses contact with a worker.
             partial = file.with_name(f".{uuid.uuid4().hex}.partial")
             try:
                 partial.write_bytes(content)
@@ -159,12 +161,12 @@ class WriteFiles:
 
 
 def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, Path]:
-    """The file of each image: its name with the suffix of what is written.
+    """Return the path of the file of each image: its name with the suffix of the file.
 
     Raises
     ------
     DataError
-        For names that lead out of the folder, or are none, which only a forged archive holds, and
+        For names that point outside the folder or are invalid, which only a forged archive has, and
         for files that cannot all be written there.
     """
     for name in archive:
@@ -183,9 +185,9 @@ def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, 
 
 
 def _paths(archive: Archive) -> dict[str, str]:
-    """Below a folder, a path for each image of an archive: none of two, none a folder of another.
+    """Return a distinct path for each image of an archive, none of them a folder of another.
 
-    Whichever images are wanted, each has the same.
+    The paths do not depend on the selection of images.
     """
     first = {place.stack: name for name, place in archive.places.items()}
     of = {stack: suffix_of(archive, name) for stack, name in first.items()}

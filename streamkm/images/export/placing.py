@@ -1,4 +1,4 @@
-"""Whether a file system can hold the files that come out of an archive, before any is written."""
+"""Check that a file system can hold the files of an archive before any is written."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from pathlib import Path
 from streamkm.errors import DataError
 from streamkm.files.names import shown
 
-_PARTIAL = len(f".{32 * '0'}.partial")  # bytes of the name that a file has until it is whole
-_SPECIAL = re.compile(r'[\x01-\x1f<>:"|?*]')  # FAT, NTFS and SMB do not take them
+_PARTIAL = len(f".{32 * '0'}.partial")  # additional bytes of the name of an incomplete file
+_SPECIAL = re.compile(r'[\x01-\x1f<>:"|?*]')  # not allowed by FAT, NTFS and SMB
 _FIX = "Name the images to write without it, or read it in Python: Archive(path)[name]."
 
 
 def check_places(folder: Path, files: Mapping[str, Path]) -> None:
-    """Refuse files that cannot all be written below a folder.
+    """Raise an error if files cannot all be written in a folder.
 
     Parameters
     ----------
-    folder : where they go, which need not exist
-    files : the file of each image
+    folder : folder of the files, which need not exist
+    files : path of the file of each image
 
     Raises
     ------
     DataError
-        For a name that is too long for the file system or holds characters that it does not take,
-        for two names that are one to it, and for files in the place of folders or the reverse. The
-        message names the image.
+        For a name that is too long for the file system or contains characters that it does not allow,
+        for two names that are the same to it, and for files in the place of folders or the reverse.
+        The message names the image.
     """
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not there.is_dir():
@@ -55,7 +55,7 @@ def _check_lengths(there: Path, files: Mapping[str, Path]) -> None:
                 )
         whole = file.absolute()
         nbytes = len(os.fsencode(whole.parent)) + 1 + max(_PARTIAL, len(os.fsencode(whole.name)))
-        if nbytes >= most_path:  # with the byte that ends it
+        if nbytes >= most_path:  # including the terminating byte
             raise DataError(
                 f"the path of the image {shown(name)} below {there} has {nbytes} bytes; the file "
                 f"system takes {most_path - 1}. Name another folder, with a shorter path. {_FIX}"
@@ -63,7 +63,7 @@ def _check_lengths(there: Path, files: Mapping[str, Path]) -> None:
 
 
 def _check_kinds(folder: Path, files: Mapping[str, Path]) -> None:
-    """Refuse files where folders must be, and folders where files must be."""
+    """Raise an error for files in the place of folders, and folders in the place of files."""
     innermost = dict.fromkeys(file.parent for file in files.values())
     inner = dict.fromkeys(
         path
@@ -72,7 +72,9 @@ def _check_kinds(folder: Path, files: Mapping[str, Path]) -> None:
         if path.is_relative_to(folder)
     )
     for path, is_folder in (*((p, True) for p in inner), *((f, False) for f in files.values())):
-        with suppress(FileNotFoundError, NotADirectoryError):  # of the latter, a parent is refused
+        with suppress(
+            FileNotFoundError, NotADirectoryError
+        ):  # for these, a parent causes the error
             if stat.S_ISDIR(path.stat().st_mode) != is_folder:
                 kind, other = ("folder", "file") if is_folder else ("file", "folder")
                 raise DataError(
@@ -95,7 +97,7 @@ def _check_characters(there: Path, folder: Path, files: Mapping[str, Path]) -> N
 
 
 def _check_distinct(there: Path, files: Mapping[str, Path]) -> None:
-    """Refuse names that differ in case, or in how accents are written, where they are one."""
+    """Raise an error for names that are the same if case or Unicode normalisation is ignored."""
     owner: dict[str, tuple[str, str]] = {}
     for name, file in files.items():
         for path in (str(file), *map(str, _within(file, there))):
@@ -110,17 +112,17 @@ def _check_distinct(there: Path, files: Mapping[str, Path]) -> None:
 
 
 def _within(file: Path, there: Path) -> Iterable[Path]:
-    """The folders of a file that are not there yet."""
+    """Return the parent folders of a file that do not exist yet."""
     return (parent for parent in file.parents if not there.is_relative_to(parent.absolute()))
 
 
 def _plain(path: str) -> str:
-    """What a path may be reduced to by a file system that ignores case and accents' forms."""
+    """Return a path without case and Unicode normalisation."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def _takes(folder: Path, character: str) -> bool:
-    """Whether a file system takes a character in names."""
+    """Return whether a file system allows a character in names."""
     try:
         with tempfile.NamedTemporaryFile(prefix=f".streamkm-{character}", dir=folder):
             return True
@@ -129,13 +131,13 @@ def _takes(folder: Path, character: str) -> bool:
 
 
 def _are_one(there: Path, first: Path, second: Path) -> bool:
-    """Whether a file system takes two paths, which differ in case at most, as one."""
+    """Return whether a file system treats two paths that may differ in case as one."""
     pairs = zip(first.parts, second.parts, strict=True)
     return all(_is_one(there, *pair) for pair in pairs if len(set(pair)) == 2)
 
 
 def _is_one(folder: Path, first: str, second: str) -> bool:
-    """Whether a file system takes two names as one."""
+    """Return whether a file system treats two names as one."""
     with tempfile.TemporaryDirectory(prefix=".streamkm-", dir=folder) as probe:
         Path(probe, first).touch()
         return Path(probe, second).exists()

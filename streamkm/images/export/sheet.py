@@ -1,4 +1,4 @@
-"""Pictures of an archive: a contact sheet, and the swatches of palettes."""
+"""Pictures of an archive: a contact sheet, and swatches of palettes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _PAPER = 255
 
 
 def contact_sheet(archive: Archive, most: int = _MOST) -> Any:
-    """The first images of an archive, small, above the palette of the first.
+    """Draw thumbnails of the first images of an archive above the palette of the first image.
 
     Parameters
     ----------
     archive : Archive
-    most : images
+    most : maximum number of images
 
     Returns
     -------
@@ -51,10 +51,10 @@ def contact_sheet(archive: Archive, most: int = _MOST) -> Any:
 
 
 def thumbnail(archive: Archive, name: str, side: int = _SIDE) -> AnyArray:
-    """An image (y, x, 3) of at most so many pixels a side, uint8, on white where it is clear."""
+    """Return a thumbnail (y, x, 3) of limited size, uint8, on a white background."""
     pixels = archive[name]
     height, width, _ = pixels.shape
-    shrink = max(1, max(height, width) // (2 * side))  # every so many, and Pillow does the rest
+    shrink = max(1, max(height, width) // (2 * side))  # a coarse subset, which Pillow then resizes
     values = in_8_bits(pixels.values[::shrink, ::shrink])
     clear = values[..., -1:] if archive.has_alpha(name) else None
     colours = values[..., : archive.n_colours(name)]
@@ -68,7 +68,7 @@ def thumbnail(archive: Archive, name: str, side: int = _SIDE) -> AnyArray:
 
 
 def swatches(palette: AnyArray, width: int = 512) -> AnyArray:
-    """Squares of the colours (code, 1 or 3) of a palette, uint8, row by row, then white."""
+    """Draw squares of the colours (code, 1 or 3) of a palette, uint8, row by row."""
     colours = np.repeat(palette, 3, axis=1) if palette.shape[1] == 1 else palette[:, :3]
     size = max(4, min(4 * _SWATCH, width // max(1, min(len(colours), width // _SWATCH))))
     columns = max(1, width // size)
@@ -85,5 +85,5 @@ def save_swatches(palette: Palette, path: Path) -> None:
 
 
 def in_8_bits(values: AnyArray) -> AnyArray:
-    """Values of 16 bits by their upper eight."""
+    """Return values of 16 bits as their upper eight bits."""
     return values if values.dtype == np.uint8 else (values >> 8).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Which images are meant: every image of every source, by name."""
+"""Search for all images of all sources, by name."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _TAR, _ZIP, _ZARR = SUFFIXES["tar"], (".zip",), (".ome.zarr", ".zarr")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The images that are meant.
+    """The images of the sources.
 
     Parameters
     ----------
-    items : one a file, in the order of the sources, and sorted within a folder
-    left_out : name and reason of whatever lies there too
+    items : image files, in the order of the sources, sorted within a folder
+    left_out : name and reason of other files
     """
 
     items: list[Item]
@@ -39,18 +39,18 @@ def find_items(
     spool: Path | None = None,
     skip_bad: bool = False,
 ) -> Found:
-    """All images of folders, patterns, files, tars, zips, TIFFs, Zarr arrays and URLs.
+    """Find all images of folders, patterns, files, tars, zips, TIFFs, Zarr arrays and URLs.
 
-    Folders are searched to the bottom. Of what is found by searching, hidden files are passed over;
-    links and files of other kinds are left out by name. What is named itself is taken, also a link.
+    Folders are searched recursively. Hidden files in folders are ignored; links and files of other
+    kinds are left out and listed. A source that is given itself is used, also if it is a link.
 
     Parameters
     ----------
     sources : paths, URLs, folders or patterns
-    spool : folder that compressed tars are unpacked to, as plain tars, in which images can be read
-        in any order; a tar that is there already is used again. Without it, they are refused.
-    skip_bad : whether to leave out by name what would be an error: damaged archives (of which the
-        members before the damage are taken), names that lead elsewhere, names that are there twice
+    spool : folder to which compressed tars are unpacked as plain tars, in which images can be read
+        in any order; an existing tar is used again. Without it, compressed tars are refused.
+    skip_bad : whether to leave out and list what would be an error: damaged archives (whose members
+        before the damage are used), names that point elsewhere, and duplicate names
 
     Returns
     -------
@@ -59,9 +59,9 @@ def find_items(
     Raises
     ------
     DamagedError
-        Naming what is damaged or hostile.
+        For damaged and hostile files; the message names them.
     DataError
-        When there are no images, or two of one name.
+        If there are no images, or two with the same name.
     """
     finding = _Finding(spool, skip_bad)
     named = [os.fspath(source) for source in sources]
@@ -82,7 +82,7 @@ _KNOWN = ", ".join((*SUFFIXES_OF_IMAGES, *_TAR, *_ZIP, ".zarr"))
 
 
 class _Finding:
-    """What was found so far."""
+    """The images that have been found so far."""
 
     def __init__(self, spool: Path | None, skip_bad: bool) -> None:
         self.found = Found([])
@@ -90,7 +90,7 @@ class _Finding:
         self._by_name: dict[str, Item] = {}
 
     def source(self, source: str) -> None:
-        """All of one source."""
+        """Add all images of a source."""
         for leaf in inside(source):
             if leaf.left:
                 self.leave(leaf.name, leaf.left)
@@ -101,7 +101,7 @@ class _Finding:
         self.found.left_out.append((name, reason))
 
     def refuse(self, name: str, reason: str, kind: type[DataError] = DamagedError) -> None:
-        """An error, or a name that is left out."""
+        """Raise an error, or list a name as left out."""
         if not self._skip_bad:
             raise kind(f"{shown(name)}: {reason}; --skip-bad leaves it out.")
         self.leave(name, reason)
@@ -122,7 +122,7 @@ class _Finding:
             self._add(Span(leaf.name, file, 0, file.size))
 
     def _all(self, where: str, images: Iterator[Span | Zipped | Plane | Left]) -> None:
-        """The images of an archive, as far as it can be read."""
+        """Yield the images of an archive, as far as it can be read."""
         try:
             for image in images:
                 if isinstance(image, Left):

@@ -1,4 +1,4 @@
-"""What lies at a source: files of folders and patterns, and Zarr stores, by name."""
+"""Files of folders and patterns, and Zarr stores, by name."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _SIGNS = "*?["
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A file or a Zarr store, or what is left out.
+    """A file or a Zarr store, or an entry that is left out.
 
     Parameters
     ----------
-    name : below the source
+    name : name relative to the source
     where : path or URL
-    file : None of a Zarr store
-    searched : whether it was found, not named
-    left : why it is left out, or nothing
+    file : the file, or None for a Zarr store
+    searched : whether it was found by a search
+    left : reason why it is left out, or empty
     """
 
     name: str
@@ -36,12 +36,12 @@ class Leaf:
 
 
 def inside(source: str) -> Iterator[Leaf]:
-    """All that a source holds, sorted.
+    """Return all entries of a source, sorted.
 
     Raises
     ------
     DataError
-        When nothing is there.
+        If nothing is there.
     """
     fs = need("fsspec.core", "sources").url_to_fs(source)[0]
     if File(fs, "", 0, "").local:
@@ -70,7 +70,7 @@ def _local(fs: Any, source: str) -> Iterator[Leaf]:
 
 
 def _below(fs: Any, folder: Path, prefix: str) -> Iterator[Leaf]:
-    """A folder to the bottom, sorted."""
+    """Yield the entries of a folder recursively, sorted."""
     try:
         with os.scandir(folder) as found:
             inside = sorted(found, key=lambda entry: entry.name)
@@ -94,7 +94,7 @@ def _below(fs: Any, folder: Path, prefix: str) -> Iterator[Leaf]:
 
 
 def _one(fs: Any, base: Path, path: Path) -> Iterator[Leaf]:
-    """What a pattern matched."""
+    """Return the entry of a match of a pattern."""
     parts = path.relative_to(base).parts
     name = "/".join(parts)
     if any(part.startswith(".") for part in parts):

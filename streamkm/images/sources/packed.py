@@ -24,19 +24,19 @@ from streamkm.sizes import show_bytes
 
 _COMPRESSION = {"gz": "gzip", "tgz": "gzip", "bz2": "bz2", "xz": "xz"}
 _STEP = 4 * 1024**2
-_BLOCK = 512  # of a tar
+_BLOCK = 512  # bytes of a tar's block
 _UNPACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A member that is not taken.
+    """A member that is left out.
 
     Parameters
     ----------
-    name : as an image would have it
+    name : name as for an image
     reason : a clause
-    bad : whether that is an error, unless bad files are left out
+    bad : whether this is an error unless bad files are left out
     """
 
     name: str
@@ -45,18 +45,18 @@ class Left:
 
 
 def of_tar(file: File, stem: str, spool: Path | None) -> Iterator[Span | Left]:
-    """The members of a tar, in its order, by the bytes they lie at.
+    """Yield the members of a tar, in its order, with their byte positions.
 
     Parameters
     ----------
     file : the tar
-    stem : what their names begin with
-    spool : folder to unpack a compressed one to
+    stem : prefix of the names
+    spool : folder to which a compressed tar is unpacked
 
     Raises
     ------
     DamagedError
-        Where it cannot be read on; members before are given first.
+        If it cannot be read further; earlier members have been yielded.
     """
     if file.size == 0:
         raise DamagedError(f"{file.path} is empty: copy it again, or remove it.")
@@ -69,10 +69,10 @@ def of_tar(file: File, stem: str, spool: Path | None) -> Iterator[Span | Left]:
         tarfile.open(fileobj=stream, mode="r:") as tar,
     ):
         while member := tar.next():
-            tar.members = []  # type: ignore[attr-defined]  # or millions are held
+            tar.members = []  # type: ignore[attr-defined]  # otherwise the list of members grows
             if not member.isdir():
                 yield _member(file, stem, member)
-        # tarfile takes whatever is no member for the end.
+        # tarfile treats anything that is not a member as the end.
         stream.seek(tar.offset)
         if any(stream.read(_BLOCK)):
             raise tarfile.ReadError(f"no member begins at byte {tar.offset:,}")
@@ -94,17 +94,17 @@ def _member(file: File, stem: str, member: tarfile.TarInfo) -> Span | Left:
 
 
 def of_zip(file: File, stem: str) -> Iterator[Zipped | Left]:
-    """The members of a zip, in the order of its directory.
+    """Yield the members of a zip, in the order of its directory.
 
     Parameters
     ----------
     file : the zip
-    stem : what their names begin with
+    stem : prefix of the names
 
     Raises
     ------
     DamagedError
-        Where its directory cannot be read.
+        If its directory cannot be read.
     """
     with damage(file.path), file.open() as stream, zipfile.ZipFile(stream) as packed:
         members = packed.infolist()
@@ -126,14 +126,14 @@ def of_zip(file: File, stem: str) -> Iterator[Zipped | Left]:
 
 
 def _joined(stem: str, name: str) -> tuple[str, str | None]:
-    """The name of a member, and what is wrong with it."""
-    while name.startswith("./"):  # as tar writes it of a folder
+    """Return the name of a member, and why it is invalid."""
+    while name.startswith("./"):  # as tar writes the name of a folder
         name = name[2:]
     return f"{stem}/{name}", wrong_with(name)
 
 
 def _spooled(file: File, compression: str, spool: Path | None) -> File:
-    """The plain tar of a compressed one, unpacked to disk unless it is there."""
+    """Return the plain tar of a compressed one, unpacked to disk unless it exists."""
     if spool is None:
         raise DamagedError(
             f"{file.path} is compressed, and its members can only be read one after another: "
