@@ -19,7 +19,7 @@ from streamkm.passes import Colours
 # Parameters of a search, by measurement [docs/benchmarks.md]:
 _CELLS = 2**13  # minimum number of cells
 _CELLS_EACH = 128  # cells for each colour
-_ENOUGH = 16  # cells for each colour, or a table is too coarse
+_ENOUGH = 16  # minimum number of cells for each colour
 _EACH_PIXEL = 1500  # multiplications for each, so that the search costs about as much as the read
 # Starts after the first use fewer cells and breathe, best first, until all together have done this
 # number of multiplications, so that ten starts cost a tenth of a read of a large archive:

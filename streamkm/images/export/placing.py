@@ -30,9 +30,9 @@ def check_places(folder: Path, files: Mapping[str, Path]) -> None:
     Raises
     ------
     DataError
-        For a name that is too long for the file system or contains characters that it does not allow,
-        for two names that are the same to it, and for files in the place of folders or the reverse.
-        The message names the image.
+        For a name that is too long for the file system or contains characters that it does not
+        allow, for two names that are the same to it, and for files in the place of folders or the
+        reverse. The message names the image.
     """
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not there.is_dir():
