@@ -1,4 +1,4 @@
-"""The command line: one file a command; each parses, calls and prints."""
+"""The command line: one file for each command."""
 
 from streamkm.cli.app import main
 

@@ -1,6 +1,7 @@
-"""The command table. What a command takes is apart from what it does, which loads when called.
+"""The table of commands.
 
-So every ``--help``, and every slip in an option, is answered at once.
+The options of a command are separate from its code, which is imported when the command runs, so
+that ``--help`` and errors in options are fast.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class _Lazy(click.Group):
 
 
 def _run(name: str, **options: Any) -> None:
-    # Requests that an error has left behind complain when the interpreter ends, under its one line.
+    # Requests that an error has interrupted would print warnings when the interpreter ends.
     atexit.register(setattr, sys, "unraisablehook", lambda _: None)
     with plain_errors(), terminated():
         warnings.simplefilter("always", StreamkmWarning)

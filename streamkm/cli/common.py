@@ -1,4 +1,4 @@
-"""What the commands share: errors as one line, signals, memory."""
+"""Shared code of the commands: errors as one line, signals, memory."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from streamkm.written import recording
 
 
 def dimensions(names: tuple[str, ...]) -> tuple[str | int, ...] | None:
-    """Dimensions as given on the command line: names, or numbers."""
+    """Convert dimensions from the command line to names or numbers."""
     return tuple(int(n) if n.lstrip("-").isdigit() else n for n in names) or None
 
 
 def peak_memory() -> int | None:
-    """The most memory this process held at once, where the system tells (Linux)."""
+    """Return the peak memory of this process, or None if unknown (on systems other than Linux)."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
@@ -32,7 +32,7 @@ def peak_memory() -> int | None:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Print errors that name their fix as one line; after Ctrl-C name the outputs written."""
+    """Print expected errors as one line; after Ctrl-C, list the outputs that are written."""
     try:
         with recording() as written:
             yield
@@ -41,7 +41,7 @@ def plain_errors() -> Iterator[None]:
         sys.exit(stopped.code)
     except StreamkmError as error:
         raise click.ClickException(safe(str(error))) from error
-    except OSError as error:  # a disk that is full, a folder that is not ours
+    except OSError as error:  # for example a full disk or missing permissions
         raise click.ClickException(
             f"{safe(str(error))}. Nothing half-written stands under its name: mend that, and run "
             "it again."
@@ -61,12 +61,12 @@ def plain_errors() -> Iterator[None]:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP, which end a command as Ctrl-C does: with nothing left behind."""
+    """SIGTERM or SIGHUP, which end a command like Ctrl-C, without incomplete outputs."""
 
 
 @contextmanager
 def terminated() -> Iterator[None]:
-    """Raise `Terminated` for these signals, where nobody else handles or ignores them."""
+    """Raise `Terminated` for these signals, unless they are handled or ignored already."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

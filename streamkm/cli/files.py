@@ -1,4 +1,4 @@
-"""Outputs that are plain files: pictures and reports."""
+"""Outputs of commands that are plain files: pictures and reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamkm.outputs import File, local, whole_file
 
 
 def plot_file(path: str | None, overwrite: bool) -> File | None:
-    """The output of ``--plot``, refused where nothing can draw it."""
+    """Return the output of ``--plot``; an error if matplotlib is missing."""
     if path is None:
         return None
     if importlib.util.find_spec("matplotlib") is None:
@@ -20,12 +20,12 @@ def plot_file(path: str | None, overwrite: bool) -> File | None:
 
 
 def report_file(path: str | None, overwrite: bool) -> File | None:
-    """The output of ``--performance-report``, which Dask also writes to URLs."""
+    """Return the output of ``--performance-report``, which may be a URL."""
     return None if path is None else File(path, (".html",), overwrite, remote=True)
 
 
 def save_plot(kind: str, what: Any, path: str) -> None:
-    """Draw ``streamkm.plot.<kind>(what)`` into a file."""
+    """Save the plot ``streamkm.plot.<kind>(what)`` to a file."""
     import matplotlib
 
     matplotlib.use("agg")

@@ -1,4 +1,4 @@
-"""What a run would cost, before it reads anything; and facts as a table or as JSON."""
+"""Forecast of the cost of a run, and output of results as a table or JSON."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from streamkm.sizes import show_bytes
 def forecast(
     rows: Rows, budget: Budget, seeding: int, max_iter: int, last: int, labelled: bool = False
 ) -> dict[str, Any]:
-    """Bounds of a fit by phase.
+    """Return upper bounds of the cost of a fit, by phase.
 
     Parameters
     ----------
-    rows, budget : of the fit
-    seeding : reads of the seeding
-    max_iter : most iterations
-    last : reads for the final loss and the labels
+    rows, budget : rows and budget of the fit
+    seeding : number of reads of the seeding
+    max_iter : maximum number of iterations
+    last : number of reads for the final loss and the labels
     labelled : whether labels are written
     """
     layout, a_read = rows.layout, rows.layout.nbytes
@@ -64,7 +64,7 @@ def forecast(
 
 
 def show(facts: dict[str, Any], as_json: bool) -> None:
-    """Print facts by name; None is left out of the table."""
+    """Print values by name; the table leaves None out."""
     if as_json:
         say(strict_json(facts))
         return

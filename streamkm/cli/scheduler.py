@@ -1,4 +1,4 @@
-"""Where a command's work runs: this machine's threads or processes, or a cluster."""
+"""Scheduler of a command: threads or processes of this machine, or a cluster."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from streamkm.cli.ui.say import say
 from streamkm.errors import ClusterError, DataError
 
 _LOOPBACK = "127.0.0.1:0"
-_SPARE = 300  # seconds before a worker job's end at which the worker retires, data handed on
-_STAGGER = 120  # and by which workers that began together differ
-_PATIENCE = "30s"  # with a scheduler that does not answer
-_NOTICE = 60  # seconds without a worker
+_SPARE = (
+    300  # seconds before the end of a worker job at which the worker retires and transfers its data
+)
+_STAGGER = 120  # seconds between the ends of workers that started together
+_PATIENCE = "30s"  # seconds to wait for a scheduler that does not answer
+_NOTICE = 60  # seconds to wait for the first worker
 _OURS = ("threads", "processes", "slurm")
 
 
@@ -26,21 +28,21 @@ _OURS = ("threads", "processes", "slurm")
 def scheduled(
     scheduler: str | None, workers: int | None, dashboard: str | None, report: str | None
 ) -> Iterator[None]:
-    """Whatever Dask computes within runs there.
+    """Run Dask's computations in the block on a scheduler.
 
     Parameters
     ----------
-    scheduler : None (as Dask is configured), 'threads', 'processes', 'slurm', or an address
-    workers : processes, or most jobs
-    dashboard : host:port of the dashboard, which otherwise is on loopback, on any free port
+    scheduler : None (Dask's configuration), 'threads', 'processes', 'slurm', or an address
+    workers : number of processes, or maximum number of jobs
+    dashboard : host:port of the dashboard; by default loopback with any free port
     report : HTML file for Dask's performance report, or None
 
     Raises
     ------
     DataError
-        When a package is missing, or an option does not go with the scheduler.
+        If a package is missing, or an option does not apply to the scheduler.
     ClusterError
-        When the scheduler cannot be reached, or Slurm would not take the workers' jobs.
+        If the scheduler cannot be reached, or Slurm rejects the worker jobs.
     """
     if scheduler is not None and scheduler not in _OURS and ":" not in scheduler:
         raise DataError(f"no such scheduler: {scheduler!r}; use one of {_OURS}, or an address.")
@@ -71,7 +73,7 @@ def scheduled(
             stack.enter_context(cluster)
         if scheduler == "slurm":
             _try_a_job(cluster.job_script())
-            # Unlike scale() it replaces jobs that are lost.
+            # Unlike scale(), it replaces lost jobs.
             cluster.adapt(minimum=1, maximum=workers or 4)
         try:
             client = distributed.Client(cluster, timeout=_PATIENCE)
@@ -92,7 +94,7 @@ def scheduled(
 
 
 def _slurm(dashboard: str | None) -> Any:
-    """A cluster of worker jobs, as Dask's configuration describes them; none is there yet."""
+    """Create a cluster of worker jobs from Dask's configuration, without starting any."""
     _need("dask_jobqueue", "slurm")
     from dask_jobqueue import SLURMCluster
 
@@ -111,7 +113,7 @@ def _slurm(dashboard: str | None) -> Any:
 
 
 def _try_a_job(script: str) -> None:
-    """Refuse worker jobs that Slurm would: Dask would only log it, and wait for ever."""
+    """Raise an error for jobs that Slurm would reject, which Dask would only log."""
     with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
         file.write(script)
         file.flush()
@@ -128,7 +130,7 @@ def _try_a_job(script: str) -> None:
 
 
 def _wait_for_a_worker(client: Any) -> None:
-    """Wait in the queue, and say so now and then."""
+    """Wait for a worker, and report the waiting from time to time."""
     while True:
         try:
             client.wait_for_workers(1, timeout=_NOTICE)
@@ -139,7 +141,7 @@ def _wait_for_a_worker(client: Any) -> None:
 
 
 def _walltime(text: str) -> int:
-    """Seconds of Slurm's [days-]hours:minutes:seconds."""
+    """Return the seconds of Slurm's [days-]hours:minutes:seconds."""
     days, _, clock = text.rpartition("-")
     seconds = 0
     for part in clock.split(":"):

@@ -1,4 +1,4 @@
-"""When a run with a checkpoint must leave: signals, and the end of its time."""
+"""Conditions on which a run with a checkpoint stops: signals and time limits."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from streamkm.errors import CheckpointError, DataError, RunAgain
 from streamkm.fitting import Checkpoint, FitState, describe, load
 from streamkm.sizes import show_seconds
 
-_MARGIN = 5.0  # seconds to write the last checkpoint in, beside a wave
+_MARGIN = 5.0  # seconds for writing the last checkpoint, in addition to a wave
 
 
 class Stopping:
-    """Signals set a flag only; `see` leaves at the end of the wave.
+    """Stop a run at the end of a wave after a signal or before a time limit.
 
-    A second Ctrl-C ends the process at once, with the last checkpoint it has.
+    A second Ctrl-C ends the process immediately, with its last checkpoint.
 
     Parameters
     ----------
-    checkpoint : Checkpoint, to save to
+    checkpoint : Checkpoint to which the last state is saved
     time_limit : seconds from now, or None
-    again_code : exit code that says so
+    again_code : exit code of a stopped run
     """
 
     def __init__(self, checkpoint: Checkpoint, time_limit: float | None, again_code: int) -> None:
@@ -38,24 +38,24 @@ class Stopping:
         self._end = min((end for end in (own, slurm_end()) if end), default=None)
         self._last, self._longest = now, 0.0
         self._state: FitState | None = None
-        self._began, self._searching = now, 0.0  # the latter is when a search began, or 0
+        self._began, self._searching = now, 0.0  # the latter is the start of a search, or 0
 
     def catch(self, number: int, frame: FrameType | None) -> None:
-        """What a signal does: as little as can be."""
+        """Handle a signal: set a flag."""
         name = signal.Signals(number).name
         if number == signal.SIGINT and self._caught == name:
             raise KeyboardInterrupt
         self._caught = name
 
     def see(self, state: FitState) -> None:
-        """Save and leave, where that is wanted.
+        """Save the state and stop, if requested.
 
         Raises
         ------
         RunAgain
-            The state is saved; the same command goes on from there.
+            If the state is saved; the same command resumes the run.
         CheckpointError
-            When it could not be.
+            If the state could not be saved.
         """
         now = time.time()
         self._longest, self._last = max(self._longest, now - self._last), now
@@ -69,22 +69,23 @@ class Stopping:
         raise RunAgain(f"stopped ({why}) at {where}; run the same command to go on.", self._code)
 
     def searching(self, words: str) -> None:
-        """Save the last state and leave, where that is wanted, at a step of a search in memory.
+        """Save the last state and stop, if requested, at a step of a search in memory.
 
         Raises
         ------
         RunAgain
-            The next run begins the search again: a checkpoint does not hold it.
+            If the state is saved; the next run repeats the search.
         CheckpointError
-            When the search had most of the time of this run, so that the next would end here too.
+            If the search used most of the time of this run, so that the next run would stop here,
+            too.
         """
         now = time.time()
-        self._last = now  # a search is no wave, whatever it takes
+        self._last = now  # a search does not count as a wave
         self._searching = self._searching or now
         why = self._why(now)
         if why is None:
             return
-        if self._state is not None:  # or it is the one that the run began with
+        if self._state is not None:  # otherwise it is the state with which the run began
             self._checkpoint.save(self._state)
         where = f"stopped ({why}) in a search in memory ({words}), which a run begins anew"
         if self._caught is None and now - self._searching > (now - self._began) / 2:
@@ -95,7 +96,7 @@ class Stopping:
         raise RunAgain(f"{where}; run the same command to go on.", self._code)
 
     def _why(self, wanted: float) -> str | None:
-        """Why the run must leave, where it wants to go on until some time; else None."""
+        """Return why the run must stop if it is to continue until some time, or None."""
         if self._caught is None and self._end and wanted + _MARGIN > self._end:
             left = self._end - time.time()
             return f"only {show_seconds(max(0.0, left))} of its time are left"
@@ -106,17 +107,17 @@ class Stopping:
 def stopping(
     checkpoint: Checkpoint, signals: str, time_limit: float | None, again_code: int
 ) -> Iterator[Stopping]:
-    """A `Stopping` that these signals reach until the block ends.
+    """Yield a `Stopping` that handles signals until the block ends.
 
     Parameters
     ----------
     checkpoint, time_limit, again_code : as for `Stopping`
-    signals : names without SIG, between commas
+    signals : names without SIG, separated by commas
 
     Raises
     ------
     DataError
-        When there is no signal of a name.
+        If there is no signal of a name.
     """
     numbers = numbers_of(signals)
     made = Stopping(checkpoint, time_limit, again_code)
@@ -129,7 +130,7 @@ def stopping(
 
 
 def numbers_of(signals: str) -> list[signal.Signals]:
-    """Signals by their names without SIG, between commas."""
+    """Return signals by their names without SIG, separated by commas."""
     names = [name.strip() for name in signals.upper().split(",") if name.strip()]
     try:
         return [signal.Signals[f"SIG{name}"] for name in names]
@@ -138,16 +139,16 @@ def numbers_of(signals: str) -> list[signal.Signals]:
 
 
 def fit_in(checkpoint: str) -> str:
-    """The identity of the fit that a checkpoint holds; an empty text where there is none yet."""
+    """Return the identity of the fit of a checkpoint, or an empty string."""
     try:
         saved = load(Generations(checkpoint, "r"))
     except CheckpointError:
-        return ""  # whoever opens it to write says what is wrong
+        return ""  # opening it for writing reports the problem
     return saved.record.identity if saved else ""
 
 
 def slurm_end() -> float | None:
-    """When the Slurm job around this process ends, as seconds since 1970; None outside of one."""
+    """Return the end of the current Slurm job in seconds since 1970, or None."""
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
         return None
@@ -158,5 +159,5 @@ def slurm_end() -> float | None:
         asked = ["squeue", "--noheader", "--job", job, "--format", "%e"]
         said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
         return time.mktime(time.strptime(said.stdout.strip(), "%Y-%m-%dT%H:%M:%S"))
-    except (OSError, subprocess.SubprocessError, ValueError):  # no limit, or nobody to ask
+    except (OSError, subprocess.SubprocessError, ValueError):  # no limit, or unknown
         return None

@@ -1,4 +1,4 @@
-"""Models on disk."""
+"""Storage of models."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
 
 FORMAT = 1
 _KIND = MODEL
-KNOWN_CENTROIDS = "known centroids"  # in the place of a stop rule: they come of no fit
-_NUMBERS = ("nodata", "tol", "loss_tol", "distortion_tol", "time_limit")  # of the parameters
+KNOWN_CENTROIDS = "known centroids"  # stop reason of centroids that do not come from a fit
+_NUMBERS = ("nodata", "tol", "loss_tol", "distortion_tol", "time_limit")  # names of parameters
 _HISTORY = ("inertia", "shift", "empty", "relocated", "read")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted model as it is stored.
+    """A fitted model in its stored form.
 
     Parameters
     ----------
     centroids : ndarray of shape (k, d), float64, in the units of the data
-    inertia : float, of these centroids
+    inertia : float, loss of these centroids
     history : structured array with a field for each column of `Step`
     stop_reason : str
     n_passes, bytes_read : int, reads of the data and their decoded bytes
-    parameters : what the fit was asked for
-    versions : of streamkm and what the bits depend on
+    parameters : parameters of the fit
+    versions : versions of streamkm and of the libraries on which the bits depend
     fit : identity of a fit with a checkpoint
-    scaling : Scaling that rows are seen through, or None
-    scaled : the centroids among scaled rows, (k, d), where there is a scale
-    features, names : of the features and of the clusters, where they have any
-    reads : reads and bytes of each phase, as of `KMeans.reads_`
-    init : the centroids that the fit was given to begin with, or None
-    tree : pairs and children of the `Tree` that leads to the clusters, or None where a row goes to
-        the nearest
+    scaling : Scaling of the rows, or None
+    scaled : centroids of the scaled rows, (k, d), if there is a scaling
+    features, names : names of the features and of the clusters, if any
+    reads : reads and bytes of each phase, as in `KMeans.reads_`
+    init : initial centroids that were given, or None
+    tree : pairs and children of the `Tree` of the clusters, or None if a row belongs to the nearest
+        centroid
     """
 
     centroids: Float64Array
@@ -66,18 +66,18 @@ class Model:
 
     @property
     def seen(self) -> Float64Array:
-        """The centroids as passes see them."""
+        """Centroids in the units of the rows that passes receive."""
         return self.centroids if self.scaled is None else self.scaled
 
     @property
     def feature_dim(self) -> Any:
-        """The feature dimension or dimensions of the fit; None where the data had two."""
+        """Feature dimension or dimensions of the fit; None for two-dimensional data."""
         asked = self.parameters.get("feature_dim")
         return None if asked == [] else asked
 
 
 def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
-    """Write a model as a Zarr group: arrays `centroids` and `history/*`, the rest as attributes."""
+    """Write a model as a Zarr group: arrays `centroids` and `history/*`, and attributes."""
     scaling, shift = _unshifted(model.scaling)
     with whole(target, MODEL, overwrite, model.fit) as partial:
         group = zarr.create_group(
@@ -121,7 +121,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
 
 
 def _unshifted(scaling: Scaling | None) -> tuple[Scaling | None, Shifted | None]:
-    """The scaling of shifted rows, and what shifts them, or None."""
+    """Return the scaling without its shift, and the shift, or None."""
     return (scaling.then, scaling) if isinstance(scaling, Shifted) else (scaling, None)
 
 
@@ -143,7 +143,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Raises
     ------
     DataError
-        When there is no model at the path, or one of a newer format.
+        If there is no model at the path, or its format is newer.
     """
     try:
         group = zarr.open_group(os.fspath(path), mode="r")
@@ -189,5 +189,5 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 
 def _asked(name: str, value: Any) -> Any:
-    """A parameter as it was given; texts such as 'nan' stand for numbers where those are meant."""
+    """Return a parameter as it was given; strings such as 'nan' become numbers where applicable."""
     return number(value) if name in _NUMBERS else value

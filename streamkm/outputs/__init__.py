@@ -1,4 +1,4 @@
-"""What streamkm writes: checked before any work, whole under its name, and read back as such."""
+"""Outputs: checks before any work, complete or absent under their names, and reading."""
 
 from streamkm.outputs.atomic import alone, recover, whole, whole_file
 from streamkm.outputs.attributes import number, plain

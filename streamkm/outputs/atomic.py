@@ -1,8 +1,8 @@
-"""Stores and files that are whole under their name or not there, and written by one run at a time.
+"""Atomic outputs: complete or absent under their names, and written by one run at a time.
 
-A store grows in a hidden folder beside its name. Where something is replaced, both names are
-exchanged in one step; on file systems that cannot, the old store is renamed before the new one, and
-the next run puts it back after a kill in between.
+A store is written in a hidden folder beside its name. When it replaces another store, the two names
+are exchanged atomically. On file systems without this operation, the old store is renamed first,
+and the next run restores it after a kill in between.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from streamkm.errors import CheckpointError, LockedError, OutputExistsError, Out
 from streamkm.outputs.marks import kind_of
 from streamkm.written import record
 
-_ONCE = "once-"  # the tag of what no later run can resume
+_ONCE = "once-"  # tag of outputs that cannot be resumed
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
 
 
 def check_free(target: Path, overwrite: bool, kind: str) -> None:
-    """Refuse to write where something is that may not be replaced.
+    """Raise an error if the target exists and may not be replaced.
 
     Raises
     ------
     OutputExistsError
-        Unless nothing is there, or a store of the same kind that may be overwritten.
+        Unless the target does not exist, or is a store of the same kind that may be overwritten.
     """
     if not target.exists():
         return
@@ -55,22 +55,22 @@ def check_free(target: Path, overwrite: bool, kind: str) -> None:
 
 @contextmanager
 def whole(target: Path, kind: str, overwrite: bool, mark: str = "") -> Iterator[Path]:
-    """A sibling to write to, which takes the target's name only when the block succeeds.
+    """Yield a path to write to, which is renamed to the target when the block succeeds.
 
-    What is written under a mark is left where it is when the block fails, and found there by the
-    next run that writes under the same mark.
+    Outputs with a mark stay in place if the block fails, and the next run with the same mark finds
+    them there.
 
     Parameters
     ----------
     target : Path
-    kind : the `kind` attribute of what is written; no other kind is replaced
-    overwrite : whether one of that kind may be replaced
-    mark : of a run that can be resumed, or empty
+    kind : the `kind` attribute of the output; no other kind is replaced
+    overwrite : whether an output of that kind may be replaced
+    mark : mark of a run that can be resumed, or empty
 
     Raises
     ------
     OutputExistsError
-        When something has taken the name meanwhile and may not be replaced.
+        If the target has been created meanwhile and may not be replaced.
     """
     tag = mark[:8] or f"{_ONCE}{uuid.uuid4().hex[:8]}"
     partial = target.with_name(f".{target.name}.partial-{tag}")
@@ -82,17 +82,18 @@ def whole(target: Path, kind: str, overwrite: bool, mark: str = "") -> Iterator[
     finally:
         if not mark and partial.exists():
             _remove(partial)
-            # Tasks that an error or a signal left running may write there until their threads end.
+            # Tasks that still run after an error or a signal may write there until their threads
+            # end.
             atexit.register(shutil.rmtree, partial, ignore_errors=True)
 
 
 def _put(partial: Path, target: Path, replaced: Path) -> None:
-    """Give what is whole its name; what had it before is removed."""
+    """Rename a complete output to its target, and delete what it replaces."""
     if not target.exists():
         partial.rename(target)
         return
-    _remove(replaced)  # of a run that was killed here
-    partial.rename(replaced)  # under this name the next run removes whatever is there
+    _remove(replaced)  # left by a run that was killed here
+    partial.rename(replaced)  # the next run deletes anything under this name
     if not exchange(replaced, target):
         replaced.rename(partial)
         target.rename(replaced)
@@ -105,7 +106,7 @@ def _put(partial: Path, target: Path, replaced: Path) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step; False where the system or file system cannot."""
+    """Exchange two names atomically; return False if the file system cannot."""
     try:
         call = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):
@@ -115,13 +116,13 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def recover(target: Path) -> None:
-    """Put back, or remove, what a run that was killed while it replaced a store left behind."""
+    """Restore or delete the remains of a run that was killed while it replaced a store."""
     left = _left(target)
     if not left:
         return
     try:
         lock = FileLock(target)
-    except CheckpointError:  # the run still lives
+    except CheckpointError:  # the run is still alive
         return
     try:
         for path in _left(target):
@@ -134,7 +135,7 @@ def recover(target: Path) -> None:
 
 
 def _left(target: Path) -> list[Path]:
-    """Old stores, the newest first, and new ones that nothing can resume."""
+    """Return old stores, the newest first, and new stores that cannot be resumed."""
     if not target.parent.is_dir():
         return []
     starts = (f".{target.name}.replaced-", f".{target.name}.partial-{_ONCE}")
@@ -144,12 +145,12 @@ def _left(target: Path) -> list[Path]:
 
 @contextmanager
 def alone(target: Path) -> Iterator[None]:
-    """No other run writes there meanwhile.
+    """Hold a lock on the target, so that no other run writes there.
 
     Raises
     ------
     OutputExistsError
-        When one does.
+        If another run holds the lock.
     """
     try:
         lock: FileLock | None = FileLock(target)
@@ -173,7 +174,7 @@ def alone(target: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """A sibling of the same ending to write to, which replaces the target when the block succeeds.
+    """Yield a file to write to, which replaces the target when the block succeeds.
 
     Examples
     --------
@@ -194,7 +195,7 @@ def whole_file(target: Path) -> Iterator[Path]:
 
 
 def _remove(folder: Path, patience: float = 5.0) -> None:
-    """Remove a folder that tasks of a failed read may still be writing to."""
+    """Delete a folder to which tasks of a failed read may still write."""
     end = time.monotonic() + patience
     while folder.exists() and time.monotonic() < end:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Attributes and parameters as strict JSON, which has no NaN and no infinity."""
+"""Attributes and parameters as strict JSON, which has no NaN or infinity."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-_FEW = 16  # values of an array that are written out
+_FEW = 16  # maximum number of values of an array that is stored as a list
 
 
 def plain(attributes: Mapping[Any, Any]) -> dict[str, Any]:
-    """Attributes as strict JSON; large arrays by their digest.
+    """Convert attributes to strict JSON; large arrays become digests.
 
-    NaN and the infinities become the texts 'nan', 'inf' and '-inf', which `number` reads.
+    NaN and infinities become the strings 'nan', 'inf' and '-inf', which `number` reads.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def plain(attributes: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def number(value: Any) -> Any:
-    """A number that `plain` wrote, also in lists; other values as they are.
+    """Restore numbers from `plain`, also in lists; other values are returned unchanged.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The outputs of a run, checked against its inputs and each other before anything is read."""
+"""Checks of the outputs of a run against its inputs and each other, before anything is read."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Name = str | os.PathLike[str]
 
 
 class Output(Protocol):
-    """Something that a run writes."""
+    """An output of a run."""
 
     @property
     def path(self) -> Any: ...
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """Endings of the files that it writes; none where it keeps the whole place for itself."""
+        """Suffixes of the files that it writes; empty if it uses the whole path exclusively."""
         ...
 
     def check(self) -> Any:
-        """Refuse it where it cannot be written."""
+        """Raise an error if it cannot be written."""
         ...
 
 
@@ -77,7 +77,7 @@ class File:
     Parameters
     ----------
     path : local path or file:// URL
-    suffixes : endings that it may have
+    suffixes : suffixes that it may have
     overwrite : whether a file that exists may be replaced
     remote : whether it may be a URL of another file system
     """
@@ -111,8 +111,8 @@ class Folder:
     Parameters
     ----------
     path : local path or file:// URL
-    suffixes : endings of the files
-    overwrite : whether the folder may hold something already
+    suffixes : suffixes of the files
+    overwrite : whether the folder may contain files already
     """
 
     path: Name
@@ -145,19 +145,19 @@ class Kept:
 
 
 def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) -> None:
-    """Refuse outputs that cannot be written, or would change an input or another output.
+    """Raise an error for outputs that cannot be written, or that overlap an input or an output.
 
     Parameters
     ----------
-    outputs : all that the run writes; None for what was not asked for
-    inputs : paths, URLs, patterns or opened arrays of all that it reads
+    outputs : all outputs of the run; None for outputs that are not requested
+    inputs : paths, URLs, patterns or opened arrays of all inputs
 
     Raises
     ------
     OutputExistsError
-        When something is there that may not be replaced, or one place is, or lies inside, another.
+        If an output exists and may not be replaced, or two places are equal or nested.
     DataError
-        For URLs, folders that do not exist, and places that cannot be written to.
+        For URLs, folders that do not exist, and places that are not writable.
     """
     known = [output for output in outputs if output is not None]
     for output in known:
@@ -167,7 +167,7 @@ def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) 
         for given in inputs:
             refuse_overlap(output.path, given)
         for other in known[:number]:
-            if output.suffixes and other.suffixes:  # files beside each other
+            if output.suffixes and other.suffixes:  # files in the same folder
                 endings = set(output.suffixes) & set(other.suffixes)
                 if not endings and output.path != other.path:
                     continue
@@ -182,18 +182,18 @@ def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) 
 
 
 def check_store(path: Name, kind: str, overwrite: bool, inputs: Sequence[Any] = ()) -> Path:
-    """The local path of a store that a run writes, checked as by `check_outputs`."""
+    """Check a store as in `check_outputs` and return its local path."""
     check_outputs([Store(path, kind, overwrite)], inputs)
     return local(path)
 
 
 def refuse_overlap(path: Any, other: Any) -> None:
-    """Refuse an output that is another place, holds it or lies in it.
+    """Raise an error if an output is equal to another place, contains it or is inside it.
 
     Raises
     ------
     OutputExistsError
-        Naming both.
+        If they overlap; the message names both.
     """
     place, there = place_of(path), place_of(other, pattern=True)
     found = None if place is None or there is None else relation(place, there)
@@ -211,7 +211,7 @@ def refuse_overlap(path: Any, other: Any) -> None:
 
 
 def local(path: Name) -> Path:
-    """The local path of an output, links resolved.
+    """Return the local path of an output, with links resolved.
 
     Raises
     ------
@@ -238,12 +238,12 @@ def _check_parent(target: Path) -> None:
 
 
 def refuse_in_a_store(path: Name, target: Path) -> None:
-    """Refuse plain files in a Zarr store.
+    """Raise an error for plain files in a Zarr store.
 
     Raises
     ------
     OutputExistsError
-        Naming the store.
+        If the path is in a store; the message names it.
     """
     around = zarr_around(target)
     if around is not None:
@@ -253,12 +253,12 @@ def refuse_in_a_store(path: Name, target: Path) -> None:
 
 
 def _try(target: Path) -> None:
-    """Make and remove a folder beside the target, under a name as long as any that is used.
+    """Create and delete a folder beside the target, with a name of the maximum length.
 
     Raises
     ------
     DataError
-        Naming what stops it.
+        If this fails; the message gives the cause.
     """
     trial = target.with_name(f".{target.name}.partial-once-{uuid.uuid4().hex[:8]}")
     try:

@@ -1,4 +1,4 @@
-"""Attributes that mark a store as written by streamkm, and its kind."""
+"""Attributes that mark stores of streamkm and their kind."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 
 
 def marks_of(target: str | os.PathLike[str]) -> dict[str, Any]:
-    """The attributes of a Zarr array or group; none where there is none that can be read."""
-    import zarr  # a quarter of a second, which a fit in memory does without
+    """Return the attributes of a Zarr array or group; empty if none can be read."""
+    import zarr  # takes a quarter of a second; not needed for a fit in memory
 
     try:
         return dict(zarr.open(os.fspath(target), mode="r").attrs)
-    except Exception:  # whatever a file system may say of what is not there
+    except Exception:  # file systems report missing files in different ways
         return {}
 
 
 def kind_of(target: str | os.PathLike[str]) -> str:
-    """The kind of store that streamkm wrote there; empty for anything else."""
+    """Return the kind of a store of streamkm; empty for anything else."""
     kind = str(marks_of(target).get("kind", ""))
     return kind if kind.startswith("streamkm ") else ""
 
 
 def fit_of(target: str | os.PathLike[str]) -> str:
-    """The fit with a checkpoint that wrote what is there, or an empty text."""
+    """Return the identity of the fit with a checkpoint that wrote a store, or an empty string."""
     return str(marks_of(target).get("fit", ""))
 
 
 def zarr_around(path: Path) -> Path | None:
-    """The innermost Zarr array or group that a path is, or lies in; None where there is none."""
+    """Return the innermost Zarr array or group that contains a path, or None."""
     for folder in (path, *path.parents):
         if any((folder / name).is_file() for name in _METADATA):
             return folder

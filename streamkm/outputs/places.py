@@ -1,4 +1,4 @@
-"""The place that a path, a URL or an opened array names, however it is spelled."""
+"""Places of paths, URLs and opened arrays, independent of their spelling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamkm.rows import is_a
 _LOCAL = ("", "file", "local")
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs"}
 _MAGIC = frozenset("*?[")
-_MEMORY = "store "  # and the id of a store that has no address
+_MEMORY = "store "  # and the id of a store without an address
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Place:
 
     Parameters
     ----------
-    protocol : of the file system; empty for local files
-    parts : of the absolute path, links resolved; a bucket or host is the first part
+    protocol : protocol of the file system; empty for local files
+    parts : parts of the absolute path, with links resolved; a bucket or host is the first part
     pattern : whether the parts are patterns such as ``*.png``
     """
 
@@ -32,7 +32,7 @@ class Place:
     pattern: bool = False
 
     def __str__(self) -> str:
-        """The absolute path, or the URL."""
+        """Return the absolute path, or the URL."""
         if not self.protocol:
             return os.path.join(*self.parts)
         if self.protocol.startswith(_MEMORY):
@@ -41,12 +41,12 @@ class Place:
 
     @property
     def local(self) -> Path | None:
-        """The local path, or None for a place elsewhere and for a pattern."""
+        """Local path, or None for remote places and patterns."""
         return None if self.protocol or self.pattern else Path(*self.parts)
 
 
 def place_of(what: Any, pattern: bool = False) -> Place | None:
-    """The place of data, a store or an output; None for arrays in memory.
+    """Return the place of data, a store or an output; None for arrays in memory.
 
     Parameters
     ----------
@@ -72,15 +72,15 @@ def place_of(what: Any, pattern: bool = False) -> Place | None:
 
 
 def overlap(one: Place, other: Place) -> bool:
-    """Whether two places are the same, or one lies in the other."""
+    """Return whether two places are the same, or one is inside the other."""
     return relation(one, other) is not None
 
 
 def relation(one: Place, other: Place) -> str | None:
-    """How a place lies to another: ``same``, ``inside`` or ``around``; None where they are apart.
+    """Return the relation of a place to another: ``same``, ``inside``, ``around`` or None.
 
-    Local places are compared by device and inode as well, so that a second mount or a file system
-    that ignores case does not hide that they are the same.
+    Local places are also compared by device and inode, which detects equal places on a second mount
+    or on a file system that ignores case.
     """
     if one.protocol != other.protocol:
         return None
@@ -105,7 +105,7 @@ def relation(one: Place, other: Place) -> str | None:
 
 
 def _of_text(text: str, pattern: bool) -> Place | None:
-    if "::" in text and not os.path.exists(text):  # the last link of a chain holds the bytes
+    if "::" in text and not os.path.exists(text):  # the last URL of a chain has the bytes
         text = text.rsplit("::", 1)[-1]
     if "://" not in text:
         return _of_path(text, pattern)
@@ -158,6 +158,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _identities(path: Path) -> set[tuple[int, int]]:
-    """Of a path and of all folders around it."""
+    """Return the identities of a path and of all its parent folders."""
     found = (_identity(each) for each in (path, *path.parents))
     return {each for each in found if each is not None}

@@ -1,6 +1,6 @@
-"""Arrays of stores that anyone may have made: read by name, and only where they are what is meant.
+"""Reading of arrays in untrusted stores: by name, with the expected shape, dtype and codecs.
 
-No other array of a group is opened, because to decode one may run code of its codec.
+Other arrays of a group are not opened, because decoding may run code of their codecs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from streamkm.rows import is_a
 
 NUMBERS = "biuf"
 TEXTS = "TU"
-# All that streamkm, Zarr and xarray write by default; others may run code when they decode.
+# Codecs that streamkm, Zarr and xarray write by default; others may run code when they decode.
 _CODECS = {
     *("bytes", "transpose", "vlen-utf8", "sharding_indexed", "streamkm.codebook"),
     *("zstd", "blosc", "gzip", "crc32c"),
@@ -23,19 +23,19 @@ _CODECS = {
 
 
 def stored(group: Any, name: str, ndim: int | tuple[int, ...], kinds: str = NUMBERS) -> Any:
-    """An array of a group, unread.
+    """Open an array of a group without reading it.
 
     Parameters
     ----------
     group : zarr.Group
-    name : of the array in it
-    ndim : number of dimensions that it must have, or several that it may have
-    kinds : of its dtype, as in `numpy.dtype.kind`
+    name : name of the array
+    ndim : required number of dimensions, or several allowed numbers
+    kinds : allowed kinds of dtype, as in `numpy.dtype.kind`
 
     Raises
     ------
     DataError
-        When there is no such array, or it is of another kind.
+        If there is no such array, or it has another shape or dtype.
     """
     where = f"{group.store_path}"
     try:
@@ -45,7 +45,7 @@ def stored(group: Any, name: str, ndim: int | tuple[int, ...], kinds: str = NUMB
             f"{where} lacks the array {name!r}, so it is not whole: restore it from a copy, or "
             "write it again."
         ) from None
-    except Exception as error:  # metadata of another version, or damaged
+    except Exception as error:  # metadata of another version, or damaged metadata
         raise DataError(
             f"the array {name!r} of {where} cannot be opened ({type(error).__name__}: {error})."
         ) from error
@@ -58,12 +58,12 @@ def stored(group: Any, name: str, ndim: int | tuple[int, ...], kinds: str = NUMB
 
 
 def attribute(node: Any, name: str) -> Any:
-    """An attribute of an array or group.
+    """Return an attribute of an array or group.
 
     Raises
     ------
     DataError
-        When it has none of that name.
+        If it has no such attribute.
     """
     if name not in node.attrs:
         raise DataError(f"{node.store_path} lacks the attribute {name!r}, so it is not whole.")
@@ -71,24 +71,24 @@ def attribute(node: Any, name: str) -> Any:
 
 
 def group_in(group: Any, name: str) -> Any:
-    """A group within a group; None where there is none of that name, or something else."""
+    """Return a subgroup of a group, or None if there is none of that name."""
     found = group.get(name)
     return found if is_a(found, "zarr.Group") else None
 
 
 def refuse_strange(array: Any, name: str, kinds: str = NUMBERS) -> None:
-    """Refuse an array whose dtype or codecs are not those that streamkm writes.
+    """Raise an error for an array whose dtype or codecs streamkm does not write.
 
     Parameters
     ----------
-    array : zarr.Array or AsyncArray, of which nothing is read
-    name : for the message
-    kinds : of its dtype, as in `numpy.dtype.kind`
+    array : zarr.Array or AsyncArray, which is not read
+    name : name for the message
+    kinds : allowed kinds of dtype, as in `numpy.dtype.kind`
 
     Raises
     ------
     DataError
-        Naming what is strange.
+        For another dtype or codec; the message names it.
     """
     strange = {"Zarr v2"} if array.metadata.zarr_format != 3 else _codecs(array) - _CODECS
     if array.dtype.kind not in kinds:
@@ -110,12 +110,12 @@ def _codecs(array: Any) -> set[str]:
 
 
 def read(group: Any, name: str, ndim: int, kinds: str = NUMBERS) -> AnyArray:
-    """The values of an array of a group, as by `stored`.
+    """Read the values of an array of a group, with the checks of `stored`.
 
     Raises
     ------
     DataError
-        When a value is that of a chunk which is missing, where no other has it (`absent`).
+        If a value is the fill value that marks missing chunks (`absent`).
     """
     array = stored(group, name, ndim, kinds)
     values = np.asarray(array[...])
@@ -131,7 +131,7 @@ def read(group: Any, name: str, ndim: int, kinds: str = NUMBERS) -> AnyArray:
 
 
 def absent(dtype: np.dtype[Any]) -> Any:
-    """The value of a chunk that is missing, which no other value is: NaN, or the least integer."""
+    """Return the fill value that marks missing chunks: NaN, or the smallest integer."""
     if dtype.kind == "f":
         return np.nan
     return np.iinfo(dtype).min if dtype.kind == "i" else None

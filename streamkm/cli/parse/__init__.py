@@ -1,1 +1,1 @@
-"""What each command takes. Nothing heavy is imported here, so that help is quick."""
+"""Options of the commands. No heavy imports, so that help is fast."""

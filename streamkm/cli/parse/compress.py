@@ -1,4 +1,4 @@
-"""What ``streamkm compress`` takes."""
+"""Options of ``streamkm compress``."""
 
 from __future__ import annotations
 
@@ -79,5 +79,5 @@ def command() -> None:
     """Compress images (files, folders, patterns, tars, zips, TIFFs, Zarr arrays, URLs).
 
     The archive is a Zarr group of palettes and codes: streamkm info ARCHIVE, streamkm decompress.
-    The same command goes on with a run that was killed.
+    The same command resumes a killed run.
     """

@@ -1,4 +1,4 @@
-"""What ``streamkm decompress`` takes."""
+"""Options of ``streamkm decompress``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``streamkm fit`` takes."""
+"""Options of ``streamkm fit``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``streamkm info`` takes."""
+"""Options of ``streamkm info``."""
 
 from __future__ import annotations
 

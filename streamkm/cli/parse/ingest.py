@@ -1,4 +1,4 @@
-"""What ``streamkm ingest`` takes."""
+"""Options of ``streamkm ingest``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from streamkm.cli.parse.options import Bytes
 
-# Written out, as the table of kinds asks for NumPy [a test compares them].
+# A literal list, because the table of kinds imports NumPy [a test compares them].
 KINDS = ("npy", "npz", "csv", "parquet", "geotiff", "images", "tar")
 
 
@@ -51,6 +51,6 @@ class Shard(Bytes):
 def command() -> None:
     """Turn files (paths, URLs, folders, patterns) of one kind into a Zarr store for fit.
 
-    npy, npz, CSV, Parquet, GeoTIFF, images, or tars of images. The same command goes on with a run
-    that was killed.
+    npy, npz, CSV, Parquet, GeoTIFF, images, or tars of images. The same command resumes a killed
+    run.
     """

@@ -12,12 +12,12 @@ from streamkm.sizes import parse_bytes, parse_seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Written out, as asking the seedings for their names costs half a second [a test compares them].
+# A literal list, because importing the seedings takes half a second [a test compares them].
 INITS = ("auto", "coreset", "k-means||", "k-means++", "random", "farthest", "farthest||")
 
 
 def data_options(command: F) -> F:
-    """The options that say what the data are and how much memory there is for them."""
+    """Add the options of the data and of the memory limit."""
     for option in (
         click.option(
             "--memory-limit",
@@ -48,7 +48,7 @@ def data_options(command: F) -> F:
 
 
 def cluster_options(command: F) -> F:
-    """The options that say where the work runs."""
+    """Add the options of the scheduler."""
     for option in (
         click.option(
             "--performance-report", "report", metavar="FILE.html", help="Dask's, of a cluster."
@@ -72,7 +72,7 @@ def cluster_options(command: F) -> F:
 
 
 def search_options(command: F) -> F:
-    """The options of a search for a palette."""
+    """Add the options of the search for a palette."""
     for option in (
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
         click.option(
@@ -91,7 +91,7 @@ def search_options(command: F) -> F:
 
 
 def checkpoint_options(command: F) -> F:
-    """The options of a run that may be stopped and gone on with."""
+    """Add the options of checkpoints."""
     for option in (
         click.option(
             "--again-code",
@@ -129,7 +129,7 @@ def checkpoint_options(command: F) -> F:
 
 
 class Finite(click.FloatRange):
-    """A number in a range, of which NaN and infinity are none, whatever the range."""
+    """A finite number in a range."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         number: float = super().convert(value, param, ctx)

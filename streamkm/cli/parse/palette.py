@@ -1,4 +1,4 @@
-"""What ``streamkm palette`` takes."""
+"""Options of ``streamkm palette``."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ from streamkm.cli.parse.options import Bytes, search_options
 @click.option("--skip-bad", is_flag=True, help="Pass over damaged files.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 def command() -> None:
-    """Show the palette of images, all together; an ARCHIVE of streamkm's shows its own."""
+    """Show the common palette of images, or the palettes of an ARCHIVE."""

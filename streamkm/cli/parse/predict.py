@@ -1,4 +1,4 @@
-"""What ``streamkm predict`` takes."""
+"""Options of ``streamkm predict``."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ from streamkm.cli.parse.options import data_options
 @data_options
 @click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 def command() -> None:
-    """Label the rows of the Zarr array DATA with MODEL, or one k of a sweep: one read."""
+    """Label the rows of the Zarr array DATA with MODEL, or one k of a sweep, in one read."""
