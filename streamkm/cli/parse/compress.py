@@ -32,14 +32,14 @@ class Patch(click.ParamType[tuple[int, int]]):
     "-k",
     "--n-colors",
     type=click.IntRange(1, 65536),
-    help="Colours of a palette, or codewords of a codebook, at most; by default 256.",
+    help="Maximum number of colours of a palette, or codewords of a stage; by default 256.",
 )
 @click.option(
     "--per",
     type=click.Choice(["archive", "group", "image"]),
     default="archive",
     show_default=True,
-    help="What has a palette: all images together, each folder, or each image.",
+    help="One palette for all images, for each folder, or for each image.",
 )
 @click.option(
     "--patch",
@@ -47,33 +47,37 @@ class Patch(click.ParamType[tuple[int, int]]):
     default="1",
     show_default=True,
     metavar="1|4x4",
-    help="What a code stands for: a pixel, or a patch of height x width.",
+    help="Size of the patch of a code, as height x width; 1 means single pixels.",
 )
 @click.option(
     "--stages",
     type=click.IntRange(1),
-    help="Codes of a patch, each for what the ones before leave over.",
+    help="Codes of a patch; each stage encodes the residual of the stages before.",
 )
 @click.option(
     "--quality",
     type=Finite(0, min_open=True),
     metavar="PSNR",
-    help="In dB: as few colours as reach it, up to -k; of patches as few stages.",
+    help="PSNR in dB to reach with as few colours, up to -k, or stages of patches, as possible.",
 )
 @click.option(
     "--bits-per-pixel",
     type=Finite(0, min_open=True),
     metavar="B",
-    help="Of the codes before they are packed: as many colours, or stages, as it allows.",
+    help="Rate of the codes before compression, with as many colours or stages as it allows.",
 )
-@click.option("--dither", is_flag=True, help="Diffuse errors, after Floyd and Steinberg.")
+@click.option("--dither", is_flag=True, help="Diffuse errors (Floyd and Steinberg).")
 @search_options
-@click.option("--memory-limit", type=Bytes(), metavar="SIZE", help="Such as 512MiB.")
-@click.option("--skip-bad", is_flag=True, help="Pass over damaged and hostile files; list them.")
+@click.option(
+    "--memory-limit", type=Bytes(), metavar="SIZE", help="Maximum memory, such as 512MiB."
+)
+@click.option(
+    "--skip-bad", is_flag=True, help="Leave out damaged and hostile files, and list them."
+)
 @click.option("--png", metavar="DIR", help="Also write each image as a PNG.")
-@click.option("--palettes", metavar="DIR", help="Also write palettes, as .gpl and .json.")
-@click.option("--sheet", metavar="FILE.png", help="Also draw the first images and the palette.")
-@click.option("--overwrite", is_flag=True, help="Replace outputs, or a part of one, that exist.")
+@click.option("--palettes", metavar="DIR", help="Also write the palettes as .gpl and .json.")
+@click.option("--sheet", metavar="FILE.png", help="Also draw thumbnails and the palette.")
+@click.option("--overwrite", is_flag=True, help="Replace existing outputs, also incomplete ones.")
 @cluster_options
 def command() -> None:
     """Compress images (files, folders, patterns, tars, zips, TIFFs, Zarr arrays, URLs).

@@ -7,7 +7,7 @@ import click
 
 @click.command(name="info")
 @click.argument("path")
-@click.option("--variable", help="Array within a Zarr group.")
-@click.option("--all", "all_of_it", is_flag=True, help="Of an archive, every image.")
+@click.option("--variable", help="Array in a Zarr group.")
+@click.option("--all", "all_of_it", is_flag=True, help="List every image of an archive.")
 def command() -> None:
     """Show what a model, sweep, checkpoint (also of a running fit), archive or Zarr array holds."""

@@ -22,15 +22,19 @@ class Shard(Bytes):
 @click.command(name="ingest")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option("-o", "--output", required=True, metavar="OUT.zarr", help="The store.")
-@click.option("--kind", type=click.Choice(KINDS), help="Where the names of the files do not tell.")
 @click.option(
-    "--columns", metavar="A,B,C", help="Of a table; by default all columns that hold numbers."
+    "--kind", type=click.Choice(KINDS), help="Kind of the files, if their names do not show it."
 )
-@click.option("--variable", help="Array within an npz file.")
+@click.option(
+    "--columns", metavar="A,B,C", help="Columns of a table; by default all numeric columns."
+)
+@click.option("--variable", help="Array in an npz file.")
 @click.option("--no-header", is_flag=True, help="The first line of a CSV file is data.")
-@click.option("--delimiter", help="Between values of a CSV file; by default a comma (.tsv: a tab).")
-@click.option("--skip-bad", is_flag=True, help="Pass over damaged images, and list them.")
-@click.option("--dtype", metavar="DTYPE", help="Such as float32; by default the source's.")
+@click.option("--delimiter", help="Delimiter of a CSV file; by default a comma (.tsv: a tab).")
+@click.option("--skip-bad", is_flag=True, help="Leave out damaged images, and list them.")
+@click.option(
+    "--dtype", metavar="DTYPE", help="Dtype such as float32; by default that of the source."
+)
 @click.option(
     "--chunk",
     type=Bytes(),
@@ -45,9 +49,11 @@ class Shard(Bytes):
     metavar="SIZE|none",
     default="32MiB",
     show_default=True,
-    help="Decoded bytes of a shard: the unit of a read, and of a run that goes on.",
+    help="Decoded bytes of a shard, the unit of reading and of resuming.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an output, or a part of one, that exists.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace an existing output, also an incomplete one."
+)
 def command() -> None:
     """Turn files (paths, URLs, folders, patterns) of one kind into a Zarr store for fit.
 

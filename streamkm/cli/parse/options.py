@@ -23,7 +23,7 @@ def data_options(command: F) -> F:
             "--memory-limit",
             type=Bytes(),
             metavar="SIZE",
-            help="Peak memory of this process, such as 2GiB; blocks are planned to keep it.",
+            help="Maximum peak memory of this process, such as 2GiB.",
         ),
         click.option(
             "--feature-dim",
@@ -38,10 +38,10 @@ def data_options(command: F) -> F:
             metavar="VALUES",
             default="auto",
             show_default=True,
-            help="Leave out rows with one of these values, such as 0,nan; auto is what the array "
-            "names as its _FillValue, missing_value or nodata, and none keeps all rows.",
+            help="Leave out rows with one of these values, such as 0,nan; auto uses the array's "
+            "_FillValue, missing_value or nodata, and none keeps all rows.",
         ),
-        click.option("--variable", help="Array within a Zarr group."),
+        click.option("--variable", help="Array in a Zarr group."),
     ):
         command = option(command)
     return command
@@ -50,21 +50,21 @@ def data_options(command: F) -> F:
 def cluster_options(command: F) -> F:
     """Add the options of the scheduler."""
     for option in (
-        click.option(
-            "--performance-report", "report", metavar="FILE.html", help="Dask's, of a cluster."
-        ),
+        click.option("--performance-report", "report", metavar="FILE.html", help="Dask's report."),
         click.option(
             "--dashboard",
             metavar="HOST:PORT",
-            help="Where Dask's dashboard listens; by default on loopback, on any free port.",
+            help="Address of Dask's dashboard; by default loopback with any free port.",
         ),
         click.option(
-            "--workers", type=click.IntRange(1), help="Processes, or at most so many Slurm jobs."
+            "--workers",
+            type=click.IntRange(1),
+            help="Number of processes, or maximum of Slurm jobs.",
         ),
         click.option(
             "--scheduler",
             metavar="[threads|processes|slurm|ADDRESS]",
-            help="Where blocks are computed; by default on this process's threads.",
+            help="Where blocks are computed; by default on threads of this process.",
         ),
     ):
         command = option(command)
@@ -74,16 +74,22 @@ def cluster_options(command: F) -> F:
 def search_options(command: F) -> F:
     """Add the options of the search for a palette."""
     for option in (
-        click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
         click.option(
-            "--n-init", type=click.IntRange(1), default=1, show_default=True, help="Starts."
+            "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
+        ),
+        click.option(
+            "--n-init",
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            help="Starts of the search.",
         ),
         click.option(
             "--space",
             type=click.Choice(["srgb", "oklab"]),
             default="srgb",
             show_default=True,
-            help="Where colours are near each other: in numbers, or to the eye.",
+            help="Colour space of distances: stored values, or perceived colours.",
         ),
     ):
         command = option(command)
@@ -98,7 +104,7 @@ def checkpoint_options(command: F) -> F:
             type=click.IntRange(1, 255),
             default=75,
             show_default=True,
-            help="Exit code of a run that was stopped and wants to be run again.",
+            help="Exit code of a stopped run that has to be run again.",
         ),
         click.option(
             "--signals",
@@ -108,7 +114,7 @@ def checkpoint_options(command: F) -> F:
             help="Signals that stop a run with a checkpoint at the end of a wave.",
         ),
         click.option(
-            "--checkpoint-reads", type=click.IntRange(1), help="Also after so many reads."
+            "--checkpoint-reads", type=click.IntRange(1), help="Maximum reads between checkpoints."
         ),
         click.option(
             "--checkpoint-every",
@@ -121,7 +127,7 @@ def checkpoint_options(command: F) -> F:
         click.option(
             "--checkpoint",
             metavar="CKPT",
-            help="Begin or go on with a fit in this folder or URL; the same command does both.",
+            help="Folder or URL of the checkpoint; the same command starts and resumes the run.",
         ),
     ):
         command = option(command)

@@ -17,10 +17,12 @@ from streamkm.cli.parse.options import Bytes, search_options
     "outputs",
     multiple=True,
     metavar="FILE",
-    help="Also write it: swatches (.png), GIMP (.gpl), or .json; may be repeated.",
+    help="Also write the palette: swatches (.png), GIMP (.gpl), or .json; may be repeated.",
 )
-@click.option("--memory-limit", type=Bytes(), metavar="SIZE", help="Such as 512MiB.")
-@click.option("--skip-bad", is_flag=True, help="Pass over damaged files.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+@click.option(
+    "--memory-limit", type=Bytes(), metavar="SIZE", help="Maximum memory, such as 512MiB."
+)
+@click.option("--skip-bad", is_flag=True, help="Leave out damaged files.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def command() -> None:
     """Show the common palette of images, or the palettes of an ARCHIVE."""

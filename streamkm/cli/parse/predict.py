@@ -10,9 +10,9 @@ from streamkm.cli.parse.options import data_options
 @click.command(name="predict")
 @click.argument("model")
 @click.argument("data")
-@click.option("-k", "--n-clusters", type=click.IntRange(1), help="Which k, of a sweep.")
-@click.option("-o", "--output", required=True, metavar="LABELS.zarr", help="Where labels go.")
+@click.option("-k", "--n-clusters", type=click.IntRange(1), help="Number of clusters, for a sweep.")
+@click.option("-o", "--output", required=True, metavar="LABELS.zarr", help="Store of the labels.")
 @data_options
-@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:
     """Label the rows of the Zarr array DATA with MODEL, or one k of a sweep, in one read."""
