@@ -17,7 +17,9 @@ from streamkm.engine.fold import _tree
 from streamkm.errors import NonFiniteError
 from streamkm.passes import Lloyd
 from streamkm.rows import BlockPlan, StoredRows, open_rows
-from streamkm.seeding import KMeansPlusPlus, Seeding, Task, begin
+from streamkm.seeding import Seeding, Task
+from streamkm.seeding.kmeans_parallel import KMeansParallel
+from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
 from tests import reference
 from tests.conftest import mixture
 
@@ -49,7 +51,7 @@ def test_dask_ml_inertia_adds_distances_that_are_not_squared(blobs):
 
 @pytest.mark.parametrize("k", [4, 40])
 def test_dask_ml_draws_two_rows_a_round_whatever_k_is(k, blobs):
-    rows, state, drawn = open_rows(blobs), begin("k-means||", Task(k, 0, len(blobs), 0)), []
+    rows, state, drawn = open_rows(blobs), KMeansParallel.from_task(Task(k, 0, len(blobs), 0)), []
     while isinstance(state, Seeding):
         answer = map_reduce(state.ask(), rows)
         drawn.append(len(getattr(answer, "keys", ())))

@@ -15,7 +15,8 @@ from streamkm import KMeans
 from streamkm.engine import map_reduce
 from streamkm.passes import Lloyd
 from streamkm.rows import Block, open_rows
-from streamkm.seeding import Seeding, Task, begin
+from streamkm.seeding import Seeding, Task
+from streamkm.seeding.coreset import Coreset
 
 K = 50
 SIZES = (1024, 4096, 16384)
@@ -28,7 +29,7 @@ def loss(block: Block, centroids: np.ndarray) -> float:
 
 def coreset(x: np.ndarray, size: int, seed: int) -> Block:
     rows = open_rows(x)
-    state = begin("coreset", Task(K, seed, len(x), size))
+    state = Coreset.from_task(Task(K, seed, len(x), size))
     while isinstance(state, Seeding):
         sample = map_reduce(state.ask(), rows)
         if getattr(state, "rough", None) is not None:

@@ -179,13 +179,8 @@ class Saved(Generic[State]):
         generations.save(tree, arrays)
 
 
-def load_saved(generations: Generations, known: Mapping[str, type[Any]]) -> Saved[Any] | None:
-    """The last whole state of a checkpoint and its record, or None where there is none yet.
-
-    Parameters
-    ----------
-    generations : Generations
-    known : classes that the state may be made of, by name
+def load_saved(generations: Generations) -> Saved[Any] | None:
+    """Return the last whole state of a checkpoint and its record, or None if there is none yet.
 
     Raises
     ------
@@ -198,7 +193,7 @@ def load_saved(generations: Generations, known: Mapping[str, type[Any]]) -> Save
     tree, arrays = found
     try:
         record = Record.from_json(tree["record"])
-        return Saved(record, restore(tree["state"], arrays, known))
+        return Saved(record, restore(tree["state"], arrays))
     except (KeyError, TypeError) as error:
         made_by = tree.get("record", tree).get("versions", {}).get("streamkm", "an unknown version")
         raise CheckpointError(

@@ -1,29 +1,32 @@
-"""Conversion of frozen dataclasses to JSON and arrays and back, without executable content."""
+"""States as JSON and arrays, and back. Loading runs no code of the checkpoint."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
-_MANY = 64  # number of integers from which they are stored as an array
+from streamkm.checkpointable import CLASSES
+
+_MANY = 64  # integers from which a tuple becomes an array
 
 
 def flatten(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
-    """Return a value as JSON; its arrays are appended to `arrays`.
+    """Return a value as JSON, with its arrays appended to `arrays`.
 
     Parameters
     ----------
-    value : None, numbers, text, arrays, dtypes, classes, frozen dataclasses, and tuples of these
-    arrays : list to which the arrays are appended
+    value : None, number, str, ndarray, dtype, `Checkpointable` class or instance, tuple of these
+    arrays : list of ndarray
+        Takes the arrays in the order in which they occur.
 
     Raises
     ------
     TypeError
-        For other values.
+        For anything else; the message names its class.
     """
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
@@ -44,28 +47,35 @@ def flatten(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
     if isinstance(value, np.dtype):
         return {"dtype": value.str}
     if isinstance(value, type):
-        return {"class": value.__name__}
-    if is_dataclass(value):
-        parts = {f.name: flatten(getattr(value, f.name), arrays) for f in fields(value)}
-        return {"is": type(value).__name__, "with": parts}
-    raise TypeError(f"a {type(value).__name__} cannot be kept in a checkpoint")
+        return {"class": _name_of(value)}
+    name = _name_of(type(value))
+    parts = {f.name: flatten(getattr(value, f.name), arrays) for f in fields(value)}
+    return {"is": name, "with": parts}
 
 
-def restore(
-    tree: Any, arrays: Sequence[np.ndarray[Any, Any]], known: Mapping[str, type[Any]]
-) -> Any:
-    """Return the value from the output of `flatten`.
+def _name_of(kind: type[Any]) -> str:
+    """Return the name by which `restore` finds a class."""
+    if CLASSES.get(kind.__name__) is not kind:
+        raise TypeError(
+            f"{kind.__module__}.{kind.__qualname__} cannot be saved in a checkpoint. Numbers, "
+            "text, arrays, dtypes, tuples and frozen dataclasses that derive from "
+            "streamkm.checkpointable.Checkpointable can; these need distinct class names."
+        )
+    return kind.__name__
+
+
+def restore(tree: Any, arrays: Sequence[np.ndarray[Any, Any]]) -> Any:
+    """Return the value that `flatten` was given.
 
     Parameters
     ----------
     tree : JSON
-    arrays : arrays of the value
-    known : classes by name; no other classes are instantiated
+    arrays : sequence of ndarray
 
     Raises
     ------
     KeyError, TypeError
-        For unknown classes, or classes that have other fields now.
+        For classes that do not exist or have other fields in this version.
     """
     if not isinstance(tree, dict):
         return tree
@@ -76,13 +86,13 @@ def restore(
         case "array":
             return arrays[what]
         case "integers":
-            return tuple(restore(what, arrays, known).tolist())
+            return tuple(restore(what, arrays).tolist())
         case "tuple":
-            return tuple(restore(item, arrays, known) for item in what)
+            return tuple(restore(item, arrays) for item in what)
         case "dtype":
             return np.dtype(what)
         case "class":
-            return known[what]
+            return CLASSES[what]
         case _:
             parts = more[0][1]
-            return known[what](**{k: restore(v, arrays, known) for k, v in parts.items()})
+            return CLASSES[what](**{name: restore(part, arrays) for name, part in parts.items()})

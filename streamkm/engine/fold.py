@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar, cast
 import numpy as np
 from dask.delayed import Delayed
 
+from streamkm.checkpointable import Checkpointable
 from streamkm.engine.schedule import in_threads, on_threads, one_blas_thread, results
 from streamkm.passes import Pass, Statistic
 from streamkm.passes.base import S
@@ -54,7 +55,7 @@ class Blocks(Protocol):
 
 
 @dataclass(frozen=True)
-class Folded:
+class Folded(Checkpointable):
     """What a read has folded so far: nodes of the tree that wait for their siblings.
 
     Parameters

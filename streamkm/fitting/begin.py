@@ -16,7 +16,7 @@ from streamkm.fitting.stopping import StopRules
 from streamkm.fitting.trajectory import Trajectory
 from streamkm.passes import Lloyd, Pass, Scatter
 from streamkm.rows import Budget, Room, Rows
-from streamkm.seeding import Task, begin
+from streamkm.seeding import Task, method_of
 
 # Fewer rows than this part of them save few reads [docs/reads.md].
 _LEAST_SHARE = 0.01
@@ -61,7 +61,7 @@ def begin_fit(
     room = room or Budget(fits=True, summaries=len(seeds)).room(rows.layout)
     if isinstance(init, str):
         tasks = [Task(n_clusters, seed, n_rows, room.sample) for seed in seeds]
-        seedings = [begin(init, task) for task in tasks]
+        seedings = [method_of(init).start(task) for task in tasks]
         trajectories = [Trajectory(rules, relocate, step, seeding=seeding) for seeding in seedings]
     else:
         given = [init] if isinstance(init, np.ndarray) else init

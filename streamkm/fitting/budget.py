@@ -25,12 +25,12 @@ def fit_budget(
     if not isinstance(inits, list):
         return Budget(limit, threads(), max(n_clusters), fits=True, summaries=int(keeps))
     methods = [method_of(init) for init in inits]
-    samples = len(n_clusters) * sum(method.samples for method in methods)
+    least = [m.least_sample(max(n_clusters)) for m in methods if m.least_sample is not None]
     return Budget(
         limit,
         threads(),
         sum(method.width(k) for k in n_clusters for method in methods),
         fits=True,
-        summaries=max(samples, len(methods) * keeps),
-        summary_rows=max(method.sample(max(n_clusters)) for method in methods),
+        summaries=max(len(n_clusters) * len(least), len(methods) * keeps),
+        summary_rows=max(least, default=0),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from streamkm.arrays import Float64Array
+from streamkm.checkpointable import Checkpointable
 from streamkm.engine import map_reduce
 from streamkm.passes import Assigned, Boundary, Lloyd
 from streamkm.rows import rows_in_memory
@@ -15,7 +16,7 @@ _STEPS = 32
 
 
 @dataclass(frozen=True)
-class Kept:
+class Kept(Checkpointable):
     """All rows as one read found them: those near a boundary, and sums of the rest.
 
     Parameters

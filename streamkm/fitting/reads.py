@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from streamkm.checkpointable import Checkpointable
+
 PHASES = ("opening", "seeding", "iterations", "labelling")
 
 
 @dataclass(frozen=True)
-class Reads:
+class Reads(Checkpointable):
     """Reads of the data by phase. What is asked of a table in memory is no read.
 
     Parameters

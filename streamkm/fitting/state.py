@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.checkpointable import Checkpointable
 from streamkm.engine import Folded
 from streamkm.fitting.halving import halved
 from streamkm.fitting.reads import Reads
@@ -18,7 +19,7 @@ from streamkm.rows import BlockPlan, Room, Scaling, Shifted
 
 
 @dataclass(frozen=True)
-class FitState:
+class FitState(Checkpointable):
     """A whole fit between two reads, or between two waves of one.
 
     Parameters

@@ -8,10 +8,11 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from streamkm.arrays import AnyArray
+from streamkm.checkpointable import Checkpointable
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Checkpointable):
     """One Lloyd iteration.
 
     Parameters

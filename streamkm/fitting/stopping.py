@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from streamkm.checkpointable import Checkpointable
 from streamkm.seeding import method_of
 
 if TYPE_CHECKING:
@@ -22,12 +23,8 @@ TIME_LIMIT = "time limit"
 DROPPED = "dropped"  # by halving
 
 
-# A read that lowers the loss by less is not worth it after a coreset [docs/seeding.md].
-_WORTH_A_READ = 1e-3
-
-
 @dataclass(frozen=True)
-class StopRules:
+class StopRules(Checkpointable):
     """The thresholds of a fit; a rule that is None is off.
 
     Parameters
@@ -36,7 +33,7 @@ class StopRules:
     tol : stop when the sum of squared centroid moves is at most tol * the mean variance of the
         features, as in scikit-learn
     loss_tol : stop when (J[t-1] - J[t]) / J[t] < loss_tol, not before the second iteration;
-        'auto' is off but after a coreset, and then 1e-3 while an iteration costs a read
+        'auto' is off, and sets `reading_tol` to what the seeding method declares
     reading_tol : like `loss_tol`, but of all that came of a read, and only where it costs one;
         blocks that stay in memory count as read, or the result would hang on the memory there is
     distortion_tol : stop when the drop in distortion is under this, in squared data units
@@ -49,11 +46,11 @@ class StopRules:
     distortion_tol: float | None = None
 
     def after(self, init: object) -> StopRules:
-        """The rules of a restart that begins by `init`: 'auto' has found its meaning."""
+        """Return the rules of a restart that begins with `init`, where 'auto' is resolved."""
         if not isinstance(self.loss_tol, str):
             return self
-        samples = isinstance(init, str) and method_of(init).samples
-        return replace(self, loss_tol=None, reading_tol=_WORTH_A_READ if samples else None)
+        reading_tol = method_of(init).reading_tol if isinstance(init, str) else None
+        return replace(self, loss_tol=None, reading_tol=reading_tol)
 
     def reason(
         self, history: Sequence[Step], variance: float, weight: float, before: Step | None

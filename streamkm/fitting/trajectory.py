@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import Float64Array
+from streamkm.checkpointable import Checkpointable
 from streamkm.errors import LossRoseError
 from streamkm.fitting.kept import Kept
 from streamkm.fitting.relocating import with_relocated
@@ -37,7 +38,7 @@ _DIGITS = 1e-3  # so much of a loss leaves 12 of its 15 digits
 
 
 @dataclass(frozen=True)
-class Trajectory:
+class Trajectory(Checkpointable):
     """State of one restart.
 
     Parameters
@@ -223,7 +224,7 @@ class Trajectory:
 
     def with_table(self, n_rows: int) -> Trajectory:
         """At its beginning, now that a table of so many rows is asked, at no reads."""
-        seeding = self.seeding and self.seeding.of(n_rows)
+        seeding = self.seeding and self.seeding.for_table(n_rows)
         return replace(self, seeding=seeding, keeps=0, reads=False)
 
     def among(self, scaling: Scaling) -> Trajectory:

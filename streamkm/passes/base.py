@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
+from streamkm.checkpointable import Checkpointable
 from streamkm.rows import Block
 
 
-class Statistic(ABC):
+class Statistic(Checkpointable, ABC):
     """A commutative monoid: `combine` is associative and independent of the order of parts."""
 
     @classmethod
@@ -22,7 +23,7 @@ class Statistic(ABC):
 S = TypeVar("S", bound=Statistic)
 
 
-class Pass(ABC, Generic[S]):
+class Pass(Checkpointable, ABC, Generic[S]):
     """A question that is asked of every block; small, frozen and picklable."""
 
     @abstractmethod

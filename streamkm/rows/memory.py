@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.checkpointable import Checkpointable
 from streamkm.errors import MemoryLimitError
 from streamkm.rows.layout import Layout
 from streamkm.rows.machine import memory_here
@@ -34,7 +35,7 @@ _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
 
 
 @dataclass(frozen=True)
-class Room:
+class Room(Checkpointable):
     """Numbers of rows that may stay in memory between reads.
 
     Parameters

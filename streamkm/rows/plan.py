@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.checkpointable import Checkpointable
+
 
 @dataclass(frozen=True)
-class BlockPlan:
+class BlockPlan(Checkpointable):
     """A grid of blocks over the row axes, numbered in C order.
 
     Parameters

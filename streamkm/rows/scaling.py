@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array, FloatArray
+from streamkm.checkpointable import Checkpointable
 from streamkm.errors import DataError
 
 _STEPS = 64  # digits of float64 within the spread, below which centroids are too inaccurate
@@ -36,7 +37,7 @@ class Scaling(Protocol):
 
 
 @dataclass(frozen=True)
-class Standardised:
+class Standardised(Checkpointable):
     """Rows (x - center) * factor, for each feature.
 
     Parameters
@@ -66,7 +67,7 @@ class Standardised:
 
 
 @dataclass(frozen=True)
-class UnitLength:
+class UnitLength(Checkpointable):
     """Rows x / |x| of unit length; rows of zeros stay zero."""
 
     def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
@@ -90,7 +91,7 @@ class UnitLength:
 
 
 @dataclass(frozen=True)
-class Shifted:
+class Shifted(Checkpointable):
     """Rows x - origin, scaled afterwards if there is a further scaling.
 
     For data that are far from zero compared with their spread, whose sums and means of stored

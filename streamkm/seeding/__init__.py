@@ -1,32 +1,25 @@
-"""Where centroids begin: one small dataclass a method, each a sequence of passes.
+"""Seeding: the first centroids of a fit. One file a method.
 
-A method never reads. It is asked which pass it wants next (`ask`) and told the statistic (`tell`),
-which gives its next state, or the centroids. So whoever drives it can put the passes of many
-restarts into one read, and keep the state between any two.
+Every module of this package is imported here, so that each registers its methods.
 """
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 from streamkm.in_memory.attention import attending, attention
-from streamkm.seeding.base import Seeding
-from streamkm.seeding.coreset import Coreset, Rough
-from streamkm.seeding.farthest import Farthest
-from streamkm.seeding.kmeans_parallel import KMeansParallel
-from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
-from streamkm.seeding.methods import METHODS, Method, Task, begin, method_of
-from streamkm.seeding.random_rows import RandomRows
+from streamkm.seeding.base import Seeding, Task
+from streamkm.seeding.registry import METHODS, Method, method_of, register
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
     "METHODS",
-    "Coreset",
-    "Farthest",
-    "KMeansParallel",
-    "KMeansPlusPlus",
     "Method",
-    "RandomRows",
-    "Rough",
     "Seeding",
     "Task",
     "attending",
     "attention",
-    "begin",
     "method_of",
+    "register",
 ]

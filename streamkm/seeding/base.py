@@ -1,4 +1,4 @@
-"""What a seeding method is."""
+"""The seeding protocol, and helpers for its methods."""
 
 from __future__ import annotations
 
@@ -10,54 +10,91 @@ from typing import Any, Self
 import numpy as np
 
 from streamkm.arrays import Float64Array
+from streamkm.checkpointable import Checkpointable
 from streamkm.errors import FewDistinctRowsWarning
 from streamkm.passes import Pass
 
 
 @dataclass(frozen=True)
-class Seeding(ABC):
-    """State of a seeding method between two reads.
+class Task:
+    """Arguments that every seeding method starts from.
 
     Parameters
     ----------
-    k : number of centroids wanted
-    seed : unsigned 64-bit integer that every draw is keyed by
+    k : int
+        Number of centroids.
+    seed : int
+        Unsigned 64-bit key of all random draws.
+    n_rows : int
+        Rows of the data.
+    sample : int
+        Rows of a sample that memory has room for.
+    """
+
+    k: int
+    seed: int
+    n_rows: int
+    sample: int
+
+
+@dataclass(frozen=True)
+class Seeding(Checkpointable, ABC):
+    """State of a seeding method between two reads.
+
+    A method never reads: `ask` returns the pass to run over all rows, and `tell` takes its
+    statistic and returns the next state, or the centroids. So the driver can put the passes of many
+    restarts into one read, and save the state between any two reads.
+
+    Parameters
+    ----------
+    k : int
+        Number of centroids.
+    seed : int
+        Unsigned 64-bit key of all random draws.
     """
 
     k: int
     seed: int
 
-    def of(self, n_rows: int) -> Self:
-        """The method at its beginning, for a table of so many rows in place of the data."""
+    @classmethod
+    def from_task(cls, task: Task) -> Self:
+        """Return the first state."""
+        return cls(task.k, task.seed)
+
+    def for_table(self, n_rows: int) -> Self:
+        """Return the first state for a table of `n_rows` distinct rows that replaces the data."""
         return self
 
     @abstractmethod
     def ask(self) -> Pass[Any]:
-        """The pass whose statistic is wanted next."""
+        """Return the pass whose statistic `tell` takes next."""
 
     @abstractmethod
     def tell(self, statistic: Any) -> Seeding | Float64Array:
-        """The next state, or the centroids (k, d) when done."""
+        """Return the next state, or the centroids, float64 of shape (k, d), when done."""
 
 
-def joined(before: Float64Array, drawn: Float64Array) -> Float64Array:
-    """Rows drawn before and now; both may be none."""
-    return (
-        np.concatenate([before, drawn])
-        if len(before) and len(drawn)
-        else (before if len(before) else drawn)
-    )
+def append_rows(rows: Float64Array, drawn: Float64Array) -> Float64Array:
+    """Return two arrays of rows as one; an empty one may be of shape (0, 0)."""
+    parts = [part for part in (rows, drawn) if len(part)]
+    return np.concatenate(parts) if parts else drawn
 
 
-def exactly_k(values: Float64Array, k: int) -> Float64Array:
-    """The first k of the drawn rows; where there are fewer, they are repeated, with a warning."""
-    if len(values) < k:
+def exactly_k(rows: Float64Array, k: int) -> Float64Array:
+    """Return the first k rows; repeat rows, with a warning, where there are fewer.
+
+    Warns
+    -----
+    FewDistinctRowsWarning
+        If there are fewer than k rows.
+    """
+    if len(rows) < k:
         warnings.warn(
-            f"only {len(values)} distinct rows of positive weight were found for {k} clusters; "
-            f"Number of distinct clusters ({len(values)}) found smaller than n_clusters ({k}): "
+            f"only {len(rows)} distinct rows of positive weight were found for {k} clusters; "
+            f"Number of distinct clusters ({len(rows)}) found smaller than n_clusters ({k}): "
             "the surplus centroids repeat others and stay empty. Ask for fewer clusters.",
             FewDistinctRowsWarning,
             stacklevel=2,
         )
-        values = np.resize(values, (k, values.shape[1]))
-    return values[:k]
+        rows = np.resize(rows, (k, rows.shape[1]))
+    return rows[:k]

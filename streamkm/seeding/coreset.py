@@ -1,9 +1,9 @@
-"""Seeding on a coreset: a weighted sample, on which the search for centroids is free. 2 reads.
+"""Seeding on a coreset: a weighted sample, which is searched for centroids in memory. Two reads.
 
-The first read draws a pilot by plain chance, of which a rough solution is made. The second draws
-rows by their sensitivity about that solution, so that every row that could matter much to some
-centroids, such as those of a tiny far cluster, is there (Bachem, Lucic and Krause, "Practical
-coreset constructions", 2017). Sampling errors fall as 1 / sqrt(m).
+The first read draws a pilot sample uniformly, and a rough solution is computed from it. The second
+read draws rows by their sensitivity about that solution, so that the sample holds every row that
+could matter much to some centroids, such as the rows of a tiny far cluster (Bachem, Lucic and
+Krause, "Practical coreset constructions", 2017). Sampling errors fall as 1 / sqrt(m).
 """
 
 from __future__ import annotations
@@ -14,97 +14,123 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from streamkm.arrays import Float64Array, Int32Array
+from streamkm.checkpointable import Checkpointable
 from streamkm.in_memory.points import Points, in_memory
 from streamkm.in_memory.search import search, settle, start
 from streamkm.kernels import Centroids
 from streamkm.passes import Distinct, Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.rows import Block, read_only
-from streamkm.seeding.base import Seeding, exactly_k
+from streamkm.seeding.base import Seeding, Task, exactly_k
+from streamkm.seeding.registry import register
 
-_PILOT = 4096
-_PILOT_A_CLUSTER = 64
-_SEARCHED_A_CLUSTER = 64
-_FEW = 16384
-_FEW_A_CLUSTER = 128
-_ASTRAY = 4  # times as many rows passed as were meant to
-_DRAWS = 2
-_NOTHING = 1e-9
-_STEP = 2e9  # multiplications of a step of the search: a fraction of a second
-_CERTAIN = 64.0  # threshold at which no row of rate one is left out
+_PILOT, _PILOT_PER_CLUSTER = 4096, 64  # rows of the pilot sample
+_SEARCH_PER_CLUSTER = 64  # least rows of the sample that is searched
+_STARTS, _STARTS_PER_CLUSTER = 16384, 128  # rows on which starts are compared
+_STEP = 2e9  # multiplications of one step of the search: a fraction of a second
+# The sample is drawn again where it had to lower its threshold by more than this factor.
+_OVERFULL = 4
+_DRAWS = 2  # sensitivity samples at most, after the first
+_NEGLIGIBLE = 1e-9  # share of the variance below which the pilot's loss counts as zero
+_CERTAIN = 64.0  # threshold from which every row of rate one is drawn
 
 
 def least_sample(k: int) -> int:
-    """Rows without which no sample is worth searching."""
-    return max(_PILOT, _SEARCHED_A_CLUSTER * k)
+    """Return the least rows of a sample that is worth a search."""
+    return max(_PILOT, _SEARCH_PER_CLUSTER * k)
 
 
 @dataclass(frozen=True)
-class Rough:
-    """A rough solution, and the rates that follow from it: scale * |x - c|**2 + base[c]."""
+class PilotSolution(Checkpointable):
+    """A rough solution and the sampling rates it implies, scale * |x - c|**2 + base[c].
+
+    Parameters
+    ----------
+    centroids : ndarray of shape (k, d), float64
+    scale : float
+        Rate of a unit of squared distance.
+    base : ndarray of shape (k,), float64
+        Rate of a row at each centroid.
+    """
 
     centroids: Float64Array
     scale: float
     base: Float64Array
 
 
+@register(
+    "coreset",
+    summary="a uniform pilot of max(4096, 64k) rows and a rough solution of it; then a sample by "
+    "sensitivity about that solution, of up to 64 MiB, which is searched in memory",
+    reads=lambda k: 2,
+    least_sample=least_sample,
+    reading_tol=1e-3,  # the search has converged in memory already [docs/seeding.md]
+)
 @dataclass(frozen=True)
 class Coreset(Seeding):
-    """Pilot, sensitivity sample, search.
+    """Draw a pilot, draw a sensitivity sample, search it.
 
     Parameters
     ----------
-    n_rows : int, of the data
-    most : int, rows of the sample
-    threshold : float, of the pilot
-    rough : Rough, once the pilot is there
-    drawn : int, sensitivity samples so far
+    n_rows : int
+        Rows of the data.
+    most : int
+        Most rows of a sample.
+    threshold : float
+        Key threshold of the pilot.
+    pilot : PilotSolution, optional
+        None until the pilot is drawn.
+    draws : int
+        Sensitivity samples drawn so far.
     """
 
     n_rows: int
     most: int
     threshold: float
-    rough: Rough | None = None
-    drawn: int = 0
+    pilot: PilotSolution | None = None
+    draws: int = 0
 
     @classmethod
-    def begin(cls, k: int, seed: int, n_rows: int, most: int) -> Coreset:
-        most = max(most, least_sample(k))
-        share = max(_PILOT, _PILOT_A_CLUSTER * k) / n_rows
-        return cls(k, seed, n_rows, most, threshold_of(share))
+    def from_task(cls, task: Task) -> Coreset:
+        most = max(task.sample, least_sample(task.k))
+        share = max(_PILOT, _PILOT_PER_CLUSTER * task.k) / task.n_rows
+        return cls(task.k, task.seed, task.n_rows, most, threshold_of(share))
 
-    def of(self, n_rows: int) -> Coreset:
-        return self.begin(self.k, self.seed, n_rows, self.most)
+    def for_table(self, n_rows: int) -> Coreset:
+        return self.from_task(Task(self.k, self.seed, n_rows, self.most))
 
     def ask(self) -> SampleUniform | SampleSensitive:
-        if self.rough is None:
+        if self.pilot is None:
             return SampleUniform(self.most, self.threshold, self.seed, 0)
-        rates = self.rough.centroids, self.rough.scale, self.rough.base
-        return SampleSensitive(self.most, self._rated(), self.seed, 1 + self.drawn, *rates)
+        rates = self.pilot.centroids, self.pilot.scale, self.pilot.base
+        return SampleSensitive(
+            self.most, self._sensitivity_threshold, self.seed, 1 + self.draws, *rates
+        )
 
     def tell(self, sample: Sampled) -> Coreset | Float64Array:
-        if self.rough is None:
+        if self.pilot is None:
             if len(sample.keys) < min(_PILOT, self.k) and self.threshold < _CERTAIN:
-                # Few rows have weight: more of them.
+                # Few rows have weight: draw a larger pilot.
                 threshold = self.threshold * _PILOT / max(1, len(sample.keys))
                 return replace(self, threshold=threshold if threshold < _CERTAIN else np.inf)
-            return replace(self, rough=_rough(sample, self.k, self.seed))
-        if sample.threshold < self._rated() / _ASTRAY and self.drawn < _DRAWS:
-            # The pilot knew too little of the far rows, and they crowd out the others.
-            rough = replace(self.rough, scale=_scale(sample, self.rough))
-            return replace(self, rough=rough, drawn=self.drawn + 1)
+            return replace(self, pilot=_solve_pilot(sample, self.k, self.seed))
+        if sample.threshold < self._sensitivity_threshold / _OVERFULL and self.draws < _DRAWS:
+            # The pilot missed most of the spread, so far rows crowd out all others.
+            pilot = replace(self.pilot, scale=_corrected_scale(sample, self.pilot))
+            return replace(self, pilot=pilot, draws=self.draws + 1)
         return self._centroids(sample)
 
-    def _rated(self) -> float:
-        """The threshold of the sensitivity sample, whose rates sum to about one."""
+    @property
+    def _sensitivity_threshold(self) -> float:
+        """Threshold for rates that sum to about one over all rows."""
         return np.inf if self.n_rows <= self.most else float(self.most)
 
     def _centroids(self, sample: Sampled) -> Float64Array:
         few = _distinct(sample, self.k)
         if few is not None:
             return exactly_k(few, self.k)
-        step = _STEP / (self.k * sample.values.shape[1])
-        searched = sample.lowest(int(max(_SEARCHED_A_CLUSTER * self.k, step)))
-        first = searched.lowest(max(_FEW, _FEW_A_CLUSTER * self.k))
+        affordable = _STEP / (self.k * sample.values.shape[1])
+        searched = sample.lowest(int(max(_SEARCH_PER_CLUSTER * self.k, affordable)))
+        first = searched.lowest(max(_STARTS, _STARTS_PER_CLUSTER * self.k))
         with _points(first) as starts, _points(searched) as points:
             centroids = search(points, self.k, self.seed, starts)
         if searched is sample:
@@ -118,41 +144,41 @@ def _points(sample: Sampled) -> AbstractContextManager[Points]:
 
 
 def _distinct(sample: Sampled, k: int) -> Float64Array | None:
-    """The distinct rows, where there are k at most."""
+    """Return the distinct rows if there are at most k, else None."""
     table = Distinct(k)(Block.of(sample.values))
     return table.values.astype(np.float64) if table.complete else None
 
 
-def _rough(pilot: Sampled, k: int, seed: int) -> Rough:
-    """A solution of the pilot, and rates that sum to about one over all rows.
+def _solve_pilot(pilot: Sampled, k: int, seed: int) -> PilotSolution:
+    """Solve the pilot, and set rates that sum to about one over all rows.
 
-    A third for the squared distance to the solution, a third for the cell's share of the loss, and
-    a third for the cells alike.
+    A third of the rates is for the squared distance to the solution, a third for the cell's share
+    of the loss, and a third is the same for every cell.
     """
-    few = _distinct(pilot, k)
-    if few is None:
+    solution = _distinct(pilot, k)
+    if solution is None:
         with _points(pilot) as points:
-            few = start(points, k, seed)
+            solution = start(points, k, seed)
     unit = float(pilot.estimates.max())  # weights may be of any size
     weights = pilot.estimates / unit
-    labels, d2 = _nearest(pilot, few)
-    counts = np.bincount(labels, weights, minlength=len(few))
-    losses = np.bincount(labels, weights * d2, minlength=len(few))
+    labels, d2 = _nearest(pilot, solution)
+    counts = np.bincount(labels, weights, minlength=len(solution))
+    losses = np.bincount(labels, weights * d2, minlength=len(solution))
     occupied = counts > 0
-    centroids, counts, losses = few[occupied], counts[occupied], losses[occupied]
+    centroids, counts, losses = solution[occupied], counts[occupied], losses[occupied]
     base = 1 / (len(centroids) * counts)
-    total = float(losses.sum())
-    _, apart = _nearest(pilot, np.average(pilot.values, axis=0, weights=weights)[None])
-    whole = float((weights * apart).sum())
-    if not total > _NOTHING * whole:  # the pilot is all at the centroids: far rows count the more
-        return Rough(centroids, 1 / whole / unit if whole > 0 else 1.0, base / unit)
-    base = (losses / total / counts + base) / 3
-    return Rough(centroids, 1 / (3 * total) / unit, base / unit)
+    loss = float(losses.sum())
+    _, from_mean = _nearest(pilot, np.average(pilot.values, axis=0, weights=weights)[None])
+    spread = float((weights * from_mean).sum())
+    if not loss > _NEGLIGIBLE * spread:  # all pilot rows are at centroids: weight distances more
+        return PilotSolution(centroids, 1 / spread / unit if spread > 0 else 1.0, base / unit)
+    base = (losses / loss / counts + base) / 3
+    return PilotSolution(centroids, 1 / (3 * loss) / unit, base / unit)
 
 
-def _scale(sample: Sampled, rough: Rough) -> float:
-    """What makes the distances' rates sum to a third, by a sample that has the far rows."""
-    _, d2 = _nearest(sample, rough.centroids)
+def _corrected_scale(sample: Sampled, pilot: PilotSolution) -> float:
+    """Return the scale at which the rates by distance sum to a third, given the far rows."""
+    _, d2 = _nearest(sample, pilot.centroids)
     return 1 / (3 * float((sample.estimates * d2).sum()))
 
 

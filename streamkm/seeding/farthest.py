@@ -6,11 +6,17 @@ from dataclasses import dataclass
 
 from streamkm.passes import DrawFarthest, DrawUniform
 from streamkm.seeding.one_by_one import OneByOne
+from streamkm.seeding.registry import register
 
 
+@register(
+    "farthest",
+    summary="a random row, then repeatedly the row farthest from all chosen",
+    reads=lambda k: k,
+)
 @dataclass(frozen=True)
 class Farthest(OneByOne):
-    """A random row, then again and again the row farthest from all chosen."""
+    """Draw a random row, then repeatedly the row farthest from all chosen rows."""
 
     def ask(self) -> DrawUniform | DrawFarthest:
         if not len(self.chosen):

@@ -1,9 +1,9 @@
-"""k-means|| (Bahmani et al., "Scalable k-means++", PVLDB 5(7), 2012). rounds + 2 reads.
+"""k-means|| (Bahmani et al., "Scalable k-means++", PVLDB 5(7), 2012). Four reads.
 
-Each round draws 2k rows in proportion to their squared distance to all drawn before. As the draw
-is by keys, not by coin flips, it needs no total first and never gives too few. The last read
-gathers all rows about the candidates; the means of those cells, weighted by their rows, are
-clustered in memory.
+The first read draws 2k rows uniformly, and each of two more draws 2k rows in proportion to their
+squared distance to all rows drawn before. Draws use keys, not coin flips, so they need no total
+beforehand and always return 2k rows where there are as many. The last read assigns all rows to
+these candidates; the means of the cells, weighted by their rows, are clustered in memory.
 """
 
 from __future__ import annotations
@@ -16,46 +16,56 @@ from streamkm.arrays import Float64Array
 from streamkm.in_memory.points import in_memory
 from streamkm.in_memory.search import search
 from streamkm.passes import Assigned, DrawSquaredDistance, DrawUniform, Lloyd, TopRows
-from streamkm.seeding.base import Seeding, exactly_k, joined
+from streamkm.seeding.base import Seeding, append_rows, exactly_k
+from streamkm.seeding.registry import register
 
-ROUNDS = 2
-OVERSAMPLING = 2
+_ROUNDS = 2
+_OVERSAMPLING = 2
 
 
+@register(
+    "k-means||",
+    summary="2k rows drawn uniformly, two rounds of 2k rows drawn by D², and one read that assigns "
+    "all rows to these candidates; the weighted means of their cells are searched in memory",
+    reads=lambda k: _ROUNDS + 2,
+    width=lambda k: _OVERSAMPLING * (_ROUNDS + 1) * k,
+)
 @dataclass(frozen=True)
 class KMeansParallel(Seeding):
-    """Rounds of oversampled D**2 draws.
+    """Draw candidates in rounds, then cluster the means of their cells.
 
     Parameters
     ----------
-    candidates : ndarray of shape (m, d), rows drawn so far
-    round : int, reads made
+    candidates : ndarray of shape (m, d), float64
+        Rows drawn so far.
+    round : int
+        Reads so far.
     """
 
     candidates: Float64Array = field(default_factory=lambda: np.empty((0, 0)))
     round: int = 0
 
     def ask(self) -> DrawUniform | DrawSquaredDistance | Lloyd:
-        most, stream = OVERSAMPLING * self.k, self.round
+        most, stream = _OVERSAMPLING * self.k, self.round
         if self.round == 0:
             return DrawUniform(most, self.seed, stream)
-        if self.round <= ROUNDS:
+        if self.round <= _ROUNDS:
             return DrawSquaredDistance(most, self.seed, stream, self.candidates)
         return Lloyd(self.candidates)
 
     def tell(self, statistic: TopRows | Assigned) -> KMeansParallel | Float64Array:
         if isinstance(statistic, Assigned):
             return self._centroids(statistic)
-        candidates = joined(self.candidates, statistic.values)
-        if len(candidates) < self.k and len(statistic.keys) < OVERSAMPLING * self.k:
-            return exactly_k(candidates, self.k)  # these are all the distinct rows there are
+        candidates = append_rows(self.candidates, statistic.values)
+        if len(candidates) < self.k and len(statistic.keys) < _OVERSAMPLING * self.k:
+            return exactly_k(candidates, self.k)  # these are all distinct rows of the data
         return replace(self, candidates=candidates, round=self.round + 1)
 
     def _centroids(self, cells: Assigned) -> Float64Array:
         occupied = np.flatnonzero(cells.counts > 0)
         means = cells.means(self.candidates)[occupied]
         distinct = np.sort(np.unique(means, axis=0, return_index=True)[1])
-        if len(distinct) < self.k:  # means of different cells may coincide; candidates never do
+        if len(distinct) < self.k:  # means of two cells may coincide; candidates never do
             return exactly_k(self.candidates, self.k)
         weights = cells.counts[occupied].astype(np.float64)
         if len(distinct) == self.k:

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 from streamkm.passes import DrawSquaredDistance, DrawUniform
 from streamkm.seeding.one_by_one import OneByOne
+from streamkm.seeding.registry import register
 
 
+@register(
+    "k-means++", summary="exact D² sampling, one row a read; plain, not greedy", reads=lambda k: k
+)
 @dataclass(frozen=True)
 class KMeansPlusPlus(OneByOne):
-    """Rows drawn one by one in proportion to their squared distance to those drawn before."""
+    """Draw each row in proportion to its squared distance to the rows drawn before."""
 
     def ask(self) -> DrawUniform | DrawSquaredDistance:
         stream = len(self.chosen)

@@ -1,4 +1,4 @@
-"""Methods that choose one row a read, knowing those chosen before."""
+"""Base class of methods that choose one row a read, given the rows chosen before."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.passes import TopRows
-from streamkm.seeding.base import Seeding, exactly_k, joined
+from streamkm.seeding.base import Seeding, append_rows, exactly_k
 
 
 @dataclass(frozen=True)
 class OneByOne(Seeding):
-    """A subclass says which row is next.
+    """Add one row a read until there are k; `ask` of a subclass draws the next row.
 
     Parameters
     ----------
-    chosen : ndarray of shape (i, d), the centroids chosen so far
+    chosen : ndarray of shape (i, d), float64
+        The centroids chosen so far.
     """
 
     chosen: Float64Array = field(default_factory=lambda: np.empty((0, 0)))
 
     def tell(self, statistic: TopRows) -> Self | Float64Array:
-        if not len(statistic.keys):  # every row has a centroid at its place
+        if not len(statistic.keys):  # all rows coincide with chosen ones
             return exactly_k(self.chosen, self.k)
-        chosen = joined(self.chosen, statistic.values)
+        chosen = append_rows(self.chosen, statistic.values)
         return chosen if len(chosen) == self.k else replace(self, chosen=chosen)

@@ -1,4 +1,4 @@
-"""Forgy's seeding: k distinct rows at random. One read."""
+"""Seeding by random rows (Forgy). One read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from streamkm.arrays import Float64Array
 from streamkm.passes import DrawUniform, TopRows
 from streamkm.seeding.base import Seeding, exactly_k
+from streamkm.seeding.registry import register
 
 
+@register("random", summary="k distinct rows, drawn by weight", reads=lambda k: 1)
 @dataclass(frozen=True)
 class RandomRows(Seeding):
-    """Rows drawn by weight without replacement, equal rows counted once."""
+    """Draw rows by weight without replacement; equal rows count once."""
 
     def ask(self) -> DrawUniform:
         return DrawUniform(self.k, self.seed, 0)

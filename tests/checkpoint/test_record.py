@@ -91,7 +91,7 @@ def test_runs_that_resume_one_another_share_an_identity():
 def test_a_state_is_saved_beside_its_record(tmp_path):
     state = (1, "two", np.arange(3.0))
     Saved(RECORD, state).save(Generations(tmp_path / "c"))
-    found = load_saved(Generations(tmp_path / "c", "r"), {})
+    found = load_saved(Generations(tmp_path / "c", "r"))
     assert found.record == RECORD
     assert found.state[:2] == state[:2]
     assert np.array_equal(found.state[2], state[2])
@@ -100,7 +100,7 @@ def test_a_state_is_saved_beside_its_record(tmp_path):
 def test_checkpoints_of_another_version_are_refused_with_a_fix(tmp_path):
     Generations(tmp_path / "old").save({"state": 1, "versions": {"streamkm": "0.3"}}, [])
     with pytest.raises(CheckpointError, match=r"was made by streamkm 0\.3.*Continue with that"):
-        load_saved(Generations(tmp_path / "old", "r"), {})
+        load_saved(Generations(tmp_path / "old", "r"))
     zarr.open_group(tmp_path / "old").attrs["format"] = 1
     with pytest.raises(CheckpointError, match="format 1, .* name another checkpoint"):
         Generations(tmp_path / "old")

@@ -9,9 +9,11 @@ import pytest
 import zarr
 
 from streamkm.checkpoint import Generations
+from streamkm.checkpointable import CLASSES
 from streamkm.errors import CheckpointError, CheckpointWarning
-from streamkm.fitting import FitState, StopRules, begin_fit, fit, load, saved, saving
+from streamkm.fitting import StopRules, begin_fit, fit, load, saving
 from streamkm.rows import Budget, open_rows
+from streamkm.seeding import METHODS
 
 
 def alike(a, b):
@@ -50,9 +52,6 @@ def states(rows, init, seeds=(1,), **options):
     options = {"rules": StopRules(max_iter=4, tol=0)} | options
     state = begin_fit(rows, 5, init, list(seeds), **options)
     return [state, *fit(rows, state, wave=8)]
-
-
-METHODS = ["coreset", "k-means||", "k-means++", "random", "farthest", "farthest||"]
 
 
 @pytest.mark.parametrize("init", METHODS)
@@ -166,6 +165,6 @@ def test_what_is_no_checkpoint_is_left_alone(rows, tmp_path):
 
 def test_states_of_a_version_with_other_fields_are_refused_by_name(rows, tmp_path, monkeypatch):
     keep(tmp_path / "c", rows, states(rows, "random")[0])
-    monkeypatch.setattr(saved, "_known", lambda: {"FitState": FitState})
+    monkeypatch.delitem(CLASSES, "Trajectory")
     with pytest.raises(CheckpointError, match=r"made by streamkm 0\.\d"):
         load(Generations(tmp_path / "c", "r"))

@@ -23,7 +23,7 @@ import streamkm
 from streamkm.engine import map_reduce
 from streamkm.fitting import restart_seeds
 from streamkm.rows import open_rows
-from streamkm.seeding import Seeding, Task, begin
+from streamkm.seeding import Seeding, Task, method_of
 
 pytestmark = [
     # scikit-learn ends at max_iter in silence, and some of its tests do [docs/scikit-learn.md].
@@ -76,10 +76,8 @@ def left_out(value):
 def seeded(X, n_clusters, init="k-means++", *, sample_weight=None, random_state=None):
     """Centroids of our seeding, and the numbers of the rows they are."""
     rows = open_rows(np.asarray(X), sample_weight=sample_weight)
-    drawn, state = (
-        [],
-        begin(init, Task(n_clusters, restart_seeds(random_state or 0, 1)[0], len(X), 0)),
-    )
+    task = Task(n_clusters, restart_seeds(random_state or 0, 1)[0], len(X), 0)
+    drawn, state = [], method_of(init).start(task)
     while isinstance(state, Seeding):
         answer = map_reduce(state.ask(), rows)
         drawn.extend(answer.numbers)

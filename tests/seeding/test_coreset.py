@@ -9,14 +9,14 @@ from sklearn.cluster import KMeans as SklearnKMeans
 from streamkm.engine import map_reduce
 from streamkm.fitting import begin_fit, iterate
 from streamkm.rows import Room, open_rows
-from streamkm.seeding import Seeding, Task, begin
+from streamkm.seeding import Seeding, Task, method_of
 from tests import reference
 from tests.conftest import mixture
 
 
 def seeded(data, k, seed=0, sample=4096, weights=None):
     rows = open_rows(data, sample_weight=weights)
-    state = begin("coreset", Task(k, seed, rows.layout.n_rows, sample))
+    state = method_of("coreset").start(Task(k, seed, rows.layout.n_rows, sample))
     asked = []
     while isinstance(state, Seeding):
         question = state.ask()

@@ -11,7 +11,9 @@ from streamkm.engine import map_reduce
 from streamkm.errors import FewDistinctRowsWarning
 from streamkm.passes import DrawSquaredDistance
 from streamkm.rows import Block, open_rows
-from streamkm.seeding import METHODS, Farthest, KMeansPlusPlus, Seeding, Task, begin, method_of
+from streamkm.seeding import METHODS, Seeding, Task, method_of
+from streamkm.seeding.farthest import Farthest
+from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
 from tests import reference
 from tests.conftest import mixture
 
@@ -19,7 +21,7 @@ from tests.conftest import mixture
 def run(method, data, k, seed=0):
     """Centroids and reads, driven the slow way."""
     rows = open_rows(data)
-    state, reads = begin(method, Task(k, seed, rows.layout.n_rows, 2000)), 0
+    state, reads = method_of(method).start(Task(k, seed, rows.layout.n_rows, 2000)), 0
     while isinstance(state, Seeding):
         state, reads = state.tell(map_reduce(state.ask(), rows)), reads + 1
     return state, reads
@@ -67,7 +69,7 @@ def test_exactly_as_many_distinct_rows_as_clusters(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_rows_without_weight_are_never_chosen(method, blobs):
     weights = (blobs[:, 0] > 0).astype(float)
-    state = begin(method, Task(4, 1, len(blobs), 2000))
+    state = method_of(method).start(Task(4, 1, len(blobs), 2000))
     rows = open_rows(blobs, sample_weight=weights)
     while isinstance(state, Seeding):
         state = state.tell(map_reduce(state.ask(), rows))
@@ -90,13 +92,13 @@ def test_farthest_is_gonzalezs_traversal(blobs):
     centroids, reads = run("farthest", blobs, 6, seed=2)
     first = int(np.flatnonzero((blobs == centroids[0]).all(axis=1))[0])
     np.testing.assert_allclose(centroids, reference.farthest_first(blobs, first, 6))
-    assert isinstance(begin("farthest", Task(6, 2, 5000, 0)), Farthest)
+    assert isinstance(method_of("farthest").start(Task(6, 2, 5000, 0)), Farthest)
     assert reads == 6
 
 
 def test_parallel_draws_twice_k_rows_a_round(blobs):
     """dask-ml draws about two rows a round, whatever k is."""
-    state = begin("k-means||", Task(8, 0, len(blobs), 0))
+    state = method_of("k-means||").start(Task(8, 0, len(blobs), 0))
     rows, sizes = open_rows(blobs), []
     while isinstance(state, Seeding):
         question = state.ask()
@@ -129,4 +131,4 @@ def test_a_second_draw_uses_a_fresh_stream(blobs):
 
 def test_an_unknown_method_names_those_there_are():
     with pytest.raises(ValueError, match=r"init='kmeans' is not known; use one of \['auto'"):
-        begin("kmeans", Task(3, 0, 9, 0))
+        method_of("kmeans")

@@ -14,6 +14,7 @@ from streamkm.cli.files import plot_file, report_file, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.labels import labels_written, row_dimensions
 from streamkm.cli.scheduler import scheduled
+from streamkm.cli.seedings import seeding_method
 from streamkm.cli.signals import fit_in, numbers_of, stopping
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say
@@ -48,7 +49,7 @@ from streamkm.outputs import (
     recover,
 )
 from streamkm.rows import Budget, Rows, open_rows
-from streamkm.seeding import attending, method_of
+from streamkm.seeding import attending
 from streamkm.versions import versions
 
 
@@ -87,6 +88,7 @@ def run(
     overwrite: bool,
 ) -> None:
     """Fit, write the model and the labels, print what came of it."""
+    method = seeding_method(init)
     parameters = {
         "n_clusters": n_clusters,
         "init": init,
@@ -148,7 +150,7 @@ def run(
         if dry_run:
             # The last loss and the labels come from one read, unless restarts compete for it.
             last = 1 + int(bool(labels) and n_init > 1)
-            seeding = method_of(init).reads(n_clusters) + (scale is not None)
+            seeding = method.reads(n_clusters) + (scale is not None)
             show(forecast(rows, budget, seeding, max_iter, last, bool(labels)), as_json)
             return
         stack.enter_context(alone(target))

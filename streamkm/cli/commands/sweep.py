@@ -11,6 +11,7 @@ import zarr
 from streamkm.cli.common import dimensions
 from streamkm.cli.files import plot_file, save_plot
 from streamkm.cli.forecast import forecast, show
+from streamkm.cli.seedings import seeding_method
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.cli.ui.sweep_table import COLUMNS, show_sweep
@@ -18,7 +19,7 @@ from streamkm.fitting import begin_sweep, fit_budget
 from streamkm.outputs import SWEEP, Store, alone, check_outputs, local, plain, whole
 from streamkm.rows import open_rows, record_whole
 from streamkm.rows.open import open_zarr
-from streamkm.seeding import attending, method_of
+from streamkm.seeding import attending
 from streamkm.selection import sweep, sweep_inits
 
 
@@ -42,13 +43,14 @@ def run(
     check_outputs(outputs, [data, validation])
     target = local(output)
     names = dimensions(feature_dims)
+    seeding_method(options["init"])  # refused before anything is read
     inits = sweep_inits(options["init"], options["n_init"])
     budget = fit_budget(options["memory_limit"], inits, n_clusters, keeps=False)
     nodata = options["nodata"]
     rows = open_rows(data, feature_dim=names, variable=variable, nodata=nodata, budget=budget)
     begin_sweep(rows, n_clusters, inits, range(len(inits)))  # refuses what cannot be
     if dry_run:
-        seeding = max(method_of(init).reads(k) for init in inits for k in n_clusters)
+        seeding = max(seeding_method(init).reads(k) for init in inits for k in n_clusters)
         facts = forecast(rows, budget, seeding, options["max_iter"], 1)
         fits = len(n_clusters) * len(inits)
         held = {"reads_validation": 1} if validation else {}

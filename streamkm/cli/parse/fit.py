@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from streamkm.cli.parse.options import (
-    INITS,
     Finite,
     Seconds,
     checkpoint_options,
     cluster_options,
     data_options,
+    init_option,
 )
 
 
@@ -19,7 +19,7 @@ from streamkm.cli.parse.options import (
 @click.option("-k", "--n-clusters", type=click.IntRange(1), required=True, help="Clusters.")
 @click.option("-o", "--output", required=True, metavar="MODEL.zarr", help="The model.")
 @click.option("--labels", metavar="LABELS.zarr", help="Also write every row's label.")
-@click.option("--init", type=click.Choice(INITS), default="auto", show_default=True)
+@init_option
 @click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
 @click.option(
     "--restarts",

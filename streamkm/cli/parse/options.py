@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any, TypeVar
 
 import click
@@ -12,8 +14,27 @@ from streamkm.sizes import parse_bytes, parse_seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# A literal list, because importing the seedings takes half a second [a test compares them].
-INITS = ("auto", "coreset", "k-means||", "k-means++", "random", "farthest", "farthest||")
+
+def seeding_names() -> list[str]:
+    """Return the names that the files of ``streamkm/seeding`` register, without importing them."""
+    sources = files("streamkm").joinpath("seeding").iterdir()
+    texts = [each.read_text("utf-8") for each in sources if each.name.endswith(".py")]
+    return sorted(
+        name for text in texts for name in re.findall(r'^@register\(\s*"(.+?)"', text, re.M)
+    )
+
+
+def init_option(command: F) -> F:
+    """Add the option that names a seeding method; the command compares it with the registry."""
+    names = ", ".join(["auto", *seeding_names()])
+    option = click.option(
+        "--init",
+        metavar="METHOD",
+        default="auto",
+        show_default=True,
+        help=f"Seeding method: {names}.",
+    )
+    return option(command)
 
 
 def data_options(command: F) -> F:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from streamkm.cli.parse.options import INITS, Finite, data_options
+from streamkm.cli.parse.options import Finite, data_options, init_option
 
 
 class Clusters(click.ParamType[list[int]]):
@@ -44,7 +44,7 @@ class Clusters(click.ParamType[list[int]]):
 )
 @click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
 @click.option("--validation", metavar="DATA2", help="Rows for a validation loss, read once.")
-@click.option("--init", type=click.Choice(INITS), default="auto", show_default=True)
+@init_option
 @click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
 @click.option("--tol", type=Finite(0), default=1e-4, show_default=True)
 @click.option("--loss-tol", type=Finite(0), help="As in fit.")

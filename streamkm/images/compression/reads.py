@@ -14,15 +14,11 @@ import dask
 from streamkm.checkpoint import Generations, Record, Saved, difference, load_saved
 from streamkm.engine import Folded, Listed, folding, threads, wave_size
 from streamkm.fitting import FitState
-from streamkm.images.coding.encode import Encoded
-from streamkm.images.coding.tables import Tables
 from streamkm.images.compression.catalogue import Catalogue, Files
 from streamkm.images.compression.room import Room
-from streamkm.passes import Colours
 from streamkm.progress import Progress, Watch
 
 _SAVE_EVERY = 60.0  # seconds
-_KNOWN = {kind.__name__: kind for kind in (Folded, Tables, Colours, Encoded)}
 
 
 class Sized(Protocol):
@@ -127,7 +123,7 @@ class _Saving:
 
     def load(self) -> Folded:
         """What an earlier run has folded of the same batches, or nothing."""
-        saved = load_saved(Generations(self._where), _KNOWN) if self._where.exists() else None
+        saved = load_saved(Generations(self._where)) if self._where.exists() else None
         if saved is None or difference(saved.record, self._record):
             return Folded()
         folded: Folded = saved.state

@@ -1,0 +1,93 @@
+"""The registry of seeding methods. Each method's file registers its class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from streamkm.seeding.base import Seeding, Task
+
+S = TypeVar("S", bound=Seeding)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A seeding method, what it costs, and when a fit that begins with it stops.
+
+    Parameters
+    ----------
+    start : callable
+        Returns the first state for a `Task`.
+    summary : str
+        One line for the table in docs/seeding.md.
+    reads : callable
+        Reads of the data, from k.
+    width : callable
+        Centroids and candidates of the method's widest pass, from k.
+    least_sample : callable, optional
+        Rows that its sample needs at least, from k. None if the method keeps no sample.
+    reading_tol : float, optional
+        With ``loss_tol="auto"``, stop iterating when a read of the data lowers the loss by a
+        smaller share than this. None for no such rule.
+    """
+
+    start: Callable[[Task], Seeding]
+    summary: str
+    reads: Callable[[int], int]
+    width: Callable[[int], int]
+    least_sample: Callable[[int], int] | None
+    reading_tol: float | None
+
+
+METHODS: dict[str, Method] = {}
+AUTO = "coreset"  # what docs/seeding.md found best
+
+
+def register(
+    name: str,
+    *,
+    summary: str,
+    reads: Callable[[int], int],
+    width: Callable[[int], int] = lambda k: k,
+    least_sample: Callable[[int], int] | None = None,
+    reading_tol: float | None = None,
+) -> Callable[[type[S]], type[S]]:
+    """Return a class decorator that registers a `Seeding` subclass as the method `name`.
+
+    Parameters
+    ----------
+    name : str
+        Value of ``init`` and ``--init``. A string literal: the help of the command line finds it in
+        the source, without an import.
+    summary, reads, width, least_sample, reading_tol
+        See `Method`.
+
+    Raises
+    ------
+    ValueError
+        If the name is registered already.
+    """
+    if name in METHODS or name == "auto":
+        raise ValueError(f"the seeding method {name!r} is registered already; choose another name.")
+
+    def add(kind: type[S]) -> type[S]:
+        METHODS[name] = Method(kind.from_task, summary, reads, width, least_sample, reading_tol)
+        return kind
+
+    return add
+
+
+def method_of(name: str) -> Method:
+    """Return the method registered as `name`; 'auto' is the default method.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message lists the names.
+    """
+    method = METHODS.get(AUTO if name == "auto" else name)
+    if method is None:
+        names = sorted((*METHODS, "auto"))
+        raise ValueError(f"init={name!r} is not known; use one of {names} or an array.")
+    return method
