@@ -13,6 +13,8 @@ import pytest
 from sklearn.datasets import load_sample_image
 
 import streamkm.rows.memory
+from streamkm.seeding import METHODS
+from tests import recipes
 
 # No test may fail because a machine is slow.
 slow = [hypothesis.HealthCheck.too_slow]
@@ -58,3 +60,13 @@ def cluster():
         Client(made, set_as_default=False) as client,
     ):
         yield client
+
+
+@pytest.fixture(params=[*METHODS, recipes.SEEDING])
+def seeding_method(request, tmp_path):
+    """The name of each seeding method, that of docs/recipes.md included."""
+    if request.param in METHODS:
+        yield request.param
+    else:
+        with recipes.seeding_method(tmp_path) as name:
+            yield name

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 import numpy as np
 import pytest
 import zarr
 
 from streamkm.checkpoint import Generations
-from streamkm.checkpointable import CLASSES
+from streamkm.checkpointable import CLASSES, Checkpointable
 from streamkm.errors import CheckpointError, CheckpointWarning
 from streamkm.fitting import StopRules, begin_fit, fit, load, saving
 from streamkm.rows import Budget, open_rows
-from streamkm.seeding import METHODS
 
 
 def alike(a, b):
@@ -54,9 +53,8 @@ def states(rows, init, seeds=(1,), **options):
     return [state, *fit(rows, state, wave=8)]
 
 
-@pytest.mark.parametrize("init", METHODS)
-def test_going_on_from_any_state_of_any_seeding_gives_the_same_bits(rows, tmp_path, init):
-    found = states(rows, init)
+def test_going_on_from_any_state_of_any_seeding_gives_the_same_bits(rows, tmp_path, seeding_method):
+    found = states(rows, seeding_method)
     assert any(state.folded for state in found)
     for number, state in enumerate(found[:-1]):
         if number % 3 and number < len(found) - 2:  # each way of saving costs a tenth of a second
@@ -67,6 +65,27 @@ def test_going_on_from_any_state_of_any_seeding_gives_the_same_bits(rows, tmp_pa
         assert alike(saved.state, state)
         *_, last = fit(rows, saved.state, wave=64)
         assert alike(last, found[-1])
+
+
+@dataclass(frozen=True)
+class Rates(Checkpointable):
+    base: np.ndarray
+
+
+@dataclass(frozen=True)
+class Undeclared:
+    base: np.ndarray
+
+
+def test_a_helper_dataclass_is_saved_and_restored_or_refused_by_name_when_it_is_saved(
+    rows, tmp_path
+):
+    state = states(rows, "random")[0]
+    declared = replace(state, answers=(Rates(np.arange(3.0)),))
+    keep(tmp_path / "c", rows, declared)
+    assert alike(load(Generations(tmp_path / "c", "r")).state, declared)
+    with pytest.raises(TypeError, match=r"test_states\.Undeclared cannot be saved in a checkpoint"):
+        keep(tmp_path / "d", rows, replace(state, answers=(Undeclared(np.arange(3.0)),)))
 
 
 def test_several_restarts_that_are_halved_and_lloyd_alone(rows, tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streamkm.errors import DataError
 from streamkm.passes import Colours
-from tests.passes.test_contract import same
+from tests.passes.contract import same
 
 KINDS = [(1, np.uint8), (3, np.uint8), (8, np.uint8), (3, np.uint16), (4, np.uint16)]
 

@@ -1,17 +1,15 @@
-"""The contract every pass is put through: its statistic is a commutative monoid."""
+"""Every pass of the package is held to the contract."""
 
 from __future__ import annotations
 
 import inspect
-import itertools
-import pickle
+from importlib import import_module
+from pkgutil import iter_modules
 
 import numpy as np
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import streamkm.passes
+import tests.passes
 from streamkm.passes import (
     Census,
     Closest,
@@ -33,11 +31,10 @@ from streamkm.passes import (
     Scatter,
     Tree,
 )
-from streamkm.rows import Block
+from tests.passes.contract import PassContract
 
 _RNG = np.random.default_rng(0)
 _CENTROIDS = _RNG.integers(0, 9, (4, 3)).astype(np.float64)
-_VALUES = _RNG.integers(0, 9, (120, 3)).astype(np.int16)
 
 TREE = Tree(
     np.stack([_CENTROIDS[:2], _CENTROIDS[2:], _CENTROIDS[1:3]]),
@@ -63,61 +60,28 @@ PASSES = [
 ]
 
 
-def block(start, stop):
-    rows = (start,), (stop - start,), (len(_VALUES),)
-    return Block(_VALUES[start:stop], None, start, *rows)
+class TestPasses(PassContract):
+    passes = PASSES
 
 
-def same(a, b):
-    """Equal in every field, to the bit."""
-    if isinstance(a, np.ndarray):
-        return a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b)
-    if isinstance(a, tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    if hasattr(a, "__dataclass_fields__"):
-        return all(same(getattr(a, f), getattr(b, f)) for f in a.__dataclass_fields__)
-    return a == b
+def modules_of(package):
+    return [
+        import_module(f"{package.__name__}.{each.name}") for each in iter_modules(package.__path__)
+    ]
 
 
 def test_every_pass_is_put_through_the_contract():
-    # FarthestFirst merges by picking again: deterministic by the plan, not a monoid of the rows.
-    # Scatter sums roots, which no order leaves exact. KeepBoundary keeps a share of every block, so
-    # what is kept hangs on the cuts, though never what it all sums to. FeatureMoments divides, and
-    # leaves the last bit to the order. Each has tests of its own.
-    # Extents looks at some rows of a block only.
+    # These have tests of their own. FarthestFirst chooses again among the rows that blocks chose,
+    # so its result depends on the block plan. Scatter sums square roots and FeatureMoments divides,
+    # so the order changes the last bit. KeepBoundary keeps a share of every block, and Extents
+    # looks at some rows of each.
     excused = {Extents, FarthestFirst, FeatureMoments, KeepBoundary, Scatter}
-    public = {
+    found = {
         kind
-        for _, kind in inspect.getmembers(streamkm.passes, inspect.isclass)
+        for module in modules_of(streamkm.passes)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, Pass) and not inspect.isabstract(kind)
     }
-    assert public - excused == {type(p) for p in PASSES}
-
-
-@pytest.mark.parametrize("question", PASSES, ids=lambda p: type(p).__name__)
-class TestMonoid:
-    def test_the_identity_changes_nothing(self, question):
-        answer, none = question(block(0, 50)), question.identity()
-        for parts in ([none, answer], [answer, none], [none, answer, none], [answer]):
-            assert same(type(answer).combine(parts), answer)
-
-    def test_no_rows_give_the_identity(self, question):
-        assert same(question(block(7, 7)), question.identity())
-
-    @settings(deadline=None, max_examples=25)
-    @given(st.lists(st.integers(0, 120), max_size=6), st.randoms())
-    def test_any_cut_any_order_and_any_grouping_mean_the_same(self, question, cuts, random):
-        edges = [0, *sorted(cuts), 120]
-        parts = [question(block(a, b)) for a, b in itertools.pairwise(edges)]
-        kind = type(parts[0])
-        whole = kind.combine(parts)
-        random.shuffle(parts)
-        assert same(kind.combine(parts), whole)
-        at = random.randint(0, len(parts))
-        groups = [kind.combine(g) for g in (parts[:at], parts[at:]) if g]
-        assert same(kind.combine(groups), whole)
-
-    def test_it_travels_by_plain_pickle(self, question):
-        sent = pickle.loads(pickle.dumps(question))
-        answer = question(block(3, 90))
-        assert same(pickle.loads(pickle.dumps(sent(block(3, 90)))), answer)
+    modules_of(tests.passes)  # defines the subclasses of PassContract
+    tested = {type(each) for kind in PassContract.__subclasses__() for each in kind.passes}
+    assert found - excused == tested

@@ -16,6 +16,7 @@ from streamkm.seeding.farthest import Farthest
 from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
 from tests import reference
 from tests.conftest import mixture
+from tests.recipes import SEEDING
 
 
 def run(method, data, k, seed=0):
@@ -27,49 +28,47 @@ def run(method, data, k, seed=0):
     return state, reads
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("k", [1, 2, 7])
-def test_k_distinct_centroids_in_the_reads_that_were_said(method, k, blobs):
-    centroids, reads = run(method, blobs, k)
+def test_k_distinct_centroids_in_the_reads_that_were_said(seeding_method, k, blobs):
+    centroids, reads = run(seeding_method, blobs, k)
     assert centroids.shape == (k, 6)
     assert centroids.dtype == np.float64
     assert len(np.unique(centroids, axis=0)) == k
-    assert reads == method_of(method).reads(k)
+    assert reads == method_of(seeding_method).reads(k)
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m != "farthest||"])
-def test_chunks_do_not_matter(method, pixels):
+@pytest.mark.parametrize(
+    "seeding_method", [name for name in (*METHODS, SEEDING) if name != "farthest||"], indirect=True
+)
+def test_chunks_do_not_matter(seeding_method, pixels):
     """Integers: the same bits. dask-ml's and OTB's seedings depend on their chunks.
 
     Only 'farthest||' picks within each block; its docs say so.
     """
-    want, _ = run(method, pixels, 5, seed=3)
+    want, _ = run(seeding_method, pixels, 5, seed=3)
     for chunks in (1000, 7777, 60_000):
-        got, _ = run(method, da.from_array(pixels, chunks=(chunks, 3)), 5, seed=3)
+        got, _ = run(seeding_method, da.from_array(pixels, chunks=(chunks, 3)), 5, seed=3)
         assert np.array_equal(got, want)
-    assert not np.array_equal(run(method, pixels, 5, seed=4)[0], want)
+    assert not np.array_equal(run(seeding_method, pixels, 5, seed=4)[0], want)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_fewer_distinct_rows_than_clusters(method):
+def test_fewer_distinct_rows_than_clusters(seeding_method):
     x = np.repeat(np.array([[0.0, 1], [5, 5], [9, 0]]), 50, axis=0)
     with pytest.warns(FewDistinctRowsWarning, match="only 3 distinct rows.*5 clusters"):
-        centroids, _ = run(method, x, 5)
+        centroids, _ = run(seeding_method, x, 5)
     assert centroids.shape == (5, 2)
     assert {tuple(c) for c in centroids} == {(0, 1), (5, 5), (9, 0)}
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_exactly_as_many_distinct_rows_as_clusters(method):
+def test_exactly_as_many_distinct_rows_as_clusters(seeding_method):
     x = np.repeat(np.array([[0.0, 1], [5, 5], [9, 0]]), [500, 1, 20], axis=0)
-    centroids, _ = run(method, x, 3)
+    centroids, _ = run(seeding_method, x, 3)
     assert {tuple(c) for c in centroids} == {(0, 1), (5, 5), (9, 0)}
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_rows_without_weight_are_never_chosen(method, blobs):
+def test_rows_without_weight_are_never_chosen(seeding_method, blobs):
     weights = (blobs[:, 0] > 0).astype(float)
-    state = method_of(method).start(Task(4, 1, len(blobs), 2000))
+    state = method_of(seeding_method).start(Task(4, 1, len(blobs), 2000))
     rows = open_rows(blobs, sample_weight=weights)
     while isinstance(state, Seeding):
         state = state.tell(map_reduce(state.ask(), rows))

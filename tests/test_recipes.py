@@ -1,0 +1,46 @@
+"""The code of docs/recipes.md does what the page says."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.recipes import ROOT, SEEDING, examples
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the sources, for a file more."""
+    for folder in ("streamkm", "tests/passes"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for file in (ROOT / "tests").glob("*.py"):
+        shutil.copy(file, tmp_path / "tests")
+    return tmp_path
+
+
+def python(folder, *arguments):
+    command, environment = [sys.executable, *arguments], {"PYTHONPATH": str(folder)}
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+def test_a_file_in_the_package_adds_a_seeding_method(copy):
+    (copy / "streamkm/seeding/heaviest.py").write_text(examples("A new seeding method")[0])
+    names = python(copy, "-c", "from streamkm.seeding import METHODS; print(*METHODS)")
+    assert SEEDING in names.split()
+    code = "from streamkm.cli import main; main(['fit', '--help'])"
+    assert f"farthest||, {SEEDING}, k-means++" in " ".join(python(copy, "-c", code).split())
+
+
+def test_a_file_in_the_package_adds_a_pass_and_its_test_file_holds_it_to_the_contract(copy):
+    module, call, test = examples("A new pass")
+    (copy / "streamkm/passes/histogram.py").write_text(module)
+    assert len(python(copy, "-c", call).split()) >= 3
+    (copy / "tests/passes/test_histogram.py").write_text(test)
+    every = "tests/passes/test_contract.py::test_every_pass_is_put_through_the_contract"
+    ran = python(copy, "-m", "pytest", "-q", every, "tests/passes/test_histogram.py")
+    assert "6 passed" in ran
