@@ -33,6 +33,20 @@ def same(a, b):
     return a == b
 
 
+@settings(deadline=None, max_examples=25)
+@given(cuts=st.lists(st.integers(0, 120), max_size=6), random=st.randoms())
+def check_merging(question, cuts, random):
+    edges = [0, *sorted(cuts), 120]
+    parts = [question(block(a, b)) for a, b in itertools.pairwise(edges)]
+    kind = type(parts[0])
+    whole = kind.combine(parts)
+    random.shuffle(parts)
+    assert same(kind.combine(parts), whole)
+    at = random.randint(0, len(parts))
+    groups = [kind.combine(g) for g in (parts[:at], parts[at:]) if g]
+    assert same(kind.combine(groups), whole)
+
+
 class PassContract:
     """Tests of passes; derive a test class and list the passes in `passes`."""
 
@@ -50,18 +64,8 @@ class PassContract:
     def test_no_rows_give_the_identity(self, question):
         assert same(question(block(7, 7)), question.identity())
 
-    @settings(deadline=None, max_examples=25)
-    @given(st.lists(st.integers(0, 120), max_size=6), st.randoms())
-    def test_any_cut_any_order_and_any_grouping_mean_the_same(self, question, cuts, random):
-        edges = [0, *sorted(cuts), 120]
-        parts = [question(block(a, b)) for a, b in itertools.pairwise(edges)]
-        kind = type(parts[0])
-        whole = kind.combine(parts)
-        random.shuffle(parts)
-        assert same(kind.combine(parts), whole)
-        at = random.randint(0, len(parts))
-        groups = [kind.combine(g) for g in (parts[:at], parts[at:]) if g]
-        assert same(kind.combine(groups), whole)
+    def test_any_cut_any_order_and_any_grouping_mean_the_same(self, question):
+        check_merging(question)
 
     def test_it_travels_by_plain_pickle(self, question):
         sent = pickle.loads(pickle.dumps(question))
