@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.checkpointable import CLASSES
+from streamkm.errors import CheckpointError
 
 _MANY = 64  # integers from which a tuple becomes an array
 
@@ -25,7 +26,7 @@ def flatten(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
 
     Raises
     ------
-    TypeError
+    CheckpointError
         For anything else; the message names its class.
     """
     if isinstance(value, (bool, np.bool_)):
@@ -56,7 +57,7 @@ def flatten(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
 def _name_of(kind: type[Any]) -> str:
     """Return the name by which `restore` finds a class."""
     if CLASSES.get(kind.__name__) is not kind:
-        raise TypeError(
+        raise CheckpointError(
             f"{kind.__module__}.{kind.__qualname__} cannot be saved in a checkpoint. Numbers, "
             "text, arrays, dtypes, tuples and frozen dataclasses that derive from "
             "streamkm.checkpointable.Checkpointable can; these need distinct class names."

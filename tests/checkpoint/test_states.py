@@ -84,7 +84,9 @@ def test_a_helper_dataclass_is_saved_and_restored_or_refused_by_name_when_it_is_
     declared = replace(state, answers=(Rates(np.arange(3.0)),))
     keep(tmp_path / "c", rows, declared)
     assert alike(load(Generations(tmp_path / "c", "r")).state, declared)
-    with pytest.raises(TypeError, match=r"test_states\.Undeclared cannot be saved in a checkpoint"):
+    with pytest.raises(
+        CheckpointError, match=r"test_states\.Undeclared cannot be saved in a checkpoint"
+    ):
         keep(tmp_path / "d", rows, replace(state, answers=(Undeclared(np.arange(3.0)),)))
 
 
