@@ -36,9 +36,9 @@ from streamkm.fitting import (
     with_scaling,
 )
 from streamkm.fitting.stopping import MAX_ITER
+from streamkm.in_memory.monitor import monitored
 from streamkm.passes import Lloyd
 from streamkm.rows import Budget, Rows, Scaling, among, reordering
-from streamkm.seeding import attending
 
 
 class LloydEstimator(CentroidEstimator):
@@ -79,7 +79,7 @@ class LloydEstimator(CentroidEstimator):
         labels = np.empty(rows.layout.row_shape if eager else 0, dtype)
         with ExitStack() as stack:
             watch: list[Watch] = [print_state] if self.verbose else []
-            stack.enter_context(attending(search_printer() if self.verbose else None))
+            stack.enter_context(monitored(search_printer() if self.verbose else None))
             begin = partial(self._begin, rows, init, rules)
             if self.checkpoint is None:
                 state = begin()

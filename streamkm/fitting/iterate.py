@@ -15,9 +15,9 @@ from streamkm.fitting.fit import fit
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.fitting.stopping import NOTHING_MOVED, TIME_LIMIT
+from streamkm.in_memory.monitor import monitored
 from streamkm.passes import Labels, LookedUp, PerRow
 from streamkm.rows import Rows
-from streamkm.seeding import attending
 
 # Looking a label up takes about 50 ns a row; below this many repeats, or products of k and d,
 # deciding it takes less [docs/seeding.md].
@@ -50,7 +50,10 @@ def iterate(
     FitState
     """
     end = None if time_limit is None else time.monotonic() + time_limit
-    with attending(end=end), closing(fit(rows, state, keep_evaluation=keep_evaluation)) as states:
+    with (
+        monitored(deadline=end),
+        closing(fit(rows, state, keep_evaluation=keep_evaluation)) as states,
+    ):
         for told in states:
             state = told
             for see in watch:

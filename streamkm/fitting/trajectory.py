@@ -19,6 +19,7 @@ from streamkm.fitting.kept import Kept
 from streamkm.fitting.relocating import with_relocated
 from streamkm.fitting.step import Step
 from streamkm.fitting.stopping import DROPPED, NOTHING_MOVED, TIME_LIMIT, StopRules
+from streamkm.in_memory.monitor import current_monitor
 from streamkm.passes import (
     Assigned,
     Boundary,
@@ -29,7 +30,7 @@ from streamkm.passes import (
     TopRows,
 )
 from streamkm.rows import Scaling
-from streamkm.seeding import Seeding, attention
+from streamkm.seeding import Seeding
 
 _RISE = 1e-9
 # What settling must gain, beside the step before it, for the next read to keep rows again.
@@ -149,7 +150,7 @@ class Trajectory(Checkpointable):
         """
         if self.seeding is not None:
             then = self.seeding.tell(statistic)
-            hurried = self.hurried or (self.seeding if attention().ended else None)
+            hurried = self.hurried or (self.seeding if current_monitor().timed_out else None)
             if isinstance(then, Seeding):
                 return replace(self, seeding=then, hurried=hurried)
             centroids = self.step.admissible(then)

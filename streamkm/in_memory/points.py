@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.engine import threads
-from streamkm.in_memory.attention import attention
+from streamkm.in_memory.monitor import current_monitor
 from streamkm.kernels import Centroids, squared_distances
 from streamkm.passes import Assigned, Lloyd
 from streamkm.rows import Block, read_only
@@ -51,7 +51,7 @@ class Points:
         self.weights = weights / weights.max()
         self.spent = 0.0  # multiplications so far: a clock that runs alike on every machine
         self.doing = ""  # in words, for whoever watches
-        self._attention = attention()
+        self._monitor = current_monitor()
 
     def _place(self, values: AnyArray, piece: slice) -> None:
         self.values[piece] = (values[piece] - self._origin) / self._scale
@@ -89,11 +89,11 @@ class Points:
     @property
     def late(self) -> bool:
         """Whether the search must end, for its time has run out."""
-        return self._attention.late
+        return self._monitor.out_of_time()
 
     def _pay(self, k: int) -> None:
         self.spent += float(self.values.size) * k
-        self._attention.step(self.doing)
+        self._monitor.report(self.doing)
 
     def _map(self, call: Callable[[slice], T]) -> list[T]:
         return list(self._pool.map(call, self._pieces))

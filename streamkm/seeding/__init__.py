@@ -6,7 +6,6 @@ Every module of this package is imported here, so that each registers its method
 from importlib import import_module
 from pkgutil import iter_modules
 
-from streamkm.in_memory.attention import attending, attention
 from streamkm.seeding.base import Seeding, Task
 from streamkm.seeding.registry import METHODS, Method, method_of, register
 
@@ -18,8 +17,6 @@ __all__ = [
     "Method",
     "Seeding",
     "Task",
-    "attending",
-    "attention",
     "method_of",
     "register",
 ]

@@ -35,6 +35,7 @@ from streamkm.fitting import (
     same_data,
     with_scaling,
 )
+from streamkm.in_memory.monitor import monitored
 from streamkm.models.model import Model, load_model, save_model
 from streamkm.outputs import (
     LABELS,
@@ -49,7 +50,6 @@ from streamkm.outputs import (
     recover,
 )
 from streamkm.rows import Budget, Rows, open_rows
-from streamkm.seeding import attending
 from streamkm.versions import versions
 
 
@@ -158,7 +158,7 @@ def run(
             stack.enter_context(alone(label_target))
         bar = ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows)
         stack.enter_context(bar)
-        stack.enter_context(attending(bar.searching))
+        stack.enter_context(monitored(bar.searching))
 
         def begin_scaled() -> FitState:
             if scale is None:
@@ -177,7 +177,7 @@ def run(
             if not new:
                 bar.say(f"going on from {checkpoint}, {describe(state)}")
             leave = stack.enter_context(stopping(kept, signals, time_limit, again_code))
-            stack.enter_context(attending(leave.searching))
+            stack.enter_context(monitored(leave.searching))
             watch = [bar.seen, leave.see, kept.see]
             fit, time_limit = kept.identity, None
         else:

@@ -16,10 +16,10 @@ from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.cli.ui.sweep_table import COLUMNS, show_sweep
 from streamkm.fitting import begin_sweep, fit_budget
+from streamkm.in_memory.monitor import monitored
 from streamkm.outputs import SWEEP, Store, alone, check_outputs, local, plain, whole
 from streamkm.rows import open_rows, record_whole
 from streamkm.rows.open import open_zarr
-from streamkm.seeding import attending
 from streamkm.selection import sweep, sweep_inits
 
 
@@ -59,7 +59,7 @@ def run(
     with (
         alone(target),
         ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows) as bar,
-        attending(bar.searching),
+        monitored(bar.searching),
     ):
         found = sweep(
             open_zarr(data, variable),

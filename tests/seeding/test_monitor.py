@@ -17,10 +17,9 @@ from streamkm.cli import signals as stopping
 from streamkm.cli.ui import progress
 from streamkm.errors import CheckpointError, RunAgain
 from streamkm.estimators import messages as telling
-from streamkm.in_memory import attention as watching
-from streamkm.in_memory import search
+from streamkm.in_memory import monitor, search
+from streamkm.in_memory.monitor import monitored
 from streamkm.in_memory.points import Points, in_memory
-from streamkm.seeding import attending
 from tests import reference
 from tests.conftest import mixture
 
@@ -29,7 +28,7 @@ K = 30
 
 
 def found(**watched):
-    with attending(**watched) as own, in_memory(X, np.ones(len(X))) as points:
+    with monitored(**watched) as own, in_memory(X, np.ones(len(X))) as points:
         return search.search(points, K, 0), own
 
 
@@ -37,16 +36,16 @@ def clock(monkeypatch, *, stops):
     """Time that stands still until it was asked for so often, and then is up."""
     asked = iter(range(10**9))
     now = SimpleNamespace(monotonic=lambda: float(next(asked) >= stops))
-    monkeypatch.setattr(watching, "time", now)
-    return {"end": 0.5}
+    monkeypatch.setattr(monitor, "time", now)
+    return {"deadline": 0.5}
 
 
 def test_every_step_is_seen_and_changes_no_bit():
     words = []
-    watched, own = found(see=words.append)
+    watched, own = found(callback=words.append)
     plain, _ = found()
     assert np.array_equal(watched, plain)
-    assert not own.ended
+    assert not own.timed_out
     text = "\n".join(words)
     for part in (f"start 1 of 32, centroid 2 of {K}", "start 32 of 32", "breathing on start 3"):
         assert part in text
@@ -56,8 +55,8 @@ def test_every_step_is_seen_and_changes_no_bit():
 def test_it_ends_at_any_step_with_centroids_that_can_be_used(steps, monkeypatch):
     limit = clock(monkeypatch, stops=steps)
     words = []
-    centroids, own = found(see=words.append, **limit)
-    assert own.ended
+    centroids, own = found(callback=words.append, **limit)
+    assert own.timed_out
     assert centroids.shape == (K, 2)
     assert len(np.unique(centroids, axis=0)) == K
     assert len(words) < 2 * steps + 20
@@ -77,7 +76,7 @@ def test_more_time_finds_better(monkeypatch):
 
 def test_of_few_distinct_points_the_rest_are_any(monkeypatch):
     x = np.repeat(X[:10], 5, axis=0)
-    with attending(**clock(monkeypatch, stops=3)), in_memory(x, np.ones(50)) as points:
+    with monitored(**clock(monkeypatch, stops=3)), in_memory(x, np.ones(50)) as points:
         centroids = search.start(points, 20, 0)
     assert centroids.shape == (20, 2)
     assert np.isfinite(centroids).all()
@@ -85,8 +84,8 @@ def test_of_few_distinct_points_the_rest_are_any(monkeypatch):
 
 def test_whoever_watches_outside_is_told_too():
     inner, outer = [], []
-    with attending(outer.append):
-        found(see=inner.append)
+    with monitored(outer.append):
+        found(callback=inner.append)
     assert inner == outer
 
 
@@ -95,7 +94,7 @@ def test_a_time_limit_ends_the_search_and_a_resumed_fit_does_it_again(init, tmp_
     data = zarr.create_array(tmp_path / "x", data=X, chunks=(500, 2))
     options = {"n_clusters": K, "init": init, "random_state": 0}
     words = []
-    with attending(words.append):
+    with monitored(words.append):
         hurried = KMeans(**options, checkpoint=tmp_path / "c", time_limit=0).fit(data)
     assert hurried.stop_reason_ == "time limit"
     assert len(words) < 40
@@ -113,7 +112,7 @@ def test_planted_data_of_very_many_clusters_end_in_time():
     centers = rng.normal(size=(4000, 1)) * [1.0, 0.9]
     x = centers[rng.integers(0, 4000, 60_000)] + rng.normal(0, 0.001, (60_000, 2))
     words = []
-    with attending(words.append):
+    with monitored(words.append):
         km = KMeans(3000, random_state=0, time_limit=0.5).fit(x)
     assert km.stop_reason_ == "time limit"
     assert "start" not in words[-1] or "centroid" not in words[-1]
