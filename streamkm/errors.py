@@ -150,8 +150,8 @@ class LossRoseError(StreamkmError, ArithmeticError):
 
     Attributes
     ----------
-    trajectory : streamkm.fitting.Trajectory
-        The last valid state, with the centroids of the lower loss.
+    trajectory : streamkm.updates.UpdateState
+        The last valid state of the restart, with the centroids of the lower loss.
     """
 
     def __init__(self, before: float, after: float, trajectory: Any) -> None:

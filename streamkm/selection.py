@@ -16,8 +16,7 @@ from streamkm.estimators import entropy_of
 from streamkm.estimators.data import Given
 from streamkm.fitting import (
     FitState,
-    StopRules,
-    begin_sweep,
+    first_sweep_state,
     fit_budget,
     iterate,
     restart_seeds,
@@ -37,6 +36,7 @@ from streamkm.passes import (
 )
 from streamkm.rows import Rows, open_rows
 from streamkm.sizes import parse_bytes
+from streamkm.updates import StopRules
 from streamkm.versions import versions
 
 _SILHOUETTE_STREAM = 2**62  # of the sample's draw, apart from those of any seeding
@@ -152,7 +152,7 @@ def sweep(
         riders.append(SampleUniform(silhouette_rows, threshold, entropy, _SILHOUETTE_STREAM))
     seeds = restart_seeds(entropy, n_init)
     room = budget.room(rows.layout)
-    state = begin_sweep(rows, ks, inits, seeds, rules, room, riders)
+    state = first_sweep_state(rows, ks, inits, seeds, rules, room, riders)
     with caching(rows) as held:
         state = iterate(held, state, watch=[watch] if watch else [])
     fits = SweepFits(tuple(ks), n_init, state.trajectories, state.scaling)

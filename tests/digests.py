@@ -23,9 +23,10 @@ import numpy as np
 import zarr
 
 import streamkm
-from streamkm.fitting import StopRules, begin_fit, iterate, label
+from streamkm.fitting import first_state, iterate, label
 from streamkm.images import compress
 from streamkm.rows import Room, open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules
 
 RNG = np.random.default_rng(7)
 CENTERS = RNG.integers(-40, 40, (6, 5))
@@ -109,7 +110,15 @@ def read_again(data: Any, algorithm: str, init: Any, **asked: Any) -> str:
     rows = open_rows(data)
     rules = StopRules(max_iter=30, loss_tol="auto")
     room = Room(100, 2000)
-    state = begin_fit(rows, 6, init, [3, 4], rules, room=room, algorithm=algorithm, **asked)
+    state = first_state(
+        rows,
+        6,
+        init,
+        [3, 4],
+        AcceleratedUpdate(rules, settles=algorithm == "auto"),
+        room=room,
+        **asked,
+    )
     state = iterate(rows, state)
     labels = np.empty(len(ROWS), np.int32)
     state = label(rows, state, labels, labels.dtype)

@@ -21,7 +21,7 @@ from streamkm import KMeans, sweep
 from streamkm.engine import caching, can_cache, map_reduce
 from streamkm.engine.cached import CachedRows
 from streamkm.errors import ReadError
-from streamkm.fitting import begin_fit, describe, fit, label
+from streamkm.fitting import describe, first_state, fit, label
 from streamkm.passes import Census
 from streamkm.rows import BlockPlan, Room, StoredRows, open_rows
 from tests.conftest import mixture
@@ -62,7 +62,7 @@ def on(where, cluster):
 def fitted(rows, after_a_read=lambda: None):
     """The bits of a fit and its labels, without a table; and the states."""
     seen = []
-    for state in fit(rows, begin_fit(rows, 6, "auto", [1, 2], room=Room(0, 4096))):
+    for state in fit(rows, first_state(rows, 6, "auto", [1, 2], room=Room(0, 4096))):
         if state.folded:
             continue
         seen.append(state)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from streamkm import engine
 from streamkm.engine import fold, map_reduce, map_rows, write_rows
 from streamkm.errors import ReadError
-from streamkm.fitting import begin_fit, iterate
+from streamkm.fitting import first_state, iterate
 from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
 from streamkm.rows import BlockPlan, Room, open_rows
 from tests import reference
@@ -357,7 +357,7 @@ def test_a_fit_is_the_same_bits_on_a_cluster_and_in_processes(many, cluster, roo
     """The table stays with the client; what is asked of it is not sent to the workers."""
 
     def fitted():
-        state = iterate(many, begin_fit(many, 6, "auto", [1, 2], room=room))
+        state = iterate(many, first_state(many, 6, "auto", [1, 2], room=room))
         assert (state.table is not None) == (room.table > 0)
         return state.best.centroids.tobytes(), state.reads
 

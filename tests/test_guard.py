@@ -22,9 +22,10 @@ from dask.callbacks import Callback
 from zarr.storage import LocalStore
 
 from streamkm.engine import fold
-from streamkm.fitting import StopRules, begin_fit, iterate, label
+from streamkm.fitting import first_state, iterate, label
 from streamkm.passes import Lloyd
 from streamkm.rows import BlockPlan, Room, StoredRows, open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules
 from tests.conftest import mixture
 
 CHUNK, FEATURES, BLOCKS = 256, 4, 24
@@ -71,7 +72,7 @@ def stored(path, n_blocks, chunk=CHUNK, features=FEATURES, kind=LocalStore):
 
 def fitted(rows, init="coreset", out=None):
     """A fit and its labels, without a table of distinct rows, and too few kept to be of use."""
-    state = begin_fit(rows, 5, init, [1], RULES, room=Room(0, 60))
+    state = first_state(rows, 5, init, [1], AcceleratedUpdate(RULES), room=Room(0, 60))
     state = iterate(rows, state, keep_evaluation=True)
     out = np.empty(rows.layout.row_shape, np.uint8) if out is None else out
     return label(rows, state, out, np.dtype(np.uint8))
@@ -94,7 +95,7 @@ def test_a_fit_reads_every_chunk_once_a_read_and_runs_a_task_a_block(tmp_path, i
 def test_nothing_is_fetched_before_the_first_read(tmp_path):
     rows = stored(tmp_path / "x", BLOCKS, kind=Counting)
     SEEN.clear()
-    begin_fit(rows, 5, "coreset", [1], RULES)
+    first_state(rows, 5, "coreset", [1], AcceleratedUpdate(RULES))
     assert not SEEN
 
 

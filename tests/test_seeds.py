@@ -9,9 +9,10 @@ from sklearn.datasets import load_digits
 from sklearn.preprocessing import scale
 
 from streamkm import KMeans
-from streamkm.fitting import StopRules, begin_fit, fit
+from streamkm.fitting import first_state, fit
 from streamkm.passes import Labels, Lloyd
 from streamkm.rows import Block, open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules
 
 X = np.arange(20).reshape(5, 4)
 CENTRES = np.array([[3.0, 4, 5, 6], [7, 8, 9, 10]])
@@ -47,6 +48,12 @@ def test_one_cluster_of_the_digits_has_one_loss():
 def test_twenty_random_restarts_of_the_digits(k, train_loss):
     data = scale(load_digits(n_class=2).data)[:288]
     rows = open_rows(data)
-    state = begin_fit(rows, k, "random", range(20), StopRules(max_iter=50, tol=0, loss_tol=1e-5))
+    state = first_state(
+        rows,
+        k,
+        "random",
+        range(20),
+        AcceleratedUpdate(StopRules(max_iter=50, tol=0, loss_tol=1e-5)),
+    )
     *_, last = fit(rows, state)
     assert np.mean([t.inertia for t in last.trajectories]) == pytest.approx(train_loss, rel=0.05)

@@ -12,9 +12,10 @@ from sklearn.preprocessing import scale
 
 import streamkm
 from streamkm.errors import DataError, ValidationWarning
-from streamkm.fitting import StopRules, begin_fit, iterate, restart_seeds
+from streamkm.fitting import first_state, iterate, restart_seeds
 from streamkm.fitting.elbow import find_elbow
 from streamkm.rows import Room, open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules
 from tests import reference
 from tests.conftest import mixture
 
@@ -46,7 +47,10 @@ def test_every_fit_is_the_fit_alone_and_all_cost_the_reads_of_the_slowest(blobs)
     for k in (2, 5, 9):
         for restart, seed in enumerate(restart_seeds(4, 3)):
             alone = iterate(
-                rows, begin_fit(rows, k, "random", [seed], StopRules(), room=Room(0, 0))
+                rows,
+                first_state(
+                    rows, k, "random", [seed], AcceleratedUpdate(StopRules()), room=Room(0, 0)
+                ),
             )
             reads.append(alone.n_passes)
             distortion = found["train_distortion"].sel(n_clusters=k)[restart]
@@ -61,7 +65,12 @@ def test_only_a_coresets_restart_ends_when_a_read_gains_little(blobs):
     found = streamkm.sweep(blobs, [12], n_init=4, random_state=1)
     rows = open_rows(blobs)
     for restart, seed in list(enumerate(restart_seeds(1, 4)))[1:]:
-        alone = iterate(rows, begin_fit(rows, 12, "random", [seed], StopRules(), room=Room(0, 0)))
+        alone = iterate(
+            rows,
+            first_state(
+                rows, 12, "random", [seed], AcceleratedUpdate(StopRules()), room=Room(0, 0)
+            ),
+        )
         assert float(found["train_distortion"][0, restart]) == alone.best.inertia / len(blobs)
     rules = StopRules(loss_tol="auto")
     assert rules.after("auto").reading_tol == 1e-3

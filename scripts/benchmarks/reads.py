@@ -14,9 +14,10 @@ import numpy as np
 from sklearn.cluster import kmeans_plusplus
 
 from streamkm.engine import map_reduce
-from streamkm.fitting import StopRules, begin_fit, iterate
+from streamkm.fitting import first_state, iterate
 from streamkm.passes import Lloyd
 from streamkm.rows import Room, Rows, open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules
 
 CASES: dict[str, tuple[Callable[[], np.ndarray], int]] = {
     "digits": (data.digits, 10),
@@ -38,7 +39,14 @@ def streamkm(
     """Reads, steps and the loss."""
     room = Room(0, int(share * rows.layout.n_rows))
     rules = StopRules(max_iter=_MOST, tol=tol)
-    state = begin_fit(rows, len(seeds), seeds, [0], rules, room=room, algorithm=algorithm)
+    state = first_state(
+        rows,
+        len(seeds),
+        seeds,
+        [0],
+        AcceleratedUpdate(rules, settles=algorithm == "auto"),
+        room=room,
+    )
     state = iterate(rows, state)
     return state.n_passes, len(state.best.history), float(state.best.inertia or 0.0)
 

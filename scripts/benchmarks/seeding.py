@@ -21,10 +21,11 @@ from sklearn.cluster import KMeans as SklearnKMeans
 
 from streamkm import KMeans
 from streamkm.engine import map_reduce
-from streamkm.fitting import StopRules, begin_fit, iterate
+from streamkm.fitting import first_state, iterate
 from streamkm.passes import Lloyd
 from streamkm.rows import Room, open_rows
 from streamkm.seeding import METHODS
+from streamkm.updates import AcceleratedUpdate, StopRules
 
 BLOCKS = 16
 
@@ -63,7 +64,7 @@ def ours_beyond_memory(
     rows, room = open_rows(x), Room(0, int(share * len(x)))
     rules = StopRules(loss_tol="auto")
     restarts = [seed + 1000 * r for r in range(10 if init == "random" else 1)]
-    state = iterate(rows, begin_fit(rows, k, init, restarts, rules, room=room))
+    state = iterate(rows, first_state(rows, k, init, restarts, AcceleratedUpdate(rules), room=room))
     return state.best.inertia, state.n_passes, time.perf_counter() - began
 
 

@@ -15,17 +15,17 @@ from streamkm.estimators.parameters import Numbers
 from streamkm.fitting import (
     SCALES,
     FitState,
-    StopRules,
-    begin_fit,
     bisect,
+    first_state,
     fit_budget,
     learn_scaling,
     restart_seeds,
     with_scaling,
 )
-from streamkm.passes import Closest, Losses, PerRow, Tree, TreeLabels
+from streamkm.passes import Closest, PerRow, Tree, TreeLabels
 from streamkm.rows import Budget, Rows
 from streamkm.seeding import method_of
+from streamkm.updates import LossesUpdate, StopRules
 
 STRATEGIES = ("biggest_inertia", "largest_cluster")
 
@@ -129,13 +129,13 @@ class BisectingKMeans(CentroidEstimator):
     def _split(self, rows: Rows, entropy: int) -> None:
         asked = self._numbers
         seeds = restart_seeds(entropy, asked.n_clusters * asked.n_init)
-        rules = StopRules(asked.max_iter, asked.tol, "auto")
+        update = LossesUpdate(StopRules(asked.max_iter, asked.tol, "auto"))
         heaviest = self.bisecting_strategy == "largest_cluster"
 
         def begin(some: Rows, k: int, split: int) -> FitState:
             room = self._budget(reset=True).room(some.layout)
             own = seeds[split * asked.n_init : (split + 1) * asked.n_init]
-            return begin_fit(some, k, self.init, own, rules, room=room, step=Losses)
+            return first_state(some, k, self.init, own, update, room)
 
         found = bisect(rows, asked.n_clusters, begin, heaviest)
         self._take(

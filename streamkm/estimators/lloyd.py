@@ -22,12 +22,10 @@ from streamkm.estimators.opening import given_centroids, names_of
 from streamkm.estimators.parameters import Numbers
 from streamkm.fitting import (
     FitState,
-    StopRules,
     Watch,
-    begin_fit,
     checkpointing,
+    first_state,
     fit_budget,
-    history_array,
     iterate,
     label,
     learn_scaling,
@@ -35,10 +33,10 @@ from streamkm.fitting import (
     restart_seeds,
     with_scaling,
 )
-from streamkm.fitting.stopping import MAX_ITER
 from streamkm.in_memory.monitor import monitored
-from streamkm.passes import Lloyd
 from streamkm.rows import Budget, Rows, Scaling, among, reordering
+from streamkm.updates import AcceleratedUpdate, StopRules, Update, history_array
+from streamkm.updates.stopping import MAX_ITER
 
 
 class LloydEstimator(CentroidEstimator):
@@ -54,7 +52,6 @@ class LloydEstimator(CentroidEstimator):
     empty_cluster: str
     scale: str | None
     checkpoint: Any
-    _step: ClassVar[type[Lloyd]] = Lloyd
     _fixed: ClassVar[Scaling | None] = None  # a scaling that is not learned
 
     def _fit(
@@ -118,18 +115,20 @@ class LloydEstimator(CentroidEstimator):
         """The first state; to learn how rows are scaled may cost a read."""
         rows = learn_scaling(with_scaling(rows, self._fixed), self.scale)
         scaling = rows.layout.scaling
-        return begin_fit(
+        return first_state(
             rows,
             self._numbers.n_clusters,
             init if isinstance(init, str) else [among(each, scaling) for each in init],
             restart_seeds(entropy_of(self.random_state), self._n_init),
-            rules,
-            self.empty_cluster == "relocate",
+            self._update(rules),
             self._budget(reset=True).room(rows.layout),
             self.restarts == "halving",
-            self.algorithm,
-            self._step,
         )
+
+    def _update(self, rules: StopRules) -> Update[Any]:
+        """The rule that moves the centroids."""
+        relocate, settles = self.empty_cluster == "relocate", self.algorithm == "auto"
+        return AcceleratedUpdate(rules, relocate=relocate, settles=settles)
 
     def _asked(self, init: Any, eager: bool) -> dict[str, Any]:
         """What a checkpoint compares; a seed only where there is one to repeat."""
@@ -190,9 +189,9 @@ class LloydEstimator(CentroidEstimator):
         self.bytes_read_ = state.reads.bytes_read
         self.reads_ = state.reads.by_phase
         self.stop_reason_ = best.stop_reason
-        gathered = best.gathered  # None where `refit` has numbered the clusters since
+        statistic = best.statistic  # None where `refit` has numbered the clusters since
         k = len(best.centroids)
-        found = np.count_nonzero(gathered.counts) if gathered else k
+        found = np.count_nonzero(statistic.counts) if statistic else k
         if found < k:
             warnings.warn(
                 f"Number of distinct clusters ({found}) found smaller than n_clusters "

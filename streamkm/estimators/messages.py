@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from streamkm.estimators.data import Given
-from streamkm.fitting import ALGORITHMS, SCALES, FitState, describe
-from streamkm.fitting.stopping import NOTHING_MOVED, SHIFT
+from streamkm.fitting import SCALES, FitState, describe
 from streamkm.seeding import method_of
+from streamkm.updates import ALGORITHMS
+from streamkm.updates.stopping import NOTHING_MOVED, SHIFT
 
 _SILENCE = 5.0  # seconds without a line
 

@@ -13,10 +13,10 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
-from streamkm.fitting import history_array
 from streamkm.models.model import KNOWN_CENTROIDS, Model, save_model
 from streamkm.outputs import MODEL, alone, check_store, plain
 from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
+from streamkm.updates import history_array
 from streamkm.versions import versions
 
 _SCALARS = ("init", "random_state")  # parameters that may be objects

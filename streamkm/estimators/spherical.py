@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from streamkm.estimators.kmeans import KMeans
-from streamkm.passes import Direction, Lloyd
 from streamkm.rows import Scaling, UnitLength
+from streamkm.updates import SphericalUpdate, StopRules
 
 
 class SphericalKMeans(KMeans):
@@ -27,7 +27,9 @@ class SphericalKMeans(KMeans):
     True
     """
 
-    _step: ClassVar[type[Lloyd]] = Direction
+    def _update(self, rules: StopRules) -> SphericalUpdate:
+        return SphericalUpdate(rules, relocate=self.empty_cluster == "relocate")
+
     _fixed: ClassVar[Scaling | None] = UnitLength()
 
     def _check_parameters(self, X: Any) -> None:

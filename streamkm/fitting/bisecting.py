@@ -128,7 +128,7 @@ def _centroids(state: FitState) -> Float64Array:
 
 def _leaves(state: FitState, path: TreePath) -> list[Leaf]:
     """The clusters of a fit to the rows that follow a path."""
-    centroids, gathered = _centroids(state), state.best.gathered
+    centroids, gathered = _centroids(state), state.best.statistic
     assert isinstance(gathered, Spread)
     paths = [path]
     if len(centroids) > 1:

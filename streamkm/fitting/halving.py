@@ -1,20 +1,20 @@
-"""Successive halving (Jamieson and Talwalkar, AISTATS 2016): hopeless restarts read no further."""
+"""Successive halving of restarts (Jamieson and Talwalkar, AISTATS 2016)."""
 
 from __future__ import annotations
 
-from streamkm.fitting.stopping import DROPPED
 from streamkm.fitting.trajectory import Trajectory
+from streamkm.updates.stopping import DROPPED
 
 
 def halved(trajectories: tuple[Trajectory, ...]) -> tuple[Trajectory, ...]:
     """Keep a half of the restarts after 2 steps of the slowest, a quarter after 4, and so on.
 
-    They are compared by the loss at that step. A restart that ended by its own rules stays, in the
-    place of one that runs.
+    They are compared by the loss at that step. A restart that its own rules ended is never dropped;
+    it takes the place of one that still runs.
     """
     racing = [t for t in trajectories if t.stop_reason != DROPPED]
     running = [t for t in racing if t.stop_reason is None]
-    age = min((0 if t.seeding else len(t.history) for t in running), default=0)
+    age = min((len(t.history) for t in running), default=0)
     if age < 2:
         return trajectories
     kept = -(-len(trajectories) // 2 ** (age.bit_length() - 1))
@@ -23,4 +23,4 @@ def halved(trajectories: tuple[Trajectory, ...]) -> tuple[Trajectory, ...]:
         return trajectory.history[min(age, len(trajectory.history)) - 1].inertia
 
     hopeless = {id(t) for t in sorted(racing, key=loss)[kept:]} & {id(t) for t in running}
-    return tuple(t.dropped() if id(t) in hopeless else t for t in trajectories)
+    return tuple(t.drop() if id(t) in hopeless else t for t in trajectories)

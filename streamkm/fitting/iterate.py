@@ -14,10 +14,10 @@ from streamkm.engine import last, wave_size, writing
 from streamkm.fitting.fit import fit
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
-from streamkm.fitting.stopping import NOTHING_MOVED, TIME_LIMIT
 from streamkm.in_memory.monitor import monitored
-from streamkm.passes import Labels, LookedUp, PerRow
+from streamkm.passes import LookedUp
 from streamkm.rows import Rows
+from streamkm.updates.stopping import NOTHING_MOVED, TIME_LIMIT
 
 # Looking a label up takes about 50 ns a row; below this many repeats, or products of k and d,
 # deciding it takes less [docs/seeding.md].
@@ -62,7 +62,7 @@ def iterate(
                 break
     if state.done or state.folded or end is None or time.monotonic() <= end:
         return state
-    return iterate(rows, state.stopped(TIME_LIMIT), watch=watch, keep_evaluation=keep_evaluation)
+    return iterate(rows, state.stop(TIME_LIMIT), watch=watch, keep_evaluation=keep_evaluation)
 
 
 def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitState:
@@ -79,9 +79,9 @@ def labelling(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> Ge
     best, table = state.best, state.table
     assert best.centroids is not None
     repeats = table is not None and _REPEATS * len(table.weights) <= rows.layout.n_rows
-    question: PerRow[Any] = Labels(best.centroids, dtype)
+    question = best.update.label_pass(best.centroids, dtype)
     if table is not None and repeats and best.centroids.size >= _PRODUCTS:
-        question = LookedUp.of(table, best.centroids, dtype)
+        question = LookedUp.of(table, question)
     kept = rows.cached
     for folded in writing(question, rows, out, wave_size(), state.folded):
         state = replace(state, folded=folded, in_memory=kept)
@@ -124,8 +124,8 @@ def describe(state: FitState) -> str:
         read += "; best"
     best = min(moving, key=lambda t: t.history[-1].inertia)
     last = best.history[-1]
-    if best.waiting is not None:
-        return f"{read}: far rows wanted for an empty cluster"
+    if best.state is not None and best.state.note:
+        return f"{read}: {best.state.note}"
     if best.done and best.stop_reason != NOTHING_MOVED:
         return f"{read}: inertia {best.inertia:.6g} of the final centroids"
     line = f"{read}: iteration {len(best.history)}, inertia {last.inertia:.6g}"

@@ -28,5 +28,5 @@ def numbered_like(state: FitState, earlier: Float64Array) -> FitState:
     old, new = linear_sum_assignment(apart)
     rest = np.setdiff1d(np.arange(len(best.centroids)), new)
     order = np.concatenate([new[np.argsort(old)], rest])
-    told = replace(best, centroids=best.centroids[order], gathered=None)
-    return replace(state, trajectories=tuple(told if t is best else t for t in state.trajectories))
+    trajectories = (best.reordered(order) if t is best else t for t in state.trajectories)
+    return replace(state, trajectories=tuple(trajectories))

@@ -20,6 +20,7 @@ class Reads(Checkpointable):
     seeding : while any restart had no centroids yet
     iterations : after that, the loss of the final centroids included
     labelling : to write labels
+    part_nbytes : decoded bytes of iterations that read some blocks only
 
     Examples
     --------
@@ -33,6 +34,7 @@ class Reads(Checkpointable):
     seeding: int = 0
     iterations: int = 0
     labelling: int = 0
+    part_nbytes: int = 0
 
     @property
     def total(self) -> int:
@@ -40,18 +42,24 @@ class Reads(Checkpointable):
 
     @property
     def bytes_read(self) -> int:
-        return self.total * self.nbytes
+        return self.total * self.nbytes + self.part_nbytes
 
     @property
     def by_phase(self) -> dict[str, dict[str, int]]:
         """Reads and bytes of each phase that had any."""
         counts = {phase: getattr(self, phase) for phase in PHASES}
-        return {p: {"reads": n, "bytes": n * self.nbytes} for p, n in counts.items() if n}
+        nbytes = {phase: n * self.nbytes for phase, n in counts.items()}
+        nbytes["iterations"] += self.part_nbytes
+        return {p: {"reads": counts[p], "bytes": n} for p, n in nbytes.items() if n}
 
     def plus(self, other: Reads) -> Reads:
         """Of both together."""
         sums = {phase: getattr(self, phase) + getattr(other, phase) for phase in PHASES}
-        return replace(self, **sums)
+        return replace(self, part_nbytes=self.part_nbytes + other.part_nbytes, **sums)
 
     def one_more(self, phase: str) -> Reads:
         return replace(self, **{phase: getattr(self, phase) + 1})
+
+    def part(self, share: float) -> Reads:
+        """With an iteration that read a share of the rows."""
+        return replace(self, part_nbytes=self.part_nbytes + round(share * self.nbytes))

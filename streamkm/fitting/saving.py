@@ -23,9 +23,9 @@ from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError
 from streamkm.fitting.saved import load
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
-from streamkm.fitting.stopping import StopRules
 from streamkm.outputs import plain, refuse_overlap
 from streamkm.rows import Budget, Rows, fingerprint, in_plan
+from streamkm.updates.stopping import StopRules
 from streamkm.versions import versions
 
 SECONDS = 60.0  # between checkpoints, unless asked otherwise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,10 +13,12 @@ from streamkm.checkpointable import Checkpointable
 from streamkm.engine import Folded
 from streamkm.fitting.halving import halved
 from streamkm.fitting.reads import Reads
-from streamkm.fitting.stopping import DROPPED
 from streamkm.fitting.trajectory import Trajectory
 from streamkm.passes import Pass, Table
 from streamkm.rows import BlockPlan, Room, Scaling, Shifted
+from streamkm.updates.stopping import DROPPED
+
+Blocks = tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,18 @@ class FitState(Checkpointable):
 
     Parameters
     ----------
-    plan : BlockPlan, which rows form which block; the bits of the result hang on it
-    trajectories : one a restart
-    room : Room, what may be kept in memory between reads
+    plan : BlockPlan, which rows form which block; the bits of the result depend on it
+    trajectories : one for each restart
+    room : Room, what may stay in memory between reads
     reads : Reads so far
     halving : whether the worse half of the restarts is dropped after 2, 4, 8, ... iterations
-    riders : further passes that go with the first read
+    riders : further passes for the first read
     answers : their statistics, once read
-    table : Table of all distinct rows where they are few: from then on it is asked, not the data
-    in_memory : whether the last answer came without a read: from the table, kept blocks or rows
+    table : Table of all distinct rows where they are few; it then takes the place of the data
+    in_memory : whether the last answer came without a read: from the table, cached blocks or rows
     folded : Folded so far of the read that is under way, or None between reads
     labelled : whether all labels under the final centroids were written
-    scaling : Scaling that rows are seen through, or None
+    scaling : Scaling of the rows as passes see them, or None
     """
 
     plan: BlockPlan
@@ -68,36 +71,72 @@ class FitState(Checkpointable):
     @property
     def can_stop(self) -> bool:
         """Whether every trajectory has centroids to stop at."""
-        return all(t.seeding is None for t in self.trajectories)
+        return all(t.state is not None for t in self.trajectories)
+
+    @property
+    def evaluating(self) -> bool:
+        """Whether only the loss of a single trajectory's final centroids is missing."""
+        return len(self.trajectories) == 1 and self.trajectories[0].evaluating
 
     @property
     def phase(self) -> str:
         """What the next read is for."""
         return "iterations" if self.can_stop else "seeding"
 
-    def stopped(self, reason: str) -> FitState:
-        return replace(self, trajectories=tuple(t.stopped(reason) for t in self.trajectories))
+    def ask(self) -> tuple[tuple[Pass[Any], ...], Blocks]:
+        """The passes that share the next read, and the numbers of its blocks, or None for all.
+
+        The first trajectory that is not done names the blocks; those that want the same share it.
+        """
+        requests = [t.ask() for t in self.trajectories if not t.done]
+        blocks = requests[0].blocks
+        return tuple(r.question for r in requests if r.blocks == blocks), blocks
+
+    def tell(self, statistics: Sequence[Any], in_memory: bool = False) -> FitState:
+        """The state after the statistics of the passes that `ask` has named."""
+        _, blocks = self.ask()
+        answers = iter(statistics)
+        trajectories = tuple(
+            t if t.done or t.ask().blocks != blocks else t.tell(next(answers))
+            for t in self.trajectories
+        )
+        reads = self.reads
+        if not in_memory:
+            reads = (
+                reads.one_more(self.phase) if blocks is None else reads.part(self._share(blocks))
+            )
+        trajectories = halved(trajectories) if self.halving else trajectories
+        return replace(self, trajectories=trajectories, reads=reads, in_memory=in_memory)
+
+    def advance(self) -> FitState | None:
+        """The state after a step of each trajectory that needs no pass over the data, or None."""
+        advanced = [t.advance() for t in self.trajectories]
+        if all(t is None for t in advanced):
+            return None
+        pairs = zip(advanced, self.trajectories, strict=True)
+        trajectories = tuple(before if after is None else after for after, before in pairs)
+        return replace(self, trajectories=trajectories, in_memory=True)
+
+    def stop(self, reason: str) -> FitState:
+        """The same centroids without further iterations, for a reason from outside."""
+        return replace(self, trajectories=tuple(t.stop(reason) for t in self.trajectories))
 
     def shifted(self, shift: Shifted) -> FitState:
-        """The first state again, of shifted rows; the read so far was for that."""
-        trajectories = tuple(t.among(shift) for t in self.trajectories)
+        """The first state again, for shifted rows; the read so far has found the shift."""
+        trajectories = tuple(t.scaled(shift) for t in self.trajectories)
         reads = self.reads.one_more("opening")
         return replace(self, trajectories=trajectories, reads=reads, scaling=shift)
 
-    @property
-    def can_advance(self) -> bool:
-        """Whether some trajectory goes on without a read."""
-        return any(t.can_advance for t in self.trajectories)
+    def on_table(self, table: Table) -> FitState:
+        """The first state again, with the table in the place of the data.
 
-    def advance(self) -> FitState:
-        """The state after a step of each trajectory that needs no read."""
-        told = tuple(t.advance() if t.can_advance else t for t in self.trajectories)
-        return replace(self, trajectories=told, in_memory=True)
+        So nothing depends on how the rows were stored.
+        """
+        trajectories = tuple(t.on_table(len(table.weights)) for t in self.trajectories)
+        reads = self.reads.one_more(self.phase)
+        return replace(self, trajectories=trajectories, reads=reads, table=table, in_memory=True)
 
-    def told(self, statistics: Sequence[Any], in_memory: bool = False) -> FitState:
-        """The state after an answer to every trajectory that was not done."""
-        answers = iter(statistics)
-        told = tuple(t if t.done else t.tell(next(answers)) for t in self.trajectories)
-        reads = self.reads if in_memory else self.reads.one_more(self.phase)
-        told = halved(told) if self.halving else told
-        return replace(self, trajectories=told, reads=reads, in_memory=in_memory)
+    def _share(self, blocks: Sequence[int]) -> float:
+        """The share of the rows that some blocks hold."""
+        sizes = [[s.stop - s.start for s in self.plan.region(number)] for number in blocks]
+        return sum(map(math.prod, sizes)) / math.prod(self.plan.row_shape)

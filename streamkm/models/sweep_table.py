@@ -97,7 +97,7 @@ def add_distortions(table: xr.Dataset, name: str, distortions: Float64Array) -> 
 
 
 def _scores(trajectory: Trajectory, sample: Sampled | None) -> dict[str, float]:
-    centroids, gathered = _centroids(trajectory), trajectory.gathered
+    centroids, gathered = _centroids(trajectory), trajectory.statistic
     assert isinstance(gathered, Scattered)
     return {
         "calinski_harabasz": gathered.calinski_harabasz(centroids),

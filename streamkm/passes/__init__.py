@@ -5,7 +5,6 @@ from streamkm.passes.boundary import Boundary, KeepBoundary
 from streamkm.passes.census import Census, Counted
 from streamkm.passes.closest import Closest, Nearest
 from streamkm.passes.colours import Colours
-from streamkm.passes.direction import Directed, Direction, directions
 from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
 from streamkm.passes.extents import Extent, Extents
@@ -25,8 +24,6 @@ __all__ = [
     "Closest",
     "Colours",
     "Counted",
-    "Directed",
-    "Direction",
     "Distances",
     "Distinct",
     "DrawFarthest",
@@ -60,7 +57,6 @@ __all__ = [
     "Tree",
     "TreeLabels",
     "TreePath",
-    "directions",
     "label_dtype",
     "no_label",
     "threshold_of",

@@ -9,12 +9,12 @@ from typing import Any, Generic
 import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.kernels import Centroids, RowTable, squared_distances
+from streamkm.kernels import RowTable, squared_distances
 from streamkm.passes.base import S
 from streamkm.passes.census import Counted
 from streamkm.passes.distinct import Table
 from streamkm.passes.lloyd import Assigned, Lloyd, refuse_bad
-from streamkm.rows import Block, read_only
+from streamkm.rows import Block
 
 
 class PerRow(ABC, Generic[S]):
@@ -68,18 +68,18 @@ class LookedUp(PerRow[Counted]):
     ----------
     table : RowTable
     labels : ndarray of shape (m,), labels of the rows of the table
-    centroids : ndarray of shape (k, d)
+    question : the pass that computes labels
     """
 
     table: RowTable
     labels: AnyArray
-    centroids: Float64Array
+    question: PerRow[Any]
 
     @classmethod
-    def of(cls, table: Table, centroids: Float64Array, dtype: np.dtype[Any]) -> LookedUp:
+    def of(cls, table: Table, question: PerRow[Any]) -> LookedUp:
         rows = table.rows()
-        labels, _ = Labels(centroids, dtype)(Block.of(rows.values))
-        return cls(rows, labels, centroids)
+        labels, _ = question(Block.of(rows.values))
+        return cls(rows, labels, question)
 
     @property
     def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
@@ -90,15 +90,13 @@ class LookedUp(PerRow[Counted]):
 
     def __call__(self, block: Block) -> tuple[AnyArray, Counted]:
         out = np.empty(block.n_rows, self.dtype)
-        centroids = Centroids(self.centroids, block.dtype)
+        unknown = np.zeros(block.n_rows, bool)
         for tile in block.tiles():
             places = self.table.find(tile.x)
-            labels = self.labels[places]
-            unknown = np.flatnonzero(places < 0)
-            if unknown.size:
-                labels[unknown], d2 = centroids.nearest(read_only(tile.x[unknown]))
-                refuse_bad(block, tile.start, d2)
-            out[tile.start : tile.start + len(labels)] = labels
+            part = slice(tile.start, tile.start + len(places))
+            out[part], unknown[part] = self.labels[places], places < 0
+        if unknown.any():
+            out[unknown], _ = self.question(block.where(unknown))
         return out, Counted(rows=block.n_rows)
 
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from streamkm import KMeans, load_model
 from streamkm.cli import main
 from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError, LockedError
-from streamkm.fitting import Checkpoint, begin_fit, checkpointing
+from streamkm.fitting import Checkpoint, checkpointing, first_state
 from streamkm.rows import open_rows
 from streamkm.versions import versions
 from tests import reference
@@ -180,7 +180,7 @@ def test_a_smaller_machine_keeps_the_plan_or_says_what_it_lacks(tmp_path):
 def test_one_run_to_a_checkpoint(store, tmp_path):
     rows = open_rows(store)
     with checkpointing(tmp_path / "c", rows, {}) as kept:
-        kept.save(begin_fit(rows, 5, "random", [1]))
+        kept.save(first_state(rows, 5, "random", [1]))
         with (
             pytest.raises(LockedError, match=f"process {os.getpid()} on "),
             checkpointing(tmp_path / "c", rows, {}),
@@ -312,7 +312,7 @@ def test_a_full_disk_warns_and_the_last_state_stays_good(store, tmp_path, no_tab
 def test_versions_that_differ_are_named(store, tmp_path, monkeypatch):
     rows = open_rows(store)
     with checkpointing(tmp_path / "c", rows, {}) as kept:
-        kept.save(begin_fit(rows, 5, "random", [1]))
+        kept.save(first_state(rows, 5, "random", [1]))
     monkeypatch.setattr("streamkm.fitting.saving.versions", lambda: versions() | {"numpy": "1.0"})
     with (
         checkpointing(tmp_path / "c", rows, {}) as kept,

@@ -11,8 +11,11 @@ import zarr
 from streamkm.checkpoint import Generations
 from streamkm.checkpointable import CLASSES, Checkpointable
 from streamkm.errors import CheckpointError, CheckpointWarning
-from streamkm.fitting import StopRules, begin_fit, fit, load, saving
+from streamkm.fitting import first_state, fit, load, saving
 from streamkm.rows import Budget, open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules
+
+RULES = StopRules(max_iter=4, tol=0)
 
 
 def alike(a, b):
@@ -48,8 +51,8 @@ def keep(where, rows, state, **changed):
 
 
 def states(rows, init, seeds=(1,), **options):
-    options = {"rules": StopRules(max_iter=4, tol=0)} | options
-    state = begin_fit(rows, 5, init, list(seeds), **options)
+    options = {"update": AcceleratedUpdate(RULES)} | options
+    state = first_state(rows, 5, init, list(seeds), **options)
     return [state, *fit(rows, state, wave=8)]
 
 
@@ -91,7 +94,10 @@ def test_a_helper_dataclass_is_saved_and_restored_or_refused_by_name_when_it_is_
 
 
 def test_several_restarts_that_are_halved_and_lloyd_alone(rows, tmp_path):
-    for options in ({"seeds": (1, 2, 3, 4), "halving": True}, {"algorithm": "lloyd"}):
+    for options in (
+        {"seeds": (1, 2, 3, 4), "halving": True},
+        {"update": AcceleratedUpdate(RULES, settles=False)},
+    ):
         found = states(rows, "random", **options)
         for number in (0, len(found) // 2, len(found) - 2):
             where = tmp_path / f"{len(options)}-{number}"

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamkm.fitting import begin_fit, fit
-from streamkm.fitting.stopping import StopRules
+from streamkm.fitting import first_state, fit
 from streamkm.passes import Boundary, KeepBoundary, Lloyd
 from streamkm.rows import Block, Room, open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules
 from tests import reference
 from tests.conftest import mixture
 
@@ -18,8 +18,9 @@ from tests.conftest import mixture
 def fitted(x, centroids, keeps, weights=None, settles=False):
     rows = open_rows(x, sample_weight=weights)
     rules = StopRules(max_iter=200, tol=0)
-    state = begin_fit(rows, len(centroids), centroids, [0], rules, room=Room(0, 0))
-    trajectories = tuple(replace(t, keeps=keeps, settles=settles) for t in state.trajectories)
+    state = first_state(rows, len(centroids), centroids, [0], room=Room(0, 0))
+    update = AcceleratedUpdate(rules, most=keeps, settles=settles)
+    trajectories = tuple(replace(t, update=update) for t in state.trajectories)
     for told in fit(rows, replace(state, trajectories=trajectories)):
         state = told
     return state

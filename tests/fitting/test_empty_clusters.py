@@ -6,8 +6,9 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from streamkm.fitting import StopRules, begin_fit, iterate
+from streamkm.fitting import first_state, iterate
 from streamkm.rows import open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules
 from tests import reference
 from tests.conftest import mixture
 
@@ -20,7 +21,9 @@ FAR = np.array([[0.0, 0], [1, 1], [1e4, 1e4], [2e4, 1e4]])  # the last two get n
 def run(relocate, max_iter, data=X):
     rows = open_rows(data)
     rules = StopRules(max_iter, tol=0)
-    return iterate(rows, begin_fit(rows, 4, FAR, [0], rules, relocate))
+    return iterate(
+        rows, first_state(rows, 4, FAR, [0], AcceleratedUpdate(rules, relocate=relocate))
+    )
 
 
 def test_empty_clusters_move_to_the_farthest_rows():
@@ -67,6 +70,8 @@ def test_a_row_alone_in_its_cluster_is_not_taken(weights):
     x = np.array([[0.0], [0.1], [0.2], [10], [10.1], [500]])
     init = np.array([[0.1], [10], [490], [1e5]])
     rows = open_rows(x, sample_weight=weights)
-    best = iterate(rows, begin_fit(rows, 4, init, [0], StopRules(50, tol=0))).best
+    best = iterate(
+        rows, first_state(rows, 4, init, [0], AcceleratedUpdate(StopRules(50, tol=0)))
+    ).best
     assert np.bincount(reference.labels(x, best.centroids), minlength=4).min() > 0
     assert 500 in best.centroids

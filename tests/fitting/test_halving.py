@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from streamkm import KMeans
-from streamkm.fitting import StopRules, begin_fit, fit
-from streamkm.fitting.stopping import DROPPED
+from streamkm.fitting import first_state, fit
 from streamkm.rows import open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules
+from streamkm.updates.stopping import DROPPED
 from tests.conftest import mixture
 
 pytestmark = pytest.mark.usefixtures("no_table")
@@ -19,7 +20,9 @@ X = mixture(8000, 3, 20)
 def states(halving, seeds=range(16)):
     rows = open_rows(X)
     rules = StopRules(tol=0)
-    return list(fit(rows, begin_fit(rows, 20, "random", seeds, rules, halving=halving)))
+    return list(
+        fit(rows, first_state(rows, 20, "random", seeds, AcceleratedUpdate(rules), halving=halving))
+    )
 
 
 def test_half_are_dropped_after_two_steps_and_half_again_after_four():

@@ -12,9 +12,10 @@ import pytest
 from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.datasets import load_digits
 
-from streamkm.fitting import StopRules, begin_fit, fit, iterate
+from streamkm.fitting import first_state, fit, iterate
 from streamkm.rows import open_rows
 from streamkm.seeding import METHODS
+from streamkm.updates import AcceleratedUpdate, StopRules
 from tests import reference
 from tests.conftest import mixture
 
@@ -25,7 +26,7 @@ UNTIL_STILL = StopRules(max_iter=300, tol=0)
 
 def states(data, k, init="k-means||", seed=0, rules=UNTIL_STILL, **options):
     rows = open_rows(data)
-    return list(fit(rows, begin_fit(rows, k, init, [seed], rules, **options)))
+    return list(fit(rows, first_state(rows, k, init, [seed], AcceleratedUpdate(rules, **options))))
 
 
 DATA = {
@@ -81,7 +82,10 @@ def test_a_weight_of_two_is_the_row_twice(blobs):
     init, rules = blobs[:5].astype(np.float64), StopRules(8, tol=0)
     weighted = open_rows(blobs, sample_weight=weights)
     repeated = open_rows(np.repeat(blobs, weights, axis=0))
-    one, two = (iterate(r, begin_fit(r, 5, init, [0], rules)).best for r in (weighted, repeated))
+    one, two = (
+        iterate(r, first_state(r, 5, init, [0], AcceleratedUpdate(rules))).best
+        for r in (weighted, repeated)
+    )
     np.testing.assert_allclose(one.centroids, two.centroids, rtol=1e-10)
     assert one.inertia == pytest.approx(two.inertia, rel=1e-10)
 
@@ -90,7 +94,7 @@ def test_integer_pixels_give_the_same_bits_for_any_chunking(pixels):
     want = states(pixels, 9)[-1].best
     for chunks in (999, 20_000):
         lazy = da.from_array(pixels, chunks=(chunks, 3))
-        got = states(lazy, 9, algorithm="lloyd")[-1].best
+        got = states(lazy, 9, settles=False)[-1].best
         assert got.centroids.tobytes() == want.centroids.tobytes()
         assert [s.inertia for s in got.history] == [s.inertia for s in want.history]
 
@@ -98,7 +102,9 @@ def test_integer_pixels_give_the_same_bits_for_any_chunking(pixels):
 @pytest.mark.parametrize("method", ["k-means||", "k-means++", "farthest", "random"])
 def test_going_on_from_any_state_ends_in_the_same_bits(method, blobs):
     rows = open_rows(da.from_array(blobs, chunks=(600, 6)))
-    all_states = list(fit(rows, begin_fit(rows, 5, method, [1, 2], UNTIL_STILL)))
+    all_states = list(
+        fit(rows, first_state(rows, 5, method, [1, 2], AcceleratedUpdate(UNTIL_STILL)))
+    )
     last = all_states[-1]
     for state in all_states[:-1]:
         resumed = iterate(rows, pickle.loads(pickle.dumps(state)))
@@ -110,8 +116,11 @@ def test_restarts_share_their_reads_and_each_is_the_fit_of_its_own_seed(blobs):
     """dask-ml's n_init restarts nothing."""
     rows = open_rows(da.from_array(blobs, chunks=(600, 6)))
     seeds = [11, 22, 33, 44]
-    alone = [iterate(rows, begin_fit(rows, 8, "random", [s], UNTIL_STILL)) for s in seeds]
-    shared = iterate(rows, begin_fit(rows, 8, "random", seeds, UNTIL_STILL))
+    alone = [
+        iterate(rows, first_state(rows, 8, "random", [s], AcceleratedUpdate(UNTIL_STILL)))
+        for s in seeds
+    ]
+    shared = iterate(rows, first_state(rows, 8, "random", seeds, AcceleratedUpdate(UNTIL_STILL)))
     for one, among in zip(alone, shared.trajectories, strict=True):
         assert one.best.centroids.tobytes() == among.centroids.tobytes()
     assert shared.n_passes == max(one.n_passes for one in alone)
@@ -151,7 +160,10 @@ def test_more_clusters_than_distinct_rows_ends_with_a_warning(method):
 
 def test_fifty_restarts_read_what_the_slowest_of_them_reads(blobs):
     rows, rules = open_rows(blobs), StopRules()
-    shared = iterate(rows, begin_fit(rows, 12, "random", range(50), rules))
-    alone = [iterate(rows, begin_fit(rows, 12, "random", [seed], rules)) for seed in range(50)]
+    shared = iterate(rows, first_state(rows, 12, "random", range(50), AcceleratedUpdate(rules)))
+    alone = [
+        iterate(rows, first_state(rows, 12, "random", [seed], AcceleratedUpdate(rules)))
+        for seed in range(50)
+    ]
     assert shared.n_passes == max(one.n_passes for one in alone)
     assert shared.best.inertia == min(one.best.inertia for one in alone)

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from streamkm.errors import NonFiniteError
-from streamkm.fitting import StopRules, begin_fit, begin_sweep, fit, iterate
+from streamkm.fitting import first_state, first_sweep_state, fit, iterate
 from streamkm.passes import Lloyd
 from streamkm.rows import Block, Room, open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules
 from tests import reference
 from tests.conftest import mixture
 
@@ -28,8 +29,14 @@ def begun(x, centroids, algorithm="auto", share=0.2, rules=STILL, **options):
     room = Room(0, int(share * len(x)))
     rows = lazy(x)
     k = len(centroids)
-    return rows, begin_fit(
-        rows, k, centroids, [0], rules, room=room, algorithm=algorithm, **options
+    return rows, first_state(
+        rows,
+        k,
+        centroids,
+        [0],
+        AcceleratedUpdate(rules, settles=algorithm == "auto"),
+        room=room,
+        **options,
     )
 
 
@@ -111,14 +118,16 @@ def test_a_read_is_judged_by_all_that_came_of_it():
 def test_nothing_is_kept_where_it_saves_no_read(blobs):
     centroids = blobs[:4].astype(np.float64)
     room = Room(0, 1000)
-    plain = begin_fit(open_rows(blobs), 4, centroids, [0], STILL, room=room)
-    few = begin_fit(lazy(blobs), 4, centroids, [0], STILL, room=Room(0, 49))
-    swept = begin_sweep(lazy(blobs), [2, 3], ["random"], [0], STILL, room)
-    halved = begin_fit(lazy(blobs), 4, "random", [0, 1], STILL, room=room, halving=True)
+    plain = first_state(open_rows(blobs), 4, centroids, [0], AcceleratedUpdate(STILL), room=room)
+    few = first_state(lazy(blobs), 4, centroids, [0], AcceleratedUpdate(STILL), room=Room(0, 49))
+    swept = first_sweep_state(lazy(blobs), [2, 3], ["random"], [0], STILL, room)
+    halved = first_state(
+        lazy(blobs), 4, "random", [0, 1], AcceleratedUpdate(STILL), room=room, halving=True
+    )
     for state in (plain, few, swept, halved):
-        assert not any(t.keeps for t in state.trajectories)
-    kept = begin_fit(lazy(blobs), 4, "random", [0, 1], STILL, room=room)
-    assert all(t.keeps for t in kept.trajectories)
+        assert not any(getattr(t.update, "most", 0) for t in state.trajectories)
+    kept = first_state(lazy(blobs), 4, "random", [0, 1], AcceleratedUpdate(STILL), room=room)
+    assert all(t.update.most for t in kept.trajectories)
 
 
 @pytest.mark.parametrize("algorithm", ["auto", "lloyd"])
@@ -139,8 +148,13 @@ def test_lloyds_steps_on_whole_numbers_hang_on_no_chunk_and_on_nothing_that_was_
     rules, room = StopRules(tol=0, loss_tol="auto"), Room(0, 2000)
     fits = []
     for chunk in (6000, 300):
-        state = begin_fit(
-            lazy(x, chunk), 12, "coreset", [seed], rules, room=room, algorithm="lloyd"
+        state = first_state(
+            lazy(x, chunk),
+            12,
+            "coreset",
+            [seed],
+            AcceleratedUpdate(rules, settles=False),
+            room=room,
         )
         fits.append(iterate(lazy(x, chunk), state).best)
     assert fits[0].stop_reason == fits[1].stop_reason
@@ -159,8 +173,8 @@ def test_one_cluster_needs_nothing_kept_and_rows_that_are_not_finite_are_refused
 
 def test_a_restart_that_is_done_keeps_no_rows(blobs):
     rows = lazy(blobs)
-    state = begin_fit(rows, 4, "random", [0, 1, 2], STILL, room=Room(0, 5000))
-    held = [t.kept is not None for s in fit(rows, state) for t in s.trajectories if t.done]
+    state = first_state(rows, 4, "random", [0, 1, 2], AcceleratedUpdate(STILL), room=Room(0, 5000))
+    held = [t.state.cached is not None for s in fit(rows, state) for t in s.trajectories if t.done]
     assert held
     assert not any(held)
 
@@ -171,8 +185,8 @@ def test_a_fit_that_is_stopped_after_any_state_knows_the_loss_of_its_centroids(a
     centroids = np.concatenate([x[:6], x[:3] + 1e4]).astype(np.float64)
     rows, state = begun(x, centroids, algorithm)
     states = list(fit(rows, state))
-    assert any(s.best.waiting is not None for s in states)
+    assert any(s.best.state.pending is not None for s in states)
     for told in states:
-        best = iterate(rows, told.stopped("time limit")).best
+        best = iterate(rows, told.stop("time limit")).best
         assert best.done
         assert best.inertia == pytest.approx(reference.inertia(x, best.centroids), rel=1e-11)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from streamkm.errors import DataError, LossRoseError
-from streamkm.fitting import Step, StopRules, begin_fit, fit, iterate
+from streamkm.fitting import first_state, fit, iterate
 from streamkm.rows import open_rows
+from streamkm.updates import AcceleratedUpdate, Step, StopRules
 from tests import reference
 
 pytestmark = pytest.mark.usefixtures("no_table")
@@ -18,7 +19,7 @@ INIT = X[:9].astype(np.float64)
 
 def run(rules, **options):
     rows = open_rows(X)
-    return iterate(rows, begin_fit(rows, 9, INIT, [0], rules), **options)
+    return iterate(rows, first_state(rows, 9, INIT, [0], AcceleratedUpdate(rules)), **options)
 
 
 def losses():
@@ -67,7 +68,11 @@ def test_the_primers_rule_of_distortion_decrease():
 
 def test_the_time_limit_stops_after_seeding_and_leaves_whole_centroids():
     rows = open_rows(X)
-    state = iterate(rows, begin_fit(rows, 9, "k-means||", [0, 1], StopRules(tol=0)), time_limit=0)
+    state = iterate(
+        rows,
+        first_state(rows, 9, "k-means||", [0, 1], AcceleratedUpdate(StopRules(tol=0))),
+        time_limit=0,
+    )
     assert state.done
     assert state.n_passes == 5
     for trajectory in state.trajectories:
@@ -77,25 +82,25 @@ def test_the_time_limit_stops_after_seeding_and_leaves_whole_centroids():
 
 def test_a_risen_loss_is_an_error_that_keeps_the_last_good_state():
     rows = open_rows(X)
-    generator = fit(rows, begin_fit(rows, 9, INIT, [0], StopRules(tol=0)))
+    generator = fit(rows, first_state(rows, 9, INIT, [0], AcceleratedUpdate(StopRules(tol=0))))
     next(generator)
     state = next(generator)
     good = state.best
     changed = open_rows(X[::-1] * 5)  # the data change under a running fit
     with pytest.raises(LossRoseError, match=r"the inertia rose from .* check the store") as caught:
         list(fit(changed, state))
-    assert caught.value.trajectory is good
+    assert caught.value.trajectory is good.state
     assert good.history[-1].inertia == caught.value.before
 
 
 def test_too_few_rows_and_centroids_that_do_not_fit():
     rows = open_rows(X[:5])
     with pytest.raises(DataError, match="n_samples=5 should be >= n_clusters=6"):
-        begin_fit(rows, 6, "random", [0])
+        first_state(rows, 6, "random", [0])
     with pytest.raises(DataError, match=r"\(2, 4\) does not match .*features of the data 3"):
-        begin_fit(rows, 2, np.zeros((2, 4)), [0])
+        first_state(rows, 2, np.zeros((2, 4)), [0])
     with pytest.raises(DataError, match="initial centers contain NaN"):
-        begin_fit(rows, 1, np.full((1, 3), np.nan), [0])
+        first_state(rows, 1, np.full((1, 3), np.nan), [0])
 
 
 def test_a_step_is_what_history_holds():

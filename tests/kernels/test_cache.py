@@ -38,7 +38,7 @@ _EVERYTHING = """
 import itertools, collections, importlib, pkgutil, warnings
 import numba, numpy as np, zarr
 import streamkm, streamkm.kernels
-from streamkm.fitting import begin_fit, label, iterate
+from streamkm.fitting import first_state, label, iterate
 from streamkm.passes import Distances
 from streamkm.engine import write_rows
 from streamkm.rows import Room, open_rows
@@ -54,7 +54,7 @@ for dtype, stored, weighted in itertools.product(("f4", "f8", "u1"), (False, Tru
     inits = {False: ["auto", "farthest||", "k-means||"], True: ["auto"]}
     for table in inits:
         for init in inits[table]:
-            state = begin_fit(rows, 40, init, [1], room=Room(600 * table, 400))
+            state = first_state(rows, 40, init, [1], room=Room(600 * table, 400))
             state = iterate(rows, state, keep_evaluation=True)
             label(rows, state, np.empty(600, np.int32), np.dtype(np.int32))
     write_rows(Distances(state.best.centroids, np.dtype("f8")), rows, np.empty((600, 40)))

@@ -13,7 +13,6 @@ import tests.passes
 from streamkm.passes import (
     Census,
     Closest,
-    Direction,
     Distinct,
     DrawFarthest,
     DrawSquaredDistance,
@@ -46,7 +45,6 @@ PASSES = [
     Lloyd(_CENTROIDS),
     Closest(_CENTROIDS, 3),
     Closest(_CENTROIDS, 3, TREE),
-    Direction(_CENTROIDS),
     Losses(_CENTROIDS),
     DrawUniform(5, 1, 0),
     DrawSquaredDistance(5, 1, 1, _CENTROIDS),

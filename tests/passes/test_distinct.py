@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from streamkm import KMeans
-from streamkm.fitting import StopRules, begin_fit, fit, iterate
+from streamkm.fitting import first_state, fit, iterate
 from streamkm.kernels import distinct
-from streamkm.passes import Distinct, LookedUp, Table
+from streamkm.passes import Distinct, Labels, LookedUp, Table
 from streamkm.rows import Block, Room, open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules
 from tests import reference
 
 
@@ -73,7 +74,9 @@ def test_the_table_gives_what_the_plain_path_gives(pixels):
     init = pixels[:: len(pixels) // 9][:9].astype(float)
     rows, rules = open_rows(pixels), StopRules(max_iter=40, tol=0)
     by_table, plain = (
-        list(fit(rows, begin_fit(rows, 9, init, [0], rules, room=Room(most, 0))))
+        list(
+            fit(rows, first_state(rows, 9, init, [0], AcceleratedUpdate(rules), room=Room(most, 0)))
+        )
         for most in (10**6, 0)
     )
     assert [s.table is None for s in (by_table[-1], plain[-1])] == [False, True]
@@ -97,7 +100,7 @@ def test_a_row_twice_a_weight_of_two_and_any_order_are_the_same_bits(init, pixel
 def test_looked_up_labels_are_the_nearest_centroids(pixels):
     centroids = pixels[[5, 500, 5000]].astype(float)
     table = Distinct(10**6)(Block.of(pixels[::2]))
-    looked_up = LookedUp.of(table, centroids, np.dtype(np.uint8))
+    looked_up = LookedUp.of(table, Labels(centroids, np.dtype(np.uint8)))
     labels, counted = looked_up(Block.of(pixels))  # half of the rows may not be in the table
     assert np.array_equal(labels, reference.labels(pixels, centroids))
     assert counted.rows == len(pixels)
@@ -105,7 +108,7 @@ def test_looked_up_labels_are_the_nearest_centroids(pixels):
 
 def test_a_fit_goes_on_from_any_state_with_its_table(pixels):
     rows = open_rows(pixels)
-    states = list(fit(rows, begin_fit(rows, 6, "auto", [0])))
+    states = list(fit(rows, first_state(rows, 6, "auto", [0])))
     for state in states:
         *_, last = (state, *fit(rows, state))
         assert last.best.centroids.tobytes() == states[-1].best.centroids.tobytes()
@@ -114,7 +117,7 @@ def test_a_fit_goes_on_from_any_state_with_its_table(pixels):
 
 def test_the_rows_are_not_read_again(pixels):
     rows = open_rows(pixels)
-    first = next(fit(rows, begin_fit(rows, 6, "auto", [0])))
+    first = next(fit(rows, first_state(rows, 6, "auto", [0])))
     gone = open_rows(np.zeros_like(pixels))
     assert iterate(gone, first).best.inertia == iterate(rows, first).best.inertia
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.cluster import KMeans as SklearnKMeans
 
 from streamkm.engine import map_reduce
-from streamkm.fitting import begin_fit, iterate
+from streamkm.fitting import first_state, iterate
 from streamkm.rows import Room, open_rows
 from streamkm.seeding import Seeding, Task, method_of
 from tests import reference
@@ -31,7 +31,7 @@ def test_a_twentieth_of_the_rows_finds_as_low_a_loss_as_ten_restarts(k):
     x = mixture(80_000, 4, 30, seed=1)
     theirs = SklearnKMeans(k, n_init=10, random_state=0).fit(x).inertia_
     rows = open_rows(x)
-    state = iterate(rows, begin_fit(rows, k, "auto", [0], room=Room(0, 4096)))
+    state = iterate(rows, first_state(rows, k, "auto", [0], room=Room(0, 4096)))
     assert state.reads.seeding == 2
     assert state.best.inertia <= 1.002 * theirs
 
@@ -86,8 +86,8 @@ def test_the_same_bits_for_any_number_of_cores(monkeypatch):
 def test_restarts_are_the_fits_of_their_own_seeds():
     rows = open_rows(mixture(20_000, 3, 9))
     room = Room(0, 4096)
-    shared = iterate(rows, begin_fit(rows, 7, "auto", [5, 6, 7], room=room))
-    alone = [iterate(rows, begin_fit(rows, 7, "auto", [seed], room=room)) for seed in (5, 6, 7)]
+    shared = iterate(rows, first_state(rows, 7, "auto", [5, 6, 7], room=room))
+    alone = [iterate(rows, first_state(rows, 7, "auto", [seed], room=room)) for seed in (5, 6, 7)]
     for trajectory, one in zip(shared.trajectories, alone, strict=True):
         assert trajectory.centroids.tobytes() == one.best.centroids.tobytes()
     assert shared.n_passes == max(one.n_passes for one in alone)
@@ -101,6 +101,6 @@ def test_rare_rows_that_the_pilot_hardly_met_do_not_crowd_out_the_bulk(scale):
     rare = rng.random(len(x)) < 0.02
     x[rare] = np.array([50, 0]) + rng.normal(size=(rare.sum(), 2))
     rows = open_rows(x * scale)
-    best = iterate(rows, begin_fit(rows, 100, "coreset", [0], room=Room(1000, 4096))).best
+    best = iterate(rows, first_state(rows, 100, "coreset", [0], room=Room(1000, 4096))).best
     theirs = SklearnKMeans(100, n_init=3, random_state=0).fit(x).inertia_
     assert best.inertia / scale**2 < 1.05 * theirs

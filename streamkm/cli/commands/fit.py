@@ -22,13 +22,11 @@ from streamkm.engine import caching
 from streamkm.errors import CheckpointError, LabelsError, RunAgain
 from streamkm.fitting import (
     FitState,
-    StopRules,
     Watch,
-    begin_fit,
     checkpointing,
     describe,
+    first_state,
     fit_budget,
-    history_array,
     iterate,
     learn_scaling,
     restart_seeds,
@@ -50,6 +48,7 @@ from streamkm.outputs import (
     recover,
 )
 from streamkm.rows import Budget, Rows, open_rows
+from streamkm.updates import AcceleratedUpdate, StopRules, history_array
 from streamkm.versions import versions
 
 
@@ -137,14 +136,13 @@ def run(
         rows = _rows(data, feature_dims, variable, nodata, budget)
         rules = StopRules(max_iter, tol, "auto" if loss_tol is None else loss_tol)
         begin = partial(
-            begin_fit,
+            first_state,
             n_clusters=n_clusters,
             init=init,
             seeds=restart_seeds(seed, n_init),
-            rules=rules,
+            update=AcceleratedUpdate(rules, settles=algorithm == "auto"),
             room=budget.room(rows.layout),
             halving=restarts == "halving",
-            algorithm=algorithm,
         )
         begin(rows)  # refuses what cannot be
         if dry_run:
@@ -284,7 +282,7 @@ def _result(
 ) -> dict[str, Any]:
     phases = state.reads.by_phase if state else {}
     # Rows have no weights here, so what was gathered is how many were there.
-    gathered = state.best.gathered if state else None
+    gathered = state.best.statistic if state else None
     left_out = n_rows - round(gathered.weight) if gathered and n_rows else 0
     return {
         "inertia": model.inertia,

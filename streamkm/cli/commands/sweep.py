@@ -15,7 +15,7 @@ from streamkm.cli.seedings import seeding_method
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.cli.ui.sweep_table import COLUMNS, show_sweep
-from streamkm.fitting import begin_sweep, fit_budget
+from streamkm.fitting import first_sweep_state, fit_budget
 from streamkm.in_memory.monitor import monitored
 from streamkm.outputs import SWEEP, Store, alone, check_outputs, local, plain, whole
 from streamkm.rows import open_rows, record_whole
@@ -48,7 +48,7 @@ def run(
     budget = fit_budget(options["memory_limit"], inits, n_clusters, keeps=False)
     nodata = options["nodata"]
     rows = open_rows(data, feature_dim=names, variable=variable, nodata=nodata, budget=budget)
-    begin_sweep(rows, n_clusters, inits, range(len(inits)))  # refuses what cannot be
+    first_sweep_state(rows, n_clusters, inits, range(len(inits)))  # refuses what cannot be
     if dry_run:
         seeding = max(seeding_method(init).reads(k) for init in inits for k in n_clusters)
         facts = forecast(rows, budget, seeding, options["max_iter"], 1)

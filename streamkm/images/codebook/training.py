@@ -18,7 +18,7 @@ import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.engine import caching, map_reduce, threads
-from streamkm.fitting import FitState, StopRules, Watch, begin_fit, checkpointing, iterate
+from streamkm.fitting import FitState, Watch, checkpointing, first_state, iterate
 from streamkm.images.codebook.codebook import Codebook
 from streamkm.in_memory.points import in_memory
 from streamkm.in_memory.search import search
@@ -36,6 +36,7 @@ from streamkm.passes import (
 )
 from streamkm.rows import Block, Budget, Room, Rows, open_rows, rows_in_memory
 from streamkm.sizes import parse_bytes
+from streamkm.updates import LloydUpdate, StopRules
 
 MOST_CODEWORDS = 2**16  # a code is two bytes at most
 # To search for more takes minutes; what it gains over dividing, 0.15 dB at 256, falls with k.
@@ -249,7 +250,7 @@ def _opened(rows: Rows, room: Room, seed: int, stage: int) -> _Opened:
 def _stepping(rows: Rows, begun: Float64Array, relocate: bool, rules: StopRules) -> FitState:
     """The state before Lloyd's steps; the last one's loss is for the next read to tell."""
     k = len(begun)
-    return begin_fit(rows, k, begun, [0], rules, relocate, _NOTHING_KEPT, algorithm="lloyd")
+    return first_state(rows, k, begun, [0], LloydUpdate(rules, relocate=relocate), _NOTHING_KEPT)
 
 
 def _centroids(state: FitState) -> Float64Array:

@@ -1,18 +1,15 @@
-"""When a trajectory has had enough. Every rule has a name that the result carries."""
+"""When the iterations end. Every rule has a name, which the result reports."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from streamkm.checkpointable import Checkpointable
 from streamkm.seeding import method_of
-
-if TYPE_CHECKING:
-    from streamkm.fitting.step import Step
+from streamkm.updates.step import Step
 
 NOTHING_MOVED = "nothing moved"
 SHIFT = "centroid shift"

@@ -12,43 +12,34 @@ from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.state import FitState
-from streamkm.fitting.stopping import StopRules
 from streamkm.fitting.trajectory import Trajectory
-from streamkm.passes import Lloyd, Pass, Scatter
+from streamkm.passes import Pass
 from streamkm.rows import Budget, Room, Rows
 from streamkm.seeding import Task, method_of
-
-# Fewer rows than this part of them save few reads [docs/reads.md].
-_LEAST_SHARE = 0.01
-ALGORITHMS = ("auto", "lloyd")
+from streamkm.updates import AcceleratedUpdate, ScatterUpdate, StopRules, Update
 
 
-def begin_fit(
+def first_state(
     rows: Rows,
     n_clusters: int,
     init: str | Float64Array | Sequence[Float64Array],
     seeds: Sequence[int],
-    rules: StopRules | None = None,
-    relocate: bool = True,
+    update: Update[Any] | None = None,
     room: Room | None = None,
     halving: bool = False,
-    algorithm: str = "auto",
-    step: type[Lloyd] = Lloyd,
 ) -> FitState:
-    """The first state: nothing read yet.
+    """The first state of a fit; nothing is read.
 
     Parameters
     ----------
     rows : Rows
     n_clusters : k
     init : name of a seeding method, or centroids (k, d), or those of each restart
-    seeds : one a restart
-    rules : StopRules
-    relocate : whether empty clusters move to the farthest rows
-    room : Room, what may be kept in memory; by default what fits without a memory limit
-    halving : whether hopeless restarts are dropped
-    algorithm : 'lloyd', or 'auto', which needs fewer reads
-    step : the pass of an iteration; only after Lloyd's own are rows kept
+    seeds : one for each restart
+    update : Update, the rule that moves the centroids; by default `AcceleratedUpdate()`
+    room : Room, what may stay in memory; by default what fits without a memory limit
+    halving : whether hopeless restarts are dropped; restarts are then compared at equal numbers of
+        reads, so none caches rows
 
     Raises
     ------
@@ -57,31 +48,25 @@ def begin_fit(
     """
     n_rows, n_features = rows.layout.n_rows, rows.layout.n_features
     _check_enough(n_rows, n_clusters)
-    rules = (rules or StopRules()).after(init)
     room = room or Budget(fits=True, summaries=len(seeds)).room(rows.layout)
+    update = update or AcceleratedUpdate()
+    update = replace(update, rules=update.rules.after(init))
+    update = update.on_rows(rows, replace(room, sample=0) if halving else room)
     if isinstance(init, str):
         tasks = [Task(n_clusters, seed, n_rows, room.sample) for seed in seeds]
-        seedings = [method_of(init).start(task) for task in tasks]
-        trajectories = [Trajectory(rules, relocate, step, seeding=seeding) for seeding in seedings]
+        trajectories = [Trajectory(update, method_of(init).start(task)) for task in tasks]
     else:
         given = [init] if isinstance(init, np.ndarray) else init
         for centroids in given:
             _check_centroids(centroids, n_clusters, n_features)
-        copies = [step.admissible(np.array(each, dtype=np.float64)) for each in given]
-        trajectories = [Trajectory(rules, relocate, step, centroids=copy) for copy in copies]
-    keeps = 0 if halving or n_clusters == 1 or step is not Lloyd else _worth_keeping(rows, room)
-    kept = tuple(replace(t, keeps=keeps, settles=algorithm == "auto") for t in trajectories)
+        states = [update.init(np.array(centroids, dtype=np.float64)) for centroids in given]
+        trajectories = [Trajectory(update, state=state) for state in states]
     reads = Reads(rows.layout.nbytes, opening=rows.opening_reads)
-    return FitState(rows.plan, kept, room, reads, halving, scaling=rows.layout.scaling)
+    scaling = rows.layout.scaling
+    return FitState(rows.plan, tuple(trajectories), room, reads, halving, scaling=scaling)
 
 
-def _worth_keeping(rows: Rows, room: Room) -> int:
-    """Rows to keep at a read; none where reading costs nothing, or too few to be of use."""
-    useful = not rows.in_memory and room.sample >= _LEAST_SHARE * rows.layout.n_rows
-    return room.sample if useful else 0
-
-
-def begin_sweep(
+def first_sweep_state(
     rows: Rows,
     n_clusters: Sequence[int],
     inits: Sequence[str],
@@ -94,9 +79,10 @@ def begin_sweep(
 
     Parameters
     ----------
-    rows, rules, room : as for `begin_fit`
+    rows, room : as for `first_state`
     n_clusters : the values of k
     inits, seeds : the seeding method and seed of each restart
+    rules : StopRules
     riders : further passes for the first read; their statistics are `FitState.answers`
 
     Raises
@@ -105,14 +91,13 @@ def begin_sweep(
         When there are fewer rows than clusters.
     """
     _check_enough(rows.layout.n_rows, max(n_clusters))
+    update = ScatterUpdate(rules or StopRules())
     states = [
-        begin_fit(rows, k, init, [seed], rules, room=room)
+        first_state(rows, k, init, [seed], update, room)
         for k in n_clusters
         for init, seed in zip(inits, seeds, strict=True)
     ]
-    trajectories = tuple(
-        replace(t, step=Scatter, keeps=0) for state in states for t in state.trajectories
-    )
+    trajectories = tuple(t for state in states for t in state.trajectories)
     return replace(states[0], trajectories=trajectories, riders=tuple(riders))
 
 

@@ -1,4 +1,4 @@
-"""What is kept of an iteration, and a history as an array."""
+"""The record of one iteration, and a history as an array."""
 
 from __future__ import annotations
 

@@ -1,0 +1,31 @@
+"""Rules that move centroids between two reads, each a frozen dataclass; none of them reads."""
+
+from streamkm.updates.accelerated import (
+    ALGORITHMS,
+    AcceleratedState,
+    AcceleratedUpdate,
+    BoundaryRows,
+)
+from streamkm.updates.base import Request, Update, UpdateState
+from streamkm.updates.lloyd import LloydState, LloydUpdate, LossesUpdate, ScatterUpdate
+from streamkm.updates.spherical import SphericalUpdate
+from streamkm.updates.step import Step, history_array
+from streamkm.updates.stopping import StopRules
+
+__all__ = [
+    "ALGORITHMS",
+    "AcceleratedState",
+    "AcceleratedUpdate",
+    "BoundaryRows",
+    "LloydState",
+    "LloydUpdate",
+    "LossesUpdate",
+    "Request",
+    "ScatterUpdate",
+    "SphericalUpdate",
+    "Step",
+    "StopRules",
+    "Update",
+    "UpdateState",
+    "history_array",
+]

@@ -1,0 +1,188 @@
+"""Lloyd's iterations that cache the rows near a boundary, so that many need no read.
+
+How the rows are chosen, why J cannot rise, and what was measured: docs/reads.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from streamkm.arrays import Float64Array
+from streamkm.checkpointable import Checkpointable
+from streamkm.engine import map_reduce
+from streamkm.passes import Assigned, Boundary, KeepBoundary, Lloyd
+from streamkm.rows import Room, Rows, rows_in_memory
+from streamkm.updates.base import Request
+from streamkm.updates.lloyd import LloydState, LloydSteps
+from streamkm.updates.step import Step
+
+ALGORITHMS = ("auto", "lloyd")  # of `KMeans`; only the first settles
+# Fewer rows than this share of all save few reads [docs/reads.md].
+_LEAST_SHARE = 0.01
+# What settling must gain, relative to the step before it, for the next read to cache rows again.
+_USEFUL = 0.02
+_DIGITS = 1e-3  # a loss that fell to this share of the read's keeps 12 of its 15 digits
+_STEPS = 32
+
+
+@dataclass(frozen=True)
+class BoundaryRows(Checkpointable):
+    """All rows as one read found them: those near a boundary, and the sums of the others.
+
+    Parameters
+    ----------
+    anchor : ndarray of shape (k, d), the centroids of that read
+    boundary : Boundary
+    """
+
+    anchor: Float64Array
+    boundary: Boundary
+
+    @classmethod
+    def from_read(cls, anchor: Float64Array, boundary: Boundary) -> BoundaryRows:
+        """Without the margins, distances and labels, which only the read itself needs."""
+        none = np.empty(0)
+        labels = np.empty(0, np.int32)
+        return cls(anchor, replace(boundary, margins=none, d2=none, labels=labels))
+
+    def holds(self, centroids: Float64Array) -> bool:
+        """Whether none of the other rows can have left its cluster."""
+        return self.boundary.holds(self.anchor, centroids)
+
+    def statistic(self, centroids: Float64Array) -> Assigned:
+        """Lloyd's statistic, with the other rows in the clusters of the read."""
+        rest = self.boundary.rest.about(self.anchor, centroids)
+        if len(self.boundary.values) == 0:
+            return rest
+        rows = rows_in_memory(self.boundary.values, self.boundary.weights)
+        return Assigned.combine([rest, map_reduce(Lloyd(centroids), rows)])
+
+    def settled(self, centroids: Float64Array, shift: float) -> tuple[Float64Array, list[float]]:
+        """Centroids after further such steps, and the loss before each.
+
+        The steps end when the sum of squared moves is at most `shift`. They minimise the loss with
+        the other rows in the clusters of the read. The true loss is never above that, so neither
+        rises.
+        """
+        losses = []
+        for _ in range(_STEPS):
+            gathered = self.statistic(centroids)
+            losses.append(gathered.inertia(centroids))
+            before, centroids = centroids, gathered.means(otherwise=centroids)
+            if float(np.square(centroids - before).sum()) <= shift:
+                break
+        return centroids, losses
+
+
+@dataclass(frozen=True)
+class AcceleratedState(LloydState):
+    """State of accelerated iterations.
+
+    Parameters
+    ----------
+    cached : BoundaryRows of the last read while they are of use, or None
+    read_at : iterations before that read
+    plain_reads : reads left that cache nothing, because caching was of no use
+    last_plain_reads : how many such reads the last series had
+    """
+
+    cached: BoundaryRows | None = None
+    read_at: int = 0
+    plain_reads: int = 0
+    last_plain_reads: int = 0
+
+
+@dataclass(frozen=True)
+class AcceleratedUpdate(LloydSteps[AcceleratedState]):
+    """Lloyd's iterations, several for each read.
+
+    Parameters
+    ----------
+    rules, costs_reads, relocate : as for `LloydUpdate`
+    most : rows that a read may cache; with 0 every iteration is a read. `on_rows` decides
+    settles : whether cached rows are also used when the steps are no longer exactly Lloyd's
+    """
+
+    most: int = 0
+    settles: bool = True
+
+    def init(self, centroids: Float64Array) -> AcceleratedState:
+        return AcceleratedState(centroids)
+
+    def on_rows(self, rows: Rows, room: Room) -> Self:
+        """Caches rows only where a read costs something and enough of them fit."""
+        useful = not rows.in_memory and room.sample >= _LEAST_SHARE * rows.layout.n_rows
+        return replace(self, most=room.sample if useful else 0)
+
+    def on_table(self) -> Self:
+        return replace(super().on_table(), most=0)
+
+    def ask(self, state: AcceleratedState) -> Request:
+        if self._caches(state):
+            return Request(KeepBoundary(state.centroids, self.most))
+        return super().ask(state)
+
+    def tell(self, state: AcceleratedState, statistic: Any) -> AcceleratedState:
+        if self._caches(state):
+            cached = BoundaryRows.from_read(state.centroids, statistic)
+            state = replace(state, cached=cached, read_at=len(state.history))
+            statistic = cached.statistic(state.centroids)
+        elif state.pending is None:
+            state = replace(state, plain_reads=max(0, state.plain_reads - 1))
+        return self._while_valid(super().tell(state, statistic))
+
+    def advance(self, state: AcceleratedState) -> AcceleratedState | None:
+        if state.cached is None or state.pending is not None or self.done(state):
+            return None
+        statistic = state.cached.statistic(state.centroids)
+        # Its loss is what remains of the read's after the moves, and has no more digits than that.
+        least = _DIGITS * state.history[state.read_at].inertia
+        if statistic.sums.dtype.kind == "f" and self.loss(statistic, state.centroids) <= least:
+            return replace(state, cached=None)
+        return self._while_valid(self._iterate(state, statistic, read=False))
+
+    def stop(self, state: AcceleratedState, reason: str) -> AcceleratedState:
+        cached = state.cached if state.pending is None else None  # no step has come of that read
+        return replace(super().stop(state, reason), cached=cached)
+
+    def restart(self, state: AcceleratedState) -> AcceleratedState:
+        return replace(super().restart(state), cached=None)
+
+    def _caches(self, state: AcceleratedState) -> bool:
+        """Whether the next read caches rows."""
+        wanted = state.pending is None and not state.evaluating and len(state.centroids) > 1
+        return wanted and self.most > 0 and state.plain_reads == 0
+
+    def _while_valid(self, state: AcceleratedState) -> AcceleratedState:
+        """The state, without its cached rows where those no longer give Lloyd's next step.
+
+        Then the centroids settle on them first, where that is asked for.
+        """
+        if self.done(state):
+            return replace(state, cached=None)
+        if state.cached is None or state.pending is not None:
+            return state
+        if state.cached.holds(state.centroids):
+            return state
+        centroids, last = state.centroids, state.history[-1]
+        useful = len(state.history) - state.read_at > 1
+        if self.settles and state.stop_reason is None and not last.relocated:
+            centroids, losses = state.cached.settled(centroids, self.rules.tol * state.variance)
+            useful |= losses[0] - losses[-1] > _USEFUL * (last.inertia - losses[0])
+        plain = 0 if useful else 2 * state.last_plain_reads + 1
+        return replace(
+            state, centroids=centroids, cached=None, plain_reads=plain, last_plain_reads=plain
+        )
+
+    def _compared(self, history: tuple[Step, ...]) -> Step | None:
+        """Of Lloyd's steps the one before, as if each had cost a read, so that the cache does not
+        change the result; where centroids settle, the step of the read before.
+        """
+        if not self.settles:
+            return super()._compared(history)
+        if not self.costs_reads or not history[-1].read:
+            return None
+        return next((step for step in reversed(history[:-1]) if step.read), None)
