@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -33,3 +35,22 @@ class Progress:
 
 
 Watch = Callable[[Progress], Any]
+
+
+def tracked(
+    items: Collection[Item], phase: str, unit: str, watch: Sequence[Watch]
+) -> Iterator[Item]:
+    """Iterate over items and report how many are finished.
+
+    Examples
+    --------
+    >>> for item in tracked("ab", "palettes", "palettes", [lambda now: print(now.done, end=" ")]):
+    ...     print(item, end=" ")
+    0 a 1 b 2
+    """
+    for done, item in enumerate(items):
+        for report in watch:
+            report(Progress(phase, done, len(items), unit))
+        yield item
+    for report in watch:
+        report(Progress(phase, len(items), len(items), unit))

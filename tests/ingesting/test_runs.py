@@ -151,7 +151,7 @@ def test_ctrl_c_says_how_to_go_on(x, tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("streamkm.cli.commands.ingest.Bar.seen", interrupt)
+        patched.setattr("streamkm.cli.commands.ingest.ProgressBar.show", interrupt)
         assert "run the same command to go on" in run(*words, code=130).stderr
     assert not (tmp_path / "o.zarr").exists()
     run(*words)

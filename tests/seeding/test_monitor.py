@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from streamkm import KMeans, load_model
 from streamkm.cli import main
 from streamkm.cli import signals as stopping
-from streamkm.cli.ui import progress
 from streamkm.errors import CheckpointError, RunAgain
 from streamkm.estimators import messages as telling
 from streamkm.in_memory import monitor, search
@@ -138,7 +137,7 @@ def store(tmp_path):
 
 
 def test_the_command_logs_the_search(store, monkeypatch):
-    monkeypatch.setattr(progress, "_SILENCE", 0.0)
+    monkeypatch.setattr("streamkm.cli.ui.bar.SILENCE", 0.0)
     told = fit(store, "a")
     assert told.exit_code == 0
     assert "searching in memory: start 1 of" in told.output

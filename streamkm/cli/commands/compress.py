@@ -14,7 +14,7 @@ import numpy as np
 from streamkm.cli.common import peak_memory
 from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import scheduled
-from streamkm.cli.ui.image_bar import Bar
+from streamkm.cli.ui.bar import ProgressBar
 from streamkm.cli.ui.say import say
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import DataError, RunAgain
@@ -22,6 +22,7 @@ from streamkm.files.names import shown
 from streamkm.images import Archive, compress, decompress
 from streamkm.images.archive.summary import summary
 from streamkm.images.export.sheet import contact_sheet
+from streamkm.in_memory.monitor import monitored
 from streamkm.outputs import ARCHIVE, File, Folder, Store, check_outputs, local, whole_file
 from streamkm.progress import Watch
 from streamkm.sizes import show_bytes
@@ -62,21 +63,22 @@ def run(
     began = time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(scheduled(scheduler, workers, dashboard, report))
-        bar = stack.enter_context(Bar())
+        bar = stack.enter_context(ProgressBar())
+        stack.enter_context(monitored(bar.step))
         try:
             archive = compress(
                 sources,
                 output,
                 random_state=seed,
                 overwrite=overwrite,
-                watch=[bar.seen],
+                watch=[bar.show],
                 **options,
             )
         except KeyboardInterrupt:
             raise RunAgain("\nInterrupted; run the same command to go on.", 130) from None
         count = 0
         if png is not None:
-            limit, watch = options["memory_limit"], [bar.seen]
+            limit, watch = options["memory_limit"], [bar.show]
             count = _write_files(archive, png, "--overwrite" if held else "--missing", limit, watch)
     say_skipped(archive.skipped)
     for line in notice_lines(archive.notices):

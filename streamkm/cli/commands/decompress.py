@@ -7,7 +7,7 @@ from typing import Any
 
 from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import scheduled
-from streamkm.cli.ui.image_bar import Bar
+from streamkm.cli.ui.bar import ProgressBar
 from streamkm.cli.ui.say import say
 from streamkm.errors import RunAgain
 from streamkm.images import decompress
@@ -29,9 +29,9 @@ def run(
     check_outputs([report_file(report, options["overwrite"])], [archive])
     with ExitStack() as stack:
         stack.enter_context(scheduled(scheduler, workers, dashboard, report))
-        bar = stack.enter_context(Bar())
+        bar = stack.enter_context(ProgressBar())
         try:
-            files = decompress(archive, output, names or None, watch=[bar.seen], **options)
+            files = decompress(archive, output, names or None, watch=[bar.show], **options)
         except KeyboardInterrupt:
             fix = "--missing writes the others"
             if options["overwrite"]:  # some may be of another archive

@@ -166,7 +166,7 @@ def run(
             bar.next_read("read 2")
             return state
 
-        watch: list[Watch] = [bar.seen]
+        watch: list[Watch] = [bar.on_state]
         if checkpoint:
             asked = parameters | {"labels": str(label_target) if label_target else None}
             often = (checkpoint_every, checkpoint_reads)
@@ -176,7 +176,7 @@ def run(
                 bar.say(f"going on from {checkpoint}, {describe(state)}")
             leave = stack.enter_context(stopping(kept, signals, time_limit, again_code))
             stack.enter_context(monitored(leave.searching))
-            watch = [bar.seen, leave.see, kept.see]
+            watch = [bar.on_state, leave.see, kept.see]
             fit, time_limit = kept.identity, None
         else:
             state = begin_scaled()

@@ -9,8 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from streamkm.cli.ui.bar import ProgressBar
 from streamkm.cli.ui.console import PlainConsole
-from streamkm.cli.ui.image_bar import Bar
 from streamkm.cli.ui.say import say
 from streamkm.errors import DataError
 from streamkm.images.archive.archive import Archive
@@ -18,7 +18,9 @@ from streamkm.images.colour.options import Search, shares_of
 from streamkm.images.colour.palette import Palette
 from streamkm.images.compression.palettes import count_colours
 from streamkm.images.export.sheet import in_8_bits, save_swatches
+from streamkm.in_memory.monitor import monitored
 from streamkm.outputs import File, check_outputs, local, marks_of, whole_file
+from streamkm.progress import tracked
 
 _ENDINGS = (".png", ".gpl", ".json")
 _NAMED = 64  # colours with their numbers; of more, only swatches
@@ -42,11 +44,11 @@ def run(
             found[kind] = (palette, None)
     else:
         search = Search(n_colors, space, n_init, seed)
-        with Bar() as bar:
-            tables = count_colours(sources, watch=[bar.seen], **options)
-        for kind, colours in tables.items():
-            palette = search(colours)
-            found[kind] = (palette, shares_of(palette, colours))
+        with ProgressBar() as bar, monitored(bar.step):
+            tables = count_colours(sources, watch=[bar.show], **options)
+            for kind in tracked(tables, "palettes", "palettes", [bar.show]):
+                palette = search(tables[kind])
+                found[kind] = (palette, shares_of(palette, tables[kind]))
     if not found:
         raise DataError(
             f"{sources[0]} has no palette that images share: they have one each, or are made of "

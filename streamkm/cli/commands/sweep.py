@@ -68,7 +68,7 @@ def run(
             feature_dim=names,
             random_state=seed,
             loss_tol="auto" if loss_tol is None else loss_tol,
-            watch=bar.seen,
+            watch=bar.on_state,
             **options,
         )
         found.attrs["parameters"] |= {"data": data, "validation": validation, "variable": variable}

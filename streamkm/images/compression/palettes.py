@@ -1,4 +1,4 @@
-"""The palette of images, and nothing else: one read of their pixels, for any number of palettes."""
+"""Palettes of images without an archive: one read of the pixels, for any number of palettes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from streamkm.images.compression.room import Room
 from streamkm.images.sources.find import find_items
 from streamkm.numbers import whole_number
 from streamkm.passes import Colours
-from streamkm.progress import Watch
+from streamkm.progress import Watch, tracked
 from streamkm.sizes import parse_bytes
 
 
@@ -33,7 +33,7 @@ def count_colours(
     memory_limit: str | int | None = None,
     watch: Sequence[Watch] = (),
 ) -> dict[str, Colours]:
-    """The colours of all images, in one read of their pixels.
+    """Count the colours of all images, in one read of their pixels.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def find_palettes(
     memory_limit: str | int | None = None,
     watch: Sequence[Watch] = (),
 ) -> dict[tuple[str, int], Palette]:
-    """Palettes of images, all together: every number of colours from one read of the pixels.
+    """Find palettes of images: every number of colours from one read of the pixels.
 
     Parameters
     ----------
@@ -105,8 +105,8 @@ def find_palettes(
     n_init = whole_number("n_init", n_init, 1)
     seed = whole_number("random_state", random_state, 0, 2**64 - 1)
     tables = count_colours(sources, skip_bad=skip_bad, memory_limit=memory_limit, watch=watch)
+    wanted = [(kind, k) for kind in tables for k in numbers]
     return {
-        (kind, k): Search(k, space, n_init, seed)(colours)
-        for kind, colours in tables.items()
-        for k in numbers
+        (kind, k): Search(k, space, n_init, seed)(tables[kind])
+        for kind, k in tracked(wanted, "palettes", "palettes", watch)
     }

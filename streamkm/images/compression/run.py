@@ -35,7 +35,7 @@ from streamkm.images.compression.reads import Reader
 from streamkm.images.compression.room import Room
 from streamkm.images.sources.find import find_items
 from streamkm.outputs import marks_of
-from streamkm.progress import Watch
+from streamkm.progress import Watch, tracked
 from streamkm.rows import EVERY_CHUNK, MARK
 from streamkm.versions import versions
 
@@ -106,7 +106,8 @@ class Run:
             count = Count(cells, self._room.image_nbytes, self._skip_bad)
             tables: Tables = self._read("colours", count, _batches(counted), saved)
             fitted: dict[str, list[Palette]] = {}
-            for kind, number, colours in tables.parts:
+            searched = tracked(tables.parts, "palettes", "palettes", self._read.watch)
+            for kind, number, colours in searched:
                 own, found = fitted.setdefault(kind, []), self._options.search(colours)
                 own += [found] * (number + 1 - len(own))  # of a folder of damaged images, any
             for stack in counted:

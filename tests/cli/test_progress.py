@@ -1,0 +1,106 @@
+"""Progress is a bar on a terminal and a line now and then in a log; every phase reports itself."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from streamkm.cli.ui.bar import ProgressBar
+from streamkm.images import compress, find_palettes
+from streamkm.progress import Progress
+
+
+@pytest.fixture
+def talkative(monkeypatch):
+    monkeypatch.setattr("streamkm.cli.ui.bar.SILENCE", 0.0)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(0, 256, (12, 16, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder
+
+
+def lines(capsys, *events):
+    with ProgressBar() as bar:
+        for event in events:
+            bar.show(event)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_log_has_phase_units_bytes_rate_and_time_left(capsys, talkative):
+    first, second = (Progress("ingest", n, 4, "shards", n * 2**20) for n in (1, 2))
+    (line,) = lines(capsys, first, second)
+    assert re.fullmatch(r"ingesting: 2 of 4 shards, 2\.0 MiB, \S+ .?i?B/s, \S+ m?s left", line), (
+        line
+    )
+
+
+def test_a_log_that_had_a_line_is_silent_for_a_while(capsys):
+    assert not lines(capsys, *(Progress("codes", n, 9, "batches") for n in range(9)))
+
+
+def test_an_unknown_total_and_unknown_bytes_are_left_out(capsys, talkative):
+    found = lines(capsys, *(Progress("ingest", n, None, "shards") for n in (1, 2)))
+    assert found == ["ingesting: 2 shards"]
+
+
+def test_a_phase_that_resumes_is_timed_from_where_it_resumes(capsys, talkative, monkeypatch):
+    clock = iter(range(100, 200, 10))  # each look at the clock is ten seconds later
+    monkeypatch.setattr("streamkm.cli.ui.bar.time.monotonic", lambda: float(next(clock)))
+    bar = ProgressBar()
+    bar.show(Progress("read 3", 10, 20, "blocks", 10_000))
+    bar.show(Progress("read 3", 15, 20, "blocks", 15_000))
+    said = capsys.readouterr().err
+    assert "15 of 20 blocks" in said
+    assert "500 B/s, 10.0 s left" in said  # five blocks of 1,000 bytes took ten seconds
+
+
+def test_a_step_names_the_phase_that_it_is_in(capsys, talkative):
+    with ProgressBar() as bar:
+        bar.show(Progress("palettes", 0, 1, "palettes"))
+        bar.step("start 1 of 8")
+    assert "searching palettes: start 1 of 8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("per", ["archive", "image"])
+def test_every_phase_of_compress_ends_at_its_total(photographs, tmp_path, per):
+    seen = []
+    compress(photographs, tmp_path / "a.zarr", 4, per=per, watch=[seen.append])
+    ends = {now.phase: now.done == now.total for now in seen}
+    wanted = (
+        ["headers", "colours", "palettes", "codes"] if per == "archive" else ["headers", "codes"]
+    )
+    assert ends == dict.fromkeys(wanted, True)
+
+
+def test_searches_of_palettes_are_counted(photographs):
+    seen = []
+    find_palettes(photographs, [2, 3, 4], watch=[seen.append])
+    assert [now.done for now in seen if now.phase == "palettes"] == [0, 1, 2, 3]
+
+
+def test_a_terminal_has_a_bar_and_a_log_has_none(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((100, 8)))
+    command = [sys.executable, "-m", "streamkm", "ingest", "x.npy", "-o", "o.zarr", "--overwrite"]
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    log = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=True)
+    assert log.stderr == b""
+    ours, theirs = pty.openpty()
+    subprocess.run(
+        command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=theirs, check=True
+    )
+    os.close(theirs)
+    assert b"1 of 1 shards" in os.read(ours, 1 << 16)
+    os.close(ours)
