@@ -488,10 +488,10 @@ def test_outputs_and_options_that_cannot_be(folder, tmp_path):
     with pytest.raises(OutputExistsError, match="one.png exists"):
         decompress(archive, tmp_path / "out")
     for options, message in (
-        ({"per": "folder"}, "no such per"),
-        ({"stages": 2}, "--stages is for patches"),
-        ({"patch": (4, 4), "dither": True}, "--dither is for palettes"),
-        ({"patch": (4, 4), "per": "image"}, "whole archive"),
+        ({"per": "folder"}, "per='folder' is unknown; choose one of archive"),
+        ({"stages": 2}, "--stages applies to patches"),
+        ({"patch": (4, 4), "dither": True}, "--dither applies to palettes"),
+        ({"patch": (4, 4), "per": "image"}, "one codebook"),
         ({"quality": 30.0, "bits_per_pixel": 1.0}, "give one"),
         ({"patch": (4, 4), "bits_per_pixel": 0.01}, "bits a pixel"),
     ):

@@ -1,4 +1,4 @@
-"""What there is to compress, known from headers alone: the first thing that is read."""
+"""The catalogue of the images to compress, from their headers alone."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from streamkm.errors import DamagedError, DataError
 from streamkm.files.items import Held, Item, Plane
 from streamkm.passes import Statistic
 
-_TOGETHER = 32  # files that a task looks at
-_NEEDED = ("orientation",)  # of metadata, to decode
+_FILES = 32  # files of a task
+_NEEDED = ("orientation",)  # metadata that decoding needs
 
 
 @dataclass(frozen=True)
 class Catalogue(Statistic):
-    """Headers of images, and what could not be read.
+    """Headers of images, and the files that could not be read.
 
-    Metadata stay in the files until an image is encoded: those of photographs, with a small picture
-    among them, are 60 KB each.
+    Metadata stay in the files until an image is encoded: those of a photograph, which include a
+    thumbnail, take 60 KB.
 
     Parameters
     ----------
-    headers : tuple of Header, with no more metadata than decoding asks for, and without profiles
+    headers : tuple of Header, with the metadata that decoding needs, and without profiles
     bad : tuple of (name, reason)
     profiles : tuple of (digest, bytes), each profile once
-    notices : what is not taken of the images
+    notices : parts of the images that are not compressed
     """
 
     headers: tuple[Header, ...] = ()
@@ -39,11 +39,11 @@ class Catalogue(Statistic):
 
     @property
     def digest(self) -> str:
-        """Of all that headers tell, by which the next run knows whether it has the same images."""
+        """Digest of all headers; a run that resumes compares it."""
         whole = hashlib.sha256()
         for header in self.headers:
             item = header.item
-            assert not isinstance(item, Held)  # none is found by a search
+            assert not isinstance(item, Held)  # no search finds one
             stamp = item.stamp if isinstance(item, Plane) else f"{item.size} {item.file.stamp}"
             light = replace(header, item=None)  # type: ignore[arg-type]
             whole.update(f"{item.where}\0{stamp}\0{light}\n".encode())
@@ -51,7 +51,7 @@ class Catalogue(Statistic):
 
     @property
     def source_nbytes(self) -> int:
-        """Of the files and members that the images come from; of planes of an array, decoded."""
+        """Bytes of the files and members of the images; decoded bytes of planes of an array."""
         first = (header for header in self.headers if header.page == 1)
         return sum(getattr(header.item, "size", header.nbytes) for header in first)
 
@@ -67,15 +67,15 @@ class Catalogue(Statistic):
 
 @dataclass(frozen=True)
 class Files:
-    """Some files, a task's share."""
+    """The files of a task."""
 
     items: tuple[Item, ...]
 
 
 def shares(items: Sequence[Item]) -> list[Files]:
-    """The files of each task."""
-    starts = range(0, len(items), _TOGETHER)
-    return [Files(tuple(items[at : at + _TOGETHER])) for at in starts]
+    """Divide files into tasks."""
+    starts = range(0, len(items), _FILES)
+    return [Files(tuple(items[at : at + _FILES])) for at in starts]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Look:
     Parameters
     ----------
     most_nbytes : decoded bytes that an image may have
-    skip_bad : whether what is damaged is passed over
+    skip_bad : whether damaged images are skipped
     """
 
     most_nbytes: int
@@ -98,9 +98,9 @@ class Look:
         notices: tuple[Notice, ...] = ()
         for item in files.items:
             try:
-                of_item = headers(item, self.most_nbytes)
-                notices = together([notices, notices_of(of_item)])
-                for header in of_item:
+                own = headers(item, self.most_nbytes)
+                notices = together([notices, notices_of(own)])
+                for header in own:
                     if header.icc:
                         profiles[header.metadata["icc"]] = header.icc
                     found.append(_light(header))
@@ -112,28 +112,28 @@ class Look:
 
 
 def _light(header: Header) -> Header:
-    """Without what decoding does not ask for."""
-    kept = {name: header.metadata[name] for name in _NEEDED if name in header.metadata}
-    return replace(header, metadata=kept, icc=None, lost=())
+    """The header without what decoding does not need."""
+    needed = {name: header.metadata[name] for name in _NEEDED if name in header.metadata}
+    return replace(header, metadata=needed, icc=None, lost=())
 
 
 def unique(found: Catalogue, skip_bad: bool) -> Catalogue:
-    """The same with each name once.
+    """The catalogue with each name once.
 
     Raises
     ------
     DataError
-        For a name that two images have, where it is not to be skipped.
+        When two images have one name and bad images are not skipped.
     """
-    seen: set[str] = set()
-    kept, bad = [], list(found.bad)
+    names: set[str] = set()
+    first, bad = [], list(found.bad)
     for header in found.headers:
-        if header.name not in seen:
-            seen.add(header.name)
-            kept.append(header)
+        if header.name not in names:
+            names.add(header.name)
+            first.append(header)
             continue
         reason = f"two images have the name {header.name}"
         if not skip_bad:
-            raise DataError(f"{reason}: rename one, or keep the first by --skip-bad.")
+            raise DataError(f"{reason}: rename one, or keep only the first with --skip-bad.")
         bad.append((header.name, reason))
-    return replace(found, headers=tuple(kept), bad=tuple(bad))
+    return replace(found, headers=tuple(first), bad=tuple(bad))

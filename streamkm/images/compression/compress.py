@@ -92,7 +92,7 @@ def compress(
     names = [os.fspath(source) for source in several]
     if not names:
         raise DataError("no sources were given.")
-    options = Options.of(
+    options = Options.from_arguments(
         n_colors=n_colors,
         per=per,
         patch=patch,
@@ -104,7 +104,7 @@ def compress(
         n_init=n_init,
         seed=random_state,
     )
-    room = Room.of(None if memory_limit is None else parse_bytes(memory_limit))
+    room = Room.from_limit(None if memory_limit is None else parse_bytes(memory_limit))
     options = replace(options, cells=room.cells)
     target = check_store(out, ARCHIVE, overwrite, names)
     with alone(target), whole(target, ARCHIVE, overwrite, "compress") as partial:

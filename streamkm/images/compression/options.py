@@ -1,4 +1,4 @@
-"""What a run is asked for, checked before it reads anything."""
+"""The options of `compress`, checked before anything is read."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Options:
     cells: int = 0
 
     @classmethod
-    def of(
+    def from_arguments(
         cls,
         *,
         n_colors: int | None,
@@ -62,16 +62,16 @@ class Options:
         n_init: int,
         seed: int,
     ) -> Options:
-        """As they were given.
+        """Check the arguments of `compress` and convert them.
 
         Raises
         ------
         DataError
-            For options that do not go together; the message names them.
+            For invalid options, or options that exclude each other; the message names them.
         """
         for name, value, known in (("per", per, PER), ("space", space, SPACES)):
             if value not in known:
-                raise DataError(f"no such {name}: {value!r}; there are {', '.join(known)}.")
+                raise DataError(f"{name}={value!r} is unknown; choose one of {', '.join(known)}.")
         if n_colors is not None:
             n_colors = whole_number("n_colors", n_colors, 1, MOST_COLORS)
         if stages is not None:
@@ -87,18 +87,16 @@ class Options:
             raise DataError(f"patch={patch!r}: give its height and width, such as (4, 4).")
         patch = int(sides[0]), int(sides[1])
         if quality is not None and bits_per_pixel is not None:
-            raise DataError(
-                "--quality and --bits-per-pixel are two ways to say the same: give one."
-            )
+            raise DataError("--quality and --bits-per-pixel exclude each other: give one.")
         by_patches = tuple(patch) != (1, 1)
         if by_patches:
             for name, given in (("--dither", dither), ("--space oklab", space != "srgb")):
                 if given:
-                    raise DataError(f"{name} is for palettes, not for patches.")
+                    raise DataError(f"{name} applies to palettes, not to patches.")
             if per != "archive":
-                raise DataError(f"--per {per} is for palettes; a codebook is of the whole archive.")
+                raise DataError(f"--per {per} applies to palettes; an archive has one codebook.")
         elif stages is not None:
-            raise DataError("--stages is for patches: give --patch 4x4, or the like.")
+            raise DataError("--stages applies to patches: add an option such as --patch 4x4.")
         k, most_stages = n_colors or _COLORS, stages or (_MOST_STAGES if quality else 1)
         if bits_per_pixel is not None:
             k, most_stages = _allowed(bits_per_pixel, patch, n_colors, stages)
@@ -106,12 +104,12 @@ class Options:
 
     @property
     def record(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All options as JSON."""
         return asdict(self) | {"patch": list(self.patch)}
 
     @property
     def search(self) -> Search:
-        """How palettes are found."""
+        """The search for palettes."""
         return Search(self.n_colors, self.space, self.n_init, self.seed, self.quality)
 
     def train(
@@ -119,12 +117,12 @@ class Options:
         rows: Any,
         weights: Any,
         memory_limit: int | None,
-        see: Callable[[FitState], Any],
+        watch: Callable[[FitState], Any],
         saved: Path,
     ) -> Codebook:
-        """The codebook of some patches (n, d), with weights (n,) or None.
+        """Train the codebook of patches (n, d) with weights (n,) or None.
 
-        `see` is called with every state of its fits, which are saved below a folder.
+        `watch` is called with every state of the fits, which are saved in the folder `saved`.
         """
         return fit_codebook(
             rows,
@@ -134,7 +132,7 @@ class Options:
             until_psnr=self.quality,
             memory_limit=memory_limit,
             seed=self.seed,
-            watch=[see],
+            watch=[watch],
             saved=saved,
         )
 
@@ -142,12 +140,12 @@ class Options:
 def _allowed(
     bits_per_pixel: float, patch: tuple[int, int], n_colors: int | None, stages: int | None
 ) -> tuple[int, int]:
-    """Colours and stages that so many bits a pixel pay for.
+    """Colours and stages that a number of bits per pixel allows.
 
     Raises
     ------
     DataError
-        When they pay for none.
+        When it allows no code.
     """
     area = math.prod(patch)
     if area > 1 and n_colors is None and stages is None:
@@ -160,7 +158,8 @@ def _allowed(
         k = min(n_colors or MOST_COLORS, int(2 ** min(16.0, bits / wanted)))
     if wanted < 1 or k < 2:
         raise DataError(
-            f"{bits_per_pixel:g} bits a pixel are {bits:.3g} for a patch of {patch[0]}x{patch[1]}, "
-            "which pays for no code: allow more, or give a larger patch or fewer codewords."
+            f"{bits_per_pixel:g} bits per pixel are {bits:.3g} bits for a patch of "
+            f"{patch[0]}x{patch[1]}, too few for a code: allow more bits, a larger patch, or fewer "
+            "codewords."
         )
     return k, min(wanted, stages or _MOST_STAGES)

@@ -51,7 +51,7 @@ def count_colours(
     """
     several = [sources] if isinstance(sources, (str, os.PathLike)) else sources
     names = [os.fspath(source) for source in several]
-    room = Room.of(None if memory_limit is None else parse_bytes(memory_limit))
+    room = Room.from_limit(None if memory_limit is None else parse_bytes(memory_limit))
     with tempfile.TemporaryDirectory(prefix="streamkm-") as spool:
         found = find_items(names, spool=Path(spool), skip_bad=skip_bad)
         look = Look(room.image_nbytes, skip_bad)

@@ -1,4 +1,4 @@
-"""What compressing takes of memory, and what that leaves for an image."""
+"""Memory of `compress`: tables of colours, and the images that are decoded at once."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from streamkm.errors import MemoryLimitError
 from streamkm.rows import PROCESS_NBYTES, memory_here
 from streamkm.sizes import show_bytes
 
-_CELL_NBYTES = 8 + 8 + 3 * 8  # of a table of colours: key, count, sums
-_TABLES = 12  # that wait in the tree, or are being put together
+_CELL_NBYTES = 8 + 8 + 3 * 8  # a cell of a table of colours: key, count and sums
+_TABLES = 12  # tables that wait in the tree or are being combined
 _MOST_CELLS = 2**20
 _LEAST_CELLS = 2**12
-_LEAST_EACH = 2**10  # of one palette among several
-_DECODED = 2.5  # an image in the hands of its decoder, and its codes [docs/images.md]
-_STRIP_NBYTES = 24 * 2**20  # what counting and encoding need beside it
+_LEAST_EACH = 2**10  # cells of one palette among several
+_DECODED = 2.5  # memory while an image is decoded, over its size [docs/images.md]
+_STRIP_NBYTES = 24 * 2**20  # that counting and encoding need in addition
 _SHARE = 0.25  # of the machine's memory, where no limit is given
 
 
 @dataclass(frozen=True)
 class Room:
-    """What may be in memory.
+    """Memory that tables and images may use.
 
     Parameters
     ----------
-    limit : of the process, or None
-    nbytes : in all, beside the process itself
-    cells : of a table of colours
+    limit : bytes of the process, or None
+    nbytes : bytes of tables and images, without the process itself
+    cells : cells of a table of colours
     """
 
     limit: int | None
@@ -35,31 +35,37 @@ class Room:
     cells: int
 
     @classmethod
-    def of(cls, limit: int | None) -> Room:
-        """What a limit leaves, before any image is known."""
+    def from_limit(cls, limit: int | None) -> Room:
+        """The memory that a limit leaves, before any image is known.
+
+        Raises
+        ------
+        MemoryLimitError
+            When the limit leaves too little for a table of colours.
+        """
         nbytes = int(_SHARE * memory_here()) if limit is None else limit - PROCESS_NBYTES
         cells = min(_MOST_CELLS, nbytes // 4 // (_TABLES * _CELL_NBYTES))
         if cells < _LEAST_CELLS:
             raise MemoryLimitError(
                 f"compressing needs {show_bytes(PROCESS_NBYTES)} for the process itself, and more "
-                f"for images; the limit is {show_bytes(limit or 0)}. 512MiB do for photographs."
+                f"for images; the limit is {show_bytes(limit or 0)}. 512MiB suffice for photos."
             )
         return cls(limit, nbytes, cells)
 
     def cells_each(self, tables: int) -> int:
-        """Cells of each of several tables of colours.
+        """The number of cells of each of several tables of colours.
 
         Raises
         ------
         MemoryLimitError
-            When there are too many for tables of any use.
+            When there are so many that each would be too small to be useful.
         """
         cells = self.cells // tables
         if cells < _LEAST_EACH:
             raise MemoryLimitError(
                 f"{tables:,} palettes, one a folder, need tables of colours of "
                 f"{show_bytes(tables * _LEAST_EACH * _TABLES * _CELL_NBYTES)}; raise the memory "
-                "limit, or take --per archive or --per image."
+                "limit, or choose --per archive or --per image."
             )
         return cells
 
@@ -69,10 +75,10 @@ class Room:
 
     @property
     def image_nbytes(self) -> int:
-        """Of the largest image, decoded."""
+        """Decoded bytes that the largest image may have."""
         return max(0, int((self._for_images - _STRIP_NBYTES) / _DECODED))
 
     def workers(self, largest: int) -> int:
-        """How many images of so many decoded bytes there is room for at once."""
+        """How many images of up to `largest` decoded bytes may be decoded at once."""
         fit = int(self._for_images / (_DECODED * largest + _STRIP_NBYTES))
         return max(1, min(threads(), fit))

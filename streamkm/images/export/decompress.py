@@ -73,7 +73,7 @@ def decompress(
     folder = local(out)
     refuse_in_a_store(out, folder)
     opened = archive if isinstance(archive, Archive) else Archive(archive)
-    room = Room.of(None if memory_limit is None else parse_bytes(memory_limit))
+    room = Room.from_limit(None if memory_limit is None else parse_bytes(memory_limit))
     files = files_of(opened, folder, opened.chosen(names))
     there = [] if overwrite else [name for name, file in files.items() if file.exists()]
     if there and not missing:
