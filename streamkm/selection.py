@@ -12,8 +12,8 @@ import xarray as xr
 from streamkm.arrays import Float64Array
 from streamkm.engine import caching, map_reduce
 from streamkm.errors import DataError, ParameterError, ValidationWarning
-from streamkm.estimators import entropy_of
 from streamkm.estimators.data import Given
+from streamkm.estimators.parameters import checked_random_state
 from streamkm.fitting import (
     FitState,
     first_sweep_state,
@@ -35,6 +35,7 @@ from streamkm.passes import (
     threshold_of,
 )
 from streamkm.rows import Rows, open_rows
+from streamkm.runs.options import draw_seed
 from streamkm.sizes import parse_bytes
 from streamkm.updates import StopRules
 from streamkm.versions import versions
@@ -143,7 +144,7 @@ def sweep(
                 f"{rows.layout.n_features}."
             )
     rules = StopRules(max_iter, tol, loss_tol)
-    entropy = entropy_of(random_state)
+    entropy = draw_seed(checked_random_state(random_state))
     threshold = threshold_of(2 * silhouette_rows / rows.layout.n_rows)
     riders: list[Pass[Any]] = []
     if rows.weights is not None:

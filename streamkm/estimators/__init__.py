@@ -2,10 +2,9 @@
 
 from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans
-from streamkm.estimators.lloyd import entropy_of
 from streamkm.estimators.spherical import SphericalKMeans
 
-__all__ = ["BisectingKMeans", "KMeans", "SphericalKMeans", "entropy_of"]
+__all__ = ["BisectingKMeans", "KMeans", "SphericalKMeans"]
 
 
 def __dir__() -> list[str]:

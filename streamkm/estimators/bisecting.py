@@ -7,13 +7,10 @@ from typing import Any, Self
 import numpy as np
 
 from streamkm.engine import caching, map_rows, write_rows
-from streamkm.errors import DataError
 from streamkm.estimators.centroids import CentroidEstimator
-from streamkm.estimators.lloyd import entropy_of
 from streamkm.estimators.opening import all_or_nothing
-from streamkm.estimators.parameters import Numbers
+from streamkm.estimators.parameters import fit_options
 from streamkm.fitting import (
-    SCALES,
     FitState,
     bisect,
     first_state,
@@ -24,8 +21,8 @@ from streamkm.fitting import (
 )
 from streamkm.passes import Closest, PerRow, Tree, TreeLabels
 from streamkm.rows import Budget, Rows
-from streamkm.seeding import method_of
-from streamkm.updates import LossesUpdate, StopRules
+from streamkm.runs.options import FitOptions, check_enough, draw_seed, memory_bytes
+from streamkm.updates import LossesUpdate
 
 STRATEGIES = ("biggest_inertia", "largest_cluster")
 
@@ -106,12 +103,11 @@ class BisectingKMeans(CentroidEstimator):
             return self._fit(X, sample_weight, mask)
 
     def _fit(self, X: Any, sample_weight: Any, mask: Any) -> Self:
-        self._check_parameters()
+        options = self._options()
         given, rows = self._rows(X, sample_weight, mask, reset=True)
-        k = self._numbers.n_clusters
-        if rows.layout.n_rows < k:
-            raise DataError(f"n_samples={rows.layout.n_rows} should be >= n_clusters={k}.")
-        entropy = entropy_of(self.random_state)
+        k = options.n_clusters
+        check_enough(rows, k)
+        entropy = draw_seed(options.random_state)
         rows = learn_scaling(rows, self.scale)
         dtype = given.label_dtype(k, rows)
         eager = not given.is_lazy
@@ -127,9 +123,9 @@ class BisectingKMeans(CentroidEstimator):
         return self
 
     def _split(self, rows: Rows, entropy: int) -> None:
-        asked = self._numbers
+        asked = self._options()
         seeds = restart_seeds(entropy, asked.n_clusters * asked.n_init)
-        update = LossesUpdate(StopRules(asked.max_iter, asked.tol, "auto"))
+        update = LossesUpdate(asked.rules)
         heaviest = self.bisecting_strategy == "largest_cluster"
 
         def begin(some: Rows, k: int, split: int) -> FitState:
@@ -159,24 +155,18 @@ class BisectingKMeans(CentroidEstimator):
         """`tree_` with `cluster_centers_`, which may have been changed, as its leaves."""
         return self.tree_.with_leaves(self._centroids)
 
-    def _check_parameters(self) -> None:
-        _ = self._numbers  # refuses what are none
+    def _options(self) -> FitOptions:
+        """The options of every split; parameters that are wrong are refused."""
         if self.bisecting_strategy not in STRATEGIES:
             raise ValueError(
                 f"bisecting_strategy={self.bisecting_strategy!r}; use one of {STRATEGIES}."
             )
-        if self.scale not in (None, *SCALES):
-            raise ValueError(f"scale={self.scale!r}; use 'standard', 'robust' or None.")
         if not isinstance(self.init, str):
             raise ValueError("init must be the name of a seeding method, for every split.")
-        method_of(self.init)
+        return fit_options(self)
 
     def _budget(self, *, reset: bool) -> Budget:
         if not reset:
             return super()._budget(reset=False)
-        asked = self._numbers
-        return fit_budget(asked.memory_limit, [self.init] * asked.n_init, [2])
-
-    @property
-    def _numbers(self) -> Numbers:
-        return Numbers.of(self, ())
+        asked = self._options()
+        return fit_budget(memory_bytes(self.memory_limit), [self.init] * asked.n_init, [2])

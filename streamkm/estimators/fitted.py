@@ -12,11 +12,11 @@ from sklearn.base import BaseEstimator
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.engine import map_rows, threads, write_rows
 from streamkm.estimators.data import Given
-from streamkm.estimators.opening import check_features, names_of, opened, warn_of_names
-from streamkm.estimators.parameters import memory_of
+from streamkm.estimators.opening import check_features, data_options, names_of, warn_of_names
 from streamkm.heap import one_heap
 from streamkm.passes import Closest, Labels, PerRow
 from streamkm.rows import Budget, Rows, Scaling
+from streamkm.runs.options import memory_bytes
 
 
 class Fitted(BaseEstimator):
@@ -87,15 +87,12 @@ class Fitted(BaseEstimator):
         """
         if self.memory_limit is not None:
             one_heap()
-        given, rows = opened(
-            self,
-            X,
-            sample_weight,
-            mask,
-            names=names if reset else names_of(self),
+        names = names if reset else names_of(self)
+        given, data = data_options(self, X, sample_weight, mask, names)
+        rows = data.open(
+            replace(self._budget(reset=reset), answer_nbytes=answer_nbytes),
             scaling=None if reset else self._scaling,
-            budget=replace(self._budget(reset=reset), answer_nbytes=answer_nbytes),
-            count=reset or count,
+            count=reset or count or not given.is_lazy,
         )
         if not reset:
             check_features(self, rows)
@@ -103,7 +100,7 @@ class Fitted(BaseEstimator):
         return given, rows
 
     def _budget(self, *, reset: bool) -> Budget:
-        return Budget(memory_of(self), threads(), len(self.cluster_centers_))
+        return Budget(memory_bytes(self.memory_limit), threads(), len(self.cluster_centers_))
 
     def __getstate__(self) -> dict[str, Any]:
         """Lazy labels stay behind: they hold the graph of the data."""

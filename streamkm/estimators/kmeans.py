@@ -11,6 +11,7 @@ from streamkm.errors import DataError
 from streamkm.estimators.lloyd import LloydEstimator
 from streamkm.estimators.opening import all_or_nothing, given_centroids
 from streamkm.rows import among, check_digits
+from streamkm.runs.options import FitOptions
 
 _EXACT = 2.0**53  # beyond, float64 does not hold every whole number
 
@@ -224,7 +225,8 @@ fitted model or a function
         spread = float(np.ptp(known, axis=0).max())
         if len(known) > 1 and (spread > 0 or np.abs(known).max() > _EXACT):
             check_digits(known, spread)
-        model._take(among(known, model._fixed), model._fixed, names)
+        scaling = FitOptions(metric=cls._metric).scaling
+        model._take(among(known, scaling), scaling, names)
         return model
 
     def __sklearn_clone__(self) -> Self:

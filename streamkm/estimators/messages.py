@@ -1,4 +1,4 @@
-"""What `KMeans` says: of parameters that are wrong, and when it is verbose."""
+"""What `KMeans` prints when it is verbose, and its warnings."""
 
 from __future__ import annotations
 
@@ -7,60 +7,41 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from streamkm.estimators.data import Given
-from streamkm.fitting import SCALES, FitState, describe
-from streamkm.seeding import method_of
-from streamkm.updates import ALGORITHMS
-from streamkm.updates.stopping import NOTHING_MOVED, SHIFT
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from streamkm.fitting import FitState, describe
+from streamkm.runs.fit import ProgressCallbacks
+from streamkm.updates.stopping import MAX_ITER, NOTHING_MOVED, SHIFT
 
 _SILENCE = 5.0  # seconds without a line
 
 
-def check_parameters(km: Any, X: Any) -> None:
-    """Refuse bad parameters, but for numbers, before any work."""
-    if km.algorithm not in ALGORITHMS:
-        raise ValueError(f"algorithm={km.algorithm!r}; use 'auto' or 'lloyd'.")
-    if km.scale not in (None, *SCALES):
-        raise ValueError(f"scale={km.scale!r}; use 'standard', 'robust' or None.")
-    if km.restarts not in ("all", "halving"):
-        raise ValueError(f"restarts={km.restarts!r}; use 'all' or 'halving'.")
-    if km.empty_cluster not in ("relocate", "keep"):
-        raise ValueError(f"empty_cluster={km.empty_cluster!r}; use 'relocate' or 'keep'.")
-    if callable(km.init):
-        if Given.of(X, km.feature_dim).of_lazy_kind or km.feature_dim is not None:
-            raise ValueError(
-                "a function as init is given rows in memory, as an array (n, d); for other "
-                "data call the function and pass its array."
-            )
-    elif isinstance(km.init, str):
-        method_of(km.init)
-    elif km.n_init not in ("auto", 1):
-        warnings.warn(
-            "Explicit initial center position passed: performing only one init in "
-            f"{type(km).__name__} instead of n_init={km.n_init}.",
-            RuntimeWarning,
-            stacklevel=5,
-        )
+def progress_of(verbose: int) -> ProgressCallbacks:
+    """Functions that print the progress of a fit, if it is verbose."""
+    if not verbose:
+        return ProgressCallbacks()
+    return ProgressCallbacks(_print_state, search=_search_printer())
 
 
-def print_state(state: FitState) -> None:
-    """A line a read, which begins as scikit-learn's do."""
+def _print_state(state: FitState) -> None:
+    """Print a line a read, which begins as scikit-learn's do."""
     if not state.folded:
-        where, said = describe(state).split(": ", 1)
-        print(f"{said[0].upper()}{said[1:]} ({where})")
+        where, facts = describe(state).split(": ", 1)
+        print(f"{facts[0].upper()}{facts[1:]} ({where})")
 
 
-def search_printer() -> Callable[[str], None]:
-    """What prints a step of a search in memory, every few seconds."""
+def _search_printer() -> Callable[[str], None]:
+    """A function that prints a step of a search in memory, every few seconds."""
     printed = time.monotonic()
 
-    def see(words: str) -> None:
+    def show(step: str) -> None:
         nonlocal printed
         if time.monotonic() - printed >= _SILENCE:
             printed = time.monotonic()
-            print(f"Searching in memory: {words}")
+            print(f"Searching in memory: {step}")
 
-    return see
+    return show
 
 
 def ending(state: FitState) -> str:
@@ -72,3 +53,38 @@ def ending(state: FitState) -> str:
     if best.stop_reason == SHIFT:
         return f"Converged {at}: center shift {best.history[-1].shift:.3g} within tolerance."
     return f"Stopped {at}: {best.stop_reason}."
+
+
+def warn_of_one_init(estimator: Any) -> None:
+    """scikit-learn's warning that restarts of given centroids are all the same."""
+    given = not isinstance(estimator.init, str) and not callable(estimator.init)
+    if given and estimator.n_init not in ("auto", 1):
+        warnings.warn(
+            "Explicit initial center position passed: performing only one init in "
+            f"{type(estimator).__name__} instead of n_init={estimator.n_init}.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_ending(state: FitState, max_iter: int) -> None:
+    """Warn of clusters without rows, and of a fit that `max_iter` ended."""
+    best = state.best
+    assert best.centroids is not None
+    statistic = best.statistic  # None where `refit` has numbered the clusters since
+    k = len(best.centroids)
+    n_distinct = np.count_nonzero(statistic.counts) if statistic else k
+    if n_distinct < k:
+        warnings.warn(
+            f"Number of distinct clusters ({n_distinct}) found smaller than n_clusters "
+            f"({k}). Possibly due to duplicate points in X.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    if best.stop_reason == MAX_ITER:
+        warnings.warn(
+            f"stopped after max_iter={max_iter} iterations before any tolerance was met; "
+            "raise max_iter, or tol.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )

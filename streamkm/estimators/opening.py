@@ -1,4 +1,4 @@
-"""Data as estimators open them: checked, matched with the features of the fit, as rows."""
+"""Data of estimators: checked as scikit-learn does, and matched with the features of the fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_array
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
 from streamkm.estimators.data import Given, weights_of
-from streamkm.rows import Budget, Rows, Scaling, is_a, is_table, numbers, open_rows
+from streamkm.rows import Rows, is_a, is_table, numbers, open_rows
+from streamkm.runs.options import DataOptions, memory_bytes
 
 
 def names_of(estimator: Any) -> tuple[str, ...] | None:
@@ -39,27 +40,16 @@ def given_centroids(what: Any) -> tuple[Float64Array, tuple[str, ...] | None]:
     return np.array(given.array, np.float64, ndmin=2), names
 
 
-def opened(
-    estimator: Any,
-    X: Any,
-    sample_weight: Any,
-    mask: Any,
-    *,
-    names: Sequence[str] | None,
-    scaling: Scaling | None,
-    budget: Budget,
-    count: bool,
-) -> tuple[Given, Rows]:
-    """The data as they were given, and as rows.
+def data_options(
+    estimator: Any, X: Any, sample_weight: Any, mask: Any, names: Sequence[str] | None
+) -> tuple[Given, DataOptions]:
+    """The data as they were given, and the options by which a run opens them.
 
     Parameters
     ----------
-    estimator : whose `feature_dim` and `nodata` decide what rows are
+    estimator : whose `feature_dim`, `nodata` and `memory_limit` are used
     X, sample_weight, mask : as for `KMeans.fit`
-    names : of the features that are wanted, in order, or None
-    scaling : of the rows, or None
-    budget : Budget
-    count : whether unknown chunk sizes are counted
+    names : features that are wanted, in order, or None
     """
     given = Given.of(X, estimator.feature_dim)
     if not given.of_lazy_kind and estimator.feature_dim is None:
@@ -74,22 +64,19 @@ def opened(
         if isinstance(X, np.ma.MaskedArray):
             checked = np.ma.masked_array(checked, np.ma.getmask(X))
         given = replace(given, array=checked)
-    rows = open_rows(
+    return given, DataOptions(
         given.named,
         feature_dim=given.feature_dim,
         sample_weight=weights_of(sample_weight),
         mask=weights_of(mask),
         nodata=estimator.nodata,
-        scaling=scaling,
-        budget=budget,
-        count=count or not given.is_lazy,
         names=names,
+        memory_limit=memory_bytes(estimator.memory_limit),
     )
-    return given, rows
 
 
 def _in_numbers(X: Any) -> Any:
-    """Tables and objects by the rule of `numbers`; other data as scikit-learn takes them."""
+    """Tables and objects as numbers, by `streamkm.rows.numbers`; other data as they are."""
     array = np.asarray(X) if isinstance(X, (list, tuple)) else X
     objects = getattr(array, "dtype", None) == np.dtype(object)
     return numbers(array) if objects or is_table(X) else X
@@ -105,7 +92,7 @@ def check_features(estimator: Any, rows: Rows) -> None:
 
 
 def warn_of_names(estimator: Any, given: Given, rows: Rows) -> None:
-    """scikit-learn's warnings where only one of the fit and a table in memory has names."""
+    """Warn as scikit-learn does where only one of the fit and a table in memory has names."""
     if given.of_lazy_kind or given.feature_dim is not None:
         return
     kind, known = type(estimator).__name__, names_of(estimator)
@@ -120,7 +107,7 @@ def warn_of_names(estimator: Any, given: Given, rows: Rows) -> None:
 
 @contextmanager
 def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """Leave an estimator as it was where the work within fails or is interrupted."""
+    """Restore the attributes of an estimator when the block fails or is interrupted."""
     before = dict(vars(estimator))
     try:
         yield

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from streamkm.estimators.kmeans import KMeans
-from streamkm.rows import Scaling, UnitLength
-from streamkm.updates import SphericalUpdate, StopRules
+from streamkm.rows import Named
+from streamkm.runs.options import FitOptions
 
 
 class SphericalKMeans(KMeans):
@@ -27,12 +27,9 @@ class SphericalKMeans(KMeans):
     True
     """
 
-    def _update(self, rules: StopRules) -> SphericalUpdate:
-        return SphericalUpdate(rules, relocate=self.empty_cluster == "relocate")
+    _metric: ClassVar[str] = "cosine"
 
-    _fixed: ClassVar[Scaling | None] = UnitLength()
-
-    def _check_parameters(self, X: Any) -> None:
-        super()._check_parameters(X)
+    def _options(self, init: str | tuple[Named, ...]) -> FitOptions:
         if self.scale is not None:
             raise ValueError(f"scale={self.scale!r}: directions are not scaled; leave it None.")
+        return super()._options(init)

@@ -1,9 +1,8 @@
-"""What a fit needs of memory, as far as its parameters tell."""
+"""The memory that a fit needs, as far as its parameters determine it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from streamkm.engine import threads
 from streamkm.rows import Budget
@@ -11,19 +10,17 @@ from streamkm.seeding import method_of
 
 
 def fit_budget(
-    limit: int | None, inits: Any, n_clusters: Sequence[int], keeps: bool = True
+    limit: int | None, inits: Sequence[str], n_clusters: Sequence[int], keeps: bool = True
 ) -> Budget:
-    """The budget of fits of every k with every restart, all in the same reads.
+    """The memory budget of fits of every k with every restart, all in the same reads.
 
     Parameters
     ----------
     limit : bytes of this process, or None
-    inits : the seeding method of each restart by name, or centroids
+    inits : the seeding method of each restart
     n_clusters : the values of k
-    keeps : whether every restart may keep rows at a read, as those of a fit but not of a sweep
+    keeps : whether every restart may keep boundary rows, as in a fit but not in a sweep
     """
-    if not isinstance(inits, list):
-        return Budget(limit, threads(), max(n_clusters), fits=True, summaries=int(keeps))
     methods = [method_of(init) for init in inits]
     least = [m.least_sample(max(n_clusters)) for m in methods if m.least_sample is not None]
     return Budget(

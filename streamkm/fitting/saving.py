@@ -31,7 +31,7 @@ from streamkm.versions import versions
 SECONDS = 60.0  # between checkpoints, unless asked otherwise
 # Parameters that a run that resumes may change.
 _FREE = ("max_iter", "tol", "loss_tol", "distortion_tol", "time_limit", "memory_limit")
-_NOT_COMPARED = (*_FREE, "data")  # the fingerprint says more about the data than their path
+_NOT_COMPARED = (*_FREE, "labels")
 
 
 def record_of_fit(kind: str, parameters: Mapping[str, Any], rows: Rows) -> Record:
@@ -104,6 +104,8 @@ class Checkpoint:
             self.save(state)
             return state, with_scaling(self._rows, state.scaling), True
         state = _under(saved.state, rules)
+        if saved.record.free.get("labels") != self._record.free.get("labels"):
+            state = _without_last_read(state)
         return state, with_scaling(in_plan(self._rows, state.plan, budget), state.scaling), False
 
     def resume(self) -> Saved[FitState] | None:
@@ -196,6 +198,11 @@ def _under(state: FitState, rules: StopRules) -> FitState:
     if all(a is b for a, b in zip(trajectories, state.trajectories, strict=True)):
         return state
     return replace(state, trajectories=trajectories, folded=None, labelled=False)
+
+
+def _without_last_read(state: FitState) -> FitState:
+    """Without what is folded of the last read, which is another pass where labels are written."""
+    return replace(state, folded=None) if state.best.evaluating else state
 
 
 def same_data(where: Any, rows: Rows) -> None:

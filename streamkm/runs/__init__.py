@@ -1,0 +1,1 @@
+"""Functions that compose whole runs from the rooms below."""

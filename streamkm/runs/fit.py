@@ -1,0 +1,270 @@
+"""A whole fit, from the memory budget to the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias
+
+from streamkm.arrays import AnyArray, Float64Array
+from streamkm.engine import caching
+from streamkm.errors import CheckpointError, RunAgain
+from streamkm.fitting import (
+    Checkpoint,
+    FitState,
+    Watch,
+    first_state,
+    checkpointing,
+    describe,
+    iterate,
+    label,
+    learn_scaling,
+    numbered_like,
+    restart_seeds,
+    with_scaling,
+)
+from streamkm.heap import one_heap
+from streamkm.in_memory.monitor import monitored
+from streamkm.rows import Budget, Rows, Scaling, among
+from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
+
+# Writes the labels of a state, and gives the state after that; publishes them when the block ends.
+LabelWriter: TypeAlias = Callable[
+    [Rows, FitState, Sequence[Watch], str], AbstractContextManager[FitState]
+]
+
+
+@dataclass(frozen=True)
+class PreparedFit:
+    """A fit whose data are open and whose options were checked. Nothing is read yet.
+
+    Parameters
+    ----------
+    options : FitOptions
+    rows : Rows
+    budget : Budget
+    """
+
+    options: FitOptions
+    rows: Rows
+    budget: Budget
+
+    @property
+    def init(self) -> str | list[Float64Array]:
+        """The seeding method, or the given centroids with their features in the data's order."""
+        return self.options.first_centroids(self.rows.layout.names)
+
+    @property
+    def rules(self) -> StopRules:
+        """The stop rules after this seeding."""
+        return self.options.rules.after(self.init)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The options as a checkpoint stores them.
+
+        A random state that is no number is left out, because it cannot be compared.
+        """
+        parameters = dict(vars(self.options)) | {"init": self.init}
+        if not isinstance(self.options.random_state, int):
+            del parameters["random_state"]
+        return parameters
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit has found.
+
+    Parameters
+    ----------
+    state : FitState, done
+    rows : Rows, scaled as the centroids are; their blocks are not cached
+    identity : str
+        The same in all runs that resumed one another; empty without a checkpoint.
+    failure : Exception or None
+        Why the labels could not be written.
+    """
+
+    state: FitState
+    rows: Rows
+    identity: str = ""
+    failure: Exception | None = None
+
+
+def _ignore(_: Any) -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True)
+class ProgressCallbacks:
+    """Functions that show how far a run is; each does nothing by default.
+
+    Parameters
+    ----------
+    state : called with every state
+    search : called with every step of a search in memory
+    read : called with the name of a read that begins
+    message : called with a line of text
+    """
+
+    state: Watch = _ignore
+    search: Callable[[str], None] | None = None
+    read: Callable[[str], None] = _ignore
+    message: Callable[[str], None] = _ignore
+
+
+def prepare(data: DataOptions, options: FitOptions) -> PreparedFit:
+    """Plan the memory, open the data once, and check the options against them.
+
+    Raises
+    ------
+    DataError
+        When the data cannot be clustered, or not with these options.
+    MemoryLimitError
+        When the work cannot be held to the memory limit.
+    """
+    if data.memory_limit is not None:
+        one_heap()
+    budget = options.budget(data.memory_limit)
+    rows = data.open(budget)
+    options.check(rows)
+    return PreparedFit(options, rows, budget)
+
+
+def fit(
+    prepared: PreparedFit,
+    *,
+    checkpoint: CheckpointOptions | None = None,
+    labels: LabelWriter | AnyArray | None = None,
+    number_like: tuple[Float64Array, Scaling | None] | None = None,
+    progress: ProgressCallbacks | None = None,
+    save: Callable[[FitResult], None] | None = None,
+) -> FitResult:
+    """Fit, and label where that is wanted; with a checkpoint, start or resume.
+
+    Parameters
+    ----------
+    prepared : PreparedFit
+    checkpoint : CheckpointOptions or None
+    labels : ndarray of the row shape, a function that writes labels, or None
+    number_like : centroids and their scaling, or None
+        The clusters are numbered like those they are matched with.
+    progress : ProgressCallbacks or None
+    save : callable or None
+        Saves the model; labels are published after that, so that both appear together.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    CheckpointError, DataChangedError
+        When the checkpoint is of other options or other data.
+    RunAgain
+        When an interrupt ended the run; its state is saved.
+    """
+    progress = progress or ProgressCallbacks()
+    with ExitStack() as stack:
+        stack.enter_context(monitored(progress.search))
+        watch, identity, time_limit = [progress.state], "", prepared.options.time_limit
+        start = partial(_first_state, prepared, progress)
+        if checkpoint is None:
+            state = start()
+            rows = with_scaling(prepared.rows, state.scaling)
+        else:
+            saved = stack.enter_context(_opened(prepared, checkpoint, labels is not None))
+            state, rows, is_new = saved.begin(start, prepared.rules, prepared.budget)
+            if not is_new:
+                progress.message(f"resuming from {checkpoint.where}, {describe(state)}")
+            if checkpoint.interrupt is not None:
+                interrupt = stack.enter_context(checkpoint.interrupt(saved))
+                stack.enter_context(monitored(interrupt.searching))
+                watch.append(interrupt.see)
+                time_limit = None
+            watch.append(saved.see)
+            identity = saved.identity
+        cached = stack.enter_context(caching(rows))
+        keep = labels is not None
+        state = iterate(cached, state, time_limit=time_limit, watch=watch, keep_evaluation=keep)
+        if number_like is not None:
+            centroids, scaling = number_like
+            state = numbered_like(state, among(centroids, state.scaling, scaling))
+        publishing = stack.enter_context(ExitStack())
+        state, failure = _labelled(cached, state, labels, watch, identity, progress, publishing)
+        result = FitResult(state, with_scaling(rows, state.scaling), identity, failure)
+        if save is not None:
+            save(result)
+        try:
+            publishing.close()
+        except OSError as error:
+            result = replace(result, failure=error)
+    return result
+
+
+def _first_state(prepared: PreparedFit, progress: ProgressCallbacks) -> FitState:
+    """The first state; to learn a scaling takes a read."""
+    options = prepared.options
+    if options.scale is not None:
+        progress.read("read 1: scale")
+    rows = learn_scaling(with_scaling(prepared.rows, options.scaling), options.scale)
+    if options.scale is not None:
+        progress.read("read 2")
+    scaling, init = rows.layout.scaling, prepared.init
+    return first_state(
+        rows,
+        options.n_clusters,
+        init if isinstance(init, str) else [among(each, scaling) for each in init],
+        restart_seeds(draw_seed(options.random_state), options.n_init),
+        options.update,
+        prepared.budget.room(rows.layout),
+        options.restarts == "halving",
+    )
+
+
+def _opened(
+    prepared: PreparedFit, checkpoint: CheckpointOptions, labels: bool
+) -> AbstractContextManager[Checkpoint]:
+    return checkpointing(
+        checkpoint.where,
+        prepared.rows,
+        prepared.parameters | {"labels": labels},
+        checkpoint.seconds,
+        checkpoint.reads,
+    )
+
+
+def _labelled(
+    rows: Rows,
+    state: FitState,
+    labels: LabelWriter | AnyArray | None,
+    watch: Sequence[Watch],
+    identity: str,
+    progress: ProgressCallbacks,
+    publishing: ExitStack,
+) -> tuple[FitState, Exception | None]:
+    """The state after its labels, and why they could not be written, or None."""
+    if labels is None:
+        return state, None
+    if not callable(labels):
+        return label(rows, state, labels, labels.dtype), None
+    progress.read("labels")
+    try:
+        return publishing.enter_context(labels(rows, state, watch, identity)), None
+    except (RunAgain, CheckpointError):
+        raise
+    except Exception as error:  # which must not cost the model
+        progress.read("loss")
+        return _evaluated(rows, state, watch), error
+
+
+def _evaluated(rows: Rows, state: FitState, watch: Sequence[Watch]) -> FitState:
+    """The loss of the final centroids, which the labels would have given; unknown on errors."""
+    try:
+        return iterate(rows, replace(state, folded=None), watch=watch)
+    except (RunAgain, CheckpointError):
+        raise
+    except Exception:  # the model is worth more than its loss
+        return state

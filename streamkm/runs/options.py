@@ -1,0 +1,286 @@
+"""Options of runs, in scikit-learn's words. Estimators and commands translate to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from streamkm.arrays import Float64Array
+from streamkm.errors import DataError
+from streamkm.fitting import SCALES, Checkpoint, FitState, fit_budget
+from streamkm.numbers import real_number, whole_number
+from streamkm.rows import Budget, Named, Rows, Scaling, UnitLength, open_rows, reordering
+from streamkm.rows.open import FeatureDim
+from streamkm.seeding import method_of
+from streamkm.sizes import parse_bytes
+from streamkm.updates import (
+    ALGORITHMS,
+    AcceleratedUpdate,
+    SphericalUpdate,
+    StopRules,
+    Update,
+)
+
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "algorithm": ALGORITHMS,
+    "scale": (*SCALES, None),
+    "restarts": ("all", "halving"),
+    "empty_cluster": ("relocate", "keep"),
+}
+_RESTARTS = 10  # where random rows or a function begin them, as in scikit-learn
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which data a run reads, and how.
+
+    Parameters
+    ----------
+    data : array, or path or URL of a Zarr store
+        As for `open_rows`.
+    feature_dim : str, int, sequence of them, or None
+        Feature dimension or dimensions of N-d data.
+    variable : str or None
+        Name of the array within a Zarr group.
+    sample_weight, mask : array of the row shape, or None
+    nodata : 'auto', None, float or sequence of float
+        Rows with one of these values are left out.
+    names : sequence of str or None
+        Features that are wanted, in order.
+    memory_limit : int or None
+        Peak memory of the process, in bytes.
+    """
+
+    data: Any
+    feature_dim: FeatureDim = None
+    variable: str | None = None
+    sample_weight: Any = None
+    mask: Any = None
+    nodata: Any = "auto"
+    names: Sequence[str] | None = None
+    memory_limit: int | None = None
+
+    def open(self, budget: Budget, scaling: Scaling | None = None, count: bool = True) -> Rows:
+        """Open the data and plan their blocks; see `open_rows`."""
+        return open_rows(
+            self.data,
+            feature_dim=self.feature_dim,
+            variable=self.variable,
+            sample_weight=self.sample_weight,
+            mask=self.mask,
+            nodata=self.nodata,
+            names=self.names,
+            budget=budget,
+            scaling=scaling,
+            count=count,
+        )
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What is fitted; `KMeans` describes each option.
+
+    `max_iter`, the tolerances and `time_limit` say when a fit stops. A run that resumes another may
+    change these; all others must be the same.
+
+    Parameters
+    ----------
+    n_clusters : int
+    init : str, or tuple of Named
+        Seeding method, or the first centroids of every restart, (n_clusters, n_features) each.
+    n_init : int
+    restarts : {'all', 'halving'}
+    max_iter : int
+    tol : float
+    algorithm : {'auto', 'lloyd'}
+    loss_tol : float, None or 'auto'
+    distortion_tol : float or None
+    time_limit : float or None
+    empty_cluster : {'relocate', 'keep'}
+    scale : {None, 'standard', 'robust'}
+    metric : {'euclidean', 'cosine'}
+    random_state : int or RandomState
+        A RandomState gives a number only when a new fit starts, and is not compared with that of
+        the run before.
+    """
+
+    n_clusters: int = 8
+    init: str | tuple[Named, ...] = "auto"
+    n_init: int = 1
+    restarts: str = "all"
+    max_iter: int = 300
+    tol: float = 1e-4
+    algorithm: str = "auto"
+    loss_tol: float | str | None = "auto"
+    distortion_tol: float | None = None
+    time_limit: float | None = None
+    empty_cluster: str = "relocate"
+    scale: str | None = None
+    metric: str = "euclidean"
+    random_state: int | np.random.RandomState = 0
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        """Check parameters of these names; all other names are left out.
+
+        Raises
+        ------
+        ValueError
+            When a number or a word is none of those that are allowed.
+        """
+        known = {f.name: parameters[f.name] for f in fields(cls) if f.name in parameters}
+        for name, choices in _CHOICES.items():
+            if known.get(name, choices[0]) not in choices:
+                words = [repr(choice) for choice in choices]
+                raise ValueError(
+                    f"{name}={known[name]!r}; use {', '.join(words[:-1])} or {words[-1]}."
+                )
+        options = cls(**known)
+        if isinstance(options.init, str):
+            method_of(options.init)
+        return replace(
+            options,
+            n_clusters=whole_number("n_clusters", options.n_clusters, 1),
+            n_init=restarts_of(options.n_init, options.init),
+            max_iter=whole_number("max_iter", options.max_iter, 1),
+            tol=real_number("tol", options.tol),
+            loss_tol="auto" if _is_auto(options.loss_tol) else _limit(options, "loss_tol"),
+            distortion_tol=_limit(options, "distortion_tol"),
+            time_limit=_limit(options, "time_limit"),
+        )
+
+    @property
+    def rules(self) -> StopRules:
+        """The stop rules; 'auto' is decided by `StopRules.after`."""
+        return StopRules(self.max_iter, self.tol, self.loss_tol, distortion_tol=self.distortion_tol)
+
+    @property
+    def update(self) -> Update[Any]:
+        """The rule that moves the centroids."""
+        relocate = self.empty_cluster == "relocate"
+        if self.metric == "cosine":
+            return SphericalUpdate(self.rules, relocate=relocate)
+        return AcceleratedUpdate(self.rules, relocate=relocate, settles=self.algorithm == "auto")
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """The scaling that belongs to the metric, and is not learned."""
+        return UnitLength() if self.metric == "cosine" else None
+
+    def budget(self, memory_limit: int | None) -> Budget:
+        """What the fit needs of memory; given centroids take what as many random rows take."""
+        method = self.init if isinstance(self.init, str) else "random"
+        return fit_budget(memory_limit, [method] * self.n_init, [self.n_clusters])
+
+    def first_centroids(self, names: Sequence[str] | None) -> str | list[Float64Array]:
+        """The seeding method, or the given centroids with their features in the data's order."""
+        if isinstance(self.init, str):
+            return self.init
+        return [_in_order(each, names) for each in self.init]
+
+    def check(self, rows: Rows) -> None:
+        """Refuse rows that are too few, and centroids of another shape, before any read.
+
+        Raises
+        ------
+        DataError
+            Naming what is wrong.
+        """
+        check_enough(rows, self.n_clusters)
+        centroids = self.first_centroids(rows.layout.names)
+        for each in [] if isinstance(centroids, str) else centroids:
+            _check_centroids(each, self.n_clusters, rows.layout.n_features)
+
+
+class Interrupt(Protocol):
+    """What ends a run before it is done, and has its checkpoint saved before that."""
+
+    def see(self, state: FitState) -> None:
+        """Called with every state."""
+
+    def searching(self, words: str) -> None:
+        """Called with every step of a search in memory."""
+
+
+@dataclass(frozen=True)
+class CheckpointOptions:
+    """Where and how often a run saves its state.
+
+    Parameters
+    ----------
+    where : path, URL or Zarr store
+    seconds : float
+        Least time between two states.
+    reads : int or None
+        Also save after so many reads.
+    interrupt : callable or None
+        Gives a context manager of the `Interrupt` that ends the run; the time limit is then its
+        own.
+    """
+
+    where: Any
+    seconds: float = 60.0
+    reads: int | None = None
+    interrupt: Callable[[Checkpoint], AbstractContextManager[Interrupt]] | None = None
+
+
+def draw_seed(random_state: int | np.random.RandomState) -> int:
+    """The number that all draws are derived from: the integer, or one that is drawn."""
+    if isinstance(random_state, int):
+        return random_state
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+def restarts_of(n_init: Any, init: Any) -> int:
+    """The number of restarts; 'auto' is 10 for random rows and for a function, else 1."""
+    asked = None if _is_auto(n_init) else whole_number("n_init", n_init, 1)
+    if isinstance(init, tuple):
+        return len(init)
+    if not isinstance(init, str) and not callable(init):
+        return 1
+    return asked or (1 if isinstance(init, str) and init != "random" else _RESTARTS)
+
+
+def memory_bytes(memory_limit: Any) -> int | None:
+    """A memory limit in bytes, from a number or a text such as '2GiB'."""
+    return None if memory_limit is None else parse_bytes(memory_limit)
+
+
+def check_enough(rows: Rows, n_clusters: int) -> None:
+    """Refuse fewer rows than clusters.
+
+    Raises
+    ------
+    DataError
+    """
+    if rows.layout.n_rows < n_clusters:
+        raise DataError(f"n_samples={rows.layout.n_rows} should be >= n_clusters={n_clusters}.")
+
+
+def _check_centroids(centroids: Float64Array, n_clusters: int, n_features: int) -> None:
+    wrong = f"The shape of the initial centers {centroids.shape} does not match the number of "
+    if centroids.ndim != 2 or len(centroids) != n_clusters:
+        raise DataError(f"{wrong}clusters {n_clusters}.")
+    if centroids.shape[1] != n_features:
+        raise DataError(f"{wrong}features of the data {n_features}.")
+    if not np.isfinite(centroids).all():
+        raise DataError("the initial centers contain NaN or infinity.")
+
+
+def _in_order(given: Named, names: Sequence[str] | None) -> Float64Array:
+    order = reordering(given.names, names, ("init", "the data"))
+    ordered: Float64Array = given.array if order is None else given.array[:, list(order)]
+    return ordered
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def _limit(options: FitOptions, name: str) -> float | None:
+    value = getattr(options, name)
+    return None if value is None else real_number(name, value)
