@@ -17,14 +17,14 @@ from streamkm.fitting import FitState, Watch, labelling
 from streamkm.outputs import LABELS, create_labels, marks_of, whole
 from streamkm.passes import label_dtype, no_label
 from streamkm.rows import Rows, may_lack
-from streamkm.rows.open import dimension_names, open_zarr
+from streamkm.rows.open import dimension_names
 
 Names = tuple[str | None, ...] | None
 
 
-def row_dimensions(data: str, variable: str | None, rows: Rows) -> Names:
+def row_dimensions(rows: Rows) -> Names:
     """Names of the row dimensions of a stored array."""
-    names = dimension_names(open_zarr(data, variable))
+    names = dimension_names(rows.array)
     return tuple(names[a] for a in rows.layout.row_axes) if names else None
 
 
@@ -44,7 +44,6 @@ def labels_written(
     overwrite: bool,
     rows: Rows,
     state: FitState,
-    names: Names,
     watch: Sequence[Watch],
     fit: str,
 ) -> Iterator[FitState]:
@@ -58,7 +57,6 @@ def labels_written(
     target : folder of the labels
     overwrite : whether those that are there may be replaced
     rows, state : of the fit
-    names : of the row dimensions
     watch : each is called with every state
     fit : identity of a fit with a checkpoint, whose labels may be there, in part or whole
     """
@@ -79,7 +77,7 @@ def labels_written(
             out: Any = zarr.open_array(partial, mode="r+")
         else:
             shutil.rmtree(partial, ignore_errors=True)  # older labels, of a run killed at its end
-            out = label_store(partial, rows, dtype, names, fit, of)
+            out = label_store(partial, rows, dtype, row_dimensions(rows), fit, of)
             state = replace(state, folded=None)
         for told in labelling(rows, state, out, dtype):
             state = told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
@@ -15,9 +16,9 @@ from streamkm.fitting import (
     Checkpoint,
     FitState,
     Watch,
-    first_state,
     checkpointing,
     describe,
+    first_state,
     iterate,
     label,
     learn_scaling,
@@ -27,8 +28,11 @@ from streamkm.fitting import (
 )
 from streamkm.heap import one_heap
 from streamkm.in_memory.monitor import monitored
+from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows, Scaling, among
 from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
+from streamkm.updates import StopRules, history_array
+from streamkm.versions import versions
 
 # Writes the labels of a state, and gives the state after that; publishes them when the block ends.
 LabelWriter: TypeAlias = Callable[
@@ -202,6 +206,28 @@ def fit(
         except OSError as error:
             result = replace(result, failure=error)
     return result
+
+
+def model_of(result: FitResult, parameters: dict[str, Any]) -> Model:
+    """A fit as the model that is stored, with the parameters that it was asked for."""
+    state, names = result.state, result.rows.layout.names
+    best, scaling = state.best, state.scaling
+    assert best.centroids is not None
+    return Model(
+        best.centroids if scaling is None else scaling.back(best.centroids),
+        math.nan if best.inertia is None else best.inertia,
+        history_array(best.history),
+        best.stop_reason or "",
+        state.n_passes,
+        state.reads.bytes_read,
+        parameters,
+        versions(),
+        result.identity,
+        scaling,
+        None if scaling is None else best.centroids,
+        list(names or ()),
+        reads=state.reads.by_phase,
+    )
 
 
 def _first_state(prepared: PreparedFit, progress: ProgressCallbacks) -> FitState:

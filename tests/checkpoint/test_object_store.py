@@ -124,7 +124,7 @@ def test_fit_kill_go_on_and_label_by_url(cloud, environment, tmp_path):
     assert load(Generations("s3://bucket/ckpt", "r")).state.n_passes >= 2
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "going on from s3://bucket/ckpt" in done.stderr
+    assert "resuming from s3://bucket/ckpt" in done.stderr
     whole = [sys.executable, "-m", "streamkm", *common, "-o", str(tmp_path / "whole")]
     subprocess.run([*whole, "--labels", str(tmp_path / "wl")], capture_output=True, check=True)
     one, two = load_model(tmp_path / "m"), load_model(tmp_path / "whole")

@@ -129,7 +129,7 @@ def test_preempted_requeued_timed_out_and_an_array_of_seeds(slurm, data, whole, 
         assert set(slurm.ended(job)) == {"COMPLETED"}, log(slurm, job)
     for job in (preempted, timed):
         assert int(slurm.facts(job)["Restarts"]) >= 1
-        assert "going on from" in log(slurm, job)
+        assert "resuming from" in log(slurm, job)
     same(tmp_path / "preempted", whole(30))
     same(tmp_path / "timed", whole(110))
     models = [whole(10, seed) for seed in range(3)]
@@ -159,7 +159,7 @@ def test_cancelled_by_the_user_and_submitted_again(slurm, data, whole, tmp_path)
     assert not (tmp_path / "m").exists()
     second = begin(slurm, "one-node.sbatch", data, K, tmp_path / "m", *rules)
     assert slurm.ended(second) == ["COMPLETED"], log(slurm, second)
-    assert "going on from" in log(slurm, second)
+    assert "resuming from" in log(slurm, second)
     same(tmp_path / "m", whole(20))
     assert not np.array_equal(whole(20).centroids, whole(12).centroids)
 

@@ -1,39 +1,24 @@
-"""``streamkm fit``."""
+"""``streamkm fit``: translate the options, run, store the model, print the result."""
 
 from __future__ import annotations
 
-import math
 import shlex
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from streamkm.cli.common import dimensions, peak_memory
 from streamkm.cli.files import plot_file, report_file, save_plot
 from streamkm.cli.forecast import forecast, show
-from streamkm.cli.labels import labels_written, row_dimensions
+from streamkm.cli.labels import labels_written
 from streamkm.cli.scheduler import scheduled
 from streamkm.cli.seedings import seeding_method
 from streamkm.cli.signals import fit_in, numbers_of, stopping
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say
-from streamkm.engine import caching
-from streamkm.errors import CheckpointError, LabelsError, RunAgain
-from streamkm.fitting import (
-    FitState,
-    Watch,
-    checkpointing,
-    describe,
-    first_state,
-    fit_budget,
-    iterate,
-    learn_scaling,
-    restart_seeds,
-    same_data,
-    with_scaling,
-)
-from streamkm.in_memory.monitor import monitored
+from streamkm.errors import LabelsError
+from streamkm.fitting import FitState, same_data
 from streamkm.models.model import Model, load_model, save_model
 from streamkm.outputs import (
     LABELS,
@@ -47,9 +32,18 @@ from streamkm.outputs import (
     plain,
     recover,
 )
-from streamkm.rows import Budget, Rows, open_rows
-from streamkm.updates import AcceleratedUpdate, StopRules, history_array
-from streamkm.versions import versions
+from streamkm.rows import Budget
+from streamkm.rows.open import open_zarr
+from streamkm.runs.fit import (
+    FitResult,
+    LabelWriter,
+    PreparedFit,
+    ProgressCallbacks,
+    fit,
+    model_of,
+    prepare,
+)
+from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions
 
 
 def run(
@@ -57,245 +51,210 @@ def run(
     output: str,
     labels: str | None,
     *,
-    n_clusters: int,
-    init: str,
-    n_init: int,
-    restarts: str,
-    algorithm: str,
-    max_iter: int,
-    tol: float,
-    loss_tol: float | None,
-    time_limit: float | None,
-    scale: str | None,
-    seed: int,
-    nodata: Any,
-    variable: str | None,
-    feature_dims: tuple[str, ...],
-    memory_limit: int | None,
-    checkpoint: str | None,
-    checkpoint_every: float,
-    checkpoint_reads: int | None,
-    signals: str,
-    again_code: int,
-    scheduler: str | None,
-    workers: int | None,
-    dashboard: str | None,
-    report: str | None,
-    picture: str | None,
     dry_run: bool,
     as_json: bool,
     overwrite: bool,
+    **given: Any,
 ) -> None:
-    """Fit, write the model and the labels, print what came of it."""
-    method = seeding_method(init)
-    parameters = {
-        "n_clusters": n_clusters,
-        "init": init,
-        "n_init": n_init,
-        "restarts": restarts,
-        "algorithm": algorithm,
-        "max_iter": max_iter,
-        "tol": tol,
-        "loss_tol": loss_tol,
-        "time_limit": time_limit,
-        "seed": seed,
-        "scale": scale,
-        "nodata": nodata,
-        "data": data,
-        "variable": variable,
-        "feature_dim": list(dimensions(feature_dims) or ()),
-    }
-    fit = fit_in(checkpoint) if checkpoint else ""
-    target, label_target = local(output), None if labels is None else local(labels)
-    for each in (target, label_target):
-        if each is not None:
-            recover(each)
-    fitted = bool(fit) and fit_of(target) == fit
-    labelled = label_target is None or (bool(fit) and fit_of(label_target) == fit)
-    if fitted and labelled:
-        model = load_model(output)
-        same_data(checkpoint, _rows(data, feature_dims, variable, nodata, Budget()))
-        if plain(model.parameters) == plain(parameters):
-            say(f"{checkpoint} is done; {output} is what came of it.", err=True)
-            show(_result(model, None, output, labels, memory_limit), as_json)
-            return
-    if checkpoint:
-        numbers_of(signals)  # refused before anything is written
-    over_model, over_labels = overwrite or fitted, overwrite or labelled
-    outputs = [
-        Store(output, MODEL, over_model),
-        None if labels is None else Store(labels, LABELS, over_labels),
-        None if checkpoint is None else Kept(checkpoint),
-        plot_file(picture, overwrite),
-        report_file(report, overwrite or bool(fit)),
-    ]
-    check_outputs(outputs, [data])
+    """Fit, write the model and the labels, and print the result."""
+    source, options = _options(data, given)
+    parameters = _parameters(data, given, options)
+    outputs = Outputs.from_paths(output, labels, given["checkpoint"], overwrite)
+    model = outputs.finished_model(source, parameters)
+    limit = source.memory_limit
+    if model is not None:
+        say(f"{outputs.checkpoint} is done; {output} is its result.", err=True)
+        show(_result(model, None, outputs, limit), as_json)
+        return
+    if outputs.checkpoint:
+        numbers_of(given["signals"])  # refused before anything is written
+    pictures = plot_file(given["picture"], overwrite)
+    report = report_file(given["report"], overwrite or bool(outputs.identity))
+    check_outputs([*outputs.stores, pictures, report], [data])
     with ExitStack() as stack:
-        stack.enter_context(scheduled(scheduler, workers, dashboard, report))
-        budget = fit_budget(memory_limit, [init] * n_init, [n_clusters])
-        rows = _rows(data, feature_dims, variable, nodata, budget)
-        rules = StopRules(max_iter, tol, "auto" if loss_tol is None else loss_tol)
-        begin = partial(
-            first_state,
-            n_clusters=n_clusters,
-            init=init,
-            seeds=restart_seeds(seed, n_init),
-            update=AcceleratedUpdate(rules, settles=algorithm == "auto"),
-            room=budget.room(rows.layout),
-            halving=restarts == "halving",
-        )
-        begin(rows)  # refuses what cannot be
+        stack.enter_context(scheduled(*(given[name] for name in _CLUSTER)))
+        prepared = prepare(source, options)
         if dry_run:
-            # The last loss and the labels come from one read, unless restarts compete for it.
-            last = 1 + int(bool(labels) and n_init > 1)
-            seeding = method.reads(n_clusters) + (scale is not None)
-            show(forecast(rows, budget, seeding, max_iter, last, bool(labels)), as_json)
+            show(_forecast(prepared, labels is not None), as_json)
             return
-        stack.enter_context(alone(target))
-        if label_target is not None:
-            stack.enter_context(alone(label_target))
+        for path in (output, *([labels] if labels else [])):
+            stack.enter_context(alone(local(path)))
+        rows = prepared.rows
         bar = ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows)
         stack.enter_context(bar)
-        stack.enter_context(monitored(bar.searching))
-
-        def begin_scaled() -> FitState:
-            if scale is None:
-                return begin(rows)
-            bar.next_read("read 1: scale")
-            state = begin(learn_scaling(rows, scale))
-            bar.next_read("read 2")
-            return state
-
-        watch: list[Watch] = [bar.on_state]
-        if checkpoint:
-            asked = parameters | {"labels": str(label_target) if label_target else None}
-            often = (checkpoint_every, checkpoint_reads)
-            kept = stack.enter_context(checkpointing(checkpoint, rows, asked, *often))
-            state, rows, new = kept.begin(begin_scaled, rules.after(init), budget)
-            if not new:
-                bar.say(f"going on from {checkpoint}, {describe(state)}")
-            leave = stack.enter_context(stopping(kept, signals, time_limit, again_code))
-            stack.enter_context(monitored(leave.searching))
-            watch = [bar.on_state, leave.see, kept.see]
-            fit, time_limit = kept.identity, None
-        else:
-            state = begin_scaled()
-            rows = with_scaling(rows, state.scaling)
-        rows = stack.enter_context(caching(rows))
-        state = iterate(
-            rows,
-            state,
-            time_limit=time_limit,
-            watch=watch,
-            keep_evaluation=label_target is not None,
+        result = fit(
+            prepared,
+            checkpoint=_checkpoint(given),
+            labels=outputs.label_writer,
+            progress=ProgressCallbacks(bar.on_state, bar.searching, bar.next_read, bar.say),
+            save=lambda result: save_model(
+                local(output), model_of(result, parameters), outputs.over_model
+            ),
         )
-        failed: Exception | None = None
-        publishing = stack.enter_context(ExitStack())
-        if label_target is not None:
-            bar.next_read("labels")
-            try:
-                dims = row_dimensions(data, variable, rows)
-                label = labels_written(label_target, over_labels, rows, state, dims, watch, fit)
-                state = publishing.enter_context(label)
-            except (RunAgain, CheckpointError):
-                raise
-            except Exception as error:  # which must not cost the model
-                failed = error
-                bar.next_read("loss")
-                state = _evaluated(rows, state, watch)
-        model = _model(state, parameters, fit, list(rows.layout.names or ()))
-        save_model(target, model, over_model)
-        try:
-            publishing.close()  # the labels take their name after the model
-        except OSError as error:
-            failed = error
-    if picture:
-        save_plot("loss", model, picture)
-    written = labels if failed is None else None
-    show(_result(model, state, output, written, memory_limit, rows.layout.n_rows), as_json)
-    if failed is not None:
-        again = _predict(output, data, str(labels), feature_dims, variable, memory_limit)
-        raise LabelsError(output, failed, again) from failed
+    model = model_of(result, parameters)
+    if given["picture"]:
+        save_plot("loss", model, given["picture"])
+    show(_result(model, result, outputs, limit), as_json)
+    if result.failure is not None:
+        again = _predict_command(output, data, str(labels), given)
+        raise LabelsError(output, result.failure, again) from result.failure
 
 
-def _predict(
-    model: str,
-    data: str,
-    labels: str,
-    feature_dims: tuple[str, ...],
-    variable: str | None,
-    memory_limit: int | None,
-) -> str:
+_CLUSTER = ("scheduler", "workers", "dashboard", "report")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where a fit writes, and what an earlier run of the same fit has written.
+
+    Parameters
+    ----------
+    model : path of the model
+    labels : path of the labels, or None
+    checkpoint : path or URL of the checkpoint, or None
+    identity : of the fit in the checkpoint, or empty
+    over_model, over_labels : whether a model or labels there may be replaced
+    """
+
+    model: str
+    labels: str | None
+    checkpoint: str | None
+    identity: str
+    over_model: bool
+    over_labels: bool
+
+    @classmethod
+    def from_paths(
+        cls, model: str, labels: str | None, checkpoint: str | None, overwrite: bool
+    ) -> Outputs:
+        """Recover outputs that a killed run left, and find those that this fit wrote before."""
+        paths = [model, model if labels is None else labels]
+        identity = fit_in(checkpoint) if checkpoint else ""
+        for path in paths:
+            recover(local(path))
+        over = [overwrite or (bool(identity) and fit_of(local(p)) == identity) for p in paths]
+        return cls(model, labels, checkpoint, identity, *over)
+
+    @property
+    def stores(self) -> list[Store | Kept | None]:
+        """The outputs to check before the run."""
+        return [
+            Store(self.model, MODEL, self.over_model),
+            None if self.labels is None else Store(self.labels, LABELS, self.over_labels),
+            None if self.checkpoint is None else Kept(self.checkpoint),
+        ]
+
+    def finished_model(self, source: DataOptions, parameters: dict[str, Any]) -> Model | None:
+        """The model of the same fit that is done, or None.
+
+        Raises
+        ------
+        DataChangedError
+            When the checkpoint is of other data.
+        """
+        paths = [self.model, self.model if self.labels is None else self.labels]
+        if not self.identity or any(fit_of(local(path)) != self.identity for path in paths):
+            return None
+        same_data(self.checkpoint, source.open(Budget()))
+        model = load_model(self.model)
+        return model if plain(model.parameters) == plain(parameters) else None
+
+    @property
+    def label_writer(self) -> LabelWriter | None:
+        """What writes the labels, if they are wanted."""
+        if self.labels is None:
+            return None
+        return partial(labels_written, local(self.labels), self.over_labels)
+
+
+def _options(data: str, given: dict[str, Any]) -> tuple[DataOptions, FitOptions]:
+    """The command's options in the vocabulary of runs; the store is opened here, once."""
+    seeding_method(given["init"])
+    source = DataOptions(
+        open_zarr(data, given["variable"]),
+        feature_dim=dimensions(given["feature_dims"]),
+        nodata=given["nodata"],
+        memory_limit=given["memory_limit"],
+    )
+    loss_tol = "auto" if given["loss_tol"] is None else given["loss_tol"]
+    return source, FitOptions.from_parameters(given | {"loss_tol": loss_tol})
+
+
+def _parameters(data: str, given: dict[str, Any], options: FitOptions) -> dict[str, Any]:
+    """What the model stores of the options."""
+    names = dimensions(given["feature_dims"])
+    where = {"data": data, "variable": given["variable"], "feature_dim": list(names or ())}
+    return vars(options) | {"nodata": given["nodata"]} | where
+
+
+def _checkpoint(given: dict[str, Any]) -> CheckpointOptions | None:
+    if given["checkpoint"] is None:
+        return None
+    interrupt = partial(
+        stopping,
+        signals=given["signals"],
+        time_limit=given["time_limit"],
+        again_code=given["again_code"],
+    )
+    every, reads = given["checkpoint_every"], given["checkpoint_reads"]
+    return CheckpointOptions(given["checkpoint"], every, reads, interrupt)
+
+
+def _forecast(prepared: PreparedFit, labelled: bool) -> dict[str, Any]:
+    """Bounds of the reads and the memory of the fit."""
+    options = prepared.options
+    method = seeding_method(str(options.init))
+    seeding = method.reads(options.n_clusters) + (options.scale is not None)
+    # The last loss and the labels come from one read, unless restarts compete for it.
+    last = 1 + int(labelled and options.n_init > 1)
+    return forecast(prepared.rows, prepared.budget, seeding, options.max_iter, last, labelled)
+
+
+def _predict_command(output: str, data: str, labels: str, given: dict[str, Any]) -> str:
     """The command that writes the labels of a stored model."""
-    words = ["streamkm", "predict", model, data, "-o", labels]
-    words += [word for name in feature_dims for word in ("--feature-dim", name)]
-    words += [] if variable is None else ["--variable", variable]
-    words += [] if memory_limit is None else ["--memory-limit", str(memory_limit)]
+    words = ["streamkm", "predict", output, data, "-o", labels]
+    words += [word for name in given["feature_dims"] for word in ("--feature-dim", name)]
+    words += [] if given["variable"] is None else ["--variable", given["variable"]]
+    limit = given["memory_limit"]
+    words += [] if limit is None else ["--memory-limit", str(limit)]
     words += ["--overwrite"] if local(labels).exists() else []
     return shlex.join(words)
 
 
-def _evaluated(rows: Rows, state: FitState, watch: list[Watch]) -> FitState:
-    """The loss of the final centroids, which labels would have given; unknown if data are lost."""
-    try:
-        return iterate(rows, replace(state, folded=None), watch=watch)
-    except (RunAgain, CheckpointError):
-        raise
-    except Exception:  # the model is worth more than its loss
-        return state
-
-
-def _rows(
-    data: str, feature_dims: tuple[str, ...], variable: str | None, nodata: Any, budget: Budget
-) -> Rows:
-    names = dimensions(feature_dims)
-    return open_rows(data, feature_dim=names, variable=variable, nodata=nodata, budget=budget)
-
-
-def _model(state: FitState, parameters: dict[str, Any], fit: str, names: list[str]) -> Model:
-    best, scaling = state.best, state.scaling
-    assert best.centroids is not None
-    return Model(
-        best.centroids if scaling is None else scaling.back(best.centroids),
-        math.nan if best.inertia is None else best.inertia,
-        history_array(best.history),
-        best.stop_reason or "",
-        state.n_passes,
-        state.reads.bytes_read,
-        parameters,
-        versions(),
-        fit,
-        scaling,
-        None if scaling is None else best.centroids,
-        names,
-        reads=state.reads.by_phase,
-    )
-
-
 def _result(
-    model: Model,
-    state: FitState | None,
-    output: str,
-    labels: str | None,
-    memory_limit: int | None,
-    n_rows: int = 0,
+    model: Model, result: FitResult | None, outputs: Outputs, memory_limit: int | None
 ) -> dict[str, Any]:
-    phases = state.reads.by_phase if state else {}
-    # Rows have no weights here, so what was gathered is how many were there.
-    gathered = state.best.statistic if state else None
-    left_out = n_rows - round(gathered.weight) if gathered and n_rows else 0
+    """The facts that are printed; of a fit that was done before, those that its model has."""
+    failed = result is not None and result.failure is not None
     return {
         "inertia": model.inertia,
         "iterations": len(model.history),
         "stop_reason": model.stop_reason,
         "reads": model.n_passes,
-        **{f"reads_{phase}": cost["reads"] for phase, cost in phases.items()},
+        **_by_phase(result, "reads"),
         "bytes_read": model.bytes_read,
-        **{f"bytes_{phase}": cost["bytes"] for phase, cost in phases.items()},
-        "rows_left_out": left_out or None,
-        "distinct_rows": len(state.table.weights) if state and state.table else None,
+        **_by_phase(result, "bytes"),
+        "rows_left_out": _n_left_out(result) or None,
+        "distinct_rows": _n_distinct(result.state) if result else None,
         "peak_memory_bytes": peak_memory(),
         "memory_limit_bytes": memory_limit,
-        "model": output,
-        "labels": labels,
+        "model": outputs.model,
+        "labels": None if failed else outputs.labels,
     }
+
+
+def _by_phase(result: FitResult | None, unit: str) -> dict[str, int]:
+    phases = result.state.reads.by_phase if result else {}
+    return {f"{unit}_{phase}": cost[unit] for phase, cost in phases.items()}
+
+
+def _n_left_out(result: FitResult | None) -> int:
+    """Rows without a label. Rows have no weights here, so their weight is their number."""
+    gathered = result.state.best.statistic if result else None
+    if result is None or gathered is None:
+        return 0
+    return result.rows.layout.n_rows - round(float(gathered.weight))
+
+
+def _n_distinct(state: FitState) -> int | None:
+    return len(state.table.weights) if state.table else None

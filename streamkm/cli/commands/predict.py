@@ -51,7 +51,7 @@ def run(
         whole(target, LABELS, overwrite) as partial,
     ):
         bar.next_read("labels")
-        out = label_store(partial, rows, dtype, row_dimensions(data, variable, rows))
+        out = label_store(partial, rows, dtype, row_dimensions(rows))
         question: PerRow[Any] = Labels(known.seen, dtype)
         if known.tree is not None:
             question = TreeLabels(Tree(*known.tree), dtype)

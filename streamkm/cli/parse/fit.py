@@ -61,7 +61,7 @@ from streamkm.cli.parse.options import (
     type=click.Choice(["standard", "robust"]),
     help="Scale features by mean and deviation, or by median and quartiles: one read more.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", "random_state", type=click.IntRange(0), default=0, show_default=True)
 @data_options
 @checkpoint_options
 @cluster_options
