@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -57,17 +57,18 @@ def in_threads(work: Callable[[int], Any], count: int) -> Iterator[Any]:
         yield from map(work, range(count))
         return
     waiting: deque[Future[Any]] = deque()
-    with ThreadPoolExecutor(threads()) as pool:
-        try:
-            for number in range(count):
-                waiting.append(pool.submit(work, number))
-                if len(waiting) == _IN_FLIGHT * threads():
-                    yield waiting.popleft().result()
-            while waiting:
+    pool = _pool(threads())
+    try:
+        for number in range(count):
+            waiting.append(pool.submit(work, number))
+            if len(waiting) == _IN_FLIGHT * threads():
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        wait(waiting)
 
 
 def results(graphs: Iterator[Delayed], here: bool = False, ahead: bool = False) -> Iterator[Any]:

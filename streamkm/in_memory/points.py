@@ -1,42 +1,57 @@
-"""Weighted points in memory, and what a search asks of them."""
+"""Weighted points in memory, and the sums and distances that a search asks of them.
+
+A search asks thousands of small questions of a few thousand points, so their pieces are fixed in
+size and their statistics are added in one sequence. The fold of `streamkm.engine` adds those of
+blocks in a tree of fan-in eight. The two orders round differently, so neither can replace the other
+without changing results; what they share is the threads (`engine.in_threads`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from streamkm.arrays import AnyArray, Float64Array, Int32Array
-from streamkm.engine import threads
+from streamkm.engine import in_threads, one_blas_thread
 from streamkm.in_memory.monitor import current_monitor
 from streamkm.kernels import Centroids, squared_distances
 from streamkm.passes import Assigned, Lloyd
 from streamkm.rows import Block, read_only
 
 T = TypeVar("T")
-_PIECE = 8192  # points of a task; fixed, so that the sums do not hang on the cores
-_RANGE = 1e6  # of the values, over which float32 is not enough
+_PIECE = 8192  # points of a task; fixed, so that sums do not depend on the number of cores
+_RANGE = 1e6  # largest distance over the median one, above which float32 is too coarse
 
 
 class Points:
-    """Points about their median, scaled to lie within one, with weights of at most one.
+    """Points relative to their median, scaled to at most one, with weights of at most one.
 
-    So neither a fill value among them nor their unit spoils the precision. Centroids are in this
-    scale; `placed` and `restored` take them there and back.
+    So neither fill values nor units reduce the precision. Centroids are in the same scale; `scaled`
+    and `unscaled` convert them.
 
     Parameters
     ----------
     values : ndarray of shape (m, d), float32 or float64
-    weights : ndarray of shape (m,), positive
-    pool : for the pieces
+        Points, in data units.
+    weights : ndarray of shape (m,), float64
+        Positive weights.
+
+    Attributes
+    ----------
+    values : ndarray of shape (m, d), float32 or float64
+        Scaled points.
+    weights : ndarray of shape (m,), float64
+        Scaled weights.
+    multiplications : float
+        Multiplications so far, a clock that runs alike on every machine.
+    step : str
+        Description of the current step, for the monitor.
     """
 
-    def __init__(self, values: AnyArray, weights: Float64Array, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
+    def __init__(self, values: AnyArray, weights: Float64Array) -> None:
         self._pieces = [slice(at, at + _PIECE) for at in range(0, len(values), _PIECE)]
         self._origin = np.array([np.median(column) for column in values.T], np.float64)
         sizes = np.concatenate(
@@ -45,62 +60,67 @@ class Points:
         largest = float(sizes.max())
         self._scale = largest if largest > 0 else 1.0
         narrow = values.dtype == np.float32 and largest <= _RANGE * float(np.median(sizes))
-        self.values = np.empty(values.shape, np.float32 if narrow else np.float64)
-        self._map(lambda piece: self._place(values, piece))
-        self.values = read_only(self.values)
+        scaled = np.empty(values.shape, np.float32 if narrow else np.float64)
+
+        def fill(piece: slice) -> None:
+            scaled[piece] = (values[piece] - self._origin) / self._scale
+
+        self._map(fill)
+        self.values = read_only(scaled)
         self.weights = weights / weights.max()
-        self.spent = 0.0  # multiplications so far: a clock that runs alike on every machine
-        self.doing = ""  # in words, for whoever watches
+        self.multiplications = 0.0
+        self.step = ""
         self._monitor = current_monitor()
 
-    def _place(self, values: AnyArray, piece: slice) -> None:
-        self.values[piece] = (values[piece] - self._origin) / self._scale
+    def scaled(self, centroids: Float64Array) -> Float64Array:
+        """Convert centroids (k, d) from data units."""
+        scaled: Float64Array = (centroids - self._origin) / self._scale
+        return scaled
 
-    def placed(self, centroids: Float64Array) -> Float64Array:
-        placed: Float64Array = (centroids - self._origin) / self._scale
-        return placed
-
-    def restored(self, centroids: Float64Array) -> Float64Array:
-        restored: Float64Array = centroids * self._scale + self._origin
-        return restored
+    def unscaled(self, centroids: Float64Array) -> Float64Array:
+        """Convert centroids (k, d) to data units."""
+        unscaled: Float64Array = centroids * self._scale + self._origin
+        return unscaled
 
     def assign(self, centroids: Float64Array) -> Assigned:
-        """The statistic of Lloyd's step."""
-        step = Lloyd(centroids)
-        self._pay(len(centroids))
+        """Return the statistic of Lloyd's step."""
+        question = Lloyd(centroids)
+        self._count(len(centroids))
         return Assigned.combine(
-            self._map(lambda piece: step(Block.of(self.values[piece], self.weights[piece])))
+            self._map(lambda piece: question(Block.of(self.values[piece], self.weights[piece])))
         )
 
     def distances(self, centroids: Float64Array) -> Float64Array:
-        """Squared distances (m, k) to a few centroids."""
-        self._pay(len(centroids))
+        """Return the squared distances (m, k) to a few centroids."""
+        self._count(len(centroids))
         parts = self._map(lambda piece: squared_distances(self.values[piece], centroids))
         return np.concatenate(parts)
 
     def nearest(self, centroids: Float64Array) -> tuple[Int32Array, Float64Array, Float64Array]:
-        """Labels (m,), squared distances, and how much larger those to the second best are."""
-        self._pay(len(centroids))
+        """Return labels, squared distances and gaps, each (m,).
+
+        A gap is the squared distance to the second nearest centroid minus that to the nearest.
+        """
+        self._count(len(centroids))
         ready = Centroids(centroids, self.values.dtype)
         parts = self._map(lambda piece: ready.nearest_and_gaps(self.values[piece]))
         labels, d2, gaps = (np.concatenate(column) for column in zip(*parts, strict=True))
         return labels, d2, gaps
 
-    @property
-    def late(self) -> bool:
-        """Whether the search must end, for its time has run out."""
+    def out_of_time(self) -> bool:
+        """Return whether the deadline has passed, so that the search must end."""
         return self._monitor.out_of_time()
 
-    def _pay(self, k: int) -> None:
-        self.spent += float(self.values.size) * k
-        self._monitor.report(self.doing)
+    def _count(self, k: int) -> None:
+        self.multiplications += float(self.values.size) * k
+        self._monitor.report(self.step)
 
     def _map(self, call: Callable[[slice], T]) -> list[T]:
-        return list(self._pool.map(call, self._pieces))
+        return list(in_threads(lambda number: call(self._pieces[number]), len(self._pieces)))
 
 
 @contextmanager
 def in_memory(values: AnyArray, weights: Float64Array) -> Iterator[Points]:
-    """Points with the threads of this process, each with a BLAS of one."""
-    with ThreadPoolExecutor(threads()) as pool, threadpool_limits(1, user_api="blas"):
-        yield Points(values, weights, pool)
+    """Create `Points`, with BLAS limited to one thread for each thread of this process."""
+    with one_blas_thread():
+        yield Points(values, weights)

@@ -13,6 +13,7 @@ import numpy as np
 from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.engine import map_reduce
+from streamkm.in_memory.lloyd import lloyd_steps
 from streamkm.passes import Assigned, Boundary, KeepBoundary, Lloyd
 from streamkm.rows import Room, Rows, rows_in_memory
 from streamkm.updates.base import Request
@@ -67,14 +68,12 @@ class BoundaryRows(Checkpointable):
         the other rows in the clusters of the read. The true loss is never above that, so neither
         rises.
         """
-        losses = []
-        for _ in range(_STEPS):
-            gathered = self.statistic(centroids)
-            losses.append(gathered.inertia(centroids))
-            before, centroids = centroids, gathered.means(otherwise=centroids)
-            if float(np.square(centroids - before).sum()) <= shift:
+        losses, after = [], centroids
+        for before, gathered, after in lloyd_steps(self.statistic, centroids, _STEPS):
+            losses.append(gathered.inertia(before))
+            if float(np.square(after - before).sum()) <= shift:
                 break
-        return centroids, losses
+        return after, losses
 
 
 @dataclass(frozen=True)

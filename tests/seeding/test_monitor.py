@@ -1,4 +1,4 @@
-"""A search in memory is watched, can be broken off, and ends when its time is up."""
+"""A search in memory reports its steps, can be interrupted, and ends at its deadline."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def clock(monkeypatch, *, stops):
     return {"deadline": 0.5}
 
 
-def test_every_step_is_seen_and_changes_no_bit():
+def test_reports_of_every_step_change_no_bit():
     words = []
     watched, own = found(callback=words.append)
     plain, _ = found()
@@ -81,7 +81,7 @@ def test_of_few_distinct_points_the_rest_are_any(monkeypatch):
     assert np.isfinite(centroids).all()
 
 
-def test_whoever_watches_outside_is_told_too():
+def test_callbacks_of_outer_contexts_are_called_too():
     inner, outer = [], []
     with monitored(outer.append):
         found(callback=inner.append)
@@ -148,14 +148,14 @@ def test_the_command_logs_the_search(store, monkeypatch):
 
 def interrupting(monkeypatch, step):
     """Ctrl-C at a step of the search."""
-    spend, steps = Points._pay, iter(range(10**9))
+    spend, steps = Points._count, iter(range(10**9))
 
     def pay(self, k):
         spend(self, k)
         if next(steps) == step:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(Points, "_pay", pay)
+    monkeypatch.setattr(Points, "_count", pay)
 
 
 @pytest.mark.parametrize("step", [2, 300])

@@ -33,10 +33,10 @@ def test_breathing_mends_a_bad_start():
     bad = means.copy()
     bad[0] = bad[1] + 0.1
     with in_memory(GOOD, np.ones(len(GOOD))) as points:
-        stuck, high = search.lloyd(points, points.placed(bad), 1e-6)
+        stuck, high = search.lloyd(points, points.scaled(bad), 1e-6)
         mended, low = search._breathe(points, stuck, np.random.default_rng(0), np.inf)
     assert low < 0.8 * high
-    assert reference.inertia(GOOD, points.restored(mended)) == pytest.approx(
+    assert reference.inertia(GOOD, points.unscaled(mended)) == pytest.approx(
         reference.inertia(GOOD, means), rel=1e-3
     )
 
@@ -44,8 +44,8 @@ def test_breathing_mends_a_bad_start():
 def test_steps_are_bounded_in_work():
     with in_memory(GOOD, np.ones(len(GOOD))) as points:
         begun = points.values[:40].astype(np.float64)
-        search.settle(points, points.restored(begun), drop=0.0, most=3.5 * GOOD.size * 40)
-    assert points.spent == 4 * GOOD.size * 40
+        search.settle(points, points.unscaled(begun), drop=0.0, most=3.5 * GOOD.size * 40)
+    assert points.multiplications == 4 * GOOD.size * 40
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -75,11 +75,11 @@ def test_the_search_is_bounded_in_work(monkeypatch):
     monkeypatch.setattr(search, "_BREATHS", 1e7)
     with in_memory(GOOD, np.ones(len(GOOD))) as points:
         search.search(points, 60, 0)
-        few = points.spent
+        few = points.multiplications
     monkeypatch.undo()
     with in_memory(GOOD, np.ones(len(GOOD))) as points:
         search.search(points, 60, 0)
-    assert few < 0.5 * points.spent
+    assert few < 0.5 * points.multiplications
 
 
 @pytest.mark.parametrize("d", [2, 20])

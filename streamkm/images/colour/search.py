@@ -80,12 +80,12 @@ def _searched(colours: Colours, space: str, k: int, n_init: int, seed: int) -> F
     more = min(_MOST, max(_MORE, _MORE_EACH_PIXEL * colours.n_pixels))
     with _points(colours, space) as points:
         if _STEPS * points.values.size * k > _MOST:
-            return search.divided(points, k)
-        found = [search.improved(points, search.divided(points, k), seed, breaths)]
-        until = points.spent + more
+            return search.split_start(points, k)
+        found = [search.breathe(points, search.split_start(points, k), seed, breaths)]
+        until = points.multiplications + more
         for start in _drawn(colours, space, k, range(seed + 1, seed + n_init)):
-            found.append(search.improved(points, start, seed, min(breaths, more)))
-            if points.spent > until:
+            found.append(search.breathe(points, start, seed, min(breaths, more)))
+            if points.multiplications > until:
                 break
     return min(found, key=lambda one: one[1])[0]
 
@@ -97,7 +97,7 @@ def _drawn(colours: Colours, space: str, k: int, seeds: Sequence[int]) -> list[F
     few = _coarse(colours, max(_CELLS, _ENOUGH * k), k, _DRAWN_EACH)
     with _points(few, space) as points:
         starts = [search.start(points, k, seed) for seed in seeds]
-        return sorted(starts, key=lambda start: points.assign(points.placed(start)).loss)
+        return sorted(starts, key=lambda start: points.assign(points.scaled(start)).loss)
 
 
 def _rounded(centroids: Float64Array, space: str, colours: Colours, k: int) -> Palette:
