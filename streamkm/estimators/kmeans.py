@@ -26,12 +26,11 @@ class KMeans(LloydEstimator):
     Parameters
     ----------
     n_clusters : int, default=8
-    init : {'auto', 'coreset', 'k-means||', 'k-means++', 'random', 'farthest'}, array (k, d), a \
-fitted model or a function
-        'auto', the default, is 'coreset': two reads, and a search in memory. 'k-means||' takes 4
-        reads and 'random' one; 'k-means++' (plain, not greedy) and 'farthest' are exact and take
-        one read a centroid. A function `init(X, n_clusters, random_state)` gives the array, of
-        rows in memory only; it is called once a restart.
+    init : str, array of shape (k, d), fitted model or callable, default='auto'
+        Name of a seeding method, or the centroids. 'auto' is 'coreset', which takes two reads and a
+        search in memory. docs/seeding.md lists all methods, and so does the error for an unknown
+        name. A callable ``init(X, n_clusters, random_state)`` returns the centroids for rows in
+        memory only; it is called once for each restart.
     n_init : 'auto' or int, default='auto'
         Restarts; all share each read. 'auto' is 10 for 'random' and for a function, else 1.
     restarts : {'all', 'halving'}, default='all'

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 import streamkm
 from streamkm.cli import main
-from streamkm.fitting import StopRules, fit_budget
+from streamkm.fitting import fit_budget
 from streamkm.seeding import METHODS, Seeding, register
+from streamkm.updates import StopRules
 from tests import recipes
 
 
