@@ -15,10 +15,23 @@ from streamkm.engine import map_reduce
 from streamkm.errors import DataError
 from streamkm.estimators.data import weights_of
 from streamkm.estimators.fitted import Fitted
+from streamkm.estimators.models import save, to_sklearn
 from streamkm.estimators.opening import check_features, names_of
 from streamkm.numbers import whole_number
-from streamkm.passes import Census, Distances, Lloyd, Nearest, Product
+from streamkm.outputs import LABELS, check_outputs, check_store, local, refuse_overlap
+from streamkm.outputs.ome import OmeImage, OmeLabels
+from streamkm.passes import (
+    Census,
+    Distances,
+    LabelsFromOne,
+    Lloyd,
+    Nearest,
+    Product,
+    label_dtype,
+)
 from streamkm.rows import Block, is_a, open_rows
+from streamkm.runs.labels import LabelRun
+from streamkm.runs.predict import write_into, write_labels
 
 
 class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fitted):
@@ -139,6 +152,12 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
     def write_labels(self, X: Any, out: Any, *, mask: Any = None, overwrite: bool = False) -> Any:
         """Label every row into a Zarr store: one read, one writer for each chunk and shard.
 
+        A call that is stopped, or whose process is killed, leaves a hidden partial store beside the
+        path. The same call resumes it: only the rest is read, and the labels have the same bits.
+        Labels of another model, or of data that changed since, are written from the start. Data in
+        memory and Dask arrays are always read from the start, because nothing tells them from
+        others; give a Zarr array, a file or a path to resume.
+
         Parameters
         ----------
         X, mask : as for `fit`
@@ -156,12 +175,20 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
             Before anything is read, when `out` has another shape or too narrow a dtype, or its
             chunks or shards do not lie within the blocks that X is read in.
         """
-        from streamkm.estimators.writing import write_labels  # Zarr takes a quarter of a second
-
         check_is_fitted(self)
         given, rows = self._rows(X, None, mask, reset=False, count=True)
-        asked = self._question, self._names()
-        return write_labels(*asked, given, rows, out, overwrite, mask)
+        inputs = [given.array, rows.array, rows.weights, rows.mask, mask]
+        if is_a(out, "zarr.Array"):
+            for array in inputs:
+                refuse_overlap(out, array)
+            question = self._question(np.dtype(out.dtype))
+            write_into(out, question, rows, len(self.cluster_centers_))
+            return out
+        target = check_store(out, LABELS, overwrite, inputs)
+        question = self._labels(given, rows)
+        store = given.label_store(rows, question.dtype, self._names())
+        write_labels(LabelRun(target, overwrite, store, question, rows))
+        return store.finish(target)
 
     def write_ome_labels(
         self, path: Any, name: str = "clusters", *, mask: Any = None, overwrite: bool = False
@@ -184,13 +211,11 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         DataError
             When it is no such image, or has no axis of channels.
         """
-        from streamkm.estimators.ome import OmeImage, ome_dtype
-
         check_is_fitted(self)
         image = OmeImage.open(path)
         rows = open_rows(
             image.array,
-            feature_dim=image.names.index(image.channel),
+            feature_dim=image.channel,
             mask=weights_of(mask),
             nodata=self.nodata,
             scaling=self._scaling,
@@ -198,8 +223,14 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
             names=names_of(self),
         )
         check_features(self, rows)
-        question = self._question(ome_dtype(len(self.cluster_centers_)))
-        return image.write(name, question, rows, self._names(), overwrite, mask)
+        store = OmeLabels(image, name, self._names())
+        output = store.output(overwrite)
+        check_outputs([output], [image.array, rows.mask, mask])
+        dtype = label_dtype(len(self.cluster_centers_), spare=True)
+        question = LabelsFromOne(self._question(dtype))
+        target = local(output.path)
+        write_labels(LabelRun(target, overwrite, store, question, rows))
+        return store.finish(target)
 
     def save(self, path: Any, overwrite: bool = False) -> None:
         """Write the model as a Zarr group, which `streamkm.load` and the command line read.
@@ -209,8 +240,6 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         path : of a folder that does not exist
         overwrite : whether a model there may be replaced
         """
-        from streamkm.estimators.models import save
-
         check_is_fitted(self)
         save(self, path, overwrite)
 
@@ -225,8 +254,6 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         -------
         sklearn.cluster.KMeans; in a Pipeline after a StandardScaler where the rows are scaled
         """
-        from streamkm.estimators.models import to_sklearn
-
         check_is_fitted(self)
         return to_sklearn(self, dtype)
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from streamkm.errors import DataError
+from streamkm.outputs import DataArrayLabels, LabelStore
 from streamkm.outputs.labelled import FEATURE, labelled_like, stacked
 from streamkm.passes import label_dtype
 from streamkm.rows import Named, Rows, column_names, is_a, lazy_numbers, may_lack, numbers
+from streamkm.runs.labels import plain_labels
 
 _LAZY = ("dask.array.Array", "zarr.Array", "zarr.Group", "xarray.DataArray", "h5py.Dataset")
 
@@ -69,6 +71,21 @@ class Given:
         """
         plain = np.dtype(np.int32)
         return label_dtype(n_clusters, may_lack(rows)) if self.of_lazy_kind else plain
+
+    def label_store(self, rows: Rows, dtype: np.dtype[Any], names: Sequence[str]) -> LabelStore:
+        """The layout of a store of labels: with the coordinates of a DataArray where this is one.
+
+        Raises
+        ------
+        DataError
+            When a dimension or an index cannot be stored.
+        """
+        if not is_a(self.array, "xarray.DataArray"):
+            return plain_labels(rows, dtype)
+        import dask.array as da  # takes half a second
+
+        empty = da.empty(rows.plan.row_shape, dtype=dtype, chunks=-1)
+        return DataArrayLabels.from_labels(self.like(empty, rows, names))
 
     def like(self, answers: Any, rows: Rows, names: Sequence[str] | None = None) -> Any:
         """Per-row answers as labelled as the data were."""

@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans as InMemory
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
 
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
@@ -68,6 +65,10 @@ def _array(init: Any) -> Float64Array | None:
 
 def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
     """A fitted scikit-learn estimator of the same centroids."""
+    from sklearn.cluster import KMeans as InMemory  # these take a third of a second
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import Normalizer, StandardScaler
+
     if hasattr(estimator, "tree_"):
         raise DataError(
             f"{type(estimator).__name__} leads rows down a tree, for which scikit-learn has no "

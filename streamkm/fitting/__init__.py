@@ -4,7 +4,15 @@ from streamkm.fitting.bisecting import Bisected, Leaf, bisect
 from streamkm.fitting.budget import fit_budget
 from streamkm.fitting.first import first_state, first_sweep_state
 from streamkm.fitting.fit import fit
-from streamkm.fitting.iterate import Watch, describe, iterate, label, labelling, restart_seeds
+from streamkm.fitting.iterate import (
+    Watch,
+    describe,
+    iterate,
+    label,
+    label_pass,
+    labelled,
+    restart_seeds,
+)
 from streamkm.fitting.matching import numbered_like
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.saved import load
@@ -31,7 +39,8 @@ __all__ = [
     "fit_budget",
     "iterate",
     "label",
-    "labelling",
+    "label_pass",
+    "labelled",
     "learn_scaling",
     "load",
     "numbered_like",

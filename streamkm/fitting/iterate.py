@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from streamkm.engine import last, wave_size, writing
+from streamkm.engine import write_rows
 from streamkm.fitting.fit import fit
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.in_memory.monitor import monitored
-from streamkm.passes import LookedUp
+from streamkm.passes import LookedUp, PerRow
 from streamkm.rows import Rows
 from streamkm.updates.stopping import NOTHING_MOVED, TIME_LIMIT
 
@@ -70,31 +70,37 @@ def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitSta
 
     The same read gives the loss of the final centroids, where `iterate` left that open.
     """
-    return last(labelling(rows, state, out, dtype))
+    cached = rows.cached
+    question = label_pass(rows, state, dtype)
+    return labelled(state, write_rows(question, with_scaling(rows, state.scaling), out), cached)
 
 
-def labelling(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> Generator[FitState]:
-    """The same, wave by wave, from wherever the state is in it: the labels so far are in `out`."""
-    rows = with_scaling(rows, state.scaling)
+def label_pass(rows: Rows, state: FitState, dtype: np.dtype[Any]) -> PerRow[Any]:
+    """The pass that labels rows under the best trajectory."""
     best, table = state.best, state.table
     assert best.centroids is not None
     repeats = table is not None and _REPEATS * len(table.weights) <= rows.layout.n_rows
     question = best.update.label_pass(best.centroids, dtype)
     if table is not None and repeats and best.centroids.size >= _PRODUCTS:
-        question = LookedUp.of(table, question)
-    kept = rows.cached
-    for folded in writing(question, rows, out, wave_size(), state.folded):
-        state = replace(state, folded=folded, in_memory=kept)
-        if folded.n_blocks < rows.plan.n_blocks:
-            yield state
-    assert state.folded is not None
-    statistic = state.folded.total()
-    state = replace(state, folded=None, labelled=True)
-    if not kept:
+        return LookedUp.of(table, question)
+    return question
+
+
+def labelled(state: FitState, statistic: Any, cached: bool) -> FitState:
+    """The state after all labels were written.
+
+    Parameters
+    ----------
+    state : FitState
+    statistic : of all rows under `label_pass`
+    cached : whether the rows were in memory, so that labelling took no read
+    """
+    state = replace(state, folded=None, in_memory=cached, labelled=True)
+    if not cached:
         state = replace(state, reads=state.reads.one_more("labelling"))
-    if best.evaluating:
-        state = replace(state, trajectories=(best.tell(statistic),))
-    yield state
+    if state.best.evaluating:
+        state = replace(state, trajectories=(state.best.tell(statistic),))
+    return state
 
 
 def restart_seeds(entropy: int, n_init: int) -> Sequence[int]:

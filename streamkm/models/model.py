@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import DataError, NotAModelError
@@ -78,6 +77,8 @@ class Model:
 
 def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
     """Write a model as a Zarr group: arrays `centroids` and `history/*`, and attributes."""
+    import zarr  # takes a quarter of a second, which a fit in memory does not need
+
     scaling, shift = _unshifted(model.scaling)
     with whole(target, MODEL, overwrite, model.fit) as partial:
         group = zarr.create_group(
@@ -145,6 +146,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     DataError
         If there is no model at the path, or its format is newer.
     """
+    import zarr
+
     try:
         group = zarr.open_group(os.fspath(path), mode="r")
     except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:

@@ -1,11 +1,11 @@
 """Outputs: checks before any work, complete or absent under their names, and reading."""
 
-from streamkm.outputs.atomic import alone, recover, whole, whole_file
+from streamkm.outputs.atomic import alone, discard, partial_of, recover, whole, whole_file
 from streamkm.outputs.attributes import number, plain
 from streamkm.outputs.check import (
+    CheckpointOutput,
     File,
     Folder,
-    Kept,
     Output,
     Store,
     check_outputs,
@@ -14,7 +14,7 @@ from streamkm.outputs.check import (
     refuse_in_a_store,
     refuse_overlap,
 )
-from streamkm.outputs.labels import create_labels
+from streamkm.outputs.label_store import DataArrayLabels, LabelGrid, LabelStore, PlainLabels
 from streamkm.outputs.marks import (
     ARCHIVE,
     INGEST,
@@ -34,22 +34,27 @@ __all__ = [
     "LABELS",
     "MODEL",
     "SWEEP",
+    "CheckpointOutput",
+    "DataArrayLabels",
     "File",
     "Folder",
-    "Kept",
+    "LabelGrid",
+    "LabelStore",
     "Output",
     "Place",
+    "PlainLabels",
     "Store",
     "alone",
     "check_outputs",
     "check_store",
-    "create_labels",
+    "discard",
     "fit_of",
     "kind_of",
     "local",
     "marks_of",
     "number",
     "overlap",
+    "partial_of",
     "place_of",
     "plain",
     "recover",

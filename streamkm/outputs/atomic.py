@@ -73,18 +73,33 @@ def whole(target: Path, kind: str, overwrite: bool, mark: str = "") -> Iterator[
         If the target has been created meanwhile and may not be replaced.
     """
     tag = mark[:8] or f"{_ONCE}{uuid.uuid4().hex[:8]}"
-    partial = target.with_name(f".{target.name}.partial-{tag}")
+    partial = _hidden(target, "partial", tag)
     try:
         yield partial
         check_free(target, overwrite, kind)
-        _put(partial, target, target.with_name(f".{target.name}.replaced-{tag}"))
+        _put(partial, target, _hidden(target, "replaced", tag))
         record(target)
     finally:
         if not mark and partial.exists():
-            _remove(partial)
-            # Tasks that still run after an error or a signal may write there until their threads
-            # end.
-            atexit.register(shutil.rmtree, partial, ignore_errors=True)
+            discard(partial)
+
+
+def partial_of(target: Path, mark: str) -> Path:
+    """The folder in which a store grows that is written under a mark."""
+    return _hidden(target, "partial", mark[:8])
+
+
+def _hidden(target: Path, what: str, tag: str) -> Path:
+    return target.with_name(f".{target.name}.{what}-{tag}")
+
+
+def discard(partial: Path) -> None:
+    """Remove the folder of a run that failed, now and when the process ends.
+
+    Tasks that an error or a signal left running may write to it until their threads end.
+    """
+    _remove(partial)
+    atexit.register(shutil.rmtree, partial, ignore_errors=True)
 
 
 def _put(partial: Path, target: Path, replaced: Path) -> None:

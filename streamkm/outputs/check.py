@@ -134,14 +134,14 @@ class Folder:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A checkpoint, whose own rules say when it can be written."""
+class CheckpointOutput:
+    """A checkpoint, which is checked when it is opened."""
 
     path: Any
     suffixes: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Check nothing; the checkpoint is checked when it is opened."""
+        """Check nothing."""
 
 
 def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) -> None:

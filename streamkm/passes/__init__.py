@@ -12,7 +12,15 @@ from streamkm.passes.farthest_first import FarthestFirst, Picked
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.passes.losses import Losses, Spread
 from streamkm.passes.moments import FeatureMoments, Moments
-from streamkm.passes.per_row import Distances, Labels, LookedUp, PerRow, label_dtype, no_label
+from streamkm.passes.per_row import (
+    Distances,
+    Labels,
+    LabelsFromOne,
+    LookedUp,
+    PerRow,
+    label_dtype,
+    no_label,
+)
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.passes.scatter import Scatter, Scattered
 from streamkm.passes.tree import Tree, TreeLabels, TreePath
@@ -35,6 +43,7 @@ __all__ = [
     "FeatureMoments",
     "KeepBoundary",
     "Labels",
+    "LabelsFromOne",
     "Lloyd",
     "LookedUp",
     "Losses",

@@ -9,6 +9,7 @@ from typing import Any, Generic
 import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array
+from streamkm.checkpointable import Checkpointable
 from streamkm.kernels import RowTable, squared_distances
 from streamkm.passes.base import S
 from streamkm.passes.census import Counted
@@ -17,7 +18,7 @@ from streamkm.passes.lloyd import Assigned, Lloyd, refuse_bad
 from streamkm.rows import Block
 
 
-class PerRow(ABC, Generic[S]):
+class PerRow(Checkpointable, ABC, Generic[S]):
     """A pass that also returns a result for each row.
 
     `dtype` is the dtype of the results, `width` the number of results for each row, or None for a
@@ -35,6 +36,11 @@ class PerRow(ABC, Generic[S]):
         """Result for rows that are left out: NaN, or a value that is not a label."""
         kind = self.dtype.kind
         return np.nan if kind == "f" else no_label(self.dtype)
+
+    @property
+    def comparable(self) -> PerRow[Any]:
+        """A pass with the same answers, of fields that a checkpoint can store and compare."""
+        return self
 
     @abstractmethod
     def identity(self) -> S:
@@ -85,6 +91,10 @@ class LookedUp(PerRow[Counted]):
     def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
         return self.labels.dtype
 
+    @property
+    def comparable(self) -> PerRow[Any]:
+        return self.question.comparable
+
     def identity(self) -> Counted:
         return Counted()
 
@@ -98,6 +108,37 @@ class LookedUp(PerRow[Counted]):
         if unknown.any():
             out[unknown], _ = self.question(block.where(unknown))
         return out, Counted(rows=block.n_rows)
+
+
+@dataclass(frozen=True)
+class LabelsFromOne(PerRow[S]):
+    """Labels 1 to k, and 0 for rows that are left out, as OME-Zarr numbers them.
+
+    Parameters
+    ----------
+    labels : pass whose labels are 0 to k - 1, of a dtype that holds k
+    """
+
+    labels: PerRow[S]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        return self.labels.dtype
+
+    @property
+    def fill(self) -> int:
+        return 0
+
+    @property
+    def comparable(self) -> PerRow[Any]:
+        return LabelsFromOne(self.labels.comparable)
+
+    def identity(self) -> S:
+        return self.labels.identity()
+
+    def __call__(self, block: Block) -> tuple[AnyArray, S]:
+        labels, statistic = self.labels(block)
+        return labels + labels.dtype.type(1), statistic
 
 
 @dataclass(frozen=True)

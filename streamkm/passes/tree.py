@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array, FloatArray
+from streamkm.checkpointable import Checkpointable
 from streamkm.kernels import Centroids
 from streamkm.passes.census import Counted
 from streamkm.passes.lloyd import refuse_bad
@@ -43,7 +44,7 @@ class TreePath:
 
 
 @dataclass(frozen=True)
-class Tree:
+class Tree(Checkpointable):
     """A binary tree whose leaves are clusters.
 
     Parameters

@@ -4,7 +4,7 @@ from streamkm.rows.batches import in_batches
 from streamkm.rows.block import Block, Tile, read_only
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.exact import cast
-from streamkm.rows.fingerprint import fingerprint
+from streamkm.rows.fingerprint import fingerprint, is_conclusive
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.lost import (
@@ -53,6 +53,7 @@ __all__ = [
     "in_batches",
     "in_plan",
     "is_a",
+    "is_conclusive",
     "is_table",
     "lazy_numbers",
     "may_lack",

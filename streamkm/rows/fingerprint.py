@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -45,6 +45,16 @@ def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
         if array is not None:
             found[name] = _of(array)
     return found
+
+
+def is_conclusive(found: Mapping[str, Any]) -> bool:
+    """Whether other data would have another fingerprint.
+
+    It is so for stores that can be listed, files, and masks in memory; of a Dask array only the
+    chunk sizes are compared, of other arrays in memory some values.
+    """
+    parts = (found[name] for name in ("data", "masked", "weights", "mask") if name in found)
+    return all("bytes" in part or "values" in part for part in parts)
 
 
 def stamp_of(array: Any) -> str:

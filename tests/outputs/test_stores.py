@@ -15,7 +15,7 @@ import zarr
 
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.models.model import Model, load_model, save_model
-from streamkm.outputs import MODEL, check_store, create_labels, whole
+from streamkm.outputs import MODEL, LabelGrid, PlainLabels, check_store, whole
 from streamkm.rows import BlockPlan
 
 
@@ -124,6 +124,6 @@ def test_a_kill_in_the_middle_leaves_nothing_under_the_name(tmp_path):
 
 
 def test_label_chunks_lie_within_blocks(tmp_path):
-    plan = BlockPlan(((0, 200, 400, 450), (0, 70)))
-    labels = create_labels(tmp_path / "l", plan, np.dtype("u1"), ("y", None), {}, 255)
+    grid = LabelGrid(BlockPlan(((0, 200, 400, 450), (0, 70))), np.dtype("u1"), 255)
+    labels = PlainLabels(("y", None)).create(tmp_path / "l", grid, {})
     assert (labels.shape, labels.chunks) == ((450, 70), (200, 70))

@@ -11,7 +11,6 @@ from typing import Any
 from streamkm.cli.common import dimensions, peak_memory
 from streamkm.cli.files import plot_file, report_file, save_plot
 from streamkm.cli.forecast import forecast, show
-from streamkm.cli.labels import labels_written
 from streamkm.cli.scheduler import scheduled
 from streamkm.cli.seedings import seeding_method
 from streamkm.cli.signals import fit_in, numbers_of, stopping
@@ -23,7 +22,7 @@ from streamkm.models.model import Model, load_model, save_model
 from streamkm.outputs import (
     LABELS,
     MODEL,
-    Kept,
+    CheckpointOutput,
     Store,
     alone,
     check_outputs,
@@ -43,6 +42,7 @@ from streamkm.runs.fit import (
     model_of,
     prepare,
 )
+from streamkm.runs.fit_labels import fit_labels
 from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions
 
 
@@ -85,7 +85,7 @@ def run(
         result = fit(
             prepared,
             checkpoint=_checkpoint(given),
-            labels=outputs.label_writer,
+            labels=outputs.label_writer(given["checkpoint_every"]),
             progress=ProgressCallbacks(bar.on_state, bar.searching, bar.next_read, bar.say),
             save=lambda result: save_model(
                 local(output), model_of(result, parameters), outputs.over_model
@@ -136,12 +136,12 @@ class Outputs:
         return cls(model, labels, checkpoint, identity, *over)
 
     @property
-    def stores(self) -> list[Store | Kept | None]:
+    def stores(self) -> list[Store | CheckpointOutput | None]:
         """The outputs to check before the run."""
         return [
             Store(self.model, MODEL, self.over_model),
             None if self.labels is None else Store(self.labels, LABELS, self.over_labels),
-            None if self.checkpoint is None else Kept(self.checkpoint),
+            None if self.checkpoint is None else CheckpointOutput(self.checkpoint),
         ]
 
     def finished_model(self, source: DataOptions, parameters: dict[str, Any]) -> Model | None:
@@ -159,12 +159,11 @@ class Outputs:
         model = load_model(self.model)
         return model if plain(model.parameters) == plain(parameters) else None
 
-    @property
-    def label_writer(self) -> LabelWriter | None:
-        """What writes the labels, if they are wanted."""
+    def label_writer(self, seconds: float) -> LabelWriter | None:
+        """What writes the labels and saves its progress so often, if they are wanted."""
         if self.labels is None:
             return None
-        return partial(labels_written, local(self.labels), self.over_labels)
+        return partial(fit_labels, local(self.labels), self.over_labels, seconds)
 
 
 def _options(data: str, given: dict[str, Any]) -> tuple[DataOptions, FitOptions]:

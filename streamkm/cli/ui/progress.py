@@ -71,6 +71,10 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self.say(line)
         self.next_read("in memory" if state.in_memory else f"read {state.n_passes + 1}")
 
+    def advance_to(self, n_blocks: int) -> None:
+        """Set the finished blocks of the running read, which may have been resumed."""
+        self._show(n_blocks)
+
     def searching(self, words: str) -> None:
         """Show a step of a search in memory."""
         self._bar.step(f"searching in memory: {words}")

@@ -1,4 +1,4 @@
-"""What of the coordinates and attributes of labelled data a Zarr store can hold."""
+"""Coordinates and attributes of labelled data, as far as a Zarr store can hold them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamkm.errors import DataError, OutputWarning
-from streamkm.outputs import plain
+from streamkm.outputs.attributes import plain
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,7 +20,7 @@ _TAKEN = ("labels", "zarr.json")
 
 
 def storable(like: xr.DataArray) -> xr.DataArray:
-    """The same array, without the coordinates and attributes that cannot be stored.
+    """A copy of an array without the coordinates and attributes that cannot be stored.
 
     Raises
     ------
@@ -36,26 +36,33 @@ def storable(like: xr.DataArray) -> xr.DataArray:
         if not isinstance(dimension, str) or not dimension:
             raise DataError(f"the dimension {dimension!r} needs a text as its name: rename it.")
     lost = {name: why for name, coord in like.coords.items() if (why := _wrong(name, coord))}
-    kept = like.drop_vars(list(lost)).copy(deep=False)  # whose attributes are its own
-    kept.attrs = json_attributes(like.attrs, lost, "")
-    for name in list(kept.coords):
-        if kept.coords[name].dtype.kind == "U":  # text of a fixed length has no Zarr v3 dtype
-            kept.coords[name] = kept.coords[name].astype(object)
-        coord = kept.coords[name]
+    copy = like.drop_vars(list(lost)).copy(deep=False)  # with attributes of its own
+    copy.attrs = json_attributes(like.attrs, lost)
+    for name in list(copy.coords):
+        if copy.coords[name].dtype.kind == "U":  # text of a fixed length has no Zarr v3 dtype
+            copy.coords[name] = copy.coords[name].astype(object)
+        coord = copy.coords[name]
         coord.attrs = json_attributes(coord.attrs, lost, f" of {name}")
     if lost:
         what = "; ".join(f"{name} ({why})" for name, why in lost.items())
         warnings.warn(f"the labels are stored without {what}", OutputWarning, stacklevel=5)
-    return kept
+    return copy
 
 
 def json_attributes(
-    attributes: Mapping[Any, Any], lost: dict[Any, str], of: str = ""
+    attributes: Mapping[Any, Any], lost: dict[Any, str], owner: str = ""
 ) -> dict[str, Any]:
-    """Attributes as strict JSON; those that are none are noted in `lost` instead."""
+    """Attributes as strict JSON; those that JSON cannot hold are added to `lost` instead.
+
+    Parameters
+    ----------
+    attributes : of the array or of a coordinate
+    lost : dict that takes the reason for each attribute that is left out
+    owner : words that name the coordinate in `lost`; empty for the array
+    """
     found: dict[str, Any] = {}
     for name, value in attributes.items():
-        if name == "_FillValue" and of:  # of a coordinate, which xarray encodes
+        if name == "_FillValue" and owner:  # xarray encodes those of coordinates
             found[name] = value
             continue
         whole = np.asarray(value).tolist() if hasattr(value, "dtype") else value
@@ -63,7 +70,7 @@ def json_attributes(
         try:
             json.dumps(made, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
-            lost[f"the attribute {name}{of}"] = f"a {type(value).__name__}"
+            lost[f"the attribute {name}{owner}"] = f"a {type(value).__name__}"
         else:
             found |= made
     return found
@@ -72,12 +79,12 @@ def json_attributes(
 def _wrong(name: Any, coord: xr.DataArray) -> str | None:
     """Why a coordinate cannot be stored, or None."""
     if not isinstance(name, str):
-        return "its name is no text"
+        return "its name is not a text"
     if not name.strip(".") or "/" in name or name.startswith("__") or name in _TAKEN:
-        return "Zarr has no place for its name"
+        return "Zarr does not accept its name"
     if coord.dtype.kind in _PLAIN:
         return None
-    import xarray as xr  # loaded by whoever gave the data
+    import xarray as xr  # loaded by the caller, who passed a DataArray
     from zarr.storage import MemoryStore
 
     bare = xr.Dataset({"x": coord.variable}).drop_encoding()
@@ -86,7 +93,7 @@ def _wrong(name: Any, coord: xr.DataArray) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             bare.to_zarr(MemoryStore(), zarr_format=3, consolidated=False)
-    except Exception:  # xarray and Zarr have many ways to refuse an object
+    except Exception:  # xarray and Zarr refuse objects with many kinds of errors
         return f"it holds {_types(coord)}"
     return None
 

@@ -1,0 +1,185 @@
+"""Layouts of Zarr stores of labels: a plain array, and an array with coordinates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from streamkm.errors import DataError
+from streamkm.outputs.coordinates import storable
+from streamkm.rows import BlockPlan
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Dimensions = tuple[str | None, ...] | None
+_FEW_CHUNKS, _CHUNKS_PER_BLOCK = 1000, 64
+
+
+@dataclass(frozen=True)
+class LabelGrid:
+    """Shape, chunks and values of a label array.
+
+    Parameters
+    ----------
+    plan : BlockPlan
+        Blocks of the rows; every chunk of the labels lies within one of them.
+    dtype : dtype of the labels
+    fill : int
+        Label of rows without a cluster. Missing chunks read as this value.
+    """
+
+    plan: BlockPlan
+    dtype: np.dtype[Any]
+    fill: int
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Chunk shape of the label array.
+
+        Raises
+        ------
+        DataError
+            When blocks of uneven sizes would need very many chunks.
+        """
+        chunks = self.plan.common_chunks
+        shape = self.plan.row_shape
+        count = math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True))
+        if count > max(_FEW_CHUNKS, _CHUNKS_PER_BLOCK * self.plan.n_blocks):
+            raise DataError(
+                f"blocks of uneven sizes have chunks of {chunks} in common, which makes {count:,} "
+                "files of labels; rechunk the rows evenly (in Dask, x.rechunk({0: 100_000})) first."
+            )
+        return chunks
+
+
+class LabelStore(Protocol):
+    """The layout of a store of labels."""
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """Names of the dimensions of the label array, or None."""
+        ...
+
+    def create(self, folder: Path, grid: LabelGrid, marks: Mapping[str, Any]) -> Any:
+        """Write all metadata; labels that a stopped run wrote into the folder stay.
+
+        Parameters
+        ----------
+        folder : Path
+            Folder of the store; it need not exist.
+        grid : LabelGrid
+        marks : attributes that mark the store as labels written by streamkm
+
+        Returns
+        -------
+        zarr.Array
+            The label array, open for writing.
+        """
+        ...
+
+    def finish(self, target: Path) -> Any:
+        """Open the labels of a published store, and list them where their format has a list."""
+        ...
+
+
+def label_array(
+    folder: Path, grid: LabelGrid, dimensions: Dimensions, attributes: Mapping[str, Any]
+) -> Any:
+    """Create a label array, or open the one that a stopped run left, with these attributes."""
+    import zarr  # takes a quarter of a second, which a fit in memory does not need
+
+    array = zarr.open_array(
+        folder,
+        mode="a",
+        shape=grid.plan.row_shape,
+        chunks=grid.chunks,
+        dtype=grid.dtype,
+        fill_value=grid.fill,
+        dimension_names=dimensions,
+    )
+    array.attrs.put(dict(attributes))
+    return array
+
+
+@dataclass(frozen=True)
+class PlainLabels:
+    """A single Zarr array.
+
+    Parameters
+    ----------
+    dimensions : names of the row dimensions, or None
+    attributes : attributes of the array, beside the marks
+    """
+
+    dimensions: Dimensions = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def create(self, folder: Path, grid: LabelGrid, marks: Mapping[str, Any]) -> Any:
+        return label_array(folder, grid, self.dimensions, {**marks, **self.attributes})
+
+    def finish(self, target: Path) -> Any:
+        import zarr
+
+        return zarr.open_array(target, mode="r")
+
+
+@dataclass(frozen=True)
+class DataArrayLabels:
+    """An xarray Dataset with the variable `labels` and its coordinates.
+
+    Parameters
+    ----------
+    like : xarray.DataArray
+        Dimensions, coordinates and attributes of the labels, as `storable` returns them; its values
+        are not used.
+    """
+
+    like: xr.DataArray
+
+    @classmethod
+    def from_labels(cls, labels: xr.DataArray) -> DataArrayLabels:
+        """The layout of labels, without what Zarr cannot store.
+
+        Raises
+        ------
+        DataError
+            When a dimension has no name, or an index has several levels.
+
+        Warns
+        -----
+        OutputWarning
+            Naming the coordinates and attributes that are left out.
+        """
+        indexes = labels.xindexes
+        several = [name for name in indexes if len(indexes.get_all_coords(name)) > 1]
+        if several:
+            raise DataError(
+                f"the index of {several} has several levels: reset_index({several!r}) first."
+            )
+        grid = labels.encoding.get("grid_mapping")
+        like = storable(labels)
+        others = [str(n) for n, c in like.coords.items() if n not in like.dims and n != grid]
+        like.attrs |= {"grid_mapping": grid} if grid else {}
+        like.attrs |= {"coordinates": " ".join(others)} if others else {}
+        return cls(like)
+
+    @property
+    def dimensions(self) -> Dimensions:
+        return tuple(str(name) for name in self.like.dims)
+
+    def create(self, folder: Path, grid: LabelGrid, marks: Mapping[str, Any]) -> Any:
+        # A Dataset without the labels, which the tasks write.
+        coordinates = self.like.coords.to_dataset().drop_encoding().assign_attrs(marks)
+        coordinates.to_zarr(folder, mode="a", zarr_format=3, consolidated=False)
+        return label_array(folder / "labels", grid, self.dimensions, self.like.attrs)
+
+    def finish(self, target: Path) -> Any:
+        import xarray as xr  # loaded by the caller, who passed a DataArray
+
+        return xr.open_zarr(target, consolidated=False, mask_and_scale=False)["labels"]

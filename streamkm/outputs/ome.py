@@ -1,0 +1,147 @@
+"""Label images in OME-Zarr files (version 0.5, Zarr v3), as viewers of microscopy show them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streamkm.errors import DataError
+from streamkm.outputs.check import Store, local
+from streamkm.outputs.label_store import Dimensions, LabelGrid, label_array
+from streamkm.outputs.marks import LABELS
+
+_CHANNEL = "channel"
+
+
+@dataclass(frozen=True)
+class OmeImage:
+    """The largest resolution of an image in an OME-Zarr file.
+
+    Parameters
+    ----------
+    root : folder of the file
+    array : zarr.Array of the pixels
+    axes : metadata of each axis
+    dataset : entry of the multiscales metadata, with its coordinate transformations
+    """
+
+    root: Path
+    array: Any
+    axes: list[dict[str, Any]]
+    dataset: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> OmeImage:
+        """Open the image of a file.
+
+        Raises
+        ------
+        DataError
+            When the path is not an OME-Zarr image of version 0.5.
+        """
+        import zarr  # takes a quarter of a second, which other labels do not need
+
+        root = local(path)
+        try:
+            group = zarr.open_group(root, mode="r")
+            multiscales: Any = group.attrs["ome"]["multiscales"][0]  # type: ignore[index,call-overload]
+        except (KeyError, IndexError, TypeError, ValueError, FileNotFoundError) as error:
+            raise DataError(f"{root} is not an OME-Zarr image of version 0.5.") from error
+        dataset = multiscales["datasets"][0]
+        return cls(root, group[dataset["path"]], multiscales["axes"], dataset)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the axes."""
+        return [axis["name"] for axis in self.axes]
+
+    @property
+    def channel(self) -> int:
+        """Number of the axis whose values are features.
+
+        Raises
+        ------
+        DataError
+            When the image has no axis of channels, or several.
+        """
+        found = [at for at, axis in enumerate(self.axes) if axis.get("type") == _CHANNEL]
+        if len(found) != 1:
+            raise DataError(
+                f"{self.root} has the axes {self.names}, {len(found)} of them of the type "
+                f"'{_CHANNEL}'; a label image needs exactly one."
+            )
+        return found[0]
+
+
+@dataclass(frozen=True)
+class OmeLabels:
+    """A label image beside an image, whose channel axis it lacks.
+
+    The list of label images is written last, so every listed label image is whole.
+
+    Parameters
+    ----------
+    image : OmeImage
+    name : name of the label image, `labels/NAME` in the file
+    clusters : names of the clusters; their labels are 1 to k
+    """
+
+    image: OmeImage
+    name: str
+    clusters: Sequence[str]
+
+    @property
+    def dimensions(self) -> Dimensions:
+        return tuple(self.image.names[axis] for axis in self._row_axes)
+
+    def output(self, overwrite: bool) -> Store:
+        """The place of the label image, after the folder of label images is made.
+
+        Raises
+        ------
+        DataError
+            When the name is not the name of a folder, or the folder cannot be made.
+        """
+        if self.name in ("", ".", "..") or "/" in self.name:
+            raise DataError(f"a label image cannot be called {self.name!r}; leave out the slashes.")
+        labels = self.image.root / "labels"
+        try:
+            labels.mkdir(exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{labels} cannot be made: {error.strerror or error}.") from error
+        return Store(labels / self.name, LABELS, overwrite, part_of=self.image.root)
+
+    def create(self, folder: Path, grid: LabelGrid, marks: Mapping[str, Any]) -> Any:
+        import zarr
+
+        group = zarr.open_group(folder, mode="a")
+        group.attrs.put({**marks, "ome": self._metadata()})
+        return label_array(folder / "0", grid, self.dimensions, {})
+
+    def finish(self, target: Path) -> Any:
+        import zarr
+
+        group = zarr.open_group(target.parent, mode="a")
+        listing: Any = group.attrs.get("ome", {})
+        others = [name for name in listing.get("labels", []) if name != self.name]
+        group.attrs["ome"] = {"version": "0.5", "labels": [*others, self.name]}
+        return zarr.open_array(target / "0", mode="r")
+
+    @property
+    def _row_axes(self) -> list[int]:
+        return [axis for axis in range(len(self.image.axes)) if axis != self.image.channel]
+
+    def _metadata(self) -> dict[str, Any]:
+        axes = self._row_axes
+        steps = [
+            {**step, step["type"]: [step[step["type"]][axis] for axis in axes]}
+            for step in self.image.dataset["coordinateTransformations"]
+        ]
+        dataset = {"path": "0", "coordinateTransformations": steps}
+        multiscales = [{"axes": [self.image.axes[a] for a in axes], "datasets": [dataset]}]
+        properties = [{"label-value": i, "name": name} for i, name in enumerate(self.clusters, 1)]
+        label = {"properties": properties, "source": {"image": "../../"}}
+        return {"version": "0.5", "multiscales": multiscales, "image-label": label}

@@ -1,0 +1,66 @@
+"""Labels of a fit, which give the loss of its final centroids as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from streamkm.engine import Folded
+from streamkm.fitting import FitState, Watch, label_pass, labelled, with_scaling
+from streamkm.passes import label_dtype
+from streamkm.rows import Rows, may_lack
+from streamkm.runs.labels import LabelRun, plain_labels
+
+
+@contextmanager
+def fit_labels(
+    target: Path,
+    overwrite: bool,
+    seconds: float | None,
+    rows: Rows,
+    state: FitState,
+    watch: Sequence[Watch],
+    identity: str,
+) -> Iterator[FitState]:
+    """Write the labels of a fit; they take their name when the block ends.
+
+    So the model can be saved within the block, and both appear one after the other.
+
+    Parameters
+    ----------
+    target, overwrite : as for `LabelRun`
+    seconds : as for `LabelRun.write`
+    rows : Rows
+    state : FitState
+        State of the fit, done or with only the loss of its final centroids left to compute.
+    watch : sequence of callable
+        Each is called with the state after every wave.
+    identity : str
+        Identity of a fit with a checkpoint, or empty.
+
+    Yields
+    ------
+    FitState
+        The state after labelling. Labels of the same centroids and data are not written again.
+    """
+    assert state.best.centroids is not None
+    cached, rows = rows.cached, with_scaling(rows, state.scaling)
+    dtype = label_dtype(len(state.best.centroids), may_lack(rows))
+    question = label_pass(rows, state, dtype)
+    run = LabelRun(target, overwrite, plain_labels(rows, dtype), question, rows)
+    if state.labelled and run.is_published:
+        yield state
+        return
+
+    def on_wave(folded: Folded) -> None:
+        for function in watch:
+            function(replace(state, folded=folded, in_memory=cached))
+
+    with run.write(on_wave, seconds, identity) as statistic:
+        if not state.labelled:
+            state = labelled(state, statistic, cached)
+            for function in watch:
+                function(state)
+        yield state

@@ -1,0 +1,259 @@
+"""The writer of labels: a store that is whole under its name, and resumed in the middle of a read.
+
+Labels grow in a hidden folder beside their target. A second hidden folder, the progress, holds a
+record of the run and what the read has folded so far. The next run of the same model over the same
+data reads only the rest; a run of anything else removes both folders and starts again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic
+
+import numpy as np
+
+from streamkm.checkpoint import Generations, Record, Saved, difference, flatten, load_saved
+from streamkm.engine import Folded, wave_size, writing
+from streamkm.errors import CheckpointError, CheckpointWarning, OutputWarning, RunAgain
+from streamkm.outputs import LABELS, PlainLabels, discard, marks_of, partial_of, whole
+from streamkm.outputs.label_store import LabelGrid, LabelStore
+from streamkm.passes import PerRow, no_label
+from streamkm.passes.base import S
+from streamkm.rows import Rows, StoredRows, fingerprint, is_a, is_conclusive, may_lack
+from streamkm.rows.open import dimension_names
+from streamkm.versions import versions
+
+SECONDS = 60.0  # between two saves of the progress, by default
+Watch = Callable[[Folded], Any]
+
+
+@dataclass(frozen=True)
+class LabelRun(Generic[S]):
+    """The labels of all rows, written into a store.
+
+    Parameters
+    ----------
+    target : Path
+        Place of the store, checked by `Store.check` and held by `alone`.
+    overwrite : bool
+        Whether labels at the target may be replaced.
+    store : LabelStore
+        Layout of the store.
+    question : PerRow
+        The pass that labels rows.
+    rows : Rows
+    """
+
+    target: Path
+    overwrite: bool
+    store: LabelStore
+    question: PerRow[S]
+    rows: Rows
+
+    @cached_property
+    def record(self) -> Record | None:
+        """What a later run is compared with; None where data cannot be told from others.
+
+        That is the case for arrays in memory, Dask arrays, and stores that cannot be listed.
+        """
+        rows = self.rows
+        if not isinstance(rows, StoredRows) or rows.in_memory:
+            return None
+        data = fingerprint(rows)
+        if not is_conclusive(data):
+            return None
+        asked = {
+            "labels": _digest(self.question.comparable),
+            "statistic": type(self.question.identity()).__name__,
+            "scaling": _digest(rows.layout.scaling),
+            "blocks": _digest(rows.plan.edges),
+            "dimensions": list(self.store.dimensions or ()),
+            "store": type(self.store).__name__,
+        }
+        return Record("labels", asked, data, versions=versions())
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the target holds exactly these labels."""
+        digest = self._marks.get("digest")
+        return digest is not None and marks_of(self.target).get("digest") == digest
+
+    @property
+    def _marks(self) -> dict[str, Any]:
+        marks = {"kind": LABELS}
+        if self.record is None:
+            return marks
+        facts = [self.record.asked, self.record.data, self.record.versions]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return marks | {"digest": digest}
+
+    @contextmanager
+    def write(
+        self, watch: Watch | None = None, seconds: float | None = None, fit: str = ""
+    ) -> Iterator[S]:
+        """Label all rows; the store takes its name when the block ends without an error.
+
+        A run that is stopped keeps the labels of its finished waves, and the next run of the same
+        model over the same data resumes after them. Without a finished wave it leaves nothing.
+
+        Parameters
+        ----------
+        watch : callable or None
+            Called with what is folded so far after every wave but the last.
+        seconds : float or None
+            Least time between two saves of the progress; None for a minute.
+        fit : str
+            Identity of the fit whose labels these are, if it has a checkpoint.
+
+        Yields
+        ------
+        Statistic
+            The statistic of all rows. The bits do not depend on interruptions.
+
+        Raises
+        ------
+        DataError
+            When blocks of uneven sizes would need very many chunks.
+        OutputExistsError
+            When the target was created meanwhile and may not be replaced.
+
+        Warns
+        -----
+        OutputWarning
+            When labels of a stopped run are kept for the next run, or cannot be used.
+        """
+        every = SECONDS if seconds is None else seconds
+        progress = _Progress(self.target, self.record, every)
+        with whole(self.target, LABELS, self.overwrite, progress.identity) as partial:
+            try:
+                grid = LabelGrid(self.rows.plan, self.question.dtype, int(self.question.fill))
+                marks = self._marks | ({"fit": fit} if fit else {})
+                array = self.store.create(partial, grid, marks)
+                read = writing(self.question, self.rows, array, wave_size(), progress.folded)
+                for folded in read:
+                    progress.advance(folded)
+                    if watch is not None and folded.n_blocks < self.rows.n_blocks:
+                        watch(folded)
+                progress.save()
+                yield progress.folded.total()
+            except BaseException as error:
+                progress.stop(partial, announced=isinstance(error, RunAgain))
+                raise
+        progress.remove()
+
+
+def plain_labels(rows: Rows, dtype: np.dtype[Any]) -> PlainLabels:
+    """The layout of labels in a single array, with the row dimensions of a Zarr array."""
+    names = dimension_names(rows.array) if is_a(rows.array, "zarr.Array") else None
+    dimensions = tuple(names[axis] for axis in rows.layout.row_axes) if names else None
+    return PlainLabels(dimensions, {"_FillValue": no_label(dtype)} if may_lack(rows) else {})
+
+
+class _Progress:
+    """What is folded of the labels of a target, saved beside it.
+
+    Parameters
+    ----------
+    target : Path
+    record : Record of this run, or None where nothing is saved
+    seconds : least time between two saves
+    """
+
+    def __init__(self, target: Path, record: Record | None, seconds: float) -> None:
+        self._folder = target.with_name(f".{target.name}.progress")
+        self._record, self._seconds = record, seconds
+        self.folded = Folded()
+        self._last = time.monotonic()
+        if self._folder.exists():
+            self._resume(target)
+        if not self.folded.n_blocks:
+            self.save()  # so that the next run finds the partial store and can remove it
+
+    @property
+    def identity(self) -> str:
+        """Mark of the partial store; empty where no later run may use it."""
+        return "" if self._record is None else self._record.identity
+
+    def advance(self, folded: Folded) -> None:
+        """Take what is folded after a wave, and save it if that is due."""
+        self.folded = folded
+        if time.monotonic() - self._last >= self._seconds:
+            self.save()
+
+    def save(self) -> None:
+        """Save what is folded so far; warn where that fails."""
+        self._last = time.monotonic()
+        if self._record is None:
+            return
+        try:
+            Saved(self._record, self.folded).save(Generations(self._folder))
+        except OSError as error:
+            warnings.warn(
+                f"the progress of the labels cannot be saved to {self._folder} ({error}); a later "
+                "run resumes after the last save",
+                CheckpointWarning,
+                stacklevel=2,
+            )
+
+    def stop(self, partial: Path, announced: bool) -> None:
+        """Keep the labels so far for the next run, or remove them where no wave is finished."""
+        if self._record is None or not self.folded.n_blocks:
+            self.remove()
+            discard(partial)
+            return
+        self.save()
+        if not announced:
+            warnings.warn(
+                f"the labels so far are kept in {partial}; label again to resume, or remove it",
+                OutputWarning,
+                stacklevel=2,
+            )
+
+    def remove(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _resume(self, target: Path) -> None:
+        """Take over the labels of a stopped run, or remove those of another model or other data."""
+        try:
+            saved = load_saved(Generations(self._folder, "r"))
+        except CheckpointError:  # damaged, or of another version
+            saved = None
+        if saved is None:
+            self.remove()
+            return
+        partial = partial_of(target, saved.record.identity)
+        reason = "these data cannot be compared with those"
+        if self._record is not None:
+            found = difference(saved.record, self._record)
+            if found is None and partial.is_dir():
+                self._record, self.folded = self._record.resuming(saved.record), saved.state
+                return
+            reason = found.sentence if found else ""
+        if partial.is_dir() and saved.state.n_blocks:
+            warnings.warn(
+                f"a stopped run left labels for {target} that cannot be used: {reason}. Labelling "
+                "starts again",
+                OutputWarning,
+                stacklevel=2,
+            )
+        self.remove()
+        discard(partial)
+
+
+def _digest(value: Any) -> str:
+    """SHA-256 of a value that a checkpoint can hold."""
+    arrays: list[Any] = []
+    digest = hashlib.sha256(json.dumps(flatten(value, arrays), sort_keys=True).encode())
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

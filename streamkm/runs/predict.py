@@ -1,0 +1,156 @@
+"""Labels of known centroids: of stored data by a stored model, or of rows by any label pass."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from streamkm.engine import threads, write_rows
+from streamkm.errors import DataError
+from streamkm.models.model import Model, load_model
+from streamkm.models.sweep import model_of
+from streamkm.outputs import Store, alone, check_outputs, local
+from streamkm.passes import Assigned, Labels, PerRow, Tree, TreeLabels, label_dtype
+from streamkm.passes.base import S
+from streamkm.rows import Budget, Rows, may_lack
+from streamkm.runs.labels import LabelRun, Watch, plain_labels
+from streamkm.runs.options import DataOptions
+
+Path = str | os.PathLike[str]
+Watching = Callable[[Rows], AbstractContextManager[Watch]]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What a run has labelled.
+
+    Parameters
+    ----------
+    n_rows : rows with a label
+    n_left_out : rows without a label
+    inertia : sum of squared distances to the nearest centroid, or None where a tree decides
+    """
+
+    n_rows: int
+    n_left_out: int
+    inertia: float | None
+
+
+def predict(
+    model: Path,
+    data: DataOptions,
+    output: Store,
+    n_clusters: int | None = None,
+    watching: Watching | None = None,
+) -> Labelled:
+    """Label stored data by a stored model. A stopped run is resumed by the same call.
+
+    Parameters
+    ----------
+    model : path or URL of a model, or of a sweep
+    data : DataOptions
+        Their features, and by default their nodata values, are those of the model.
+    output : Store of kind `LABELS`
+    n_clusters : which k of a sweep, or None for a model
+    watching : callable or None
+        Context manager that is entered with the rows, and gives the `watch` of `LabelRun.write`.
+
+    Returns
+    -------
+    Labelled
+
+    Raises
+    ------
+    DataError
+        Before any read, when the data have other features than the model.
+    OutputExistsError
+        Before any read, when the output may not be written.
+    MemoryLimitError
+        When a block cannot be held to the limit.
+    """
+    check_outputs([output], [model, data.data])
+    known = load_model(model) if n_clusters is None else model_of(model, n_clusters)
+    rows = _open(known, data)
+    dtype = label_dtype(len(known.centroids), may_lack(rows))
+    question, store = label_pass_of(known, dtype), plain_labels(rows, dtype)
+    run = LabelRun(local(output.path), output.overwrite, store, question, rows)
+    if watching is None:
+        statistic = write_labels(run)
+    else:
+        with watching(rows) as watch:
+            statistic = write_labels(run, watch)
+    if not isinstance(statistic, Assigned):
+        return Labelled(statistic.rows, rows.layout.n_rows - statistic.rows, None)
+    n_rows = round(statistic.weight)
+    return Labelled(n_rows, rows.layout.n_rows - n_rows, statistic.inertia(known.seen))
+
+
+def write_labels(run: LabelRun[S], watch: Watch | None = None) -> S:
+    """Write labels under a lock, and give the store its name.
+
+    Parameters
+    ----------
+    run : LabelRun
+    watch : as for `LabelRun.write`
+
+    Returns
+    -------
+    Statistic of the rows.
+    """
+    with alone(run.target), run.write(watch) as statistic:
+        return statistic
+
+
+def label_pass_of(model: Model, dtype: np.dtype[Any]) -> PerRow[Any]:
+    """The pass that labels rows by the nearest centroid, or down the tree where a model has one."""
+    if model.tree is not None:
+        return TreeLabels(Tree(*model.tree), dtype)
+    return Labels(model.seen, dtype)
+
+
+def write_into(out: Any, question: PerRow[S], rows: Rows, n_clusters: int) -> S:
+    """Label all rows into a Zarr array that exists. A stopped run is not resumed.
+
+    Parameters
+    ----------
+    out : zarr.Array of the row shape, whose chunks or shards lie within the blocks of the rows
+    question : PerRow, the pass that labels rows
+    rows : Rows
+    n_clusters : k
+
+    Returns
+    -------
+    Statistic of the rows.
+
+    Raises
+    ------
+    DataError
+        Before any read, when the array has another shape, too narrow a dtype, or other chunks.
+    """
+    if tuple(out.shape) != rows.plan.row_shape:
+        raise DataError(f"out has shape {out.shape}; the rows have {rows.plan.row_shape}.")
+    most = n_clusters - 1 + may_lack(rows)
+    if out.dtype.kind not in "iu" or np.iinfo(out.dtype).max < most:
+        raise DataError(f"out has dtype {out.dtype}, which does not hold labels up to {most}.")
+    return write_rows(question, rows, out)
+
+
+def _open(model: Model, data: DataOptions) -> Rows:
+    """The data with the features, the scaling and by default the nodata values of a model."""
+    k, d = model.centroids.shape
+    auto = isinstance(data.nodata, str) and data.nodata == "auto"
+    rows = replace(
+        data,
+        feature_dim=data.feature_dim or model.feature_dim,
+        nodata=model.parameters.get("nodata", "auto") if auto else data.nodata,
+        names=model.features or None,
+    ).open(Budget(data.memory_limit, threads(), k), model.scaling)
+    if rows.layout.n_features != d:
+        found = rows.layout.n_features
+        raise DataError(f"{data.data} has {found} features, but the model has {d}.")
+    return rows
