@@ -51,3 +51,33 @@ def farthest_first(x, first, k):
     while len(chosen) < k:
         chosen.append(int(squared_distances(x, x[chosen]).min(axis=1).argmax()))
     return np.asarray(x, np.float64)[chosen]
+
+
+def mini_batches(x, centroids, batches, weights=None, ratio=0.0, drawn=None):
+    """Mini-batch k-means (Sculley 2010), a row at a time.
+
+    `batches` lists the row numbers of each step; `drawn(step)` gives the row numbers that replace
+    clusters of low counts, in order. Returns the centroids, counts and mean loss of each step.
+    """
+    x = np.asarray(x, np.float64)
+    weights = np.ones(len(x)) if weights is None else weights
+    centroids = np.array(centroids, np.float64)
+    k, counts, since, steps = len(centroids), np.zeros(len(centroids)), 0, []
+    for step, batch in enumerate(batches):
+        since += len(batch)
+        due = counts.min() == 0 or since >= 10 * k
+        since = 0 if due else since
+        of_row, before = labels(x[batch], centroids), centroids.copy()
+        loss = float((weights[batch] * ((x[batch] - before[of_row]) ** 2).sum(axis=1)).sum())
+        for row, c in zip(batch, of_row, strict=True):
+            if weights[row] > 0:
+                counts[c] += weights[row]
+                centroids[c] += (x[row] - centroids[c]) * weights[row] / counts[c]
+        if due and ratio > 0:
+            low = [c for c in np.argsort(counts, kind="stable") if counts[c] < ratio * counts.max()]
+            low = sorted(low[: len(batch) // 2])
+            smallest = min(counts[c] for c in range(k) if c not in low)
+            for c, row in zip(low, drawn(step), strict=False):
+                centroids[c], counts[c] = x[row], smallest
+        steps.append((centroids.copy(), counts.copy(), loss / weights[batch].sum()))
+    return steps

@@ -15,7 +15,7 @@ from streamkm.fitting.state import FitState
 from streamkm.fitting.trajectory import Trajectory
 from streamkm.passes import Pass
 from streamkm.rows import Budget, Room, Rows
-from streamkm.seeding import Task, method_of
+from streamkm.seeding import Task
 from streamkm.updates import AcceleratedUpdate, ScatterUpdate, StopRules, Update
 
 
@@ -54,7 +54,7 @@ def first_state(
     update = update.on_rows(rows, replace(room, sample=0) if halving else room)
     if isinstance(init, str):
         tasks = [Task(n_clusters, seed, n_rows, room.sample) for seed in seeds]
-        trajectories = [Trajectory(update, method_of(init).start(task)) for task in tasks]
+        trajectories = [Trajectory(update, update.seeding(init, task)) for task in tasks]
     else:
         given = [init] if isinstance(init, np.ndarray) else init
         for centroids in given:

@@ -8,7 +8,7 @@ from typing import Any
 
 from streamkm.engine import folding, wave_size
 from streamkm.fitting.scaling import with_scaling
-from streamkm.fitting.state import FitState
+from streamkm.fitting.state import Blocks, FitState
 from streamkm.passes import Census, Distinct, Extents, Pass, Product
 from streamkm.rows import Rows, rows_in_memory
 
@@ -43,7 +43,7 @@ def fit(
         if keep_evaluation and state.evaluating and state.table is None:
             return
         passes, blocks = state.ask()
-        opening = _opening(state) if blocks is None else ()
+        opening = _opening(state, blocks)
         in_memory = state.table is not None or rows.cached
         n_blocks = source.plan.n_blocks if blocks is None else len(blocks)
         question = Product((*opening, *passes))
@@ -55,7 +55,7 @@ def fit(
         statistics = state.folded.total().parts
         state = replace(state, folded=None)
         if opening:
-            state = _opened(rows, state, statistics)
+            state = _opened(rows, state, statistics, blocks)
             source = _source(rows, state)
         else:
             state = state.tell(statistics, in_memory)
@@ -69,19 +69,21 @@ def _source(rows: Rows, state: FitState) -> Rows:
     return rows_in_memory(state.table.values, state.table.weights)
 
 
-def _opening(state: FitState) -> tuple[Pass[Any], ...]:
-    """The passes that go with the first read of all rows; none later."""
-    if state.n_passes > state.reads.opening or state.reads.part_nbytes:
+def _opening(state: FitState, blocks: Blocks) -> tuple[Pass[Any], ...]:
+    """The passes that go with the first read; only a read of all blocks gives a whole table."""
+    if state.reads.total > state.reads.opening:
         return ()
-    return (Census(), Extents(), Distinct(state.room.table), *state.riders)
+    table = Distinct(state.room.table if blocks is None else 0)
+    return (Census(), Extents(), table, *state.riders)
 
 
-def _opened(rows: Rows, state: FitState, statistics: Sequence[Any]) -> FitState:
+def _opened(rows: Rows, state: FitState, statistics: Sequence[Any], blocks: Blocks) -> FitState:
     """The state after the first read, which may be the first state again, of other rows."""
     census, extent, table, *answers = statistics
-    census.check()
+    census.check() if blocks is None else census.check_values()
     if extent.shift is not None and rows.layout.block_map is None:
-        return state.shifted(extent.shift)
+        return state.shifted(extent.shift, blocks)
     n_riders = len(state.riders)
     state = replace(state, answers=tuple(answers[:n_riders]))
-    return state.on_table(table) if table.complete else state.tell(answers[n_riders:])
+    whole = table.complete and blocks is None
+    return state.on_table(table) if whole else state.tell(answers[n_riders:])

@@ -20,7 +20,7 @@ class Reads(Checkpointable):
     seeding : while any restart had no centroids yet
     iterations : after that, the loss of the final centroids included
     labelling : to write labels
-    part_nbytes : decoded bytes of iterations that read some blocks only
+    part_nbytes : decoded bytes of the reads of some blocks, one number for each of `PHASES`
 
     Examples
     --------
@@ -34,32 +34,44 @@ class Reads(Checkpointable):
     seeding: int = 0
     iterations: int = 0
     labelling: int = 0
-    part_nbytes: int = 0
+    part_nbytes: tuple[int, ...] = (0, 0, 0, 0)
 
     @property
-    def total(self) -> int:
-        return sum(getattr(self, phase) for phase in PHASES)
+    def total(self) -> float:
+        """Number of reads, a whole number where every read was of all blocks."""
+        return self._reads(self.bytes_read)
 
     @property
     def bytes_read(self) -> int:
-        return self.total * self.nbytes + self.part_nbytes
+        return sum(self._nbytes.values())
 
     @property
-    def by_phase(self) -> dict[str, dict[str, int]]:
+    def by_phase(self) -> dict[str, dict[str, float]]:
         """Reads and bytes of each phase that had any."""
-        counts = {phase: getattr(self, phase) for phase in PHASES}
-        nbytes = {phase: n * self.nbytes for phase, n in counts.items()}
-        nbytes["iterations"] += self.part_nbytes
-        return {p: {"reads": counts[p], "bytes": n} for p, n in nbytes.items() if n}
+        nbytes = self._nbytes
+        return {p: {"reads": self._reads(n), "bytes": n} for p, n in nbytes.items() if n}
 
     def plus(self, other: Reads) -> Reads:
         """Of both together."""
         sums = {phase: getattr(self, phase) + getattr(other, phase) for phase in PHASES}
-        return replace(self, part_nbytes=self.part_nbytes + other.part_nbytes, **sums)
+        parts = zip(self.part_nbytes, other.part_nbytes, strict=True)
+        return replace(self, part_nbytes=tuple(map(sum, parts)), **sums)
 
     def one_more(self, phase: str) -> Reads:
+        """With a read of all blocks."""
         return replace(self, **{phase: getattr(self, phase) + 1})
 
-    def part(self, share: float) -> Reads:
-        """With an iteration that read a share of the rows."""
-        return replace(self, part_nbytes=self.part_nbytes + round(share * self.nbytes))
+    def part(self, phase: str, nbytes: int) -> Reads:
+        """With a read of some blocks, of so many decoded bytes."""
+        parts = zip(PHASES, self.part_nbytes, strict=True)
+        added = tuple(part + nbytes * (name == phase) for name, part in parts)
+        return replace(self, part_nbytes=added)
+
+    @property
+    def _nbytes(self) -> dict[str, int]:
+        parts = zip(PHASES, self.part_nbytes, strict=True)
+        return {phase: getattr(self, phase) * self.nbytes + part for phase, part in parts}
+
+    def _reads(self, nbytes: int) -> float:
+        whole, rest = divmod(nbytes, self.nbytes)
+        return nbytes / self.nbytes if rest else whole

@@ -73,7 +73,7 @@ class Checkpoint:
         self._generations, self._lock, self._rows = generations, lock, rows
         self._record, self._seconds, self._reads = record, seconds, reads
         self._began = self._last = time.monotonic()
-        self._read = -1
+        self._read: float = -1
 
     @property
     def identity(self) -> str:

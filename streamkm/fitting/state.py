@@ -55,7 +55,7 @@ class FitState(Checkpointable):
     scaling: Scaling | None = None
 
     @property
-    def n_passes(self) -> int:
+    def n_passes(self) -> float:
         return self.reads.total
 
     @property
@@ -100,11 +100,7 @@ class FitState(Checkpointable):
             t if t.done or t.ask().blocks != blocks else t.tell(next(answers))
             for t in self.trajectories
         )
-        reads = self.reads
-        if not in_memory:
-            reads = (
-                reads.one_more(self.phase) if blocks is None else reads.part(self._share(blocks))
-            )
+        reads = self.reads if in_memory else self._one_more(self.phase, blocks)
         trajectories = halved(trajectories) if self.halving else trajectories
         return replace(self, trajectories=trajectories, reads=reads, in_memory=in_memory)
 
@@ -121,10 +117,10 @@ class FitState(Checkpointable):
         """The same centroids without further iterations, for a reason from outside."""
         return replace(self, trajectories=tuple(t.stop(reason) for t in self.trajectories))
 
-    def shifted(self, shift: Shifted) -> FitState:
+    def shifted(self, shift: Shifted, blocks: Blocks = None) -> FitState:
         """The first state again, for shifted rows; the read so far has found the shift."""
         trajectories = tuple(t.scaled(shift) for t in self.trajectories)
-        reads = self.reads.one_more("opening")
+        reads = self._one_more("opening", blocks)
         return replace(self, trajectories=trajectories, reads=reads, scaling=shift)
 
     def on_table(self, table: Table) -> FitState:
@@ -136,7 +132,10 @@ class FitState(Checkpointable):
         reads = self.reads.one_more(self.phase)
         return replace(self, trajectories=trajectories, reads=reads, table=table, in_memory=True)
 
-    def _share(self, blocks: Sequence[int]) -> float:
-        """The share of the rows that some blocks hold."""
-        sizes = [[s.stop - s.start for s in self.plan.region(number)] for number in blocks]
-        return sum(map(math.prod, sizes)) / math.prod(self.plan.row_shape)
+    def _one_more(self, phase: str, blocks: Blocks) -> Reads:
+        """The reads with another one, of some blocks or of all."""
+        if blocks is None:
+            return self.reads.one_more(phase)
+        sizes = [math.prod(s.stop - s.start for s in self.plan.region(n)) for n in blocks]
+        row_nbytes = self.reads.nbytes // math.prod(self.plan.row_shape)
+        return self.reads.part(phase, sum(sizes) * row_nbytes)

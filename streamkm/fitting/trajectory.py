@@ -83,7 +83,7 @@ class Trajectory(Checkpointable):
         if self.state is not None:
             return self.update.ask(self.state)
         assert self.seeding is not None
-        return Request(self.seeding.ask())
+        return Request(self.seeding.ask(), self.seeding.blocks)
 
     def tell(self, statistic: Any) -> Trajectory:
         """The next state.

@@ -33,7 +33,7 @@ class Model:
     inertia : float, loss of these centroids
     history : structured array with a field for each column of `Step`
     stop_reason : str
-    n_passes, bytes_read : int, reads of the data and their decoded bytes
+    n_passes, bytes_read : reads of the data and their decoded bytes
     parameters : parameters of the fit
     versions : versions of streamkm and of the libraries on which the bits depend
     fit : identity of a fit with a checkpoint
@@ -50,7 +50,7 @@ class Model:
     inertia: float = np.nan
     history: AnyArray = field(default_factory=lambda: np.empty(0))
     stop_reason: str = ""
-    n_passes: int = 0
+    n_passes: float = 0
     bytes_read: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Model:
     features: list[str] = field(default_factory=list)
     names: list[Any] = field(default_factory=list)
     tree: tuple[Float64Array, npt.NDArray[np.int64]] | None = None
-    reads: dict[str, dict[str, int]] = field(default_factory=dict)
+    reads: dict[str, dict[str, float]] = field(default_factory=dict)
     init: Float64Array | None = None
 
     @property

@@ -49,6 +49,20 @@ class Counted(Statistic):
         )
 
     def check(self) -> None:
+        """Raise an error for rows that no fit can use, or when none is left.
+
+        Raises
+        ------
+        NonFiniteError, DataError
+            As `check_values`; also when no row has a positive weight.
+        """
+        self.check_values()
+        if self.rows == 0:
+            raise DataError("every row is left out, by the mask or as nodata: none to cluster.")
+        if self.weighted == 0:
+            raise DataError("every sample_weight is zero, so there is nothing to cluster.")
+
+    def check_values(self) -> None:
         """Raise an error for rows that no fit can use.
 
         Raises
@@ -56,7 +70,7 @@ class Counted(Statistic):
         NonFiniteError
             With the number of bad rows, and the row and block of the first.
         DataError
-            For negative weights, or when no weight is positive.
+            For negative weights.
         """
         if self.bad:
             raise NonFiniteError(self.bad, *self.first_bad, large=self.large == self.bad)
@@ -65,10 +79,6 @@ class Counted(Statistic):
                 f"{self.negative} rows have a negative or non-finite sample_weight; "
                 "give every row a weight of zero or more."
             )
-        if self.rows == 0:
-            raise DataError("every row is left out, by the mask or as nodata: none to cluster.")
-        if self.weighted == 0:
-            raise DataError("every sample_weight is zero, so there is nothing to cluster.")
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,11 @@ class Seeding(Checkpointable, ABC):
         """Return the first state for a table of `n_rows` distinct rows that replaces the data."""
         return self
 
+    @property
+    def blocks(self) -> tuple[int, ...] | None:
+        """Numbers of the blocks that the next pass is run over, or None for all."""
+        return None
+
     @abstractmethod
     def ask(self) -> Pass[Any]:
         """Return the pass whose statistic `tell` takes next."""

@@ -8,6 +8,7 @@ from streamkm.updates.accelerated import (
 )
 from streamkm.updates.base import Request, Update, UpdateState
 from streamkm.updates.lloyd import LloydState, LloydUpdate, LossesUpdate, ScatterUpdate
+from streamkm.updates.minibatch import Batches, MiniBatchState, MiniBatchUpdate, PartialSeeding
 from streamkm.updates.spherical import SphericalUpdate
 from streamkm.updates.step import Step, history_array
 from streamkm.updates.stopping import StopRules
@@ -16,10 +17,14 @@ __all__ = [
     "ALGORITHMS",
     "AcceleratedState",
     "AcceleratedUpdate",
+    "Batches",
     "BoundaryRows",
     "LloydState",
     "LloydUpdate",
     "LossesUpdate",
+    "MiniBatchState",
+    "MiniBatchUpdate",
+    "PartialSeeding",
     "Request",
     "ScatterUpdate",
     "SphericalUpdate",

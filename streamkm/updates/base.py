@@ -18,6 +18,7 @@ from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.passes import Labels, Pass, PerRow
 from streamkm.rows import Room, Rows
+from streamkm.seeding import Seeding, Task, method_of
 from streamkm.updates.step import Step
 from streamkm.updates.stopping import DROPPED, NOTHING_MOVED, TIME_LIMIT, StopRules
 
@@ -90,6 +91,10 @@ class Update(Checkpointable, ABC, Generic[U]):
 
     rules: StopRules = field(default_factory=StopRules)
     costs_reads: bool = True
+
+    def seeding(self, method: str, task: Task) -> Seeding:
+        """The seeding that gives the first centroids, before its first read."""
+        return method_of(method).start(task)
 
     @abstractmethod
     def init(self, centroids: Float64Array) -> U:

@@ -30,7 +30,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         super().__init__(posttask=self._block_done)
         self._bar = ProgressBar()
         self._nbytes, self._n_rows = nbytes, n_rows
-        self._read = 0
+        self._read: float = 0
         self._compiled = compiling.seconds
         self._began = time.monotonic()
         self._now = Progress("read 1", 0, n_blocks, "blocks")

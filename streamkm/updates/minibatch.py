@@ -1,0 +1,286 @@
+"""Mini-batch k-means (Sculley, WWW 2010): the centroids move after every few blocks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Self
+
+import numpy as np
+
+from streamkm.arrays import Float64Array
+from streamkm.checkpointable import Checkpointable
+from streamkm.kernels import exponentials
+from streamkm.passes import Assigned, Census, DrawUniform, Lloyd, Pass, Product, Products
+from streamkm.rows import Room, Rows
+from streamkm.seeding import Seeding, Task, method_of
+from streamkm.updates.base import Request, Update, UpdateState
+from streamkm.updates.stopping import DROPPED, MAX_ITER, SHIFT, TIME_LIMIT
+
+NO_IMPROVEMENT = "no improvement"
+_REASSIGN_EACH = 10  # rows a cluster between two reassignments, as in scikit-learn
+# Random streams of the orders of blocks and of reassignments, apart from those of seedings.
+_ORDERS, _DRAWS = 2**62, 2**62 + 2**61
+
+
+@dataclass(frozen=True)
+class Batches(Checkpointable):
+    """Which blocks form the mini-batches; every epoch visits each block once in random order.
+
+    Parameters
+    ----------
+    size : rows of a batch that were asked for
+    seed : unsigned 64-bit key of the orders
+    n_blocks, n_rows, block_rows : blocks and rows of the data, and rows of the largest block
+    """
+
+    size: int
+    seed: int
+    n_blocks: int = 1
+    n_rows: int = 1
+    block_rows: int = 1
+
+    @property
+    def blocks_each(self) -> int:
+        """Blocks of a batch; the last batch of an epoch may have fewer."""
+        return min(self.n_blocks, max(1, self.size // self.block_rows))
+
+    @property
+    def rows_each(self) -> int:
+        """Rows of a batch; a batch with a block at an edge of the data has fewer."""
+        return min(self.n_rows, self.blocks_each * self.block_rows)
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return math.ceil(self.n_blocks / self.blocks_each)
+
+    def blocks(self, step: int) -> tuple[int, ...]:
+        """Numbers of the blocks of a batch, ascending."""
+        epoch, place = divmod(step, self.per_epoch)
+        first = place * self.blocks_each
+        order = _order(self.n_blocks, self.seed, epoch)
+        return tuple(sorted(order[first : first + self.blocks_each]))
+
+
+@lru_cache(maxsize=4)
+def _order(n_blocks: int, seed: int, epoch: int) -> list[int]:
+    keys = exponentials(np.arange(n_blocks), seed, _ORDERS + epoch)
+    order: list[int] = np.argsort(keys, kind="stable").tolist()
+    return order
+
+
+@dataclass(frozen=True)
+class PartialSeeding(Seeding):
+    """Another seeding method on some blocks of the data.
+
+    Where masks leave too few rows in these blocks, it starts again on twice as many.
+
+    Parameters
+    ----------
+    method : name of the method
+    sample : rows of a sample that memory has room for
+    n_rows : rows that are wanted
+    batches : Batches, whose first blocks are read
+    n_blocks : number of blocks that are read
+    inner : state of the method
+    """
+
+    method: str
+    sample: int
+    n_rows: int
+    batches: Batches
+    n_blocks: int
+    inner: Seeding
+
+    @classmethod
+    def on_blocks(cls, method: str, task: Task, n_rows: int, batches: Batches, n: int) -> Self:
+        """The state before the first read of n blocks, of which `n_rows` rows are wanted."""
+        n = min(n, batches.n_blocks)
+        n_rows_read = min(batches.n_rows, n * batches.block_rows)
+        inner = method_of(method).start(replace(task, n_rows=n_rows_read))
+        return cls(task.k, task.seed, method, task.sample, n_rows, batches, n, inner)
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        order = _order(self.batches.n_blocks, self.batches.seed, -1)
+        return tuple(sorted(order[: self.n_blocks]))
+
+    def ask(self) -> Product:
+        return Product((Census(), self.inner.ask()))
+
+    def tell(self, statistic: Products) -> Seeding | Float64Array:
+        census, answer = statistic.parts
+        census.check_values()
+        whole = self.n_blocks == self.batches.n_blocks
+        if whole:
+            census.check()
+        if not whole and census.weighted < max(self.k, self.n_rows // 2):
+            task = Task(self.k, self.seed, self.batches.n_rows, self.sample)
+            return self.on_blocks(self.method, task, self.n_rows, self.batches, 2 * self.n_blocks)
+        then = self.inner.tell(answer)
+        return replace(self, inner=then) if isinstance(then, Seeding) else then
+
+
+@dataclass(frozen=True)
+class MiniBatchState(UpdateState):
+    """What mini-batch k-means knows between two batches. Its `history` stays empty.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (k,), float64, weight of the rows that each centroid is the mean of
+    n_steps : batches so far
+    rows_since : rows of batches since clusters of low counts were last reassigned
+    n_reassigned : clusters reassigned after the last batch
+    shift : sum of squared moves of the centroids in the last step
+    mean_loss : mean loss of the last batch about the centroids before it
+    average : exponentially weighted average of the mean losses, or None before the second batch
+    lowest : lowest of the averages
+    no_improvement : batches since then
+    """
+
+    counts: Float64Array = field(default_factory=lambda: np.empty(0))
+    n_steps: int = 0
+    rows_since: int = 0
+    n_reassigned: int = 0
+    shift: float = math.inf
+    mean_loss: float = math.nan
+    average: float | None = None
+    lowest: float = math.inf
+    no_improvement: int = 0
+
+    @property
+    def note(self) -> str:
+        if self.n_steps == 0:
+            return ""
+        average = "" if self.average is None else f", average {self.average:.6g}"
+        return f"batch {self.n_steps:,}, mean loss {self.mean_loss:.6g}{average}"
+
+
+@dataclass(frozen=True)
+class MiniBatchUpdate(Update[MiniBatchState]):
+    """Streaming means of the rows of every cluster, with scikit-learn's rules.
+
+    Parameters
+    ----------
+    rules, costs_reads : as for `Update`; of the rules only `max_iter`, in epochs, and `tol`
+    batches : Batches; `on_rows` completes it
+    max_no_improvement : batches without a lower average loss after which it stops, or None
+    reassignment_ratio : clusters whose count is below this share of the largest are moved to rows
+        of the batch, drawn by weight
+    init_size : rows that the seeding reads
+    evaluates : whether a last read gives the loss of the final centroids; else it is estimated
+    """
+
+    batches: Batches = Batches(1024, 0)
+    max_no_improvement: int | None = 10
+    reassignment_ratio: float = 0.01
+    init_size: int = 3072
+    evaluates: bool = True
+
+    def on_rows(self, rows: Rows, room: Room) -> Self:
+        sizes = (rows.plan.n_blocks, rows.layout.n_rows, rows.plan.largest)
+        return replace(self, batches=Batches(self.batches.size, self.batches.seed, *sizes))
+
+    def seeding(self, method: str, task: Task) -> PartialSeeding:
+        n_blocks = math.ceil(self.init_size / self.batches.block_rows)
+        return PartialSeeding.on_blocks(method, task, self.init_size, self.batches, n_blocks)
+
+    def init(self, centroids: Float64Array) -> MiniBatchState:
+        return MiniBatchState(centroids, counts=np.zeros(len(centroids)))
+
+    def ask(self, state: MiniBatchState) -> Request:
+        passes: list[Pass[Any]] = [Census(), Lloyd(state.centroids)]
+        if state.evaluating:
+            return Request(Product(tuple(passes)))
+        if self._reassigns(state) and self.reassignment_ratio > 0:
+            most = min(len(state.centroids), max(1, self.batches.rows_each // 2))
+            passes.append(DrawUniform(most, self.batches.seed, _DRAWS + state.n_steps))
+        return Request(Product(tuple(passes)), self.batches.blocks(state.n_steps))
+
+    def tell(self, state: MiniBatchState, statistic: Products | Assigned) -> MiniBatchState:
+        if isinstance(statistic, Assigned):  # of labelling, which checks the values itself
+            return self._evaluated(state, statistic)
+        census, assigned, *drawn = statistic.parts
+        census.check_values()
+        if state.evaluating:
+            return self._evaluated(state, assigned)
+        n_rows = self.batches.rows_each
+        rows_since = 0 if self._reassigns(state) else state.rows_since + n_rows
+        n_steps = state.n_steps + 1
+        weight = state.weight + (assigned.weight * self.batches.per_epoch - state.weight) / n_steps
+        after = replace(state, n_steps=n_steps, rows_since=rows_since, weight=weight)
+        if assigned.weight > 0:
+            after = self._averaged(after, assigned)
+            for rows in drawn:
+                after = self._reassigned(after, rows.values, census.rows)
+            moves = after.centroids - state.centroids
+            after = replace(after, shift=float(np.einsum("kd,kd->", moves, moves)))
+        return self._stopped(after, self.reason(after))
+
+    def reason(self, state: MiniBatchState) -> str | None:
+        if state.average is not None:
+            if self.rules.tol > 0 and state.shift <= self.rules.tol * state.variance:
+                return SHIFT
+            limit = self.max_no_improvement
+            if limit is not None and state.no_improvement >= limit:
+                return NO_IMPROVEMENT
+        most = self.rules.max_iter * self.batches.per_epoch
+        return MAX_ITER if state.n_steps >= most else None
+
+    def stop(self, state: MiniBatchState, reason: str) -> MiniBatchState:
+        return self._stopped(state, reason)
+
+    def resume(self, state: MiniBatchState) -> MiniBatchState:
+        if state.n_steps == 0 or state.stop_reason == DROPPED:
+            return self.restart(state) if state.stop_reason == TIME_LIMIT else state
+        reason = self.reason(state)
+        if reason is None:
+            return self.restart(state)
+        return state if state.stop_reason == reason else self._stopped(state, reason)
+
+    def _reassigns(self, state: MiniBatchState) -> bool:
+        """Whether clusters of low counts are reassigned after the next batch."""
+        n_rows = state.rows_since + self.batches.rows_each
+        return not state.counts.all() or n_rows >= _REASSIGN_EACH * len(state.counts)
+
+    def _averaged(self, state: MiniBatchState, assigned: Assigned) -> MiniBatchState:
+        """The state with the rows of a batch in the means, and its loss in the average."""
+        counts, met = state.counts + assigned.counts, assigned.counts > 0
+        centroids = state.centroids.copy()
+        sums = state.counts[met, None] * centroids[met] + assigned.sums[met]
+        centroids[met] = sums / counts[met, None]
+        mean = assigned.inertia(state.centroids) / assigned.weight
+        after = replace(state, centroids=centroids, counts=counts, mean_loss=mean)
+        if not state.counts.any():  # the loss of the seeding says nothing about the iterations
+            return replace(after, variance=assigned.variance(state.centroids))
+        share = 2 * self.batches.rows_each / (self.batches.n_rows + 1)
+        old = mean if state.average is None else state.average
+        average = old + (mean - old) * min(1.0, share)
+        if average < state.lowest:
+            return replace(after, average=average, lowest=average, no_improvement=0)
+        return replace(after, average=average, no_improvement=state.no_improvement + 1)
+
+    def _reassigned(self, state: MiniBatchState, rows: Float64Array, n_rows: int) -> MiniBatchState:
+        """The state with clusters of low counts at drawn rows (m, d) of a batch of n rows."""
+        counts, largest = state.counts, state.counts.max()
+        low = np.flatnonzero((counts < self.reassignment_ratio * largest) & (counts < largest))
+        if len(low) > n_rows // 2:
+            low = np.sort(np.argsort(counts, kind="stable")[: n_rows // 2])
+        low = low[: len(rows)]
+        centroids, counts = state.centroids.copy(), counts.copy()
+        centroids[low] = rows[: len(low)]
+        counts[low] = np.delete(counts, low).min()
+        return replace(state, centroids=centroids, counts=counts, n_reassigned=len(low))
+
+    def _evaluated(self, state: MiniBatchState, assigned: Assigned) -> MiniBatchState:
+        inertia = self.loss(assigned, state.centroids)
+        return replace(state, inertia=inertia, statistic=assigned, weight=assigned.weight)
+
+    def _stopped(self, state: MiniBatchState, reason: str | None) -> MiniBatchState:
+        """The state under a stop reason, with its estimated loss where that is enough."""
+        if reason is None or self.evaluates:
+            return replace(state, stop_reason=reason)
+        mean = state.mean_loss if state.average is None else state.average
+        return replace(state, stop_reason=reason, inertia=mean * state.weight)
