@@ -35,9 +35,11 @@ def can_cache(rows: Rows) -> bool:
 def caching(rows: Rows) -> Iterator[Rows]:
     """Cache the blocks of the rows from their first read on if memory allows; bits do not change.
 
+    Rows whose blocks an outer context caches are yielded as they are.
     The blocks are released at the end, also if an error keeps a reference to the rows.
     """
-    if not isinstance(rows, StoredRows) or not can_cache(rows):
+    is_cached = isinstance(rows, CachedRows | WorkerCachedRows)
+    if is_cached or not isinstance(rows, StoredRows) or not can_cache(rows):
         yield rows
         return
     cluster = client()

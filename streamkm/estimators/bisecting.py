@@ -6,23 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from streamkm.engine import caching, map_rows, write_rows
+from streamkm.engine import map_rows
 from streamkm.estimators.centroids import CentroidEstimator
-from streamkm.estimators.opening import all_or_nothing
+from streamkm.estimators.opening import all_or_nothing, data_options
 from streamkm.estimators.parameters import fit_options
-from streamkm.fitting import (
-    FitState,
-    bisect,
-    first_state,
-    fit_budget,
-    learn_scaling,
-    restart_seeds,
-    with_scaling,
-)
 from streamkm.passes import Closest, PerRow, Tree, TreeLabels
-from streamkm.rows import Budget, Rows
-from streamkm.runs.options import FitOptions, check_enough, draw_seed, memory_bytes
-from streamkm.updates import LossesUpdate
+from streamkm.runs.bisecting import bisect, prepare_bisecting
+from streamkm.runs.options import FitOptions
 
 STRATEGIES = ("biggest_inertia", "largest_cluster")
 
@@ -30,10 +20,10 @@ STRATEGIES = ("biggest_inertia", "largest_cluster")
 class BisectingKMeans(CentroidEstimator):
     """Bisecting k-means (Steinbach, Karypis and Kumar 2000), as in scikit-learn.
 
-    The cluster of the largest loss, or the heaviest, is split by a fit with two clusters, until
-    there are `n_clusters`. Each split reads the data as a fit of k=2 does, two to five times, and
-    no split reads them where they fit in memory or have few distinct rows. A row's label is the
-    leaf it comes to, which need not be the nearest of all centroids.
+    The cluster of the largest loss, or the heaviest, is split by a fit of two clusters, until
+    there are `n_clusters`. Each split reads the data as a fit of k=2 does, two to five times. Data
+    that fit in memory, or have few distinct rows, are read only once. The label of a row is the
+    leaf of the tree that it reaches, which is not always the nearest of all centroids.
 
     Parameters
     ----------
@@ -49,7 +39,8 @@ class BisectingKMeans(CentroidEstimator):
     Attributes
     ----------
     cluster_centers_, labels_, inertia_, n_passes_, bytes_read_, n_features_in_ : as of `KMeans`
-    tree_ : streamkm.passes.Tree, the pairs of centroids that rows are led by
+    tree_ : streamkm.passes.Tree
+        Pairs of centroids; rows follow the nearer one at each split.
 
     Examples
     --------
@@ -104,45 +95,21 @@ class BisectingKMeans(CentroidEstimator):
 
     def _fit(self, X: Any, sample_weight: Any, mask: Any) -> Self:
         options = self._options()
-        given, rows = self._rows(X, sample_weight, mask, reset=True)
-        k = options.n_clusters
-        check_enough(rows, k)
-        entropy = draw_seed(options.random_state)
-        rows = learn_scaling(rows, self.scale)
-        dtype = given.label_dtype(k, rows)
-        eager = not given.is_lazy
-        labels: Any = np.empty(rows.layout.row_shape if eager else 0, dtype)
-        with caching(rows) as held:
-            self._split(held, entropy)
-            if eager:
-                held = with_scaling(held, self._scaling)
-                write_rows(self._question(dtype), held, labels)
-        if not eager:
-            labels = map_rows(self._question(dtype), with_scaling(rows, self._scaling))
-        self.labels_ = given.like(labels, rows, self._names())
+        given, data = data_options(self, X, sample_weight, mask, None)
+        prepared = prepare_bisecting(data, options)
+        rows, dtype = prepared.rows, given.label_dtype(options.n_clusters, prepared.rows)
+        labels = None if given.is_lazy else np.empty(rows.layout.row_shape, dtype)
+        result = bisect(prepared, self.bisecting_strategy == "largest_cluster", labels)
+        centroids = np.array([leaf.centroid for leaf in result.leaves])
+        self._take(centroids, result.scaling, rows.layout.names)
+        self.tree_ = result.tree
+        self.inertia_ = sum(leaf.loss for leaf in result.leaves)
+        self.n_passes_, self.bytes_read_ = result.reads.total, result.reads.bytes_read
+        self.reads_ = result.reads.by_phase
+        rows = result.rows
+        answers = map_rows(self._question(dtype), rows) if labels is None else labels
+        self.labels_ = given.like(answers, rows, self._names())
         return self
-
-    def _split(self, rows: Rows, entropy: int) -> None:
-        asked = self._options()
-        seeds = restart_seeds(entropy, asked.n_clusters * asked.n_init)
-        update = LossesUpdate(asked.rules)
-        heaviest = self.bisecting_strategy == "largest_cluster"
-
-        def begin(some: Rows, k: int, split: int) -> FitState:
-            room = self._budget(reset=True).room(some.layout)
-            own = seeds[split * asked.n_init : (split + 1) * asked.n_init]
-            return first_state(some, k, self.init, own, update, room)
-
-        found = bisect(rows, asked.n_clusters, begin, heaviest)
-        self._take(
-            np.array([leaf.centroid for leaf in found.leaves]),
-            found.scaling,
-            rows.layout.names,
-        )
-        self.tree_ = found.tree
-        self.inertia_ = sum(leaf.loss for leaf in found.leaves)
-        self.n_passes_, self.bytes_read_ = found.reads.total, found.reads.bytes_read
-        self.reads_ = found.reads.by_phase
 
     def _closest(self, n: int) -> Closest:
         return Closest(self._centroids, n, self._tree)
@@ -152,11 +119,11 @@ class BisectingKMeans(CentroidEstimator):
 
     @property
     def _tree(self) -> Tree:
-        """`tree_` with `cluster_centers_`, which may have been changed, as its leaves."""
+        """`tree_` with the present `cluster_centers_`, which a user may have changed, as leaves."""
         return self.tree_.with_leaves(self._centroids)
 
     def _options(self) -> FitOptions:
-        """The options of every split; parameters that are wrong are refused."""
+        """The checked options of every split."""
         if self.bisecting_strategy not in STRATEGIES:
             raise ValueError(
                 f"bisecting_strategy={self.bisecting_strategy!r}; use one of {STRATEGIES}."
@@ -164,9 +131,3 @@ class BisectingKMeans(CentroidEstimator):
         if not isinstance(self.init, str):
             raise ValueError("init must be the name of a seeding method, for every split.")
         return fit_options(self)
-
-    def _budget(self, *, reset: bool) -> Budget:
-        if not reset:
-            return super()._budget(reset=False)
-        asked = self._options()
-        return fit_budget(memory_bytes(self.memory_limit), [self.init] * asked.n_init, [2])

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from streamkm.fitting import FitState, describe
-from streamkm.runs.fit import ProgressCallbacks
+from streamkm.runs.running import ProgressCallbacks
 from streamkm.updates.stopping import MAX_ITER, NOTHING_MOVED, SHIFT
 
 _SILENCE = 5.0  # seconds without a line

@@ -1,6 +1,5 @@
 """State in, state out: how centroids are found."""
 
-from streamkm.fitting.bisecting import Bisected, Leaf, bisect
 from streamkm.fitting.budget import fit_budget
 from streamkm.fitting.first import first_state, first_sweep_state
 from streamkm.fitting.fit import fit
@@ -23,14 +22,11 @@ from streamkm.fitting.trajectory import Trajectory
 
 __all__ = [
     "SCALES",
-    "Bisected",
     "Checkpoint",
     "FitState",
-    "Leaf",
     "Reads",
     "Trajectory",
     "Watch",
-    "bisect",
     "checkpointing",
     "describe",
     "first_state",

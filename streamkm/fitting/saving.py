@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -81,14 +81,14 @@ class Checkpoint:
         return self._record.identity
 
     def begin(
-        self, begin: Callable[[], FitState], rules: StopRules, budget: Budget
+        self, begin: Callable[[], FitState], rules: Sequence[StopRules], budget: Budget
     ) -> tuple[FitState, Rows, bool]:
         """The state to continue from, its rows as it sees them, and whether it is a new one.
 
         Parameters
         ----------
         begin : gives the first state; not called when there is a later one
-        rules : of this run
+        rules : of this run, for each trajectory
         budget : Budget of this machine
 
         Raises
@@ -192,9 +192,10 @@ class Checkpoint:
         return True
 
 
-def _under(state: FitState, rules: StopRules) -> FitState:
+def _under(state: FitState, rules: Sequence[StopRules]) -> FitState:
     """The state under the stop rules of this run."""
-    trajectories = tuple(t.under(rules) for t in state.trajectories)
+    pairs = zip(state.trajectories, rules, strict=True)
+    trajectories = tuple(trajectory.under(own) for trajectory, own in pairs)
     if all(a is b for a, b in zip(trajectories, state.trajectories, strict=True)):
         return state
     return replace(state, trajectories=trajectories, folded=None, labelled=False)

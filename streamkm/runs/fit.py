@@ -10,14 +10,10 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.engine import caching
 from streamkm.errors import CheckpointError, RunAgain
 from streamkm.fitting import (
-    Checkpoint,
     FitState,
     Watch,
-    checkpointing,
-    describe,
     first_state,
     iterate,
     label,
@@ -27,10 +23,10 @@ from streamkm.fitting import (
     with_scaling,
 )
 from streamkm.heap import one_heap
-from streamkm.in_memory.monitor import monitored
 from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows, Scaling, among
 from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
+from streamkm.runs.running import ProgressCallbacks, Running, Start, running
 from streamkm.updates import StopRules, history_array
 from streamkm.versions import versions
 
@@ -97,28 +93,6 @@ class FitResult:
     failure: Exception | None = None
 
 
-def _ignore(_: Any) -> None:
-    """Show nothing."""
-
-
-@dataclass(frozen=True)
-class ProgressCallbacks:
-    """Functions that show how far a run is; each does nothing by default.
-
-    Parameters
-    ----------
-    state : called with every state
-    search : called with every step of a search in memory
-    read : called with the name of a read that begins
-    message : called with a line of text
-    """
-
-    state: Watch = _ignore
-    search: Callable[[str], None] | None = None
-    read: Callable[[str], None] = _ignore
-    message: Callable[[str], None] = _ignore
-
-
 def prepare(data: DataOptions, options: FitOptions) -> PreparedFit:
     """Plan the memory, open the data once, and check the options against them.
 
@@ -171,34 +145,24 @@ def fit(
         When an interrupt ended the run; its state is saved.
     """
     progress = progress or ProgressCallbacks()
-    with ExitStack() as stack:
-        stack.enter_context(monitored(progress.search))
-        watch, identity, time_limit = [progress.state], "", prepared.options.time_limit
-        start = partial(_first_state, prepared, progress)
-        if checkpoint is None:
-            state = start()
-            rows = with_scaling(prepared.rows, state.scaling)
-        else:
-            saved = stack.enter_context(_opened(prepared, checkpoint, labels is not None))
-            state, rows, is_new = saved.begin(start, prepared.rules, prepared.budget)
-            if not is_new:
-                progress.message(f"resuming from {checkpoint.where}, {describe(state)}")
-            if checkpoint.interrupt is not None:
-                interrupt = stack.enter_context(checkpoint.interrupt(saved))
-                stack.enter_context(monitored(interrupt.searching))
-                watch.append(interrupt.see)
-                time_limit = None
-            watch.append(saved.see)
-            identity = saved.identity
-        cached = stack.enter_context(caching(rows))
-        keep = labels is not None
-        state = iterate(cached, state, time_limit=time_limit, watch=watch, keep_evaluation=keep)
+    options = prepared.options
+    start = Start(
+        prepared.rows,
+        prepared.budget,
+        [prepared.rules] * options.n_init,
+        partial(_first_state, prepared, progress),
+        prepared.parameters | {"labels": labels is not None},
+    )
+    with (
+        running(start, checkpoint, progress, options.time_limit, labels is not None) as run,
+        ExitStack() as publishing,
+    ):
         if number_like is not None:
             centroids, scaling = number_like
-            state = numbered_like(state, among(centroids, state.scaling, scaling))
-        publishing = stack.enter_context(ExitStack())
-        state, failure = _labelled(cached, state, labels, watch, identity, progress, publishing)
-        result = FitResult(state, with_scaling(rows, state.scaling), identity, failure)
+            known = among(centroids, run.state.scaling, scaling)
+            run = replace(run, state=numbered_like(run.state, known))
+        state, failure = _labelled(run, labels, progress, publishing)
+        result = FitResult(state, with_scaling(run.rows, state.scaling), run.identity, failure)
         if save is not None:
             save(result)
         try:
@@ -250,35 +214,21 @@ def _first_state(prepared: PreparedFit, progress: ProgressCallbacks) -> FitState
     )
 
 
-def _opened(
-    prepared: PreparedFit, checkpoint: CheckpointOptions, labels: bool
-) -> AbstractContextManager[Checkpoint]:
-    return checkpointing(
-        checkpoint.where,
-        prepared.rows,
-        prepared.parameters | {"labels": labels},
-        checkpoint.seconds,
-        checkpoint.reads,
-    )
-
-
 def _labelled(
-    rows: Rows,
-    state: FitState,
+    run: Running,
     labels: LabelWriter | AnyArray | None,
-    watch: Sequence[Watch],
-    identity: str,
     progress: ProgressCallbacks,
     publishing: ExitStack,
 ) -> tuple[FitState, Exception | None]:
     """The state after its labels, and why they could not be written, or None."""
+    rows, state, watch = run.cached, run.state, run.watch
     if labels is None:
         return state, None
     if not callable(labels):
         return label(rows, state, labels, labels.dtype), None
     progress.read("labels")
     try:
-        return publishing.enter_context(labels(rows, state, watch, identity)), None
+        return publishing.enter_context(labels(rows, state, watch, run.identity)), None
     except (RunAgain, CheckpointError):
         raise
     except Exception as error:  # which must not cost the model

@@ -217,5 +217,5 @@ def test_training_does_not_go_on_with_other_patches(flower, tmp_path):
     """Of a Dask array, nothing but its chunks is known before it is read."""
     first, other = (da.from_array(x, chunks=(100, -1)) for x in (flower, 255 - flower))
     fit_codebook(first, 20, saved=tmp_path)
-    with pytest.raises(CheckpointError, match="left was"):
+    with pytest.raises(CheckpointError, match="distortion was"):
         fit_codebook(other, 20, saved=tmp_path)

@@ -13,7 +13,8 @@ from streamkm.cli.files import plot_file, report_file, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.scheduler import scheduled
 from streamkm.cli.seedings import seeding_method
-from streamkm.cli.signals import fit_in, numbers_of, stopping
+from streamkm.cli.signals import fit_in, numbers_of
+from streamkm.cli.translate import checkpoint_options, data_options
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say
 from streamkm.errors import LabelsError
@@ -32,18 +33,17 @@ from streamkm.outputs import (
     recover,
 )
 from streamkm.rows import Budget
-from streamkm.rows.open import open_zarr
 from streamkm.runs.fit import (
     FitResult,
     LabelWriter,
     PreparedFit,
-    ProgressCallbacks,
     fit,
     model_of,
     prepare,
 )
 from streamkm.runs.fit_labels import fit_labels
-from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions
+from streamkm.runs.options import DataOptions, FitOptions
+from streamkm.runs.running import ProgressCallbacks
 
 
 def run(
@@ -84,7 +84,7 @@ def run(
         stack.enter_context(bar)
         result = fit(
             prepared,
-            checkpoint=_checkpoint(given),
+            checkpoint=checkpoint_options(given),
             labels=outputs.label_writer(given["checkpoint_every"]),
             progress=ProgressCallbacks(bar.on_state, bar.searching, bar.next_read, bar.say),
             save=lambda result: save_model(
@@ -169,12 +169,7 @@ class Outputs:
 def _options(data: str, given: dict[str, Any]) -> tuple[DataOptions, FitOptions]:
     """The command's options in the vocabulary of runs; the store is opened here, once."""
     seeding_method(given["init"])
-    source = DataOptions(
-        open_zarr(data, given["variable"]),
-        feature_dim=dimensions(given["feature_dims"]),
-        nodata=given["nodata"],
-        memory_limit=given["memory_limit"],
-    )
+    source = data_options(data, given)
     loss_tol = "auto" if given["loss_tol"] is None else given["loss_tol"]
     return source, FitOptions.from_parameters(given | {"loss_tol": loss_tol})
 
@@ -184,19 +179,6 @@ def _parameters(data: str, given: dict[str, Any], options: FitOptions) -> dict[s
     names = dimensions(given["feature_dims"])
     where = {"data": data, "variable": given["variable"], "feature_dim": list(names or ())}
     return vars(options) | {"nodata": given["nodata"]} | where
-
-
-def _checkpoint(given: dict[str, Any]) -> CheckpointOptions | None:
-    if given["checkpoint"] is None:
-        return None
-    interrupt = partial(
-        stopping,
-        signals=given["signals"],
-        time_limit=given["time_limit"],
-        again_code=given["again_code"],
-    )
-    every, reads = given["checkpoint_every"], given["checkpoint_reads"]
-    return CheckpointOptions(given["checkpoint"], every, reads, interrupt)
 
 
 def _forecast(prepared: PreparedFit, labelled: bool) -> dict[str, Any]:

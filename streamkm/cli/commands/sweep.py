@@ -1,98 +1,120 @@
-"""``streamkm sweep``."""
+"""``streamkm sweep``: translate the options, run, store the sweep, print its table."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 import zarr
 
 from streamkm.cli.common import dimensions
 from streamkm.cli.files import plot_file, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.seedings import seeding_method
+from streamkm.cli.signals import fit_in, numbers_of
+from streamkm.cli.translate import checkpoint_options, data_options
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.cli.ui.sweep_table import COLUMNS, show_sweep
-from streamkm.fitting import first_sweep_state, fit_budget
-from streamkm.in_memory.monitor import monitored
-from streamkm.outputs import SWEEP, Store, alone, check_outputs, local, plain, whole
-from streamkm.rows import open_rows, record_whole
-from streamkm.rows.open import open_zarr
-from streamkm.selection import sweep, sweep_inits
+from streamkm.outputs import (
+    SWEEP,
+    CheckpointOutput,
+    Store,
+    alone,
+    check_outputs,
+    fit_of,
+    local,
+    plain,
+    recover,
+    whole,
+)
+from streamkm.rows import record_whole
+from streamkm.runs.running import ProgressCallbacks
+from streamkm.runs.sweep import PreparedSweep, SweepOptions, prepare_sweep, sweep
 
 
 def run(
     data: str,
     output: str,
-    n_clusters: list[int],
     validation: str | None,
-    variable: str | None,
-    feature_dims: tuple[str, ...],
-    picture: str | None,
+    *,
     dry_run: bool,
     as_json: bool,
     overwrite: bool,
-    seed: int,
-    loss_tol: float | None,
-    **options: Any,
+    **given: Any,
 ) -> None:
     """Fit every k, write the sweep, print its table and the elbow."""
-    outputs = [Store(output, SWEEP, overwrite), plot_file(picture, overwrite)]
+    seeding_method(given["init"])  # refused before anything is read
+    target, checkpoint = local(output), given["checkpoint"]
+    recover(target)
+    if checkpoint is not None:
+        numbers_of(given["signals"])  # refused before anything is written
+        identity = fit_in(checkpoint)
+        overwrite = overwrite or (bool(identity) and fit_of(target) == identity)
+    saved = None if checkpoint is None else CheckpointOutput(checkpoint)
+    outputs = [Store(output, SWEEP, overwrite), saved, plot_file(given["picture"], overwrite)]
     check_outputs(outputs, [data, validation])
-    target = local(output)
-    names = dimensions(feature_dims)
-    seeding_method(options["init"])  # refused before anything is read
-    inits = sweep_inits(options["init"], options["n_init"])
-    budget = fit_budget(options["memory_limit"], inits, n_clusters, keeps=False)
-    nodata = options["nodata"]
-    rows = open_rows(data, feature_dim=names, variable=variable, nodata=nodata, budget=budget)
-    first_sweep_state(rows, n_clusters, inits, range(len(inits)))  # refuses what cannot be
+    prepared = _prepared(data, validation, given)
     if dry_run:
-        seeding = max(seeding_method(init).reads(k) for init in inits for k in n_clusters)
-        facts = forecast(rows, budget, seeding, options["max_iter"], 1)
-        fits = len(n_clusters) * len(inits)
-        held = {"reads_validation": 1} if validation else {}
-        show({"fits": fits, **facts, **held}, as_json)
+        show(_forecast(prepared), as_json)
         return
+    rows = prepared.rows
     with (
         alone(target),
         ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows) as bar,
-        monitored(bar.searching),
     ):
-        found = sweep(
-            open_zarr(data, variable),
-            n_clusters,
-            validation=None if validation is None else open_zarr(validation, variable),
-            feature_dim=names,
-            random_state=seed,
-            loss_tol="auto" if loss_tol is None else loss_tol,
-            watch=bar.on_state,
-            **options,
-        )
-        found.attrs["parameters"] |= {"data": data, "validation": validation, "variable": variable}
-        found.attrs = plain(found.attrs)
-        with whole(target, SWEEP, overwrite) as partial:
-            found.to_zarr(partial, zarr_format=3, consolidated=False, write_empty_chunks=True)
-            group = zarr.open_group(partial, mode="r+")
-            record_whole(group, group.array_keys())
-    if picture:
-        save_plot("elbow", found, picture)
-    _show(found, as_json)
-
-
-def _show(found: Any, as_json: bool) -> None:
+        progress = ProgressCallbacks(bar.on_state, bar.searching, bar.next_read, bar.say)
+        result = sweep(prepared, checkpoint_options(given), progress)
+        result.attrs["parameters"] |= {
+            "nodata": given["nodata"],
+            "feature_dim": dimensions(given["feature_dims"]),
+            "data": data,
+            "validation": validation,
+            "variable": given["variable"],
+        }
+        result.attrs = plain(result.attrs)
+        _write(result, target, overwrite)
+    if given["picture"]:
+        save_plot("elbow", result, given["picture"])
     if as_json:
-        say(strict_json(_facts(found)))
+        say(strict_json(_facts(result)))
     else:
-        show_sweep(found)
+        show_sweep(result)
 
 
-def _facts(found: Any) -> dict[str, Any]:
-    columns = {name: _plain(found[name].values) for name in COLUMNS if name in found}
-    attributes = {a: found.attrs[a] for a in ("elbow", "elbow_strength", "verdict", "reads")}
-    ks, steps = found["n_clusters"].values, found["iterations"].values.max(axis=1)
+def _prepared(data: str, validation: str | None, given: dict[str, Any]) -> PreparedSweep:
+    """The sweep with the command's options in the vocabulary of runs."""
+    loss_tol = "auto" if given["loss_tol"] is None else given["loss_tol"]
+    options = SweepOptions.from_parameters(given | {"loss_tol": loss_tol, "silhouette_rows": 2000})
+    others = None if validation is None else data_options(validation, given)
+    return prepare_sweep(data_options(data, given), options, others)
+
+
+def _forecast(prepared: PreparedSweep) -> dict[str, Any]:
+    """Bounds of the reads and the memory of the sweep."""
+    options = prepared.options
+    ks = options.n_clusters
+    seeding = max(seeding_method(init).reads(k) for init in options.inits for k in ks)
+    facts = forecast(prepared.rows, prepared.budget, seeding, options.fit.max_iter, 1)
+    fits = len(ks) * len(options.inits)
+    validation = {} if prepared.validation is None else {"reads_validation": 1}
+    return {"fits": fits, **facts, **validation}
+
+
+def _write(result: xr.Dataset, target: Path, overwrite: bool) -> None:
+    with whole(target, SWEEP, overwrite) as partial_store:
+        result.to_zarr(partial_store, zarr_format=3, consolidated=False, write_empty_chunks=True)
+        group = zarr.open_group(partial_store, mode="r+")
+        record_whole(group, group.array_keys())
+
+
+def _facts(result: xr.Dataset) -> dict[str, Any]:
+    columns = {name: _plain(result[name].values) for name in COLUMNS if name in result}
+    attributes = {a: result.attrs[a] for a in ("elbow", "elbow_strength", "verdict", "reads")}
+    ks, steps = result["n_clusters"].values, result["iterations"].values.max(axis=1)
     return {"n_clusters": ks.tolist(), **columns, "iterations": steps.tolist(), **attributes}
 
 

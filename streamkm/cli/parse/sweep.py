@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from streamkm.cli.parse.options import Finite, data_options, init_option
+from streamkm.cli.parse.options import Finite, checkpoint_options, data_options, init_option
 
 
 class Clusters(click.ParamType[list[int]]):
@@ -48,8 +48,9 @@ class Clusters(click.ParamType[list[int]]):
 @click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
 @click.option("--tol", type=Finite(0), default=1e-4, show_default=True)
 @click.option("--loss-tol", type=Finite(0), help="As in fit.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", "random_state", type=click.IntRange(0), default=0, show_default=True)
 @data_options
+@checkpoint_options
 @click.option(
     "--plot", "picture", metavar="FILE.png", help="Also plot the distortions and the elbow."
 )

@@ -1,23 +1,32 @@
-"""Bisecting k-means (Steinbach, Karypis and Kumar 2000): repeated fits of two clusters."""
+"""A whole run of bisecting k-means (Steinbach, Karypis and Kumar 2000): fits of two clusters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streamkm.arrays import Float64Array
+from streamkm.arrays import AnyArray, Float64Array
+from streamkm.engine import caching, write_rows
 from streamkm.errors import DataError
-from streamkm.fitting.iterate import iterate
-from streamkm.fitting.reads import Reads
-from streamkm.fitting.scaling import with_scaling
-from streamkm.fitting.state import FitState
-from streamkm.passes import Spread, Tree, TreePath
+from streamkm.fitting import (
+    FitState,
+    Reads,
+    first_state,
+    iterate,
+    learn_scaling,
+    restart_seeds,
+    with_scaling,
+)
+from streamkm.heap import one_heap
+from streamkm.passes import Spread, Tree, TreeLabels, TreePath
 from streamkm.rows import Rows, Scaling, rows_in_memory
+from streamkm.runs.fit import PreparedFit
+from streamkm.runs.options import DataOptions, FitOptions, draw_seed
+from streamkm.updates import LossesUpdate
 
 _ROUNDING = float((8 * np.finfo(np.float64).eps) ** 2)
-FirstState = Callable[[Rows, int, int], FitState]
 
 
 @dataclass(frozen=True)
@@ -66,28 +75,49 @@ class Bisected:
     leaves : list of Leaf
         In the order of the cluster numbers.
     reads : Reads
-    scaling : Scaling or None
-        Scaling of the rows; the tree and the leaves are in scaled units.
+    rows : Rows
+        Scaled as the tree and the leaves are; blocks are not cached.
     """
 
     tree: Tree
     leaves: list[Leaf]
     reads: Reads
-    scaling: Scaling | None
+    rows: Rows
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """Scaling of the tree and the leaves."""
+        return self.rows.layout.scaling
 
 
-def bisect(rows: Rows, n_clusters: int, first_state: FirstState, by_weight: bool) -> Bisected:
+def prepare_bisecting(data: DataOptions, options: FitOptions) -> PreparedFit:
+    """Plan the memory for fits of two clusters, open the data, and check the options.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be clustered, or have fewer rows than clusters.
+    MemoryLimitError
+        If the work does not fit the memory limit.
+    """
+    if data.memory_limit is not None:
+        one_heap()
+    budget = replace(options, n_clusters=2).budget(data.memory_limit)
+    rows = data.open(budget)
+    options.check(rows)
+    return PreparedFit(options, rows, budget)
+
+
+def bisect(prepared: PreparedFit, by_weight: bool, labels: AnyArray | None = None) -> Bisected:
     """Split the cluster of the largest loss, or the heaviest, until there are k.
 
     Parameters
     ----------
-    rows : Rows
-    n_clusters : int
-    first_state : callable
-        Returns the first state of a fit, given the rows, the number of clusters and the number of
-        earlier splits. The fit must gather `Losses`.
+    prepared : PreparedFit
     by_weight : bool
         Whether to split the heaviest cluster.
+    labels : ndarray of the row shape, or None
+        Is filled with the cluster of each row.
 
     Returns
     -------
@@ -98,27 +128,52 @@ def bisect(rows: Rows, n_clusters: int, first_state: FirstState, by_weight: bool
     DataError
         If there are fewer distinct rows than clusters.
     """
-    state = iterate(rows, first_state(rows, min(2, n_clusters), 0))
+    options = prepared.options
+    n_seeds = options.n_clusters * options.n_init
+    seeds = restart_seeds(draw_seed(options.random_state), n_seeds)
+    rows = learn_scaling(prepared.rows, options.scale)
+    with caching(rows) as cached:
+        tree, leaves, reads, scaling = _grown(prepared, cached, seeds, by_weight)
+        if labels is not None:
+            write_rows(TreeLabels(tree, labels.dtype), with_scaling(cached, scaling), labels)
+    return Bisected(tree, leaves, reads, with_scaling(rows, scaling))
+
+
+def _grown(
+    prepared: PreparedFit, rows: Rows, seeds: Sequence[int], by_weight: bool
+) -> tuple[Tree, list[Leaf], Reads, Scaling | None]:
+    """The tree, its leaves, the reads and the scaling of the fits."""
+    k, n_init = prepared.options.n_clusters, prepared.options.n_init
+    state = _fitted(prepared, rows, min(2, k), seeds[:n_init])
     reads, scaling = state.reads, state.scaling
     rows = with_scaling(rows, scaling)
     in_memory = rows.cached or state.table is not None
     if state.table is not None:  # the later splits need no other rows
         rows = rows_in_memory(state.table.values, state.table.weights)
     root = _leaves(state, TreePath())
-    if n_clusters == 1:
+    if k == 1:
         tree = Tree(np.empty((0, 2, rows.layout.n_features)), np.empty((0, 2), np.int64))
-        return Bisected(tree, root, reads, scaling)
+        return tree, root, reads, scaling
     splits = [_Split(_centroids(state), [*root])]
-    for number in range(1, n_clusters - 1):
+    for number in range(1, k - 1):
         leaf, parent, side = _largest(splits, by_weight)
         subset = replace(rows, layout=replace(rows.layout, block_map=leaf.path))
-        state = iterate(subset, first_state(subset, 2, number))
+        own_seeds = seeds[number * n_init : (number + 1) * n_init]
+        state = _fitted(prepared, subset, 2, own_seeds)
         if not in_memory:
             reads = reads.plus(replace(state.reads, opening=0))
         parent.children[side] = number
         splits.append(_Split(_centroids(state), [*_leaves(state, leaf.path)]))
-    tree, leaves = _numbered(splits)
-    return Bisected(tree, leaves, reads, scaling)
+    return *_numbered(splits), reads, scaling
+
+
+def _fitted(prepared: PreparedFit, rows: Rows, n_clusters: int, seeds: Sequence[int]) -> FitState:
+    """The finished fit of one split, with the loss of each of its clusters."""
+    update = LossesUpdate(prepared.options.rules)
+    room = prepared.budget.room(rows.layout)
+    init = str(prepared.options.init)
+    state = first_state(rows, n_clusters, init, seeds, update, room)
+    return iterate(rows, state)
 
 
 def _centroids(state: FitState) -> Float64Array:

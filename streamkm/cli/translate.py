@@ -1,0 +1,36 @@
+"""Options that several commands share, as options of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from streamkm.cli.common import dimensions
+from streamkm.cli.signals import stopping
+from streamkm.rows.open import open_zarr
+from streamkm.runs.options import CheckpointOptions, DataOptions
+
+
+def data_options(path: str, given: Mapping[str, Any]) -> DataOptions:
+    """Open a store, and return the options by which a run reads it."""
+    return DataOptions(
+        open_zarr(path, given["variable"]),
+        feature_dim=dimensions(given["feature_dims"]),
+        nodata=given["nodata"],
+        memory_limit=given["memory_limit"],
+    )
+
+
+def checkpoint_options(given: Mapping[str, Any]) -> CheckpointOptions | None:
+    """Return where and how often to save, and what interrupts the run."""
+    if given["checkpoint"] is None:
+        return None
+    interrupt = partial(
+        stopping,
+        signals=given["signals"],
+        time_limit=given.get("time_limit"),
+        again_code=given["again_code"],
+    )
+    every, reads = given["checkpoint_every"], given["checkpoint_reads"]
+    return CheckpointOptions(given["checkpoint"], every, reads, interrupt)

@@ -1,0 +1,165 @@
+"""The part that all runs share: checkpoint, interrupts, cached blocks and iterations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from streamkm.engine import caching
+from streamkm.fitting import (
+    Checkpoint,
+    FitState,
+    Watch,
+    checkpointing,
+    describe,
+    iterate,
+    with_scaling,
+)
+from streamkm.in_memory.monitor import monitored
+from streamkm.rows import Budget, Rows
+from streamkm.runs.options import CheckpointOptions
+from streamkm.updates import StopRules
+
+
+def _ignore(_: Any) -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True)
+class ProgressCallbacks:
+    """Functions that show how far a run is; each does nothing by default.
+
+    Parameters
+    ----------
+    state : called with every state
+    search : called with every step of a search in memory
+    read : called with the name of a read that begins
+    message : called with a line of text
+    """
+
+    state: Watch = _ignore
+    search: Callable[[str], None] | None = None
+    read: Callable[[str], None] = _ignore
+    message: Callable[[str], None] = _ignore
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a run starts, or resumes if its checkpoint has a state.
+
+    Parameters
+    ----------
+    rows : Rows
+    budget : Budget
+        Memory that a run that resumes may use for the blocks of the stored plan.
+    rules : sequence of StopRules
+        Stop rules of each trajectory.
+    first_state : callable
+        Returns the first state. It is not called if the checkpoint has a state.
+    parameters : mapping
+        Options that the checkpoint compares.
+    kind : str
+        Kind of the run, such as 'fit' or 'sweep'.
+    """
+
+    rows: Rows
+    budget: Budget
+    rules: Sequence[StopRules]
+    first_state: Callable[[], FitState]
+    parameters: Mapping[str, Any]
+    kind: str = "fit"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run whose iterations have ended.
+
+    Parameters
+    ----------
+    state : FitState
+    rows : Rows
+        In the block plan of the state; blocks are not cached.
+    cached : Rows
+        The same rows; their blocks are cached until the run ends, if memory allows.
+    watch : sequence of callables
+        Called with every state of a further read.
+    checkpoint : Checkpoint or None
+    resumed : bool
+        Whether an earlier run has started it.
+    """
+
+    state: FitState
+    rows: Rows
+    cached: Rows
+    watch: Sequence[Watch]
+    checkpoint: Checkpoint | None = None
+    resumed: bool = False
+
+    @property
+    def identity(self) -> str:
+        """The same in all runs that resume one another; empty without a checkpoint."""
+        return "" if self.checkpoint is None else self.checkpoint.identity
+
+
+@contextmanager
+def running(
+    start: Start,
+    checkpoint: CheckpointOptions | None = None,
+    progress: ProgressCallbacks | None = None,
+    time_limit: float | None = None,
+    keep_evaluation: bool = False,
+) -> Iterator[Running]:
+    """Start or resume a run, and iterate until it is done.
+
+    Parameters
+    ----------
+    start : Start
+    checkpoint : CheckpointOptions or None
+    progress : ProgressCallbacks or None
+    time_limit : float or None
+        In seconds. An interrupt of the checkpoint has its own limit instead.
+    keep_evaluation : bool
+        Leave the loss of the final centroids to a later read, such as that of the labels.
+
+    Raises
+    ------
+    CheckpointError, DataChangedError
+        If the checkpoint belongs to other options or other data.
+    RunAgain
+        If an interrupt ended the run; its state is saved.
+    """
+    progress = progress or ProgressCallbacks()
+    with ExitStack() as stack:
+        stack.enter_context(monitored(progress.search))
+        watch: list[Watch] = [progress.state]
+        saved, is_new = None, True
+        if checkpoint is None:
+            state = start.first_state()
+            rows = with_scaling(start.rows, state.scaling)
+        else:
+            saved = stack.enter_context(
+                checkpointing(
+                    checkpoint.where,
+                    start.rows,
+                    start.parameters,
+                    checkpoint.seconds,
+                    checkpoint.reads,
+                    kind=start.kind,
+                )
+            )
+            state, rows, is_new = saved.begin(start.first_state, start.rules, start.budget)
+            if not is_new:
+                progress.message(f"resuming from {checkpoint.where}, {describe(state)}")
+            if checkpoint.interrupt is not None:
+                interrupt = stack.enter_context(checkpoint.interrupt(saved))
+                stack.enter_context(monitored(interrupt.searching))
+                watch.append(interrupt.see)
+                time_limit = None
+            watch.append(saved.see)
+        cached = stack.enter_context(caching(rows))
+        state = iterate(
+            cached, state, time_limit=time_limit, watch=watch, keep_evaluation=keep_evaluation
+        )
+        yield Running(state, rows, cached, watch, saved, not is_new)

@@ -1,0 +1,238 @@
+"""A whole sweep: the fits of every k share each read, and their results become a Dataset."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+
+from streamkm.arrays import Float64Array
+from streamkm.engine import map_reduce
+from streamkm.errors import DataError, ValidationWarning
+from streamkm.fitting import FitState, first_sweep_state, fit_budget, restart_seeds
+from streamkm.fitting.scaling import with_scaling
+from streamkm.heap import one_heap
+from streamkm.models.sweep import KIND
+from streamkm.models.sweep_table import SweepFits, add_distortions, sweep_table
+from streamkm.numbers import whole_number
+from streamkm.passes import Census, Lloyd, Pass, Product, SampleUniform, threshold_of
+from streamkm.rows import Budget, Rows
+from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
+from streamkm.runs.running import ProgressCallbacks, Start, running
+from streamkm.updates import StopRules
+from streamkm.versions import versions
+
+_SILHOUETTE_STREAM = 2**62  # random stream of the sample; seedings use other streams
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """What a sweep fits; `streamkm.sweep` describes each option.
+
+    Parameters
+    ----------
+    n_clusters : tuple of int
+        Values of k, ascending.
+    fit : FitOptions
+        Options of the fits; its `n_clusters` is the largest k.
+    silhouette_rows : int
+    """
+
+    n_clusters: tuple[int, ...]
+    fit: FitOptions
+    silhouette_rows: int
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        """Check parameters of these names; all other names are ignored.
+
+        Raises
+        ------
+        ValueError
+            If a value is not allowed.
+        """
+        n_clusters = _numbers_of_clusters(parameters["n_clusters"])
+        n_init = whole_number("n_init", parameters["n_init"], 1)
+        own = {"n_clusters": n_clusters[-1], "n_init": n_init}
+        silhouette_rows = whole_number("silhouette_rows", parameters["silhouette_rows"])
+        return cls(n_clusters, FitOptions.from_parameters({**parameters, **own}), silhouette_rows)
+
+    @property
+    def inits(self) -> list[str]:
+        """The seeding method of each restart."""
+        init, n_init = str(self.fit.init), self.fit.n_init
+        return ["coreset", *["random"] * (n_init - 1)] if init == "auto" else [init] * n_init
+
+    @property
+    def rules(self) -> list[StopRules]:
+        """The stop rules of each trajectory."""
+        return [self.fit.rules.after(init) for init in self.inits] * len(self.n_clusters)
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        """The options as a checkpoint stores them."""
+        names = ("init", "n_init", "max_iter", "tol", "loss_tol", "random_state")
+        options = {name: getattr(self.fit, name) for name in names}
+        if not isinstance(self.fit.random_state, int):
+            del options["random_state"]
+        options |= {"n_clusters": self.n_clusters, "silhouette_rows": self.silhouette_rows}
+        return options
+
+
+@dataclass(frozen=True)
+class PreparedSweep:
+    """A sweep whose data are open and whose options were checked. Nothing is read yet.
+
+    Parameters
+    ----------
+    options : SweepOptions
+    rows : Rows
+    budget : Budget
+    validation : Rows or None
+    seed : int
+        The number that all draws are derived from.
+    """
+
+    options: SweepOptions
+    rows: Rows
+    budget: Budget
+    validation: Rows | None
+    seed: int
+
+
+def prepare_sweep(
+    data: DataOptions, options: SweepOptions, validation: DataOptions | None = None
+) -> PreparedSweep:
+    """Plan the memory, open all data once, and check the options against them.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be clustered, or the validation data have other features.
+    MemoryLimitError
+        If the work does not fit the memory limit.
+    """
+    if data.memory_limit is not None:
+        one_heap()
+    budget = fit_budget(data.memory_limit, options.inits, options.n_clusters, keeps=False)
+    rows = data.open(budget)
+    options.fit.check(rows)
+    others = None
+    if validation is not None:
+        others = replace(validation, names=rows.layout.names).open(budget)
+        n_features = others.layout.n_features
+        if n_features != rows.layout.n_features:
+            raise DataError(
+                f"the validation data have {n_features} features, but the data have "
+                f"{rows.layout.n_features}."
+            )
+    return PreparedSweep(options, rows, budget, others, draw_seed(options.fit.random_state))
+
+
+def sweep(
+    prepared: PreparedSweep,
+    checkpoint: CheckpointOptions | None = None,
+    progress: ProgressCallbacks | None = None,
+) -> xr.Dataset:
+    """Fit every k; with a checkpoint, start or resume.
+
+    Parameters
+    ----------
+    prepared : PreparedSweep
+    checkpoint : CheckpointOptions or None
+    progress : ProgressCallbacks or None
+
+    Returns
+    -------
+    xarray.Dataset
+        See `streamkm.sweep`. With a checkpoint, the attribute `fit` is its identity.
+
+    Raises
+    ------
+    CheckpointError, DataChangedError
+        If the checkpoint belongs to other options or other data.
+    RunAgain
+        If an interrupt ended the run; its state is saved.
+    """
+    options = prepared.options
+    start = Start(
+        prepared.rows,
+        prepared.budget,
+        options.rules,
+        partial(_first_state, prepared),
+        options.compared,
+        kind="sweep",
+    )
+    with running(start, checkpoint, progress) as run:
+        state = run.state
+    fits = SweepFits(options.n_clusters, options.fit.n_init, state.trajectories, state.scaling)
+    n_rows, sample = _answers(prepared, state)
+    table = sweep_table(fits, sample, n_rows)
+    if prepared.validation is not None:
+        try:
+            add_distortions(table, "validation", _distortions(fits, prepared.validation))
+        except DataError as error:
+            message = f"the validation data cannot be used, so the sweep is without: {error}"
+            warnings.warn(message, ValidationWarning, stacklevel=3)
+    is_seed_known = isinstance(options.fit.random_state, int) or not run.resumed
+    table.attrs |= {
+        "kind": KIND,
+        "n_passes": state.n_passes,
+        "bytes_read": state.reads.bytes_read,
+        "reads": state.reads.by_phase,
+        "features": list(prepared.rows.layout.names or ()),
+        "parameters": {
+            **{name: getattr(options.fit, name) for name in ("init", "n_init", "max_iter", "tol")},
+            "random_state": prepared.seed if is_seed_known else None,
+        },
+        "versions": versions(),
+    }
+    if run.identity:
+        table.attrs["fit"] = run.identity
+    return table
+
+
+def _numbers_of_clusters(n_clusters: Any) -> tuple[int, ...]:
+    ks = np.atleast_1d(np.asarray(n_clusters))
+    positive = ks.ndim == 1 and ks.dtype.kind in "iu" and ks.size and ks[0] > 0
+    if not positive or np.any(np.diff(ks) <= 0):
+        raise DataError(f"n_clusters={n_clusters!r}: give rising whole numbers from 1 on.")
+    return tuple(int(k) for k in ks)
+
+
+def _first_state(prepared: PreparedSweep) -> FitState:
+    """The first state; the passes for the number of rows and the silhouette share its read."""
+    options, rows = prepared.options, prepared.rows
+    n_sampled = options.silhouette_rows
+    extra: list[Pass[Any]] = []
+    if rows.weights is not None:
+        extra.append(Census())
+    if n_sampled:
+        threshold = threshold_of(2 * n_sampled / rows.layout.n_rows)
+        extra.append(SampleUniform(n_sampled, threshold, prepared.seed, _SILHOUETTE_STREAM))
+    seeds = restart_seeds(prepared.seed, options.fit.n_init)
+    room = prepared.budget.room(rows.layout)
+    rules = options.fit.rules
+    return first_sweep_state(rows, options.n_clusters, options.inits, seeds, rules, room, extra)
+
+
+def _answers(prepared: PreparedSweep, state: FitState) -> tuple[float | None, Any]:
+    """The number of rows of positive weight, and the sample for the silhouette, or None each."""
+    answers = list(state.answers)
+    n_rows = None if prepared.rows.weights is None else answers.pop(0).weighted
+    return n_rows, answers[0] if answers else None
+
+
+def _distortions(fits: SweepFits, rows: Rows) -> Float64Array:
+    """Mean squared distance of other rows under every fit, in one read of them."""
+    centroids = [t.centroids for t in fits.trajectories if t.centroids is not None]
+    question = Product((Census(), *(Lloyd(each) for each in centroids)))
+    census, *statistics = map_reduce(question, with_scaling(rows, fits.scaling)).parts
+    census.check()
+    pairs = zip(statistics, centroids, strict=True)
+    return fits.table([one.inertia(c) / one.weight for one, c in pairs])
