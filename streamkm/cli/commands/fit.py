@@ -224,7 +224,7 @@ def _result(
     }
 
 
-def _by_phase(result: FitResult | None, unit: str) -> dict[str, int]:
+def _by_phase(result: FitResult | None, unit: str) -> dict[str, float]:
     phases = result.state.reads.by_phase if result else {}
     return {f"{unit}_{phase}": cost[unit] for phase, cost in phases.items()}
 
