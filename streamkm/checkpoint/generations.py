@@ -117,10 +117,10 @@ class Generations:
         group.create_array("content", data=content, chunks=chunks, compressors=None)
         facts = {"tree": tree, "arrays": places, "saved": time.time()}
         group.attrs.put(facts | {"checksum": _checksum(tree, places, content)})
-        kept = [*[old for old in states if old not in self._damaged][1 - _KEPT :], name]
+        current = [*[old for old in states if old not in self._damaged][1 - _KEPT :], name]
         # If a run is killed before it deletes them, the next save does.
-        gone = [old for old in (*states, *self._listed("removed")) if old not in kept]
-        self._root.update_attributes({"states": kept, "removed": gone})
+        gone = [old for old in (*states, *self._listed("removed")) if old not in current]
+        self._root.update_attributes({"states": current, "removed": gone})
         for old in gone:
             self._remove(old)
         self._damaged.clear()
@@ -163,7 +163,7 @@ class Generations:
                 )
         if states:
             raise CheckpointError(
-                f"no state in {self.where} is whole. Remove it to begin anew, or restore a copy."
+                f"no state in {self.where} is whole. Remove it to start again, or restore a copy."
             )
         return None
 

@@ -152,7 +152,7 @@ def test_ctrl_c_says_how_to_go_on(x, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr("streamkm.cli.commands.ingest.ProgressBar.show", interrupt)
-        assert "run the same command to go on" in run(*words, code=130).stderr
+        assert "run the same command to resume" in run(*words, code=130).stderr
     assert not (tmp_path / "o.zarr").exists()
     run(*words)
     assert np.array_equal(zarr.open_group(tmp_path / "o.zarr")["x"][...], x)

@@ -75,7 +75,7 @@ def run(
                 **options,
             )
         except KeyboardInterrupt:
-            raise RunAgain("\nInterrupted; run the same command to go on.", 130) from None
+            raise RunAgain("\nInterrupted; run the same command to resume.", 130) from None
         count = 0
         if png is not None:
             limit, watch = options["memory_limit"], [bar.show]
@@ -112,7 +112,7 @@ def run(
 def _write_files(
     archive: Archive, folder: str, how: str, memory_limit: int | None, watch: Sequence[Watch]
 ) -> int:
-    """Write each image, and say `how` to go on where that fails: the archive is whole."""
+    """Write each image; if that fails, print the command with which `how` writes the rest."""
     which = "the other" if how == "--missing" else "all"
     fix = shlex.join(["streamkm", "decompress", archive.path, "-o", folder, how])
     fix = f"{archive.path} is whole, and this writes {which} files: {fix}"

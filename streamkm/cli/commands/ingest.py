@@ -32,7 +32,7 @@ def run(
                 sources, output, columns=named, shard=shard or None, watch=[bar.show], **options
             )
         except KeyboardInterrupt:
-            raise RunAgain("\nInterrupted; run the same command to go on.", 130) from None
+            raise RunAgain("\nInterrupted; run the same command to resume.", 130) from None
     _say_left_out(array, output)
     dims = dimension_names(array) or ()
     say(

@@ -56,14 +56,14 @@ def count_colours(
         found = find_items(names, spool=Path(spool), skip_bad=skip_bad)
         look = Look(room.image_nbytes, skip_bad)
         read = Reader(room, tuple(watch))
-        seen = read.look(look, shares(found.items))
-        if not seen.headers:
+        catalogue = read.look(look, shares(found.items))
+        if not catalogue.headers:
             raise DataError(f"{' '.join(names[:3])}: there is no image in there that can be read.")
         left = [(f"left out: {reason}", 1, name) for name, reason in found.left_out if unread(name)]
-        bad = [("left out, as it is damaged", 1, name) for name, _ in seen.bad]
-        for line in notice_lines(together([seen.notices, left, bad])):
+        bad = [("left out, as it is damaged", 1, name) for name, _ in catalogue.bad]
+        for line in notice_lines(together([catalogue.notices, left, bad])):
             warnings.warn(line, LeftOutWarning, stacklevel=2)
-        stacks = stacks_of(seen.headers, "archive", (1, 1))
+        stacks = stacks_of(catalogue.headers, "archive", (1, 1))
         bands = next((stack.name for stack in stacks if stack.by_patches), None)
         if bands is not None:
             raise DataError(
