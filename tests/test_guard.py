@@ -73,7 +73,7 @@ def stored(path, n_blocks, chunk=CHUNK, features=FEATURES, kind=LocalStore):
 def fitted(rows, init="coreset", out=None):
     """A fit and its labels, without a table of distinct rows, and too few kept to be of use."""
     state = first_state(rows, 5, init, [1], AcceleratedUpdate(RULES), room=Room(0, 60))
-    state = iterate(rows, state, keep_evaluation=True)
+    state = iterate(rows, state, skip_evaluation=True)
     out = np.empty(rows.layout.row_shape, np.uint8) if out is None else out
     return label(rows, state, out, np.dtype(np.uint8))
 

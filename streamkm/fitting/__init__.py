@@ -12,7 +12,7 @@ from streamkm.fitting.iterate import (
     labelled,
     restart_seeds,
 )
-from streamkm.fitting.matching import numbered_like
+from streamkm.fitting.matching import match_numbering
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.saved import load
 from streamkm.fitting.saving import Checkpoint, checkpointing, same_data
@@ -39,7 +39,7 @@ __all__ = [
     "labelled",
     "learn_scaling",
     "load",
-    "numbered_like",
+    "match_numbering",
     "restart_seeds",
     "same_data",
     "with_scaling",

@@ -73,7 +73,7 @@ def first_sweep_state(
     seeds: Sequence[int],
     rules: StopRules | None = None,
     room: Room | None = None,
-    riders: Sequence[Pass[Any]] = (),
+    extra_passes: Sequence[Pass[Any]] = (),
 ) -> FitState:
     """The first state of a fit of every k with every restart, k after k; all share each read.
 
@@ -83,7 +83,8 @@ def first_sweep_state(
     n_clusters : the values of k
     inits, seeds : the seeding method and seed of each restart
     rules : StopRules
-    riders : further passes for the first read; their statistics are `FitState.answers`
+    extra_passes : further passes for the first read; `FitState.extra_statistics` holds their
+        statistics
 
     Raises
     ------
@@ -98,7 +99,7 @@ def first_sweep_state(
         for init, seed in zip(inits, seeds, strict=True)
     ]
     trajectories = tuple(t for state in states for t in state.trajectories)
-    return replace(states[0], trajectories=trajectories, riders=tuple(riders))
+    return replace(states[0], trajectories=trajectories, extra_passes=tuple(extra_passes))
 
 
 def _check_enough(n_rows: int, n_clusters: int) -> None:

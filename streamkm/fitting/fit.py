@@ -14,7 +14,7 @@ from streamkm.rows import Rows, rows_in_memory
 
 
 def fit(
-    rows: Rows, state: FitState, wave: int | None = None, keep_evaluation: bool = False
+    rows: Rows, state: FitState, wave: int | None = None, skip_evaluation: bool = False
 ) -> Generator[FitState]:
     """Advance a fit until it is done; yield a state after every wave of blocks.
 
@@ -26,7 +26,7 @@ def fit(
     rows : Rows, in the plan of the state
     state : FitState
     wave : blocks of one graph; by default as many as keep the cores busy
-    keep_evaluation : stop before the last read when it would give nothing but the loss of a single
+    skip_evaluation : stop before the last read when it would give nothing but the loss of a single
         trajectory's final centroids, which labelling gives as well
 
     Yields
@@ -40,7 +40,7 @@ def fit(
             state = advanced
             yield state
             continue
-        if keep_evaluation and state.evaluating and state.table is None:
+        if skip_evaluation and state.evaluating and state.table is None:
             return
         passes, blocks = state.ask()
         opening = _opening(state, blocks)
@@ -74,7 +74,7 @@ def _opening(state: FitState, blocks: Blocks) -> tuple[Pass[Any], ...]:
     if state.reads.total > state.reads.opening:
         return ()
     table = Distinct(state.room.table if blocks is None else 0)
-    return (Census(), Extents(), table, *state.riders)
+    return (Census(), Extents(), table, *state.extra_passes)
 
 
 def _opened(rows: Rows, state: FitState, statistics: Sequence[Any], blocks: Blocks) -> FitState:
@@ -83,7 +83,7 @@ def _opened(rows: Rows, state: FitState, statistics: Sequence[Any], blocks: Bloc
     census.check() if blocks is None else census.check_values()
     if extent.shift is not None and rows.layout.block_map is None:
         return state.shifted(extent.shift, blocks)
-    n_riders = len(state.riders)
-    state = replace(state, answers=tuple(answers[:n_riders]))
+    n_extra = len(state.extra_passes)
+    state = replace(state, extra_statistics=tuple(answers[:n_extra]))
     whole = table.complete and blocks is None
-    return state.on_table(table) if whole else state.tell(answers[n_riders:])
+    return state.on_table(table) if whole else state.tell(answers[n_extra:])

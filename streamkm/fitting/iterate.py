@@ -32,7 +32,7 @@ def iterate(
     *,
     time_limit: float | None = None,
     watch: Sequence[Watch] = (),
-    keep_evaluation: bool = False,
+    skip_evaluation: bool = False,
 ) -> FitState:
     """Read until the fit is done, or the time is up.
 
@@ -43,7 +43,7 @@ def iterate(
     time_limit : seconds after which no further iteration begins. The reads of a seeding are always
         finished; a search in memory ends after its current step, with the best centroids so far
     watch : each is called with every state
-    keep_evaluation : leave the last read to `label`, where labels are wanted as well
+    skip_evaluation : leave the last read to `label`, where labels are wanted as well
 
     Returns
     -------
@@ -52,7 +52,7 @@ def iterate(
     end = None if time_limit is None else time.monotonic() + time_limit
     with (
         monitored(deadline=end),
-        closing(fit(rows, state, keep_evaluation=keep_evaluation)) as states,
+        closing(fit(rows, state, skip_evaluation=skip_evaluation)) as states,
     ):
         for told in states:
             state = told
@@ -62,7 +62,7 @@ def iterate(
                 break
     if state.done or state.folded or end is None or time.monotonic() <= end:
         return state
-    return iterate(rows, state.stop(TIME_LIMIT), watch=watch, keep_evaluation=keep_evaluation)
+    return iterate(rows, state.stop(TIME_LIMIT), watch=watch, skip_evaluation=skip_evaluation)
 
 
 def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitState:

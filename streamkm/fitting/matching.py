@@ -1,4 +1,4 @@
-"""Stable numbers of clusters from one fit to the next."""
+"""The same cluster numbers from one fit to the next."""
 
 from __future__ import annotations
 
@@ -14,9 +14,21 @@ from streamkm.kernels import squared_distances
 from streamkm.rows import read_only
 
 
-def numbered_like(state: FitState, earlier: Float64Array) -> FitState:
-    """The state of a fit that is done, or lacks its last loss, with its best centroids in the order
-    of the earlier ones (k', d) that they match; those that match none keep their order at the end.
+def match_numbering(state: FitState, earlier: Float64Array) -> FitState:
+    """Put the best centroids in the order of the earlier centroids that they match.
+
+    The match minimises the sum of the squared distances. Centroids that match none keep their order
+    at the end.
+
+    Parameters
+    ----------
+    state : of a fit that is done, or of which only the loss of the final centroids is missing
+    earlier : ndarray of shape (k', d), float64
+
+    Raises
+    ------
+    DataError
+        If the numbers of features differ.
     """
     best = state.best
     assert best.centroids is not None

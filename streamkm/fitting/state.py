@@ -32,8 +32,8 @@ class FitState(Checkpointable):
     room : Room, what may stay in memory between reads
     reads : Reads so far
     halving : whether the worse half of the restarts is dropped after 2, 4, 8, ... iterations
-    riders : further passes for the first read
-    answers : their statistics, once read
+    extra_passes : further passes for the first read
+    extra_statistics : their statistics, once read
     table : Table of all distinct rows where they are few; it then takes the place of the data
     in_memory : whether the last answer came without a read: from the table, cached blocks or rows
     folded : Folded so far of the read that is under way, or None between reads
@@ -46,8 +46,8 @@ class FitState(Checkpointable):
     room: Room
     reads: Reads
     halving: bool = False
-    riders: tuple[Pass[Any], ...] = ()
-    answers: tuple[Any, ...] = ()
+    extra_passes: tuple[Pass[Any], ...] = ()
+    extra_statistics: tuple[Any, ...] = ()
     table: Table | None = None
     in_memory: bool = False
     folded: Folded | None = None

@@ -18,7 +18,7 @@ from streamkm.fitting import (
     iterate,
     label,
     learn_scaling,
-    numbered_like,
+    match_numbering,
     restart_seeds,
     with_scaling,
 )
@@ -160,7 +160,7 @@ def fit(
         if number_like is not None:
             centroids, scaling = number_like
             known = among(centroids, run.state.scaling, scaling)
-            run = replace(run, state=numbered_like(run.state, known))
+            run = replace(run, state=match_numbering(run.state, known))
         state, failure = _labelled(run, labels, progress, publishing)
         result = FitResult(state, with_scaling(run.rows, state.scaling), run.identity, failure)
         if save is not None:

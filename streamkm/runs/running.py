@@ -109,7 +109,7 @@ def running(
     checkpoint: CheckpointOptions | None = None,
     progress: ProgressCallbacks | None = None,
     time_limit: float | None = None,
-    keep_evaluation: bool = False,
+    skip_evaluation: bool = False,
 ) -> Iterator[Running]:
     """Start or resume a run, and iterate until it is done.
 
@@ -120,7 +120,7 @@ def running(
     progress : ProgressCallbacks or None
     time_limit : float or None
         In seconds. An interrupt of the checkpoint has its own limit instead.
-    keep_evaluation : bool
+    skip_evaluation : bool
         Leave the loss of the final centroids to a later read, such as that of the labels.
 
     Raises
@@ -160,6 +160,6 @@ def running(
             watch.append(saved.see)
         cached = stack.enter_context(caching(rows))
         state = iterate(
-            cached, state, time_limit=time_limit, watch=watch, keep_evaluation=keep_evaluation
+            cached, state, time_limit=time_limit, watch=watch, skip_evaluation=skip_evaluation
         )
         yield Running(state, rows, cached, watch, saved, not is_new)

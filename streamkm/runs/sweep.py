@@ -223,7 +223,7 @@ def _first_state(prepared: PreparedSweep) -> FitState:
 
 def _answers(prepared: PreparedSweep, state: FitState) -> tuple[float | None, Any]:
     """The number of rows of positive weight, and the sample for the silhouette, or None each."""
-    answers = list(state.answers)
+    answers = list(state.extra_statistics)
     n_rows = None if prepared.rows.weights is None else answers.pop(0).weighted
     return n_rows, answers[0] if answers else None
 

@@ -28,7 +28,7 @@ def alike(a, b):
         return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
     if isinstance(a, tuple):
         return len(a) == len(b) and all(map(alike, a, b))
-    return a == b
+    return a == b or (a != a and b != b)  # NaN is like NaN
 
 
 @pytest.fixture
@@ -84,13 +84,13 @@ def test_a_helper_dataclass_is_saved_and_restored_or_refused_by_name_when_it_is_
     rows, tmp_path
 ):
     state = states(rows, "random")[0]
-    declared = replace(state, answers=(Rates(np.arange(3.0)),))
+    declared = replace(state, extra_statistics=(Rates(np.arange(3.0)),))
     keep(tmp_path / "c", rows, declared)
     assert alike(load(Generations(tmp_path / "c", "r")).state, declared)
     with pytest.raises(
         CheckpointError, match=r"test_states\.Undeclared cannot be saved in a checkpoint"
     ):
-        keep(tmp_path / "d", rows, replace(state, answers=(Undeclared(np.arange(3.0)),)))
+        keep(tmp_path / "d", rows, replace(state, extra_statistics=(Undeclared(np.arange(3.0)),)))
 
 
 def test_several_restarts_that_are_halved_and_lloyd_alone(rows, tmp_path):

@@ -209,7 +209,7 @@ class _Training:
         if self.saved is not None and not table.complete:
             self.saved.mkdir(parents=True, exist_ok=True)
             checkpoint = CheckpointOptions(self.saved / f"stage-{stage}", _SAVE_EVERY)
-        with running(start, checkpoint, ProgressCallbacks(self._show), keep_evaluation=True) as run:
+        with running(start, checkpoint, ProgressCallbacks(self._show), skip_evaluation=True) as run:
             if run.checkpoint is not None:
                 run.checkpoint.save(run.state)
         return _centroids(run.state)
@@ -233,7 +233,7 @@ class _Training:
         if np.isfinite(sample.threshold):  # the sample does not contain all rows
             sampled_rows = rows_in_memory(values, weights)
             state = _lloyd_state(sampled_rows, centroids, False, _SAMPLE_RULES)
-            centroids = _centroids(iterate(sampled_rows, state, keep_evaluation=True))
+            centroids = _centroids(iterate(sampled_rows, state, skip_evaluation=True))
         return _lloyd_state(rows, centroids, relocate, self.rules)
 
 
