@@ -129,7 +129,7 @@ class Events:
         hook(LocalStore, "set", writing)
         hook(LocalStore, "delete_dir", writing)
         hook(Path, "rename", renaming)
-        hook(Checkpoint, "see", seeing)
+        hook(Checkpoint, "on_state", seeing)
         hook(Stopping, "catch", catching)
         try:
             yield

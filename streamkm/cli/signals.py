@@ -47,7 +47,7 @@ class Stopping:
             raise KeyboardInterrupt
         self._caught = name
 
-    def see(self, state: FitState) -> None:
+    def on_state(self, state: FitState) -> None:
         """Save the state and stop, if requested.
 
         Raises
@@ -68,7 +68,7 @@ class Stopping:
             raise CheckpointError(f"stopped ({why}) at {where}, with the last good checkpoint.")
         raise RunAgain(f"stopped ({why}) at {where}; run the same command to go on.", self._code)
 
-    def searching(self, words: str) -> None:
+    def on_search(self, step: str) -> None:
         """Save the last state and stop, if requested, at a step of a search in memory.
 
         Raises
@@ -87,7 +87,7 @@ class Stopping:
             return
         if self._state is not None:  # otherwise it is the state with which the run began
             self._checkpoint.save(self._state)
-        where = f"stopped ({why}) in a search in memory ({words}), which a run begins anew"
+        where = f"stopped ({why}) in a search in memory ({step}), which a run begins anew"
         if self._caught is None and now - self._searching > (now - self._began) / 2:
             raise CheckpointError(
                 f"{where}. It had {show_seconds(now - self._searching)} and needs more: raise the "

@@ -13,91 +13,120 @@ from streamkm.estimators.opening import all_or_nothing, given_centroids
 from streamkm.rows import among, check_digits
 from streamkm.runs.options import FitOptions
 
-_EXACT = 2.0**53  # beyond, float64 does not hold every whole number
+_EXACT = 2.0**53  # float64 does not hold all larger integers
 
 
 class KMeans(LloydEstimator):
-    """Exact k-means (Lloyd) for data of any size.
+    """Exact k-means for data of any size.
 
-    The data are read block by block, twice for seeding and at most once an iteration; memory
-    is bounded by the blocks in flight. The same data, block plan and seed give the same bits on
-    every Dask scheduler.
+    Data are read in blocks: twice for the seeding, and at most once for an iteration. Memory is
+    bounded by the blocks in flight. The same data, block plan and seed give the same bits on every
+    Dask scheduler.
 
     Parameters
     ----------
     n_clusters : int, default=8
-    init : str, array of shape (k, d), fitted model or callable, default='auto'
-        Name of a seeding method, or the centroids. 'auto' is 'coreset', which takes two reads and a
-        search in memory. docs/seeding.md lists all methods, and so does the error for an unknown
-        name. A callable ``init(X, n_clusters, random_state)`` returns the centroids for rows in
-        memory only; it is called once for each restart.
+        Number of clusters.
+    init : {'auto', 'coreset', 'k-means||', 'k-means++', 'random', 'farthest'}, array-like of \
+shape (n_clusters, n_features), fitted model or callable, default='auto'
+        Seeding method, or the first centroids.
+
+        - 'auto' is 'coreset': two reads and a search in memory.
+        - 'k-means||' takes four reads and 'random' one read.
+        - 'k-means++' (not greedy) and 'farthest' take one read for each centroid.
+        - An array, a table or a fitted model gives the first centroids. Named features are put in
+          the order of the data.
+        - A callable `init(X, n_clusters, random_state)` returns such an array. It is called once
+          for each restart, and only for arrays in memory.
     n_init : 'auto' or int, default='auto'
-        Restarts; all share each read. 'auto' is 10 for 'random' and for a function, else 1.
+        Number of restarts; all restarts share each read. 'auto' is 10 for 'random' and for a
+        callable, otherwise 1.
     restarts : {'all', 'halving'}, default='all'
         'halving' drops the worse half of the restarts after 2, 4, 8, ... iterations.
     max_iter : int, default=300
-        Of exact steps; those by which kept rows settle are not counted.
+        Maximum number of exact iterations. Iterations on boundary rows alone are not counted.
     tol : float, default=1e-4
         Stop when the sum of squared centroid moves is at most `tol` times the mean variance of the
-        features. 0 runs until nothing moves, with `loss_tol=None`.
+        features. With 0 and `loss_tol=None`, iterate until no centroid moves.
     verbose : int, default=0
-        Print a line a read, and how it ended.
+        Print a line for each read, and the reason for the end, if not 0.
     random_state : int, RandomState instance or None, default=None
+        Seed of all draws. Use an int for reproducible results.
     copy_x : bool, default=True
-        As in scikit-learn; the data are never changed either way.
+        Accepted for compatibility with scikit-learn; the data are never changed.
     algorithm : {'auto', 'lloyd'}, default='auto'
-        How a read is used where data are not in memory. 'lloyd' makes Lloyd's steps, several from
-        one read while the rows it kept decide them. 'auto' then goes on with those rows alone
-        until they settle, which needs the fewest reads: other steps, to a minimum as good.
+        How a read is used if the data are not in memory. 'lloyd' makes exact Lloyd iterations,
+        several for one read as long as the boundary rows of that read decide them. 'auto' then
+        iterates on the boundary rows alone until they settle. It takes fewer reads and ends in
+        another minimum of similar loss.
     loss_tol : float, None or 'auto', default='auto'
-        Stop when (J[t-1] - J[t]) / J[t] is under it. 'auto' is 1e-3 after a coreset, whose search
-        has converged in memory, as long as an iteration costs a read; else it is off.
+        Stop when the relative decrease of the loss in an iteration is less than this. 'auto' is
+        1e-3 after a coreset while an iteration takes a read, otherwise None (no such rule).
     distortion_tol : float or None, default=None
-        Stop when the mean squared distance drops by less, in squared data units.
+        Stop when the mean squared distance decreases by less than this, in squared data units.
     time_limit : float or None, default=None
-        Seconds after which no further iteration begins. A search in memory ends after its current
-        step, with the best centroids so far; `stop_reason_` is then 'time limit'.
+        Seconds after which no further iteration starts. A search in memory ends after its current
+        step, with the best centroids so far. `stop_reason_` is then 'time limit'.
     empty_cluster : {'relocate', 'keep'}, default='relocate'
-        Move an empty cluster to the row farthest from its centroid (a further read, only then),
-        or keep its centroid where it is. It is never set to zero.
-    feature_dim : str, int or sequence of them, default=None
-        The feature dimension(s) of N-d data; all others are rows. A Dataset's features are its
-        variables.
+        Move the centroid of an empty cluster to the row farthest from its centroid, which takes
+        a read, or keep it where it is.
+    feature_dim : str, int, sequence of them or None, default=None
+        Feature dimension or dimensions of N-d data; all others are rows. The features of a Dataset
+        are its variables.
     scale : {None, 'standard', 'robust'}, default=None
-        How features are scaled: 'standard' by mean and standard deviation, 'robust' by the median
-        and the distance of the quartiles. It costs a read; rows are scaled as they are used.
-    nodata : 'auto', None, float or sequence of floats, default='auto'
-        Rows that have one of these values in any feature are left out. 'auto' is NaN in a
-        DataArray of floats, and what such an array, or a Zarr array, names as its `_FillValue`,
-        `missing_value` or `nodata`; nothing in other data. What is masked in a masked array, or
-        in the blocks of a Dask array, is left out whatever is given here.
+        Scale features by mean and standard deviation, or by median and interquartile range. The
+        scale takes one more read; rows are scaled when they are used.
+    nodata : 'auto', None, float or sequence of float, default='auto'
+        Rows that have one of these values in any feature are left out. 'auto' is NaN for a
+        DataArray of floats, and the `_FillValue`, `missing_value` or `nodata` attribute of a
+        DataArray or a Zarr array. Masked values of masked arrays are always left out.
     memory_limit : str, int or None, default=None
-        Peak memory of the process, such as '2GiB'; blocks are planned to keep it. The process
-        itself is reckoned at 256 MiB: what else it has loaded and holds comes on top. From the
-        first use on, all its threads allocate from one heap (glibc).
+        Peak memory of the process, in bytes or as a text such as '2GiB'. Blocks are planned to
+        keep it. 256 MiB are reserved for the process itself; other data that it holds are not
+        counted.
     checkpoint : path, URL, Zarr store or None, default=None
-        Where the fit keeps its state, at most `checkpoint_every` seconds old. The same `fit` again,
-        in any process, goes on from there; of other data or parameters it is refused.
+        Where the state of the fit is saved. The same `fit`, or the same ``streamkm fit``, resumes
+        from it, in any process.
     checkpoint_every : float, default=60.0
-        Seconds.
+        Least number of seconds between two saved states.
 
     Attributes
     ----------
-    cluster_centers_ : ndarray of shape (n_clusters, n_features), float64, in units of the data
-    labels_ : of the kind that came in: an int32 ndarray; or a lazy array in the shape of the rows,
-        of the smallest unsigned dtype, which costs a read when computed
-    inertia_ : float, sum of squared distances of rows to `cluster_centers_`, weighted; of scaled
-        rows where there is a scale
+    cluster_centers_ : ndarray of shape (n_clusters, n_features), float64
+        Centroids, in the units of the data.
+    labels_ : array of the row shape
+        Labels of the kind of the data: an int32 ndarray for arrays in memory; a lazy array of the
+        smallest unsigned dtype for lazy data, which takes a read when it is computed.
+    inertia_ : float
+        Weighted sum of squared distances of rows to their centroids, of scaled rows if there is a
+        scale.
     n_iter_ : int
-    history_ : structured ndarray of shape (n_iter_,), with 'inertia' (of the centroids that entered
-        the iteration), 'shift', 'empty', 'relocated', and 'read', whether it went over
-        all rows
-    n_passes_ : int, reads of the data, seeding and labelling included
-    bytes_read_ : int, decoded bytes of those reads
-    reads_ : dict, reads and bytes of each phase: 'seeding', 'iterations', 'labelling'
-    stop_reason_ : str, the rule that ended the fit
+        Number of iterations.
+    history_ : structured ndarray of shape (n_iter_,)
+        'inertia' (of the centroids before the iteration), 'shift' (sum of squared moves), 'empty'
+        and 'relocated' (numbers of clusters), and 'read' (whether the iteration took a read).
+    n_passes_ : int
+        Number of reads of the data, for seeding, iterations and labels together.
+    bytes_read_ : int
+        Decoded bytes of these reads.
+    reads_ : dict
+        Reads and bytes of each phase: 'opening', 'seeding', 'iterations', 'labelling'.
+    stop_reason_ : str
+        The rule that ended the fit.
     n_features_in_ : int
-    feature_names_in_ : ndarray of str, where the data name their features
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,), object
+        Names of the features, if the data have names.
+
+    Notes
+    -----
+    Lloyd's algorithm [1]_. docs/seeding.md describes the seeding methods, and docs/reads.md how
+    boundary rows save reads.
+
+    References
+    ----------
+    .. [1] S. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory
+       28 (2), 1982.
 
     Examples
     --------
@@ -157,43 +186,70 @@ class KMeans(LloydEstimator):
         self.checkpoint_every = checkpoint_every
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Self:
-        """Find the centroids.
+        """Compute the centroids.
 
         Parameters
         ----------
-        X : array-like or data frame, Dask array or data frame, zarr.Array, xarray.DataArray or
-            Dataset, numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
-            Of shape (n_samples, n_features), or N-d with `feature_dim` set.
+        X : array-like, table, Dask array or data frame, zarr.Array, xarray.DataArray or Dataset, \
+numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
+            Data of shape (n_samples, n_features), or N-d with `feature_dim`.
         y : ignored
-        sample_weight : array of the row shape, of any of those kinds, or None
-        mask : likewise; rows where it is False are left out
+            Not used, present for API consistency.
+        sample_weight : array of the row shape or None, default=None
+            Weight of each row, in any of the forms of `X`.
+        mask : array of the row shape or None, default=None
+            Rows where it is False are left out.
 
         Returns
         -------
-        self
+        self : KMeans
+            Fitted estimator.
 
         Raises
         ------
         streamkm.errors.DataError
-            A ValueError that names what is wrong with the data and the fix.
+            If the data cannot be clustered; a ValueError that names the cause and the fix.
         streamkm.errors.MemoryLimitError
-            When the work cannot be held to `memory_limit`.
+            If the work does not fit in `memory_limit`.
         streamkm.errors.CheckpointError
-            When `checkpoint` is of another fit or data, or in use.
+            If `checkpoint` is of another fit or other data, or in use.
         """
         with all_or_nothing(self):
             return self._fit(X, sample_weight, mask)
 
     def refit(self, X: Any, sample_weight: Any = None, mask: Any = None) -> Self:
-        """Fit anew, and number the clusters so that each keeps the number of the one it was.
+        """Fit again, and number the clusters like those of the previous fit.
 
-        Old and new centroids are matched one to one, at the least sum of squared distances
-        (scipy's `linear_sum_assignment`). With `init=model.cluster_centers_` the fit also starts
-        there. The data need the same features; by name in any order, where both have names.
+        Old and new centroids are matched one to one, with the least sum of squared distances
+        (`scipy.optimize.linear_sum_assignment`). With `init=model.cluster_centers_` the fit also
+        starts from the old centroids.
 
         Parameters
         ----------
-        X, sample_weight, mask : as for `fit`
+        X : as for `fit`
+            Data of the same features, in any order if both have names.
+        sample_weight, mask : as for `fit`
+            Weights, and rows that are left out.
+
+        Returns
+        -------
+        self : KMeans
+            Fitted estimator.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If there is no previous fit.
+        streamkm.errors.DataError
+            If the data cannot be clustered, or have other features.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> x = np.array([[0.0], [1.0], [9.0], [10.0]])
+        >>> km = streamkm.KMeans(2, init=np.array([[9.0], [0.0]])).fit(x)
+        >>> km.refit(x + 0.5).labels_.tolist()
+        [1, 1, 0, 0]
         """
         check_is_fitted(self)
         with all_or_nothing(self):
@@ -201,12 +257,24 @@ class KMeans(LloydEstimator):
 
     @classmethod
     def from_centroids(cls, centroids: Any, **parameters: Any) -> Self:
-        """A model of known centroids, which it never moves: ready to predict.
+        """Create a fitted model of known centroids.
 
         Parameters
         ----------
-        centroids : array-like or table of shape (k, d), whose names of features are kept
-        **parameters : of the estimator, but for `scale`
+        centroids : array-like or table of shape (n_clusters, n_features)
+            Centroids in the units of the data. The names of the features of a table are kept.
+        **parameters : of the estimator, except `scale`
+            Used by later calls, such as `nodata` by `predict`.
+
+        Returns
+        -------
+        KMeans
+            Fitted estimator.
+
+        Raises
+        ------
+        streamkm.errors.DataError
+            If the centroids are not finite or not of two dimensions, or if `scale` is set.
 
         Examples
         --------
@@ -229,7 +297,7 @@ class KMeans(LloydEstimator):
         return model
 
     def __sklearn_clone__(self) -> Self:
-        """A clone that still begins with the fitted model it was given."""
+        """Clone the estimator with the fitted model in `init`, which `clone` would reset."""
         copy: Self = super().__sklearn_clone__()
         if hasattr(self.init, "cluster_centers_"):
             copy.init = self.init

@@ -10,13 +10,19 @@ from streamkm.runs.options import FitOptions
 
 
 class SphericalKMeans(KMeans):
-    """k-means by the cosine: rows and centroids are directions (Dhillon and Modha 2001).
+    """Spherical k-means: clusters of directions, by cosine similarity.
 
-    Everything is as in `KMeans`, whose parameters it has, but for these: every row is divided by
-    its length as it is used, which costs no read; a centroid is the mean of its rows divided by
-    its length; of the cosine between a row and its centroid `inertia_` is the weighted sum of
-    2 (1 - cos), and `transform` gives sqrt(2 (1 - cos)). There is no `scale`, a row of zeros is
-    at the same distance from all centroids, and every iteration reads once.
+    Rows are divided by their length when they are used, which takes no read. A centroid is the mean
+    of its rows divided by its length. `inertia_` is the weighted sum of 2 (1 - cos) of rows and
+    their centroids, and `transform` returns sqrt(2 (1 - cos)). A row of zeros has the same distance
+    from all centroids. Every iteration takes a read.
+
+    Parameters, attributes and methods are those of `KMeans`, except that `scale` must be None.
+
+    Notes
+    -----
+    I. S. Dhillon and D. S. Modha, "Concept decompositions for large sparse text data using
+    clustering", Machine Learning 42, 2001.
 
     Examples
     --------

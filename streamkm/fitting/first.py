@@ -47,7 +47,7 @@ def first_state(
         When there are fewer rows than clusters, or the centroids do not fit the data.
     """
     n_rows, n_features = rows.layout.n_rows, rows.layout.n_features
-    _check_enough(n_rows, n_clusters)
+    check_enough(n_rows, n_clusters)
     room = room or Budget(fits=True, summaries=len(seeds)).room(rows.layout)
     update = update or AcceleratedUpdate()
     update = replace(update, rules=update.rules.after(init))
@@ -58,7 +58,7 @@ def first_state(
     else:
         given = [init] if isinstance(init, np.ndarray) else init
         for centroids in given:
-            _check_centroids(centroids, n_clusters, n_features)
+            check_centroids(centroids, n_clusters, n_features)
         states = [update.init(np.array(centroids, dtype=np.float64)) for centroids in given]
         trajectories = [Trajectory(update, state=state) for state in states]
     reads = Reads(rows.layout.nbytes, opening=rows.opening_reads)
@@ -91,7 +91,7 @@ def first_sweep_state(
     DataError
         When there are fewer rows than clusters.
     """
-    _check_enough(rows.layout.n_rows, max(n_clusters))
+    check_enough(rows.layout.n_rows, max(n_clusters))
     update = ScatterUpdate(rules or StopRules())
     states = [
         first_state(rows, k, init, [seed], update, room)
@@ -102,12 +102,24 @@ def first_sweep_state(
     return replace(states[0], trajectories=trajectories, extra_passes=tuple(extra_passes))
 
 
-def _check_enough(n_rows: int, n_clusters: int) -> None:
+def check_enough(n_rows: int, n_clusters: int) -> None:
+    """Refuse fewer rows than clusters.
+
+    Raises
+    ------
+    DataError
+    """
     if n_rows < n_clusters:
         raise DataError(f"n_samples={n_rows} should be >= n_clusters={n_clusters}.")
 
 
-def _check_centroids(centroids: Float64Array, n_clusters: int, n_features: int) -> None:
+def check_centroids(centroids: Float64Array, n_clusters: int, n_features: int) -> None:
+    """Refuse initial centroids that are not finite or not of shape (n_clusters, n_features).
+
+    Raises
+    ------
+    DataError
+    """
     wrong = f"The shape of the initial centers {centroids.shape} does not match the number of "
     if centroids.ndim != 2 or len(centroids) != n_clusters:
         raise DataError(f"{wrong}clusters {n_clusters}.")

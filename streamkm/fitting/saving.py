@@ -80,14 +80,14 @@ class Checkpoint:
         """The identity of the fit, the same in all runs that resume one another."""
         return self._record.identity
 
-    def begin(
-        self, begin: Callable[[], FitState], rules: Sequence[StopRules], budget: Budget
+    def start_or_resume(
+        self, start: Callable[[], FitState], rules: Sequence[StopRules], budget: Budget
     ) -> tuple[FitState, Rows, bool]:
         """The state to continue from, its rows as it sees them, and whether it is a new one.
 
         Parameters
         ----------
-        begin : gives the first state; not called when there is a later one
+        start : gives the first state; not called when there is a later one
         rules : of this run, for each trajectory
         budget : Budget of this machine
 
@@ -100,7 +100,7 @@ class Checkpoint:
         """
         saved = self.resume()
         if saved is None:
-            state = begin()
+            state = start()
             self.save(state)
             return state, with_scaling(self._rows, state.scaling), True
         state = _under(saved.state, rules)
@@ -126,7 +126,7 @@ class Checkpoint:
         self._read = saved.state.n_passes
         return saved
 
-    def see(self, state: FitState) -> None:
+    def on_state(self, state: FitState) -> None:
         """Save the state where it is due; between two reads, check that the data are the same.
 
         Raises

@@ -10,8 +10,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from streamkm.arrays import Float64Array
-from streamkm.errors import DataError
 from streamkm.fitting import SCALES, Checkpoint, FitState, fit_budget
+from streamkm.fitting.first import check_centroids, check_enough
 from streamkm.numbers import real_number, whole_number
 from streamkm.rows import Budget, Named, Rows, Scaling, UnitLength, open_rows, reordering
 from streamkm.rows.open import FeatureDim
@@ -190,19 +190,19 @@ class FitOptions:
         DataError
             Naming what is wrong.
         """
-        check_enough(rows, self.n_clusters)
+        check_enough(rows.layout.n_rows, self.n_clusters)
         centroids = self.first_centroids(rows.layout.names)
         for each in [] if isinstance(centroids, str) else centroids:
-            _check_centroids(each, self.n_clusters, rows.layout.n_features)
+            check_centroids(each, self.n_clusters, rows.layout.n_features)
 
 
 class Interrupt(Protocol):
     """What ends a run before it is done, and has its checkpoint saved before that."""
 
-    def see(self, state: FitState) -> None:
+    def on_state(self, state: FitState) -> None:
         """Called with every state."""
 
-    def searching(self, words: str) -> None:
+    def on_search(self, step: str) -> None:
         """Called with every step of a search in memory."""
 
 
@@ -248,27 +248,6 @@ def restarts_of(n_init: Any, init: Any) -> int:
 def memory_bytes(memory_limit: Any) -> int | None:
     """A memory limit in bytes, from a number or a text such as '2GiB'."""
     return None if memory_limit is None else parse_bytes(memory_limit)
-
-
-def check_enough(rows: Rows, n_clusters: int) -> None:
-    """Refuse fewer rows than clusters.
-
-    Raises
-    ------
-    DataError
-    """
-    if rows.layout.n_rows < n_clusters:
-        raise DataError(f"n_samples={rows.layout.n_rows} should be >= n_clusters={n_clusters}.")
-
-
-def _check_centroids(centroids: Float64Array, n_clusters: int, n_features: int) -> None:
-    wrong = f"The shape of the initial centers {centroids.shape} does not match the number of "
-    if centroids.ndim != 2 or len(centroids) != n_clusters:
-        raise DataError(f"{wrong}clusters {n_clusters}.")
-    if centroids.shape[1] != n_features:
-        raise DataError(f"{wrong}features of the data {n_features}.")
-    if not np.isfinite(centroids).all():
-        raise DataError("the initial centers contain NaN or infinity.")
 
 
 def _in_order(given: Named, names: Sequence[str] | None) -> Float64Array:

@@ -149,15 +149,17 @@ def running(
                     kind=start.kind,
                 )
             )
-            state, rows, is_new = saved.begin(start.first_state, start.rules, start.budget)
+            state, rows, is_new = saved.start_or_resume(
+                start.first_state, start.rules, start.budget
+            )
             if not is_new:
                 progress.message(f"resuming from {checkpoint.where}, {describe(state)}")
             if checkpoint.interrupt is not None:
                 interrupt = stack.enter_context(checkpoint.interrupt(saved))
-                stack.enter_context(monitored(interrupt.searching))
-                watch.append(interrupt.see)
+                stack.enter_context(monitored(interrupt.on_search))
+                watch.append(interrupt.on_state)
                 time_limit = None
-            watch.append(saved.see)
+            watch.append(saved.on_state)
         cached = stack.enter_context(caching(rows))
         state = iterate(
             cached, state, time_limit=time_limit, watch=watch, skip_evaluation=skip_evaluation

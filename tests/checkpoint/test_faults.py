@@ -112,7 +112,7 @@ def test_a_scheduler_that_is_gone_is_named_and_the_fit_goes_on_from_its_checkpoi
     worker = subprocess.Popen(command, **quiet)
     data = zarr.open_array(store, mode="r")
     km = KMeans(5, **OPTIONS, checkpoint=tmp_path / "c", checkpoint_every=0)
-    see = Checkpoint.see
+    see = Checkpoint.on_state
 
     def seeing(kept, state):
         see(kept, state)
@@ -121,10 +121,10 @@ def test_a_scheduler_that_is_gone_is_named_and_the_fit_goes_on_from_its_checkpoi
 
     try:
         with Client(scheduler_file=str(where)):
-            monkeypatch.setattr(Checkpoint, "see", seeing)
+            monkeypatch.setattr(Checkpoint, "on_state", seeing)
             with pytest.raises(ClusterError, match="from a checkpoint the fit goes on"):
                 km.fit(data)
-            monkeypatch.setattr(Checkpoint, "see", see)
+            monkeypatch.setattr(Checkpoint, "on_state", see)
     finally:
         scheduler.kill()
         worker.kill()

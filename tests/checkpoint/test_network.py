@@ -83,7 +83,7 @@ def test_a_link_that_is_cut_in_the_middle_of_a_pass(namespaces, tmp_path, monkey
         command += ["--host", f"{NET}.{at}", "--nthreads", "1", "--no-nanny"]
         running.append(subprocess.Popen(command, **quiet))
     cut = []
-    see = Checkpoint.see
+    see = Checkpoint.on_state
 
     def seeing(kept, state):
         see(kept, state)
@@ -94,7 +94,7 @@ def test_a_link_that_is_cut_in_the_middle_of_a_pass(namespaces, tmp_path, monkey
     try:
         with Client(scheduler_file=str(where)) as client:
             client.wait_for_workers(2, timeout=60)
-            monkeypatch.setattr(Checkpoint, "see", seeing)
+            monkeypatch.setattr(Checkpoint, "on_state", seeing)
             km = KMeans(20, **OPTIONS, checkpoint=tmp_path / "c").fit(data)
             assert cut, "no wave ended in the middle of that pass"
             assert len(client.scheduler_info()["workers"]) == 1

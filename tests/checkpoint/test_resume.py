@@ -152,9 +152,9 @@ def test_data_that_change_under_a_fit_are_noticed_at_the_next_read(store, small_
             array[-1] = array[-1]
         return see(kept, state)
 
-    see = Checkpoint.see
+    see = Checkpoint.on_state
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Checkpoint, "see", change)
+        patch.setattr(Checkpoint, "on_state", change)
         said = fit(store, "a", "--algorithm", "lloyd", code=1).output
     assert "the data changed while they were read: data sizes and times changed" in said
     assert max(reads) == 4
@@ -251,14 +251,14 @@ def test_python_goes_on_too(store, small_blocks, blobs):
         pass
 
     def after(reads):
-        see = Checkpoint.see
+        see = Checkpoint.on_state
 
         def stop(kept, state):
             see(kept, state)
             if state.n_passes >= reads:
                 raise Enough
 
-        patch.setattr(Checkpoint, "see", stop)
+        patch.setattr(Checkpoint, "on_state", stop)
 
     data = zarr.open_array(store, mode="r")
     options = {"init": "random", "tol": 0, "max_iter": 8, "random_state": 3}
@@ -284,7 +284,7 @@ def test_a_full_disk_warns_and_the_last_state_stays_good(store, tmp_path, no_tab
         "import streamkm.fitting.saving as saving, streamkm.rows.memory as memory\n"
         "memory.TABLE_NBYTES = memory.KEPT_SHARE = memory.SAMPLE_NBYTES = 0\n"
         "from streamkm.cli import main\n"
-        "see, seen = saving.Checkpoint.see, []\n"
+        "see, seen = saving.Checkpoint.on_state, []\n"
         "def full(kept, state):\n"
         "    if len(seen) == 3:\n"
         "        resource.setrlimit(resource.RLIMIT_FSIZE, (200, resource.RLIM_INFINITY))\n"
@@ -292,7 +292,7 @@ def test_a_full_disk_warns_and_the_last_state_stays_good(store, tmp_path, no_tab
         "        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)\n"
         "    seen.append(1)\n"
         "    see(kept, state)\n"
-        "saving.Checkpoint.see = full\n"
+        "saving.Checkpoint.on_state = full\n"
         "main()\n"
     )
     command = ["fit", store, "-k", 5, *RULES, "-o", tmp_path / "a.zarr"]

@@ -48,7 +48,7 @@ def estimator(store, name, **changed):
 
 def states_saved(run, last=None):
     """The states that a run has saved; with `last`, it is killed after so many."""
-    states, see = [], Checkpoint.see
+    states, see = [], Checkpoint.on_state
 
     def save_and_kill(checkpoint, state):
         see(checkpoint, state)
@@ -57,7 +57,7 @@ def states_saved(run, last=None):
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Checkpoint, "see", save_and_kill)
+        patch.setattr(Checkpoint, "on_state", save_and_kill)
         try:
             run()
         except Killed:

@@ -190,13 +190,13 @@ def test_a_search_that_needs_more_than_the_time_limit_is_not_run_again_for_ever(
     fake = SimpleNamespace(time=lambda: next(now))
     monkeypatch.setattr(stopping, "time", fake)
     leave = stopping.Stopping(Kept(), 100.0, 75)
-    leave.searching("start 1 of 8")
-    leave.searching("start 1 of 8")
-    leave.searching("start 1 of 8")
+    leave.on_search("start 1 of 8")
+    leave.on_search("start 1 of 8")
+    leave.on_search("start 1 of 8")
     with pytest.raises(CheckpointError, match="raise the time limit"):
-        leave.searching("start 2 of 8")
+        leave.on_search("start 2 of 8")
     now = iter([0.0, 60.0, 98.0, 98.0])  # most of the time went to reads: the next run has more
     leave = stopping.Stopping(Kept(), 100.0, 75)
-    leave.searching("start 1 of 8")
+    leave.on_search("start 1 of 8")
     with pytest.raises(RunAgain, match="run the same command"):
-        leave.searching("start 2 of 8")
+        leave.on_search("start 2 of 8")
