@@ -28,7 +28,7 @@ def first_state(
     room: Room | None = None,
     halving: bool = False,
 ) -> FitState:
-    """The first state of a fit; nothing is read.
+    """Return the first state of a fit. Nothing is read.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def first_state(
     seeds : one for each restart
     update : Update, the rule that moves the centroids; by default `AcceleratedUpdate()`
     room : Room, what may stay in memory; by default what fits without a memory limit
-    halving : whether hopeless restarts are dropped; restarts are then compared at equal numbers of
-        reads, so none caches rows
+    halving : whether restarts of high loss are dropped; they are compared after equal numbers of
+        steps, so no read caches rows
 
     Raises
     ------
@@ -75,7 +75,7 @@ def first_sweep_state(
     room: Room | None = None,
     extra_passes: Sequence[Pass[Any]] = (),
 ) -> FitState:
-    """The first state of a fit of every k with every restart, k after k; all share each read.
+    """Return the first state of fits of every k with every restart, k after k, in shared reads.
 
     Parameters
     ----------

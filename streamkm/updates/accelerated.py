@@ -129,9 +129,10 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
             cached = BoundaryRows.from_read(state.centroids, statistic)
             state = replace(state, cached=cached, read_at=len(state.history))
             statistic = cached.statistic(state.centroids)
-        elif state.pending is None:
-            state = replace(state, plain_reads=max(0, state.plain_reads - 1))
-        return self._while_valid(super().tell(state, statistic))
+        after = super().tell(state, statistic)
+        if state.cached is None and state.pending is None:
+            after = replace(after, plain_reads=max(0, state.plain_reads - 1))
+        return self._while_valid(after)
 
     def advance(self, state: AcceleratedState) -> AcceleratedState | None:
         if state.cached is None or state.pending is not None or self.done(state):

@@ -13,15 +13,15 @@ from streamkm.checkpointable import Checkpointable
 
 @dataclass(frozen=True)
 class Step(Checkpointable):
-    """One Lloyd iteration.
+    """One iteration.
 
     Parameters
     ----------
-    inertia : of the centroids that entered it
-    shift : sum of squared centroid moves it made
-    empty : clusters that had no rows
-    relocated : how many of those were moved to far rows
-    read : whether it went over all rows, in the store or in blocks that stay in memory
+    inertia : loss of the centroids before the iteration, in squared data units
+    shift : sum of the squared moves of the centroids, in squared data units
+    empty : number of clusters without rows
+    relocated : number of these clusters that were moved to far rows
+    read : whether it read all rows, from the store or from cached blocks
     """
 
     inertia: float
@@ -32,7 +32,7 @@ class Step(Checkpointable):
 
 
 def history_array(steps: Sequence[Step]) -> AnyArray:
-    """Steps as a structured array with the fields of `Step`."""
+    """Return steps as a structured array of shape (n,) with the fields of `Step`."""
     kinds = [("inertia", "f8"), ("shift", "f8"), ("empty", "i8"), ("relocated", "i8")]
     kinds.append(("read", "?"))
     return np.array([astuple(step) for step in steps], dtype=kinds)

@@ -22,18 +22,19 @@ DROPPED = "dropped"  # by halving
 
 @dataclass(frozen=True)
 class StopRules(Checkpointable):
-    """The thresholds of a fit; a rule that is None is off.
+    """Thresholds at which the iterations of a fit end; None turns a rule off.
 
     Parameters
     ----------
-    max_iter : most iterations
-    tol : stop when the sum of squared centroid moves is at most tol * the mean variance of the
-        features, as in scikit-learn
-    loss_tol : stop when (J[t-1] - J[t]) / J[t] < loss_tol, not before the second iteration;
-        'auto' is off, and sets `reading_tol` to what the seeding method declares
-    reading_tol : like `loss_tol`, but of all that came of a read, and only where it costs one;
-        blocks that stay in memory count as read, or the result would hang on the memory there is
-    distortion_tol : stop when the drop in distortion is under this, in squared data units
+    max_iter : largest number of iterations
+    tol : stop when the sum of the squared moves of the centroids is at most tol times the mean
+        variance of the features, as in scikit-learn
+    loss_tol : stop when (J[t-1] - J[t]) / J[t] < loss_tol, from the second iteration on; 'auto'
+        turns it off and sets `reading_tol` to the value that the seeding method declares
+    reading_tol : like `loss_tol`, but for all steps that followed from a read, and only where
+        iterations cost reads. Cached blocks count as read; otherwise the result would depend on the
+        memory of the machine
+    distortion_tol : stop when the distortion falls by less than this, in squared data units
     """
 
     max_iter: int = 300
@@ -52,9 +53,14 @@ class StopRules(Checkpointable):
     def reason(
         self, history: Sequence[Step], variance: float, weight: float, before: Step | None
     ) -> str | None:
-        """The name of the first rule that the last step meets, or None.
+        """Return the name of the first rule that the last step meets, or None.
 
-        `before` is the step that `reading_tol` compares it with, where it does.
+        Parameters
+        ----------
+        history : at least one step
+        variance : mean variance of the features, in squared data units
+        weight : sum of the weights of all rows
+        before : step that `reading_tol` compares the last step with, or None
         """
         last = history[-1]
         if last.shift == 0:
