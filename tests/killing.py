@@ -7,6 +7,7 @@ waves. A tracing run numbers them; then each of some is the last thing a child p
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import signal
 import time
@@ -18,7 +19,7 @@ import zarr
 from zarr.storage import LocalStore
 
 import streamkm.rows.stored
-from streamkm.checkpoint import Generations
+from streamkm.checkpoint import Generations, load_saved
 from streamkm.cli import main
 from streamkm.cli.signals import Stopping
 from streamkm.engine import schedule
@@ -196,7 +197,24 @@ def lost(folder):
     if saved is None or not waves:
         return len(waves)
     where = _ordered(position(saved.state))
-    return sum(_ordered(wave) > where for wave in waves)
+    labelled = _labelled_blocks(folder)
+    unsaved = [
+        line
+        for line in events_of(folder)
+        if line.startswith("labelling wave") and int(line.split(":")[1]) > labelled
+    ]
+    return max(len(unsaved), sum(_ordered(wave) > where for wave in waves))
+
+
+def _labelled_blocks(folder):
+    """Blocks whose labels the next run does not write again."""
+    progress = folder / ".labels.progress"
+    if (folder / "labels").exists():
+        return math.inf
+    if not (progress / "zarr.json").exists():
+        return 0
+    saved = load_saved(Generations(progress, "r"))
+    return 0 if saved is None else saved.state.n_blocks
 
 
 def _ordered(place):

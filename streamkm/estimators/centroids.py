@@ -150,30 +150,44 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         return found
 
     def write_labels(self, X: Any, out: Any, *, mask: Any = None, overwrite: bool = False) -> Any:
-        """Label every row into a Zarr store: one read, one writer for each chunk and shard.
+        """Label every row into a Zarr store, in one read.
 
-        A call that is stopped, or whose process is killed, leaves a hidden partial store beside the
-        path. The same call resumes it: only the rest is read, and the labels have the same bits.
-        Labels of another model, or of data that changed since, are written from the start. Data in
-        memory and Dask arrays are always read from the start, because nothing tells them from
-        others; give a Zarr array, a file or a path to resume.
+        A call that is stopped, or whose process is killed, keeps the labels so far in a hidden
+        folder beside the path. The same call resumes: it reads only the rest, and the labels have
+        the same bits. Labels of another model, or of data that changed since, are written from the
+        start. So are labels of data in memory and of Dask arrays, which cannot be told from others;
+        pass a Zarr array, a file or a path to resume.
 
         Parameters
         ----------
         X, mask : as for `fit`
-        out : path of a new store, or a zarr.Array of the row shape
-        overwrite : whether labels that streamkm wrote at the path may be replaced
+        out : path or zarr.Array
+            Path of a new store, or an open array of the row shape, which is never resumed.
+        overwrite : bool, default=False
+            Whether labels that streamkm wrote at the path may be replaced.
 
         Returns
         -------
-        zarr.Array; or for xarray data the variable `labels` of the store, lazily, beside its
-        coordinates and CRS
+        zarr.Array or xarray.DataArray
+            The labels, of the row shape; for xarray data the variable `labels` of the store, lazy,
+            with its coordinates and CRS.
 
         Raises
         ------
         DataError
             Before anything is read, when `out` has another shape or too narrow a dtype, or its
             chunks or shards do not lie within the blocks that X is read in.
+        OutputExistsError
+            Before anything is read, when the path exists and may not be replaced, or is an input.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm, tempfile, zarr
+        >>> x = zarr.array(np.array([[1.0, 2.0], [8.0, 7.0]]))
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [9.0, 9.0]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.write_labels(x, f"{folder}/labels.zarr")[:].tolist()
+        [0, 1]
         """
         check_is_fitted(self)
         given, rows = self._rows(X, None, mask, reset=False, count=True)
@@ -195,21 +209,30 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
     ) -> Any:
         """Label the pixels of an OME-Zarr image by their channels, as a label image in its file.
 
+        A call that was stopped is resumed like `write_labels`.
+
         Parameters
         ----------
-        path : of an OME-Zarr image, version 0.5
-        name : of the label image, `labels/NAME`; labels are 1 to k, and 0 where rows are left out
-        mask : of the shape of the image without its channels, as for `fit`
-        overwrite : whether a label image of this name that streamkm wrote may be replaced
+        path : path of an OME-Zarr image, version 0.5
+        name : str, default='clusters'
+            Name of the label image, `labels/NAME`. Labels are 1 to k, and 0 for pixels that are
+            left out.
+        mask : array of the shape of the image without its channels, or None
+            As for `fit`.
+        overwrite : bool, default=False
+            Whether a label image of this name that streamkm wrote may be replaced.
 
         Returns
         -------
         zarr.Array
+            The labels, of the shape of the image without its channels.
 
         Raises
         ------
         DataError
-            When it is no such image, or has no axis of channels.
+            When the path is not such an image, or the image has no axis of channels.
+        OutputExistsError
+            When the label image exists and may not be replaced.
         """
         check_is_fitted(self)
         image = OmeImage.open(path)
