@@ -34,11 +34,16 @@ _CHILDREN = """
     parts = [{"path": "x", "coordinateTransformations": steps}]
     ome = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": parts}]}
 
-    def make(folder, values=values):
-        group = zarr.open_group(folder / "data", mode="a", attributes={"ome": ome})
-        group.create_array("x", data=values, chunks=(50, 3), overwrite=True)
+    def make(name, values):
+        group = zarr.open_group(top / name, mode="a", attributes={"ome": ome})
+        group.create_array("x", data=values, chunks=(50, 3))
 
-    def child(work, stop=None):
+    def copy(name):  # with times of its own
+        return lambda folder: shutil.copytree(
+            top / name, folder / "data", copy_function=shutil.copyfile, dirs_exist_ok=True
+        )
+
+    def child(work, folder=None, stop=None):
         # In this process nothing starts a thread. Counts chunks of the data that are read; `stop`
         # is a signal for the 20th chunk of labels.
         out, pid = top / "found", os.fork()
@@ -67,14 +72,15 @@ _CHILDREN = """
         quiet = os.open(top / "said", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        code, found = 0, {}
+        code = 0
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             try:
-                found = work() or {}
+                work()
             except BaseException as error:
                 code = repr(error)
         sys.stdout.flush()
+        found = {} if folder is None else {"digest": digest(folder)}
         found |= {"read": read, "code": code, "told": [str(one.message) for one in told]}
         out.write_text(json.dumps(found | {"said": (top / "said").read_text()}))
         os._exit(0)
@@ -92,26 +98,25 @@ _CHILDREN = """
         names = [str(folder / name) for name in ("m", "data/x", "l")]
         main(["predict", *names[:2], "-o", names[2]], standalone_mode=False)
 
-    def state(folder):
-        array = folder / "data/labels/clusters/0"
-        array = array if array.exists() else folder / "l"
-        digest = hashlib.sha256(zarr.open_array(array)[...]).hexdigest() if array.exists() else ""
-        return {"digest": digest, "hidden": len(list(folder.rglob(".*")))}
+    def digest(folder):
+        array = folder / ("data/labels/clusters/0" if (folder / "data/labels").exists() else "l")
+        return hashlib.sha256(zarr.open_array(array)[...]).hexdigest() if array.exists() else ""
 
-    def then(folder, *works, stop=None):
-        *before, work = works
-        for each in before:
-            child(lambda: each(folder))
-        found = child(lambda: work(folder), stop)
-        after = child(lambda: state(folder))
-        return found | {name: after[name] for name in ("digest", "hidden")}
+    def label(folder, work, stop=None):
+        found = child(lambda: work(folder), folder, stop)
+        named = [path.name for path in folder.rglob("*") if path.name in ("l", "clusters")]
+        return found | {"named": named, "hidden": len(list(folder.rglob(".*")))}
 
-    def case(name, work, stop=None, between=(), again=None):
+    def case(name, work, stop=None, between=None, again=None):
         folder = top / name
-        folder.mkdir()
-        first = then(folder, make, work, stop=stop)
-        return first, then(folder, *between, again or work) if stop else None
+        copy("template")(folder)
+        first = label(folder, work, stop)
+        if between:
+            between(folder)
+        return first, label(folder, again or work) if stop else None
 
+    child(lambda: make("template", values))
+    child(lambda: make("reversed", values[::-1].copy()))
     kill, keys = signal.SIGKILL, signal.SIGINT
     other = lambda folder: by_path(folder, 2.0)
     found = {
@@ -120,8 +125,8 @@ _CHILDREN = """
         "path interrupted": case("c", by_path, keys),
         "other model": case("d", by_path, kill, again=other),
         "model alone": case("e", other),
-        "other data": case("f", by_path, kill, [lambda folder: make(folder, values[::-1].copy())]),
-        "same data again": case("g", by_path, kill, [make]),
+        "other data": case("f", by_path, kill, copy("reversed")),
+        "same data again": case("g", by_path, kill, copy("template")),
         "ome": case("h", by_ome),
         "ome killed": case("i", by_ome, kill),
         "command": case("j", by_command),
@@ -147,7 +152,7 @@ def test_a_killed_run_is_resumed_after_its_finished_waves(found, how):
     stopped, resumed = found[f"{how} killed"]
     assert (whole["read"], whole["code"], whole["hidden"]) == (N_BLOCKS, 0, 0)
     assert stopped["signal"] == 9
-    assert not stopped["digest"]  # nothing has the name yet
+    assert not stopped["named"]
     assert resumed["read"] == N_BLOCKS - 2 * WAVE
     assert (resumed["digest"], resumed["hidden"]) == (whole["digest"], 0)
     inertia = [line for line in whole["said"].splitlines() if "inertia" in line]
@@ -157,7 +162,7 @@ def test_a_killed_run_is_resumed_after_its_finished_waves(found, how):
 @pytest.mark.parametrize("how", ["path", "command"])
 def test_an_interrupted_run_names_what_it_keeps_and_is_resumed(found, how):
     stopped, resumed = found[f"{how} interrupted"]
-    assert not stopped["digest"]
+    assert not stopped["named"]
     assert any("label again to resume" in one for one in [*stopped["told"], stopped["said"]])
     assert resumed["read"] <= N_BLOCKS - 2 * WAVE
     assert (resumed["digest"], resumed["hidden"]) == (found[how][0]["digest"], 0)
