@@ -51,7 +51,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         unsigned dtype; rows that are left out get -1, or the largest value of that dtype
         """
         check_is_fitted(self)
-        given, rows = self._rows(X, None, mask, reset=False)
+        given, rows = self._rows(X, None, mask)
         return self._answer(given, self._labels(given, rows), rows)
 
     def transform(self, X: Any, mask: Any = None) -> Any:
@@ -68,7 +68,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         """
         check_is_fitted(self)
         k = len(self.cluster_centers_)
-        given, rows = self._rows(X, None, mask, reset=False, answer_nbytes=8 * k)
+        given, rows = self._rows(X, None, mask, answer_nbytes=8 * k)
         dtype = np.dtype(
             np.float32 if rows.layout.dtype.newbyteorder("=") == np.float32 else np.float64
         )
@@ -95,7 +95,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         y : ignored
         """
         check_is_fitted(self)
-        _, rows = self._rows(X, sample_weight, mask, reset=False, count=True)
+        _, rows = self._rows(X, sample_weight, mask, count=True)
         question = Product((Census(), Lloyd(self._centroids)))
         census, assigned = map_reduce(question, rows).parts
         census.check()
@@ -116,7 +116,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         """
         check_is_fitted(self)
         n = whole_number("n", n, 1)
-        _, rows = self._rows(X, None, mask, reset=False, count=True)
+        _, rows = self._rows(X, None, mask, count=True)
         return map_reduce(self._closest(n), rows)
 
     def name_clusters(self, X: Any, y: Any) -> AnyArray:
@@ -190,7 +190,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         [0, 1]
         """
         check_is_fitted(self)
-        given, rows = self._rows(X, None, mask, reset=False, count=True)
+        given, rows = self._rows(X, None, mask, count=True)
         inputs = [given.array, rows.array, rows.weights, rows.mask, mask]
         if is_a(out, "zarr.Array"):
             for array in inputs:
@@ -242,7 +242,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
             mask=weights_of(mask),
             nodata=self.nodata,
             scaling=self._scaling,
-            budget=self._budget(reset=False),
+            budget=self._budget(),
             names=names_of(self),
         )
         check_features(self, rows)

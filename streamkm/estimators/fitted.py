@@ -75,31 +75,26 @@ class Fitted(BaseEstimator):
         sample_weight: Any,
         mask: Any,
         *,
-        reset: bool,
         answer_nbytes: int = 8,
         count: bool = False,
-        names: Any = None,
     ) -> tuple[Given, Rows]:
-        """The data as they were given, and as rows.
+        """The data as they were given, and their rows with the features and the scale of the fit.
 
-        For a new fit they are reset; `count` finds unknown chunk sizes, and `names` are those that
-        their features have to have.
+        `count` says whether unknown chunk sizes of lazy data are counted, which takes a read.
         """
         if self.memory_limit is not None:
             one_heap()
-        names = names if reset else names_of(self)
-        given, data = data_options(self, X, sample_weight, mask, names)
+        given, data = data_options(self, X, sample_weight, mask, names_of(self))
         rows = data.open(
-            replace(self._budget(reset=reset), answer_nbytes=answer_nbytes),
-            scaling=None if reset else self._scaling,
-            count=reset or count or not given.is_lazy,
+            replace(self._budget(), answer_nbytes=answer_nbytes),
+            scaling=self._scaling,
+            count=count or not given.is_lazy,
         )
-        if not reset:
-            check_features(self, rows)
-            warn_of_names(self, given, rows)
+        check_features(self, rows)
+        warn_of_names(self, given, rows)
         return given, rows
 
-    def _budget(self, *, reset: bool) -> Budget:
+    def _budget(self) -> Budget:
         return Budget(memory_bytes(self.memory_limit), threads(), len(self.cluster_centers_))
 
     def __getstate__(self) -> dict[str, Any]:
