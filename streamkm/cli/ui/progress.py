@@ -66,6 +66,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
             each = 1 / max(seconds, 1e-9)
             line += f", {show_bytes(self._nbytes * each)}/s, {self._n_rows * each:,.0f} rows/s"
         elif not state.done and seconds < SILENCE:
+            self._show(0)  # the next step counts its blocks from 0
             return
         self._read = state.n_passes
         self.say(line)
