@@ -1,4 +1,4 @@
-"""Consumers of the states: run a fit to its end, and label with what it found."""
+"""Run a fit to its end, label rows by it, and describe its states."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from streamkm.passes import LookedUp, PerRow
 from streamkm.rows import Rows
 from streamkm.updates.stopping import NOTHING_MOVED, TIME_LIMIT
 
-# Looking a label up takes about 50 ns a row; below this many repeats, or products of k and d,
-# deciding it takes less [docs/seeding.md].
+# To look up a label takes about 50 ns. To compute it takes less time for fewer repeats of each row
+# than this, or a smaller product of k and d [docs/seeding.md].
 _REPEATS = 4
 _PRODUCTS = 256
 Watch = Callable[[FitState], None]
@@ -34,16 +34,19 @@ def iterate(
     watch: Sequence[Watch] = (),
     skip_evaluation: bool = False,
 ) -> FitState:
-    """Read until the fit is done, or the time is up.
+    """Iterate until the fit is done or its time is over.
 
     Parameters
     ----------
     rows : Rows
     state : FitState
-    time_limit : seconds after which no further iteration begins. The reads of a seeding are always
-        finished; a search in memory ends after its current step, with the best centroids so far
-    watch : each is called with every state
-    skip_evaluation : leave the last read to `label`, where labels are wanted as well
+    time_limit : float or None
+        Seconds after which no further iteration starts. The reads of a seeding are always
+        finished; a search in memory ends after its current step, with the best centroids so far.
+    watch : sequence of callable
+        Each is called with every state.
+    skip_evaluation : bool
+        Leave the last read, for the loss of the final centroids, to `label`.
 
     Returns
     -------
@@ -54,10 +57,9 @@ def iterate(
         monitored(deadline=end),
         closing(fit(rows, state, skip_evaluation=skip_evaluation)) as states,
     ):
-        for told in states:
-            state = told
-            for see in watch:
-                see(state)
+        for state in states:
+            for function in watch:
+                function(state)
             if end is not None and time.monotonic() > end and state.can_stop and not state.folded:
                 break
     if state.done or state.folded or end is None or time.monotonic() <= end:
@@ -66,9 +68,9 @@ def iterate(
 
 
 def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitState:
-    """Write every row's label under the best trajectory into `out`: one read.
+    """Write the labels of all rows by the best trajectory into `out`, in one read.
 
-    The same read gives the loss of the final centroids, where `iterate` left that open.
+    The same read gives the loss of the final centroids, if `iterate` left it out.
     """
     cached = rows.cached
     question = label_pass(rows, state, dtype)
@@ -104,13 +106,13 @@ def labelled(state: FitState, statistic: Any, cached: bool) -> FitState:
 
 
 def restart_seeds(entropy: int, n_init: int) -> Sequence[int]:
-    """Independent 64-bit seeds, one a restart, from one number."""
+    """Derive independent 64-bit seeds, one for each restart, from one number."""
     words = np.random.SeedSequence(entropy).generate_state(n_init, np.uint64)
     return [int(word) for word in words]
 
 
 def describe(state: FitState) -> str:
-    """One line about the last read, for a log: of several restarts, about the best so far."""
+    """Describe the last read in one line; of several restarts, the best so far."""
     if state.folded:
         done, all_blocks = state.folded.n_blocks, state.plan.n_blocks
         return f"read {state.n_passes + 1}: block {done:,} of {all_blocks:,}"

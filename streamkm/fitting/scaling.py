@@ -1,4 +1,4 @@
-"""Learning how features are scaled: one read, before the fit's own."""
+"""Learn the scale of features in a read before the fit."""
 
 from __future__ import annotations
 
@@ -25,26 +25,32 @@ from streamkm.rows import Rows, Scaling, Standardised
 from streamkm.rows.scaling import working_dtype
 
 SCALES = ("standard", "robust")
-# Of which a quartile is off by 0.3 % of the rows, one standard error.
+# A quartile of so many rows has a standard error of 0.3 % of the rows.
 _SAMPLE = 32_768
-_SPARE = 4  # so that a sample is still full where some rows are left out
+_SPARE = 4  # sample more rows, because some may be left out
 
 
 def learn_scaling(rows: Rows, how: str | None) -> Rows:
-    """The same rows, as passes see them when scaled; the reads that it took are opening reads.
+    """Learn the scale of the features, and return the rows with this scaling.
 
     Parameters
     ----------
     rows : Rows
-    how : 'standard' (mean and standard deviation: one read), 'robust' (median and the distance of
-        the quartiles, of a sample of 32,768 rows drawn in proportion to nothing but their presence:
-        one read, or two where so few are there that the first has found a quarter of these), or
-        None, at no read; a read more where values are so far from zero that they are shifted first
+    how : {'standard', 'robust', None}
+        'standard' is the mean and the standard deviation, in one read. 'robust' is the median and
+        the interquartile range of a uniform sample of 32,768 rows, in one read, or in two if so
+        many rows are left out that the first read samples less than a quarter of these. None
+        returns the rows unchanged. Values far from zero are shifted first, in one more read.
+
+    Returns
+    -------
+    Rows
+        The reads are counted as opening reads.
 
     Raises
     ------
     DataError
-        For another name, and rows that no fit can use.
+        If `how` is another name, or the rows cannot be used by a fit.
     """
     if how is None:
         return rows
@@ -67,7 +73,7 @@ def learn_scaling(rows: Rows, how: str | None) -> Rows:
 
 
 def _opened(rows: Rows, question: Pass[Any]) -> tuple[Any, ...]:
-    """The census, the extent and the answer to a question, in one read."""
+    """The census, the extents and the statistic of a pass, in one read."""
     parts = map_reduce(Product((Census(), Extents(), question)), rows).parts
     parts[0].check()
     return parts
@@ -82,17 +88,17 @@ def _learned(rows: Rows, found: Moments | Sampled) -> Standardised:
 
 
 def with_scaling(rows: Rows, scaling: Scaling | None) -> Rows:
-    """Rows as the passes of a fit with this scaling see them."""
+    """Return the rows with a scaling, which is applied when a block is used."""
     return replace(rows, layout=replace(rows.layout, scaling=scaling))
 
 
 def _sampling(n_rows: int) -> SampleUniform:
-    """The sample of about so many rows."""
+    """A uniform sample of about 32,768 of so many rows."""
     return SampleUniform(_SAMPLE, threshold_of(min(1.0, _SPARE * _SAMPLE / n_rows)), 0, 0)
 
 
 def _quartiles(sample: Sampled) -> Float64Array:
-    """Weighted quartiles (3, d): the first value with so much of the weight at or below it."""
+    """Weighted quartiles (3, d): the least value whose cumulative weight is large enough."""
     return np.asarray(
         np.quantile(
             sample.values.astype(np.float64),
@@ -105,7 +111,7 @@ def _quartiles(sample: Sampled) -> Float64Array:
 
 
 def _as_stored(rows: Rows, center: Float64Array, scale: Float64Array) -> Standardised:
-    """In the precision that rows are scaled in, so that the way back is the same."""
+    """A scaling in the precision in which rows are scaled, so that its inverse is the same."""
     scaling, stored = rows.layout.scaling, rows.layout.dtype
     dtype = working_dtype(stored) if scaling is None else scaling.dtype(stored)
     return Standardised(
