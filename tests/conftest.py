@@ -32,6 +32,11 @@ def mixture(n, d, k, seed=0, offset=0.0, dtype=np.float32):
 collect_ignore = ["slurm/slow"]
 
 
+def pytest_collection_modifyitems(items):
+    """Run the tests of Slurm first: they take minutes, most of which they wait."""
+    items.sort(key=lambda item: "slurm" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def blobs():
     return mixture(5000, 6, 8)

@@ -18,6 +18,7 @@ from pathlib import Path
 import zarr
 from zarr.storage import LocalStore
 
+import streamkm.cli.commands.fit  # loaded here, once for all children
 import streamkm.rows.stored
 from streamkm.checkpoint import Generations, load_saved
 from streamkm.cli import main
@@ -155,7 +156,7 @@ def run(folder, arguments, last=None, after=None):
             streamkm.rows.stored._SMALLEST_NBYTES = 1
             schedule._ENOUGH = 3  # waves of eight blocks
             memory.TABLE_NBYTES = memory.KEPT_SHARE = 0  # or nothing but the first step is a read
-            memory.SAMPLE_NBYTES = 30_000  # a twelfth of the rows is kept
+            memory.SAMPLE_NBYTES = 8_000  # room for about a twelfth of the rows
             quiet = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)

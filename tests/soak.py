@@ -26,7 +26,7 @@ from tests import killing
 def rows():
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(9, 6)) * 3
-    return (centres[rng.integers(9, size=6_000)] + rng.normal(size=(6_000, 6))).astype("f4")
+    return (centres[rng.integers(9, size=1_600)] + rng.normal(size=(1_600, 6))).astype("f4")
 
 
 def spread(names, count):

@@ -94,13 +94,22 @@ def test_a_run_that_is_done_says_so_and_changes_nothing(store):
     assert (store.parent / "a.zarr" / "zarr.json").stat().st_mtime_ns == before
 
 
+@pytest.fixture(scope="module")
+def signalled(tmp_path_factory):
+    """A folder with rows and the model of an undisturbed run; the command of that run."""
+    folder = tmp_path_factory.mktemp("signalled")
+    zarr.create_array(folder / "x", data=mixture(60_000, 16, 40), chunks=(2048, 16))
+    command = [sys.executable, "-m", "streamkm", "fit", str(folder / "x"), "-k", "40"]
+    command += ["--init", "random", "--tol", "0", "--max-iter", "30"]
+    command += ["--memory-limit", "290MiB", "--algorithm", "lloyd"]
+    subprocess.run([*command, "-o", str(folder / "whole.zarr")], capture_output=True, check=True)
+    return folder, command
+
+
 @pytest.mark.parametrize("name", ["TERM", "INT", "USR1", "USR2"])
-def test_a_signal_ends_the_wave_and_saves(tmp_path, name):
-    zarr.create_array(tmp_path / "x", data=mixture(120_000, 16, 40), chunks=(4096, 16))
-    common = ["fit", str(tmp_path / "x"), "-k", "40", "--init", "random", "--tol", "0"]
-    common += ["--memory-limit", "290MiB", "--algorithm", "lloyd", "--max-iter", "60"]
-    command = [sys.executable, "-m", "streamkm", *common, "-o", str(tmp_path / "m.zarr")]
-    command += ["--checkpoint", str(tmp_path / "ckpt")]
+def test_a_signal_ends_the_wave_and_saves(signalled, tmp_path, name):
+    folder, command = signalled
+    command = [*command, "-o", str(folder / f"{name}.zarr"), "--checkpoint", str(tmp_path / "ckpt")]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **quiet) as child:
         for line in child.stderr:
@@ -111,17 +120,12 @@ def test_a_signal_ends_the_wave_and_saves(tmp_path, name):
     assert child.returncode == 75, said
     assert f"stopped (SIG{name})" in said
     assert "run the same command" in said
-    assert not (tmp_path / "m.zarr").exists()
+    assert not (folder / f"{name}.zarr").exists()
     shown = run("info", tmp_path / "ckpt").output
     assert "iteration" in shown
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "resuming from" in done.stderr
-    subprocess.run(
-        [sys.executable, "-m", "streamkm", *common, "-o", str(tmp_path / "whole.zarr")],
-        capture_output=True,
-        check=True,
-    )
-    same(tmp_path / "x", "whole", "m")
+    same(folder / "x", "whole", name)
 
 
 def test_other_parameters_are_refused_by_name(store):
@@ -173,7 +177,7 @@ def test_more_iterations_and_a_smaller_tolerance_may_be_asked_for(store, small_b
 
 
 def test_a_smaller_machine_keeps_the_plan_or_says_what_it_lacks(tmp_path):
-    zarr.create_array(tmp_path / "x", data=mixture(400_000, 64, 5), chunks=(2048, 64))
+    zarr.create_array(tmp_path / "x", data=mixture(120_000, 64, 5), chunks=(2048, 64))
     store = tmp_path / "x"
     fit(store, "a", "--memory-limit", "2GiB", "--time-limit", "0.01", code=75)
     assert "the smallest block" in fit(store, "a", "--memory-limit", "300MiB", code=1).output

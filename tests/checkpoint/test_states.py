@@ -38,7 +38,7 @@ def small_blocks(monkeypatch):
 
 @pytest.fixture
 def rows(tmp_path, blobs, small_blocks, no_table):
-    zarr.create_array(tmp_path / "x", data=blobs, chunks=(150, 6))
+    zarr.create_array(tmp_path / "x", data=blobs, chunks=(300, 6))
     rows = open_rows(tmp_path / "x", budget=Budget(fits=True, summaries=1))
     assert rows.plan.n_blocks > 16
     return rows
