@@ -63,9 +63,14 @@ class NonFiniteError(DataError):
 
     Attributes
     ----------
-    count : number of invalid rows in the blocks read so far
-    row, block : row number and block number of the first invalid row
-    large : whether all invalid rows are finite but too large
+    count : int
+        Number of invalid rows in the blocks read so far.
+    row : int
+        Row number of the first invalid row.
+    block : int
+        Block number of the first invalid row.
+    large : bool
+        Whether all invalid rows are finite but too large.
     """
 
     def __init__(self, count: int, row: int, block: int, large: bool = False) -> None:
@@ -129,7 +134,8 @@ class RunAgain(StreamkmError):
 
     Attributes
     ----------
-    code : exit code of the command
+    code : int
+        Exit code of the command.
     """
 
     def __init__(self, message: str, code: int = 75) -> None:

@@ -38,16 +38,19 @@ def __dir__() -> list[str]:
 
 
 def loss(model: Any, ax: Axes | None = None) -> Axes:
-    """The loss of every iteration of a fit.
+    """Draw the loss of every iteration of a fit.
 
     Parameters
     ----------
-    model : fitted KMeans, or Model
-    ax : matplotlib Axes, or None for new ones
+    model : KMeans or Model
+        A fitted estimator, or a loaded model.
+    ax : matplotlib Axes, or None
+        Axes to draw in; by default new ones.
 
     Returns
     -------
     matplotlib Axes
+        The axes of the drawing.
 
     Examples
     --------
@@ -74,16 +77,26 @@ def loss(model: Any, ax: Axes | None = None) -> Axes:
 
 
 def elbow(sweep: xr.Dataset | str, ax: Axes | None = None) -> Axes:
-    """The distortion against k: mean, spread and least of the restarts, and the elbow.
+    """Draw the distortion against k: mean, spread and minimum of the restarts, and the elbow.
 
     Parameters
     ----------
-    sweep : xarray.Dataset, as `streamkm.sweep` returns it, or the path of one
-    ax : matplotlib Axes, or None for new ones
+    sweep : xarray.Dataset or str
+        Result of `streamkm.sweep`, or the path of a stored one.
+    ax : matplotlib Axes, or None
+        Axes to draw in; by default new ones.
 
     Returns
     -------
     matplotlib Axes
+        The axes of the drawing.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm, streamkm.plot
+    >>> x = np.random.default_rng(0).normal(size=(200, 2))
+    >>> streamkm.plot.elbow(streamkm.sweep(x, [1, 2, 3])).get_xlabel()
+    'number of clusters k'
     """
     if not isinstance(sweep, xr.Dataset):
         sweep = open_sweep(sweep)
@@ -117,21 +130,35 @@ def elbow(sweep: xr.Dataset | str, ax: Axes | None = None) -> Axes:
 def clusters(
     model: Any, X: Any, ax: Axes | None = None, *, rows: int = 2000, seed: int = 0
 ) -> Axes:
-    """A sample of the rows in the colours of their clusters; one read.
+    """Draw a sample of the rows in the colours of their clusters; this costs one read.
 
-    With more than two features, along the two directions in which the sample varies most.
+    With more than two features, the axes are the two directions in which the sample varies most.
 
     Parameters
     ----------
-    model : fitted KMeans, or Model
-    X : as for `KMeans.fit`
-    ax : matplotlib Axes, or None for new ones
-    rows : how many to draw
-    seed : of the draw
+    model : KMeans or Model
+        A fitted estimator, or a loaded model.
+    X : array-like of shape (n, d), Zarr or Dask array, or xarray object
+        Rows, as in `KMeans.fit`.
+    ax : matplotlib Axes, or None
+        Axes to draw in; by default new ones.
+    rows : int
+        Number of rows to draw.
+    seed : int
+        Seed of the sample.
 
     Returns
     -------
     matplotlib Axes
+        The axes of the drawing.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm, streamkm.plot
+    >>> x = np.random.default_rng(0).normal(size=(200, 2))
+    >>> ax = streamkm.plot.clusters(streamkm.KMeans(3, random_state=0).fit(x), x, rows=50)
+    >>> sum(len(points.get_offsets()) for points in ax.collections) >= 50
+    True
     """
     ax = ax or _axes()
     variable = model.parameters.get("variable") if isinstance(model, Model) else None
@@ -165,26 +192,28 @@ def clusters(
 
 
 def labels(labels: xr.DataArray | str | os.PathLike[str], ax: Axes | None = None) -> Axes:
-    """A map of labels, with nodata left blank.
+    """Draw a map of labels, with nodata left blank.
 
     xarray masks a fill value only when it decodes a variable, so ``labels_.plot()`` draws it as the
     highest cluster. Here `_FillValue` and NaN are masked; the labels stay integers.
 
     Parameters
     ----------
-    labels : DataArray with two dimensions, or path of what `write_labels` wrote
-        Dimensions of length one are left out. A map with more than 1,500 rows or columns is drawn
-        from every second, third or further one.
-    ax : matplotlib Axes, or None for new ones
+    labels : xarray.DataArray, str or path-like
+        Labels with two dimensions, or the path of a store of `write_labels`. Dimensions of length
+        one are dropped. A map with more than 1,500 rows or columns is subsampled.
+    ax : matplotlib Axes, or None
+        Axes to draw in; by default new ones.
 
     Returns
     -------
     matplotlib Axes
+        The axes of the drawing.
 
     Raises
     ------
     DataError
-        For anything but labels with two dimensions.
+        If the labels do not have two dimensions.
 
     Examples
     --------

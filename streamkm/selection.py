@@ -42,25 +42,37 @@ def sweep(
 
     Parameters
     ----------
-    X : array, DataArray, Dataset, table, or path of a Zarr store
-        Rows to cluster, as in `KMeans.fit`.
+    X : as in `KMeans.fit`
+        Rows to cluster.
     n_clusters : sequence of int
-        Values of k, ascending.
+        The values of k, in ascending order.
     n_init : int
         Restarts of every k.
     init : str
-        Seeding method. With 'auto' the first restart of every k uses 'coreset', so that the
-        smallest distortion of each k is a good one; all others use 'random', so that their
-        spread shows how much restarts differ.
-    validation : array-like or None
-        Rows of the same features. One read gives the loss of every fit on them. If they cannot be
-        used, a warning is given and the result contains no validation loss.
-    sample_weight : array of the row shape, or None
+        Name of a seeding method. 'auto' is 'coreset' for the first restart of every k, so that the
+        minimum of the distortions is a good one, and 'random' for the other restarts, whose spread
+        shows how much restarts differ.
+    validation : as `X`, or None
+        Data with the same features. They are read once, for the loss of every fit on them. If they
+        cannot be used, a warning is given, and the sweep is returned without these losses.
+    sample_weight : array-like of the row shape, or None
         Weight of each row of X.
-    mask, nodata : as in `KMeans`
-        `nodata` applies to the validation data too.
-    max_iter, tol, loss_tol, feature_dim, memory_limit : as in `KMeans`
+    mask : array-like of the row shape, bool, or None
+        False for rows of X that are left out.
+    nodata : 'auto', None, float or sequence of floats
+        Values of rows that are left out, as in `KMeans`; also in the validation data.
+    max_iter : int
+        Maximum number of iterations of a fit.
+    tol : float
+        Tolerance of the centroids, as in `KMeans`.
+    loss_tol : float, None or 'auto'
+        Tolerance of the loss, as in `KMeans`.
     random_state : int, RandomState instance or None
+        Seed of the draws.
+    feature_dim : str, int or sequence of them, or None
+        Feature dimension(s) of N-d data, as in `KMeans`.
+    memory_limit : str, int or None
+        Peak memory of the process, as in `KMeans`.
     silhouette_rows : int
         Number of rows that are sampled for the silhouette; with 0 it is not computed.
     checkpoint : path, URL or Zarr store, or None

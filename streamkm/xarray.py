@@ -20,6 +20,11 @@ def __dir__() -> list[str]:
 class Clustering:
     """Clustering of an array along some of its dimensions, or of a Dataset by its variables.
 
+    Parameters
+    ----------
+    data : xarray.DataArray or xarray.Dataset
+        Object whose attribute ``.streamkm`` this is.
+
     Examples
     --------
     >>> import numpy as np, xarray as xr, streamkm.xarray
@@ -42,13 +47,26 @@ class Clustering:
         mask: Any = None,
         **parameters: Any,
     ) -> KMeans:
-        """`streamkm.KMeans`, fitted to this.
+        """Fit `streamkm.KMeans` to the object.
 
         Parameters
         ----------
-        n_clusters, feature_dim, and any other parameter of `streamkm.KMeans`
-            A Dataset's features are its variables, with no `feature_dim`.
-        sample_weight, mask : as for `KMeans.fit`
+        n_clusters : int
+            Number of clusters.
+        feature_dim : hashable, int, or sequence of these, or None
+            Dimension or dimensions of the features; None for a Dataset, whose features are its
+            variables.
+        sample_weight : array-like of the shape of the rows, or None
+            Weight of each row, as in `KMeans.fit`.
+        mask : array-like of the shape of the rows, bool, or None
+            True for rows to use, as in `KMeans.fit`.
+        **parameters : object
+            Other parameters of `streamkm.KMeans`.
+
+        Returns
+        -------
+        KMeans
+            The fitted estimator.
         """
         model = KMeans(n_clusters, feature_dim=feature_dim, **parameters)
         return model.fit(self._data, sample_weight=sample_weight, mask=mask)

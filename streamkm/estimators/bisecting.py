@@ -18,29 +18,47 @@ STRATEGIES = ("biggest_inertia", "largest_cluster")
 
 
 class BisectingKMeans(CentroidEstimator):
-    """Bisecting k-means (Steinbach, Karypis and Kumar 2000), as in scikit-learn.
+    """Bisecting k-means, as in scikit-learn.
 
-    The cluster of the largest loss, or the heaviest, is split by a fit of two clusters, until
-    there are `n_clusters`. Each split reads the data as a fit of k=2 does, two to five times. Data
-    that fit in memory, or have few distinct rows, are read only once. The label of a row is the
-    leaf of the tree that it reaches, which is not always the nearest of all centroids.
+    The cluster of the largest loss, or of the largest weight, is split by a fit with two clusters,
+    until there are `n_clusters`. Each split reads the data like a fit with k=2, two to five times;
+    no split reads data that fit in memory or have few distinct rows. The label of a row is its leaf
+    of the tree, which need not be the nearest of all centroids.
 
     Parameters
     ----------
     n_clusters : int, default=8
-    init : as for `KMeans`, default='auto'
+        Number of clusters.
+    init : str, default='auto'
+        Name of a seeding method, as for `KMeans`.
     n_init : int, default=1
         Restarts of every split; all share each read.
     random_state : int, RandomState instance or None, default=None
-    max_iter, tol : of every split, as for `KMeans`
+        Seed of the draws.
+    max_iter : int, default=300
+        Maximum number of iterations of every split.
+    tol : float, default=1e-4
+        Tolerance of every split, as for `KMeans`.
     bisecting_strategy : {'biggest_inertia', 'largest_cluster'}, default='biggest_inertia'
-    feature_dim, scale, nodata, memory_limit : as for `KMeans`
+        Which cluster is split: that of the largest loss or of the largest weight.
+    feature_dim : str, int or sequence of them, default=None
+        Feature dimension(s) of N-d data, as for `KMeans`.
+    scale : {None, 'standard', 'robust'}, default=None
+        How features are scaled, as for `KMeans`.
+    nodata : 'auto', None, float or sequence of floats, default='auto'
+        Values of rows that are left out, as for `KMeans`.
+    memory_limit : str, int or None, default=None
+        Peak memory of the process, as for `KMeans`.
 
     Attributes
     ----------
     cluster_centers_, labels_, inertia_, n_passes_, bytes_read_, n_features_in_ : as of `KMeans`
-    tree_ : streamkm.passes.Tree
-        Pairs of centroids; rows follow the nearer one at each split.
+    tree_ : streamkm.passes.Tree, the pairs of centroids of the splits
+
+    References
+    ----------
+    M. Steinbach, G. Karypis and V. Kumar (2000). "A comparison of document clustering techniques".
+    KDD Workshop on Text Mining.
 
     Examples
     --------
@@ -79,16 +97,28 @@ class BisectingKMeans(CentroidEstimator):
         self.memory_limit = memory_limit
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Self:
-        """Split until there are `n_clusters`.
+        """Split clusters until there are `n_clusters`.
 
         Parameters
         ----------
-        X, y, sample_weight, mask : as for `KMeans.fit`
+        X : as in `KMeans.fit`
+            Rows to cluster.
+        y : None
+            Ignored.
+        sample_weight : array-like of the row shape, or None
+            Weight of each row.
+        mask : array-like of the row shape, bool, or None
+            False for rows that are left out.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
 
         Raises
         ------
-        streamkm.errors.DataError
-            Also when there are fewer distinct rows than clusters.
+        DataError
+            If the data cannot be clustered, or there are fewer distinct rows than clusters.
         """
         with all_or_nothing(self):
             return self._fit(X, sample_weight, mask)

@@ -16,20 +16,22 @@ from streamkm.rows import UnitLength
 
 
 def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:
-    """A fitted estimator from a model that `save` or ``streamkm fit`` wrote.
+    """Load a fitted estimator from a model that `save` or ``streamkm fit`` wrote.
 
     Parameters
     ----------
-    path : of the model
+    path : str or path-like
+        Path or URL of the model.
 
     Returns
     -------
-    KMeans, SphericalKMeans or BisectingKMeans, with everything but `labels_`
+    KMeans, SphericalKMeans or BisectingKMeans
+        The estimator, with all attributes but `labels_`.
 
     Raises
     ------
-    streamkm.errors.DataError
-        When there is no model.
+    NotAModelError
+        If there is no model at the path.
 
     Examples
     --------

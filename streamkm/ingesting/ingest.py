@@ -54,38 +54,51 @@ def ingest(
     overwrite: bool = False,
     watch: Sequence[Watch] = (),
 ) -> zarr.Array[Any]:
-    """Turn files into a Zarr store that `KMeans` and ``streamkm fit`` take.
+    """Turn files into a Zarr store for `KMeans` and ``streamkm fit``.
 
-    Rows are streamed: memory holds a shard and what the reader needs. A run that was killed leaves
-    a hidden folder beside `out`; the same call resumes it and writes the same bytes.
+    Rows are streamed: memory holds one shard and the buffers of the reader. A run that was killed
+    leaves a hidden folder beside `out`; the same call resumes it and writes the same bytes.
 
     Parameters
     ----------
     sources : path, URL, folder or pattern, or several of them
-        npy, npz, CSV, Parquet, GeoTIFF, images, or tars of images; all of one kind.
-    out : folder of the store, which appears there when it is whole
-    kind : 'npy', 'npz', 'csv', 'parquet', 'geotiff', 'images' or 'tar', where the names do not tell
-    columns : names of the columns of a table; by default all that hold numbers
-    variable : name of an array in an npz file
-    no_header : whether the first line of a CSV file is data
-    delimiter : between the values of a CSV file
-    skip_bad : whether damaged images are passed over; their names are the attribute ``skipped``
-    dtype : of the store; by default that of the source
-    chunk, shard : decoded bytes of a chunk, and of a shard or None
-    overwrite : whether to replace a store that streamkm wrote at `out`, and an unfinished one
-    watch : each is called with a `Progress` after every shard
+        Files of one kind: npy, npz, CSV, Parquet, GeoTIFF, images, or tars of images.
+    out : str or path-like
+        Folder of the store, which appears there when it is complete.
+    kind : {'npy', 'npz', 'csv', 'parquet', 'geotiff', 'images', 'tar'} or None
+        Kind of the files; by default the kind of their names.
+    columns : sequence of str, or None
+        Names of the columns of a table; by default all numeric columns.
+    variable : str or None
+        Name of an array in an npz file.
+    no_header : bool
+        Whether the first line of a CSV file is data.
+    delimiter : str or None
+        Character between the values of a CSV file.
+    skip_bad : bool
+        Whether damaged images are left out; their names are stored in the attribute ``skipped``.
+    dtype : dtype or None
+        Dtype of the store; by default that of the source.
+    chunk : int or str
+        Decoded bytes of a chunk, such as '4MiB'.
+    shard : int, str or None
+        Decoded bytes of a shard; None for chunks without shards.
+    overwrite : bool
+        Whether to replace a store that streamkm wrote at `out`, and an unfinished one.
+    watch : sequence of callable
+        Each is called with a `Progress` after every shard.
 
     Returns
     -------
     zarr.Array
-        Opened for reading.
+        The store, opened for reading.
 
     Raises
     ------
     DataError
-        For sources that cannot be read as one array; the message names the file and the fix.
+        If the sources cannot be read as one array; the message names the file and the fix.
     OutputExistsError
-        When something is at `out` already.
+        If something exists at `out`.
 
     Examples
     --------

@@ -29,21 +29,45 @@ class Model:
 
     Parameters
     ----------
-    centroids : ndarray of shape (k, d), float64, in the units of the data
-    inertia : float, loss of these centroids
-    history : structured array with a field for each column of `Step`
+    centroids : ndarray of shape (k, d), float64
+        In the units of the data.
+    inertia : float
+        Loss of these centroids, in squared units.
+    history : structured ndarray of shape (iterations,)
+        A field for each column of `Step`.
     stop_reason : str
-    n_passes, bytes_read : reads of the data and their decoded bytes
-    parameters : parameters of the fit
-    versions : versions of streamkm and of the libraries on which the bits depend
-    fit : identity of a fit with a checkpoint
-    scaling : Scaling of the rows, or None
-    scaled : centroids of the scaled rows, (k, d), if there is a scaling
-    features, names : names of the features and of the clusters, if any
-    reads : reads and bytes of each phase, as in `KMeans.reads_`
-    init : initial centroids that were given, or None
-    tree : pairs and children of the `Tree` of the clusters, or None if a row belongs to the nearest
-        centroid
+        Rule that ended the fit.
+    n_passes : int
+        Reads of the data.
+    bytes_read : int
+        Decoded bytes of these reads.
+    parameters : dict of str to object
+        Parameters of the fit.
+    versions : dict of str to str
+        Versions of streamkm and of the libraries on which the bits depend.
+    fit : str
+        Identity of a fit with a checkpoint.
+    scaling : Scaling or None
+        Scaling of the rows.
+    scaled : ndarray of shape (k, d), float64, or None
+        Centroids of the scaled rows, if there is a scaling.
+    features : list of str
+        Names of the features; empty if they have none.
+    names : list
+        Names of the clusters; empty if they have none.
+    tree : tuple of (ndarray, ndarray), or None
+        Pairs and children of the `Tree` of the clusters; None if a row belongs to the nearest
+        centroid.
+    reads : dict of str to dict
+        Reads and bytes of each phase, as in `KMeans.reads_`.
+    init : ndarray of shape (k, d), float64, or None
+        Initial centroids that were given.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm
+    >>> streamkm.Model(np.eye(2), stop_reason="tol").seen.tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
 
     centroids: Float64Array
@@ -139,12 +163,33 @@ def _write(group: Any, name: str, values: AnyArray, dimensions: tuple[str, ...])
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
-    """Read a model back.
+    """Read a model from a Zarr group.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Path or URL of the model.
+
+    Returns
+    -------
+    Model
+        The stored model.
 
     Raises
     ------
+    NotAModelError
+        If there is no model at the path.
     DataError
-        If there is no model at the path, or its format is newer.
+        If its format is newer, or a part of it is missing.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, streamkm
+    >>> path = tempfile.mkdtemp() + "/model.zarr"
+    >>> x = np.repeat([[0.0, 0.0], [9.0, 9.0]], 5, axis=0)
+    >>> streamkm.KMeans(2, random_state=0).fit(x).save(path)
+    >>> streamkm.load_model(path).inertia
+    0.0
     """
     import zarr
 

@@ -25,11 +25,13 @@ class Nearest(Statistic):
 
     Parameters
     ----------
-    numbers : ndarray of shape (k, n), int64, row numbers in C order over the row axes; -1 where the
-        cluster has fewer than n rows
-    distances : ndarray of shape (k, n), Euclidean, of scaled rows where there is a scale; inf where
-        the cluster has fewer than n rows
-    values : ndarray of shape (k, n, d), of the stored dtype
+    numbers : ndarray of shape (k, n), int64
+        Row numbers in C order over the row axes; -1 if the cluster has fewer than n rows.
+    distances : ndarray of shape (k, n), float64
+        Euclidean distances, of scaled rows if there is a scaling; inf if the cluster has fewer than
+        n rows.
+    values : ndarray of shape (k, n, d)
+        The rows, of the stored dtype.
     """
 
     numbers: npt.NDArray[np.int64]
@@ -38,6 +40,18 @@ class Nearest(Statistic):
 
     @classmethod
     def combine(cls, parts: Sequence[Nearest]) -> Nearest:
+        """Return the nearest rows among several parts.
+
+        Parameters
+        ----------
+        parts : sequence of Nearest
+            Nearest rows of disjoint parts of the data, for the same centroids.
+
+        Returns
+        -------
+        Nearest
+            Of all parts together.
+        """
         most = parts[0].numbers.shape[1]
         some = [
             part for part in parts if part.values.shape[2]

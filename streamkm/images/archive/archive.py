@@ -44,7 +44,8 @@ class Archive(Mapping[str, "xr.DataArray"]):
 
     Parameters
     ----------
-    path : path or URL of an archive that `compress` wrote
+    path : str or path-like
+        Path or URL of an archive that `compress` wrote.
 
     Raises
     ------
@@ -140,6 +141,16 @@ class Archive(Mapping[str, "xr.DataArray"]):
     def chosen(self, names: Sequence[str] | None) -> list[str]:
         """Return the images for names and patterns such as ``'beach/*'``; all by default.
 
+        Parameters
+        ----------
+        names : sequence of str, or None
+            Names and patterns; None for all images.
+
+        Returns
+        -------
+        list of str
+            The names of the images, each once.
+
         Raises
         ------
         DataError
@@ -164,20 +175,63 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return int(high), int(wide)
 
     def has_palette(self, name: str) -> bool:
-        """Return whether the codes of an image are colours, not patches or bands."""
+        """Return whether the codes of an image are colours, not patches or bands.
+
+        Parameters
+        ----------
+        name : str
+            Name of the image.
+
+        Returns
+        -------
+        bool
+            False if the image is coded by a codebook.
+        """
         return bool(self.stacks[self.place(name).stack]["codes"].ndim == 3)
 
     def has_alpha(self, name: str) -> bool:
-        """Return whether the last channel of an image is its opacity."""
+        """Return whether the last channel of an image is its opacity.
+
+        Parameters
+        ----------
+        name : str
+            Name of the image.
+
+        Returns
+        -------
+        bool
+            Whether there is such a channel.
+        """
         return "alpha" in self.stacks[self.place(name).stack]
 
     def n_colours(self, name: str) -> int:
-        """Return the number of channels of an image without its opacity."""
+        """Return the number of channels of an image without its opacity.
+
+        Parameters
+        ----------
+        name : str
+            Name of the image.
+
+        Returns
+        -------
+        int
+            Number of channels, such as 3 for RGB.
+        """
         pixels = self.stacks[self.place(name).stack]["pixels"]
         return int(pixels.shape[-1]) - self.has_alpha(name)
 
     def place(self, name: str) -> Place:
         """Return the location of an image.
+
+        Parameters
+        ----------
+        name : str
+            Name of the image.
+
+        Returns
+        -------
+        Place
+            Name of its stack, and its index in the stack.
 
         Raises
         ------
@@ -190,7 +244,23 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return self.places[name]
 
     def dataset(self, stack: str) -> xr.Dataset:
-        """Open a stack as an xarray Dataset of codes, pixels, names and quality; lazy."""
+        """Open a stack as an xarray Dataset of codes, pixels, names and quality.
+
+        Parameters
+        ----------
+        stack : str
+            Name of the stack, as in `Archive.stacks`.
+
+        Returns
+        -------
+        xarray.Dataset
+            The arrays are lazy; pixels are decoded when their values are requested.
+
+        Raises
+        ------
+        DataError
+            If the archive was replaced after it was opened, or an array is missing.
+        """
         import xarray as xr  # takes 90 MiB; not needed by compress
 
         self._check()
@@ -217,17 +287,49 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return {}
 
     def codes(self, name: str) -> AnyArray:
-        """Return the codes (y, x) of an image."""
+        """Return the codes of an image.
+
+        Parameters
+        ----------
+        name : str
+            Name of the image.
+
+        Returns
+        -------
+        ndarray of shape (y, x), or (row, column, stage) for patches
+            Indices into the palette or the codebook, of the smallest unsigned dtype.
+        """
         place = self.place(name)
         return np.asarray(self.stacks[place.stack]["codes"][place.number])
 
     def pixels(self, name: str) -> AnyArray:
-        """Return the decoded pixels (y, x, channel) of an image."""
+        """Return the decoded pixels of an image.
+
+        Parameters
+        ----------
+        name : str
+            Name of the image.
+
+        Returns
+        -------
+        ndarray of shape (y, x, channel)
+            Pixel values, of the dtype of the original image.
+        """
         place = self.place(name)
         return np.asarray(self.stacks[place.stack]["pixels"][place.number])
 
     def palette(self, name: str) -> AnyArray:
-        """Return the palette (code, channel) of an image.
+        """Return the palette of an image.
+
+        Parameters
+        ----------
+        name : str
+            Name of the image.
+
+        Returns
+        -------
+        ndarray of shape (code, channel)
+            Colours in the order of the codes.
 
         Raises
         ------
@@ -244,7 +346,13 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return np.asarray(palettes[int(group["palette"][number])])
 
     def palettes(self) -> dict[str, Palette]:
-        """Return the shared palettes by kind; several of a kind also by number and folder."""
+        """Return the palettes that images share.
+
+        Returns
+        -------
+        dict of str to Palette
+            By kind, such as 'rgb'; several palettes of a kind also by number and folder.
+        """
         found = {}
         space = str(self.parameters["space"])
         palettes = group_in(self.group, "palettes")
@@ -259,17 +367,50 @@ class Archive(Mapping[str, "xr.DataArray"]):
         return found
 
     def metadata(self, name: str) -> dict[str, Any]:
-        """Return the metadata of the file: format, mode, resolution, EXIF in base64."""
+        """Return the metadata of the file of an image.
+
+        Parameters
+        ----------
+        name : str
+            Name of the image.
+
+        Returns
+        -------
+        dict of str to object
+            Format, mode, resolution, and EXIF data in base64.
+        """
         stack, number = self.place(name)
         found: dict[str, Any] = json.loads(str(self.stacks[stack]["metadata"][number]))
         return found
 
     def profile(self, name: str) -> bytes | None:
-        """Return the ICC profile of an image."""
+        """Return the ICC profile of an image.
+
+        Parameters
+        ----------
+        name : str
+            Name of the image.
+
+        Returns
+        -------
+        bytes or None
+            The profile; None if the image has none.
+        """
         return self.profile_named(self.metadata(name).get("icc"))
 
     def profile_named(self, icc: str | None) -> bytes | None:
-        """Return an ICC profile by the name in the metadata of its images."""
+        """Return an ICC profile by the name in the metadata of its images.
+
+        Parameters
+        ----------
+        icc : str or None
+            Value of ``icc`` in the metadata.
+
+        Returns
+        -------
+        bytes or None
+            The profile; None for None.
+        """
         return (
             None
             if icc is None

@@ -43,12 +43,18 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
 
     Parameters
     ----------
-    codes : path of the codes; for patches of shape (image, row, column, stage)
-    palettes : path of the palettes (palette, code, channel), or None
-    palette : path of the indices of the images' palettes, or None if each image has its own
-    alpha : path of the opacity (image, y, x), the last channel, or None
-    codebook : path of the codewords (stage, code, feature), or None
-    patch : height and width of a patch
+    codes : str
+        Path of the codes; for patches of shape (image, row, column, stage).
+    palettes : str or None
+        Path of the palettes (palette, code, channel).
+    palette : str or None
+        Path of the indices of the images' palettes; None if each image has its own.
+    alpha : str or None
+        Path of the opacity (image, y, x), the last channel.
+    codebook : str or None
+        Path of the codewords (stage, code, feature).
+    patch : tuple of (int, int), or None
+        Height and width of a patch in pixels.
     """
 
     codes: str

@@ -31,8 +31,19 @@ class Codebook:
     ----------
     codewords : ndarray of shape (stages, k, d), int16 for uint8 pixels and int32 for uint16
         Pixel values in the first stage, differences in the others.
-    dtype : dtype of the pixels, uint8 or uint16
-    distortions : mean squared error of the values of the training data after each stage
+    dtype : dtype
+        Dtype of the pixels, uint8 or uint16.
+    distortions : tuple of float
+        Mean squared error of the values of the training data after each stage.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamkm.images import Codebook
+    >>> book = Codebook.empty(np.dtype("u1"), 4).with_stage(np.array([[0.0] * 4, [200.0] * 4]))
+    >>> codes = book.codes(np.array([[9, 9, 9, 9], [180, 190, 200, 210]], dtype="u1"))
+    >>> codes.tolist(), book.decode(codes).tolist()
+    ([[0], [1]], [[0, 0, 0, 0], [200, 200, 200, 200]])
     """
 
     codewords: AnyArray
@@ -42,6 +53,18 @@ class Codebook:
     @classmethod
     def empty(cls, dtype: np.dtype[Any], n_features: int) -> Codebook:
         """Return a codebook without stages, whose residual is the whole patch.
+
+        Parameters
+        ----------
+        dtype : dtype
+            Dtype of the pixels, uint8 or uint16.
+        n_features : int
+            Values of a patch, d.
+
+        Returns
+        -------
+        Codebook
+            With no codewords.
 
         Raises
         ------
@@ -54,10 +77,20 @@ class Codebook:
         return cls(np.empty((0, 0, n_features), signed), dtype)
 
     def with_stage(self, centroids: Float64Array) -> Codebook:
-        """Return the codebook with one more stage, from centroids (k, d) of the residuals.
+        """Return the codebook with one more stage.
 
         A last stage without residual may have fewer codewords than the stages before. Its first
         codeword is then repeated; ties go to the lowest index, so the copies are never used.
+
+        Parameters
+        ----------
+        centroids : ndarray of shape (k, d), float64
+            Centroids of the residuals; they are rounded to integers.
+
+        Returns
+        -------
+        Codebook
+            A new codebook.
         """
         words = np.rint(centroids).astype(self.codewords.dtype)[None]
         if self.n_stages:
@@ -67,19 +100,33 @@ class Codebook:
         return replace(self, codewords=words)
 
     def with_distortion(self, distortion: float) -> Codebook:
-        """Return the codebook with the distortion of the training data after the last stage."""
+        """Return the codebook with the distortion after its last stage.
+
+        Parameters
+        ----------
+        distortion : float
+            Mean squared error of the values of the training data.
+
+        Returns
+        -------
+        Codebook
+            A new codebook.
+        """
         return replace(self, distortions=(*self.distortions, distortion))
 
     @property
     def n_stages(self) -> int:
+        """Number of stages."""
         return len(self.codewords)
 
     @property
     def n_features(self) -> int:
+        """Number of values of a patch, d."""
         return int(self.codewords.shape[2])
 
     @property
     def code_dtype(self) -> np.dtype[Any]:
+        """Smallest unsigned dtype of the codes."""
         return label_dtype(self.codewords.shape[1])
 
     @property
@@ -100,11 +147,18 @@ class Codebook:
 
         Parameters
         ----------
-        patches : ndarray of shape (n, d), of the codebook's dtype
+        patches : ndarray of shape (n, d)
+            Pixel values, of the dtype of the codebook.
 
         Returns
         -------
-        ndarray of shape (n, stages), of the smallest unsigned dtype
+        ndarray of shape (n, stages)
+            Indices of codewords, of the smallest unsigned dtype.
+
+        Raises
+        ------
+        DataError
+            If the shape or the dtype is not that of the codebook.
         """
         if patches.ndim != 2 or patches.shape[1] != self.n_features or patches.dtype != self.dtype:
             raise DataError(
@@ -119,7 +173,18 @@ class Codebook:
         return codes
 
     def decode(self, codes: AnyArray) -> AnyArray:
-        """Return the patches (..., d) of codes (..., stages), as pixels."""
+        """Return the patches of codes.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (..., stages)
+            Indices of codewords.
+
+        Returns
+        -------
+        ndarray of shape (..., d)
+            Pixel values, clipped to the range of the dtype.
+        """
         flat = codes.reshape(-1, self.n_stages)
         out = np.empty((len(flat), self.n_features), self.dtype)
         limits = np.iinfo(self.dtype)
@@ -133,7 +198,18 @@ class Codebook:
         return out.reshape(*codes.shape[:-1], self.n_features)
 
     def residuals(self, patches: AnyArray) -> AnyArray:
-        """Return the residuals (n, d) of patches (n, d) in the dtype of the codewords."""
+        """Return the differences of patches from their decoded codes.
+
+        Parameters
+        ----------
+        patches : ndarray of shape (n, d)
+            Pixel values, of the dtype of the codebook.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            Residuals after the last stage, in the dtype of the codewords.
+        """
         left = np.empty(patches.shape, self.codewords.dtype)
         for tile in Block.of(patches).tiles():
             *_, (_, x) = self._stages(tile.x)

@@ -30,7 +30,22 @@ class Palette:
     Parameters
     ----------
     colours : ndarray of shape (k, c), uint8 or uint16
-    space : str, colour space of distances: 'srgb' (as stored, any channels) or 'oklab'
+        Values of the channels.
+    space : {'srgb', 'oklab'}
+        Colour space of distances: the stored values, for any channels, or Oklab, for RGB.
+
+    Raises
+    ------
+    DataError
+        If `colours` has another shape or dtype, or the space does not apply to the channels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamkm.images import Palette
+    >>> palette = Palette(np.array([[0, 0, 0], [255, 255, 255]], dtype="u1"))
+    >>> palette.codes(np.array([[[9, 9, 9], [200, 220, 240]]], dtype="u1")).tolist()
+    [[0, 1]]
     """
 
     colours: AnyArray
@@ -55,6 +70,7 @@ class Palette:
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Dtype of the colours, uint8 or uint16."""
         return self.colours.dtype
 
     @property
@@ -63,9 +79,24 @@ class Palette:
         return np.dtype(np.min_scalar_type(len(self) - 1))
 
     def codes(self, pixels: AnyArray) -> Codes:
-        """Return the codes (...) of the nearest colours of pixels (..., c); ties go to the first.
+        """Return the codes of the nearest colours of pixels; ties go to the first colour.
 
         Threads may share a palette and its table of codes.
+
+        Parameters
+        ----------
+        pixels : ndarray of shape (..., c)
+            Values of the channels, of the dtype of the palette.
+
+        Returns
+        -------
+        ndarray of shape (...)
+            Codes of dtype `code_dtype`.
+
+        Raises
+        ------
+        DataError
+            If the channels or the dtype are not those of the palette.
         """
         flat = self._checked(pixels).reshape(-1, pixels.shape[-1])
         keys = interleave(flat)
@@ -81,7 +112,18 @@ class Palette:
         return codes.reshape(pixels.shape[:-1])
 
     def decode(self, codes: AnyArray) -> AnyArray:
-        """Return the pixels (..., c) of codes (...)."""
+        """Return the pixels of codes.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (...), of integers
+            Codes below the number of colours.
+
+        Returns
+        -------
+        ndarray of shape (..., c)
+            Colours, of the dtype of the palette.
+        """
         pixels: AnyArray = np.take(self.colours, codes, axis=0)
         return pixels
 
@@ -91,13 +133,35 @@ class Palette:
         return Palette(self.colours[np.argsort(lightness(self.colours), kind="stable")], self.space)
 
     def to_json(self) -> str:
-        """Return the palette as text that `from_json` reads."""
+        """Return the palette as text that `from_json` reads.
+
+        Returns
+        -------
+        str
+            JSON with the colours, their dtype and the space.
+        """
         kept = {"space": self.space, "dtype": self.dtype.name, "colours": self.colours.tolist()}
         return json.dumps(kept)
 
     @classmethod
     def from_json(cls, text: str) -> Palette:
-        """Create a palette from the text of `to_json`."""
+        """Create a palette from the text of `to_json`.
+
+        Parameters
+        ----------
+        text : str
+            Text of `to_json`.
+
+        Returns
+        -------
+        Palette
+            The palette that was written.
+
+        Raises
+        ------
+        DataError
+            If the text is of another form.
+        """
         try:
             kept = json.loads(text)
             return cls(np.array(kept["colours"], kept["dtype"]), kept["space"])
@@ -105,7 +169,23 @@ class Palette:
             raise DataError(f"this is no palette of streamkm's ({error}); {_WRITTEN}") from error
 
     def to_gpl(self, name: str) -> str:
-        """Return a GIMP palette: red, green and blue of 8 bits, without the colour space."""
+        """Return a GIMP palette: red, green and blue of 8 bits, without the colour space.
+
+        Parameters
+        ----------
+        name : str
+            Title of the palette.
+
+        Returns
+        -------
+        str
+            Text of a ``.gpl`` file.
+
+        Raises
+        ------
+        DataError
+            If the colours are not grey or RGB of 8 bits.
+        """
         if self.dtype != np.uint8 or self.colours.shape[1] not in (1, 3):
             raise DataError(
                 f"a GIMP palette is of 8 bits, grey or RGB, not of {self.colours.shape[1]} "
@@ -118,7 +198,25 @@ class Palette:
 
     @classmethod
     def from_gpl(cls, text: str, space: str = "srgb") -> Palette:
-        """Return the colours (k, 3) of a GIMP palette."""
+        """Return the palette of a GIMP palette file.
+
+        Parameters
+        ----------
+        text : str
+            Text of a ``.gpl`` file.
+        space : {'srgb', 'oklab'}
+            Colour space of distances.
+
+        Returns
+        -------
+        Palette
+            Colours (k, 3) of dtype uint8.
+
+        Raises
+        ------
+        DataError
+            If the text is of another form.
+        """
         head, *lines = text.splitlines() or [""]
         rows = [line.split()[:3] for line in lines if line.strip()[:1].isdigit()]
         try:
@@ -173,20 +271,42 @@ def quantize(
     *,
     alpha: AnyArray | None = None,
 ) -> Codes:
-    """Return the codes of an image: the nearest colours, or with error diffusion.
+    """Return the codes of an image: of the nearest colours, or with error diffusion.
 
     Parameters
     ----------
-    image : ndarray of shape (h, w, c), of the palette's dtype, without an alpha channel
+    image : ndarray of shape (h, w, c)
+        Values of the channels without alpha, of the dtype of the palette.
     palette : Palette
-    dither : whether errors are diffused (Floyd and Steinberg 1976)
-    alpha : ndarray of shape (h, w), uint8 or uint16, or None where all pixels are opaque
-        Errors are diffused in proportion to alpha. Fully transparent pixels diffuse no errors and
-        have the code of the nearest colour.
+        Colours of the codes.
+    dither : bool
+        Whether errors are diffused.
+    alpha : ndarray of shape (h, w), uint8 or uint16, or None
+        Opacity; None if all pixels are opaque. Errors are diffused in proportion to alpha. Fully
+        transparent pixels diffuse no errors and have the code of the nearest colour.
 
     Returns
     -------
-    ndarray of shape (h, w), of the palette's `code_dtype`
+    ndarray of shape (h, w)
+        Codes of the palette's `code_dtype`.
+
+    Raises
+    ------
+    DataError
+        If the channels or the dtype are not those of the palette, or `alpha` has another shape.
+
+    References
+    ----------
+    R. W. Floyd and L. Steinberg (1976). "An adaptive algorithm for spatial greyscale". Proceedings
+    of the Society for Information Display 17 (2), 75-77.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamkm.images import Palette, quantize
+    >>> black_and_white = Palette(np.array([[0], [255]], dtype="u1"))
+    >>> quantize(np.full((2, 4, 1), 128, "u1"), black_and_white, dither=True).tolist()
+    [[1, 0, 1, 0], [0, 1, 0, 1]]
     """
     if not dither:
         return palette.codes(np.asarray(image))

@@ -47,34 +47,50 @@ def compress(
     ----------
     sources : path, URL, folder or pattern, or several of them
         Image files, tars and zips of them, TIFFs of several pages, Zarr arrays, OME-Zarr.
-    out : folder of the archive, which appears there when it is whole
-    n_colors : colours of a palette, or codewords of a codebook, at most; 256 by default
-    per : what has a palette: the whole 'archive', each 'group' (a folder), or each 'image'
-    patch : height and width of what a code stands for; of one pixel by default
-    stages : codes of a patch, each for what those before leave over
-    quality : PSNR in dB that as few colours, or stages of patches, as can be should reach
-    bits_per_pixel : of the codes, before they are packed: as many colours, or stages, as it allows
-    dither : whether errors are diffused (Floyd and Steinberg 1976)
-    space : 'srgb', where the squared error is least, or 'oklab', where people see it least
-    n_init : starts of the search for a palette, from the same table of colours
-    random_state : seed of starts after the first
-    skip_bad : whether damaged and hostile files are passed over; their names are kept
-    memory_limit : bytes, or a text such as '512MiB'
-    overwrite : whether to replace what streamkm wrote at `out`, and what another run left there
-    watch : each is called with a `Progress` after every wave of batches
+    out : str or path-like
+        Folder of the archive, which appears there when it is complete.
+    n_colors : int or None
+        Maximum number of colours of a palette, or of codewords of a codebook; 256 by default.
+    per : {'archive', 'group', 'image'}
+        Which images share a palette: all, those of a folder, or none.
+    patch : tuple of (int, int)
+        Height and width, in pixels, of the patch of a code.
+    stages : int or None
+        Codes of a patch, each for the residual of those before.
+    quality : float or None
+        PSNR in decibels to reach with as few colours, or stages of patches, as possible.
+    bits_per_pixel : float or None
+        Limit of the codes before they are packed, which sets the number of colours or stages.
+    dither : bool
+        Whether errors are diffused, as in `quantize`.
+    space : {'srgb', 'oklab'}
+        Colour space of distances: least squared error, or least visible error.
+    n_init : int
+        Starts of the search for a palette, from the same table of colours.
+    random_state : int
+        Seed of the starts after the first.
+    skip_bad : bool
+        Whether damaged and hostile files are left out; the archive stores their names.
+    memory_limit : int, str or None
+        Bytes, or text such as '512MiB'.
+    overwrite : bool
+        Whether to replace what streamkm wrote at `out`, and what another run left there.
+    watch : sequence of callable
+        Each is called with a `Progress` after every wave of batches.
 
     Returns
     -------
     Archive
+        The archive at `out`.
 
     Raises
     ------
     DataError
-        For sources that cannot be read; the message names the file and the fix.
+        If the sources cannot be read; the message names the file and the fix.
     MemoryLimitError
-        When the limit leaves no room for an image.
+        If the limit is too low for an image.
     OutputExistsError
-        When something is at `out` already.
+        If something exists at `out`.
 
     Examples
     --------

@@ -88,17 +88,49 @@ def find_palettes(
     memory_limit: str | int | None = None,
     watch: Sequence[Watch] = (),
 ) -> dict[tuple[str, int], Palette]:
-    """Find palettes of images: every number of colours from one read of the pixels.
+    """Find the palettes of images; one read of the pixels gives every number of colours.
 
     Parameters
     ----------
-    sources, space, n_init, random_state, skip_bad, memory_limit, watch : as for `compress`
-    n_colors : of a palette, or of several
+    sources : path, URL, folder or pattern, or several of them
+        As in `compress`.
+    n_colors : int or sequence of int
+        Maximum number of colours of a palette, or several such numbers.
+    space : {'srgb', 'oklab'}
+        Colour space of distances.
+    n_init : int
+        Starts of the search, from the same table of colours.
+    random_state : int
+        Seed of the starts after the first.
+    skip_bad : bool
+        Whether damaged and hostile files are left out.
+    memory_limit : int, str or None
+        Bytes, or text such as '512MiB'.
+    watch : sequence of callable
+        Each is called with a `Progress` after every wave of batches.
 
     Returns
     -------
     dict of (str, int) to Palette
         By the kind of image ('rgb', 'grey', 'rgb16', ...) and the number of colours.
+
+    Raises
+    ------
+    DataError
+        If the sources cannot be read; the message names the file and the fix.
+    MemoryLimitError
+        If the limit is too low for an image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from streamkm.images import find_palettes
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.fromarray(np.eye(9, dtype="u1") * 255).convert("RGB").save(f"{folder}/x.png")
+    ...     {key: len(found) for key, found in find_palettes(folder, [1, 2]).items()}
+    {('rgb', 1): 1, ('rgb', 2): 2}
     """
     several = list(n_colors) if isinstance(n_colors, Iterable) else [n_colors]
     numbers = [whole_number("n_colors", k, 1, MOST_COLORS) for k in several]

@@ -43,13 +43,20 @@ def decompress(
 
     Parameters
     ----------
-    archive : Archive, or the path of one
-    out : folder, which is created if necessary
-    names : names of images, or patterns such as ``'beach/*'``; by default all images
-    overwrite : whether existing files are replaced
-    missing : whether only missing files are written
-    memory_limit : bytes, or text such as '512MiB'; it limits the images that are processed at once
-    watch : each is called with a `Progress` after every wave of images
+    archive : Archive, str or path-like
+        An archive, or its path.
+    out : str or path-like
+        Folder, which is created if necessary.
+    names : sequence of str, or None
+        Names of images, or patterns such as ``'beach/*'``; by default all images.
+    overwrite : bool
+        Whether existing files are replaced.
+    missing : bool
+        Whether only missing files are written.
+    memory_limit : int, str or None
+        Bytes, or text such as '512MiB'; it limits the images that are processed at once.
+    watch : sequence of callable
+        Each is called with a `Progress` after every wave of images.
 
     Returns
     -------
@@ -62,9 +69,21 @@ def decompress(
         If there is no image of a name, both `overwrite` and `missing` are given, or the file system
         cannot hold a file, for example because its name is too long. No file is written then.
     MemoryLimitError
-        When the limit leaves no room for an image.
+        If the limit is too low for an image.
     OutputExistsError
         If a file exists.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from streamkm.images import compress, decompress
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.fromarray(np.eye(9, dtype="u1") * 255).convert("RGB").save(f"{folder}/x.png")
+    ...     archive = compress(f"{folder}/x.png", f"{folder}/x.zarr", 2)
+    ...     [path.name for path in decompress(archive, f"{folder}/out")]
+    ['x.png']
     """
     if overwrite and missing:
         raise DataError(

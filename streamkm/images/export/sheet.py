@@ -26,11 +26,25 @@ def contact_sheet(archive: Archive, most: int = _MOST) -> Any:
     Parameters
     ----------
     archive : Archive
-    most : maximum number of images
+        The archive.
+    most : int
+        Maximum number of images.
 
     Returns
     -------
     PIL.Image.Image
+        The sheet, in RGB.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from streamkm.images import compress, contact_sheet
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.fromarray(np.eye(9, dtype="u1") * 255).convert("RGB").save(f"{folder}/x.png")
+    ...     contact_sheet(compress(f"{folder}/x.png", f"{folder}/x.zarr", 2)).mode
+    'RGB'
     """
     names = list(archive)[:most]
     columns = min(_COLUMNS, max(1, math.ceil(math.sqrt(2 * len(names)))))
