@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from streamkm.arrays import AnyArray
 from streamkm.checkpoint import Record
 from streamkm.errors import DataError
 from streamkm.ingesting.exact import converted
@@ -113,24 +114,14 @@ def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[
             nbytes += _nbytes(region, data.dtype)
             continue
         values, names = source.read(region)
-        first = region[0].start
-        stop = first + len(values)
         if form.n is None and not len(values):
             break
-        if form.n is not None and stop < region[0].stop:
-            raise DataError(f"the source ended after {stop:,} of {form.n:,} rows: did it change?")
-        if form.n is None:
-            data.resize((stop, *form.row_shape))
-        data[(slice(first, stop), *region[1:])] = converted(values, data.dtype)
-        if names:
-            if form.n is None:
-                group[_NAMES].resize((stop,))
-            group[_NAMES][first:stop] = np.array(names, object)
+        _write_shard(group, data, form, region, values, names)
         nbytes += values.size * data.dtype.itemsize
         group.update_attributes({"done": number + 1, "skipped": source.skipped})
         for report in watch:
             report(Progress("ingest", number + 1, total, "shards", nbytes))
-        if form.n is None and stop < region[0].stop:
+        if form.n is None and len(values) < region[0].stop - region[0].start:
             break
     if not data.size:
         raise DataError("the source holds no rows.")
@@ -138,6 +129,23 @@ def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[
         record_whole(group, [form.name])
     skipped = {"skipped": source.skipped} if source.skipped else {}
     group.attrs.put({"kind": KIND, "ingest": group.attrs["ingest"], **skipped})
+
+
+def _write_shard(
+    group: Any, data: Any, form: Form, region: Region, values: AnyArray, names: Sequence[str]
+) -> None:
+    """Write one shard and the names of its rows, if any; a source of unknown length grows."""
+    first = region[0].start
+    stop = first + len(values)
+    if form.n is not None and stop < region[0].stop:
+        raise DataError(f"the source ended after {stop:,} of {form.n:,} rows: did it change?")
+    if form.n is None:
+        data.resize((stop, *form.row_shape))
+    data[(slice(first, stop), *region[1:])] = converted(values, data.dtype)
+    if names:
+        if form.n is None:
+            group[_NAMES].resize((stop,))
+        group[_NAMES][first:stop] = np.array(names, object)
 
 
 def _nbytes(region: Region, dtype: np.dtype[Any]) -> int:

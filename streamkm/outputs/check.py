@@ -167,18 +167,18 @@ def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) 
         for given in inputs:
             refuse_overlap(output.path, given)
         for other in known[:number]:
-            if output.suffixes and other.suffixes:  # files in the same folder
-                endings = set(output.suffixes) & set(other.suffixes)
-                if not endings and output.path != other.path:
-                    continue
-                if isinstance(output, File) and isinstance(other, File):
-                    refuse_overlap(output.path, other.path)
-                    continue
-                if not endings:
-                    continue
-            refuse_overlap(output.path, other.path)
+            if not _apart_by_suffix(output, other):
+                refuse_overlap(output.path, other.path)
     for output in known:
         output.check()
+
+
+def _apart_by_suffix(output: Output, other: Output) -> bool:
+    """Return whether two outputs may share a folder, as their files have other suffixes."""
+    if not output.suffixes or not other.suffixes or set(output.suffixes) & set(other.suffixes):
+        return False
+    one_file = isinstance(output, File) and isinstance(other, File) and output.path == other.path
+    return not one_file
 
 
 def check_store(path: Name, kind: str, overwrite: bool, inputs: Sequence[Any] = ()) -> Path:

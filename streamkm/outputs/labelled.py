@@ -42,6 +42,29 @@ def stacked(data: xr.Dataset) -> xr.DataArray:
     DataError
         When no variable is left, or one holds no numbers or has dimensions of its own.
     """
+    wanted = _numeric_variables(data)
+    warn_packed({name: data[name] for name in wanted})
+    fills = [_fills(data[name]) for name in wanted]
+    data = data.assign({name: _as_meant(data[name]) for name in wanted})
+    apart = len(set(fills)) > 1
+    if apart or np.result_type(*(data[name].dtype for name in wanted)).kind == "f":
+        kept = {name: _exact(data[name], fill) for name, fill in zip(wanted, fills, strict=True)}
+        data = data.assign(kept)
+    if apart:  # each its own: only NaN can stand for all
+        for name, fill in zip(wanted, fills, strict=True):
+            if fill is not None:
+                data = data.assign({name: _without(data[name], fill)})
+    array = data[wanted].to_dataarray(FEATURE)
+    if len(set(fills)) == 1 and fills[0] is not None:
+        array.attrs["missing_value"] = list(fills[0].values)
+    grids = {_grid_mapping(data[name]) for name in wanted} - {None}
+    if len(grids) == 1:
+        array.attrs["grid_mapping"] = grids.pop()
+    return array
+
+
+def _numeric_variables(data: xr.Dataset) -> list[str]:
+    """Return the names of the variables with dimensions; raise an error if one has no distances."""
     wanted = [str(n) for n in data.data_vars if data[n].dims]
     if not wanted:
         raise DataError(
@@ -60,24 +83,7 @@ def stacked(data: xr.Dataset) -> xr.DataArray:
                 f"the variable {name!r} holds {data[name].dtype}, which has no distances: leave it "
                 f"out, by data.drop_vars({name!r}), or convert it to numbers."
             )
-    warn_packed({str(name): data[name] for name in wanted})
-    fills = [_fills(data[name]) for name in wanted]
-    data = data.assign({name: _as_meant(data[name]) for name in wanted})
-    apart = len(set(fills)) > 1
-    if apart or np.result_type(*(data[name].dtype for name in wanted)).kind == "f":
-        kept = {name: _exact(data[name], fill) for name, fill in zip(wanted, fills, strict=True)}
-        data = data.assign(kept)
-    if apart:  # each its own: only NaN can stand for all
-        for name, fill in zip(wanted, fills, strict=True):
-            if fill is not None:
-                data = data.assign({name: _without(data[name], fill)})
-    array = data[wanted].to_dataarray(FEATURE)
-    if len(set(fills)) == 1 and fills[0] is not None:
-        array.attrs["missing_value"] = list(fills[0].values)
-    grids = {_grid_mapping(data[name]) for name in wanted} - {None}
-    if len(grids) == 1:
-        array.attrs["grid_mapping"] = grids.pop()
-    return array
+    return wanted
 
 
 def _fills(data: xr.DataArray) -> Missing | None:
