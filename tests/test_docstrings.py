@@ -1,0 +1,61 @@
+"""Every public name has a numpydoc docstring whose parts are all there."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+from numpydoc.validate import validate
+
+MODULES = ("streamkm", "streamkm.images", "streamkm.errors", "streamkm.plot", "streamkm.xarray")
+# What numpydoc reports and this project does not ask for: an extended summary, and See Also.
+OPTIONAL = {"ES01", "SA01"}
+# Created by streamkm alone: an example of their construction is of no use.
+MADE_BY_US = {"CodebookCodec", "Nearest", "Progress"}
+
+
+def public_names():
+    """Public functions, classes and exceptions, and the public methods of the classes, by name."""
+    found = {}
+    for module in map(importlib.import_module, MODULES):
+        for name in module.__all__:
+            what = getattr(module, name)
+            if not (inspect.isclass(what) or inspect.isfunction(what)):
+                continue
+            found[f"{what.__module__}.{what.__qualname__}"] = what
+            if inspect.isclass(what) and name != "CodebookCodec":  # its methods are those of Zarr
+                found |= dict(methods(what))
+    return found
+
+
+def methods(kind):
+    for name in dir(kind):
+        member = inspect.getattr_static(kind, name)
+        member = getattr(member, "__func__", getattr(member, "fget", member))
+        if name.startswith("_") or not inspect.isfunction(member):
+            continue
+        if member.__module__.startswith("streamkm"):
+            yield f"{member.__module__}.{member.__qualname__}", member
+
+
+PUBLIC = public_names()
+
+
+def left_out(name, what):
+    """Codes of numpydoc that do not apply to a public name."""
+    if inspect.isclass(what) and issubclass(what, Exception):
+        return {"EX01", "PR01"}  # raised by streamkm; attributes are documented instead
+    if not inspect.isclass(what) and what.__qualname__ != what.__name__:
+        return {"EX01"}  # methods are shown in the example of their class
+    if what.__name__ in MADE_BY_US:
+        return {"EX01", "PR01"}
+    # Parameters of an inherited constructor are documented in the parent class.
+    return {"PR01"} if inspect.isclass(what) and "__init__" not in vars(what) else set()
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_docstring_is_complete(name):
+    codes = OPTIONAL | left_out(name, PUBLIC[name])
+    found = [f"{code} {text}" for code, text in validate(name)["errors"] if code not in codes]
+    assert found == []
