@@ -19,14 +19,13 @@ HEAVY = {"numpy", "dask", "numba", "zarr", "xarray", "sklearn", "pandas", "rich"
 # What a fit of an array or a store does without. (scikit-learn takes pandas where it is installed.)
 WIDE = {"dask.array", "xarray"}
 
-# Modules that may import others of streamkm in functions: the lazy packages, the tables of commands
-# and of what `info` shows, and the methods that write files, which import Zarr.
+# Modules that may import others of streamkm in functions: the lazy packages, and the tables of
+# commands and of what `info` shows.
 LAZY = {
     "__init__.py",
     "images/__init__.py",
     "cli/app.py",
     "cli/commands/info.py",
-    "estimators/centroids.py",
 }
 
 

@@ -38,33 +38,51 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
     """Labels, distances, scores and members of clusters that are known by their centroids."""
 
     def predict(self, X: Any, mask: Any = None) -> Any:
-        """The nearest centroid of every row: of the kind that came in, lazy where that was lazy.
+        """Return the cluster of every row; ties go to the lowest index.
 
         Parameters
         ----------
-        X : as for `fit`
-        mask : as for `fit`
+        X : as in `fit`
+            Rows with the features of the fit.
+        mask : array-like of the row shape, bool, or None
+            False for rows that are left out.
 
         Returns
         -------
-        int32 ndarray of shape (n_samples,), or an array in the shape of the rows, of the smallest
-        unsigned dtype; rows that are left out get -1, or the largest value of that dtype
+        int32 ndarray of shape (n_samples,), or an array of the row shape
+            For data other than NumPy arrays and data frames, the array is lazy and of the smallest
+            unsigned dtype. Rows that are left out get -1, or the largest value of an unsigned
+            dtype.
+
+        Raises
+        ------
+        DataError
+            If the features are not those of the fit.
         """
         check_is_fitted(self)
         given, rows = self._rows(X, None, mask)
         return self._answer(given, self._labels(given, rows), rows)
 
     def transform(self, X: Any, mask: Any = None) -> Any:
-        """Euclidean distances of every row to every centroid; of scaled rows, if there is a scale.
+        """Return the Euclidean distances of every row to every centroid.
 
         Parameters
         ----------
-        X, mask : as for `fit`
+        X : as in `fit`
+            Rows with the features of the fit.
+        mask : array-like of the row shape, bool, or None
+            False for rows that are left out.
 
         Returns
         -------
-        Array of shape (n_samples, n_clusters), float32 for float32 data, else float64; lazy where
-        the data are. Rows that are left out get NaN.
+        array of shape (n_samples, n_clusters), float32 for float32 data, else float64
+            In units of the data, or of scaled rows if there is a scale; lazy if the data are lazy.
+            Rows that are left out get NaN.
+
+        Raises
+        ------
+        DataError
+            If the features are not those of the fit.
         """
         check_is_fitted(self)
         k = len(self.cluster_centers_)
@@ -77,22 +95,45 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
     def fit_transform(
         self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None
     ) -> Any:
-        """`fit`, then `transform` of the same data.
+        """Fit the model and return `transform` of the same data.
 
         Parameters
         ----------
-        X, y, sample_weight, mask : as for `fit`
+        X : as in `fit`
+            Rows to cluster.
+        y : None
+            Ignored.
+        sample_weight : array-like of the row shape, or None
+            Weight of each row.
+        mask : array-like of the row shape, bool, or None
+            False for rows that are left out.
+
+        Returns
+        -------
+        array of shape (n_samples, n_clusters)
+            Distances, as in `transform`.
         """
         fitted = self.fit(X, y, sample_weight=sample_weight, mask=mask)
         return fitted.transform(X, mask)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> float:
-        """Minus the inertia of X about the centroids. One read.
+        """Return minus the inertia of the data about the centroids; this costs one read.
 
         Parameters
         ----------
-        X, sample_weight, mask : as for `fit`
-        y : ignored
+        X : as in `fit`
+            Rows with the features of the fit.
+        y : None
+            Ignored.
+        sample_weight : array-like of the row shape, or None
+            Weight of each row.
+        mask : array-like of the row shape, bool, or None
+            False for rows that are left out.
+
+        Returns
+        -------
+        float
+            In squared units of the data, or of scaled rows if there is a scale.
         """
         check_is_fitted(self)
         _, rows = self._rows(X, sample_weight, mask, count=True)
@@ -102,17 +143,22 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         return -float(assigned.inertia(self._centroids))
 
     def representatives(self, X: Any, n: int = 1, mask: Any = None) -> Nearest:
-        """The rows nearest to each centroid, of those in its cluster. One read.
+        """Return the rows of each cluster that are nearest to its centroid; this costs one read.
 
         Parameters
         ----------
-        X, mask : as for `fit`
-        n : rows a cluster
+        X : as in `fit`
+            Rows with the features of the fit.
+        n : int
+            Number of rows of each cluster.
+        mask : array-like of the row shape, bool, or None
+            False for rows that are left out.
 
         Returns
         -------
-        streamkm.Nearest : their numbers (k, n), distances (k, n) and values (k, n, d), as they are
-            stored, by rising distance; numbers are -1 where a cluster has fewer rows
+        Nearest
+            Row numbers (k, n), distances (k, n) and stored values (k, n, d), sorted by distance.
+            Numbers are -1 if a cluster has fewer rows.
         """
         check_is_fitted(self)
         n = whole_number("n", n, 1)
@@ -120,20 +166,28 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         return map_reduce(self._closest(n), rows)
 
     def name_clusters(self, X: Any, y: Any) -> AnyArray:
-        """Name clusters by a few labelled rows: each after the name most of its own rows have.
+        """Name each cluster by the most frequent name among its labelled rows.
 
-        Then ``model.cluster_names_[model.predict(X)]`` classifies. Of names that are equally
-        frequent the first in sorting order is taken.
+        Then ``model.cluster_names_[model.predict(X)]`` classifies. Of equally frequent names, the
+        first in sorting order is used.
 
         Parameters
         ----------
-        X : the labelled rows, as for `fit`
-        y : a name a row
+        X : as in `fit`
+            The labelled rows.
+        y : array-like of the row shape
+            Name of each row.
 
         Returns
         -------
-        ndarray of shape (k,), object; None for clusters without a labelled row. Kept as
-        `cluster_names_`, which labelled arrays get as `flag_meanings`.
+        ndarray of shape (k,), object
+            The names; None for clusters without a labelled row. The attribute `cluster_names_`
+            stores them, and labelled arrays get them as `flag_meanings`.
+
+        Raises
+        ------
+        DataError
+            If the numbers of rows and of names differ.
         """
         check_is_fitted(self)
         answers = self.predict(X)
@@ -160,9 +214,12 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
 
         Parameters
         ----------
-        X, mask : as for `fit`
+        X : as in `fit`
+            Rows with the features of the fit.
         out : path or zarr.Array
             Path of a new store, or an open array of the row shape, which is never resumed.
+        mask : array-like of the row shape, bool, or None
+            False for rows that are left out.
         overwrite : bool, default=False
             Whether labels that streamkm wrote at the path may be replaced.
 
@@ -213,7 +270,8 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
 
         Parameters
         ----------
-        path : path of an OME-Zarr image, version 0.5
+        path : str or path-like
+            OME-Zarr image, version 0.5.
         name : str, default='clusters'
             Name of the label image, `labels/NAME`. Labels are 1 to k, and 0 for pixels that are
             left out.
@@ -256,32 +314,52 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         return store.finish(target)
 
     def save(self, path: Any, overwrite: bool = False) -> None:
-        """Write the model as a Zarr group, which `streamkm.load` and the command line read.
+        """Write the model as a Zarr group for `streamkm.load` and the command line.
 
         Parameters
         ----------
-        path : of a folder that does not exist
-        overwrite : whether a model there may be replaced
+        path : str or path-like
+            Folder that does not exist.
+        overwrite : bool
+            Whether a model there may be replaced.
+
+        Raises
+        ------
+        OutputExistsError
+            If something exists at the path and may not be replaced.
         """
         check_is_fitted(self)
         save(self, path, overwrite)
 
     def to_sklearn(self, dtype: npt.DTypeLike = np.float64) -> Any:
-        """The same as a fitted scikit-learn estimator.
+        """Return a fitted scikit-learn estimator with the same clusters.
 
         Parameters
         ----------
-        dtype : of its centroids, float64 or float32; scikit-learn labels rows of that one only
+        dtype : {float64, float32}
+            Dtype of the centroids; scikit-learn labels rows of this dtype only.
 
         Returns
         -------
-        sklearn.cluster.KMeans; in a Pipeline after a StandardScaler where the rows are scaled
+        sklearn.cluster.KMeans or sklearn.pipeline.Pipeline
+            If the rows are scaled, a Pipeline with a StandardScaler.
         """
         check_is_fitted(self)
         return to_sklearn(self, dtype)
 
     def label_rows(self, rows: AnyArray) -> Int32Array:
-        """The clusters (n,) of rows (n, d) in memory, whatever the dimensions of the data were."""
+        """Return the clusters of rows in memory, whatever the dimensions of the data of the fit.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, d)
+            Rows in units of the data.
+
+        Returns
+        -------
+        ndarray of shape (n,), int32
+            Cluster of each row.
+        """
         block = replace(Block.of(rows), scaling=self._scaling)
         labels, _ = self._question(np.dtype(np.int32))(block)
         return labels

@@ -202,7 +202,7 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
 
         Returns
         -------
-        self : KMeans
+        KMeans
             Fitted estimator.
 
         Raises
@@ -226,14 +226,16 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
 
         Parameters
         ----------
-        X : as for `fit`
+        X : as in `fit`
             Data of the same features, in any order if both have names.
-        sample_weight, mask : as for `fit`
-            Weights, and rows that are left out.
+        sample_weight : array of the row shape or None, default=None
+            Weight of each row.
+        mask : array of the row shape or None, default=None
+            Rows where it is False are left out.
 
         Returns
         -------
-        self : KMeans
+        KMeans
             Fitted estimator.
 
         Raises
