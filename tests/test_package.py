@@ -12,7 +12,7 @@ import pytest
 import zarr
 
 import streamkm
-from streamkm.cli.parse.options import seeding_names
+from streamkm.cli.parse.options import registered_names
 from streamkm.seeding import METHODS
 
 HEAVY = {"numpy", "dask", "numba", "zarr", "xarray", "sklearn", "pandas", "rich"}
@@ -50,7 +50,7 @@ def test_the_help_of_every_command_loads_nothing_heavy(command):
 
 
 def test_the_command_line_offers_every_seeding():
-    assert seeding_names() == sorted(METHODS)
+    assert registered_names("seeding") == sorted(METHODS)
 
 
 def test_a_fit_in_memory_needs_no_library_of_other_peoples_arrays():

@@ -44,3 +44,12 @@ def test_a_file_in_the_package_adds_a_pass_and_its_test_file_holds_it_to_the_con
     every = "tests/passes/test_contract.py::test_every_pass_is_put_through_the_contract"
     ran = python(copy, "-m", "pytest", "-q", every, "tests/passes/test_histogram.py")
     assert "6 passed" in ran
+
+
+def test_a_file_in_the_package_adds_a_kind_of_file_for_ingest(copy):
+    module, test = examples("A new kind of file")
+    (copy / "streamkm/ingesting/fbin.py").write_text(module)
+    (copy / "tests/test_fbin.py").write_text(test)
+    assert "2 passed" in python(copy, "-m", "pytest", "-q", "tests/test_fbin.py")
+    code = "from streamkm.cli import main; main(['ingest', '--help'])"
+    assert "[csv|fbin|geotiff|" in python(copy, "-c", code)

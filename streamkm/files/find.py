@@ -1,31 +1,14 @@
-"""Files that are given as sources: their kinds, and how they are opened."""
+"""Files in any location: how they are listed and opened."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PurePosixPath
 from typing import Any
 
-from streamkm.errors import DataError, LeftOutWarning, ReadError
-from streamkm.files.unread import unread
+from streamkm.errors import DataError, ReadError
 
-SUFFIXES = {
-    "npy": (".npy",),
-    "npz": (".npz",),
-    "csv": (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.bz2", ".tsv.bz2"),
-    "parquet": (".parquet", ".pq"),
-    "geotiff": (".tif", ".tiff"),
-    "images": (
-        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".avif"),
-        *(".ppm", ".pgm", ".pbm", ".pnm"),
-    ),
-    "tar": (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"),
-}
 _HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 _XARRAY = (".nc", ".nc4", ".cdf", ".grib", ".grib2", ".grb", ".grb2")
 # The first of these keys that a file system reports shows whether a file has been written.
@@ -34,12 +17,26 @@ _STAMPS = ("mtime", "ETag", "etag", "LastModified", "last_modified", "updated", 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file in a file system of fsspec."""
+    """A file in a file system of fsspec.
+
+    Parameters
+    ----------
+    fs : file system of fsspec
+    path : path in the file system
+    size : bytes
+    stamp : changes when the file is written, if its file system reports it
+    """
 
     fs: Any
     path: str
     size: int
     stamp: str
+
+    @classmethod
+    def from_info(cls, fs: Any, path: str, info: dict[str, Any]) -> File:
+        """Return the file that a file system describes."""
+        stamp = next((str(info[key]) for key in _STAMPS if info.get(key) is not None), "")
+        return cls(fs, path, int(info.get("size") or 0), stamp)
 
     @property
     def name(self) -> str:
@@ -64,27 +61,6 @@ class File:
             raise ReadError(f"{self.path} cannot be opened: {error}") from error
 
 
-@dataclass(frozen=True)
-class Given:
-    """The files of one argument."""
-
-    source: str
-    files: tuple[File, ...]
-
-    def facts(self) -> dict[str, Any]:
-        """Return a short description of the files, which a resumed run compares."""
-        digest = hashlib.sha256()
-        for file in self.files:
-            digest.update(f"{file.path}\0{file.size}\0{file.stamp}\n".encode())
-        size = sum(file.size for file in self.files)
-        return {
-            "source": self.source,
-            "files": len(self.files),
-            "bytes": size,
-            "names, sizes and times": digest.hexdigest(),
-        }
-
-
 def need(module: str, what: str) -> Any:
     """Import a package that only some kinds of files need.
 
@@ -98,41 +74,6 @@ def need(module: str, what: str) -> Any:
     except ModuleNotFoundError as error:
         package = {"PIL": "pillow"}.get(module.split(".")[0], module.split(".")[0])
         raise DataError(f"{what} need {package}: pip install 'streamkm[ingest]'.") from error
-
-
-def kind_of(path: str) -> str | None:
-    """Return the kind of a file by its name, or None.
-
-    Examples
-    --------
-    >>> kind_of("a/b.CSV.gz"), kind_of("b.tar"), kind_of("notes.txt")
-    ('csv', 'tar', None)
-    """
-    name = path.lower()
-    return next((kind for kind, ends in SUFFIXES.items() if name.endswith(ends)), None)
-
-
-def find(sources: Sequence[str | os.PathLike[str]], kind: str | None) -> tuple[str, list[Given]]:
-    """Return the kind of all files, and the files of each argument in the order of their names.
-
-    Parameters
-    ----------
-    sources : paths, URLs, folders or patterns
-    kind : one of `SUFFIXES`, or None to decide by the names
-
-    Raises
-    ------
-    DataError
-        If there are no files, or they have several kinds or an unknown one.
-    """
-    given = [Given(os.fspath(s), _files(os.fspath(s), kind)) for s in sources]
-    kinds = sorted({k for g in given for f in g.files if (k := kind or kind_of(f.path))})
-    if len(kinds) > 1:
-        raise DataError(
-            f"there are files of several kinds ({', '.join(kinds)}); one store holds one: "
-            "name the files, or pass --kind."
-        )
-    return kinds[0], given
 
 
 def other_kind(path: str) -> str:
@@ -158,36 +99,6 @@ def other_kind(path: str) -> str:
             ".to_zarr('x.zarr')."
         )
     return ""
-
-
-def _files(source: str, kind: str | None) -> tuple[File, ...]:
-    fs, found, searched = entries(source)
-    files = tuple(
-        File(fs, path, int(info.get("size") or 0), stamp(info))
-        for path, info in sorted(found.items())
-        if info["type"] == "file" and (not searched or _wanted(path, kind))
-    )
-    known = ", ".join(end for k, ends in SUFFIXES.items() if kind in (None, k) for end in ends)
-    others = [path for path, info in sorted(found.items()) if info["type"] == "file"]
-    images = [path for path in others if kind in (None, "images") and unread(path)]
-    if kind is not None and not searched:
-        images = []  # the content may have another kind than the name
-    if not files or (not searched and images):
-        why = f": {unread(images[0])}." if images else f" ({known})."
-        raise DataError(f"{source} holds no files that can be read here{why}")
-    if images and {kind_of(file.path) for file in files} <= {"images", "geotiff"}:
-        more = f" and {len(images) - 1:,} more" if len(images) > 1 else ""
-        warnings.warn(
-            f"left out {images[0]}{more}: {unread(images[0])}", LeftOutWarning, stacklevel=2
-        )
-    if not searched and kind is None and kind_of(source.split("::")[0]) is None:
-        other = other_kind(source)
-        raise DataError(
-            f"{source} {other}"
-            if other
-            else f"{source} is of no known kind ({known}); say which by --kind."
-        )
-    return files
 
 
 def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
@@ -221,16 +132,3 @@ def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
             "address and the credentials are right, and whether there is a network."
         ) from error
     return fs, {path: found}, False
-
-
-def _wanted(path: str, kind: str | None) -> bool:
-    """Return whether a file that was found by a search belongs to the sources."""
-    of_kind = kind_of(path)
-    hidden = path.rpartition("/")[2].startswith(".")
-    meant = kind in (None, of_kind) or (kind, of_kind) == ("images", "geotiff")
-    return not hidden and of_kind is not None and meant
-
-
-def stamp(info: dict[str, Any]) -> str:
-    """Return a stamp that changes when the file is written, if its file system reports it."""
-    return next((str(info[key]) for key in _STAMPS if info.get(key) is not None), "")

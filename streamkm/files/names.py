@@ -1,8 +1,15 @@
-"""Names of images: which are refused, and how they are displayed."""
+"""Names of files: suffixes, names that are refused, and how names are displayed."""
 
 from __future__ import annotations
 
 import re
+
+IMAGES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".avif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
+TIFFS = (".tif", ".tiff")
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def shown(name: str) -> str:

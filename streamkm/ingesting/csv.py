@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -13,6 +13,7 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
 from streamkm.ingesting.exact import converted, no_place
+from streamkm.ingesting.registry import Request, register
 from streamkm.ingesting.source import Form, Piece, Stream, names_beside
 
 _BLOCK = 4 * 2**20  # bytes of text parsed together; a row must fit
@@ -21,6 +22,12 @@ DIGITS = 18  # digits of a decimal that fits in int64
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
+@register(
+    "csv",
+    suffixes=(".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.bz2", ".tsv.bz2"),
+    summary="(row, feature), float64; read by pyarrow",
+    options=("columns", "no_header", "delimiter"),
+)
 class Csv(Stream):
     """Columns of CSV files, one file after another.
 
@@ -28,24 +35,17 @@ class Csv(Stream):
 
     Parameters
     ----------
-    files : at least one file; all with the same columns
-    columns : names of columns in the order of the features, or None for all numeric columns
-    dtype : requested dtype, or None for float64
-    header : whether the first line has the names
-    delimiter : delimiter of values; None for a tab in .tsv and a comma elsewhere
+    request : Request
+        All files have the same columns. Without columns, all numeric columns are read; the dtype
+        is float64 by default, the delimiter a tab in .tsv and a comma elsewhere.
     """
 
-    def __init__(
-        self,
-        files: Sequence[File],
-        columns: Sequence[str] | None,
-        dtype: np.dtype[Any] | None,
-        header: bool,
-        delimiter: str | None,
-    ) -> None:
+    def __init__(self, request: Request) -> None:
         super().__init__()
+        files, dtype, columns = request.files, request.dtype, request.options.columns
         self._arrow, self._csv = need("pyarrow", "CSV files"), need("pyarrow.csv", "CSV files")
-        self._files, self._header, self._delimiter = files, header, delimiter
+        self._files, self._header = files, not request.options.no_header
+        self._delimiter = request.options.delimiter
         self._dtype = np.dtype("f8") if dtype is None else dtype
         # Parsed as integers for an integer dtype, otherwise as float64.
         self._parsed: np.dtype[Any] = np.dtype("f8")

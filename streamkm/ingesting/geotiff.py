@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -12,13 +11,20 @@ from streamkm.arrays import AnyArray
 from streamkm.decoding.placeless import placeless
 from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File, need
+from streamkm.files.names import TIFFS
 from streamkm.ingesting.exact import converted
+from streamkm.ingesting.registry import Request, register
 from streamkm.ingesting.scene import Scene, bands_of, described, is_masked, nodata_of, packed
 from streamkm.ingesting.source import Coordinate, Form, Piece, Region
 
 _CACHE = 64  # MiB; GDAL's default is 5 % of the machine's memory
 
 
+@register(
+    "geotiff",
+    suffixes=TIFFS,
+    summary="(band, y, x); several of one grid: (scene, band, y, x); read by rasterio, by window",
+)
 class GeoTiff:
     """Bands of GeoTIFF files, read in windows.
 
@@ -30,12 +36,13 @@ class GeoTiff:
 
     Parameters
     ----------
-    files : one scene each, on the same grid
-    dtype : requested dtype, or None for that of the scenes, or a wider one if integers need a
-        nodata value
+    request : Request
+        Each file is a scene, and all have the same grid. The dtype is that of the scenes by
+        default, or a wider one if integers need a nodata value.
     """
 
-    def __init__(self, files: Sequence[File], dtype: np.dtype[Any] | None = None) -> None:
+    def __init__(self, request: Request) -> None:
+        files, dtype = request.files, request.dtype
         self.skipped: list[str] = []
         self._rasterio = need("rasterio", "GeoTIFF files")
         self._files = files

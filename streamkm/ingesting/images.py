@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -17,19 +17,42 @@ from streamkm.decoding.header import Header, Pixels
 from streamkm.decoding.notices import Notice, notices_of, together
 from streamkm.decoding.samples import scaled
 from streamkm.errors import DamagedError, DataError
-from streamkm.files.find import SUFFIXES, File
+from streamkm.files.find import File
 from streamkm.files.items import Held, Item, Span
-from streamkm.files.names import shown
+from streamkm.files.names import IMAGES, TARS, TIFFS, shown
 from streamkm.files.unread import unread
+from streamkm.ingesting.registry import Request, register
 from streamkm.ingesting.source import Form, Piece, Stream
 from streamkm.rows.machine import memory_here
 
-_ENDS = (*SUFFIXES["images"], *SUFFIXES["geotiff"])
+_ENDS = (*IMAGES, *TIFFS)
 _PROFILES = "colour profiles are left out, as a store holds numbers"
 _SHARE = 4  # fraction of the machine's memory for one image
 _THREADS, _TOGETHER = 16, 256  # threads that read headers, and queued files
 _MARK = 257  # byte of a tar at which "ustar" begins
 Load = Callable[[], Item]
+
+
+@register(
+    "images",
+    suffixes=IMAGES,
+    named_suffixes=TIFFS,
+    summary="(image, y, x, channel), uint8 or uint16, upright; read by the decoder of "
+    "[archives](images.md#what-is-read)",
+    options=("skip_bad",),
+)
+def _images(request: Request) -> Images:
+    return Images(request, packed=False)
+
+
+@register(
+    "tar",
+    suffixes=TARS,
+    summary="as images, in the order of the tar; nothing is unpacked to disk",
+    options=("skip_bad",),
+)
+def _tars(request: Request) -> Images:
+    return Images(request, packed=True)
 
 
 class Images(Stream):
@@ -40,16 +63,15 @@ class Images(Stream):
 
     Parameters
     ----------
-    files : images, or tars of images
-    packed : whether they are tars
-    skip_bad : whether to leave damaged images out
-    skipped : images that an earlier run has left out
+    request : Request
+        The files are images, or tars of images.
+    packed : bool
+        Whether they are tars.
     """
 
-    def __init__(
-        self, files: Sequence[File], packed: bool, skip_bad: bool, skipped: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, request: Request, packed: bool) -> None:
         super().__init__()
+        files, skip_bad = request.files, request.options.skip_bad
         self._files, self._packed, self._skip_bad = files, packed, skip_bad
         self._most = memory_here() // _SHARE or None
         self._left: tuple[Notice, ...] = ()  # members of tars that are not images
@@ -61,7 +83,7 @@ class Images(Stream):
             if len(found) > 1:
                 self._pages[number] = len(found)
         self._alpha, shape, dtype = survey.alpha, survey.shape, np.dtype(survey.dtype)
-        self.skipped = list(skipped)
+        self.skipped = list(request.skipped)
         notices = [list(notice) for notice in together([self._left, survey.notices])]
         self.form = Form(
             "pixels",

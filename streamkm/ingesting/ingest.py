@@ -1,4 +1,4 @@
-"""``streamkm.ingest``: from the names of files to a store that is whole."""
+"""``streamkm.ingest``: from the names of files to a complete store."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,9 @@ import zarr
 
 from streamkm.checkpoint import Record, may_resume
 from streamkm.errors import DataError, ReadError, StreamkmError
-from streamkm.files.find import SUFFIXES, File, find
-from streamkm.ingesting.csv import Csv
-from streamkm.ingesting.geotiff import GeoTiff
-from streamkm.ingesting.images import Images
-from streamkm.ingesting.npy import Npy
-from streamkm.ingesting.parquet import Parquet
+from streamkm.ingesting.find import find
 from streamkm.ingesting.plan import plan
+from streamkm.ingesting.registry import KINDS, Options, Request
 from streamkm.ingesting.source import Source
 from streamkm.ingesting.write import create, record_in, remaining_marks, write
 from streamkm.outputs import INGEST, alone, check_store, whole
@@ -28,14 +25,6 @@ from streamkm.progress import Watch
 from streamkm.rows.layout import Layout
 from streamkm.rows.open import open_zarr
 from streamkm.sizes import parse_bytes
-
-_FOR = {
-    "columns": ("csv", "parquet"),
-    "variable": ("npz",),
-    "no_header": ("csv",),
-    "delimiter": ("csv",),
-    "skip_bad": ("images", "tar"),
-}
 
 
 def ingest(
@@ -113,42 +102,34 @@ def ingest(
     names = [os.fspath(source) for source in several]
     if not names:
         raise DataError("no sources were given.")
-    if kind is not None and kind not in SUFFIXES:
-        raise DataError(f"no such kind: {kind!r}; there are {', '.join(SUFFIXES)}.")
+    if kind is not None and kind not in KINDS:
+        raise DataError(f"kind={kind!r} is not known; use one of {', '.join(sorted(KINDS))}.")
     twice = [name for name in columns or () if list(columns or ()).count(name) > 1]
     if twice:
         raise DataError(f"the column {twice[0]!r} is named twice; name each column once.")
     target = check_store(out, INGEST, overwrite, names)
     found, given = find(names, kind)
-    of_reader = {
-        "columns": None if columns is None else list(columns),
-        "variable": variable,
-        "no_header": no_header,
-        "delimiter": delimiter,
-        "skip_bad": skip_bad,
-    }
-    for option, value in of_reader.items():
-        if value not in (None, False) and found not in _FOR[option]:
-            flag = option.replace("_", "-")
-            raise DataError(f"--{flag} is for {' and '.join(_FOR[option])}, not for {found}.")
+    names_of_columns = None if columns is None else list(columns)
+    options = Options(names_of_columns, variable, no_header, delimiter, skip_bad)
+    _check_options(found, options)
     try:
         wanted = None if dtype is None else np.dtype(dtype)
     except TypeError:
-        raise DataError(f"no such dtype: {dtype!r}; write float32, uint8 or the like.") from None
+        raise DataError(f"{dtype!r} is not a dtype; use one such as float32 or uint8.") from None
     sizes = {
         "dtype": None if wanted is None else wanted.name,
         "chunk": parse_bytes(chunk),
         "shard": None if shard is None else parse_bytes(shard),
     }
-    asked = {"kind": found, **of_reader, **sizes}
+    asked = {"kind": found, **asdict(options), **sizes}
     record = Record(INGEST, asked, {"sources": [g.facts() for g in given]})
     with alone(target), whole(target, INGEST, overwrite, "ingest") as partial:
         left = remaining_marks(partial)
         resumes = may_resume(record_in(left), record, partial, overwrite)
         if not resumes or "done" in left:
             files = [file for g in given for file in g.files]
-            skipped = left["skipped"] if resumes else []
-            reader = _reader(found, files, wanted, skipped, of_reader)
+            request = Request(files, wanted, options, left["skipped"] if resumes else [])
+            reader = KINDS[found].reader(request)
             with _remote_errors(names), closing(reader) as source:
                 _fill(partial, source, wanted, record, resumes, watch)
     made: zarr.Array[Any] = open_zarr(target, None)
@@ -179,27 +160,18 @@ def _fill(
         raise
 
 
-def _reader(
-    kind: str,
-    files: list[File],
-    dtype: np.dtype[Any] | None,
-    skipped: list[str],
-    given: dict[str, Any],
-) -> Source:
-    if kind in ("npy", "npz"):
-        return Npy(files, kind == "npz", given["variable"])
-    if kind == "csv":
-        return Csv(files, given["columns"], dtype, not given["no_header"], given["delimiter"])
-    if kind == "parquet":
-        return Parquet(files, given["columns"], dtype)
-    if kind == "geotiff":
-        return GeoTiff(files, dtype)
-    return Images(files, kind == "tar", given["skip_bad"], skipped)
+def _check_options(kind: str, options: Options) -> None:
+    """Raise an error for an option that the kind of the files does not take."""
+    for option, value in asdict(options).items():
+        if value not in (None, False) and option not in KINDS[kind].options:
+            kinds = sorted(name for name, each in KINDS.items() if option in each.options)
+            flag = option.replace("_", "-")
+            raise DataError(f"--{flag} is for {' and '.join(kinds)}, not for {kind}.")
 
 
 @contextmanager
 def _remote_errors(sources: Sequence[str]) -> Iterator[None]:
-    """Errors of servers and object stores become a `ReadError` that names the sources."""
+    """Convert errors of servers and object stores to a `ReadError` that names the sources."""
     try:
         yield
     except (StreamkmError, OSError):

@@ -14,6 +14,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File
+from streamkm.ingesting.registry import Request, register
 from streamkm.ingesting.source import Form, Piece, Region
 
 
@@ -26,6 +27,25 @@ class _Part:
     dtype: np.dtype[Any]
     fortran: bool
     offset: int
+
+
+@register(
+    "npy",
+    suffixes=(".npy",),
+    summary="(row, ..., feature), files joined along the first axis; read by seeking",
+)
+def _npy(request: Request) -> Npy:
+    return Npy(request.files)
+
+
+@register(
+    "npz",
+    suffixes=(".npz",),
+    summary="as npy; `--variable` selects one of several arrays",
+    options=("variable",),
+)
+def _npz(request: Request) -> Npy:
+    return Npy(request.files, True, request.options.variable)
 
 
 class Npy:
@@ -41,10 +61,10 @@ class Npy:
     variable : name of the array in each npz, or None for the only array
     """
 
-    def __init__(self, files: Sequence[File], packed: bool, variable: str | None) -> None:
+    def __init__(
+        self, files: Sequence[File], packed: bool = False, variable: str | None = None
+    ) -> None:
         self.skipped: list[str] = []
-        if variable is not None and not packed:
-            raise DataError(f"an npy file is one array; leave out the variable {variable!r}.")
         self._packed, self._variable = packed, variable
         self._files = ExitStack()
         self._opened: tuple[_Part | None, Any] = None, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,30 +14,32 @@ from streamkm.errors import DataError
 from streamkm.files.find import File, need
 from streamkm.ingesting.csv import DIGITS, matrix, numbers
 from streamkm.ingesting.exact import converted
+from streamkm.ingesting.registry import Request, register
 from streamkm.ingesting.source import Form, Piece, Stream, names_beside
 
 _BATCH = 8 * 2**20  # decoded bytes of a batch
 _INDEX = "__index_level_"  # pandas' name of an index that it stores as a column
 
 
+@register(
+    "parquet",
+    suffixes=(".parquet", ".pq"),
+    summary="(row, feature); also from one column of vectors; read by pyarrow, by row group",
+    options=("columns",),
+)
 class Parquet(Stream):
     """Columns of Parquet files, or one column of vectors, one file after another.
 
     Parameters
     ----------
-    files : at least one file; all with the same columns
-    columns : names of columns in the order of the features, or None for all numeric columns or the
-        only column of vectors
-    dtype : requested dtype, or None for the common dtype of the columns
+    request : Request
+        All files have the same columns. Without columns, all numeric columns or the only column of
+        vectors are read; the dtype is the common dtype of the columns by default.
     """
 
-    def __init__(
-        self,
-        files: Sequence[File],
-        columns: Sequence[str] | None,
-        dtype: np.dtype[Any] | None = None,
-    ) -> None:
+    def __init__(self, request: Request) -> None:
         super().__init__()
+        files, columns = request.files, request.options.columns
         self._arrow = need("pyarrow", "Parquet files")
         self._parquet = need("pyarrow.parquet", "Parquet files")
         self._files = files
@@ -55,7 +57,7 @@ class Parquet(Stream):
                     f"{file.path} has other types of columns than {files[0].path}; one store "
                     "holds one kind of rows."
                 )
-        self._dtype = dtype or self._dtype
+        self._dtype = request.dtype or self._dtype
         d = self._width() if self._vectors else len(self._names)
         self.form = Form(
             "x",

@@ -128,7 +128,7 @@ def test_images_that_are_not_read_are_named_with_what_converts_them(name, tmp_pa
     path = put(tmp_path / "in", name, content)
     with pytest.raises(DamagedError, match=f"{name}: {reason}"):
         compress(path, tmp_path / "a.zarr")
-    with pytest.raises(DataError, match=f"{name} holds no files.*: {reason}"):
+    with pytest.raises(DataError, match=f"{name} contains no files.*: {reason}"):
         streamkm.ingest(path, tmp_path / "a.zarr")
     put(tmp_path / "in", "a.png", encoded(RGB))
     archive = compress(tmp_path / "in", tmp_path / "a.zarr")

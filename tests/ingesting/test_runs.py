@@ -178,9 +178,9 @@ def test_a_full_disk_is_one_line_and_gone_on_with(tmp_path):
 
 MISUSES = [
     (["none.npy"], [], "none.npy: there is no such file or folder"),
-    (["*.pq"], [], "holds no files that can be read here"),
-    (["empty"], [], "holds no files that can be read here"),
-    (["notes.txt"], [], "notes.txt is of no known kind"),
+    (["*.pq"], [], "contains no files that ingest reads"),
+    (["empty"], [], "contains no files that ingest reads"),
+    (["notes.txt"], [], "notes.txt has no known suffix"),
     (["x.npy", "t.csv"], [], r"several kinds \(csv, npy\)"),
     (["x.npy", "wide.npy"], [], r"wide.npy holds float64 of shape \(2, 9\), but .*x.npy float32"),
     (["none.npy", "text.npy"], [], "there is no such file"),
@@ -192,7 +192,7 @@ MISUSES = [
     (["x.npy"], ["--variable", "a"], "--variable is for npz, not for npy"),
     (["x.npy"], ["--dtype", "uint8"], "has no place in uint8"),
     (["x.npy"], ["--dtype", "complex64"], "dtype complex64 cannot be clustered"),
-    (["x.npy"], ["--dtype", "flaot"], "no such dtype: 'flaot'"),
+    (["x.npy"], ["--dtype", "flaot"], "'flaot' is not a dtype"),
     (["x.npy"], ["-o", "x.npy/o"], "x.npy/o lies inside x.npy"),
     (["x.npy"], ["-o", "s3://b/o"], "outputs go to a local folder"),
     (["foo://x.npy"], [], "foo://x.npy cannot be reached .*Protocol not known"),

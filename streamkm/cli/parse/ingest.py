@@ -6,10 +6,7 @@ from typing import Any
 
 import click
 
-from streamkm.cli.parse.options import Bytes
-
-# A literal list, because the table of kinds imports NumPy [a test compares them].
-KINDS = ("npy", "npz", "csv", "parquet", "geotiff", "images", "tar")
+from streamkm.cli.parse.options import Bytes, registered_names
 
 
 class Shard(Bytes):
@@ -23,7 +20,9 @@ class Shard(Bytes):
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option("-o", "--output", required=True, metavar="OUT.zarr", help="The store.")
 @click.option(
-    "--kind", type=click.Choice(KINDS), help="Kind of the files, if their names do not show it."
+    "--kind",
+    type=click.Choice(registered_names("ingesting")),
+    help="Kind of the files, if their names do not show it.",
 )
 @click.option(
     "--columns", metavar="A,B,C", help="Columns of a table; by default all numeric columns."
@@ -57,6 +56,5 @@ class Shard(Bytes):
 def command() -> None:
     """Turn files (paths, URLs, folders, patterns) of one kind into a Zarr store for fit.
 
-    npy, npz, CSV, Parquet, GeoTIFF, images, or tars of images. The same command resumes a killed
-    run.
+    The same command resumes a killed run.
     """

@@ -15,9 +15,14 @@ from streamkm.sizes import parse_bytes, parse_seconds
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def seeding_names() -> list[str]:
-    """Return the names that the files of ``streamkm/seeding`` register, without importing them."""
-    sources = files("streamkm").joinpath("seeding").iterdir()
+def registered_names(package: str) -> list[str]:
+    """Return the names that the files of a package register, without importing them.
+
+    Parameters
+    ----------
+    package : 'seeding' or 'ingesting'
+    """
+    sources = files("streamkm").joinpath(package).iterdir()
     texts = [each.read_text("utf-8") for each in sources if each.name.endswith(".py")]
     return sorted(
         name for text in texts for name in re.findall(r'^@register\(\s*"(.+?)"', text, re.M)
@@ -26,7 +31,7 @@ def seeding_names() -> list[str]:
 
 def init_option(command: F) -> F:
     """Add the option that names a seeding method; the command compares it with the registry."""
-    names = ", ".join(["auto", *seeding_names()])
+    names = ", ".join(["auto", *registered_names("seeding")])
     option = click.option(
         "--init",
         metavar="METHOD",

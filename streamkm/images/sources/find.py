@@ -9,15 +9,14 @@ from pathlib import Path
 
 from streamkm.decoding import stacks
 from streamkm.errors import DamagedError, DataError
-from streamkm.files.find import SUFFIXES
 from streamkm.files.items import Item, Plane, Span, Zipped
-from streamkm.files.names import shown, wrong_with
+from streamkm.files.names import IMAGES, TARS, TIFFS, shown, wrong_with
 from streamkm.files.unread import unread
 from streamkm.images.sources.folders import Leaf, inside
 from streamkm.images.sources.packed import Left, of_tar, of_zip
 
-SUFFIXES_OF_IMAGES = (*SUFFIXES["images"], *SUFFIXES["geotiff"])
-_TAR, _ZIP, _ZARR = SUFFIXES["tar"], (".zip",), (".ome.zarr", ".zarr")
+_IMAGES = (*IMAGES, *TIFFS)
+_ZIP, _ZARR = (".zip",), (".ome.zarr", ".zarr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def find_items(
 
 
 _NO_IMAGE = "no image, by its name"
-_KNOWN = ", ".join((*SUFFIXES_OF_IMAGES, *_TAR, *_ZIP, ".zarr"))
+_KNOWN = ", ".join((*_IMAGES, *TARS, *_ZIP, ".zarr"))
 
 
 class _Finding:
@@ -108,15 +107,15 @@ class _Finding:
 
     def _leaf(self, leaf: Leaf) -> None:
         lower = leaf.name.lower()
-        stem = _without(leaf.name, (*_TAR, *_ZIP, *_ZARR))
+        stem = _without(leaf.name, (*TARS, *_ZIP, *_ZARR))
         file = leaf.file
         if file is None:
             self._all(leaf.where, stacks.planes(leaf.where, stem))
-        elif lower.endswith(_TAR):
+        elif lower.endswith(TARS):
             self._all(leaf.where, of_tar(file, stem, self._spool))
         elif lower.endswith(_ZIP):
             self._all(leaf.where, of_zip(file, stem))
-        elif leaf.searched and not lower.endswith(SUFFIXES_OF_IMAGES):
+        elif leaf.searched and not lower.endswith(_IMAGES):
             self.leave(leaf.name, unread(leaf.name) or _NO_IMAGE)
         else:
             self._add(Span(leaf.name, file, 0, file.size))
@@ -140,9 +139,9 @@ class _Finding:
         lower = item.name.lower()
         if any(part.startswith(".") for part in item.name.split("/")):
             return
-        if lower.endswith((*_TAR, *_ZIP)):
+        if lower.endswith((*TARS, *_ZIP)):
             self.leave(item.name, "an archive in an archive is not opened")
-        elif lower.endswith(SUFFIXES_OF_IMAGES):
+        elif lower.endswith(_IMAGES):
             self._add(item)
         else:
             self.leave(item.name, unread(item.name) or _NO_IMAGE)

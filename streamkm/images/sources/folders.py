@@ -10,7 +10,7 @@ from typing import Any
 
 from streamkm.decoding.stacks import MARKS
 from streamkm.errors import DataError, ReadError
-from streamkm.files.find import File, entries, need, stamp
+from streamkm.files.find import File, entries, need
 
 _SIGNS = "*?["
 
@@ -143,8 +143,7 @@ def _remote(fs: Any, source: str) -> Iterator[Leaf]:
         relative = PurePosixPath(name).name if not searched else _below_base(name, base)
         if searched and any(part.startswith(".") for part in relative.split("/")):
             continue
-        file = File(fs, name, int(info.get("size") or 0), stamp(info))
-        yield Leaf(relative, name, file, searched)
+        yield Leaf(relative, name, File.from_info(fs, name, info), searched)
 
 
 def _below_base(name: str, base: str) -> str:

@@ -1,0 +1,139 @@
+"""The registry of the kinds of files that `ingest` reads. Each kind's file registers its reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from streamkm.files.find import File
+from streamkm.ingesting.source import Source
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `ingest` that only some kinds of files take.
+
+    Parameters
+    ----------
+    columns : list of str, optional
+        Columns of a table, in the order of the features.
+    variable : str, optional
+        An array of a file with several arrays.
+    no_header : bool
+        Whether the first line of text is data.
+    delimiter : str, optional
+        Delimiter of values in text.
+    skip_bad : bool
+        Whether to leave out damaged files.
+    """
+
+    columns: list[str] | None = None
+    variable: str | None = None
+    no_header: bool = False
+    delimiter: str | None = None
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a reader is created from.
+
+    Parameters
+    ----------
+    files : sequence of File
+        At least one file; all files of the run, in order.
+    dtype : numpy.dtype, optional
+        The requested dtype of the store.
+    options : Options
+        Those that the kind does not take have their defaults.
+    skipped : sequence of str
+        Names of damaged files that an interrupted run has left out.
+    """
+
+    files: Sequence[File]
+    dtype: np.dtype[Any] | None
+    options: Options
+    skipped: Sequence[str] = ()
+
+
+Reader = Callable[[Request], Source]
+R = TypeVar("R", bound=Reader)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of files.
+
+    Parameters
+    ----------
+    reader : callable
+        Returns the `Source` for a `Request`.
+    suffixes : tuple of str
+        Lower-case endings of the names of such files.
+    summary : str
+        One line for the table in docs/ingest.md: the array and the reader.
+    options : tuple of str
+        Fields of `Options` that the reader uses.
+    named_suffixes : tuple of str
+        Further endings, of files that are found in folders only if the kind is named.
+    """
+
+    reader: Reader
+    suffixes: tuple[str, ...]
+    summary: str
+    options: tuple[str, ...]
+    named_suffixes: tuple[str, ...]
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def register(
+    name: str,
+    *,
+    suffixes: tuple[str, ...],
+    summary: str,
+    options: tuple[str, ...] = (),
+    named_suffixes: tuple[str, ...] = (),
+) -> Callable[[R], R]:
+    """Return a decorator that registers a reader (a class or a function) for a kind of files.
+
+    Parameters
+    ----------
+    name : str
+        Value of ``kind`` and ``--kind``. A string literal: the command line finds it in the source,
+        without an import.
+    suffixes, summary, options, named_suffixes
+        See `Kind`.
+
+    Raises
+    ------
+    ValueError
+        If the name or a suffix is registered already.
+    """
+    if name in KINDS:
+        raise ValueError(f"the kind {name!r} is registered already; choose another name.")
+    for suffix in suffixes:
+        if (other := kind_of(suffix)) is not None:
+            raise ValueError(f"files {suffix!r} are of the kind {other!r} already.")
+
+    def add(reader: R) -> R:
+        KINDS[name] = Kind(reader, suffixes, summary, options, named_suffixes)
+        return reader
+
+    return add
+
+
+def kind_of(path: str) -> str | None:
+    """Return the kind of a file by its name, or None.
+
+    Examples
+    --------
+    >>> kind_of("a/b.CSV.gz"), kind_of("b.tar"), kind_of("notes.txt")
+    ('csv', 'tar', None)
+    """
+    name = path.lower()
+    return next((kind for kind, each in KINDS.items() if name.endswith(each.suffixes)), None)
