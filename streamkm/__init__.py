@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from streamkm import plot as plot
     from streamkm.estimators import BisectingKMeans as BisectingKMeans
     from streamkm.estimators import KMeans as KMeans
+    from streamkm.estimators import MiniBatchKMeans as MiniBatchKMeans
     from streamkm.estimators import SphericalKMeans as SphericalKMeans
     from streamkm.estimators.loading import load as load
     from streamkm.ingesting import ingest as ingest
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "BisectingKMeans": "streamkm.estimators",
     "KMeans": "streamkm.estimators",
+    "MiniBatchKMeans": "streamkm.estimators",
     "Model": "streamkm.models.model",
     "Nearest": "streamkm.passes",
     "SphericalKMeans": "streamkm.estimators",
@@ -41,6 +43,7 @@ _PUBLIC = {
 __all__ = [
     "BisectingKMeans",
     "KMeans",
+    "MiniBatchKMeans",
     "Model",
     "Nearest",
     "SphericalKMeans",

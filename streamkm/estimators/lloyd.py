@@ -18,7 +18,7 @@ from streamkm.estimators.parameters import fit_options
 from streamkm.fitting import FitState
 from streamkm.numbers import real_number
 from streamkm.rows import Named, Scaling
-from streamkm.runs.fit import fit, prepare
+from streamkm.runs.fit import PreparedFit, fit, prepare
 from streamkm.runs.options import CheckpointOptions, FitOptions, restarts_of
 from streamkm.updates import history_array
 
@@ -35,6 +35,7 @@ class LloydEstimator(CentroidEstimator):
     checkpoint: Any
     checkpoint_every: float
     _metric: ClassVar[str] = "euclidean"
+    _options_class: ClassVar[type[FitOptions]] = FitOptions
 
     def _fit(
         self,
@@ -43,20 +44,14 @@ class LloydEstimator(CentroidEstimator):
         mask: Any,
         like: tuple[Float64Array, Scaling | None] | None = None,
     ) -> Self:
-        # What a function gives is known when the data are.
-        init = () if callable(self.init) else self._init()
-        options = self._options(init)
         warn_of_one_init(self)
         names = None if like is None else names_of(self)
         cluster_names = None if like is None else getattr(self, "cluster_names_", None)
         checkpoint = self._checkpoint_options()
-        given, data = data_options(self, X, sample_weight, mask, names)
-        if callable(self.init):
-            options = self._options(self._init_by_function(given))
-        prepared = prepare(data, options)
-        rows = prepared.rows
+        given, prepared = self._prepare(X, sample_weight, mask, names)
+        options, rows = prepared.options, prepared.rows
         labels = None
-        if not given.is_lazy:
+        if options.labels_data and not given.is_lazy:
             dtype = given.label_dtype(options.n_clusters, rows)
             labels = np.empty(rows.layout.row_shape, dtype)
         result = fit(
@@ -72,14 +67,27 @@ class LloydEstimator(CentroidEstimator):
         warn_of_ending(result.state, self.max_iter)
         if cluster_names is not None and len(cluster_names) == options.n_clusters:
             self.cluster_names_ = cluster_names
-        rows = result.rows
-        answers = map_rows(self._labels(given, rows), rows) if labels is None else labels
-        self.labels_ = given.like(answers, rows, self._names())
+        if options.labels_data:
+            rows = result.rows
+            answers = map_rows(self._labels(given, rows), rows) if labels is None else labels
+            self.labels_ = given.like(answers, rows, self._names())
         return self
+
+    def _prepare(
+        self, X: Any, sample_weight: Any, mask: Any, names: Sequence[str] | None
+    ) -> tuple[Given, PreparedFit]:
+        """The data as they were given, and the fit of them before its first read."""
+        # What a function gives is known when the data are.
+        init = () if callable(self.init) else self._init()
+        options = self._options(init)
+        given, data = data_options(self, X, sample_weight, mask, names)
+        if callable(self.init):
+            options = self._options(self._init_by_function(given))
+        return given, prepare(data, options)
 
     def _options(self, init: str | tuple[Named, ...]) -> FitOptions:
         """The options of the fit; parameters that are wrong are refused."""
-        return fit_options(self, init=init, metric=self._metric)
+        return fit_options(self, self._options_class, init=init, metric=self._metric)
 
     def _checkpoint_options(self) -> CheckpointOptions | None:
         seconds = real_number("checkpoint_every", self.checkpoint_every)
@@ -103,9 +111,13 @@ class LloydEstimator(CentroidEstimator):
                 "data call the function and pass its array."
             )
         random_state = check_random_state(self.random_state)
-        k, n_init = int(self.n_clusters), restarts_of(self.n_init, self.init)
+        k, n_init = int(self.n_clusters), self._restarts
         arrays = [self.init(given.array, k, random_state=random_state) for _ in range(n_init)]
         return tuple(Named(*given_centroids(array)) for array in arrays)
+
+    @property
+    def _restarts(self) -> int:
+        return restarts_of(self.n_init, self.init, self._options_class.auto_restarts)
 
     def _store(self, state: FitState, names: Sequence[str] | None) -> None:
         best = state.best

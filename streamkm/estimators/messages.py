@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from streamkm.fitting import FitState, describe
 from streamkm.runs.running import ProgressCallbacks
-from streamkm.updates.stopping import MAX_ITER, NOTHING_MOVED, SHIFT
+from streamkm.updates.stopping import MAX_ITER, NO_IMPROVEMENT, NOTHING_MOVED, SHIFT
 
 _SILENCE = 5.0  # seconds without a line
 
@@ -47,7 +47,13 @@ def _search_printer() -> Callable[[str], None]:
 def ending(state: FitState) -> str:
     """Why the best restart ended, in scikit-learn's words where it has some."""
     best = state.best
-    at = f"at iteration {len(best.history)}"
+    assert best.state is not None
+    steps = len(best.history)
+    at = f"at iteration {steps}" if steps else f"after {best.state.note}"
+    if best.stop_reason == NO_IMPROVEMENT:
+        return f"Converged (lack of improvement in inertia) {at}."
+    if best.stop_reason == SHIFT and not steps:
+        return f"Converged (small centers change) {at}."
     if best.stop_reason == NOTHING_MOVED:
         return f"Converged {at}: strict convergence."
     if best.stop_reason == SHIFT:

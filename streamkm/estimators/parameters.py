@@ -11,12 +11,13 @@ from sklearn.utils import check_random_state
 from streamkm.runs.options import FitOptions
 
 
-def fit_options(estimator: Any, **options: Any) -> FitOptions:
+def fit_options(estimator: Any, kind: type[FitOptions] = FitOptions, **options: Any) -> FitOptions:
     """The options of the fit of an estimator.
 
     Parameters
     ----------
     estimator : with some of the parameters
+    kind : class of the options
     **options : in the place of parameters, or beside them
 
     Raises
@@ -26,7 +27,7 @@ def fit_options(estimator: Any, **options: Any) -> FitOptions:
     """
     parameters = estimator.get_params(deep=False) | options
     parameters["random_state"] = checked_random_state(parameters["random_state"])
-    return FitOptions.from_parameters(parameters)
+    return kind.from_parameters(parameters)
 
 
 def checked_random_state(random_state: Any) -> int | np.random.RandomState:

@@ -51,7 +51,11 @@ def first_state(
     room = room or Budget(fits=True, summaries=len(seeds)).room(rows.layout)
     update = update or AcceleratedUpdate()
     update = replace(update, rules=update.rules.after(init))
-    update = update.on_rows(rows, replace(room, sample=0) if halving else room)
+    if not update.uses_table:
+        room = replace(room, table=0)
+    update = update.on_rows(
+        rows, replace(room, sample=0) if halving else room, seeds[0] if seeds else 0
+    )
     if isinstance(init, str):
         tasks = [Task(n_clusters, seed, n_rows, room.sample) for seed in seeds]
         trajectories = [Trajectory(update, update.seeding(init, task)) for task in tasks]

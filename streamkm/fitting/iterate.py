@@ -74,7 +74,8 @@ def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitSta
     """
     cached = rows.cached
     question = label_pass(rows, state, dtype)
-    return labelled(state, write_rows(question, with_scaling(rows, state.scaling), out), cached)
+    rows = with_scaling(rows, state.scaling).for_answers
+    return labelled(state, write_rows(question, rows, out), cached)
 
 
 def label_pass(rows: Rows, state: FitState, dtype: np.dtype[Any]) -> PerRow[Any]:
@@ -115,15 +116,16 @@ def describe(state: FitState) -> str:
     """Describe the last read in one line; of several restarts, the best so far."""
     if state.folded:
         done, all_blocks = state.folded.n_blocks, state.plan.n_blocks
-        return f"read {state.n_passes + 1}: block {done:,} of {all_blocks:,}"
-    read = "in memory" if state.in_memory else f"read {state.n_passes}"
+        return f"read {_number(state.n_passes + 1)}: block {done:,} of {all_blocks:,}"
+    read = "in memory" if state.in_memory else f"read {_number(state.n_passes)}"
     if state.table and not state.can_stop:
         return f"{read}: {len(state.table.weights):,} distinct rows"
     if not state.can_stop:
         return f"{read}: seeding"
     moving = [t for t in state.trajectories if t.history]
     if not moving:
-        return f"{read}: initialization complete"
+        notes = [t.state.note for t in state.trajectories if t.state is not None]
+        return f"{read}: {notes[0] or 'initialization complete'}"
     if len(state.trajectories) > 1:
         running = sum(t.stop_reason is None for t in state.trajectories)
         read += f": {running} of {len(state.trajectories)} fits still move"
@@ -141,3 +143,8 @@ def describe(state: FitState) -> str:
     if last.empty:
         line += f", {last.empty} empty, {last.relocated} relocated"
     return f"{line}, stop: {best.stop_reason}" if best.stop_reason else line
+
+
+def _number(reads: float) -> str:
+    """A number of reads as text; with two decimals where some were of a few blocks."""
+    return str(reads) if isinstance(reads, int) else f"{reads:.2f}"

@@ -74,6 +74,7 @@ class Checkpoint:
         self._record, self._seconds, self._reads = record, seconds, reads
         self._began = self._last = time.monotonic()
         self._read: float = -1
+        self._checked: float = -1
 
     @property
     def identity(self) -> str:
@@ -138,7 +139,8 @@ class Checkpoint:
         due |= self._reads is not None and state.n_passes - self._read >= self._reads
         if due or state.done:
             self.save(state)
-        elif state.folded is None and not state.in_memory:
+        elif state.folded is None and not state.in_memory and state.n_passes >= self._checked + 1:
+            self._checked = state.n_passes
             self._check_data()
 
     def _check_data(self) -> None:

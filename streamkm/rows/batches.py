@@ -27,9 +27,17 @@ class InterleavedRows(StoredRows):
     Parameters
     ----------
     stride : int
+    contiguous : StoredRows
+        The same rows in plain blocks, for per-row answers.
     """
 
     stride: int = 1
+    contiguous: StoredRows | None = None
+
+    @property
+    def for_answers(self) -> StoredRows:
+        assert self.contiguous is not None
+        return replace(self.contiguous, layout=self.layout)
 
     def block(self, number: int) -> Block:
         """Gather one block."""
@@ -69,13 +77,15 @@ def in_batches(rows: Rows, batch_size: int, budget: Budget) -> Rows:
     MemoryLimitError
         When the blocks cannot be held to the limit.
     """
-    if not isinstance(rows, StoredRows):
+    if not isinstance(rows, StoredRows) or batch_size >= rows.layout.n_rows:
         return rows
     layout = rows.layout
     if rows.in_memory and all(isinstance(a, np.ndarray) for a in rows.beside):
         plan = plan_blocks((layout.n_rows,), (1,), 1, batch_size)
         parts = {name: getattr(rows, name) for name in rows.__dataclass_fields__}
-        return InterleavedRows(**(parts | {"plan": plan}), stride=_stride(layout.n_rows))
+        return InterleavedRows(
+            **(parts | {"plan": plan}), stride=_stride(layout.n_rows), contiguous=rows
+        )
     if batch_size >= rows.plan.largest:
         return rows
     budget = replace(budget, n_features=layout.n_features)

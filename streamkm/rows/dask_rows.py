@@ -48,6 +48,11 @@ class DaskRows:
     cached = False  # whoever made the array decides whether its blocks are persisted
 
     @property
+    def for_answers(self) -> DaskRows:
+        """The same rows in blocks that per-row answers can be written in."""
+        return self
+
+    @property
     def n_blocks(self) -> int:
         return self.plan.n_blocks
 

@@ -69,6 +69,11 @@ class StoredRows:
         return self.layout.block_map
 
     @property
+    def for_answers(self) -> StoredRows:
+        """The same rows in blocks that per-row answers can be written in."""
+        return self
+
+    @property
     def cached(self) -> bool:
         """Whether every block is in memory, so that a pass over them is not a read."""
         return False

@@ -106,7 +106,7 @@ def prepare(data: DataOptions, options: FitOptions) -> PreparedFit:
     if data.memory_limit is not None:
         one_heap()
     budget = options.budget(data.memory_limit)
-    rows = data.open(budget)
+    rows = options.plan(data.open(budget), budget)
     options.check(rows)
     return PreparedFit(options, rows, budget)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -31,7 +31,6 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "restarts": ("all", "halving"),
     "empty_cluster": ("relocate", "keep"),
 }
-_RESTARTS = 10  # where random rows or a function begin them, as in scikit-learn
 
 
 @dataclass(frozen=True)
@@ -123,6 +122,8 @@ class FitOptions:
     metric: str = "euclidean"
     random_state: int | np.random.RandomState = 0
 
+    auto_restarts: ClassVar[int] = 10  # of random rows and functions, as in scikit-learn
+
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
         """Check parameters of these names; all other names are left out.
@@ -145,7 +146,7 @@ class FitOptions:
         return replace(
             options,
             n_clusters=whole_number("n_clusters", options.n_clusters, 1),
-            n_init=restarts_of(options.n_init, options.init),
+            n_init=restarts_of(options.n_init, options.init, cls.auto_restarts),
             max_iter=whole_number("max_iter", options.max_iter, 1),
             tol=real_number("tol", options.tol),
             loss_tol="auto" if _is_auto(options.loss_tol) else _limit(options, "loss_tol"),
@@ -165,6 +166,15 @@ class FitOptions:
         if self.metric == "cosine":
             return SphericalUpdate(self.rules, relocate=relocate)
         return AcceleratedUpdate(self.rules, relocate=relocate, settles=self.algorithm == "auto")
+
+    @property
+    def labels_data(self) -> bool:
+        """Whether the fit also labels its data."""
+        return True
+
+    def plan(self, rows: Rows, budget: Budget) -> Rows:
+        """The rows in the blocks that the fit reads; `budget` is what these may take."""
+        return rows
 
     @property
     def scaling(self) -> Scaling | None:
@@ -235,14 +245,14 @@ def draw_seed(random_state: int | np.random.RandomState) -> int:
     return int(random_state.randint(np.iinfo(np.int32).max))
 
 
-def restarts_of(n_init: Any, init: Any) -> int:
+def restarts_of(n_init: Any, init: Any, auto: int = FitOptions.auto_restarts) -> int:
     """The number of restarts; 'auto' is 10 for random rows and for a function, else 1."""
     asked = None if _is_auto(n_init) else whole_number("n_init", n_init, 1)
     if isinstance(init, tuple):
         return len(init)
     if not isinstance(init, str) and not callable(init):
         return 1
-    return asked or (1 if isinstance(init, str) and init != "random" else _RESTARTS)
+    return asked or (1 if isinstance(init, str) and init != "random" else auto)
 
 
 def memory_bytes(memory_limit: Any) -> int | None:

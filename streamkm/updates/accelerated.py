@@ -111,7 +111,7 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
     def init(self, centroids: Float64Array) -> AcceleratedState:
         return AcceleratedState(centroids)
 
-    def on_rows(self, rows: Rows, room: Room) -> Self:
+    def on_rows(self, rows: Rows, room: Room, seed: int) -> Self:
         """Caches rows only where a read costs something and enough of them fit."""
         useful = not rows.in_memory and room.sample >= _LEAST_SHARE * rows.layout.n_rows
         return replace(self, most=room.sample if useful else 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -92,6 +92,8 @@ class Update(Checkpointable, ABC, Generic[U]):
     rules: StopRules = field(default_factory=StopRules)
     costs_reads: bool = True
 
+    uses_table: ClassVar[bool] = True  # of all distinct rows, where there is one
+
     def seeding(self, method: str, task: Task) -> Seeding:
         """The seeding that gives the first centroids, before its first read."""
         return method_of(method).start(task)
@@ -136,8 +138,11 @@ class Update(Checkpointable, ABC, Generic[U]):
         """The pass that labels every row under these centroids (k, d)."""
         return Labels(centroids, dtype)
 
-    def on_rows(self, rows: Rows, room: Room) -> Self:
-        """This update as it is to be used on these rows, with so much room between reads."""
+    def on_rows(self, rows: Rows, room: Room, seed: int) -> Self:
+        """This update as it is to be used on these rows, with so much room between reads.
+
+        `seed` is an unsigned 64-bit key of the random draws of the update.
+        """
         return self
 
     def on_table(self) -> Self:

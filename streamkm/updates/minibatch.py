@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -16,9 +16,8 @@ from streamkm.passes import Assigned, Census, DrawUniform, Lloyd, Pass, Product,
 from streamkm.rows import Room, Rows
 from streamkm.seeding import Seeding, Task, method_of
 from streamkm.updates.base import Request, Update, UpdateState
-from streamkm.updates.stopping import DROPPED, MAX_ITER, SHIFT, TIME_LIMIT
+from streamkm.updates.stopping import DROPPED, MAX_ITER, NO_IMPROVEMENT, SHIFT, TIME_LIMIT
 
-NO_IMPROVEMENT = "no improvement"
 _REASSIGN_EACH = 10  # rows a cluster between two reassignments, as in scikit-learn
 # Random streams of the orders of blocks and of reassignments, apart from those of seedings.
 _ORDERS, _DRAWS = 2**62, 2**62 + 2**61
@@ -36,7 +35,7 @@ class Batches(Checkpointable):
     """
 
     size: int
-    seed: int
+    seed: int = 0
     n_blocks: int = 1
     n_rows: int = 1
     block_rows: int = 1
@@ -44,6 +43,8 @@ class Batches(Checkpointable):
     @property
     def blocks_each(self) -> int:
         """Blocks of a batch; the last batch of an epoch may have fewer."""
+        if self.size >= self.n_rows:
+            return self.n_blocks
         return min(self.n_blocks, max(1, self.size // self.block_rows))
 
     @property
@@ -173,15 +174,17 @@ class MiniBatchUpdate(Update[MiniBatchState]):
     evaluates : whether a last read gives the loss of the final centroids; else it is estimated
     """
 
-    batches: Batches = Batches(1024, 0)
+    batches: Batches = Batches(1024)
     max_no_improvement: int | None = 10
     reassignment_ratio: float = 0.01
     init_size: int = 3072
     evaluates: bool = True
 
-    def on_rows(self, rows: Rows, room: Room) -> Self:
+    uses_table: ClassVar[bool] = False  # mini-batches are blocks of the data
+
+    def on_rows(self, rows: Rows, room: Room, seed: int) -> Self:
         sizes = (rows.plan.n_blocks, rows.layout.n_rows, rows.plan.largest)
-        return replace(self, batches=Batches(self.batches.size, self.batches.seed, *sizes))
+        return replace(self, batches=Batches(self.batches.size, seed, *sizes))
 
     def seeding(self, method: str, task: Task) -> PartialSeeding:
         n_blocks = math.ceil(self.init_size / self.batches.block_rows)

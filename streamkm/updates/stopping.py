@@ -15,6 +15,7 @@ NOTHING_MOVED = "nothing moved"
 SHIFT = "centroid shift"
 RELATIVE_LOSS = "relative loss decrease"
 DISTORTION = "distortion decrease"
+NO_IMPROVEMENT = "no improvement"
 MAX_ITER = "max_iter"
 TIME_LIMIT = "time limit"
 DROPPED = "dropped"  # by halving

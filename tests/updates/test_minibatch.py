@@ -29,11 +29,8 @@ def rows_of(data, batch_size, **asked):
 
 
 def start(rows, batch_size, init, k=6, rules=None, **options):
-    update = MiniBatchUpdate(
-        rules or StopRules(100, 0.0), batches=Batches(batch_size, SEED), **options
-    )
-    room = replace(Budget(fits=True, summaries=1).room(rows.layout), table=0)
-    return first_state(rows, k, init, [SEED], update, room)
+    update = MiniBatchUpdate(rules or StopRules(100, 0.0), batches=Batches(batch_size), **options)
+    return first_state(rows, k, init, [SEED], update)
 
 
 def stepped(rows, batch_size, n_steps, init=FIRST, **options):

@@ -1,0 +1,76 @@
+"""Options of mini-batch k-means."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from streamkm.numbers import real_number, whole_number
+from streamkm.rows import Budget, Rows, in_batches
+from streamkm.runs.options import FitOptions
+from streamkm.updates import Batches, MiniBatchUpdate
+
+
+@dataclass(frozen=True)
+class MiniBatchOptions(FitOptions):
+    """What mini-batch k-means fits; `MiniBatchKMeans` describes each option.
+
+    Parameters
+    ----------
+    batch_size : int
+    max_no_improvement : int or None
+    init_size : int or None
+    reassignment_ratio : float
+    compute_labels : bool
+    """
+
+    batch_size: int = 1024
+    max_no_improvement: int | None = 10
+    init_size: int | None = None
+    reassignment_ratio: float = 0.01
+    compute_labels: bool = True
+
+    auto_restarts: ClassVar[int] = 3
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        options = super().from_parameters(parameters)
+        limit, size, k = options.max_no_improvement, options.init_size, options.n_clusters
+        if size is not None and whole_number("init_size", size, 1) < k:
+            warnings.warn(
+                f"init_size={size} should be larger than n_clusters={k}. Setting it to "
+                "min(3*n_clusters, n_samples)",
+                RuntimeWarning,
+                stacklevel=6,
+            )
+            size = 3 * k
+        return replace(
+            options,
+            batch_size=whole_number("batch_size", options.batch_size, 1),
+            max_no_improvement=None if limit is None else whole_number("max_no_improvement", limit),
+            init_size=size,
+            reassignment_ratio=real_number("reassignment_ratio", options.reassignment_ratio),
+        )
+
+    @property
+    def labels_data(self) -> bool:
+        return self.compute_labels
+
+    @property
+    def update(self) -> MiniBatchUpdate:
+        default = 3 * (
+            self.batch_size if 3 * self.batch_size >= self.n_clusters else self.n_clusters
+        )
+        return MiniBatchUpdate(
+            self.rules,
+            batches=Batches(self.batch_size),
+            max_no_improvement=self.max_no_improvement,
+            reassignment_ratio=self.reassignment_ratio,
+            init_size=self.init_size or default,
+            evaluates=self.compute_labels,
+        )
+
+    def plan(self, rows: Rows, budget: Budget) -> Rows:
+        return in_batches(rows, self.batch_size, budget)
