@@ -64,7 +64,7 @@ class LloydEstimator(CentroidEstimator):
         if self.verbose:
             print(ending(result.state))
         self._store(result.state, names or rows.layout.names)
-        warn_of_ending(result.state, self.max_iter)
+        self._warn(result.state)
         if cluster_names is not None and len(cluster_names) == options.n_clusters:
             self.cluster_names_ = cluster_names
         if options.labels_data:
@@ -118,6 +118,9 @@ class LloydEstimator(CentroidEstimator):
     @property
     def _restarts(self) -> int:
         return restarts_of(self.n_init, self.init, self._options_class.auto_restarts)
+
+    def _warn(self, state: FitState) -> None:
+        warn_of_ending(state, self.max_iter)
 
     def _store(self, state: FitState, names: Sequence[str] | None) -> None:
         best = state.best

@@ -85,12 +85,12 @@ def warn_of_ending(state: FitState, max_iter: int) -> None:
             f"Number of distinct clusters ({n_distinct}) found smaller than n_clusters "
             f"({k}). Possibly due to duplicate points in X.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     if best.stop_reason == MAX_ITER:
         warnings.warn(
             f"stopped after max_iter={max_iter} iterations before any tolerance was met; "
             "raise max_iter, or tol.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -20,7 +20,7 @@ from streamkm.rows import Room, Rows
 from streamkm.runs.fit import fit
 from streamkm.runs.minibatch import MiniBatchOptions
 from streamkm.runs.options import FitOptions
-from streamkm.updates import Batches, MiniBatchState, MiniBatchUpdate
+from streamkm.updates import MiniBatchState, MiniBatchUpdate
 
 _ALL = 2**62  # more rows than any batch has
 
@@ -97,6 +97,8 @@ class MiniBatchKMeans(LloydEstimator):
         Number of mini-batches.
     batch_size_ : int
         Rows of a mini-batch. The last batch of an epoch may have fewer.
+    init_size_ : int
+        Rows that the seeding was to read, before it was rounded up to whole blocks.
     stop_reason_ : str
         Rule that ended the fit.
     n_passes_ : float
@@ -277,14 +279,19 @@ class MiniBatchKMeans(LloydEstimator):
         self.labels_ = given.like(labels, rows, self._names())
         return self
 
+    def _warn(self, state: FitState) -> None:
+        """Clusters without rows and `max_iter` are as usual here as in scikit-learn: no warning."""
+
     def _store(self, state: FitState, names: Sequence[str] | None) -> None:
         super()._store(state, names)
         del self.history_  # only the last batches are remembered
-        batches = self._take_state(state, names)
+        update = self._take_state(state, names)
+        batches = update.batches
         self.n_iter_ = math.ceil(self.n_steps_ / batches.per_epoch)
         self.batch_size_ = batches.rows_each
+        self.init_size_ = min(update.init_size, batches.n_rows)
 
-    def _take_state(self, state: FitState, names: Sequence[str] | None) -> Batches:
+    def _take_state(self, state: FitState, names: Sequence[str] | None) -> MiniBatchUpdate:
         """Have the centroids of a state, and what a further step starts from."""
         best = state.best
         assert isinstance(best.state, MiniBatchState)
@@ -292,4 +299,4 @@ class MiniBatchKMeans(LloydEstimator):
         self._take(best.state.centroids, state.scaling, names)
         self._batch_state, self._seed = best.state, best.update.batches.seed
         self.n_steps_ = best.state.n_steps
-        return best.update.batches
+        return best.update

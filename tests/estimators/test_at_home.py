@@ -16,12 +16,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from streamkm import BisectingKMeans, KMeans, SphericalKMeans
+from streamkm import BisectingKMeans, KMeans, MiniBatchKMeans, SphericalKMeans
 
 COLUMNS = list("abcdef")
 
 
-@parametrize_with_checks([SphericalKMeans(), BisectingKMeans(2)])
+@parametrize_with_checks([SphericalKMeans(), BisectingKMeans(2), MiniBatchKMeans()])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.filterwarnings("ignore::streamkm.errors.FewDistinctRowsWarning")
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
