@@ -254,7 +254,7 @@ class MiniBatchKMeans(LloydEstimator):
 
     def _step(self, X: Any, sample_weight: Any, mask: Any) -> Self:
         """A step on a batch from the centroids as they are."""
-        given, rows = self._rows(X, sample_weight, mask, reset=False, count=True)
+        given, rows = self._rows(X, sample_weight, mask, count=True)
         update = fit_options(self, MiniBatchOptions, init=(), batch_size=_ALL).update
         update = update.on_rows(rows, Room(0, 0), self._seed)
         state = self._batch_state or update.init(self._centroids)

@@ -45,7 +45,7 @@ def test_a_store_is_read_in_parts(tmp_path, blobs, no_table):
     labelled = MiniBatchKMeans(8, **options).fit(stored)
     assert labelled.cluster_centers_.tobytes() == km.cluster_centers_.tobytes()
     assert labelled.n_passes_ == pytest.approx(km.n_passes_ + 1)  # the exact loss is a read
-    assert np.array_equal(labelled.labels_, labelled.predict(blobs))
+    assert np.array_equal(labelled.labels_.compute(), labelled.predict(blobs))
 
 
 def test_partial_fits_are_steps_of_the_oracle(blobs):
