@@ -1,4 +1,4 @@
-"""State in, state out: how centroids are found."""
+"""Fits as sequences of immutable states."""
 
 from streamkm.fitting.budget import fit_budget
 from streamkm.fitting.first import first_state, first_sweep_state

@@ -1,4 +1,4 @@
-"""First states: of a fit, and of a sweep of fits."""
+"""First states of fits and sweeps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def first_state(
     room: Room | None = None,
     halving: bool = False,
 ) -> FitState:
-    """Return the first state of a fit. Nothing is read.
+    """Return the first state of a fit, without reading data.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def first_state(
     Raises
     ------
     DataError
-        When there are fewer rows than clusters, or the centroids do not fit the data.
+        If there are fewer rows than clusters, or the centroids do not match the data.
     """
     n_rows, n_features = rows.layout.n_rows, rows.layout.n_features
     check_enough(n_rows, n_clusters)
@@ -79,7 +79,7 @@ def first_sweep_state(
     room: Room | None = None,
     extra_passes: Sequence[Pass[Any]] = (),
 ) -> FitState:
-    """Return the first state of fits of every k with every restart, k after k, in shared reads.
+    """Return the first state of fits of every k with every restart, which share their reads.
 
     Parameters
     ----------

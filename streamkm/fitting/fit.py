@@ -1,4 +1,4 @@
-"""The driver: one read for all trajectories that want one, state after state."""
+"""The driver of fits: each read serves all trajectories that request one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def fit(
 ) -> Generator[FitState]:
     """Advance a fit until it is done; yield a state after every wave of blocks.
 
-    The caller may save the states, show them, or stop asking: `fit` of any of them resumes there.
-    Between reads `FitState.folded` is None.
+    The caller may save or show the states, or stop the iteration: `fit` resumes from any of them.
+    Between reads, `FitState.folded` is None.
 
     Parameters
     ----------
     rows : Rows, in the plan of the state
     state : FitState
     wave : blocks of one graph; by default as many as keep the cores busy
-    skip_evaluation : stop before the last read when it would give nothing but the loss of a single
-        trajectory's final centroids, which labelling gives as well
+    skip_evaluation : stop before the last read if it would only compute the loss of the final
+        centroids of a single trajectory, which labelling computes as well
 
     Yields
     ------
@@ -63,14 +63,14 @@ def fit(
 
 
 def _source(rows: Rows, state: FitState) -> Rows:
-    """What the passes of a state are asked of."""
+    """The source that answers the passes of a state."""
     if state.table is None:
         return with_scaling(rows, state.scaling)
     return rows_in_memory(state.table.values, state.table.weights)
 
 
 def _opening(state: FitState, blocks: Blocks) -> tuple[Pass[Any], ...]:
-    """The passes that go with the first read; only a read of all blocks gives a whole table."""
+    """The extra passes of the first read; the table needs a read of all blocks."""
     if state.reads.total > state.reads.opening:
         return ()
     table = Distinct(state.room.table if blocks is None else 0)
@@ -78,7 +78,7 @@ def _opening(state: FitState, blocks: Blocks) -> tuple[Pass[Any], ...]:
 
 
 def _opened(rows: Rows, state: FitState, statistics: Sequence[Any], blocks: Blocks) -> FitState:
-    """The state after the first read, which may be the first state again, of other rows."""
+    """The state after the first read; with shifted rows or a table, the first state again."""
     census, extent, table, *answers = statistics
     census.check() if blocks is None else census.check_values()
     if extent.shift is not None and rows.layout.block_map is None:

@@ -9,8 +9,8 @@ from streamkm.updates.stopping import DROPPED
 def halved(trajectories: tuple[Trajectory, ...]) -> tuple[Trajectory, ...]:
     """Keep a half of the restarts after 2 steps of the slowest, a quarter after 4, and so on.
 
-    They are compared by the loss at that step. A restart that its own rules ended is never dropped;
-    it takes the place of one that still runs.
+    Restarts are compared by the loss at that step. A restart that has ended by its stop rules is
+    never dropped, but it counts as one of those that are kept.
     """
     racing = [t for t in trajectories if t.stop_reason != DROPPED]
     running = [t for t in racing if t.stop_reason is None]

@@ -19,8 +19,8 @@ from streamkm.passes import LookedUp, PerRow
 from streamkm.rows import Rows
 from streamkm.updates.stopping import NOTHING_MOVED, TIME_LIMIT
 
-# To look up a label takes about 50 ns. To compute it takes less time for fewer repeats of each row
-# than this, or a smaller product of k and d [docs/seeding.md].
+# Looking up a label takes about 50 ns. Computing it is faster if each row repeats fewer times than
+# this, or if the product of k and d is smaller than this [docs/seeding.md].
 _REPEATS = 4
 _PRODUCTS = 256
 Watch = Callable[[FitState], None]
@@ -46,7 +46,7 @@ def iterate(
     watch : sequence of callable
         Each is called with every state.
     skip_evaluation : bool
-        Leave the last read, for the loss of the final centroids, to `label`.
+        Skip the last read, for the loss of the final centroids; `label` then computes it.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def iterate(
 def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitState:
     """Write the labels of all rows by the best trajectory into `out`, in one read.
 
-    The same read gives the loss of the final centroids, if `iterate` left it out.
+    The same read computes the loss of the final centroids if `iterate` skipped it.
     """
     cached = rows.cached
     question = label_pass(rows, state, dtype)
@@ -113,7 +113,7 @@ def restart_seeds(entropy: int, n_init: int) -> Sequence[int]:
 
 
 def describe(state: FitState) -> str:
-    """Describe the last read in one line; of several restarts, the best so far."""
+    """Describe the last read in one line, with the best restart so far."""
     if state.folded:
         done, all_blocks = state.folded.n_blocks, state.plan.n_blocks
         return f"read {_number(state.n_passes + 1)}: block {done:,} of {all_blocks:,}"

@@ -1,4 +1,4 @@
-"""The same cluster numbers from one fit to the next."""
+"""Consistent cluster numbers between fits."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from streamkm.rows import read_only
 
 
 def match_numbering(state: FitState, earlier: Float64Array) -> FitState:
-    """Put the best centroids in the order of the earlier centroids that they match.
+    """Reorder the best centroids by the earlier centroids that they match.
 
-    The match minimises the sum of the squared distances. Centroids that match none keep their order
-    at the end.
+    The match minimises the sum of the squared distances. Unmatched centroids come last, in their
+    present order.
 
     Parameters
     ----------
-    state : of a fit that is done, or of which only the loss of the final centroids is missing
+    state : of a fit that is done, except possibly for the loss of the final centroids
     earlier : ndarray of shape (k', d), float64
 
     Raises

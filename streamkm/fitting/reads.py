@@ -1,4 +1,4 @@
-"""What a fit has read, and what for."""
+"""Counts of the reads of a fit, by phase."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ PHASES = ("opening", "seeding", "iterations", "labelling")
 
 @dataclass(frozen=True)
 class Reads(Checkpointable):
-    """Reads of the data by phase. What is asked of a table in memory is no read.
+    """Reads of the data by phase. Answers from a table in memory do not count as reads.
 
     Parameters
     ----------
     nbytes : decoded bytes of one read
-    opening : to count the rows, where their number was unknown
-    seeding : while any restart had no centroids yet
-    iterations : after that, the loss of the final centroids included
+    opening : to count the rows, if their number was unknown
+    seeding : while a restart had no centroids
+    iterations : after that, including the loss of the final centroids
     labelling : to write labels
     part_nbytes : decoded bytes of the reads of some blocks, one number for each of `PHASES`
 
@@ -38,7 +38,7 @@ class Reads(Checkpointable):
 
     @property
     def total(self) -> float:
-        """Number of reads, a whole number where every read was of all blocks."""
+        """Number of reads; an integer if every read was of all blocks."""
         return self._reads(self.bytes_read)
 
     @property
@@ -52,17 +52,17 @@ class Reads(Checkpointable):
         return {p: {"reads": self._reads(n), "bytes": n} for p, n in nbytes.items() if n}
 
     def plus(self, other: Reads) -> Reads:
-        """Of both together."""
+        """Return the sum of both."""
         sums = {phase: getattr(self, phase) + getattr(other, phase) for phase in PHASES}
         parts = zip(self.part_nbytes, other.part_nbytes, strict=True)
         return replace(self, part_nbytes=tuple(map(sum, parts)), **sums)
 
     def one_more(self, phase: str) -> Reads:
-        """With a read of all blocks."""
+        """Return the reads after one more read of all blocks."""
         return replace(self, **{phase: getattr(self, phase) + 1})
 
     def part(self, phase: str, nbytes: int) -> Reads:
-        """With a read of some blocks, of so many decoded bytes."""
+        """Return the reads after one more read of some blocks with `nbytes` decoded bytes."""
         parts = zip(PHASES, self.part_nbytes, strict=True)
         added = tuple(part + nbytes * (name == phase) for name, part in parts)
         return replace(self, part_nbytes=added)

@@ -7,11 +7,11 @@ from streamkm.fitting.state import FitState
 
 
 def load(generations: Generations) -> Saved[FitState] | None:
-    """Return the last whole state of a fit and its record, or None if there is none yet.
+    """Return the last intact state of a fit and its record, or None if no state was saved.
 
     Raises
     ------
     CheckpointError
-        If no state is whole, or a version made them that this one cannot read.
+        If no state is intact, or another version wrote them and this one cannot read them.
     """
     return load_saved(generations)

@@ -1,4 +1,4 @@
-"""A fit that outlives its process: when its states are saved, and how a later run resumes them."""
+"""Save the states of a fit, and resume it from them in a later run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from streamkm.rows import Budget, Rows, fingerprint, in_plan
 from streamkm.updates.stopping import StopRules
 from streamkm.versions import versions
 
-SECONDS = 60.0  # between checkpoints, unless asked otherwise
+SECONDS = 60.0  # default time between two checkpoints
 # Parameters that a run that resumes may change.
 _FREE = ("max_iter", "tol", "loss_tol", "distortion_tol", "time_limit", "memory_limit")
 _NOT_COMPARED = (*_FREE, "labels")
@@ -40,7 +40,7 @@ def record_of_fit(kind: str, parameters: Mapping[str, Any], rows: Rows) -> Recor
     Parameters
     ----------
     kind : 'fit', 'sweep', ...
-    parameters : all that was asked for; stop rules and limits among them are free
+    parameters : all options; a later run may change the stop rules and limits
     rows : Rows, whose fingerprint is taken
     """
     asked = plain(parameters)
@@ -49,7 +49,7 @@ def record_of_fit(kind: str, parameters: Mapping[str, Any], rows: Rows) -> Recor
 
 
 class Checkpoint:
-    """The states of one fit in a Zarr group; made by `checkpointing`.
+    """The states of one fit in a Zarr group; created by `checkpointing`.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ class Checkpoint:
     lock : FileLock or LeaseLock, renewed with every state
     rows : Rows, whose fingerprint every state carries
     record : Record of this run
-    seconds : between states that are saved; the states in between are not saved
-    reads : reads between them, or None
+    seconds : minimum time between two saved states
+    reads : maximum number of reads between two saved states, or None
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class Checkpoint:
     def start_or_resume(
         self, start: Callable[[], FitState], rules: Sequence[StopRules], budget: Budget
     ) -> tuple[FitState, Rows, bool]:
-        """The state to continue from, its rows as it sees them, and whether it is a new one.
+        """Return the state to continue from, the rows with its scaling, and whether the run is new.
 
         Parameters
         ----------
-        start : gives the first state; not called when there is a later one
-        rules : of this run, for each trajectory
+        start : returns the first state; not called if a state is saved
+        rules : stop rules of this run, for each trajectory
         budget : Budget of this machine
 
         Raises
@@ -97,7 +97,7 @@ class Checkpoint:
         CheckpointError, DataChangedError
             As `resume` does.
         MemoryLimitError
-            When the budget does not allow the blocks of the plan.
+            If the blocks of the plan exceed the budget.
         """
         saved = self.resume()
         if saved is None:
@@ -110,14 +110,14 @@ class Checkpoint:
         return state, with_scaling(in_plan(self._rows, state.plan, budget), state.scaling), False
 
     def resume(self) -> Saved[FitState] | None:
-        """The last state, or None where this fit is the first to use the checkpoint.
+        """Return the last state, or None if no run has used the checkpoint before.
 
         Raises
         ------
         CheckpointError
-            When it was asked for something else; the message names the first difference.
+            If the checkpoint has other parameters; the message names the first difference.
         DataChangedError
-            When it is of other data.
+            If the checkpoint belongs to other data.
         """
         saved = load(self._generations)
         if saved is None:
@@ -128,12 +128,12 @@ class Checkpoint:
         return saved
 
     def on_state(self, state: FitState) -> None:
-        """Save the state where it is due; between two reads, check that the data are the same.
+        """Save the state if it is due; between two reads, check that the data are unchanged.
 
         Raises
         ------
         DataChangedError
-            When the store's chunks are no longer those that the fit started with.
+            If the chunks of the store have changed since the fit started.
         """
         due = time.monotonic() - self._last >= self._seconds
         due |= self._reads is not None and state.n_passes - self._read >= self._reads
@@ -162,16 +162,17 @@ class Checkpoint:
             )
 
     def save(self, state: FitState) -> bool:
-        """Save the state now, and return whether that was possible.
+        """Save the state now, and return whether that succeeded.
 
-        Where it was not, as on a full disk, a warning says so and the state before stays valid.
+        If it fails, for example on a full disk, a warning is issued and the previous state stays
+        valid.
 
         Raises
         ------
         DataChangedError
-            When the state may be half of other data.
+            If the data changed, so part of the state may come from other data.
         LockedError
-            When another run has taken over the checkpoint.
+            If another run has taken over the checkpoint.
         """
         if not state.in_memory:
             self._check_data()
@@ -204,17 +205,17 @@ def _under(state: FitState, rules: Sequence[StopRules]) -> FitState:
 
 
 def _without_last_read(state: FitState) -> FitState:
-    """Without what is folded of the last read, which is another pass where labels are written."""
+    """Drop the partial statistics of the last read, because labelling uses a different pass."""
     return replace(state, folded=None) if state.best.evaluating else state
 
 
 def same_data(where: Any, rows: Rows) -> None:
-    """Refuse rows that a checkpoint is not of.
+    """Refuse rows that differ from those of a checkpoint.
 
     Raises
     ------
     DataChangedError
-        Naming what differs.
+        If they differ; the message names the difference.
     """
     saved = load(Generations(where, "r"))
     if saved is not None:
@@ -222,7 +223,7 @@ def same_data(where: Any, rows: Rows) -> None:
 
 
 def _refuse_other(before: Record, now: Record, where: Any) -> None:
-    """Refuse a checkpoint of another fit; warn of one that other versions wrote."""
+    """Refuse a checkpoint of another fit; warn if other versions wrote it."""
     found = difference(before, now)
     if found is None:
         return
@@ -254,7 +255,7 @@ def checkpointing(
     *,
     kind: str = "fit",
 ) -> Iterator[Checkpoint]:
-    """A checkpoint that no other run uses until the block ends.
+    """Yield a checkpoint that is locked until the block ends.
 
     Parameters
     ----------
@@ -265,9 +266,10 @@ def checkpointing(
     Raises
     ------
     CheckpointError
-        When something else is there, or another run uses it.
+        If the path holds something else, or another run uses the checkpoint.
     OutputExistsError
-        When it lies in the data, whose fingerprint it would change, or the data lie in it.
+        If the checkpoint lies in the data, whose fingerprint it would change, or the data lie in
+        the checkpoint.
     """
     for array in (rows.array, rows.weights, rows.mask):
         refuse_overlap(where, array)

@@ -39,18 +39,18 @@ def learn_scaling(rows: Rows, how: str | None) -> Rows:
     how : {'standard', 'robust', None}
         'standard' is the mean and the standard deviation, in one read. 'robust' is the median and
         the interquartile range of a uniform sample of 32,768 rows, in one read, or in two if so
-        many rows are left out that the first read samples less than a quarter of these. None
+        many rows are left out that the first read samples fewer than a quarter of them. None
         returns the rows unchanged. Values far from zero are shifted first, in one more read.
 
     Returns
     -------
     Rows
-        The reads are counted as opening reads.
+        These reads count as opening reads.
 
     Raises
     ------
     DataError
-        If `how` is another name, or the rows cannot be used by a fit.
+        If `how` is another name, or the rows cannot be clustered.
     """
     if how is None:
         return rows
@@ -93,7 +93,7 @@ def with_scaling(rows: Rows, scaling: Scaling | None) -> Rows:
 
 
 def _sampling(n_rows: int) -> SampleUniform:
-    """A uniform sample of about 32,768 of so many rows."""
+    """A uniform sample of about 32,768 rows."""
     return SampleUniform(_SAMPLE, threshold_of(min(1.0, _SPARE * _SAMPLE / n_rows)), 0, 0)
 
 
@@ -111,7 +111,7 @@ def _quartiles(sample: Sampled) -> Float64Array:
 
 
 def _as_stored(rows: Rows, center: Float64Array, scale: Float64Array) -> Standardised:
-    """A scaling in the precision in which rows are scaled, so that its inverse is the same."""
+    """Round a scaling to the precision in which rows are scaled, so that its inverse is exact."""
     scaling, stored = rows.layout.scaling, rows.layout.dtype
     dtype = working_dtype(stored) if scaling is None else scaling.dtype(stored)
     return Standardised(

@@ -1,4 +1,4 @@
-"""A whole fit as an immutable state."""
+"""The immutable state of a fit."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ Blocks = tuple[int, ...] | None
 
 @dataclass(frozen=True)
 class FitState(Checkpointable):
-    """A whole fit between two reads, or between two waves of one.
+    """State of a fit between two reads, or between two waves of a read.
 
     Parameters
     ----------
     plan : BlockPlan, which rows form which block; the bits of the result depend on it
     trajectories : one for each restart
-    room : Room, what may stay in memory between reads
+    room : Room, the memory that statistics may use between reads
     reads : Reads so far
     halving : whether the worse half of the restarts is dropped after 2, 4, 8, ... iterations
     extra_passes : further passes for the first read
     extra_statistics : their statistics, once read
-    table : Table of all distinct rows where they are few; it then takes the place of the data
+    table : Table of all distinct rows if they are few; it then replaces the data
     in_memory : whether the last answer came without a read: from the table, cached blocks or rows
-    folded : Folded so far of the read that is under way, or None between reads
+    folded : Folded, the partial statistics of the current read, or None between reads
     labelled : whether all labels under the final centroids were written
-    scaling : Scaling of the rows as passes see them, or None
+    scaling : Scaling that is applied to the rows before every pass, or None
     """
 
     plan: BlockPlan
@@ -64,36 +64,37 @@ class FitState(Checkpointable):
 
     @property
     def best(self) -> Trajectory:
-        """The trajectory of the lowest loss; of equal ones the first."""
+        """The trajectory of the lowest loss; the first of equal ones."""
         racing = [t for t in self.trajectories if t.stop_reason != DROPPED]
         return min(racing, key=lambda t: np.inf if t.inertia is None else t.inertia)
 
     @property
     def can_stop(self) -> bool:
-        """Whether every trajectory has centroids to stop at."""
+        """Whether every trajectory has centroids, so that the fit can stop."""
         return all(t.state is not None for t in self.trajectories)
 
     @property
     def evaluating(self) -> bool:
-        """Whether only the loss of a single trajectory's final centroids is missing."""
+        """Whether only the loss of the final centroids of a single trajectory is missing."""
         return len(self.trajectories) == 1 and self.trajectories[0].evaluating
 
     @property
     def phase(self) -> str:
-        """What the next read is for."""
+        """The phase that the next read belongs to."""
         return "iterations" if self.can_stop else "seeding"
 
     def ask(self) -> tuple[tuple[Pass[Any], ...], Blocks]:
-        """The passes that share the next read, and the numbers of its blocks, or None for all.
+        """Return the passes of the next read and the numbers of its blocks, or None for all.
 
-        The first trajectory that is not done names the blocks; those that want the same share it.
+        The first trajectory that is not done determines the blocks. Trajectories that request the
+        same blocks share the read.
         """
         requests = [t.ask() for t in self.trajectories if not t.done]
         blocks = requests[0].blocks
         return tuple(r.question for r in requests if r.blocks == blocks), blocks
 
     def tell(self, statistics: Sequence[Any], in_memory: bool = False) -> FitState:
-        """The state after the statistics of the passes that `ask` has named."""
+        """Return the state after the statistics of the passes that `ask` returned."""
         _, blocks = self.ask()
         answers = iter(statistics)
         trajectories = tuple(
@@ -105,7 +106,7 @@ class FitState(Checkpointable):
         return replace(self, trajectories=trajectories, reads=reads, in_memory=in_memory)
 
     def advance(self) -> FitState | None:
-        """The state after a step of each trajectory that needs no pass over the data, or None."""
+        """Return the state after steps that need no pass over the data, or None."""
         advanced = [t.advance() for t in self.trajectories]
         if all(t is None for t in advanced):
             return None
@@ -114,26 +115,26 @@ class FitState(Checkpointable):
         return replace(self, trajectories=trajectories, in_memory=True)
 
     def stop(self, reason: str) -> FitState:
-        """The same centroids without further iterations, for a reason from outside."""
+        """Return the state with the iterations ended for an external reason."""
         return replace(self, trajectories=tuple(t.stop(reason) for t in self.trajectories))
 
     def shifted(self, shift: Shifted, blocks: Blocks = None) -> FitState:
-        """The first state again, for shifted rows; the read so far has found the shift."""
+        """Return the first state for shifted rows; the read so far has found the shift."""
         trajectories = tuple(t.scaled(shift) for t in self.trajectories)
         reads = self._one_more("opening", blocks)
         return replace(self, trajectories=trajectories, reads=reads, scaling=shift)
 
     def on_table(self, table: Table) -> FitState:
-        """The first state again, with the table in the place of the data.
+        """Return the first state with the table instead of the data.
 
-        So nothing depends on how the rows were stored.
+        The result then does not depend on how the rows are stored.
         """
         trajectories = tuple(t.on_table(len(table.weights)) for t in self.trajectories)
         reads = self.reads.one_more(self.phase)
         return replace(self, trajectories=trajectories, reads=reads, table=table, in_memory=True)
 
     def _one_more(self, phase: str, blocks: Blocks) -> Reads:
-        """The reads with another one, of some blocks or of all."""
+        """Return the reads after one more, of some blocks or of all."""
         if blocks is None:
             return self.reads.one_more(phase)
         sizes = [math.prod(s.stop - s.start for s in self.plan.region(n)) for n in blocks]

@@ -1,4 +1,4 @@
-"""One restart: it is seeded, then iterates, then is done."""
+"""One restart, which passes through the phases seeding, iterating and done."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Phase = Literal["seeding", "iterating", "done"]
 
 @dataclass(frozen=True)
 class Trajectory(Checkpointable):
-    """State of one restart. It never reads: `ask` names a read, `tell` takes its statistic.
+    """State of one restart. It never reads: `ask` requests a pass and `tell` takes its statistic.
 
     Parameters
     ----------
     update : Update
     seeding : Seeding while it runs, then None
     state : state of the update once there are centroids, or None
-    interrupted : the seeding before a time limit ended its search, or None
+    interrupted : the seeding before the search that a time limit ended, or None
     """
 
     update: Update[Any]
@@ -75,23 +75,23 @@ class Trajectory(Checkpointable):
 
     @property
     def statistic(self) -> Any:
-        """What the last pass gathered about the final centroids, once known."""
+        """Statistic of the last pass under the final centroids, once known."""
         return None if self.state is None else self.state.statistic
 
     def ask(self) -> Request:
-        """The read that is wanted next; of a trajectory that is not done."""
+        """Return the next read; only for a trajectory that is not done."""
         if self.state is not None:
             return self.update.ask(self.state)
         assert self.seeding is not None
         return Request(self.seeding.ask(), self.seeding.blocks)
 
     def tell(self, statistic: Any) -> Trajectory:
-        """The next state.
+        """Return the state after a statistic.
 
         Raises
         ------
         LossRoseError
-            When the loss rose by more than rounding.
+            If the loss rose by more than rounding.
         """
         if self.state is not None:
             return replace(self, state=self.update.tell(self.state, statistic))
@@ -104,26 +104,27 @@ class Trajectory(Checkpointable):
         return replace(self, seeding=None, state=state, interrupted=interrupted)
 
     def advance(self) -> Trajectory | None:
-        """The state after a step that needs no pass over the data, or None where one is needed."""
+        """Return the state after a step without a pass over the data, or None if it needs one."""
         state = None if self.state is None else self.update.advance(self.state)
         return None if state is None else replace(self, state=state)
 
     def stop(self, reason: str) -> Trajectory:
-        """The same centroids without further iterations, for a reason from outside."""
+        """Return the trajectory with its iterations ended for an external reason."""
         if self.state is None or self.state.stop_reason is not None:
             return self
         return replace(self, state=self.update.stop(self.state, reason))
 
     def drop(self) -> Trajectory:
-        """Give up: the history stays, and the loss is infinite, so it is never the lowest."""
+        """Return the trajectory as dropped: its loss is infinite, and its history is unchanged."""
         assert self.state is not None
         state = self.update.stop(self.state, DROPPED)
         return replace(self, state=replace(state, inertia=np.inf))
 
     def under(self, rules: StopRules) -> Trajectory:
-        """Under other rules, by which it may iterate further where it had ended, or end.
+        """Return the trajectory under other stop rules, by which it may continue or end.
 
-        A seeding whose search a time limit ended is done again, so that the limit leaves no trace.
+        A seeding search that a time limit ended is repeated, so the limit does not affect the
+        result.
         """
         update = replace(self.update, rules=rules)
         if self.interrupted is not None:
@@ -134,18 +135,18 @@ class Trajectory(Checkpointable):
         return replace(self, update=update, state=state)
 
     def on_table(self, n_rows: int) -> Trajectory:
-        """At its beginning, with a table of so many rows in the place of the data."""
+        """Return the first state for a table of `n_rows` rows instead of the data."""
         seeding = self.seeding and self.seeding.for_table(n_rows)
         return replace(self, seeding=seeding, update=self.update.on_table())
 
     def scaled(self, scaling: Scaling) -> Trajectory:
-        """At its beginning, with its centroids, if any, scaled as the rows now are."""
+        """Return the first state with the centroids, if any, scaled like the rows."""
         if self.state is None:
             return self
         return replace(self, state=self.update.init(scaling.there(self.state.centroids)))
 
     def reordered(self, order: Any) -> Trajectory:
-        """With its final centroids in another order, and without their statistic."""
+        """Return the trajectory with its final centroids reordered and without their statistic."""
         assert self.state is not None
         centroids = self.state.centroids[order]
         return replace(self, state=replace(self.state, centroids=centroids, statistic=None))

@@ -1,1 +1,1 @@
-"""Functions that compose whole runs from the rooms below."""
+"""Complete runs, composed from the packages below."""

@@ -1,4 +1,4 @@
-"""A whole run of bisecting k-means (Steinbach, Karypis and Kumar 2000): fits of two clusters."""
+"""Runs of bisecting k-means (Steinbach, Karypis and Kumar 2000) by fits of two clusters."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Bisected:
         In the order of the cluster numbers.
     reads : Reads
     rows : Rows
-        Scaled as the tree and the leaves are; blocks are not cached.
+        With the scaling of the tree and the leaves; blocks are not cached.
     """
 
     tree: Tree
@@ -109,7 +109,7 @@ def prepare_bisecting(data: DataOptions, options: FitOptions) -> PreparedFit:
 
 
 def bisect(prepared: PreparedFit, by_weight: bool, labels: AnyArray | None = None) -> Bisected:
-    """Split the cluster of the largest loss, or the heaviest, until there are k.
+    """Split the cluster of the largest loss, or the heaviest, until there are k clusters.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def bisect(prepared: PreparedFit, by_weight: bool, labels: AnyArray | None = Non
     by_weight : bool
         Whether to split the heaviest cluster.
     labels : ndarray of the row shape, or None
-        Is filled with the cluster of each row.
+        Receives the cluster of each row.
 
     Returns
     -------
@@ -193,7 +193,7 @@ def _leaves(state: FitState, path: TreePath) -> list[Leaf]:
 
 
 def _largest(splits: list[_Split], by_weight: bool) -> tuple[Leaf, _Split, int]:
-    """The leaf to split next, its parent and its side there; of equal leaves the first."""
+    """The leaf to split next, its parent and its side there; the first of equal leaves."""
     candidates = [
         (leaf.weight if by_weight else leaf.loss, leaf, split, side)
         for split in splits
@@ -206,7 +206,7 @@ def _largest(splits: list[_Split], by_weight: bool) -> tuple[Leaf, _Split, int]:
 
 
 def _rounding(leaf: Leaf) -> float:
-    """The largest loss that equal rows can have because their mean is rounded."""
+    """The largest loss that rounding of the mean can give to equal rows."""
     return _ROUNDING * leaf.weight * float(np.square(leaf.centroid).sum())
 
 

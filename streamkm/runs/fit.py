@@ -30,7 +30,7 @@ from streamkm.runs.running import ProgressCallbacks, Running, Start, running
 from streamkm.updates import StopRules, history_array
 from streamkm.versions import versions
 
-# Writes the labels of a state, and gives the state after that; publishes them when the block ends.
+# Writes the labels of a state, yields the next state, and publishes the labels at the block's end.
 LabelWriter: TypeAlias = Callable[
     [Rows, FitState, Sequence[Watch], str], AbstractContextManager[FitState]
 ]
@@ -38,7 +38,7 @@ LabelWriter: TypeAlias = Callable[
 
 @dataclass(frozen=True)
 class PreparedFit:
-    """A fit whose data are open and whose options were checked. Nothing is read yet.
+    """A fit with open data and checked options, before the first read.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class PreparedFit:
 
     @property
     def init(self) -> str | list[Float64Array]:
-        """The seeding method, or the given centroids with their features in the data's order."""
+        """The seeding method, or the given centroids with features in the order of the data."""
         return self.options.first_centroids(self.rows.layout.names)
 
     @property
@@ -65,7 +65,7 @@ class PreparedFit:
     def parameters(self) -> dict[str, Any]:
         """The options as a checkpoint stores them.
 
-        A random state that is no number is left out, because it cannot be compared.
+        A random state that is not a number is omitted, because it cannot be compared.
         """
         parameters = dict(vars(self.options)) | {"init": self.init}
         if not isinstance(self.options.random_state, int):
@@ -75,16 +75,16 @@ class PreparedFit:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit has found.
+    """The result of a fit.
 
     Parameters
     ----------
     state : FitState, done
-    rows : Rows, scaled as the centroids are; their blocks are not cached
+    rows : Rows, with the scaling of the centroids; their blocks are not cached
     identity : str
-        The same in all runs that resumed one another; empty without a checkpoint.
+        Shared by all runs that resumed one another; empty without a checkpoint.
     failure : Exception or None
-        Why the labels could not be written.
+        The error that prevented the labels from being written.
     """
 
     state: FitState
@@ -99,9 +99,9 @@ def prepare(data: DataOptions, options: FitOptions) -> PreparedFit:
     Raises
     ------
     DataError
-        When the data cannot be clustered, or not with these options.
+        If the data cannot be clustered with these options.
     MemoryLimitError
-        When the work cannot be held to the memory limit.
+        If the work does not fit the memory limit.
     """
     if data.memory_limit is not None:
         one_heap()
@@ -120,7 +120,7 @@ def fit(
     progress: ProgressCallbacks | None = None,
     save: Callable[[FitResult], None] | None = None,
 ) -> FitResult:
-    """Fit, and label where that is wanted; with a checkpoint, start or resume.
+    """Run a fit, and label the rows on request; with a checkpoint, start or resume.
 
     Parameters
     ----------
@@ -128,10 +128,10 @@ def fit(
     checkpoint : CheckpointOptions or None
     labels : ndarray of the row shape, a function that writes labels, or None
     number_like : centroids and their scaling, or None
-        The clusters are numbered like those they are matched with.
+        The clusters take the numbers of the centroids that they match.
     progress : ProgressCallbacks or None
     save : callable or None
-        Saves the model; labels are published after that, so that both appear together.
+        Saves the model. The labels are published directly after that.
 
     Returns
     -------
@@ -140,9 +140,9 @@ def fit(
     Raises
     ------
     CheckpointError, DataChangedError
-        When the checkpoint is of other options or other data.
+        If the checkpoint belongs to other options or other data.
     RunAgain
-        When an interrupt ended the run; its state is saved.
+        If an interrupt ended the run; its state is saved.
     """
     progress = progress or ProgressCallbacks()
     options = prepared.options
@@ -173,7 +173,7 @@ def fit(
 
 
 def model_of(result: FitResult, parameters: dict[str, Any]) -> Model:
-    """A fit as the model that is stored, with the parameters that it was asked for."""
+    """Return the model of a fit for storage, with the parameters of the run."""
     state, names = result.state, result.rows.layout.names
     best, scaling = state.best, state.scaling
     assert best.centroids is not None
@@ -195,7 +195,7 @@ def model_of(result: FitResult, parameters: dict[str, Any]) -> Model:
 
 
 def _first_state(prepared: PreparedFit, progress: ProgressCallbacks) -> FitState:
-    """The first state; to learn a scaling takes a read."""
+    """The first state; learning a scaling takes a read."""
     options = prepared.options
     if options.scale is not None:
         progress.read("read 1: scale")
@@ -220,7 +220,7 @@ def _labelled(
     progress: ProgressCallbacks,
     publishing: ExitStack,
 ) -> tuple[FitState, Exception | None]:
-    """The state after its labels, and why they could not be written, or None."""
+    """The state after labelling, and the error that prevented it, or None."""
     rows, state, watch = run.cached, run.state, run.watch
     if labels is None:
         return state, None
@@ -237,7 +237,7 @@ def _labelled(
 
 
 def _evaluated(rows: Rows, state: FitState, watch: Sequence[Watch]) -> FitState:
-    """The loss of the final centroids, which the labels would have given; unknown on errors."""
+    """The state with the loss of the final centroids; without it if the read fails."""
     try:
         return iterate(rows, replace(state, folded=None), watch=watch)
     except (RunAgain, CheckpointError):

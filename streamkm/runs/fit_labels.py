@@ -1,4 +1,4 @@
-"""Labels of a fit, which give the loss of its final centroids as well."""
+"""Labels of a fit; the same read computes the loss of the final centroids."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def fit_labels(
     watch: Sequence[Watch],
     identity: str,
 ) -> Iterator[FitState]:
-    """Write the labels of a fit; they take their name when the block ends.
+    """Write the labels of a fit; they are published under their name when the block ends.
 
-    So the model can be saved within the block, and both appear one after the other.
+    The model can be saved within the block, so that both appear directly after each other.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def fit_labels(
     seconds : as for `LabelRun.write`
     rows : Rows
     state : FitState
-        State of the fit, done or with only the loss of its final centroids left to compute.
+        State of the fit, done except possibly for the loss of its final centroids.
     watch : sequence of callable
         Each is called with the state after every wave.
     identity : str

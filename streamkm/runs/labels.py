@@ -1,8 +1,8 @@
-"""The writer of labels: a store that is whole under its name, and resumed in the middle of a read.
+"""Write labels to a store atomically, and resume after an interruption.
 
-Labels grow in a hidden folder beside their target. A second hidden folder, the progress, holds a
-record of the run and what the read has folded so far. The next run of the same model over the same
-data reads only the rest; a run of anything else removes both folders and starts again.
+Labels are written to a hidden folder beside their target. A second hidden folder, the progress,
+holds a record of the run and the partial statistics of the read. The next run of the same model
+over the same data reads only the rest; any other run removes both folders and starts again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from streamkm.rows import Rows, StoredRows, fingerprint, is_a, is_conclusive, ma
 from streamkm.rows.open import dimension_names
 from streamkm.versions import versions
 
-SECONDS = 60.0  # between two saves of the progress, by default
+SECONDS = 60.0  # default time between two saves of the progress
 Watch = Callable[[Folded], Any]
 
 
@@ -43,7 +43,7 @@ class LabelRun(Generic[S]):
     Parameters
     ----------
     target : Path
-        Place of the store, checked by `Store.check` and held by `alone`.
+        Path of the store, checked by `Store.check` and locked by `alone`.
     overwrite : bool
         Whether labels at the target may be replaced.
     store : LabelStore
@@ -61,9 +61,9 @@ class LabelRun(Generic[S]):
 
     @cached_property
     def record(self) -> Record | None:
-        """What a later run is compared with; None where data cannot be told from others.
+        """Record that a later run is compared with, or None if the data have no fingerprint.
 
-        That is the case for arrays in memory, Dask arrays, and stores that cannot be listed.
+        Arrays in memory, Dask arrays, and stores that cannot be listed have none.
         """
         rows = self.rows
         if not isinstance(rows, StoredRows) or rows.in_memory:
@@ -83,7 +83,7 @@ class LabelRun(Generic[S]):
 
     @property
     def is_published(self) -> bool:
-        """Whether the target holds exactly these labels."""
+        """Whether the target already holds exactly these labels."""
         digest = self._marks.get("digest")
         return digest is not None and marks_of(self.target).get("digest") == digest
 
@@ -100,19 +100,19 @@ class LabelRun(Generic[S]):
     def write(
         self, watch: Watch | None = None, seconds: float | None = None, fit: str = ""
     ) -> Iterator[S]:
-        """Label all rows; the store takes its name when the block ends without an error.
+        """Label all rows; the store is published when the block ends without an error.
 
-        A run that is stopped keeps the labels of its finished waves, and the next run of the same
-        model over the same data resumes after them. Without a finished wave it leaves nothing.
+        A stopped run keeps the labels of its finished waves, and the next run of the same model
+        over the same data resumes after them. A run without a finished wave leaves no files.
 
         Parameters
         ----------
         watch : callable or None
-            Called with what is folded so far after every wave but the last.
+            Called with the partial statistics after every wave except the last.
         seconds : float or None
-            Least time between two saves of the progress; None for a minute.
+            Minimum time between two saves of the progress; None means one minute.
         fit : str
-            Identity of the fit whose labels these are, if it has a checkpoint.
+            Identity of the fit of these labels, if it has a checkpoint.
 
         Yields
         ------
@@ -122,14 +122,14 @@ class LabelRun(Generic[S]):
         Raises
         ------
         DataError
-            When blocks of uneven sizes would need very many chunks.
+            If blocks of uneven sizes would need very many chunks.
         OutputExistsError
-            When the target was created meanwhile and may not be replaced.
+            If the target was created meanwhile and may not be replaced.
 
         Warns
         -----
         OutputWarning
-            When labels of a stopped run are kept for the next run, or cannot be used.
+            If labels of a stopped run are kept for the next run, or cannot be used.
         """
         every = SECONDS if seconds is None else seconds
         progress = _Progress(self.target, self.record, every)
@@ -159,13 +159,13 @@ def plain_labels(rows: Rows, dtype: np.dtype[Any]) -> PlainLabels:
 
 
 class _Progress:
-    """What is folded of the labels of a target, saved beside it.
+    """Partial statistics of the labels of a target, saved beside it.
 
     Parameters
     ----------
     target : Path
-    record : Record of this run, or None where nothing is saved
-    seconds : least time between two saves
+    record : Record of this run, or None if nothing is saved
+    seconds : minimum time between two saves
     """
 
     def __init__(self, target: Path, record: Record | None, seconds: float) -> None:
@@ -180,17 +180,17 @@ class _Progress:
 
     @property
     def identity(self) -> str:
-        """Mark of the partial store; empty where no later run may use it."""
+        """Mark of the partial store; empty if no later run may use it."""
         return "" if self._record is None else self._record.identity
 
     def advance(self, folded: Folded) -> None:
-        """Take what is folded after a wave, and save it if that is due."""
+        """Take the partial statistics after a wave, and save them if that is due."""
         self.folded = folded
         if time.monotonic() - self._last >= self._seconds:
             self.save()
 
     def save(self) -> None:
-        """Save what is folded so far; warn where that fails."""
+        """Save the partial statistics; warn if that fails."""
         self._last = time.monotonic()
         if self._record is None:
             return
@@ -205,7 +205,7 @@ class _Progress:
             )
 
     def stop(self, partial: Path, announced: bool) -> None:
-        """Keep the labels so far for the next run, or remove them where no wave is finished."""
+        """Keep the labels so far for the next run, or remove them if no wave is finished."""
         if self._record is None or not self.folded.n_blocks:
             self.remove()
             discard(partial)

@@ -1,4 +1,4 @@
-"""Options of runs, in scikit-learn's words. Estimators and commands translate to them."""
+"""Options of runs, named as in scikit-learn. Estimators and commands translate to them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Which data a run reads, and how.
+    """The data of a run.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class DataOptions:
     nodata : 'auto', None, float or sequence of float
         Rows with one of these values are left out.
     names : sequence of str or None
-        Features that are wanted, in order.
+        Features to select, in order.
     memory_limit : int or None
         Peak memory of the process, in bytes.
     """
@@ -81,10 +81,10 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What is fitted; `KMeans` describes each option.
+    """Options of a fit; `KMeans` describes each of them.
 
-    `max_iter`, the tolerances and `time_limit` say when a fit stops. A run that resumes another may
-    change these; all others must be the same.
+    `max_iter`, the tolerances and `time_limit` determine when a fit stops. A run that resumes
+    another may change these; all other options must be the same.
 
     Parameters
     ----------
@@ -103,8 +103,7 @@ class FitOptions:
     scale : {None, 'standard', 'robust'}
     metric : {'euclidean', 'cosine'}
     random_state : int or RandomState
-        A RandomState gives a number only when a new fit starts, and is not compared with that of
-        the run before.
+        A RandomState is used only when a new fit starts, and is not compared on resuming.
     """
 
     n_clusters: int = 8
@@ -126,12 +125,12 @@ class FitOptions:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """Check parameters of these names; all other names are left out.
+        """Check parameters of these names; all other names are ignored.
 
         Raises
         ------
         ValueError
-            When a number or a word is none of those that are allowed.
+            If a value is not allowed.
         """
         known = {f.name: parameters[f.name] for f in fields(cls) if f.name in parameters}
         for name, choices in _CHOICES.items():
@@ -182,23 +181,23 @@ class FitOptions:
         return UnitLength() if self.metric == "cosine" else None
 
     def budget(self, memory_limit: int | None) -> Budget:
-        """What the fit needs of memory; given centroids take what as many random rows take."""
+        """The memory that the fit needs; given centroids need as much as random rows."""
         method = self.init if isinstance(self.init, str) else "random"
         return fit_budget(memory_limit, [method] * self.n_init, [self.n_clusters])
 
     def first_centroids(self, names: Sequence[str] | None) -> str | list[Float64Array]:
-        """The seeding method, or the given centroids with their features in the data's order."""
+        """The seeding method, or the given centroids with features in the order of the data."""
         if isinstance(self.init, str):
             return self.init
         return [_in_order(each, names) for each in self.init]
 
     def check(self, rows: Rows) -> None:
-        """Refuse rows that are too few, and centroids of another shape, before any read.
+        """Refuse too few rows, and centroids of another shape, before any read.
 
         Raises
         ------
         DataError
-            Naming what is wrong.
+            If either is wrong; the message names the cause.
         """
         check_enough(rows.layout.n_rows, self.n_clusters)
         centroids = self.first_centroids(rows.layout.names)
@@ -207,7 +206,7 @@ class FitOptions:
 
 
 class Interrupt(Protocol):
-    """What ends a run before it is done, and has its checkpoint saved before that."""
+    """An interrupt that saves the checkpoint of a run and then ends the run."""
 
     def on_state(self, state: FitState) -> None:
         """Called with every state."""
@@ -218,18 +217,18 @@ class Interrupt(Protocol):
 
 @dataclass(frozen=True)
 class CheckpointOptions:
-    """Where and how often a run saves its state.
+    """The path of a checkpoint, and how often a run saves its state.
 
     Parameters
     ----------
     where : path, URL or Zarr store
     seconds : float
-        Least time between two states.
+        Minimum time between two states.
     reads : int or None
         Also save after so many reads.
     interrupt : callable or None
-        Gives a context manager of the `Interrupt` that ends the run; the time limit is then its
-        own.
+        Returns a context manager of the `Interrupt` that ends the run, which then also handles the
+        time limit.
     """
 
     where: Any
@@ -239,7 +238,7 @@ class CheckpointOptions:
 
 
 def draw_seed(random_state: int | np.random.RandomState) -> int:
-    """The number that all draws are derived from: the integer, or one that is drawn."""
+    """Return the seed of all draws: the given integer, or a drawn one."""
     if isinstance(random_state, int):
         return random_state
     return int(random_state.randint(np.iinfo(np.int32).max))
@@ -256,7 +255,7 @@ def restarts_of(n_init: Any, init: Any, auto: int = FitOptions.auto_restarts) ->
 
 
 def memory_bytes(memory_limit: Any) -> int | None:
-    """A memory limit in bytes, from a number or a text such as '2GiB'."""
+    """Return a memory limit in bytes, from a number or a string such as '2GiB'."""
     return None if memory_limit is None else parse_bytes(memory_limit)
 
 

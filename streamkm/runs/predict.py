@@ -1,4 +1,4 @@
-"""Labels of known centroids: of stored data by a stored model, or of rows by any label pass."""
+"""Labelling: of stored data by a stored model, or of rows by any label pass."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Watching = Callable[[Rows], AbstractContextManager[Watch]]
 
 @dataclass(frozen=True)
 class Labelled:
-    """What a run has labelled.
+    """The result of labelling.
 
     Parameters
     ----------
     n_rows : rows with a label
     n_left_out : rows without a label
-    inertia : sum of squared distances to the nearest centroid, or None where a tree decides
+    inertia : sum of squared distances to the nearest centroid, or None for labels of a tree
     """
 
     n_rows: int
@@ -48,7 +48,7 @@ def predict(
     n_clusters: int | None = None,
     watching: Watching | None = None,
 ) -> Labelled:
-    """Label stored data by a stored model. A stopped run is resumed by the same call.
+    """Label stored data by a stored model. The same call resumes a stopped run.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def predict(
     output : Store of kind `LABELS`
     n_clusters : which k of a sweep, or None for a model
     watching : callable or None
-        Context manager that is entered with the rows, and gives the `watch` of `LabelRun.write`.
+        Called with the rows; returns a context manager of the `watch` of `LabelRun.write`.
 
     Returns
     -------
@@ -67,11 +67,11 @@ def predict(
     Raises
     ------
     DataError
-        Before any read, when the data have other features than the model.
+        Before any read, if the data have other features than the model.
     OutputExistsError
-        Before any read, when the output may not be written.
+        Before any read, if the output may not be written.
     MemoryLimitError
-        When a block cannot be held to the limit.
+        If a block does not fit the limit.
     """
     check_outputs([output], [model, data.data])
     known = load_model(model) if n_clusters is None else model_of(model, n_clusters)
@@ -91,7 +91,7 @@ def predict(
 
 
 def write_labels(run: LabelRun[S], watch: Watch | None = None) -> S:
-    """Write labels under a lock, and give the store its name.
+    """Write labels under a lock, and publish the store.
 
     Parameters
     ----------
@@ -107,14 +107,14 @@ def write_labels(run: LabelRun[S], watch: Watch | None = None) -> S:
 
 
 def label_pass_of(model: Model, dtype: np.dtype[Any]) -> PerRow[Any]:
-    """The pass that labels rows by the nearest centroid, or down the tree where a model has one."""
+    """Return the pass that labels rows by the nearest centroid, or by the tree of the model."""
     if model.tree is not None:
         return TreeLabels(Tree(*model.tree), dtype)
     return Labels(model.seen, dtype)
 
 
 def write_into(out: Any, question: PerRow[S], rows: Rows, n_clusters: int) -> S:
-    """Label all rows into a Zarr array that exists. A stopped run is not resumed.
+    """Write the labels of all rows into an existing Zarr array. A stopped run is not resumed.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def write_into(out: Any, question: PerRow[S], rows: Rows, n_clusters: int) -> S:
     Raises
     ------
     DataError
-        Before any read, when the array has another shape, too narrow a dtype, or other chunks.
+        Before any read, if the array has another shape, too narrow a dtype, or unsuitable chunks.
     """
     if tuple(out.shape) != rows.plan.row_shape:
         raise DataError(f"out has shape {out.shape}; the rows have {rows.plan.row_shape}.")
@@ -141,7 +141,7 @@ def write_into(out: Any, question: PerRow[S], rows: Rows, n_clusters: int) -> S:
 
 
 def _open(model: Model, data: DataOptions) -> Rows:
-    """The data with the features, the scaling and by default the nodata values of a model."""
+    """Open the data with the features, scaling and, by default, nodata values of a model."""
     k, d = model.centroids.shape
     auto = isinstance(data.nodata, str) and data.nodata == "auto"
     rows = replace(

@@ -1,4 +1,4 @@
-"""The part that all runs share: checkpoint, interrupts, cached blocks and iterations."""
+"""The common part of all runs: checkpoint, interrupts, cached blocks and iterations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _ignore(_: Any) -> None:
 
 @dataclass(frozen=True)
 class ProgressCallbacks:
-    """Functions that show how far a run is; each does nothing by default.
+    """Functions that show the progress of a run; each does nothing by default.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Start:
     ----------
     rows : Rows
     budget : Budget
-        Memory that a run that resumes may use for the blocks of the stored plan.
+        Memory that a resumed run may use for the blocks of the stored plan.
     rules : sequence of StopRules
         Stop rules of each trajectory.
     first_state : callable
@@ -99,7 +99,7 @@ class Running:
 
     @property
     def identity(self) -> str:
-        """The same in all runs that resume one another; empty without a checkpoint."""
+        """Identity, shared by all runs that resume one another; empty without a checkpoint."""
         return "" if self.checkpoint is None else self.checkpoint.identity
 
 
@@ -121,7 +121,7 @@ def running(
     time_limit : float or None
         In seconds. An interrupt of the checkpoint has its own limit instead.
     skip_evaluation : bool
-        Leave the loss of the final centroids to a later read, such as that of the labels.
+        Leave the loss of the final centroids to a later read, such as that of labelling.
 
     Raises
     ------

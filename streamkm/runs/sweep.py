@@ -1,4 +1,4 @@
-"""A whole sweep: the fits of every k share each read, and their results become a Dataset."""
+"""Runs of sweeps: the fits of every k share each read, and a Dataset holds their results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SILHOUETTE_STREAM = 2**62  # random stream of the sample; seedings use other st
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """What a sweep fits; `streamkm.sweep` describes each option.
+    """Options of a sweep; `streamkm.sweep` describes each of them.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class SweepOptions:
 
 @dataclass(frozen=True)
 class PreparedSweep:
-    """A sweep whose data are open and whose options were checked. Nothing is read yet.
+    """A sweep with open data and checked options, before the first read.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def sweep(
     checkpoint: CheckpointOptions | None = None,
     progress: ProgressCallbacks | None = None,
 ) -> xr.Dataset:
-    """Fit every k; with a checkpoint, start or resume.
+    """Run the fits of every k; with a checkpoint, start or resume.
 
     Parameters
     ----------
