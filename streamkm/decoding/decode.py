@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from io import BufferedReader
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 
 from streamkm.decoding import pillow, pnm, raster, stacks
 from streamkm.decoding.formats import HEAD, format_of
-from streamkm.decoding.header import COPIES, Header, Pixels, check, damage, with_its_profile
-from streamkm.decoding.tiff import OnePage, pages
+from streamkm.decoding.header import COPIES, Header, Pixels, check, with_its_profile
+from streamkm.decoding.tiff import from_page, pages
 from streamkm.errors import DamagedError
+from streamkm.files.damage import damage
 from streamkm.files.find import need
 from streamkm.files.items import Held, Item, Plane, Span, Zipped
 from streamkm.files.names import shown
@@ -106,7 +106,7 @@ def _decoded(header: Header, item: Span | Zipped | Held) -> Pixels:
         if header.raster:
             return raster.decode(header, found, stream)
         if header.page > 1:
-            stream = _from(stream, header.at)
+            stream = from_page(stream, header.at)
         return pillow.decode(header, found, stream)
 
 
@@ -114,7 +114,7 @@ def _of_tiff(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Iterator[
     for page in pages(stream):
         found = None
         if not page.raster:
-            from_here = _from(stream, page.at)
+            from_here = from_page(stream, page.at)
             with suppress(SyntaxError):  # kinds that Pillow does not support
                 found = pillow.header_of(item, "TIFF", from_here, page.number, most_nbytes)
                 found = replace(found, at=page.at)
@@ -122,11 +122,6 @@ def _of_tiff(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Iterator[
         lost = (*found.lost, COPIES) if page.copies else found.lost
         metadata = found.metadata | page.metadata
         yield replace(found, icc=page.icc, metadata=metadata, lost=lost)
-
-
-def _from(stream: BinaryIO, at: int) -> BinaryIO:
-    """Return the TIFF as if it began with the page whose directory is at a byte."""
-    return cast(BinaryIO, BufferedReader(OnePage(stream, at)))
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -1,39 +1,23 @@
-"""Headers and pixels of images, and the errors of damaged files."""
+"""Headers and pixels of images."""
 
 from __future__ import annotations
 
-import errno
-import lzma
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.errors import DamagedError, ReadError, StreamkmError
+from streamkm.errors import DamagedError
 from streamkm.files.items import Item
 from streamkm.files.names import shown
 from streamkm.sizes import show_bytes
 
-# All exceptions that decoders raise for files that are not images or are truncated.
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
-# Further exceptions of parsers for invalid content; warnings, if warnings are errors.
-_ALSO = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, LookupError, ArithmeticError, TypeError),
-    *(AttributeError, AssertionError, RuntimeError, UserWarning),
-)
 # Notices of parts that are left out. There are few texts, because images are counted by text.
 FRAMES = "only the first frame of an animation is taken"
 COPIES = "smaller copies and masks among the pages of a TIFF are left out"
 GAMMA = "the gamma of a PNG is left out, and its pixels are taken as they are"
 _SPACES = {b"RGB ": "RGB", b"GRAY": "grey", b"CMYK": "CMYK", b"Lab ": "Lab"}
-# OSErrors of decoders have no errno; those of the system do, also for a damaged offset.
-_OF_DECODERS = (None, errno.EINVAL, errno.EOVERFLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,34 +120,3 @@ def with_its_profile(header: Header) -> Header:
     text = f"a colour profile of {space} colours is left out, as the pixels are {own}"
     metadata = {name: value for name, value in header.metadata.items() if name != "icc"}
     return replace(header, icc=None, metadata=metadata, lost=(*header.lost, text))
-
-
-@contextmanager
-def damage(name: str, *more: type[Exception]) -> Iterator[None]:
-    """Convert exceptions of decoders for damaged files to one error that names the file.
-
-    Parameters
-    ----------
-    name : name of the image
-    more : further exceptions of the decoder
-
-    Raises
-    ------
-    DamagedError
-        For invalid content of the file.
-    ReadError
-        For failures of the disk or the network.
-    """
-    caught: tuple[type[Exception], ...] = (*DAMAGE, *_ALSO, *more)
-    try:
-        yield
-    except StreamkmError:
-        raise
-    except caught as error:
-        if isinstance(error, OSError) and error.errno not in _OF_DECODERS:
-            raise ReadError(f"{shown(name)} cannot be read: {error}") from error
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise DamagedError(
-            f"{shown(name)} is damaged ({reason}): mend or remove it, or leave it out with "
-            "--skip-bad."
-        ) from error

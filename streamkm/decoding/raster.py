@@ -9,12 +9,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.decoding.header import Header, Pixels, check, damage, page_name
+from streamkm.decoding.header import Header, Pixels, check, page_name
 from streamkm.decoding.pillow import key_of, keyed
 from streamkm.decoding.placeless import placeless
 from streamkm.decoding.samples import Samples, pixels_of
 from streamkm.decoding.tiff import Page, samples_at
 from streamkm.errors import DamagedError
+from streamkm.files.damage import damage
 from streamkm.files.find import need
 from streamkm.files.items import Item, Plane, Span
 from streamkm.files.names import shown

@@ -22,7 +22,6 @@ from streamkm.files.items import Plane
 from streamkm.rows.fingerprint import stamp_of
 from streamkm.rows.open import dimension_names, open_zarr
 
-MARKS = ("zarr.json", ".zarray", ".zgroup")
 _MOST = (
     10**7
 )  # maximum number of images of an array, because a hostile shape may be arbitrarily large

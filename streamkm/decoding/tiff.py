@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeVar, cast
 
 from streamkm.decoding.exif import XMP, orientation
-from streamkm.decoding.header import damage
 from streamkm.decoding.samples import Samples, samples_of
 from streamkm.errors import DamagedError
+from streamkm.files.damage import damage
 from streamkm.files.find import need
 from streamkm.files.unread import unread
+from streamkm.files.windows import Window
 
 _WIDTH, _BITS, _PHOTOMETRIC, _SAMPLES = 256, 258, 262, 277
 _SUBFILE, _COLOURS, _EXTRA, _FORMAT, _DNG = 254, 320, 338, 339, 50706
@@ -199,48 +200,17 @@ def _value(tags: Any, tag: int, start: bytes, stream: BinaryIO) -> Any:
     return {key: _value(directory, key, start, stream) for key in below}
 
 
-class OnePage(io.RawIOBase):
-    """A TIFF as a file that begins with one of its later pages.
+def from_page(stream: BinaryIO, at: int) -> BinaryIO:
+    """Return a TIFF as a file that begins with one of its later pages.
 
     Parameters
     ----------
-    stream : bytes of the whole file
+    stream : bytes of the whole file; it stays open when the result is closed
     at : byte at which the page's directory begins
     """
-
-    def __init__(self, stream: BinaryIO, at: int) -> None:
-        self._stream = stream
-        stream.seek(0)
-        start = stream.read(16)
-        order = "little" if start[:1] == b"I" else "big"
-        size, place = (8, 8) if b"+" in start[2:4] else (4, 4)
-        pointer = at.to_bytes(size, "little" if order == "little" else "big")
-        self._start = start[:place] + pointer + start[place + size :]
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at}
-        if whence in base:
-            self._at = self._stream.seek(base[whence] + offset)
-        else:
-            self._at = self._stream.seek(offset, whence)
-        return self._at
-
-    def readinto(self, out: Any) -> int:
-        if self._at < len(self._start):
-            some = self._start[self._at : self._at + len(out)]
-        else:
-            self._stream.seek(self._at)
-            some = self._stream.read(len(out))
-        out[: len(some)] = some
-        self._at += len(some)
-        return len(some)
+    start = _start(stream)
+    place = 8 if _big(start) else 4  # of the pointer to the first directory, and its size
+    pointer = at.to_bytes(place, "little" if start[:1] == b"I" else "big")
+    head = start[:place] + pointer
+    window = Window(stream, 0, stream.seek(0, io.SEEK_END), head=head, closes=False)
+    return cast(BinaryIO, io.BufferedReader(window))

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from streamkm.errors import ReadError
 from streamkm.files.find import File
+from streamkm.files.windows import Window, ZipMember
 
 _HEAD = 64 * 1024  # bytes requested from a server at once if only headers are needed
 _WHOLE = 256 * 1024**2  # larger files on servers are read in pieces
@@ -78,7 +79,7 @@ class Span:
             raise ReadError(f"{self.where} cannot be opened: {error}") from error
         if self._all:
             return cast(BinaryIO, opened)
-        return cast(BinaryIO, io.BufferedReader(_Window(opened, self.start, self.size)))
+        return cast(BinaryIO, io.BufferedReader(Window(opened, self.start, self.size)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Zipped:
         all_of_it : whether everything will be read; it is then unpacked at once, and its checksum
             is verified
         """
-        packed = _Bounded(_zip(self.file, self.search, os.getpid()).open(self.member))
+        packed = ZipMember(_zip(self.file, self.search, os.getpid()).open(self.member))
         if all_of_it:
             with packed:
                 return io.BytesIO(packed.readall())
@@ -192,73 +193,6 @@ class Plane:
 
 
 Item = Span | Zipped | Held | Plane
-
-
-class _Window(io.RawIOBase):
-    """Contiguous bytes of a file as a file."""
-
-    def __init__(self, file: Any, start: int, size: int) -> None:
-        self._file, self._start, self._size, self._at = file, start, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        if at < 0:
-            raise ValueError(f"byte {at} of a file was asked for")
-        self._at = at
-        return at
-
-    def readinto(self, out: Any) -> int:
-        count = max(0, min(len(out), self._size - self._at))
-        self._file.seek(self._start + self._at)
-        some = self._file.read(count)
-        out[: len(some)] = some
-        self._at += len(some)
-        return len(some)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-class _Bounded(io.RawIOBase):
-    """A member of a zip that is unpacked only as far as it is read.
-
-    When everything is read, ``zipfile`` may unpack up to 2 GiB in one step before it checks the
-    size.
-    """
-
-    def __init__(self, member: Any) -> None:
-        self._member = member
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return int(self._member.tell())
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return int(self._member.seek(offset, whence))
-
-    def readinto(self, out: Any) -> int:
-        some = self._member.read(len(out))
-        out[: len(some)] = some
-        return len(some)
-
-    def close(self) -> None:
-        self._member.close()
-        super().close()
 
 
 @lru_cache(maxsize=8)

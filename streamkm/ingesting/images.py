@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from itertools import islice
+from tarfile import TarError
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from streamkm.decoding.header import Header, Pixels
 from streamkm.decoding.notices import Notice, notices_of, together
 from streamkm.decoding.samples import scaled
 from streamkm.errors import DamagedError, DataError
+from streamkm.files.damage import damage
 from streamkm.files.find import File
 from streamkm.files.items import Held, Item, Span
 from streamkm.files.names import IMAGES, TARS, TIFFS, shown
+from streamkm.files.packed import tar_members
 from streamkm.files.unread import unread
 from streamkm.ingesting.registry import Request, register
 from streamkm.ingesting.source import Form, Piece, Stream
@@ -159,11 +162,8 @@ class Images(Stream):
                 yield partial(_item, file, whole)
             return
         for file in self._files:
-            with file.open() as stream:
-                try:
-                    yield from self._members(file, stream, whole)
-                except (tarfile.TarError, EOFError) as error:
-                    raise DataError(f"{file.path} cannot be read as a tar: {error}.") from error
+            with damage(file.path, TarError), file.open() as stream:
+                yield from self._members(file, stream, whole)
 
     def _members(self, file: File, stream: Any, whole: bool) -> Iterator[Load]:
         """Yield the images in a tar, in its order, without writing to disk."""
@@ -171,8 +171,8 @@ class Images(Stream):
         if file.local:
             stream.seek(0)
         seek = plain and not whole  # headers can be read without reading the pixels
-        with tarfile.open(fileobj=stream, mode="r:" if seek else "r|*") as tar:
-            for member in tar:
+        with closing(tar_members(stream, "r:" if seek else "r|*")) as members:
+            for tar, member in members:
                 base = member.name.rpartition("/")[2]
                 if member.isfile() and base.lower().endswith(_ENDS) and base[0] != ".":
                     name = f"{file.name}/{member.name}"
@@ -185,7 +185,6 @@ class Images(Stream):
                 elif member.isfile() and not whole and (why := unread(member.name)):
                     left = [(f"left out: {why}", 1, f"{file.name}/{member.name}")]
                     self._left = together([self._left, left])
-                tar.members = []  # type: ignore[attr-defined]  # otherwise the tar's member list grows without bound
 
 
 class _Survey:

@@ -23,7 +23,7 @@ from streamkm.checkpoint import Generations
 from streamkm.cli import main
 from streamkm.errors import LockedError
 from streamkm.fitting import checkpointing, load
-from streamkm.images.sources.find import find_items
+from streamkm.images.sources import find_items
 from streamkm.rows import fingerprint, open_rows
 from streamkm.rows.open import open_zarr
 from tests.conftest import mixture

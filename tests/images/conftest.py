@@ -13,7 +13,7 @@ import rasterio
 from PIL import Image
 
 from streamkm.decoding.decode import decode, headers
-from streamkm.images.sources.find import find_items
+from streamkm.images.sources import find_items
 
 
 def noise(*shape, dtype="u1", seed=0):

@@ -31,7 +31,7 @@ from streamkm.images.archive.summary import summary
 from streamkm.images.coding.stack import Batch, Stack
 from streamkm.images.compression import reads, run
 from streamkm.images.compression.catalogue import Files, Look
-from streamkm.images.sources.find import find_items
+from streamkm.images.sources import find_items
 from tests.images.conftest import PNG, encoded, noise, put, read
 
 

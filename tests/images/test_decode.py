@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from streamkm.decoding.decode import decode, headers
 from streamkm.decoding.tiff import pages
-from streamkm.images.sources.find import find_items
+from streamkm.images.sources import find_items
 from tests.images.conftest import deep_png, encoded, noise, png, put, read, write_raster, write_tar
 
 RGB, GREY = noise(40, 30, 3), noise(40, 30)

@@ -15,7 +15,7 @@ import zarr
 
 from streamkm.decoding.decode import decode, headers
 from streamkm.errors import DamagedError, DataError
-from streamkm.images.sources.find import find_items
+from streamkm.images.sources import find_items
 from tests.images.conftest import PNG, deep_png, encoded, names, noise, png, put, write_tar
 from tests.images.test_decode import KINDS, write_raster
 
@@ -293,7 +293,7 @@ def test_a_tar_that_is_spoilt_in_the_middle(tmp_path):
     content = bytearray(path.read_bytes())
     content[1024:1100] = b"x" * 76
     path.write_bytes(content)
-    with pytest.raises(DamagedError, match=r"t.tar is damaged \(no member begins"):
+    with pytest.raises(DamagedError, match=r"t.tar is damaged \(the header of a member is invalid"):
         find_items([path])
     assert names(find_items([path], skip_bad=True)) == ["t/0.png"]
 

@@ -13,7 +13,7 @@ from streamkm.decoding.decode import headers
 from streamkm.decoding.header import COPIES, FRAMES, GAMMA
 from streamkm.errors import DamagedError, DataError, LeftOutWarning
 from streamkm.images import Archive, compress, find_palettes
-from streamkm.images.sources.find import find_items
+from streamkm.images.sources import find_items
 from tests.images.conftest import encoded, noise, put, read, write_tar
 from tests.images.test_meaning import profile, tags, tiff, with_chunk
 

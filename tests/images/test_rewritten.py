@@ -18,7 +18,7 @@ from streamkm.decoding.decode import decode, headers
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.images import Archive, compress
 from streamkm.images.compression.catalogue import Catalogue
-from streamkm.images.sources.find import find_items
+from streamkm.images.sources import find_items
 from tests.images.conftest import encoded, noise, put
 
 

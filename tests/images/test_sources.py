@@ -17,7 +17,7 @@ import zarr
 
 from streamkm.decoding.decode import decode, headers
 from streamkm.errors import DataError
-from streamkm.images.sources.find import find_items
+from streamkm.images.sources import find_items
 from tests.images.conftest import PNG, encoded, names, noise, put, write_tar
 
 TREE = {"b.png": 0, "a/x y.png": 1, "a/ü\n.png": 2, "a/deep/er/z.PNG": 3}
@@ -111,7 +111,7 @@ def test_a_compressed_tar_is_unpacked_once(end, tree, tmp_path, monkeypatch):
         find_items([path])
     check(find_items([path], spool=spool), "t/")
     assert [p.suffix for p in spool.iterdir()] == [".tar"]
-    monkeypatch.setattr("streamkm.images.sources.packed._unpack", None)
+    monkeypatch.setattr("streamkm.files.packed._unpack", None)
     check(find_items([path], spool=spool), "t/")
 
 

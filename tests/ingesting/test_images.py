@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import tarfile
 
@@ -14,10 +15,10 @@ from PIL import Image
 import streamkm
 from streamkm.decoding.placeless import placeless
 from streamkm.errors import DataError
-from streamkm.images.sources.find import find_items
+from streamkm.images.sources import find_items
 from tests.images.conftest import deep_png, encoded, noise, png, put, read, write_raster
 from tests.images.test_meaning import WAYS, oriented
-from tests.ingesting.conftest import run
+from tests.ingesting.conftest import run, write_images, write_tar
 
 GREY, RGB, RGBA = noise(6, 5), noise(6, 5, 3, seed=1), noise(6, 5, 4, seed=2)
 GREY16, RGB16 = noise(6, 5, 1, dtype="u2", seed=3), noise(6, 5, 3, dtype="u2", seed=4)
@@ -189,3 +190,14 @@ def test_what_is_not_taken_is_said_once_and_by_info(tmp_path):
     assert "in/c.png: colour profiles are left out, as a store holds numbers" in said
     shown = " ".join(run("info", tmp_path / "o.zarr").stdout.split())
     assert "only the first frame of an animation is taken" in shown
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["tar", "tgz"])
+def test_an_invalid_header_is_an_error_and_not_the_end_of_a_tar(compress, tmp_path):
+    write_images(tmp_path / "im", 3)
+    content = bytearray(write_tar(tmp_path / "im.tar", tmp_path / "im").read_bytes())
+    second = content.index(b"photos/001.png")
+    content[second : second + 50] = b"x" * 50
+    (tmp_path / "im.tar").write_bytes(compress(content))
+    with pytest.raises(DataError, match=r"im.tar is damaged \(the header of a member is invalid"):
+        streamkm.ingest(tmp_path / "im.tar", tmp_path / "o.zarr")

@@ -209,7 +209,7 @@ MISUSES = [
     (["t.parquet"], ["--columns", "city"], "column 'city' holds string, not numbers"),
     (["t.parquet"], ["--columns", "z"], "has no column 'z'"),
     (["no.tif"], [], "no.tif cannot be read as a raster"),
-    (["no.tar"], [], "no.tar cannot be read as a tar"),
+    (["no.tar"], [], "no.tar is damaged"),
     (["no.npz"], [], "no.npz is not an npz file"),
 ]
 

@@ -19,7 +19,7 @@ from streamkm.images.compression.catalogue import Look, shares
 from streamkm.images.compression.options import MOST_COLORS
 from streamkm.images.compression.reads import Reader
 from streamkm.images.compression.room import Room
-from streamkm.images.sources.find import find_items
+from streamkm.images.sources import find_items
 from streamkm.numbers import whole_number
 from streamkm.passes import Colours
 from streamkm.progress import Watch, tracked

@@ -33,7 +33,7 @@ from streamkm.images.compression.catalogue import Look, shares, unique
 from streamkm.images.compression.options import Options
 from streamkm.images.compression.reads import Reader
 from streamkm.images.compression.room import Room
-from streamkm.images.sources.find import find_items
+from streamkm.images.sources import find_items
 from streamkm.outputs import marks_of
 from streamkm.progress import Watch, tracked
 from streamkm.rows import EVERY_CHUNK, MARK

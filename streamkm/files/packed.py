@@ -10,13 +10,14 @@ import tarfile
 import uuid
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal, Self
 
-from streamkm.decoding.header import damage
 from streamkm.errors import DamagedError
+from streamkm.files.damage import damage
 from streamkm.files.find import File, need
 from streamkm.files.items import Span, Zipped
 from streamkm.files.names import shown, wrong_with
@@ -24,7 +25,6 @@ from streamkm.sizes import show_bytes
 
 _COMPRESSION = {"gz": "gzip", "tgz": "gzip", "bz2": "bz2", "xz": "xz"}
 _STEP = 4 * 1024**2
-_BLOCK = 512  # bytes of a tar's block
 _UNPACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
@@ -42,6 +42,40 @@ class Left:
     name: str
     reason: str
     bad: bool = False
+
+
+class _Header(tarfile.TarInfo):
+    """A header in a tar. An invalid one is an error, not the end of the tar as in ``tarfile``."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if not any(buf):
+                raise
+            raise tarfile.ReadError(f"the header of a member is invalid: {error}") from error
+
+
+def tar_members(
+    stream: BinaryIO, mode: Literal["r:", "r|*"]
+) -> Generator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield the members of a tar in its order, with the open tar.
+
+    Parameters
+    ----------
+    stream : the tar
+    mode : 'r:' for a plain tar of which only headers are read, 'r|*' to read all bytes in order
+
+    Raises
+    ------
+    tarfile.TarError
+        If it cannot be read further; earlier members have been yielded.
+    """
+    with tarfile.open(fileobj=stream, mode=mode, tarinfo=_Header) as tar:
+        while member := tar.next():
+            yield tar, member
+            tar.members = []  # type: ignore[attr-defined]  # otherwise the list of members grows
 
 
 def of_tar(file: File, stem: str, spool: Path | None) -> Iterator[Span | Left]:
@@ -66,16 +100,11 @@ def of_tar(file: File, stem: str, spool: Path | None) -> Iterator[Span | Left]:
     with (
         damage(file.path, tarfile.TarError),
         file.open() as stream,
-        tarfile.open(fileobj=stream, mode="r:") as tar,
+        closing(tar_members(stream, "r:")) as members,
     ):
-        while member := tar.next():
-            tar.members = []  # type: ignore[attr-defined]  # otherwise the list of members grows
+        for _, member in members:
             if not member.isdir():
                 yield _member(file, stem, member)
-        # tarfile treats anything that is not a member as the end.
-        stream.seek(tar.offset)
-        if any(stream.read(_BLOCK)):
-            raise tarfile.ReadError(f"no member begins at byte {tar.offset:,}")
 
 
 def _member(file: File, stem: str, member: tarfile.TarInfo) -> Span | Left:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from streamkm.decoding import stacks
 from streamkm.errors import DamagedError, DataError
+from streamkm.files.folders import Leaf, inside
 from streamkm.files.items import Item, Plane, Span, Zipped
 from streamkm.files.names import IMAGES, TARS, TIFFS, shown, wrong_with
+from streamkm.files.packed import Left, of_tar, of_zip
 from streamkm.files.unread import unread
-from streamkm.images.sources.folders import Leaf, inside
-from streamkm.images.sources.packed import Left, of_tar, of_zip
 
 _IMAGES = (*IMAGES, *TIFFS)
 _ZIP, _ZARR = (".zip",), (".ome.zarr", ".zarr")

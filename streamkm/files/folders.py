@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from streamkm.decoding.stacks import MARKS
 from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File, entries, need
 
+_MARKS = ("zarr.json", ".zarray", ".zgroup")  # each Zarr store has one of these files
 _SIGNS = "*?["
 
 
@@ -115,7 +115,7 @@ def _file(fs: Any, path: Path) -> File:
 
 
 def _is_zarr(folder: Path) -> bool:
-    return any((folder / mark).is_file() for mark in MARKS)
+    return any((folder / mark).is_file() for mark in _MARKS)
 
 
 def _remote(fs: Any, source: str) -> Iterator[Leaf]:
@@ -132,7 +132,7 @@ def _remote(fs: Any, source: str) -> Iterator[Leaf]:
         base = "/".join(parts[: next(i for i, p in enumerate(parts) if set(p) & set(_SIGNS))])
     else:
         base = path.rstrip("/")
-    stores = {n.rpartition("/")[0] for n in names if n.rpartition("/")[2] in MARKS}
+    stores = {n.rpartition("/")[0] for n in names if n.rpartition("/")[2] in _MARKS}
     stores = {s for s in stores if not any(str(p) in stores for p in PurePosixPath(s).parents)}
     for store in sorted(stores):
         yield Leaf(_below_base(store, base), fs.unstrip_protocol(store), None, searched)

@@ -1,1 +1,0 @@
-"""Find the images that paths, patterns, tars, zips and Zarr stores name."""
