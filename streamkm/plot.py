@@ -1,6 +1,6 @@
-"""Pictures of a fit and of a sweep (needs matplotlib: ``pip install streamkm[plot]``).
+"""Plots of fits and sweeps (needs matplotlib: ``pip install streamkm[plot]``).
 
-Every function draws on the Axes it is given, or on new ones, and returns them.
+Every function draws on the given Axes, or on new ones, and returns them.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from streamkm.rows.nodata import announced
 __all__ = ["clusters", "elbow", "labels", "loss"]
 
 _TRAIN, _VALIDATION, _MARK = "#1f4e79", "#c55a11", "#7f7f7f"
-_PIXELS = 1500  # of a map, along each side
-_NAMED = 20  # clusters, with a colour each that can be told from the others
+_PIXELS = 1500  # maximum number of pixels along each side of a map
+_NAMED = 20  # maximum number of clusters with distinguishable colours
 
 
 def __dir__() -> list[str]:
@@ -82,7 +82,7 @@ def elbow(sweep: xr.Dataset | str, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     sweep : xarray.Dataset or str
-        Result of `streamkm.sweep`, or the path of a stored one.
+        Result of `streamkm.sweep`, or the path of a stored sweep.
     ax : matplotlib Axes, or None
         Axes to draw in; by default new ones.
 

@@ -1,4 +1,4 @@
-"""``import streamkm.xarray`` gives every DataArray and Dataset a ``.streamkm``."""
+"""The accessor ``.streamkm`` of DataArrays and Datasets; importing this module registers it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""scikit-learn's shell: validate, rename, delegate."""
+"""Estimators with the interface of scikit-learn; they delegate to `streamkm.runs`."""
 
 from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans

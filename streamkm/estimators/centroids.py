@@ -1,4 +1,4 @@
-"""What every estimator can do once it has centroids."""
+"""Methods of every estimator that has centroids."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from streamkm.runs.predict import write_into, write_labels
 
 
 class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fitted):
-    """Labels, distances, scores and members of clusters that are known by their centroids."""
+    """Labels, distances, scores and members of clusters, from their centroids."""
 
     def predict(self, X: Any, mask: Any = None) -> Any:
         """Return the cluster of every row; ties go to the lowest index.
@@ -168,8 +168,8 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
     def name_clusters(self, X: Any, y: Any) -> AnyArray:
         """Name each cluster by the most frequent name among its labelled rows.
 
-        Then ``model.cluster_names_[model.predict(X)]`` classifies. Of equally frequent names, the
-        first in sorting order is used.
+        ``model.cluster_names_[model.predict(X)]`` then classifies rows. Ties go to the name that
+        comes first in sorting order.
 
         Parameters
         ----------
@@ -209,8 +209,8 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         A call that is stopped, or whose process is killed, keeps the labels so far in a hidden
         folder beside the path. The same call resumes: it reads only the rest, and the labels have
         the same bits. Labels of another model, or of data that changed since, are written from the
-        start. So are labels of data in memory and of Dask arrays, which cannot be told from others;
-        pass a Zarr array, a file or a path to resume.
+        start, and so are labels of data in memory and of Dask arrays, which have no fingerprint.
+        Pass a Zarr array, a file or a path to be able to resume.
 
         Parameters
         ----------
@@ -232,10 +232,10 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         Raises
         ------
         DataError
-            Before anything is read, when `out` has another shape or too narrow a dtype, or its
-            chunks or shards do not lie within the blocks that X is read in.
+            Before anything is read, if `out` has another shape or too narrow a dtype, or its
+            chunks or shards do not divide the blocks of X.
         OutputExistsError
-            Before anything is read, when the path exists and may not be replaced, or is an input.
+            Before anything is read, if the path exists and may not be replaced, or is an input.
 
         Examples
         --------
@@ -266,7 +266,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
     ) -> Any:
         """Label the pixels of an OME-Zarr image by their channels, as a label image in its file.
 
-        A call that was stopped is resumed like `write_labels`.
+        The same call resumes a stopped one, as for `write_labels`.
 
         Parameters
         ----------
@@ -288,9 +288,9 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         Raises
         ------
         DataError
-            When the path is not such an image, or the image has no axis of channels.
+            If the path is not such an image, or the image has no axis of channels.
         OutputExistsError
-            When the label image exists and may not be replaced.
+            If the label image exists and may not be replaced.
         """
         check_is_fitted(self)
         image = OmeImage.open(path)

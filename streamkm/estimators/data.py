@@ -1,4 +1,4 @@
-"""What came in: its kind, its rows, and answers of the same kind."""
+"""The data of a call: its kind, its rows, and results of the same kind."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LAZY = ("dask.array.Array", "zarr.Array", "zarr.Group", "xarray.DataArray", "h5
 
 @dataclass(frozen=True)
 class Given:
-    """Data as a user gave them.
+    """Data as the user passed them.
 
     Parameters
     ----------
-    array : what rows are made of: an array, a DataArray, or the path of a store
+    array : source of the rows: an array, a DataArray, or the path of a store
     feature_dim : its feature dimensions
     names : of the columns of a table, or None
     """
@@ -55,30 +55,30 @@ class Given:
 
     @property
     def of_lazy_kind(self) -> bool:
-        """Whether rows are made of it as it is, not of what scikit-learn makes of it."""
+        """Whether rows are read from the data directly, without scikit-learn's conversion."""
         return isinstance(self.array, (str, os.PathLike)) or is_a(self.array, *_LAZY)
 
     @property
     def is_lazy(self) -> bool:
-        """Whether answers stay lazy; a DataArray in memory answers at once."""
+        """Whether results stay lazy; those of a DataArray in memory are computed at once."""
         here = is_a(self.array, "xarray.DataArray") and not self.array.chunks
         return self.of_lazy_kind and not here
 
     def label_dtype(self, n_clusters: int, rows: Rows) -> np.dtype[Any]:
-        """int32 for plain arrays, as in scikit-learn; else the smallest that holds every label.
+        """int32 for plain arrays, as in scikit-learn; else the smallest dtype of every label.
 
-        With one value more where rows may be left out.
+        One further value is needed if rows may be left out.
         """
         plain = np.dtype(np.int32)
         return label_dtype(n_clusters, may_lack(rows)) if self.of_lazy_kind else plain
 
     def label_store(self, rows: Rows, dtype: np.dtype[Any], names: Sequence[str]) -> LabelStore:
-        """The layout of a store of labels: with the coordinates of a DataArray where this is one.
+        """The layout of a store of labels; that of a DataArray includes its coordinates.
 
         Raises
         ------
         DataError
-            When a dimension or an index cannot be stored.
+            If a dimension or an index cannot be stored.
         """
         if not is_a(self.array, "xarray.DataArray"):
             return plain_labels(rows, dtype)
@@ -88,13 +88,13 @@ class Given:
         return DataArrayLabels.from_labels(self.like(empty, rows, names))
 
     def like(self, answers: Any, rows: Rows, names: Sequence[str] | None = None) -> Any:
-        """Per-row answers as labelled as the data were."""
+        """Return per-row results with the dimensions and coordinates of the data."""
         if not is_a(self.array, "xarray.DataArray"):
             return answers
         return labelled_like(self.array, self.feature_dim, answers, names, may_lack(rows))
 
 
 def weights_of(sample_weight: Any) -> Any:
-    """Weights as they are where lazy; lists and Series as arrays."""
+    """Return lazy weights unchanged, and lists and Series as arrays."""
     lazy = sample_weight is None or Given.of(sample_weight, None).of_lazy_kind
     return sample_weight if lazy else numbers(sample_weight)

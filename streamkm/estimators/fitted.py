@@ -20,10 +20,10 @@ from streamkm.runs.options import memory_bytes
 
 
 class Fitted(BaseEstimator):
-    """Centroids, their scale and names, and the passes that they answer.
+    """Centroids, their scale and names, and the passes that use them.
 
-    A subclass has the parameters `feature_dim`, `nodata` and `memory_limit`, and takes centroids by
-    `_take`.
+    A subclass has the parameters `feature_dim`, `nodata` and `memory_limit`, and sets its centroids
+    by `_take`.
     """
 
     feature_dim: Any
@@ -37,12 +37,12 @@ class Fitted(BaseEstimator):
 
     @property
     def _centroids(self) -> Float64Array:
-        """`cluster_centers_` as passes see them: the fit's own bits until those are changed."""
+        """`cluster_centers_` in the units of passes; the exact bits of the fit unless changed."""
         shown = np.asarray(self.cluster_centers_, np.float64)
         if self._scaling is None:
             return shown
         if self._scaled is not None and np.array_equal(shown, self._scaling.back(self._scaled)):
-            return self._scaled  # there and back again may round
+            return self._scaled  # scaling back and forth may round
         return self._scaling.there(shown)
 
     def _answer(self, given: Given, question: PerRow[Any], rows: Rows) -> Any:
@@ -98,7 +98,7 @@ class Fitted(BaseEstimator):
         return Budget(memory_bytes(self.memory_limit), threads(), len(self.cluster_centers_))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Lazy labels stay behind: they hold the graph of the data."""
+        """Exclude lazy labels from pickles, because they hold the graph of the data."""
         state: dict[str, Any] = dict(super().__getstate__())
         if Given.of(state.get("labels_"), None).is_lazy:
             del state["labels_"]
@@ -107,14 +107,14 @@ class Fitted(BaseEstimator):
     def _take(
         self, centroids: Float64Array, scaling: Scaling | None, names: Sequence[str] | None = None
     ) -> None:
-        """Have these centroids, as passes see them, of features of these names."""
+        """Set the centroids, in the units of passes, and the names of their features."""
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_  # of an earlier fit
+            del self.feature_names_in_  # from an earlier fit
         self._scaling, self._scaled = scaling, centroids
         self.cluster_centers_ = centroids if scaling is None else scaling.back(centroids)
         if hasattr(self, "cluster_names_"):
-            del self.cluster_names_  # of other clusters
+            del self.cluster_names_  # from other clusters
         self.n_features_in_ = centroids.shape[1]
         self._n_features_out = len(centroids)

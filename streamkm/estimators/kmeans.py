@@ -81,14 +81,14 @@ shape (n_clusters, n_features), fitted model or callable, default='auto'
         DataArray of floats, and the `_FillValue`, `missing_value` or `nodata` attribute of a
         DataArray or a Zarr array. Masked values of masked arrays are always left out.
     memory_limit : str, int or None, default=None
-        Peak memory of the process, in bytes or as a text such as '2GiB'. Blocks are planned to
-        keep it. 256 MiB are reserved for the process itself; other data that it holds are not
-        counted.
+        Peak memory of the process, in bytes or as a string such as '2GiB'. Blocks are planned to
+        stay below it. 256 MiB are reserved for the process itself; other data in the process are
+        not counted.
     checkpoint : path, URL, Zarr store or None, default=None
         Where the state of the fit is saved. The same `fit`, or the same ``streamkm fit``, resumes
         from it, in any process.
     checkpoint_every : float, default=60.0
-        Least number of seconds between two saved states.
+        Minimum number of seconds between two saved states.
 
     Attributes
     ----------
@@ -212,7 +212,7 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         streamkm.errors.MemoryLimitError
             If the work does not fit in `memory_limit`.
         streamkm.errors.CheckpointError
-            If `checkpoint` is of another fit or other data, or in use.
+            If `checkpoint` belongs to another fit or other data, or is in use.
         """
         with all_or_nothing(self):
             return self._fit(X, sample_weight, mask)

@@ -76,8 +76,8 @@ class LloydEstimator(CentroidEstimator):
     def _prepare(
         self, X: Any, sample_weight: Any, mask: Any, names: Sequence[str] | None
     ) -> tuple[Given, PreparedFit]:
-        """The data as they were given, and the fit of them before its first read."""
-        # What a function gives is known when the data are.
+        """Return the data of the call, and their fit before its first read."""
+        # The centroids of a function are known only with the data.
         init = () if callable(self.init) else self._init()
         options = self._options(init)
         given, data = data_options(self, X, sample_weight, mask, names)
@@ -86,7 +86,7 @@ class LloydEstimator(CentroidEstimator):
         return given, prepare(data, options)
 
     def _options(self, init: str | tuple[Named, ...]) -> FitOptions:
-        """The options of the fit; parameters that are wrong are refused."""
+        """Return the options of the fit; raise an error for invalid parameters."""
         return fit_options(self, self._options_class, init=init, metric=self._metric)
 
     def _checkpoint_options(self) -> CheckpointOptions | None:
@@ -103,7 +103,7 @@ class LloydEstimator(CentroidEstimator):
         Raises
         ------
         ValueError
-            When the data are not an array in memory.
+            If the data are not an array in memory.
         """
         if given.of_lazy_kind or given.feature_dim is not None:
             raise ValueError(

@@ -48,7 +48,7 @@ def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:
 
 
 def from_model(model: Model) -> KMeans | BisectingKMeans:
-    """The estimator that a stored model is of."""
+    """Return the estimator of a stored model."""
     kind: type[KMeans | BisectingKMeans] = KMeans
     if isinstance(model.scaling, UnitLength):
         kind = SphericalKMeans
@@ -58,7 +58,7 @@ def from_model(model: Model) -> KMeans | BisectingKMeans:
     asked: dict[str, Any] = {"n_clusters": len(model.seen)}
     asked |= {name: value for name, value in model.parameters.items() if name in known}
     asked["feature_dim"] = model.feature_dim
-    if "seed" in model.parameters:  # as the command line has them
+    if "seed" in model.parameters:  # with the names of the command line
         asked["random_state"] = model.parameters["seed"]
         asked["loss_tol"] = "auto" if asked["loss_tol"] is None else asked["loss_tol"]
     if model.init is not None:

@@ -1,4 +1,4 @@
-"""What `KMeans` prints when it is verbose, and its warnings."""
+"""Verbose output and warnings of `KMeans`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamkm.fitting import FitState, describe
 from streamkm.runs.running import ProgressCallbacks
 from streamkm.updates.stopping import MAX_ITER, NO_IMPROVEMENT, NOTHING_MOVED, SHIFT
 
-_SILENCE = 5.0  # seconds without a line
+_SILENCE = 5.0  # seconds between two lines
 
 
 def progress_of(verbose: int) -> ProgressCallbacks:
@@ -25,7 +25,7 @@ def progress_of(verbose: int) -> ProgressCallbacks:
 
 
 def _print_state(state: FitState) -> None:
-    """Print a line a read, which begins as scikit-learn's do."""
+    """Print a line for each read, which begins like those of scikit-learn."""
     if not state.folded:
         where, facts = describe(state).split(": ", 1)
         print(f"{facts[0].upper()}{facts[1:]} ({where})")
@@ -45,7 +45,7 @@ def _search_printer() -> Callable[[str], None]:
 
 
 def ending(state: FitState) -> str:
-    """Why the best restart ended, in scikit-learn's words where it has some."""
+    """Return why the best restart ended, in the words of scikit-learn if it has any."""
     best = state.best
     assert best.state is not None
     steps = len(best.history)
@@ -62,7 +62,7 @@ def ending(state: FitState) -> str:
 
 
 def warn_of_one_init(estimator: Any) -> None:
-    """scikit-learn's warning that restarts of given centroids are all the same."""
+    """Warn like scikit-learn that restarts from given centroids are all the same."""
     given = not isinstance(estimator.init, str) and not callable(estimator.init)
     if given and estimator.n_init not in ("auto", 1):
         warnings.warn(
@@ -77,7 +77,7 @@ def warn_of_ending(state: FitState, max_iter: int) -> None:
     """Warn of clusters without rows, and of a fit that `max_iter` ended."""
     best = state.best
     assert best.centroids is not None
-    statistic = best.statistic  # None where `refit` has numbered the clusters since
+    statistic = best.statistic  # None if `refit` has renumbered the clusters
     k = len(best.centroids)
     n_distinct = np.count_nonzero(statistic.counts) if statistic else k
     if n_distinct < k:

@@ -1,4 +1,4 @@
-"""Stored models from estimators, and scikit-learn's estimators from ours."""
+"""Conversion of estimators to stored models and to estimators of scikit-learn."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SCALARS = ("init", "random_state")  # parameters that may be objects
 
 
 def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
-    """Write an estimator as a model."""
+    """Store an estimator as a model."""
     target = check_store(path, MODEL, overwrite)
     parameters = {
         name: value
         for name, value in estimator.get_params(deep=False).items()
-        # A checkpoint is of one run.
+        # A checkpoint belongs to a single run.
         if name != "checkpoint" and (name not in _SCALARS or value is None or np.isscalar(value))
     }
     parameters = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in parameters.items()}
@@ -52,19 +52,19 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
 
 
 def _name(name: Any) -> Any:
-    """A cluster's name as JSON has it: a text, a number or nothing."""
+    """Return the name of a cluster as a JSON value: a string, a number or null."""
     name = name.item() if isinstance(name, np.generic) else name
     return name if name is None or isinstance(name, (bool, int, float)) else str(name)
 
 
 def _array(init: Any) -> Float64Array | None:
-    """Given centroids; of a name, a function and another model None."""
+    """Return given centroids; None for a name, a function or a model."""
     given = isinstance(init, (np.ndarray, list, tuple))
     return np.array(init, dtype=np.float64, ndmin=2) if given else None
 
 
 def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
-    """A fitted scikit-learn estimator of the same centroids."""
+    """Return a fitted scikit-learn estimator with the same centroids."""
     from sklearn.cluster import KMeans as InMemory  # these take a third of a second
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import Normalizer, StandardScaler
@@ -77,7 +77,7 @@ def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
     scaling: Scaling | None = estimator._scaling
     centroids = estimator._centroids.astype(dtype)
     k = len(centroids)
-    # One iteration from these very centroids, of these very rows, moves none of them.
+    # One iteration from these centroids, on the same rows, moves none of them.
     made = InMemory(k, init=centroids, n_init=1, max_iter=1).fit(centroids)
     made.cluster_centers_ = centroids
     made.inertia_ = getattr(estimator, "inertia_", 0.0)
@@ -101,7 +101,7 @@ def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
 
 
 def _with_names(made: Any, estimator: Any) -> Any:
-    """What sees the features first knows their number and names."""
+    """Set the number and names of the features on the first step of the estimator."""
     made.n_features_in_ = estimator.n_features_in_
     if hasattr(estimator, "feature_names_in_"):
         made.feature_names_in_ = estimator.feature_names_in_

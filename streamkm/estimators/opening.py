@@ -25,7 +25,7 @@ def names_of(estimator: Any) -> tuple[str, ...] | None:
 
 
 def given_centroids(what: Any) -> tuple[Float64Array, tuple[str, ...] | None]:
-    """Centroids (k, d) as a user gave them, and the names of their features, or None.
+    """Return the centroids (k, d) of a user, and the names of their features, or None.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ def given_centroids(what: Any) -> tuple[Float64Array, tuple[str, ...] | None]:
 def data_options(
     estimator: Any, X: Any, sample_weight: Any, mask: Any, names: Sequence[str] | None
 ) -> tuple[Given, DataOptions]:
-    """The data as they were given, and the options by which a run opens them.
+    """Return the data of the call, and the options with which a run opens them.
 
     Parameters
     ----------
     estimator : whose `feature_dim`, `nodata` and `memory_limit` are used
     X, sample_weight, mask : as for `KMeans.fit`
-    names : features that are wanted, in order, or None
+    names : features to select, in order, or None
     """
     given = Given.of(X, estimator.feature_dim)
     if not given.of_lazy_kind and estimator.feature_dim is None:
@@ -76,14 +76,14 @@ def data_options(
 
 
 def _in_numbers(X: Any) -> Any:
-    """Tables and objects as numbers, by `streamkm.rows.numbers`; other data as they are."""
+    """Convert tables and objects to numbers by `streamkm.rows.numbers`; return others unchanged."""
     array = np.asarray(X) if isinstance(X, (list, tuple)) else X
     objects = getattr(array, "dtype", None) == np.dtype(object)
     return numbers(array) if objects or is_table(X) else X
 
 
 def check_features(estimator: Any, rows: Rows) -> None:
-    """Refuse rows with another number of features than those of the fit."""
+    """Refuse rows whose number of features differs from that of the fit."""
     if rows.layout.n_features != estimator.n_features_in_:
         raise DataError(
             f"X has {rows.layout.n_features} features, but {type(estimator).__name__} is expecting "
@@ -92,7 +92,7 @@ def check_features(estimator: Any, rows: Rows) -> None:
 
 
 def warn_of_names(estimator: Any, given: Given, rows: Rows) -> None:
-    """Warn as scikit-learn does where only one of the fit and a table in memory has names."""
+    """Warn like scikit-learn if only one of the fit and a table in memory has feature names."""
     if given.of_lazy_kind or given.feature_dim is not None:
         return
     kind, known = type(estimator).__name__, names_of(estimator)
@@ -107,7 +107,7 @@ def warn_of_names(estimator: Any, given: Given, rows: Rows) -> None:
 
 @contextmanager
 def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """Restore the attributes of an estimator when the block fails or is interrupted."""
+    """Restore the attributes of an estimator if the block fails or is interrupted."""
     before = dict(vars(estimator))
     try:
         yield

@@ -1,4 +1,4 @@
-"""The parameters of an estimator as options; scikit-learn wants the parameters left as they are."""
+"""Parameters of estimators as options; scikit-learn requires unchanged parameters."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def fit_options(estimator: Any, kind: type[FitOptions] = FitOptions, **options: 
     ----------
     estimator : with some of the parameters
     kind : class of the options
-    **options : in the place of parameters, or beside them
+    **options : replace parameters, or add to them
 
     Raises
     ------
     ValueError
-        When a parameter is not a number, out of bounds, or not one of the words it may be.
+        If a parameter is not a number, out of bounds, or not one of the allowed words.
     """
     parameters = estimator.get_params(deep=False) | options
     parameters["random_state"] = checked_random_state(parameters["random_state"])
@@ -31,7 +31,7 @@ def fit_options(estimator: Any, kind: type[FitOptions] = FitOptions, **options: 
 
 
 def checked_random_state(random_state: Any) -> int | np.random.RandomState:
-    """A random state as an int, or as the RandomState that scikit-learn takes it for."""
+    """Return a random state as an int, or as the RandomState that scikit-learn makes of it."""
     if isinstance(random_state, Integral):
         return int(random_state)
     checked: np.random.RandomState = check_random_state(random_state)

@@ -1,4 +1,4 @@
-"""Coordinates and attributes of labelled data, as far as a Zarr store can hold them."""
+"""Coordinates and attributes of labelled data that a Zarr store can hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamkm.outputs.attributes import plain
 if TYPE_CHECKING:
     import xarray as xr
 
-_PLAIN = "biufcmMSU"  # kinds of dtype that are written as they are
+_PLAIN = "biufcmMSU"  # kinds of dtype that are written unchanged
 _TAKEN = ("labels", "zarr.json")
 
 
@@ -25,12 +25,12 @@ def storable(like: xr.DataArray) -> xr.DataArray:
     Raises
     ------
     DataError
-        When a dimension has no name that Zarr takes.
+        If Zarr does not accept the name of a dimension.
 
     Warns
     -----
     OutputWarning
-        Naming what is left out.
+        If something is left out; the message names it.
     """
     for dimension in like.dims:
         if not isinstance(dimension, str) or not dimension:
@@ -39,7 +39,7 @@ def storable(like: xr.DataArray) -> xr.DataArray:
     copy = like.drop_vars(list(lost)).copy(deep=False)  # with attributes of its own
     copy.attrs = json_attributes(like.attrs, lost)
     for name in list(copy.coords):
-        if copy.coords[name].dtype.kind == "U":  # text of a fixed length has no Zarr v3 dtype
+        if copy.coords[name].dtype.kind == "U":  # Zarr v3 has no dtype for text of fixed length
             copy.coords[name] = copy.coords[name].astype(object)
         coord = copy.coords[name]
         coord.attrs = json_attributes(coord.attrs, lost, f" of {name}")
@@ -52,17 +52,17 @@ def storable(like: xr.DataArray) -> xr.DataArray:
 def json_attributes(
     attributes: Mapping[Any, Any], lost: dict[Any, str], owner: str = ""
 ) -> dict[str, Any]:
-    """Attributes as strict JSON; those that JSON cannot hold are added to `lost` instead.
+    """Return attributes as strict JSON; those that JSON cannot hold are added to `lost`.
 
     Parameters
     ----------
-    attributes : of the array or of a coordinate
-    lost : dict that takes the reason for each attribute that is left out
-    owner : words that name the coordinate in `lost`; empty for the array
+    attributes : attributes of the array or of a coordinate
+    lost : dict that receives the reason for each attribute that is left out
+    owner : name of the coordinate in `lost`; empty for the array
     """
     found: dict[str, Any] = {}
     for name, value in attributes.items():
-        if name == "_FillValue" and owner:  # xarray encodes those of coordinates
+        if name == "_FillValue" and owner:  # xarray encodes the attributes of coordinates
             found[name] = value
             continue
         whole = np.asarray(value).tolist() if hasattr(value, "dtype") else value
@@ -77,7 +77,7 @@ def json_attributes(
 
 
 def _wrong(name: Any, coord: xr.DataArray) -> str | None:
-    """Why a coordinate cannot be stored, or None."""
+    """Return the reason why a coordinate cannot be stored, or None."""
     if not isinstance(name, str):
         return "its name is not a text"
     if not name.strip(".") or "/" in name or name.startswith("__") or name in _TAKEN:

@@ -45,7 +45,7 @@ class LabelGrid:
         Raises
         ------
         DataError
-            When blocks of uneven sizes would need very many chunks.
+            If blocks of uneven sizes would need very many chunks.
         """
         chunks = self.plan.common_chunks
         shape = self.plan.row_shape
@@ -84,14 +84,14 @@ class LabelStore(Protocol):
         ...
 
     def finish(self, target: Path) -> Any:
-        """Open the labels of a published store, and list them where their format has a list."""
+        """Open the labels of a published store, and list them if the format has a list."""
         ...
 
 
 def label_array(
     folder: Path, grid: LabelGrid, dimensions: Dimensions, attributes: Mapping[str, Any]
 ) -> Any:
-    """Create a label array, or open the one that a stopped run left, with these attributes."""
+    """Create a label array, or open that of a stopped run, with these attributes."""
     import zarr  # takes a quarter of a second, which a fit in memory does not need
 
     array = zarr.open_array(
@@ -144,17 +144,17 @@ class DataArrayLabels:
 
     @classmethod
     def from_labels(cls, labels: xr.DataArray) -> DataArrayLabels:
-        """The layout of labels, without what Zarr cannot store.
+        """Return the layout of labels, without the coordinates that Zarr cannot store.
 
         Raises
         ------
         DataError
-            When a dimension has no name, or an index has several levels.
+            If a dimension has no name, or an index has several levels.
 
         Warns
         -----
         OutputWarning
-            Naming the coordinates and attributes that are left out.
+            If coordinates or attributes are left out; the message names them.
         """
         indexes = labels.xindexes
         several = [name for name in indexes if len(indexes.get_all_coords(name)) > 1]

@@ -1,4 +1,4 @@
-"""Labelled data in and out: what is an array of rows in them, and answers that keep their names."""
+"""Conversion of labelled data to rows, and of per-row results to labelled data."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from streamkm.rows.nodata import announced, as_meant, meant_dtype, warn_packed
 if TYPE_CHECKING:
     import xarray as xr
 
-FEATURE = "variable"  # the dimension that a Dataset's variables become
-# Of the data's values, so they say nothing of labels.
+FEATURE = "variable"  # dimension of the variables of a Dataset
+# Attributes of the values of the data, which do not apply to labels.
 _OF_VALUES = (
     *("_FillValue", "missing_value", "nodata", "scale_factor", "add_offset", "units"),
     *("_Unsigned", "scales", "offsets"),
@@ -27,11 +27,11 @@ _OF_VALUES = (
     *("flag_values", "flag_meanings", "flag_masks", "STATISTICS_MINIMUM", "STATISTICS_MAXIMUM"),
     *("STATISTICS_MEAN", "STATISTICS_STDDEV"),
 )
-_FLAGS = 256  # more of them say nothing to anyone
+_FLAGS = 256  # a message with more names is not readable
 
 
 def stacked(data: xr.Dataset) -> xr.DataArray:
-    """The variables of a Dataset as the features of an array, lazily where they are lazy.
+    """Return the variables of a Dataset as features of an array, lazy if they are lazy.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def stacked(data: xr.Dataset) -> xr.DataArray:
     Raises
     ------
     DataError
-        When no variable is left, or one holds no numbers or has dimensions of its own.
+        If no variable is left, or one is not numeric or has additional dimensions.
     """
     wanted = _numeric_variables(data)
     warn_packed({name: data[name] for name in wanted})
@@ -50,7 +50,7 @@ def stacked(data: xr.Dataset) -> xr.DataArray:
     if apart or np.result_type(*(data[name].dtype for name in wanted)).kind == "f":
         kept = {name: _exact(data[name], fill) for name, fill in zip(wanted, fills, strict=True)}
         data = data.assign(kept)
-    if apart:  # each its own: only NaN can stand for all
+    if apart:  # the fill values differ, and only NaN can replace all of them
         for name, fill in zip(wanted, fills, strict=True):
             if fill is not None:
                 data = data.assign({name: _without(data[name], fill)})
@@ -87,18 +87,18 @@ def _numeric_variables(data: xr.Dataset) -> list[str]:
 
 
 def _fills(data: xr.DataArray) -> Missing | None:
-    """The numbers that stand for nothing in a variable that was not decoded, in rising order."""
+    """The fill values of a variable that was not decoded, in ascending order."""
     return Missing.of(sorted(value for value in announced(data) if value == value))
 
 
 def _as_meant(data: xr.DataArray) -> xr.DataArray:
-    """The variable in the sign that its `_Unsigned` says."""
+    """The variable with the signedness that its attribute `_Unsigned` declares."""
     dtype = meant_dtype(data)
     return data if dtype == data.dtype else data.copy(data=as_meant(data.data, dtype))
 
 
 def _exact(data: xr.DataArray, missing: Missing | None) -> xr.DataArray:
-    """A variable of 64-bit whole numbers in float64, which xarray would round them to."""
+    """The float64 variable of one with 64-bit integers; refuse integers that it would round."""
     if data.dtype.kind not in "iu" or data.dtype.itemsize < 8:
         return data
     where = f"the variable {str(data.name)!r}"
@@ -116,7 +116,7 @@ def _floats(values: AnyArray, where: str, missing: Missing | None) -> AnyArray:
 
 
 def _without(data: xr.DataArray, missing: Missing) -> xr.DataArray:
-    """The variable with NaN in the place of what is missing."""
+    """The variable with NaN instead of missing values."""
     import xarray as xr  # loaded by whoever gave the data
 
     there = xr.apply_ufunc(missing.valid, data, dask="parallelized", output_dtypes=[np.dtype(bool)])
@@ -134,18 +134,17 @@ def labelled_like(
     names: Sequence[str] | None = None,
     spare: bool = False,
 ) -> xr.DataArray:
-    """Answers of the rows of `data`, with its row dims and the coordinates that lie along them.
+    """Return per-row results with the row dimensions of `data` and the coordinates along them.
 
-    Labels get the attributes of a CF flag variable, and their fill value where rows may be left
-    out. Where the map lies (`grid_mapping`, the coordinate it names, and what else says nothing
-    of the data's values) stays.
+    Labels get the attributes of a CF flag variable, and a fill value if rows may be left out.
+    Attributes that do not describe values, such as `grid_mapping` and its coordinate, are kept.
 
     Parameters
     ----------
     data : DataArray
     feature_dim : as for `streamkm.KMeans`
-    answers : array in the shape of the rows, with a further axis for one answer a cluster
-    names : of the clusters, for labels
+    answers : array of the row shape, with a further axis if there is one value per cluster
+    names : names of the clusters, for labels
     spare : whether rows may have been left out
     """
     import xarray as xr  # half a second; loaded by whoever gave the data
@@ -166,7 +165,7 @@ def labelled_like(
 
 
 def flags(dtype: np.dtype[Any], names: Sequence[str] | None, spare: bool) -> dict[str, Any]:
-    """What a label array says of itself: CF flags (section 3.5), and its fill value.
+    """Return the attributes of a label array: CF flags (section 3.5) and its fill value.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Label images in OME-Zarr files (version 0.5, Zarr v3), as viewers of microscopy show them."""
+"""Label images in OME-Zarr files (version 0.5, Zarr v3), which microscopy viewers show."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class OmeImage:
         Raises
         ------
         DataError
-            When the path is not an OME-Zarr image of version 0.5.
+            If the path is not an OME-Zarr image of version 0.5.
         """
         import zarr  # takes a quarter of a second, which other labels do not need
 
@@ -60,12 +60,12 @@ class OmeImage:
 
     @property
     def channel(self) -> int:
-        """Number of the axis whose values are features.
+        """Number of the axis of the features.
 
         Raises
         ------
         DataError
-            When the image has no axis of channels, or several.
+            If the image has no axis of channels, or several.
         """
         found = [at for at, axis in enumerate(self.axes) if axis.get("type") == _CHANNEL]
         if len(found) != 1:
@@ -80,7 +80,7 @@ class OmeImage:
 class OmeLabels:
     """A label image beside an image, whose channel axis it lacks.
 
-    The list of label images is written last, so every listed label image is whole.
+    The list of label images is written last, so every listed label image is complete.
 
     Parameters
     ----------
@@ -98,12 +98,12 @@ class OmeLabels:
         return tuple(self.image.names[axis] for axis in self._row_axes)
 
     def output(self, overwrite: bool) -> Store:
-        """The place of the label image, after the folder of label images is made.
+        """Create the folder of label images, and return the path of the label image.
 
         Raises
         ------
         DataError
-            When the name is not the name of a folder, or the folder cannot be made.
+            If the name is not a valid folder name, or the folder cannot be created.
         """
         if self.name in ("", ".", "..") or "/" in self.name:
             raise DataError(f"a label image cannot be called {self.name!r}; leave out the slashes.")

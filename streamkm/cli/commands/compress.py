@@ -27,8 +27,8 @@ from streamkm.outputs import ARCHIVE, File, Folder, Store, check_outputs, local,
 from streamkm.progress import Watch
 from streamkm.sizes import show_bytes
 
-_NAMED = 20  # files that were left out, at most
-_ALIKE = 3  # names of one reason, at most
+_NAMED = 20  # maximum number of lines on files that were left out
+_ALIKE = 3  # maximum number of names for one reason
 
 
 def run(
@@ -46,7 +46,7 @@ def run(
     report: str | None,
     **options: Any,
 ) -> None:
-    """Write the archive, and what else is asked for; say what came of it."""
+    """Write the archive and the other requested outputs, and print a summary."""
     outputs = [
         Store(output, ARCHIVE, overwrite),
         None if png is None else Folder(png, (".png", ".tif"), overwrite),
@@ -116,7 +116,7 @@ def _write_files(
     which = "the other" if how == "--missing" else "all"
     fix = shlex.join(["streamkm", "decompress", archive.path, "-o", folder, how])
     fix = f"{archive.path} is whole, and this writes {which} files: {fix}"
-    replaces = how == "--overwrite"  # what was there is of an archive before
+    replaces = how == "--overwrite"  # existing files belong to an earlier archive
     try:
         found = decompress(
             archive, folder, overwrite=replaces, memory_limit=memory_limit, watch=watch
@@ -141,7 +141,7 @@ def _write_palettes(archive: Archive, folder: Path) -> None:
 
 
 def say_skipped(skipped: list[tuple[str, str]], most: int = _NAMED) -> None:
-    """What was left out, a line each; of many for one reason, a line for all."""
+    """Return a line for each file that was left out, or one line for many with the same reason."""
     together: dict[str, list[str]] = {}
     for name, reason in skipped:
         together.setdefault(reason, []).append(shown(name))

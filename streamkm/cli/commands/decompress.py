@@ -25,7 +25,7 @@ def run(
     report: str | None,
     **options: Any,
 ) -> None:
-    """Write the files; say how many."""
+    """Write the files and print their number."""
     check_outputs([report_file(report, options["overwrite"])], [archive])
     with ExitStack() as stack:
         stack.enter_context(scheduled(scheduler, workers, dashboard, report))
@@ -34,7 +34,7 @@ def run(
             files = decompress(archive, output, names or None, watch=[bar.show], **options)
         except KeyboardInterrupt:
             fix = "--missing writes the others"
-            if options["overwrite"]:  # some may be of another archive
+            if options["overwrite"]:  # some may belong to another archive
                 fix = "the same command writes them all again"
             raise RunAgain(
                 f"\nInterrupted; files that are there are whole, and {fix}.", 130

@@ -105,7 +105,7 @@ _CLUSTER = ("scheduler", "workers", "dashboard", "report")
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where a fit writes, and what an earlier run of the same fit has written.
+    """Outputs of a fit, and those that an earlier run of the same fit wrote.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class Outputs:
     def from_paths(
         cls, model: str, labels: str | None, checkpoint: str | None, overwrite: bool
     ) -> Outputs:
-        """Recover outputs that a killed run left, and find those that this fit wrote before."""
+        """Recover outputs of a killed run, and find those that an earlier run of this fit wrote."""
         paths = [model, model if labels is None else labels]
         identity = fit_in(checkpoint) if checkpoint else ""
         for path in paths:
@@ -137,7 +137,7 @@ class Outputs:
 
     @property
     def stores(self) -> list[Store | CheckpointOutput | None]:
-        """The outputs to check before the run."""
+        """The outputs that are checked before the run."""
         return [
             Store(self.model, MODEL, self.over_model),
             None if self.labels is None else Store(self.labels, LABELS, self.over_labels),
@@ -145,12 +145,12 @@ class Outputs:
         ]
 
     def finished_model(self, source: DataOptions, parameters: dict[str, Any]) -> Model | None:
-        """The model of the same fit that is done, or None.
+        """Return the model of the same fit if it is done, or None.
 
         Raises
         ------
         DataChangedError
-            When the checkpoint is of other data.
+            If the checkpoint belongs to other data.
         """
         paths = [self.model, self.model if self.labels is None else self.labels]
         if not self.identity or any(fit_of(local(path)) != self.identity for path in paths):
@@ -160,14 +160,14 @@ class Outputs:
         return model if plain(model.parameters) == plain(parameters) else None
 
     def label_writer(self, seconds: float) -> LabelWriter | None:
-        """What writes the labels and saves its progress so often, if they are wanted."""
+        """Return the function that writes the labels, or None if none are requested."""
         if self.labels is None:
             return None
         return partial(fit_labels, local(self.labels), self.over_labels, seconds)
 
 
 def _options(data: str, given: dict[str, Any]) -> tuple[DataOptions, FitOptions]:
-    """The command's options in the vocabulary of runs; the store is opened here, once."""
+    """The options of the command as options of a run; the store is opened once, here."""
     seeding_method(given["init"])
     source = data_options(data, given)
     loss_tol = "auto" if given["loss_tol"] is None else given["loss_tol"]
@@ -175,7 +175,7 @@ def _options(data: str, given: dict[str, Any]) -> tuple[DataOptions, FitOptions]
 
 
 def _parameters(data: str, given: dict[str, Any], options: FitOptions) -> dict[str, Any]:
-    """What the model stores of the options."""
+    """The options that the model stores."""
     names = dimensions(given["feature_dims"])
     where = {"data": data, "variable": given["variable"], "feature_dim": list(names or ())}
     return vars(options) | {"nodata": given["nodata"]} | where
@@ -205,7 +205,7 @@ def _predict_command(output: str, data: str, labels: str, given: dict[str, Any])
 def _result(
     model: Model, result: FitResult | None, outputs: Outputs, memory_limit: int | None
 ) -> dict[str, Any]:
-    """The facts that are printed; of a fit that was done before, those that its model has."""
+    """The facts to print; for a fit that was already done, those that its model stores."""
     failed = result is not None and result.failure is not None
     return {
         "inertia": model.inertia,

@@ -20,7 +20,7 @@ from streamkm.sizes import show_bytes
 
 
 def run(path: str, variable: str | None, all_of_it: bool) -> None:
-    """Print what the model, sweep, archive or Zarr array at the path holds."""
+    """Print the contents of the model, sweep, archive or Zarr array at the path."""
     if variable is None and marks_of(path).get("kind") == "streamkm archive":
         import_module("streamkm.cli.commands.info_archive").show_archive(path, all_of_it)
         return

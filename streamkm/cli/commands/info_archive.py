@@ -1,4 +1,4 @@
-"""What ``streamkm info`` shows of an archive."""
+"""The output of ``streamkm info`` for an archive."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from streamkm.images.archive.archive import Archive
 from streamkm.images.archive.summary import ImageSummary, summary
 from streamkm.sizes import show_bytes
 
-_SHOWN = 20  # images, the worst ones
+_SHOWN = 20  # number of the worst images that are listed
 
 
 def show_archive(path: str, all_of_it: bool) -> None:
-    """Print sizes and quality of the whole, and of its worst images or all."""
+    """Print sizes and quality of the archive, and of its worst images or of all images."""
     archive = Archive(path)
     told = summary(archive)
     stacks = {image.stack for image in told.images}

@@ -1,4 +1,4 @@
-"""What ``streamkm info`` says of a checkpoint; apart from it, as it knows the states of a fit."""
+"""The output of ``streamkm info`` for a checkpoint; separate because it imports the fit states."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from streamkm.sizes import show_bytes, show_seconds
 
 
 def facts_of(path: str) -> dict[str, str]:
-    """Where the fit is, by its last whole state."""
+    """The progress of the fit, from its last intact state."""
     saved = load(Generations(path, "r"))
     if saved is None:
         return {"checkpoint": "nothing saved yet"}

@@ -14,7 +14,7 @@ from streamkm.outputs import marks_of
 from streamkm.rows.open import dimension_names
 from streamkm.sizes import show_bytes
 
-_NAMED = 20  # damaged files, at most
+_NAMED = 20  # maximum number of damaged files that are listed
 
 
 def run(
@@ -24,7 +24,7 @@ def run(
     shard: int,
     **options: Any,
 ) -> None:
-    """Write the store; print what it holds and what to do with it."""
+    """Write the store; print its contents and the next command."""
     named = None if columns is None else [name.strip() for name in columns.split(",")]
     with ProgressBar() as bar:
         try:

@@ -23,7 +23,9 @@ from streamkm.outputs import File, check_outputs, local, marks_of, whole_file
 from streamkm.progress import tracked
 
 _ENDINGS = (".png", ".gpl", ".json")
-_NAMED = 64  # colours with their numbers; of more, only swatches
+_NAMED = (
+    64  # up to this many colours are listed with their numbers; more are shown as swatches only
+)
 
 
 def run(
@@ -36,7 +38,7 @@ def run(
     overwrite: bool,
     **options: Any,
 ) -> None:
-    """Show the palette of each kind of image, and write it where asked."""
+    """Show the palette of each kind of image, and write the requested files."""
     check_outputs([File(output, _ENDINGS, overwrite) for output in outputs], sources)
     found: dict[str, tuple[Palette, Any]] = {}
     if len(sources) == 1 and marks_of(sources[0]).get("kind") == "streamkm archive":
@@ -61,7 +63,7 @@ def run(
         _show(console, palette, shares)
     files: dict[Path, Palette] = {}
     for file in map(local, outputs):
-        for kind, (palette, _) in found.items():  # of several kinds of images, a file each
+        for kind, (palette, _) in found.items():  # one file for each of several kinds of images
             files[file.with_stem(f"{file.stem}-{kind}") if len(found) > 1 else file] = palette
     check_outputs([File(file, _ENDINGS, overwrite) for file in files], sources)
     for file, palette in files.items():

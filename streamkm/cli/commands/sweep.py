@@ -86,7 +86,7 @@ def run(
 
 
 def _prepared(data: str, validation: str | None, given: dict[str, Any]) -> PreparedSweep:
-    """The sweep with the command's options in the vocabulary of runs."""
+    """The sweep with the options of the command as options of a run."""
     loss_tol = "auto" if given["loss_tol"] is None else given["loss_tol"]
     options = SweepOptions.from_parameters(given | {"loss_tol": loss_tol, "silhouette_rows": 2000})
     others = None if validation is None else data_options(validation, given)

@@ -1,4 +1,4 @@
-"""The progress bar of all commands: a bar on a terminal, and a line now and then in a log."""
+"""The progress bar of all commands: a bar on a terminal, or occasional lines in a log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamkm.cli.ui.console import PlainConsole
 from streamkm.progress import Progress
 from streamkm.sizes import show_bytes, show_seconds
 
-SILENCE = 5.0  # seconds without a line in a log
+SILENCE = 5.0  # seconds between two lines in a log
 _WORDS = {
     "ingest": "ingesting",
     "headers": "reading headers",
@@ -27,7 +27,7 @@ _WORDS = {
 
 
 class ProgressBar:
-    """Shows the phase that is under way: units done, bytes, rate and the time that is left."""
+    """Shows the current phase: units done, bytes, rate and remaining time."""
 
     def __init__(self) -> None:
         self._console = PlainConsole(stderr=True)
@@ -60,10 +60,10 @@ class ProgressBar:
         self._bars.stop()
 
     def show(self, now: Progress) -> None:
-        """Move the bar; in a log, print a line where none was printed for a while."""
+        """Move the bar; in a log, print a line if none was printed for a while."""
         last, self._last = self._last, now
         if self._first is None or last is None or last.phase != now.phase or last.done > now.done:
-            self._first = now  # a run that resumes does not start a phase at 0
+            self._first = now  # a resumed run does not start a phase at 0
             self._began, self._words = time.monotonic(), _WORDS.get(now.phase, now.phase)
             self._bars.reset(self._task, completed=now.done)
         count = f"{now.done:,} {now.unit}"
@@ -91,7 +91,7 @@ class ProgressBar:
             self.say(line)
 
     def _pace(self, first: Progress, now: Progress) -> str:
-        """Bytes a second, and the time that is left, where they are known."""
+        """Bytes per second and remaining time, if known."""
         seconds, pace = max(time.monotonic() - self._began, 1e-9), ""
         if now.nbytes > first.nbytes:
             pace = f", {show_bytes((now.nbytes - first.nbytes) / seconds)}/s"

@@ -1,4 +1,4 @@
-"""The console of tables and progress bars; apart from `say`, because rich is slow to import."""
+"""The console of tables and progress bars; separate from `say`, because rich imports slowly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamkm.cli.ui.say import safe
 
 
 class PlainConsole(Console):
-    """A console on which text is text: no markup, no emoji codes, no control characters.
+    """A console that prints text literally, without markup, emoji codes or control characters.
 
     Parameters
     ----------

@@ -17,9 +17,9 @@ from streamkm.sizes import show_bytes, show_seconds
 
 
 class ReadProgress(Callback):  # type: ignore[misc]
-    """Shows the blocks of the running read, and prints a line for each read that ended.
+    """Shows the blocks of the running read, and prints a line for each finished read.
 
-    When it ends, it says how long a first run compiled kernels.
+    At the end it prints how long the first run compiled kernels.
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ class ReadProgress(Callback):  # type: ignore[misc]
             self.say(f"compiling kernels, {compiling.often}: {seconds:.1f} s")
 
     def on_state(self, state: FitState) -> None:
-        """Show a wave; print the result of a read, and of steps in memory only the last."""
+        """Show a wave; print the result of a read, or of the last of several steps in memory."""
         self._now = replace(self._now, total=state.plan.n_blocks)
         if state.folded:
-            self._show(state.folded.n_blocks)  # tasks of a cluster are not seen one by one
+            self._show(state.folded.n_blocks)  # single tasks of a cluster are not reported
             return
         seconds = time.monotonic() - self._began
         line = f"{describe(state)}, {show_seconds(seconds)}"

@@ -1,4 +1,4 @@
-"""What commands print: text of users and of files as it is, on whatever terminal."""
+"""Printing of text from users and files, safe for any terminal."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-# They do not show, but turn the direction of the text after them.
+# Invisible characters that change the direction of the text after them.
 _BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
 _ESCAPED = ("Cc", "Cs", "Zl", "Zp")
 
 
 def safe(text: str) -> str:
-    r"""Text without characters that a terminal would obey; line ends and tabs stay.
+    r"""Return text with escaped control characters; line ends and tabs stay.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def say(text: str, err: bool = False) -> None:
 
 
 def strict_json(facts: Any) -> str:
-    """Facts as strict JSON, in which numbers that are not finite are null."""
+    """Return facts as strict JSON, in which non-finite numbers are null."""
     return json.dumps(_finite(facts), allow_nan=False)
 
 

@@ -76,7 +76,7 @@ def seen_patches(
         some = rows[partly].reshape(*each.shape[:2], pixels.shape[2])
         total = each.sum(axis=1, keepdims=True)
         mean = (some * each).sum(axis=1, keepdims=True) / np.maximum(1, total)
-        rows = np.array(rows)  # may be a view of the image
+        rows = np.array(rows)  # possibly a view of the image
         rows[partly] = np.where(each > 0, some, np.rint(mean)).reshape(len(each), -1)
     return rows, weights.sum(axis=-1)
 

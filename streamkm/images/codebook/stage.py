@@ -1,4 +1,4 @@
-"""The first read of a codebook's stage, and rows as the residuals of the earlier stages."""
+"""The first read of a stage of a codebook, and rows as residuals of the earlier stages."""
 
 from __future__ import annotations
 

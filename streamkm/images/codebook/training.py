@@ -158,7 +158,7 @@ class _Training:
     rules : StopRules
         Of Lloyd's steps on all rows.
     room : Room
-        For what the first read of a stage keeps.
+        Memory for the statistics of the first read of a stage.
     budget : Budget
     """
 
@@ -173,7 +173,7 @@ class _Training:
     saved: Path | None
 
     def train(self, rows: Rows, codebook: Codebook) -> Codebook:
-        """Add stages to an empty codebook until there are enough."""
+        """Add stages to an empty codebook until the requested number or quality is reached."""
         first = first_read(rows, self.room, self.seed, 0)
         if first.table.complete:  # no further read is needed
             rows = rows_in_memory(first.table.values, first.table.weights)

@@ -14,14 +14,14 @@ from streamkm.files.items import Held, Item, Plane
 from streamkm.passes import Statistic
 
 _FILES = 32  # files of a task
-_NEEDED = ("orientation",)  # metadata that decoding needs
+_NEEDED = ("orientation",)  # the metadata that decoding needs
 
 
 @dataclass(frozen=True)
 class Catalogue(Statistic):
     """Headers of images, and the files that could not be read.
 
-    Metadata stay in the files until an image is encoded: those of a photograph, which include a
+    Metadata stay in the files until an image is encoded, because those of a photograph, with a
     thumbnail, take 60 KB.
 
     Parameters
@@ -39,11 +39,11 @@ class Catalogue(Statistic):
 
     @property
     def digest(self) -> str:
-        """Digest of all headers; a run that resumes compares it."""
+        """Digest of all headers; a resumed run compares it."""
         whole = hashlib.sha256()
         for header in self.headers:
             item = header.item
-            assert not isinstance(item, Held)  # no search finds one
+            assert not isinstance(item, Held)  # a search never finds one
             stamp = item.stamp if isinstance(item, Plane) else f"{item.size} {item.file.stamp}"
             light = replace(header, item=None)  # type: ignore[arg-type]
             whole.update(f"{item.where}\0{stamp}\0{light}\n".encode())
@@ -112,18 +112,18 @@ class Look:
 
 
 def _light(header: Header) -> Header:
-    """The header without what decoding does not need."""
+    """The header, reduced to the fields that decoding needs."""
     needed = {name: header.metadata[name] for name in _NEEDED if name in header.metadata}
     return replace(header, metadata=needed, icc=None, lost=())
 
 
 def unique(found: Catalogue, skip_bad: bool) -> Catalogue:
-    """The catalogue with each name once.
+    """Return the catalogue with each name once.
 
     Raises
     ------
     DataError
-        When two images have one name and bad images are not skipped.
+        If two images have the same name and bad images are not skipped.
     """
     names: set[str] = set()
     first, bad = [], list(found.bad)

@@ -1,4 +1,4 @@
-"""``streamkm.images.compress``: from the names of files to an archive that is whole."""
+"""The function `streamkm.images.compress`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def compress(
     patch : tuple of (int, int)
         Height and width, in pixels, of the patch of a code.
     stages : int or None
-        Codes of a patch, each for the residual of those before.
+        Number of codes of a patch; each encodes the residual of the previous ones.
     quality : float or None
         PSNR in decibels to reach with as few colours, or stages of patches, as possible.
     bits_per_pixel : float or None
@@ -74,7 +74,7 @@ def compress(
     memory_limit : int, str or None
         Bytes, or text such as '512MiB'.
     overwrite : bool
-        Whether to replace what streamkm wrote at `out`, and what another run left there.
+        Whether to replace an archive that streamkm wrote at `out`, or that another run left there.
     watch : sequence of callable
         Each is called with a `Progress` after every wave of batches.
 
@@ -128,7 +128,7 @@ def compress(
         try:
             run.open(names, overwrite)
         except StreamkmError:
-            if not marks_of(partial):  # no run could resume what is there
+            if not marks_of(partial):  # no later run could resume it
                 shutil.rmtree(partial, ignore_errors=True)
             raise
         run.fit()

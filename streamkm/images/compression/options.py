@@ -30,10 +30,10 @@ class Options:
 
     Parameters
     ----------
-    n_colors : of a palette, or codewords of a stage, at most
+    n_colors : maximum number of colours of a palette, or of codewords of a stage
     per, patch, dither, space, n_init, seed, quality : as for `compress`
-    stages : of codes of a patch, at most
-    cells : of the tables of colours
+    stages : maximum number of codes of a patch
+    cells : number of cells of a colour table
     """
 
     n_colors: int
@@ -140,12 +140,12 @@ class Options:
 def _allowed(
     bits_per_pixel: float, patch: tuple[int, int], n_colors: int | None, stages: int | None
 ) -> tuple[int, int]:
-    """Colours and stages that a number of bits per pixel allows.
+    """The numbers of colours and stages that the bits per pixel allow.
 
     Raises
     ------
     DataError
-        When it allows no code.
+        If they do not allow a code.
     """
     area = math.prod(patch)
     if area > 1 and n_colors is None and stages is None:

@@ -47,7 +47,7 @@ def count_colours(
     Raises
     ------
     DataError
-        When there is no image, or one of bands, which has no colours.
+        If there is no image, or an image of bands, which has no colours.
     """
     several = [sources] if isinstance(sources, (str, os.PathLike)) else sources
     names = [os.fspath(source) for source in several]

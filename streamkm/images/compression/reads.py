@@ -22,7 +22,7 @@ _SAVE_EVERY = 60.0  # seconds
 
 
 class Sized(Protocol):
-    """Images that one task decodes."""
+    """The images that one task decodes."""
 
     @property
     def nbytes(self) -> int:
@@ -43,7 +43,7 @@ class Reader:
     watch: tuple[Watch, ...] = ()
 
     def report(self, phase: str, done: int, total: int, unit: str = "batches") -> None:
-        """Report how far a phase is."""
+        """Report the progress of a phase."""
         for report in self.watch:
             report(Progress(phase, done, total, unit))
 
@@ -57,15 +57,15 @@ class Reader:
     ) -> Any:
         """The statistic of all batches.
 
-        As many images are decoded at once on this process's threads as there is room for: more
-        small images than large ones, so batches are grouped by the number of threads.
+        The memory limits how many images are decoded at once: more small images than large ones.
+        Batches are therefore grouped by the number of threads.
 
         Parameters
         ----------
         phase : name of the phase, for progress
-        call : makes a statistic of a batch
-        batches : of images; a `Batch` each where something is saved
-        folder : of what an earlier run has folded, which is not read again, or None
+        call : computes the statistic of a batch
+        batches : batches of images; each is a `Batch` if statistics are saved
+        folder : folder of the statistics of an earlier run, which are not computed again, or None
         """
         groups: dict[int, list[Sized]] = {}
         for batch in batches:
@@ -105,14 +105,14 @@ class Reader:
 
 
 class _Saving:
-    """What is folded of a group of batches, saved from time to time.
+    """Partial statistics of a group of batches, saved periodically.
 
-    With other memory or cores, the groups are others: then the folding starts again.
+    With different memory or cores the groups differ, and folding starts again.
 
     Parameters
     ----------
-    where : folder
-    group : of batches
+    where : folder of the saved statistics
+    group : the batches
     """
 
     def __init__(self, where: Path, group: Sequence[Any]) -> None:
@@ -122,7 +122,7 @@ class _Saving:
         self._last = time.monotonic()
 
     def load(self) -> Folded:
-        """What an earlier run has folded of the same batches, or nothing."""
+        """Return the statistics of an earlier run of the same batches, or an empty fold."""
         saved = load_saved(Generations(self._where)) if self._where.exists() else None
         if saved is None or difference(saved.record, self._record):
             return Folded()
@@ -130,7 +130,7 @@ class _Saving:
         return folded
 
     def save(self, folded: Folded, now: bool = False) -> None:
-        """Save it where it is due, or now."""
+        """Save the statistics if that is due, or now."""
         if now or time.monotonic() - self._last >= _SAVE_EVERY:
             Saved(self._record, folded).save(Generations(self._where))
             self._last = time.monotonic()

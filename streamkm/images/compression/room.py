@@ -10,13 +10,13 @@ from streamkm.rows import PROCESS_NBYTES, memory_here
 from streamkm.sizes import show_bytes
 
 _CELL_NBYTES = 8 + 8 + 3 * 8  # a cell of a table of colours: key, count and sums
-_TABLES = 12  # tables that wait in the tree or are being combined
+_TABLES = 12  # tables that wait to be combined, or are being combined
 _MOST_CELLS = 2**20
 _LEAST_CELLS = 2**12
 _LEAST_EACH = 2**10  # cells of one palette among several
-_DECODED = 2.5  # memory while an image is decoded, over its size [docs/images.md]
-_STRIP_NBYTES = 24 * 2**20  # that counting and encoding need in addition
-_SHARE = 0.25  # of the machine's memory, where no limit is given
+_DECODED = 2.5  # memory while an image is decoded, as a multiple of its size [docs/images.md]
+_STRIP_NBYTES = 24 * 2**20  # additional memory of counting and encoding
+_SHARE = 0.25  # share of the memory of the machine, if no limit is given
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Room:
         Raises
         ------
         MemoryLimitError
-            When the limit leaves too little for a table of colours.
+            If the limit leaves too little memory for a colour table.
         """
         nbytes = int(_SHARE * memory_here()) if limit is None else limit - PROCESS_NBYTES
         cells = min(_MOST_CELLS, nbytes // 4 // (_TABLES * _CELL_NBYTES))
@@ -58,7 +58,7 @@ class Room:
         Raises
         ------
         MemoryLimitError
-            When there are so many that each would be too small to be useful.
+            If there are so many that each would be too small to be useful.
         """
         cells = self.cells // tables
         if cells < _LEAST_EACH:
@@ -79,6 +79,6 @@ class Room:
         return max(0, int((self._for_images - _STRIP_NBYTES) / _DECODED))
 
     def workers(self, largest: int) -> int:
-        """How many images of up to `largest` decoded bytes may be decoded at once."""
+        """Return how many images of up to `largest` decoded bytes may be decoded at once."""
         fit = int(self._for_images / (_DECODED * largest + _STRIP_NBYTES))
         return max(1, min(threads(), fit))

@@ -1,4 +1,4 @@
-"""A run of `compress`, step by step; it resumes where an earlier run was killed."""
+"""The steps of a run of `compress`, which resumes a killed run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Run:
 
     Parameters
     ----------
-    partial : Path, where the archive grows
+    partial : Path of the unfinished archive
     options : Options
     room : Room
     skip_bad : whether damaged images are skipped
@@ -65,7 +65,7 @@ class Run:
         self._source_nbytes = 0
 
     def open(self, names: list[str], overwrite: bool) -> None:
-        """Read all headers; resume what an earlier run left, or start an archive."""
+        """Read all headers; resume an earlier run, or start an archive."""
         for name in names:
             if marks_of(name).get("kind") == KIND:
                 raise DataError(f"{name} is an archive already; decompress it first.")
@@ -128,7 +128,7 @@ class Run:
         self._mark("fitted")
 
     def _train(self, kind: str, stacks: Sequence[Stack]) -> None:
-        """Cut patches of all images of a kind, and find the codebook of those."""
+        """Extract the patches of all images of a kind, and train their codebook."""
         folder, patch = self._partial / "patches" / kind, self._options.patch
         if not self._marked(f"cutting {kind}"):
             create_patches(folder, stacks)
@@ -141,7 +141,7 @@ class Run:
         write_codebook(self._partial, kind, codebook, patch)
 
     def encode(self) -> None:
-        """Write the codes that are not there yet."""
+        """Write the codes that are still missing."""
         if not self._marked("laid_out"):
             for stack in self._stacks:
                 create_stack(self._partial, stack, self._options.n_colors)
@@ -166,7 +166,7 @@ class Run:
         self._bad += damaged
 
     def finish(self) -> None:
-        """Delete what only a resumed run needs, then write the marks of a whole archive."""
+        """Delete files that only resuming needs, then write the marks of a complete archive."""
         for stack in self._stacks:
             finish_stack(self._partial, stack.name)
         for gone in ("spool", "patches"):
