@@ -40,47 +40,47 @@ class MiniBatchKMeans(LloydEstimator):
 (n_clusters, n_features), a fitted model or a function, default='auto'
         First centroids, as for `KMeans`. A seeding method reads blocks of `init_size` rows only.
     max_iter : int, default=100
-        Most epochs. An epoch visits every block of the data once, in random order.
+        Maximum number of epochs. An epoch visits every block of the data once, in random order.
     batch_size : int, default=1024
-        Rows of a mini-batch. Of data in memory these are rows from all over the array. Of a store
-        they are whole blocks: as many as `batch_size` holds, and at least one chunk or shard. A
-        Dask array is used in its chunks. `batch_size_` is the number that was used.
+        Number of rows of a mini-batch. For data in memory, the rows come from the whole array. For
+        a store, it consists of whole blocks: as many as `batch_size` holds, and at least one chunk
+        or shard. A Dask array is used in its chunks. `batch_size_` is the number that was used.
     verbose : int, default=0
-        Print a line after every batch, and how the fit ended.
+        If not 0, print a line after every batch, and the reason for the end.
     compute_labels : bool, default=True
-        Label the data, and compute their exact loss, after the last batch. It takes a read; with
-        False, `inertia_` is estimated from the batches and there are no labels.
+        Label the data, and compute their exact loss, after the last batch. This takes one read.
+        With False, `inertia_` is estimated from the batches and there are no labels.
     random_state : int, RandomState instance or None, default=None
         Seed of all random draws.
     tol : float, default=0.0
         Stop when the sum of squared centroid moves in a step is at most `tol` times the mean
-        variance of the features in the first batch. 0 turns this rule off.
+        variance of the features in the first batch. 0 disables this rule.
     max_no_improvement : int or None, default=10
-        Stop after so many batches in a row without a lower smoothed loss. The smoothed loss is an
+        Stop after this many consecutive batches without a lower smoothed loss, which is an
         exponentially weighted average of the mean loss of the batches, as in scikit-learn. None
         turns this rule off.
     init_size : int or None, default=None
-        Rows that the seeding reads, rounded up to whole blocks. None is ``3 * batch_size``, or
-        ``3 * n_clusters`` where that is less than `n_clusters`.
+        Number of rows that the seeding reads, rounded up to whole blocks. None is
+        ``3 * batch_size``, or ``3 * n_clusters`` if that is less than `n_clusters`.
     n_init : 'auto' or int, default='auto'
-        Restarts; they share each batch. The restart of the lowest loss is the result. 'auto' is 3
-        for 'random' and for a function, else 1.
+        Number of restarts, which share each batch. The result is the restart of the lowest loss.
+        'auto' is 3 for 'random' and for a callable, otherwise 1.
     reassignment_ratio : float, default=0.01
-        Clusters whose count is below this share of the largest count move to rows of the batch,
-        drawn by weight. This happens after every ``10 * n_clusters`` rows, and always while a
-        cluster is empty. 0 turns it off.
+        Clusters with a count below this share of the largest count move to rows of the batch, drawn
+        by weight. This happens after every ``10 * n_clusters`` rows, and after every batch while a
+        cluster is empty. 0 disables it.
     feature_dim : str, int or sequence of them, default=None
         Feature dimension(s) of N-d data, as for `KMeans`.
     nodata : 'auto', None, float or sequence of float, default='auto'
         Rows that have one of these values in any feature are left out, as for `KMeans`.
     time_limit : float or None, default=None
-        Seconds after which no further batch begins.
+        Seconds after which no further batch starts.
     memory_limit : str, int or None, default=None
         Peak memory of the process, such as '2GiB', as for `KMeans`.
     checkpoint : path, URL, Zarr store or None, default=None
-        Where the fit saves its state, also between two batches. The same `fit` resumes there.
+        Where the state of the fit is saved, also between batches. The same `fit` resumes from it.
     checkpoint_every : float, default=60.0
-        Seconds between two saved states.
+        Minimum number of seconds between two saved states.
 
     Attributes
     ----------
@@ -96,13 +96,13 @@ class MiniBatchKMeans(LloydEstimator):
     n_steps_ : int
         Number of mini-batches.
     batch_size_ : int
-        Rows of a mini-batch. The last batch of an epoch may have fewer.
+        Number of rows of a mini-batch. The last batch of an epoch may have fewer.
     init_size_ : int
-        Rows that the seeding was to read, before it was rounded up to whole blocks.
+        Number of rows for the seeding, before it was rounded up to whole blocks.
     stop_reason_ : str
         Rule that ended the fit.
     n_passes_ : float
-        Reads of the data; blocks that were read count as their share of a read.
+        Number of reads of the data; a read of some blocks counts as their share of a read.
     bytes_read_ : int
         Decoded bytes of the blocks that were read.
     reads_ : dict
@@ -110,7 +110,7 @@ class MiniBatchKMeans(LloydEstimator):
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str of shape (n_features_in_,)
-        Names of the features, where the data have any.
+        Names of the features, if the data have names.
 
     See Also
     --------
@@ -119,9 +119,9 @@ class MiniBatchKMeans(LloydEstimator):
     Notes
     -----
     The update is that of Sculley, "Web-scale k-means clustering" (WWW 2010), with the rules of
-    scikit-learn's `MiniBatchKMeans`: every centroid is the mean of all rows that it was given so
-    far. Blocks of a store are read as they are stored. Where neighbouring rows are alike, as in a
-    store that is sorted by cluster, choose a `batch_size` of many chunks, and an `init_size` too.
+    scikit-learn's `MiniBatchKMeans`: every centroid is the mean of all rows assigned to it so far.
+    A store is not shuffled. If neighbouring rows are similar, as in a store that is sorted by
+    cluster, choose a `batch_size` and an `init_size` of many chunks.
 
     Examples
     --------
@@ -185,30 +185,33 @@ class MiniBatchKMeans(LloydEstimator):
         self.checkpoint_every = checkpoint_every
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Self:
-        """Find the centroids, batch after batch.
+        """Fit the centroids batch by batch.
 
         Parameters
         ----------
         X : array-like, table, Dask array, zarr.Array, xarray.DataArray, path or URL
-            Of shape (n_samples, n_features), or N-d with `feature_dim` set; as for `KMeans.fit`.
+            Data of shape (n_samples, n_features), or N-d with `feature_dim`, as for `KMeans.fit`.
         y : ignored
-        sample_weight : array of the row shape, or None
-        mask : array of the row shape, or None
+            Not used, present for API consistency.
+        sample_weight : array of the row shape or None, default=None
+            Weight of each row.
+        mask : array of the row shape or None, default=None
             Rows where it is False are left out.
 
         Returns
         -------
-        self
+        MiniBatchKMeans
+            Fitted estimator.
 
         Raises
         ------
         streamkm.errors.DataError
-            When the data cannot be clustered. A row that is NaN or infinite is found when its
-            block is read.
+            If the data cannot be clustered. A row with NaN or infinity is found when its block is
+            read.
         streamkm.errors.MemoryLimitError
-            When the work cannot be held to `memory_limit`.
+            If the work does not fit in `memory_limit`.
         streamkm.errors.CheckpointError
-            When `checkpoint` is of another fit or data, or in use.
+            If `checkpoint` belongs to another fit or other data, or is in use.
         """
         with all_or_nothing(self):
             return self._fit(X, sample_weight, mask)
@@ -216,25 +219,31 @@ class MiniBatchKMeans(LloydEstimator):
     def partial_fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None
     ) -> Self:
-        """Move the centroids by one step on a batch; the first batch also gives first centroids.
+        """Move the centroids by one step on a batch; the first batch also seeds the centroids.
 
-        The model can be used after every call. Counts stay, so a batch weighs the less the more
-        rows were given before it, also after a `fit`.
+        The model can be used after every call. The counts of rows are kept, also after a `fit`, so
+        the weight of a batch decreases with the number of rows before it.
 
         Parameters
         ----------
-        X, sample_weight, mask : as for `fit`
-            All rows are one batch; `batch_size` and `init_size` do not matter.
+        X : as in `fit`
+            All rows are one batch; `batch_size` and `init_size` are not used.
         y : ignored
+            Not used, present for API consistency.
+        sample_weight : array of the row shape or None, default=None
+            Weight of each row.
+        mask : array of the row shape or None, default=None
+            Rows where it is False are left out.
 
         Returns
         -------
-        self
+        MiniBatchKMeans
+            Fitted estimator.
 
         Raises
         ------
         streamkm.errors.DataError
-            When the data cannot be clustered; the model is as it was before.
+            If the data cannot be clustered; the model is then unchanged.
         """
         with all_or_nothing(self):
             if hasattr(self, "cluster_centers_"):
@@ -242,7 +251,7 @@ class MiniBatchKMeans(LloydEstimator):
             return self._first_step(X, sample_weight, mask)
 
     def _first_step(self, X: Any, sample_weight: Any, mask: Any) -> Self:
-        """The first centroids, from all rows of a batch, and a step."""
+        """Seed the centroids with all rows of a batch, and make a step."""
         given, prepared = self._prepare(X, sample_weight, mask, None)
         options = MiniBatchOptions.from_parameters(
             vars(prepared.options)
@@ -253,7 +262,7 @@ class MiniBatchKMeans(LloydEstimator):
         return self._label(given, result.rows)
 
     def _step(self, X: Any, sample_weight: Any, mask: Any) -> Self:
-        """A step on a batch from the centroids as they are."""
+        """Make a step on a batch from the present centroids."""
         given, rows = self._rows(X, sample_weight, mask, count=True)
         update = fit_options(self, MiniBatchOptions, init=(), batch_size=_ALL).update
         update = update.on_rows(rows, Room(0, 0), self._seed)
@@ -265,7 +274,7 @@ class MiniBatchKMeans(LloydEstimator):
         return self._label(given, rows)
 
     def _label(self, given: Given, rows: Rows) -> Self:
-        """The estimator with labels and loss of a batch, if these are wanted."""
+        """Set labels and loss of a batch if they are requested; return the estimator."""
         if not self.compute_labels:
             return self
         question = self._labels(given, rows)
@@ -280,7 +289,7 @@ class MiniBatchKMeans(LloydEstimator):
         return self
 
     def _warn(self, state: FitState) -> None:
-        """Clusters without rows and `max_iter` are as usual here as in scikit-learn: no warning."""
+        """Do not warn of empty clusters or of `max_iter`, as in scikit-learn."""
 
     def _store(self, state: FitState, names: Sequence[str] | None) -> None:
         super()._store(state, names)
@@ -292,7 +301,7 @@ class MiniBatchKMeans(LloydEstimator):
         self.init_size_ = min(update.init_size, batches.n_rows)
 
     def _take_state(self, state: FitState, names: Sequence[str] | None) -> MiniBatchUpdate:
-        """Have the centroids of a state, and what a further step starts from."""
+        """Set the centroids of a state, and the values that a further step starts from."""
         best = state.best
         assert isinstance(best.state, MiniBatchState)
         assert isinstance(best.update, MiniBatchUpdate)

@@ -1,4 +1,4 @@
-"""Rules that move centroids between two reads, each a frozen dataclass; none of them reads."""
+"""Update rules that move centroids between two reads; each is a frozen dataclass."""
 
 from streamkm.updates.accelerated import (
     ALGORITHMS,

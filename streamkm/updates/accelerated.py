@@ -1,6 +1,6 @@
 """Lloyd's iterations that cache the rows near a boundary, so that many need no read.
 
-How the rows are chosen, why J cannot rise, and what was measured: docs/reads.md.
+docs/reads.md explains how the rows are chosen and why J cannot rise, and gives measurements.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from streamkm.updates.base import Request
 from streamkm.updates.lloyd import LloydState, LloydSteps
 from streamkm.updates.step import Step
 
-ALGORITHMS = ("auto", "lloyd")  # of `KMeans`; only the first settles
-# Fewer rows than this share of all save few reads [docs/reads.md].
+ALGORITHMS = ("auto", "lloyd")  # values of the parameter of `KMeans`; only the first one settles
+# Caching a smaller share of the rows than this saves few reads [docs/reads.md].
 _LEAST_SHARE = 0.01
-# What settling must gain, relative to the step before it, for the next read to cache rows again.
+# Gain of settling, relative to the previous step, above which the next read caches rows again.
 _USEFUL = 0.02
-_DIGITS = 1e-3  # a loss that fell to this share of the read's keeps 12 of its 15 digits
+_DIGITS = 1e-3  # a loss reduced to this share of that of the read keeps 12 of its 15 digits
 _STEPS = 32
 
 
 @dataclass(frozen=True)
 class BoundaryRows(Checkpointable):
-    """All rows as one read found them: those near a boundary, and the sums of the others.
+    """The rows near a boundary, and the sums of all other rows, from one read.
 
     Parameters
     ----------
@@ -44,17 +44,17 @@ class BoundaryRows(Checkpointable):
 
     @classmethod
     def from_read(cls, anchor: Float64Array, boundary: Boundary) -> BoundaryRows:
-        """Without the margins, distances and labels, which only the read itself needs."""
+        """Create the cache from a read, without the margins, distances and labels."""
         none = np.empty(0)
         labels = np.empty(0, np.int32)
         return cls(anchor, replace(boundary, margins=none, d2=none, labels=labels))
 
     def holds(self, centroids: Float64Array) -> bool:
-        """Whether none of the other rows can have left its cluster."""
+        """Whether no other row can have changed its cluster."""
         return self.boundary.holds(self.anchor, centroids)
 
     def statistic(self, centroids: Float64Array) -> Assigned:
-        """Lloyd's statistic, with the other rows in the clusters of the read."""
+        """Lloyd's statistic, if the other rows stay in the clusters of the read."""
         rest = self.boundary.rest.about(self.anchor, centroids)
         if len(self.boundary.values) == 0:
             return rest
@@ -62,11 +62,11 @@ class BoundaryRows(Checkpointable):
         return Assigned.combine([rest, map_reduce(Lloyd(centroids), rows)])
 
     def settled(self, centroids: Float64Array, shift: float) -> tuple[Float64Array, list[float]]:
-        """Centroids after further such steps, and the loss before each.
+        """Return the centroids after further steps on the cached rows, and the loss before each.
 
-        The steps end when the sum of squared moves is at most `shift`. They minimise the loss with
-        the other rows in the clusters of the read. The true loss is never above that, so neither
-        rises.
+        The steps end when the sum of squared moves is at most `shift`. They minimise the loss that
+        results if the other rows stay in the clusters of the read. This loss is an upper bound of
+        the true loss, so neither rises.
         """
         losses, after = [], centroids
         for before, gathered, after in lloyd_steps(self.statistic, centroids, _STEPS):
@@ -82,10 +82,10 @@ class AcceleratedState(LloydState):
 
     Parameters
     ----------
-    cached : BoundaryRows of the last read while they are of use, or None
-    read_at : iterations before that read
-    plain_reads : reads left that cache nothing, because caching was of no use
-    last_plain_reads : how many such reads the last series had
+    cached : BoundaryRows of the last read while they are useful, or None
+    read_at : number of iterations before that read
+    plain_reads : number of further reads without caching, because caching was not useful
+    last_plain_reads : number of such reads in the last series
     """
 
     cached: BoundaryRows | None = None
@@ -101,8 +101,9 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
     Parameters
     ----------
     rules, costs_reads, relocate : as for `LloydUpdate`
-    most : rows that a read may cache; with 0 every iteration is a read. `on_rows` decides
-    settles : whether cached rows are also used when the steps are no longer exactly Lloyd's
+    most : maximum number of rows that a read caches, set by `on_rows`; with 0 every iteration is
+        a read
+    settles : whether the cached rows are also used for steps that are not exactly Lloyd's
     """
 
     most: int = 0
@@ -112,7 +113,7 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
         return AcceleratedState(centroids)
 
     def on_rows(self, rows: Rows, room: Room, seed: int) -> Self:
-        """Caches rows only where a read costs something and enough of them fit."""
+        """Return the update for these rows; it caches if reads cost time and enough rows fit."""
         useful = not rows.in_memory and room.sample >= _LEAST_SHARE * rows.layout.n_rows
         return replace(self, most=room.sample if useful else 0)
 
@@ -138,14 +139,16 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
         if state.cached is None or state.pending is not None or self.done(state):
             return None
         statistic = state.cached.statistic(state.centroids)
-        # Its loss is what remains of the read's after the moves, and has no more digits than that.
+        # The loss is the difference of that of the read and the moves, and has no more digits.
         least = _DIGITS * state.history[state.read_at].inertia
         if statistic.sums.dtype.kind == "f" and self.loss(statistic, state.centroids) <= least:
             return replace(state, cached=None)
         return self._while_valid(self._iterate(state, statistic, read=False))
 
     def stop(self, state: AcceleratedState, reason: str) -> AcceleratedState:
-        cached = state.cached if state.pending is None else None  # no step has come of that read
+        cached = (
+            state.cached if state.pending is None else None
+        )  # that read has not led to a step yet
         return replace(super().stop(state, reason), cached=cached)
 
     def restart(self, state: AcceleratedState) -> AcceleratedState:
@@ -157,9 +160,9 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
         return wanted and self.most > 0 and state.plain_reads == 0
 
     def _while_valid(self, state: AcceleratedState) -> AcceleratedState:
-        """The state, without its cached rows where those no longer give Lloyd's next step.
+        """Drop the cached rows if they no longer determine Lloyd's next step.
 
-        Then the centroids settle on them first, where that is asked for.
+        With `settles`, the centroids first settle on these rows.
         """
         if self.done(state):
             return replace(state, cached=None)
@@ -178,8 +181,9 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
         )
 
     def _compared(self, history: tuple[Step, ...]) -> Step | None:
-        """Of Lloyd's steps the one before, as if each had cost a read, so that the cache does not
-        change the result; where centroids settle, the step of the read before.
+        """Return the previous step; with `settles`, the step of the previous read, or None.
+
+        Without `settles`, every step counts as a read, so the cache does not change the result.
         """
         if not self.settles:
             return super()._compared(history)

@@ -1,9 +1,9 @@
-"""What an update is: the rule that moves centroids from one read to the next.
+"""The protocol of updates, the rules that move centroids from one read to the next.
 
-An update never reads. Like the solvers of optimistix it is configuration, and its state is a
-separate immutable value: `init` makes the first state of given centroids, `ask` names the pass that
-is wanted next, and `tell` takes its statistic and returns the next state. Between any two calls the
-state can be saved, sent or dropped.
+An update never reads. Like a solver of optimistix, it is configuration, and its state is a separate
+immutable value: `init` creates the first state from given centroids, `ask` returns the next pass,
+and `tell` takes its statistic and returns the next state. Between two calls the state can be saved,
+sent or dropped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from streamkm.updates.stopping import DROPPED, NOTHING_MOVED, TIME_LIMIT, StopRu
 
 @dataclass(frozen=True)
 class Request:
-    """A read that is wanted next.
+    """The next read of an update.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Request:
 
 @dataclass(frozen=True)
 class UpdateState(Checkpointable):
-    """What an update knows between two reads.
+    """State of an update between two reads.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class UpdateState(Checkpointable):
     weight : sum of the weights of all rows; 0 before the first iteration
     stop_reason : name of the rule that ended the iterations, or None
     inertia : loss of the final centroids, or None until it is known
-    statistic : what the last pass gathered about the final centroids, or None
+    statistic : statistic of the last pass under the final centroids, or None
     """
 
     centroids: Float64Array
@@ -63,7 +63,7 @@ class UpdateState(Checkpointable):
 
     @property
     def note(self) -> str:
-        """What the next read is for, where it is no plain iteration; for a log."""
+        """Purpose of the next read for a log; empty for a plain iteration."""
         return ""
 
     @property
@@ -77,7 +77,7 @@ U = TypeVar("U", bound=UpdateState)
 
 @dataclass(frozen=True)
 class Update(Checkpointable, ABC, Generic[U]):
-    """Rule that moves the centroids.
+    """Rule that moves the centroids between reads.
 
     A subclass is a frozen dataclass. A checkpoint holds its fields and those of its states: None,
     numbers, text, arrays, tuples, passes, statistics and other `Checkpointable` dataclasses.
@@ -85,8 +85,7 @@ class Update(Checkpointable, ABC, Generic[U]):
     Parameters
     ----------
     rules : StopRules
-    costs_reads : whether an answer costs a read of the data; a table of all distinct rows answers
-        without
+    costs_reads : whether a pass needs a read of the data; False with a table of all distinct rows
     """
 
     rules: StopRules = field(default_factory=StopRules)
@@ -95,27 +94,27 @@ class Update(Checkpointable, ABC, Generic[U]):
     uses_table: ClassVar[bool] = True  # of all distinct rows, where there is one
 
     def seeding(self, method: str, task: Task) -> Seeding:
-        """The seeding that gives the first centroids, before its first read."""
+        """Return the seeding of the first centroids, before its first read."""
         return method_of(method).start(task)
 
     @abstractmethod
     def init(self, centroids: Float64Array) -> U:
-        """The first state of given centroids (k, d)."""
+        """Return the first state from given centroids (k, d)."""
 
     @abstractmethod
     def ask(self, state: U) -> Request:
-        """The read whose statistic `tell` takes next; of a state that is not done."""
+        """Return the next read; only for a state that is not done."""
 
     @abstractmethod
     def tell(self, state: U, statistic: Any) -> U:
-        """The state after the statistic that `ask` has requested.
+        """Return the state after the statistic that `ask` requested.
 
         While `UpdateState.evaluating`, it also accepts the statistic of `label_pass`.
 
         Raises
         ------
         LossRoseError
-            When a loss that cannot rise has risen by more than rounding.
+            If a loss that cannot rise has risen by more than rounding.
         """
 
     @abstractmethod
@@ -123,7 +122,7 @@ class Update(Checkpointable, ABC, Generic[U]):
         """Name of the first stop rule that the last iteration meets, or None."""
 
     def loss(self, statistic: Any, centroids: Float64Array) -> float:
-        """The loss of the centroids (k, d) that a statistic was gathered about."""
+        """Return the loss of the centroids (k, d) under which a statistic was computed."""
         return float(statistic.inertia(centroids))
 
     def done(self, state: U) -> bool:
@@ -131,34 +130,34 @@ class Update(Checkpointable, ABC, Generic[U]):
         return state.inertia is not None
 
     def advance(self, state: U) -> U | None:
-        """The state after a step that needs no pass over the data, or None where one is needed."""
+        """Return the state after a step without a pass over the data, or None if it needs one."""
         return None
 
     def label_pass(self, centroids: Float64Array, dtype: np.dtype[Any]) -> PerRow[Any]:
-        """The pass that labels every row under these centroids (k, d)."""
+        """Return the pass that labels every row under these centroids (k, d)."""
         return Labels(centroids, dtype)
 
     def on_rows(self, rows: Rows, room: Room, seed: int) -> Self:
-        """This update as it is to be used on these rows, with so much room between reads.
+        """Return the update for these rows and for the memory that is available between reads.
 
         `seed` is an unsigned 64-bit key of the random draws of the update.
         """
         return self
 
     def on_table(self) -> Self:
-        """This update as it is to be used on a table in memory."""
+        """Return the update for a table in memory."""
         return replace(self, costs_reads=False)
 
     def stop(self, state: U, reason: str) -> U:
-        """The same centroids without further iterations, for a reason from outside."""
+        """Return the state with the iterations ended for an external reason."""
         return replace(state, stop_reason=reason)
 
     def restart(self, state: U) -> U:
-        """The same centroids, to be iterated further."""
+        """Return the state with the same centroids and further iterations."""
         return replace(state, stop_reason=None, inertia=None, statistic=None)
 
     def resume(self, state: U) -> U:
-        """A state that was reached under other rules: it may now go on, or end."""
+        """Return a state that was reached under other rules; it may now continue or end."""
         if state.stop_reason == TIME_LIMIT and not state.history:
             return self.restart(state)
         if not state.history or state.stop_reason in (DROPPED, NOTHING_MOVED):

@@ -1,4 +1,4 @@
-"""Lloyd's iterations: every row to its nearest centroid, every centroid to the mean of its rows."""
+"""Lloyd's iterations: assign rows to the nearest centroid, then move centroids to the means."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamkm.updates.relocating import relocated
 from streamkm.updates.step import Step
 from streamkm.updates.stopping import NOTHING_MOVED
 
-_RISE = 1e-9  # relative; what rounding of the sums may add to a loss
+_RISE = 1e-9  # relative increase of a loss that rounding of the sums can cause
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ L = TypeVar("L", bound=LloydState)
 
 @dataclass(frozen=True)
 class LloydSteps(Update[L], Generic[L]):
-    """What all forms of Lloyd's iterations share.
+    """The common part of all forms of Lloyd's iterations.
 
-    A subclass may replace `step` by another pass, whose statistic is an `Assigned` or a subclass of
-    it, and `means` by another way to make centroids of that statistic.
+    A subclass may replace `step` by another pass, with a statistic that is an `Assigned` or a
+    subclass of it, and `means` by another computation of centroids from that statistic.
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ class LloydSteps(Update[L], Generic[L]):
 
     relocate: bool = True
 
-    never_rises: ClassVar[bool] = True  # the loss; a rise is then an error
+    never_rises: ClassVar[bool] = True  # whether a rise of the loss is an error
 
     def step(self, centroids: Float64Array) -> Pass[Any]:
-        """The pass of an iteration."""
+        """Return the pass of an iteration."""
         return Lloyd(centroids)
 
     def means(self, statistic: Assigned, otherwise: Float64Array) -> Float64Array:
-        """The next centroids (k, d); rows of `otherwise` where a cluster is empty."""
+        """Return the next centroids (k, d); those of empty clusters are rows of `otherwise`."""
         return statistic.means(otherwise)
 
     def ask(self, state: L) -> Request:
@@ -112,7 +112,7 @@ class LloydSteps(Update[L], Generic[L]):
         return replace(state, stop_reason=reason)
 
     def _compared(self, history: tuple[Step, ...]) -> Step | None:
-        """The step beside which the last one must be worth a read, or None."""
+        """The step that `reading_tol` compares the last step with, or None."""
         return history[-2] if self.costs_reads and len(history) > 1 else None
 
     def _check(self, state: L, inertia: float) -> None:
@@ -127,10 +127,10 @@ class LloydSteps(Update[L], Generic[L]):
 
 
 def _rounding(state: LloydState, inertia: float) -> float:
-    """How much the rounding of the centroids alone may add to a loss.
+    """Return the increase of a loss that rounding of the centroids alone can cause.
 
-    A centroid is off by up to u in each feature, which changes J by the square of that over all
-    rows, and by its product with the rows' distances (Cauchy-Schwarz).
+    A centroid has an error of up to u in each feature. This changes J by the square of the error,
+    summed over all rows, and by its product with the distances of the rows (Cauchy-Schwarz).
     """
     u = 8 * np.finfo(np.float64).eps * float(np.abs(state.centroids).max())
     spread = state.weight * state.centroids.shape[1]

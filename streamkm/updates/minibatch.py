@@ -18,18 +18,18 @@ from streamkm.seeding import Seeding, Task, method_of
 from streamkm.updates.base import Request, Update, UpdateState
 from streamkm.updates.stopping import DROPPED, MAX_ITER, NO_IMPROVEMENT, SHIFT, TIME_LIMIT
 
-_REASSIGN_EACH = 10  # rows a cluster between two reassignments, as in scikit-learn
-# Random streams of the orders of blocks and of reassignments, apart from those of seedings.
+_REASSIGN_EACH = 10  # rows per cluster between two reassignments, as in scikit-learn
+# Random streams of block orders and reassignments, distinct from those of seedings.
 _ORDERS, _DRAWS = 2**62, 2**62 + 2**61
 
 
 @dataclass(frozen=True)
 class Batches(Checkpointable):
-    """Which blocks form the mini-batches; every epoch visits each block once in random order.
+    """The blocks of the mini-batches; every epoch visits each block once in random order.
 
     Parameters
     ----------
-    size : rows of a batch that were asked for
+    size : requested number of rows of a batch
     seed : unsigned 64-bit key of the orders
     n_blocks, n_rows, block_rows : blocks and rows of the data, and rows of the largest block
     """
@@ -74,16 +74,16 @@ def _order(n_blocks: int, seed: int, epoch: int) -> list[int]:
 
 @dataclass(frozen=True)
 class PartialSeeding(Seeding):
-    """Another seeding method on some blocks of the data.
+    """A seeding method that reads only some blocks of the data.
 
-    Where masks leave too few rows in these blocks, it starts again on twice as many.
+    If masks leave too few rows in these blocks, it starts again with twice as many blocks.
 
     Parameters
     ----------
     method : name of the method
-    sample : rows of a sample that memory has room for
-    n_rows : rows that are wanted
-    batches : Batches, whose first blocks are read
+    sample : maximum number of rows of a sample in memory
+    n_rows : requested number of rows
+    batches : Batches; their first blocks are read
     n_blocks : number of blocks that are read
     inner : state of the method
     """
@@ -97,7 +97,7 @@ class PartialSeeding(Seeding):
 
     @classmethod
     def on_blocks(cls, method: str, task: Task, n_rows: int, batches: Batches, n: int) -> Self:
-        """The state before the first read of n blocks, of which `n_rows` rows are wanted."""
+        """Return the state before the first read of n blocks, for `n_rows` rows."""
         n = min(n, batches.n_blocks)
         n_rows_read = min(batches.n_rows, n * batches.block_rows)
         inner = method_of(method).start(replace(task, n_rows=n_rows_read))
@@ -126,19 +126,19 @@ class PartialSeeding(Seeding):
 
 @dataclass(frozen=True)
 class MiniBatchState(UpdateState):
-    """What mini-batch k-means knows between two batches. Its `history` stays empty.
+    """State of mini-batch k-means between two batches. Its `history` stays empty.
 
     Parameters
     ----------
-    counts : ndarray of shape (k,), float64, weight of the rows that each centroid is the mean of
-    n_steps : batches so far
-    rows_since : rows of batches since clusters of low counts were last reassigned
-    n_reassigned : clusters reassigned after the last batch
+    counts : ndarray of shape (k,), float64, weight of the rows assigned to each centroid so far
+    n_steps : number of batches so far
+    rows_since : number of rows since clusters of low counts were last reassigned
+    n_reassigned : number of clusters reassigned after the last batch
     shift : sum of squared moves of the centroids in the last step
-    mean_loss : mean loss of the last batch about the centroids before it
+    mean_loss : mean loss of the last batch under the centroids before it
     average : exponentially weighted average of the mean losses, or None before the second batch
     lowest : lowest of the averages
-    no_improvement : batches since then
+    no_improvement : number of batches since then
     """
 
     counts: Float64Array = field(default_factory=lambda: np.empty(0))
@@ -161,7 +161,7 @@ class MiniBatchState(UpdateState):
 
 @dataclass(frozen=True)
 class MiniBatchUpdate(Update[MiniBatchState]):
-    """Streaming means of the rows of every cluster, with scikit-learn's rules.
+    """Streaming means of the rows of every cluster, with the rules of scikit-learn.
 
     Parameters
     ----------
@@ -170,8 +170,8 @@ class MiniBatchUpdate(Update[MiniBatchState]):
     max_no_improvement : batches without a lower average loss after which it stops, or None
     reassignment_ratio : clusters whose count is below this share of the largest are moved to rows
         of the batch, drawn by weight
-    init_size : rows that the seeding reads
-    evaluates : whether a last read gives the loss of the final centroids; else it is estimated
+    init_size : number of rows that the seeding reads
+    evaluates : whether a last read computes the loss of the final centroids; else it is estimated
     """
 
     batches: Batches = Batches(1024)
@@ -203,7 +203,9 @@ class MiniBatchUpdate(Update[MiniBatchState]):
         return Request(Product(tuple(passes)), self.batches.blocks(state.n_steps))
 
     def tell(self, state: MiniBatchState, statistic: Products | Assigned) -> MiniBatchState:
-        if isinstance(statistic, Assigned):  # of labelling, which checks the values itself
+        if isinstance(
+            statistic, Assigned
+        ):  # the statistic of labelling, which checks the values itself
             return self._evaluated(state, statistic)
         census, assigned, *drawn = statistic.parts
         census.check_values()
@@ -249,14 +251,16 @@ class MiniBatchUpdate(Update[MiniBatchState]):
         return not state.counts.all() or n_rows >= _REASSIGN_EACH * len(state.counts)
 
     def _averaged(self, state: MiniBatchState, assigned: Assigned) -> MiniBatchState:
-        """The state with the rows of a batch in the means, and its loss in the average."""
+        """Return the state with the rows of a batch in the means and its loss in the average."""
         counts, met = state.counts + assigned.counts, assigned.counts > 0
         centroids = state.centroids.copy()
         sums = state.counts[met, None] * centroids[met] + assigned.sums[met]
         centroids[met] = sums / counts[met, None]
         mean = assigned.inertia(state.centroids) / assigned.weight
         after = replace(state, centroids=centroids, counts=counts, mean_loss=mean)
-        if not state.counts.any():  # the loss of the seeding says nothing about the iterations
+        if (
+            not state.counts.any()
+        ):  # the loss of the seeding is not comparable with that of the iterations
             return replace(after, variance=assigned.variance(state.centroids))
         share = 2 * self.batches.rows_each / (self.batches.n_rows + 1)
         old = mean if state.average is None else state.average
@@ -266,7 +270,7 @@ class MiniBatchUpdate(Update[MiniBatchState]):
         return replace(after, average=average, no_improvement=state.no_improvement + 1)
 
     def _reassigned(self, state: MiniBatchState, rows: Float64Array, n_rows: int) -> MiniBatchState:
-        """The state with clusters of low counts at drawn rows (m, d) of a batch of n rows."""
+        """Return the state with clusters of low counts moved to drawn rows (m, d) of a batch."""
         counts, largest = state.counts, state.counts.max()
         low = np.flatnonzero((counts < self.reassignment_ratio * largest) & (counts < largest))
         if len(low) > n_rows // 2:
@@ -282,7 +286,7 @@ class MiniBatchUpdate(Update[MiniBatchState]):
         return replace(state, inertia=inertia, statistic=assigned, weight=assigned.weight)
 
     def _stopped(self, state: MiniBatchState, reason: str | None) -> MiniBatchState:
-        """The state under a stop reason, with its estimated loss where that is enough."""
+        """Return the state with a stop reason, and the estimated loss unless a read follows."""
         if reason is None or self.evaluates:
             return replace(state, stop_reason=reason)
         mean = state.mean_loss if state.average is None else state.average

@@ -1,4 +1,4 @@
-"""Where empty clusters move to."""
+"""Relocation of empty clusters."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from streamkm.passes import Assigned, TopRows
 
 
 def relocated(assigned: Assigned, far: TopRows) -> tuple[Assigned, int]:
-    """Give the farthest rows to the empty clusters; they leave the clusters they were in.
+    """Move the farthest rows from their clusters to the empty clusters.
 
-    A row that is alone in its cluster stays there: taking it would only empty that cluster.
+    The only row of a cluster stays there, because moving it would empty that cluster.
 
     Parameters
     ----------
     assigned : statistic with empty clusters
-    far : the rows farthest from their centroids, at least one for each empty cluster where there
-        are so many
+    far : the rows farthest from their centroids, at least one for each empty cluster if there are
+        enough rows
 
     Returns
     -------

@@ -15,8 +15,8 @@ from streamkm.updates.lloyd import LloydState, LloydUpdate
 class SphericalUpdate(LloydUpdate):
     """Lloyd's iterations on directions (Dhillon and Modha 2001).
 
-    Between directions |x - c|**2 is 2 (1 - cos), so the nearest centroid is the same; the mean of a
-    cluster is divided by its length.
+    For unit vectors, |x - c|**2 equals 2 (1 - cos), so the nearest centroid is the same. The mean
+    of a cluster is divided by its length.
     """
 
     def init(self, centroids: Float64Array) -> LloydState:

@@ -21,7 +21,7 @@ class Step(Checkpointable):
     shift : sum of the squared moves of the centroids, in squared data units
     empty : number of clusters without rows
     relocated : number of these clusters that were moved to far rows
-    read : whether it read all rows, from the store or from cached blocks
+    read : whether the iteration read all rows, from the store or from cached blocks
     """
 
     inertia: float

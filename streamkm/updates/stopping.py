@@ -1,4 +1,4 @@
-"""When the iterations end. Every rule has a name, which the result reports."""
+"""Stop rules of the iterations. The result reports the name of the rule that was met."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DISTORTION = "distortion decrease"
 NO_IMPROVEMENT = "no improvement"
 MAX_ITER = "max_iter"
 TIME_LIMIT = "time limit"
-DROPPED = "dropped"  # by halving
+DROPPED = "dropped"  # dropped by halving
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class StopRules(Checkpointable):
 
     Parameters
     ----------
-    max_iter : largest number of iterations
+    max_iter : maximum number of iterations
     tol : stop when the sum of the squared moves of the centroids is at most tol times the mean
         variance of the features, as in scikit-learn
     loss_tol : stop when (J[t-1] - J[t]) / J[t] < loss_tol, from the second iteration on; 'auto'
-        turns it off and sets `reading_tol` to the value that the seeding method declares
-    reading_tol : like `loss_tol`, but for all steps that followed from a read, and only where
-        iterations cost reads. Cached blocks count as read; otherwise the result would depend on the
-        memory of the machine
+        disables it and sets `reading_tol` to the value that the seeding method declares
+    reading_tol : like `loss_tol`, but for all steps that one read has determined together, and only
+        if iterations need reads. Cached blocks count as read; otherwise the result would depend on
+        the memory of the machine
     distortion_tol : stop when the distortion falls by less than this, in squared data units
     """
 
