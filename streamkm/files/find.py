@@ -82,20 +82,20 @@ def other_kind(path: str) -> str:
     Examples
     --------
     >>> other_kind("scene.zarr.zip")
-    'is a Zarr store as it is: streamkm fit and KMeans take its path.'
+    'is a Zarr store already: pass its path to streamkm fit or KMeans.'
     """
     name = path.lower()
     if name.endswith((".zarr", ".zarr.zip")):
-        return "is a Zarr store as it is: streamkm fit and KMeans take its path."
+        return "is a Zarr store already: pass its path to streamkm fit or KMeans."
     if name.endswith(_HDF5):
         return (
-            "is an HDF5 file: in Python, h5py.File(path)['name'] goes to KMeans. For the command "
-            "line, write it once: dask.array.from_array(dataset).to_zarr('x.zarr')."
+            "is an HDF5 file: in Python, pass h5py.File(path)['name'] to KMeans. For the command "
+            "line, convert it once: dask.array.from_array(dataset).to_zarr('x.zarr')."
         )
     if name.endswith(_XARRAY):
         return (
-            "is opened by xarray: in Python, xarray.open_dataset(path, chunks={}) goes to KMeans. "
-            "For the command line, write it once: xarray.open_dataset(path, chunks={})"
+            "is a file for xarray: in Python, pass xarray.open_dataset(path, chunks={}) to KMeans. "
+            "For the command line, convert it once: xarray.open_dataset(path, chunks={})"
             ".to_zarr('x.zarr')."
         )
     return ""
@@ -128,7 +128,7 @@ def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
         raise DataError(f"{source}: there is no such file or folder.") from None
     except Exception as error:  # object stores have their own errors
         raise DataError(
-            f"{source} cannot be reached ({type(error).__name__}: {error}); see whether the "
-            "address and the credentials are right, and whether there is a network."
+            f"{source} cannot be reached ({type(error).__name__}: {error}); check the "
+            "address, the credentials and the network."
         ) from error
     return fs, {path: found}, False

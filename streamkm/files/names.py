@@ -30,13 +30,13 @@ def wrong_with(name: str) -> str | None:
     --------
     >>> wrong_with("a/b c.png")
     >>> wrong_with("../x.png"), wrong_with("C:\\x.png")
-    ('its name leads out of the archive', 'its name holds a drive or a backslash')
+    ('its name points outside the archive', 'its name contains a drive or a backslash')
     """
     parts = name.split("/")
     if name.startswith("/") or ".." in parts:
-        return "its name leads out of the archive"
+        return "its name points outside the archive"
     if "\\" in name or re.match("[A-Za-z]:", name):
-        return "its name holds a drive or a backslash"
+        return "its name contains a drive or a backslash"
     if not all(parts) or "." in parts or "\0" in name:
         return "its name has an empty part"
     try:

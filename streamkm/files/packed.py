@@ -116,9 +116,9 @@ def _member(file: File, stem: str, member: tarfile.TarInfo) -> Span | Left:
     if not member.isreg():
         return Left(name, "neither a file nor a folder")
     if member.sparse is not None:
-        return Left(name, "a sparse file, whose bytes do not lie together", True)
+        return Left(name, "a sparse file, whose bytes are not contiguous", True)
     if member.size < 0 or member.offset_data + member.size > file.size:
-        return Left(name, "it ends after its archive does", True)
+        return Left(name, "it extends beyond the end of its archive", True)
     return Span(name, file, member.offset_data, member.size)
 
 
@@ -147,9 +147,11 @@ def of_zip(file: File, stem: str) -> Iterator[Zipped | Left]:
         elif stat.S_ISLNK(member.external_attr >> 16):
             yield Left(name, "a link, and links are not followed")
         elif member.flag_bits & 1:
-            yield Left(name, "it is locked by a password", True)
+            yield Left(name, "it is encrypted", True)
         elif member.compress_type not in _UNPACKED:
-            yield Left(name, f"it is packed by method {member.compress_type}, unknown here", True)
+            yield Left(
+                name, f"its compression method {member.compress_type} is not supported", True
+            )
         else:
             yield Zipped(name, file, member.filename, member.file_size, search)
 
@@ -165,8 +167,8 @@ def _spooled(file: File, compression: str, spool: Path | None) -> File:
     """Return the plain tar of a compressed one, unpacked to disk unless it exists."""
     if spool is None:
         raise DamagedError(
-            f"{file.path} is compressed, and its members can only be read one after another: "
-            "unpack it first, or name a folder for that."
+            f"{file.path} is compressed, and its members can only be read in order: "
+            "unpack it first, or pass a folder in which to unpack it."
         )
     facts = f"{file.path}\0{file.size}\0{file.stamp}"
     plain = spool / f"{hashlib.sha256(facts.encode()).hexdigest()[:24]}.tar"
@@ -198,5 +200,5 @@ def _unpack(file: File, packed: Any, out: Any) -> None:
         except OSError as error:
             raise DamagedError(
                 f"{file.path} cannot be unpacked to {out.name}: {error}, after "
-                f"{show_bytes(out.tell())}. Unpack it elsewhere and name the plain tar."
+                f"{show_bytes(out.tell())}. Unpack it elsewhere and pass the plain tar."
             ) from error

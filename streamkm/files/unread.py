@@ -11,28 +11,28 @@ _KINDS = {
         "gdal_translate {0} {1}.tif, or " + _PHOTO,
     ),
     "JPEG XR": ((".jxr", ".wdp", ".hdp"), "JxrDecApp -i {0} -o {1}.tif"),
-    "the raw file of a camera": (
+    "a camera raw file": (
         (
             *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".orf", ".rw2"),
             *(".raf", ".pef", ".srw", ".x3f", ".3fr", ".iiq", ".erf", ".kdc", ".rwl"),
         ),
         "dcraw_emu -T {0}, or darktable-cli {0} {1}.tif",
     ),
-    "a layered drawing": ((".psd", ".psb", ".xcf", ".kra", ".ora"), "magick {0} -flatten {1}.png"),
-    "a drawing of lines": (
+    "a layered image": ((".psd", ".psb", ".xcf", ".kra", ".ora"), "magick {0} -flatten {1}.png"),
+    "a vector graphic": (
         (".svg", ".svgz", ".eps", ".ai", ".pdf", ".wmf", ".emf"),
         "magick -density 300 {0} {1}.png",
     ),
-    "an image of floats": (
+    "a floating-point image": (
         (".exr", ".hdr", ".pfm", ".rgbe"),
-        "magick {0} -depth 16 {1}.tif, whose range you choose",
+        "magick {0} -depth 16 {1}.tif, with a range of your choice",
     ),
-    "a scan of a microscope": (
+    "a microscopy file": (
         (".czi", ".nd2", ".lif", ".svs", ".ndpi", ".mrxs", ".vsi", ".oib", ".oif", ".scn"),
         "bioformats2raw {0} {1}.zarr",
     ),
     "a medical image": ((".dcm", ".nii", ".nii.gz", ".mha", ".mhd"), "medcon or dcm2niix"),
-    "an image of an old or rare kind": (
+    "this image format": (
         (
             *(".tga", ".ico", ".cur", ".icns", ".dds", ".pcx", ".sgi", ".ras", ".xbm", ".xpm"),
             *(".qoi", ".pam", ".bpg", ".flif", ".jng", ".mng", ".fits", ".fit"),
@@ -73,13 +73,13 @@ def unread(name: str, head: bytes = b"") -> str | None:
     Examples
     --------
     >>> unread("IMG_1.HEIC")
-    'HEIC is not read: convert it first (heif-convert IN OUT.png, or magick IN OUT.png)'
+    'HEIC is not supported: convert it first (heif-convert IN OUT.png, or magick IN OUT.png)'
     >>> unread("a.png")
     """
     lower = name.lower()
     for kind, (ends, how) in _KINDS.items():
         if lower.endswith(ends):
-            return f"{kind} is not read: convert it first ({how.format('IN', 'OUT')})"
+            return f"{kind} is not supported: convert it first ({how.format('IN', 'OUT')})"
     if not head:
         return None
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:

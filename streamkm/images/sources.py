@@ -68,7 +68,7 @@ def find_items(
         before = len(finding.found.items), len(finding.found.left_out)
         finding.source(source)
         if before == (len(finding.found.items), len(finding.found.left_out)):
-            finding.refuse(source, f"it holds no images that can be read here ({_KNOWN})")
+            finding.refuse(source, f"it contains no images of a supported format ({_KNOWN})")
     if not finding.found.items:
         left = finding.found.left_out
         why = f" Left out: {'; '.join(f'{n} ({r})' for n, r in left[:3])}" if left else ""
@@ -76,7 +76,7 @@ def find_items(
     return finding.found
 
 
-_NO_IMAGE = "no image, by its name"
+_NO_IMAGE = "not an image, by its name"
 _KNOWN = ", ".join((*_IMAGES, *TARS, *_ZIP, ".zarr"))
 
 
@@ -102,7 +102,7 @@ class _Finding:
     def refuse(self, name: str, reason: str, kind: type[DataError] = DamagedError) -> None:
         """Raise an error, or list a name as left out."""
         if not self._skip_bad:
-            raise kind(f"{shown(name)}: {reason}; --skip-bad leaves it out.")
+            raise kind(f"{shown(name)}: {reason}; pass --skip-bad to leave it out.")
         self.leave(name, reason)
 
     def _leaf(self, leaf: Leaf) -> None:
@@ -152,7 +152,7 @@ class _Finding:
             return self.refuse(item.name, wrong)
         other = self._by_name.setdefault(item.name, item)
         if other is not item:
-            both = f"{item.where} and {other.where} have one name"
+            both = f"{item.where} and {other.where} have the same name"
             return self.refuse(item.name, both, DataError)
         self.found.items.append(item)
         return None

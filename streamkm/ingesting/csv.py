@@ -12,7 +12,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
-from streamkm.ingesting.exact import converted, no_place
+from streamkm.ingesting.exact import converted, not_representable
 from streamkm.ingesting.registry import Request, register
 from streamkm.ingesting.source import Form, Piece, Stream, names_beside
 
@@ -58,8 +58,8 @@ class Csv(Stream):
             raise DataError(f"{files[0].path} has no column {missing[0]!r}; it has {names}.")
         if not self._names:
             raise DataError(
-                f"{files[0].path} has no column of numbers, but {names}: where that is a wrong "
-                "split, pass --delimiter; where the first line is data, --no-header."
+                f"{files[0].path} has no numeric column, only {names}: if the split is wrong, "
+                "pass --delimiter; if the first line is data, pass --no-header."
             )
         d = len(self._names)
         left_out = [] if columns else [name for name in names if name not in numeric]
@@ -85,7 +85,7 @@ class Csv(Stream):
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{file.path}: the names of the columns are not UTF-8 ({error}); convert the file, "
-                "as by iconv -f latin1 -t utf-8."
+                "for example by iconv -f latin1 -t utf-8."
             ) from error
         if self._header and all(map(_is_number, names)):
             raise DataError(
@@ -163,7 +163,7 @@ class Csv(Stream):
                     if _WHOLE.fullmatch(said) and not (
                         np.isfinite(value) and int(said) == int(value)
                     ):
-                        raise no_place(said, self._parsed, f"{file.path}: column {name!r}")
+                        raise not_representable(said, self._parsed, f"{file.path}: column {name!r}")
         return matrix(batch, self._dtype, file, self._whole)
 
     def _large(self, batch: Any) -> dict[str, tuple[AnyArray, AnyArray]]:
@@ -180,9 +180,7 @@ class Csv(Stream):
         said = str(error)
         for number, name in enumerate(getattr(self, "_names", ())):
             said = said.replace(f"In CSV column #{number}:", f"column {name!r}:")
-        return DataError(
-            f"{file.path}: {said}. Mend the file, or name the columns to take by --columns."
-        )
+        return DataError(f"{file.path}: {said}. Repair the file, or select columns by --columns.")
 
 
 def _is_number(text: str) -> bool:
@@ -213,8 +211,8 @@ def matrix(batch: Any, dtype: np.dtype[Any], file: File, whole: Collection[str] 
         where = f"{file.path}: column {name!r}"
         if column.null_count and dtype.kind != "f":
             raise DataError(
-                f"{where} lacks {column.null_count} values, and {dtype} cannot say so: fill or "
-                "drop them, or pass --dtype float64."
+                f"{where} has {column.null_count} missing values, which {dtype} cannot represent: "
+                "fill or drop them, or pass --dtype float64."
             )
         own = column.drop_null() if column.null_count else column
         made = converted(numbers(own, where), dtype, where, name in whole)
@@ -238,5 +236,5 @@ def numbers(column: Any, where: str) -> AnyArray:
     for place in np.flatnonzero(np.abs(values) >= _EXACT):
         said = column[int(place)].as_py()
         if said == said.to_integral_value() and int(said) != int(values[place]):
-            raise no_place(said, values.dtype, where)
+            raise not_representable(said, values.dtype, where)
     return values

@@ -40,13 +40,13 @@ def converted(
         with np.errstate(invalid="ignore"):
             lost |= (values == np.floor(values)) & (made != values)
     if lost.any():
-        raise no_place(values[lost][0], dtype, where)
+        raise not_representable(values[lost][0], dtype, where)
     return made
 
 
-def no_place(value: Any, dtype: np.dtype[Any], where: str = "") -> DataError:
+def not_representable(value: Any, dtype: np.dtype[Any], where: str = "") -> DataError:
     """Create the error for a value that the dtype cannot represent."""
     return DataError(
-        f"{f'{where}: ' if where else ''}the value {value} has no place in {dtype}: pass another "
-        "--dtype, or none; of a table, leave the column out by --columns."
+        f"{f'{where}: ' if where else ''}{dtype} cannot represent the value {value}: pass another "
+        "--dtype, or none; for a table, leave the column out by --columns."
     )

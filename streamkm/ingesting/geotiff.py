@@ -101,8 +101,8 @@ class GeoTiff:
                     raise ReadError(f"{file.path} cannot be read as a raster: {error}") from error
             if scene.subdatasets:
                 raise DataError(
-                    f"{file.path} has {len(scene.subdatasets):,} pages, and a scene is one page: "
-                    "pass --kind images to take each as an image, or split it."
+                    f"{file.path} has {len(scene.subdatasets):,} pages, but a scene has one "
+                    "page: pass --kind images to read each page as an image, or split the file."
                 )
             self._opened = file, scene
         return self._opened[1]
@@ -143,7 +143,7 @@ class GeoTiff:
         if nodata_of(scene) is None and np.any((out == self._fill) & ~gone):
             raise DataError(
                 f"{file.path} has pixels of the value {self._fill}, which {out.dtype} needs for "
-                "those that its mask leaves out: pass a wider --dtype, or float64."
+                "masked pixels: pass a wider --dtype, or float64."
             )
         out[gone] = self._fill
 

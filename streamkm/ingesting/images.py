@@ -29,7 +29,7 @@ from streamkm.ingesting.source import Form, Piece, Stream
 from streamkm.rows.machine import memory_here
 
 _ENDS = (*IMAGES, *TIFFS)
-_PROFILES = "colour profiles are left out, as a store holds numbers"
+_PROFILES = "colour profiles are not stored"
 _SHARE = 4  # fraction of the machine's memory for one image
 _THREADS, _TOGETHER = 16, 256  # threads that read headers, and queued files
 _MARK = 257  # byte of a tar at which "ustar" begins
@@ -145,8 +145,8 @@ class Images(Stream):
         values = _in_form(pixels, self.form, self._alpha)
         if values.shape != self.form.row_shape:
             raise DataError(
-                f"{shown(header.name)} has shape {values.shape}, and had another when its header "
-                "was read: it was written to since. Run the same command again."
+                f"{shown(header.name)} has shape {values.shape}, but its header had another: the "
+                "file was changed during the run. Run the same command again."
             )
         return values
 
@@ -215,13 +215,14 @@ class _Survey:
         if size != size_of_first:
             raise DataError(
                 f"{shown(header.name)} has the size {size}, but the first image, "
-                f"{shown(first.name)}, {size_of_first}: one store holds images of one size."
+                f"{shown(first.name)}, has {size_of_first}: all images of a store have one size."
             )
         channels = header.channels
         if channels != first.channels and not {channels, first.channels} <= {1, 3}:
             raise DataError(
                 f"{shown(header.name)} has {channels} channels, but the first image, "
-                f"{shown(first.name)}, {first.channels}: only grey and colours make one store."
+                f"{shown(first.name)}, has {first.channels}: only grey and colour "
+                "images can be combined."
             )
         self._channels = max(self._channels, channels)
         self.alpha |= header.alpha
@@ -234,7 +235,7 @@ class _Survey:
     def shape(self) -> tuple[int, int, int]:
         """Shape of the values of an image. Grey with alpha is stored as colours with alpha."""
         if self._first is None:
-            raise DataError(f"{self._where} holds no image that can be read.")
+            raise DataError(f"{self._where} contains no image that can be read.")
         grey = self._channels == 1 and self.alpha
         channels = (3 if grey else self._channels) + self.alpha
         return self._first.height, self._first.width, channels

@@ -74,8 +74,8 @@ class Npy:
             if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
                 raise DataError(
                     f"{part.file.path} holds {part.dtype} of shape {part.shape}, but "
-                    f"{first.file.path} {first.dtype} of {first.shape}: only arrays that agree in "
-                    "all but the first axis are joined."
+                    f"{first.file.path} holds {first.dtype} of {first.shape}: arrays are "
+                    "joined only if they agree in dtype and in all axes but the first."
                 )
         n, row_shape = sum(part.shape[0] for part in self._parts), first.shape[1:]
         middle = tuple(f"dim_{axis}" for axis in range(1, len(row_shape)))
@@ -99,7 +99,7 @@ class Npy:
                     read = np.lib.format.read_array_header_2_0
                 shape, fortran, dtype = read(stream)
             except ValueError as error:
-                raise DataError(f"{file.path} is not an array of NumPy's: {error}") from error
+                raise DataError(f"{file.path} is not an npy file: {error}") from error
             offset = stream.tell()
         if dtype.kind not in "buif":
             raise DataError(f"{file.path} holds {dtype}; only real numbers can be clustered.")
@@ -109,8 +109,8 @@ class Npy:
         local = file.local and not self._packed
         if fortran and not local:
             raise DataError(
-                f"{file.path} is in Fortran order, which only a local npy file may be: save it "
-                "with numpy.ascontiguousarray."
+                f"{file.path} is in Fortran order, which is supported for local npy files only: "
+                "save it with numpy.ascontiguousarray."
             )
         if local and offset + math.prod(shape) * dtype.itemsize > file.size:
             raise DataError(f"{file.path} is shorter than its header says; copy it again.")
@@ -163,5 +163,5 @@ class Npy:
         names = sorted(name.removesuffix(".npy") for name in members.namelist())
         name = names[0] if self._variable is None and len(names) == 1 else self._variable
         if name not in names:
-            raise DataError(f"{file.path}: name one of its arrays {names} by --variable.")
+            raise DataError(f"{file.path} contains the arrays {names}: select one by --variable.")
         return closing.enter_context(members.open(f"{name}.npy"))

@@ -54,8 +54,8 @@ class Parquet(Stream):
                 left_out = [] if columns else [n for n in schema.names if n not in self._names]
             elif self._type(schema, file) != (self._dtype, self._vectors):
                 raise DataError(
-                    f"{file.path} has other types of columns than {files[0].path}; one store "
-                    "holds one kind of rows."
+                    f"{file.path} has other column types than {files[0].path}; all files "
+                    "of a store need the same columns."
                 )
         self._dtype = request.dtype or self._dtype
         d = self._width() if self._vectors else len(self._names)
@@ -86,11 +86,11 @@ class Parquet(Stream):
         numbers = [name for name in numbers if not name.startswith(_INDEX)]
         vectors = [f.name for f in schema if self._is_vector(f.type)]
         if not (numbers or vectors):
-            raise DataError(f"{file.path} has no column of numbers, but {list(schema.names)}.")
+            raise DataError(f"{file.path} has no numeric column, only {list(schema.names)}.")
         if len(vectors) > 1 or (vectors and numbers):
             raise DataError(
-                f"{file.path} has columns of vectors {vectors} and of numbers {numbers}: say by "
-                "--columns which are the features."
+                f"{file.path} has columns of vectors {vectors} and of numbers {numbers}: select "
+                "the features by --columns."
             )
         return numbers or vectors
 
@@ -104,7 +104,7 @@ class Parquet(Stream):
             kind = schema.field(place).type
             vector = self._is_vector(kind)
             if vector and len(self._names) > 1:
-                raise DataError(f"column {name!r} holds vectors: name it alone.")
+                raise DataError(f"column {name!r} holds vectors: select it alone.")
             if not vector and not self._is_number(kind):
                 raise DataError(f"{file.path}: column {name!r} holds {kind}, not numbers.")
             found.append(self._in_numpy(kind.value_type if vector else kind))
@@ -164,7 +164,7 @@ class Parquet(Stream):
         if column.null_count or values.null_count or uneven or len(values) != d * len(column):
             raise DataError(
                 f"{file.path}: not every vector in column {self._names[0]!r} has {d} numbers; "
-                "drop or mend those rows."
+                "drop or repair those rows."
             )
         where = f"{file.path}: column {self._names[0]!r}"
         return converted(numbers(values, where), self._dtype, where).reshape(-1, d)

@@ -107,7 +107,7 @@ class Scene:
         if unlike:
             raise DataError(
                 f"{self.path} has another {unlike[0]} ({own[unlike[0]]}) than {first.path} "
-                f"({want[unlike[0]]}); only scenes of one grid make a stack."
+                f"({want[unlike[0]]}); all scenes of a stack need the same grid."
             )
 
     def _order(self, first: Scene) -> tuple[int, ...] | None:
@@ -128,8 +128,9 @@ class Scene:
 
     def _of_bands(self, first: Scene, what: str, name: str) -> DataError:
         return DataError(
-            f"{self.path} has bands {what} as in {first.path}, so the scenes are no stack. Set the "
-            f"{name} right, as with rasterio in the mode r+, or ingest the scenes apart."
+            f"{self.path} has bands {what} as in {first.path}, so the scenes cannot be "
+            f"stacked. Correct the {name} with rasterio in the mode r+, or ingest the "
+            "scenes separately."
         )
 
 

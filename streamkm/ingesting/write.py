@@ -124,7 +124,7 @@ def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[
         if form.n is None and len(values) < region[0].stop - region[0].start:
             break
     if not data.size:
-        raise DataError("the source holds no rows.")
+        raise DataError("the source has no rows.")
     if MARK in group:  # a store that an earlier version began lacks chunks of fill values
         record_whole(group, [form.name])
     skipped = {"skipped": source.skipped} if source.skipped else {}
@@ -138,7 +138,10 @@ def _write_shard(
     first = region[0].start
     stop = first + len(values)
     if form.n is not None and stop < region[0].stop:
-        raise DataError(f"the source ended after {stop:,} of {form.n:,} rows: did it change?")
+        raise DataError(
+            f"the source ended after {stop:,} of {form.n:,} rows; it may have changed "
+            "during the run."
+        )
     if form.n is None:
         data.resize((stop, *form.row_shape))
     data[(slice(first, stop), *region[1:])] = converted(values, data.dtype)

@@ -110,15 +110,15 @@ def test_palette_reports_it_too(tmp_path):
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 UNREAD = {
-    "IMG_1.HEIC": (HEIC, "HEIC is not read: convert it first .heif-convert"),
-    "x.heif": (HEIC, "HEIC is not read"),
-    "x.jxl": (b"\xff\x0a__", "JPEG XL is not read: convert it first .djxl"),
-    "x.jp2": (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000 is not read"),
-    "x.CR2": (b"II*\0\x10\0\0\0CR\2\0", "the raw file of a camera is not read"),
-    "x.dng": (b"II*\0\x08\0\0\0", "the raw file of a camera is not read"),
-    "x.psd": (b"8BPS\0\1", "a layered drawing is not read"),
-    "x.svg": (b"<svg></svg>", "a drawing of lines is not read"),
-    "x.exr": (b"\x76\x2f\x31\x01", "an image of floats is not read"),
+    "IMG_1.HEIC": (HEIC, "HEIC is not supported: convert it first .heif-convert"),
+    "x.heif": (HEIC, "HEIC is not supported"),
+    "x.jxl": (b"\xff\x0a__", "JPEG XL is not supported: convert it first .djxl"),
+    "x.jp2": (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000 is not supported"),
+    "x.CR2": (b"II*\0\x10\0\0\0CR\2\0", "a camera raw file is not supported"),
+    "x.dng": (b"II*\0\x08\0\0\0", "a camera raw file is not supported"),
+    "x.psd": (b"8BPS\0\1", "a layered image is not supported"),
+    "x.svg": (b"<svg></svg>", "a vector graphic is not supported"),
+    "x.exr": (b"\x76\x2f\x31\x01", "a floating-point image is not supported"),
 }
 
 
@@ -158,7 +158,7 @@ def test_an_image_that_is_named_is_read_by_what_it_is(tmp_path):
 def test_a_dng_by_another_name_is_not_its_preview(tmp_path):
     entries = tags(6, 5, 3, 8, 2) | {254: (4, [1]), 50706: (1, [1, 4, 0, 0])}
     path = put(tmp_path, "x.tif", tiff(entries, RGB.tobytes()))
-    with pytest.raises(DamagedError, match="the raw file of a camera is not read"):
+    with pytest.raises(DamagedError, match="a camera raw file is not supported"):
         headers(find_items([path]).items[0])
 
 
@@ -169,13 +169,13 @@ def test_members_of_a_tar_that_are_not_read_are_reported(tmp_path):
         store = streamkm.ingest(tmp_path / name, tmp_path / f"{name}.zarr")
         ((text, count, first),) = store.attrs["notices"]
         assert (count, first) == (1, f"{name}/b.heic")
-        assert text.startswith("left out: HEIC is not read")
+        assert text.startswith("left out: HEIC is not supported")
 
 
 def test_palette_reports_what_it_leaves_out(tmp_path):
     put(tmp_path, "a.png", encoded(RGB))
     put(tmp_path, "b.heic", HEIC)
-    with pytest.warns(LeftOutWarning, match="b.heic: left out: HEIC is not read"):
+    with pytest.warns(LeftOutWarning, match="b.heic: left out: HEIC is not supported"):
         find_palettes(tmp_path, 4)
     (tmp_path / "b.heic").unlink()
     put(tmp_path, "c.png", b"none")

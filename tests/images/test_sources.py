@@ -59,7 +59,7 @@ def test_a_folder_is_searched_to_the_bottom_and_sorted(tree):
     found = find_items([tree])
     check(found)
     assert names(found) == SORTED
-    assert found.left_out == [("notes.txt", "no image, by its name")]
+    assert found.left_out == [("notes.txt", "not an image, by its name")]
 
 
 def test_links_that_are_found_are_left_out_and_links_that_are_named_are_not(tree, tmp_path):
@@ -92,7 +92,7 @@ def test_patterns_and_single_files(tree):
 def test_a_tar_by_the_bytes_of_its_members(tree, tmp_path):
     found = find_items([packed(tree, tmp_path / "t.tar")])
     check(found, "t/")
-    assert ("t/notes.txt", "no image, by its name") in found.left_out
+    assert ("t/notes.txt", "not an image, by its name") in found.left_out
     item = found.items[0]
     stored = (tmp_path / "t.tar").read_bytes()[item.start : item.start + item.size]
     assert stored == encoded(IMAGES[item.name[2:]])
@@ -107,7 +107,7 @@ def test_a_tar_of_a_folder_itself(tmp_path):
 def test_a_compressed_tar_is_unpacked_once(end, tree, tmp_path, monkeypatch):
     mode = {"tgz": "w:gz"}.get(end, f"w:{end[4:]}")
     path, spool = packed(tree, tmp_path / f"t.{end}", mode=mode), tmp_path / "spool"
-    with pytest.raises(DataError, match="compressed.*unpack it first, or name a folder"):
+    with pytest.raises(DataError, match="compressed.*unpack it first, or pass a folder"):
         find_items([path])
     check(find_items([path], spool=spool), "t/")
     assert [p.suffix for p in spool.iterdir()] == [".tar"]
@@ -119,7 +119,7 @@ def test_a_compressed_tar_is_unpacked_once(end, tree, tmp_path, monkeypatch):
 def test_a_zip(method, tree, tmp_path):
     found = find_items([packed(tree, tmp_path / "t.zip", compression=method)])
     check(found, "t/")
-    assert ("t/notes.txt", "no image, by its name") in found.left_out
+    assert ("t/notes.txt", "not an image, by its name") in found.left_out
 
 
 def test_archives_in_a_folder_are_searched_and_archives_in_archives_are_not(tree, tmp_path):

@@ -82,7 +82,7 @@ def test_whole_numbers_far_down_in_a_text_are_compared_with_how_they_are_spelled
     assert np.array_equal(made[:, 0], values.astype("f8"))
     values[n - 10] = ODD
     path.write_text("a\n" + "\n".join(map(str, values.tolist())))
-    with pytest.raises(DataError, match=f"column 'a': the value {ODD}"):
+    with pytest.raises(DataError, match=f"column 'a': .* cannot represent the value {ODD}"):
         streamkm.ingest(path, tmp_path / "p.zarr")
 
 
@@ -121,10 +121,10 @@ def test_columns_of_decimals_are_numbers(tmp_path):
     ],
 )
 def test_an_array_is_converted_exactly_or_refused(values, dtype, tmp_path):
-    with pytest.raises(DataError, match=f"has no place in {dtype}"):
+    with pytest.raises(DataError, match=f"{dtype} cannot represent"):
         converted(values, np.dtype(dtype))
     np.save(tmp_path / "x.npy", np.stack([values, values], axis=1))
-    with pytest.raises(DataError, match=f"has no place in {dtype}"):
+    with pytest.raises(DataError, match=f"{dtype} cannot represent"):
         streamkm.ingest(tmp_path / "x.npy", tmp_path / "o.zarr", dtype=dtype)
 
 

@@ -173,7 +173,9 @@ def test_bands_are_not_mixed_with_colours(tmp_path):
     (tmp_path / "in").mkdir()
     write_raster(tmp_path / "in" / "a.tif", noise(5, 6, 5))
     put(tmp_path / "in", "b.png", encoded(RGB))
-    with pytest.raises(DataError, match="b.png has 3 channels, but the first image, .*a.tif, 5"):
+    with pytest.raises(
+        DataError, match="b.png has 3 channels, but the first image, .*a.tif, has 5"
+    ):
         streamkm.ingest(tmp_path / "in", tmp_path / "o.zarr", kind="images")
     assert not list(tmp_path.glob("*o.zarr*"))
 
@@ -187,7 +189,7 @@ def test_what_is_not_taken_is_said_once_and_by_info(tmp_path):
     said = run("ingest", tmp_path / "in", "-o", tmp_path / "o.zarr").stderr
     assert said.count("only the first frame of an animation is taken") == 1
     assert "2 images (" in said
-    assert "in/c.png: colour profiles are left out, as a store holds numbers" in said
+    assert "in/c.png: colour profiles are not stored" in said
     shown = " ".join(run("info", tmp_path / "o.zarr").stdout.split())
     assert "only the first frame of an animation is taken" in shown
 

@@ -69,7 +69,9 @@ def test_one_array_of_an_npz_file(save, x, tmp_path):
     save(tmp_path / "x.npz", other=x[:2], x=x)
     made = streamkm.ingest(tmp_path / "x.npz", tmp_path / "o.zarr", variable="x", **SIZES)
     assert np.array_equal(made[...], x)
-    with pytest.raises(DataError, match=r"name one of its arrays \['other', 'x'\] by --variable"):
+    with pytest.raises(
+        DataError, match=r"contains the arrays \['other', 'x'\]: select one by --variable"
+    ):
         streamkm.ingest(tmp_path / "x.npz", tmp_path / "p.zarr")
 
 
@@ -81,7 +83,7 @@ def test_the_numbers_of_a_table(kind, x, tmp_path):
         write_table(tmp_path, x[600:], kind, "b", **options),
     ]
     said = run("ingest", *paths, "-o", tmp_path / "o.zarr", *SMALL, "--dtype", "float32")
-    assert "left out, as not all of their values are numbers: city" in said.stderr
+    assert "left out, because not all of their values are numbers: city" in said.stderr
     store = zarr.open_group(tmp_path / "o.zarr", mode="r")
     made = store["x"]
     assert np.array_equal(made[...], x)
@@ -195,7 +197,7 @@ def test_gray_images_join_colour_and_others_are_refused(tmp_path):
     Image.fromarray(pixels[0, :5]).save(tmp_path / "im" / "003.png")
     Image.fromarray(pixels[0, :4]).save(tmp_path / "im" / "004.png")
     with pytest.raises(
-        DataError, match=r"003.png has the size \(5, 10\), but .*000.png, \(12, 10\)"
+        DataError, match=r"003.png has the size \(5, 10\), but .*000.png, has \(12, 10\)"
     ):
         streamkm.ingest(tmp_path / "im", tmp_path / "p.zarr")
 
@@ -210,7 +212,7 @@ def test_damaged_images_are_named_or_skipped(packed, tmp_path):
     out = ("-o", tmp_path / "o.zarr")
     assert "000.png is no image that is read here" in run("ingest", source, *out, code=1).stderr
     said = run("ingest", source, *out, "--skip-bad", *SMALL).stderr
-    assert "skipped 2 damaged: " in said
+    assert "left out 2 damaged images: " in said
     assert "000.png, " in said
     group = zarr.open_group(tmp_path / "o.zarr")
     assert np.array_equal(group["pixels"][...], pixels[[1, 2, 3, 5]])

@@ -127,7 +127,7 @@ def test_a_zipped_store_is_opened_by_its_path(tmp_path, cube):
         ("a.nc", r"xarray.open_dataset\(path, chunks=\{\}\).*to_zarr"),
         ("a.grib2", "xarray.open_dataset"),
         ("a.h5", "h5py.File.*KMeans.*to_zarr"),
-        ("a.zarr.zip", "streamkm fit and KMeans take its path"),
+        ("a.zarr.zip", "pass its path to streamkm fit or KMeans"),
     ],
 )
 def test_files_that_are_opened_by_others_say_by_which(name, way, tmp_path):

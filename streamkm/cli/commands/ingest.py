@@ -47,10 +47,13 @@ def _say_left_out(array: Any, output: str) -> None:
     left_out = array.attrs.get("left_out", [])
     if left_out:
         names = ", ".join(left_out)
-        say(f"left out, as not all of their values are numbers: {names}", err=True)
+        say(f"left out, because not all of their values are numbers: {names}", err=True)
     for line in notice_lines(array.attrs.get("notices", [])):
         say(line, err=True)
     skipped = marks_of(output).get("skipped", [])
     if skipped:
         more = f", and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
-        say(f"skipped {len(skipped):,} damaged: {', '.join(skipped[:_NAMED])}{more}", err=True)
+        say(
+            f"left out {len(skipped):,} damaged images: {', '.join(skipped[:_NAMED])}{more}",
+            err=True,
+        )
