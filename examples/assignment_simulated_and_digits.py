@@ -1,9 +1,9 @@
-"""The assignment: simulated data, then the digits 0 and 1, clustered, swept and named.
+"""The course assignment: cluster, sweep and name simulated data and the digits 0 and 1.
 
     python examples/assignment_simulated_and_digits.py OUTPUT.png
 
-400 fits (k = 1..20, 20 runs each) and their loss on held-out rows come from one set of reads, which
-stays one set for a store that is larger than memory.
+400 fits (k = 1..20, 20 runs each) share their reads, and their losses on held-out rows take one
+more read. This also holds for a store that is larger than memory.
 """
 
 from __future__ import annotations

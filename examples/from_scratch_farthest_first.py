@@ -1,9 +1,9 @@
-"""K-means from scratch: farthest-first beginnings, then step by step until nothing moves.
+"""K-means from scratch: farthest-first seeding, then Lloyd's iterations until no centroid moves.
 
     python examples/from_scratch_farthest_first.py OUTPUT.png
 
-`init="farthest"` is exact and reads the data once a centroid; `init="farthest||"` picks in every
-block and merges, in one read. Each state of the fit can be looked at between two reads.
+`init="farthest"` is exact and reads the data once for each centroid. `init="farthest||"` chooses
+rows in every block and merges them, in one read. The state of the fit is available between reads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEPS = 4
 
 def main(output: str) -> None:
     x, _ = make_blobs(3000, centers=6, cluster_std=1.4, random_state=5)
-    data = da.from_array(x, chunks=(500, 2))  # six blocks, as if from a store
+    data = da.from_array(x, chunks=(500, 2))  # six blocks, like those of a store
     figure, axes = plt.subplots(2, STEPS, figsize=(16, 7.5), layout="constrained")
     for row, init in zip(axes, ("farthest", "farthest||"), strict=True):
         for steps, ax in enumerate(row, 1):

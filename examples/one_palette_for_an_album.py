@@ -1,10 +1,10 @@
-"""The archivist: an album in one palette, as an archive that Zarr and xarray read.
+"""An album in one palette, as an archive that Zarr and xarray can read.
 
     python examples/one_palette_for_an_album.py SHEET.png
 
-Two photographs become codes of 32 shared colours, found in one read of their pixels. The archive
-gives each image back by its name, a window at a time, and draws itself as a contact sheet. The
-same lines serve a million photographs in folders, tars or an object store.
+Two photographs are encoded with 32 shared colours, which are found in one read of their pixels. The
+archive returns each image, or a window of it, by its name, and draws a contact sheet. The same code
+works for a million photographs in folders, tars or an object store.
 """
 
 from __future__ import annotations

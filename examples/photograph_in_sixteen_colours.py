@@ -1,11 +1,11 @@
-"""The learner's journal: a photograph in sixteen colours, from fifty random beginnings.
+"""A photograph in sixteen colours, from fifty random starts.
 
     python examples/photograph_in_sixteen_colours.py OUTPUT.png
 
-Fifty times sixteen distinct pixels are drawn, and moved to the means of the pixels nearest to them;
-the lowest J is kept. The photograph is a cube (y, x, colour) in a Zarr store. As its colours
-repeat, one read of it serves all fifty. The same lines serve a store that is larger than memory:
-nothing here but the picture at the end holds it whole.
+Each of the fifty fits starts from sixteen distinct random pixels, and the fit of the lowest J is
+used. The photograph is a cube (y, x, colour) in a Zarr store. Because its colours repeat, one read
+serves all fifty fits. The same code works for a store that is larger than memory: only the final
+picture loads it completely.
 """
 
 from __future__ import annotations

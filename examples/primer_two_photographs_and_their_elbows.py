@@ -1,9 +1,9 @@
-"""The primer: restarts, the loss curve, and the elbow of two photographs for k = 1..9.
+"""Restarts, the loss curve, and the elbow of two photographs for k = 1..9.
 
     python examples/primer_two_photographs_and_their_elbows.py OUTPUT.png
 
-Both photographs are cubes (y, x, colour) in Zarr stores. A sweep fits every k with every restart in
-shared reads: for pixels, which repeat their colours, in a single one.
+Both photographs are cubes (y, x, colour) in Zarr stores. The fits of every k with every restart
+share their reads; because the colours of the pixels repeat, a single read is enough.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(output: str) -> None:
                 dimension_names=("y", "x", "colour"),
             )
             found = streamkm.sweep(store, range(1, 10), n_init=10, feature_dim="colour")
-            # The primer's rule: stop when the distortion drops by less than one.
+            # Stop when the distortion drops by less than one.
             km = streamkm.KMeans(
                 9, feature_dim="colour", init="random", random_state=0, tol=0, distortion_tol=1.0
             ).fit(store)

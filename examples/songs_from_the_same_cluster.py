@@ -1,10 +1,11 @@
-"""The assignment's songs: by pitch and amplitude, and what to play next.
+"""Songs clustered by pitch and amplitude, and recommendations from the same cluster.
 
     python examples/songs_from_the_same_cluster.py OUTPUT.png
 
-Songs are made up: four ways of sounding, ten thousand songs. Pitch is in hertz and amplitude
-between 0 and 1, so both are scaled, or pitch alone would decide. The songs nearest to a cluster's
-centre are its examples; what to play after a song are the nearest of its cluster.
+The ten thousand songs are simulated, with four kinds of sound. Pitch is in hertz and amplitude is
+between 0 and 1, so both are scaled; otherwise pitch alone would determine the clusters. The songs
+nearest to the centre of a cluster are its examples, and the nearest songs of the same cluster are
+the recommendations after a song.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ KINDS = {"lullaby": (220, 0.15), "ballad": (300, 0.45), "march": (420, 0.85), "a
 
 
 def made_songs(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pitch and amplitude (n, 2), and what each song was meant to be."""
+    """Return pitch and amplitude (n, 2), and the simulated kind of each song."""
     rng = np.random.default_rng(0)
     kinds = rng.integers(len(KINDS), size=count)
     centres = np.array(list(KINDS.values()))

@@ -1,4 +1,4 @@
-"""Cut two photographs into patches, cluster the patches out of core, rebuild a photograph."""
+"""Cluster patches of two photographs out of core, and reconstruct a photograph."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def patches_of(image: np.ndarray) -> np.ndarray:
 
 
 def write_patches(path: Path) -> int:
-    """Patches of both photographs, each as it is, mirrored, upside down and both."""
+    """Write the patches of both photographs: original, mirrored, upside down and both."""
     images = [load_sample_image(name).astype(np.float32) / 255 for name in PHOTOGRAPHS]
     views = [flip for i in images for flip in (i, i[:, ::-1], i[::-1], i[::-1, ::-1])]
     per_view = [(v.shape[0] - PATCH + 1) * (v.shape[1] - PATCH + 1) for v in views]
@@ -49,7 +49,7 @@ def write_patches(path: Path) -> int:
     waiting, at = np.empty((0, PATCH * PATCH * 3), np.float32), 0
     for view in views:
         waiting = np.concatenate([waiting, patches_of(view)])
-        whole = len(waiting) - len(waiting) % CHUNK  # one writer a chunk, and every chunk once
+        whole = len(waiting) - len(waiting) % CHUNK  # every chunk is written once, by one writer
         store[at : at + whole] = waiting[:whole]
         at, waiting = at + whole, waiting[whole:]
     store[at:] = waiting
@@ -57,20 +57,20 @@ def write_patches(path: Path) -> int:
 
 
 def run(*arguments: str) -> str:
-    """Run a command as a user would, in a process of its own; what it prints."""
+    """Run a command in its own process, and return its output."""
     print("$", shlex.join(["streamkm", *arguments]), flush=True)
     command = [sys.executable, "-m", "streamkm", *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def draw(codebook: np.ndarray, path: Path) -> float:
-    """The codebook beside a photograph and its rebuilding; the mean squared error of that."""
+    """Draw the codebook, a photograph and its reconstruction; return the mean squared error."""
     image = load_sample_image(PHOTOGRAPHS[0]).astype(np.float32) / 255
     height, width = (n - n % PATCH for n in image.shape[:2])
     image = image[:height, :width]
     tiles = image.reshape(height // PATCH, PATCH, width // PATCH, PATCH, 3).swapaxes(1, 2)
     rows = tiles.reshape(-1, PATCH * PATCH * 3)
-    # No iterations: the centroids stay those of the model.
+    # Without iterations, the centroids are those of the model.
     labels = streamkm.KMeans(CODEWORDS, init=codebook, max_iter=1, tol=1e30).fit(rows).labels_
     rebuilt = codebook[labels].reshape(tiles.shape).swapaxes(1, 2).reshape(image.shape)
     order = np.argsort(codebook.mean(axis=1))

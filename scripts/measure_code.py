@@ -1,6 +1,6 @@
 """Measure the size and shape of a source tree: `scripts/measure-code [TREE]`.
 
-Nothing is asserted here; the limits that a check enforces stand in pyproject.toml.
+This script checks nothing; the enforced limits are in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 MAX_COMPLEXITY, MAX_PARAMETERS, WINDOW = 10, 7, 6
 
-# Run by another interpreter with TREE on its path: print the files whose functions were called.
+# Another interpreter runs this with TREE on its path; it prints the files of called functions.
 TRACE = """
 import sys, threading
 seen = set()
@@ -158,7 +158,7 @@ def functions(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def duplicates(tree: Path, files: list[Path]) -> list[str]:
-    """Name the runs of at least WINDOW equal lines of code that stand in two places.
+    """Name the runs of at least WINDOW equal lines of code that occur in two places.
 
     Blank lines, comments, docstrings, imports and lone brackets do not count.
     """

@@ -16,7 +16,7 @@ import zarr
 CAP = 1_500_000_000
 LIMIT = "1GiB"
 FEATURES, CHUNK = 64, 65_536
-SIZES = (0.3, 1, 2, 4, 6)  # the first fits beside the work, and is kept
+SIZES = (0.3, 1, 2, 4, 6)  # the first one fits in memory and is cached
 CONTROL = "import zarr, sys; print(zarr.open_array(sys.argv[1], mode='r')[...].nbytes)"
 
 

@@ -1,4 +1,4 @@
-"""The pictures of docs/images.md: colour spaces, dither and patches, of scikit-learn's photographs.
+"""The figures of docs/images.md: colour spaces, dithering and patches of two photographs.
 
     scripts/bench archive_pictures
 
@@ -28,13 +28,13 @@ FLOWER = (slice(60, 240), slice(180, 480))
 
 
 def sheet(tiles: list[list[tuple[str, Pixels]]]) -> Image.Image:
-    """Rows of tiles, each under its name."""
+    """Draw rows of tiles, each with its name."""
     height, width, _ = tiles[0][0][1].shape
     down, across = height + LINE + GAP, width + GAP
     size = (across * len(tiles[0]) - GAP, down * len(tiles) - GAP)
     page = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(page)
-    draw.fontmode = "1"  # so that a page has few colours
+    draw.fontmode = "1"  # so that the figure has few colours
     for row, several in enumerate(tiles):
         for column, (name, pixels) in enumerate(several):
             at = column * across, row * down
@@ -44,7 +44,7 @@ def sheet(tiles: list[list[tuple[str, Pixels]]]) -> Image.Image:
 
 
 def save(page: Image.Image, name: str) -> None:
-    """As an indexed PNG where the colours are few."""
+    """Write an indexed PNG if there are few colours."""
     path = FOLDER / name
     colours = page.getcolors(256)
     if colours:
@@ -57,7 +57,7 @@ def save(page: Image.Image, name: str) -> None:
 
 
 def spaces(k: int) -> None:
-    """Few colours of a sky and of what is painted before it, by each space, with and without."""
+    """Draw a sky and its foreground in few colours of each space, with and without dithering."""
     rows = []
     photograph = load_sample_image("china.jpg")
     colours = Colours.of(photograph.reshape(-1, 3))
@@ -72,7 +72,7 @@ def spaces(k: int) -> None:
 
 
 def stages(k: int) -> None:
-    """A photograph, and its patches by one and by two codes."""
+    """Draw a photograph, and its patches by one and by two codes."""
     photograph = load_sample_image("flower.jpg")
     cut = patches(photograph)
     rows = cut.reshape(-1, cut.shape[-1])

@@ -1,15 +1,15 @@
-"""Archives of images: a large one under a memory limit, what palettes cost, and against WebP.
+"""Archives of images: a large one under a memory limit, search times, and comparison with WebP.
 
     scripts/bench archives FOLDER [--photographs FOLDER] [--parts whole,search,table]
 
 `whole` compresses all images of the folder by the command line, with one palette of 256 colours
 under 512 MiB, and counts how often each is decoded. `search` counts the colours of the folder once
-and times the searches on that table. `table` is of ten photographs of 800 pixels, with palettes,
-with patches, and as WebP, AVIF and JPEG of the same PSNR, the lowest quality that reaches it.
+and times the searches on that table. `table` compares ten photographs of 800 pixels, encoded with
+palettes and with patches, with WebP, AVIF and JPEG at the lowest quality of at least the same PSNR.
 
-Figures of docs/images.md are of the images below usr/share of Debian's plasma-workspace-wallpapers,
-lomiri-wallpapers-16.04 and mate-backgrounds, unpacked by dpkg-deb -x, and the photographs of
-`scripts/bench palettes`.
+The measurements of docs/images.md use the images below usr/share of the Debian packages
+plasma-workspace-wallpapers, lomiri-wallpapers-16.04 and mate-backgrounds, unpacked by dpkg-deb -x,
+and the photographs of `scripts/bench palettes`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from streamkm.passes import Colours
 LIMIT = "512MiB"
 KS = (16, 64, 256)
 PARTS = ("whole", "search", "table")
-# Of each format: how it is written, and the quality that is least and most.
+# For each format: how it is written, and its lowest and highest quality.
 LOSSY: dict[str, tuple[str, dict[str, object], int]] = {
     "JPEG": ("JPEG", {"optimize": True, "progressive": True, "subsampling": "4:4:4"}, 95),
     "WebP": ("WEBP", {"method": 6}, 100),
@@ -65,13 +65,13 @@ def whole(folder: Path, here: Path) -> None:
 
 
 def search(folder: Path) -> None:
-    """Seconds of searches on one table, as shares of reading it and one search."""
+    """Return seconds of searches on one table, as shares of reading it and one search."""
     began = time.perf_counter()
     tables = count_colours([str(folder)], memory_limit=LIMIT)
     read = time.perf_counter() - began
     sizes = ", ".join(f"{kind}: {len(c.keys):,} cells" for kind, c in tables.items())
     print(f"one read of the pixels: {read:.2f} s; {sizes}")
-    timed(tables, [Search(256)])  # what only a first search takes
+    timed(tables, [Search(256)])  # the overhead of the first search
     plain = timed(tables, [Search(256)])
     rows = []
     for name, searches in (
@@ -94,7 +94,7 @@ def timed(tables: dict[str, Colours], searches: Sequence[Search]) -> float:
 
 
 def honest(sources: list[Path], here: Path) -> None:
-    """Bytes and PSNR of all that streamkm writes of photographs, and of lossy files as good."""
+    """Return bytes and PSNR of all encodings of streamkm, and of lossy files of the same PSNR."""
     pixels = sum(int(np.prod(Image.open(path).size)) for path in sources)
     rows: list[Cells] = []
     for k in KS:
@@ -145,7 +145,7 @@ def quality(sources: Sequence[Path], files: Sequence[Path]) -> float:
 
 
 def lossy(sources: list[Path], kind: str, wanted: float) -> str:
-    """Bytes of all, in the lowest quality whose mean PSNR is the wanted one."""
+    """Return the bytes of all images at the lowest quality with the requested mean PSNR."""
     if kind in ("AVIF", "WebP") and not features.check(kind.lower()):
         return "-"
     low, high, found = 0, LOSSY[kind][2], ""
@@ -161,7 +161,7 @@ def lossy(sources: list[Path], kind: str, wanted: float) -> str:
 
 @cache
 def written(sources: tuple[Path, ...], kind: str, setting: int) -> tuple[int, float]:
-    """Bytes of all images in a quality, and their mean PSNR."""
+    """Return the bytes of all images at a quality, and their mean PSNR."""
     form, options, _ = LOSSY[kind]
     nbytes, ratios = 0, []
     for source in sources:

@@ -1,8 +1,8 @@
-"""What checkpoints cost: the same fit without and with them, in turn, at the default interval.
+"""The cost of checkpoints: the same fit without and with them, alternately, by default settings.
 
     scripts/bench checkpoint [--rounds 3] [--seconds 150]
 
-And how long one state takes to write and to read, with rows kept of every read.
+It also measures how long one state takes to write and to read, with cached boundary rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ K = 50
 
 
 def fit(data: Path, folder: Path, steps: int, *more: str) -> float:
-    """Seconds of a command of so many reads."""
+    """Return the seconds of a command with this number of reads."""
     rules = ["--init", "random", "--tol", "0", "--loss-tol", "0", "--max-iter", str(steps)]
     outputs = ["-o", str(folder / "model"), "--overwrite", "--json", "--memory-limit", "600MB"]
     command = [sys.executable, "-m", "streamkm", "fit", str(data), "-k", str(K), *rules, *outputs]
@@ -32,7 +32,7 @@ def fit(data: Path, folder: Path, steps: int, *more: str) -> float:
 
 
 def one_state(folder: Path) -> dict[str, float]:
-    """Bytes and seconds of the state that a fit left."""
+    """Return bytes and seconds of the last state of a fit."""
     from streamkm.checkpoint import Generations, flatten
     from streamkm.fitting import load
 

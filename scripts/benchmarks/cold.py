@@ -1,4 +1,4 @@
-"""What it costs to begin: imports, help, and a first fit with and without compiled kernels."""
+"""Start-up times: imports, help, and a first fit with and without compiled kernels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMANDS = ("", "fit", "sweep", "predict", "info")
 
 
 def seconds(*arguments: object, **settings: str) -> tuple[float, str]:
-    """Wall time of a Python process, and what it said on stderr."""
+    """Return the wall time of a Python process, and its stderr."""
     began = time.perf_counter()
     run = subprocess.run(
         [sys.executable, *map(str, arguments)],
@@ -51,7 +51,7 @@ def show(name: str, *arguments: object) -> None:
 
 
 def first_fit(folder: Path, dtype: str) -> None:
-    """A fit with an empty kernel cache, and again; two reads of a store and more, with labels."""
+    """Time a fit with labels, of two or more reads, with an empty kernel cache and again."""
     data = folder / f"{dtype}.zarr"
     x = (np.random.default_rng(0).random((2_000, 16)) * 255).astype(dtype)
     zarr.create_array(data, data=x, chunks=(500, 16))

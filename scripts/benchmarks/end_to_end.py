@@ -1,7 +1,8 @@
-"""Data on disk to centroids: loss, time, memory and bytes read, each fit a process of its own.
+"""From data on disk to centroids: loss, time, memory and bytes read, each fit in its own process.
 
-streamkm by its command and defaults, under a limit of 500 MB; scikit-learn's KMeans in memory, by
-defaults and as the best of ten; its MiniBatchKMeans chunk by chunk, each epoch in another order.
+streamkm runs as a command with default options, under a limit of 500 MB. scikit-learn's KMeans runs
+in memory, with default options and as the best of ten restarts, and its MiniBatchKMeans chunk by
+chunk, in another order in each epoch.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from processes import alone, peak
 from streamkm.models.model import load_model
 
 LIMIT = 500_000_000
-# Clusters whose centres are 2.8 of their own standard deviations apart: Lloyd takes long on them.
+# The centres are 2.8 standard deviations apart, so Lloyd needs many iterations.
 SPREAD = 0.25
 Found = dict[str, Any]
 
 
 def streamkm(path: Path, k: int, seed: int) -> Found:
-    """Seconds are the whole command, from the start of Python to the model on disk."""
+    """The seconds include the whole command, from the start of Python to the model on disk."""
     with tempfile.TemporaryDirectory() as folder:
         model = f"{folder}/model.zarr"
         command = [sys.executable, "-m", "streamkm", "fit", str(path), "-k", str(k), "-o", model]
@@ -51,7 +52,7 @@ def streamkm(path: Path, k: int, seed: int) -> Found:
 
 
 def scikit_learn(path: Path, k: int, seed: int, n_init: int | str = "auto") -> Found:
-    """Seconds are of the fit alone: what it takes to load the data is not held against it."""
+    """The seconds include the fit alone, without loading the data."""
     from sklearn.cluster import KMeans
 
     x = zarr.open_array(path, mode="r")[...]
@@ -104,7 +105,7 @@ METHODS: dict[str, Callable[[Path, int, int], Found]] = {
 
 
 def arbiter(path: Path, centroids: np.ndarray) -> float:
-    """The loss of all rows, in float64, chunk by chunk."""
+    """Return the loss of all rows, in float64, chunk by chunk."""
     store = zarr.open_array(path, mode="r")
     rows = range(0, store.shape[0], store.chunks[0])
     return sum(loss(store[at : at + store.chunks[0]], centroids) for at in rows)
@@ -121,7 +122,7 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         for name, path, k in sets(Path(folder), quick):
-            streamkm(path, k, 0)  # the kernels compile here, once
+            streamkm(path, k, 0)  # compile the kernels once
             for seed in range(1 if quick else 3):
                 for method, call in METHODS.items():
                     if method == "scikit-learn, best of ten" and (quick or seed):  # minutes

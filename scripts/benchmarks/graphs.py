@@ -1,4 +1,4 @@
-"""What a block costs beside its rows: until the first task runs, and in a whole read."""
+"""The overhead of a block: until the first task runs, and in a complete read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROUNDS = 5
 
 
 class FirstTask(Callback):
-    """The moment the first block begins."""
+    """The time at which the first block starts."""
 
     def __init__(self) -> None:
         super().__init__(pretask=self._seen)
@@ -35,7 +35,7 @@ class FirstTask(Callback):
 
 
 def until_first_task(rows: object, n_blocks: int) -> tuple[float, float]:
-    """Milliseconds a block from the call to the first task, and of the whole read."""
+    """Return milliseconds per block from the call to the first task, and of the whole read."""
     question = Lloyd(np.zeros((2, 2)))
     with FirstTask() as first:
         began = time.perf_counter()
@@ -45,7 +45,7 @@ def until_first_task(rows: object, n_blocks: int) -> tuple[float, float]:
 
 
 def run(quick: bool) -> Iterator[dict[str, Any]]:
-    """Blocks of two rows of two features."""
+    """Measure blocks of two rows of two features."""
     warnings.simplefilter("ignore", ManyBlocksWarning)
     with tempfile.TemporaryDirectory() as folder:
         for n in (1_000,) if quick else (1_000, 100_000):

@@ -1,7 +1,7 @@
-"""What a Lloyd step costs in memory, whole fit machinery included: streamkm and its peers.
+"""The time of a Lloyd step in memory, with all overhead of a fit: streamkm and its peers.
 
-Round robin: in every round each library takes its turn on the same data and centroids, in its own
-process, and the machine's own rates are measured beside them. The first round only warms up.
+In every round, each library runs once on the same data and centroids, in its own process, and the
+rates of the machine are measured as well. The first round is a warm-up.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Shape = tuple[int, int, int, str]
 ALL = tuple(PEERS)
 TWO = ("streamkm", "scikit-learn")
 SHAPES: list[tuple[Shape, Shape, tuple[str, ...]]] = [
-    # full, quick (no fewer rows than streamkm would put in its table of distinct rows), who
+    # full, quick (with more rows than the table of distinct rows holds), libraries
     ((8_000_000, 3, 16, "float32"), (2_000_000, 3, 16, "float32"), ALL),
     ((8_000_000, 3, 256, "float32"), (2_000_000, 3, 256, "float32"), ALL),
     ((4_000_000, 12, 20, "float32"), (1_000_000, 12, 20, "float32"), ALL),
@@ -33,25 +33,25 @@ SHAPES: list[tuple[Shape, Shape, tuple[str, ...]]] = [
     ((100_000, 1024, 64, "float32"), (20_000, 1024, 64, "float32"), TWO),
     ((200_000, 16, 10_000, "float32"), (100_000, 16, 10_000, "float32"), TWO),
 ]
-DISTANCES = 3e8  # dask-ml holds all n * k of them at once: beyond this it is left out
+DISTANCES = 3e8  # dask-ml holds all n * k distances at once; it is left out above this number
 
 
 def steps_of(shape: Shape, quick: bool) -> int:
-    """So many that they take longer than what differs between two fits; Lloyd goes on for more."""
+    """Return enough steps to exceed the variation between fits; Lloyd does not end before."""
     n, d, k, _ = shape
     guess = n * d * (2 * k / 8e10 + 4 / 2e9)
     return min(max(3, int((0.4 if quick else 1.5) / guess)), 20)
 
 
 def measured(shape: Shape, names: tuple[str, ...], quick: bool, workers: Any) -> dict[str, Any]:
-    """Seconds of a step for everyone who takes part, round by round."""
+    """Return the seconds of a step of every library, round by round."""
     steps, rounds = steps_of(shape, quick), 3 if quick else 4
     names = tuple(p for p in names if p != "dask-ml" or shape[0] * shape[2] <= DISTANCES)
     fits: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
     bare, machine = [], []
     for turn in range(rounds + 1):
         for name in names:
-            if name == "dask-ml" and turn > 1:  # slow enough to be told apart in one
+            if name == "dask-ml" and turn > 1:  # slow enough to measure in one
                 continue
             found = workers[name].submit(two_fits, name, shape, steps if turn else 1).result()
             if turn:

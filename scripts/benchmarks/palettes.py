@@ -1,12 +1,13 @@
-"""Palettes of single photographs: error, CPU seconds and bytes, beside those who make them too.
+"""Palettes of single photographs: error, CPU seconds and bytes, compared with other programs.
 
     scripts/bench palettes [--photographs FOLDER] [--rounds N]
 
-From a PNG of 800 pixels to an indexed PNG. CPU seconds are of all threads, for all images, least of
-the rounds, in which everybody has each image in turn; what runs in this process has run once
-before, and the start of a process that would do it is told apart. PSNR (RGB, the mean over images)
-and bytes are of the files that were written; bytes also after `optipng -o2`, of all alike.
-Needs pngquant, ImageMagick and optipng; who is not there is left out.
+Each program converts PNGs of 800 pixels to indexed PNGs. CPU seconds are the minimum over the
+rounds of the sum over all threads and images; in each round, every program converts every image.
+Functions of this process run once before, and the start-up of a process is listed separately. PSNR
+(RGB, the mean over images) and bytes are those of the written files; bytes are also given after
+`optipng -o2` of all files. Programs that are missing of pngquant, ImageMagick and optipng are left
+out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Maker = Callable[[Path, Path, int], None]
 
 
 def cpu() -> float:
-    """Seconds of this process, its threads and what it has run."""
+    """Return the CPU seconds of this process, its threads and its finished children."""
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(use.ru_utime + use.ru_stime for use in both)
 
@@ -98,7 +99,7 @@ def psnr(source: Path, made: Path) -> float:
 
 
 def small(paths: list[Path], folder: Path) -> list[Path]:
-    """The first photographs, their longer side as long as wanted, as PNGs."""
+    """Write the first photographs as PNGs, with the longer side scaled to `side`."""
     made = [folder / f"{number:02d}.png" for number in range(len(paths[:MOST]))]
     for path, target in zip(paths, made, strict=False):
         image = Image.open(path).convert("RGB")

@@ -2,8 +2,8 @@
 
     scripts/bench patches [PHOTOGRAPH ...] [--codewords 256,4096] [--stages 3]
 
-Each codebook is trained on all patches of all photographs, by default the two of scikit-learn, and
-judged on the same. Bits a pixel are of the codes alone, and with the codebook beside them.
+Each codebook is trained and evaluated on all patches of all photographs, by default the two of
+scikit-learn. Bits per pixel are given for the codes alone and for the codes with the codebook.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def photographs(paths: list[Path]) -> list[np.ndarray]:
 
 
 def measured(images: list[np.ndarray], shape: tuple[int, int], k: int, stages: int) -> list[str]:
-    """A row of the table for every number of stages."""
+    """Return a row of the table for every number of stages."""
     rows = np.concatenate([patches(i, shape).reshape(-1, shape[0] * shape[1] * 3) for i in images])
     pixels = sum(i.shape[0] * i.shape[1] for i in images)
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""One k-means fit from given centroids, by streamkm and by each peer: so many Lloyd steps."""
+"""One k-means fit of a number of Lloyd steps from given centroids, by streamkm and by each peer."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-Fitted = tuple[np.ndarray, int]  # centroids, and the steps that were made
+Fitted = tuple[np.ndarray, int]  # centroids, and the number of steps
 SAMPLE = 20_000
 BLOCKS = 16
 
 
 @lru_cache(maxsize=1)
 def made(n: int, d: int, k: int, dtype: str, floats: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Rows without clusters, on which Lloyd goes on for long, and the first k as centroids.
+    """Return rows without clusters, on which Lloyd needs many steps, and the first k as centroids.
 
-    `floats` is for peers that know no integers: the same values, converted beforehand.
+    `floats` holds the same values, converted beforehand for peers that do not support integers.
     """
     rng = np.random.default_rng(0)
     if np.dtype(dtype).kind == "u":
@@ -50,7 +50,9 @@ def sklearnex(x: np.ndarray, init: np.ndarray, steps: int) -> Fitted:
     from sklearnex.cluster import KMeans
 
     logging.disable(logging.INFO)
-    with config_context(allow_sklearn_after_onedal=False):  # an error, not a silent way back
+    with config_context(
+        allow_sklearn_after_onedal=False
+    ):  # raise an error instead of falling back silently
         fitted = KMeans(len(init), init=init, n_init=1, max_iter=steps, tol=0).fit(x)
     return fitted.cluster_centers_, fitted.n_iter_
 
@@ -83,9 +85,9 @@ PEERS: dict[str, Callable[[np.ndarray, np.ndarray, int], Fitted]] = {
 
 
 def two_fits(name: str, shape: Any, steps: int) -> tuple[float, float, float]:
-    """Seconds of a fit of one step and of one of so many more, and its loss of a few rows.
+    """Return the seconds of a fit of one step and of a longer fit, and its loss of a few rows.
 
-    A first fit that is not counted takes its memory from the system, which the next find there.
+    A first fit, which is not counted, allocates the memory that the next fits reuse.
     """
     x, init = made(*shape, floats=name != "streamkm")
     spent = []
@@ -99,17 +101,17 @@ def two_fits(name: str, shape: Any, steps: int) -> tuple[float, float, float]:
 
 
 def a_step(fits: Sequence[tuple[float, float, float]], steps: int) -> list[float]:
-    """Seconds of a step, by round: what a fit of many takes beyond one of a single step.
+    """Return the seconds of a step, by round: a fit of many steps minus a fit of a single step.
 
-    That one holds everything that is done once: conversion, checks, the first and the last read.
-    It is the least over the rounds, as it varies by more than a short step takes.
+    The single step includes all that is done once: conversion, checks, the first and last read. Its
+    minimum over the rounds is used, because it varies by more than the time of a short step.
     """
     once = min(short for short, _, _ in fits)
     return [(long - once) / steps for _, long, _ in fits]
 
 
 def bare_read(shape: Any, steps: int) -> float:
-    """Seconds of one fold of Lloyd's pass, without a fit around it."""
+    """Return the seconds of one fold of Lloyd's pass, without a fit."""
     from streamkm.engine import map_reduce
     from streamkm.passes import Lloyd
     from streamkm.rows import open_rows
@@ -124,7 +126,7 @@ def bare_read(shape: Any, steps: int) -> float:
 
 
 def loss(x: np.ndarray, centroids: np.ndarray) -> float:
-    """The sum of squared distances, in float64 and by nobody's kernel."""
+    """Return the sum of squared distances in float64, computed by NumPy."""
     x, centroids = x.astype(np.float64), np.asarray(centroids, np.float64)
     centre = centroids.mean(axis=0)
     x, centroids = x - centre, centroids - centre

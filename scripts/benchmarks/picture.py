@@ -1,4 +1,4 @@
-"""The picture of `scripts/bench speed`: shares of the floor, and loss by bytes read."""
+"""The figure of `scripts/bench speed`: shares of the floor, and loss by bytes read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ median = statistics.median
 
 
 def shares(results: dict[str, Any], ax: Axes) -> None:
-    """Bars: what share of each library's step the machine's floor is."""
+    """Draw the floor of the machine as a share of the step of each library, as bars."""
     rates = rates_of(results)
     rows = [row for row in results["iterations"] if row["shape"][3] == "float32"]
     rows = [row for row in rows if len(row["seconds"]) > 3]
@@ -45,7 +45,7 @@ def shares(results: dict[str, Any], ax: Axes) -> None:
 
 
 def quality(methods: dict[str, list[dict[str, Any]]], title: str, ax: Axes) -> None:
-    """Points: the loss over the best, by the bytes that were read for it."""
+    """Draw the loss relative to the best against the bytes that were read, as points."""
     for name, colour, mark in zip(METHODS, COLOURS, MARKS, strict=True):
         if name not in methods:
             continue

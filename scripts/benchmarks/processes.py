@@ -1,4 +1,4 @@
-"""Everything that is measured runs in a process of its own, on the same cores."""
+"""Processes for measurements: each measurement runs in its own process, on the same cores."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CORES = 2
 
 
 def hold_cores() -> None:
-    """Two cores for this process and its children: every library here asks the affinity.
+    """Restrict this process and its children to two cores by the affinity of the process.
 
-    The variables are for a BLAS or OpenMP that does not; Dask's pool is what streamkm and dask-ml
-    run on, and it is as large as the affinity too.
+    The environment variables restrict a BLAS or OpenMP that ignores the affinity. The thread pool
+    of Dask, which streamkm and dask-ml use, has the size of the affinity as well.
     """
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
@@ -25,18 +25,18 @@ def hold_cores() -> None:
 
 
 def process() -> ProcessPoolExecutor:
-    """One fresh process, which keeps what it has imported, compiled and made."""
+    """Yield a fresh process, which keeps its imports, compiled kernels and data between calls."""
     quiet = {"initializer": warnings.simplefilter, "initargs": ("ignore",)}
     return ProcessPoolExecutor(1, mp_context=get_context("spawn"), **quiet)
 
 
 def alone(call: Callable[..., Any], *arguments: Any) -> Any:
-    """The answer of a call in a process that has done nothing else."""
+    """Return the result of a call in a fresh process."""
     with process() as one:
         return one.submit(call, *arguments).result()
 
 
 def peak() -> int:
-    """The most memory this process held, in bytes; its maximum resident size is its parent's."""
+    """Return the peak memory of this process in bytes; `ru_maxrss` would include its parent."""
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))

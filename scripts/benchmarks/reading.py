@@ -1,4 +1,4 @@
-"""Decoding, computing, and both at once: what a read of a store costs, in time and in CPU.
+"""Wall time and CPU time of a read of a store: decoding, computing, and both together.
 
 Options: --quick for a smaller store and one k, --cold to read from the disk, not its cache.
 """
@@ -23,7 +23,7 @@ from streamkm.passes import Lloyd, Pass, Statistic
 from streamkm.rows import Budget, StoredRows, open_rows
 
 FEATURES = 64
-LIMIT = 512 * 2**20  # the stores are four times as large
+LIMIT = 512 * 2**20  # without --quick, the stores are four times as large
 LZ4 = BloscCodec(cname="lz4", typesize=4)
 STORES = {
     "1 MB, none": {"chunks": 4096, "compressors": None},
@@ -47,7 +47,7 @@ class Rows(Statistic):
 
 @dataclass(frozen=True)
 class Count(Pass[Rows]):
-    """Reads a block and looks at nothing."""
+    """Reads a block and computes nothing."""
 
     def identity(self):
         return Rows()
@@ -74,11 +74,11 @@ def make(path: Path, n_rows: int, chunks: int, shards: int | None = None, **code
         rows = centres[rng.integers(50, size=n)] + rng.standard_normal(
             (n, FEATURES), dtype=np.float32
         )
-        array[start : start + n] = np.round(rows * 16) / 16  # so that codecs have work to do
+        array[start : start + n] = np.round(rows * 16) / 16  # so that the data are compressible
 
 
 def forget(path: Path) -> None:
-    """Drop the store from the disk's cache."""
+    """Drop the store from the page cache."""
     for file in path.rglob("*"):
         if file.is_file():
             handle = os.open(file, os.O_RDONLY)
@@ -87,7 +87,7 @@ def forget(path: Path) -> None:
 
 
 def timed(question: Pass, rows: StoredRows) -> tuple[float, float]:
-    """Milliseconds of a read, and of CPU in all threads."""
+    """Return the milliseconds of a read, and the CPU milliseconds of all threads."""
     before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     map_reduce(question, rows)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
@@ -96,7 +96,7 @@ def timed(question: Pass, rows: StoredRows) -> tuple[float, float]:
 
 
 def in_memory(rows: StoredRows) -> StoredRows:
-    """A part of the rows in memory that fits beside the work, in the same blocks."""
+    """Return rows in memory with the same blocks, as many as fit."""
     n = min(rows.layout.n_rows, LIMIT // (4 * FEATURES))
     kept = open_rows(rows.array[:n])
     edges = tuple(e for e in rows.plan.edges[0] if e < n)

@@ -1,6 +1,6 @@
-"""Reads until a fit has converged: one a step, several steps a read, settled, and Anderson's.
+"""Reads until a fit converges: one per step, several steps per read, settling, and Anderson.
 
-scripts/bench reads [--tol 1e-4] [--share 0.2]. From the same greedy k-means++ seeds everywhere.
+scripts/bench reads [--tol 1e-4] [--share 0.2]. All start from the same greedy k-means++ seeds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MOST = 400
 def streamkm(
     rows: Rows, seeds: np.ndarray, tol: float, share: float, algorithm: str
 ) -> tuple[int, int, float]:
-    """Reads, steps and the loss."""
+    """Return reads, steps and the loss."""
     room = Room(0, int(share * rows.layout.n_rows))
     rules = StopRules(max_iter=_MOST, tol=tol)
     state = first_state(
@@ -52,10 +52,10 @@ def streamkm(
 
 
 def anderson(rows: Rows, seeds: np.ndarray, tol: float, memory: int = 5) -> tuple[int, int, float]:
-    """Anderson-accelerated Lloyd with a safeguard (Zhang et al., 2018): reads, refused, loss.
+    """Anderson-accelerated Lloyd with a safeguard (Zhang et al., 2018): reads, rejections, loss.
 
-    A read at the accelerated centroids gives their loss and the next step. Where it rose, that
-    read was for nothing, and the next is at the centroids Lloyd's step had given.
+    A read at the accelerated centroids gives their loss and the next step. If the loss rose, the
+    read is rejected, and the next one uses the centroids of Lloyd's step.
     """
     centroids, safe, best = seeds, None, np.inf
     images: list[np.ndarray] = []

@@ -1,4 +1,4 @@
-"""The page of `scripts/bench speed`, out of what it measured."""
+"""The page of results of `scripts/bench speed`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from peers import PEERS
 from roofline import floor
 
-# What issue 4 asks: how many times faster than the fastest peer, by the number of features.
+# Goals: the speed relative to the fastest peer, by the number of features.
 GOALS = ((16, 2.5), (256, 1.3), (10**9, 1.1))
 QUIET = 0.85
 median = statistics.median
@@ -26,7 +26,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str
 
 
 def spread(seconds: list[float], least: float) -> str:
-    """The least in milliseconds, the median and the most, and the floor as a share of the least."""
+    """Return minimum, median and maximum in ms, and the floor as a share of the minimum."""
     if not seconds:
         return "-"
     low, mid, high = (1e3 * f(seconds) for f in (min, median, max))
@@ -36,7 +36,7 @@ def spread(seconds: list[float], least: float) -> str:
 
 
 def against(row: dict[str, Any]) -> tuple[str, float, float]:
-    """The fastest peer, how many times faster streamkm is, each at its best, and the goal."""
+    """Return the fastest peer, the speed-up of streamkm over it (best times), and the goal."""
     seconds = row["seconds"]
     peers = [p for p in seconds if p not in ("streamkm", "bare") and seconds[p]]
     fastest = min(peers, key=lambda peer: min(seconds[peer]))
@@ -49,7 +49,7 @@ def least(row: dict[str, Any], rates: dict[str, float]) -> float:
 
 
 def rates_of(results: dict[str, Any]) -> dict[str, float]:
-    """The best of the whole run: a floor is what the machine did once."""
+    """Return the best rates of the whole run, because a floor is the best of the machine."""
     seen = [row["rates"] for row in results.get("iterations", ())]
     seen += [results["roofline"]] if "roofline" in results else []
     return {name: max(one[name] for one in seen) for name in ("float32", "float64", "memory")}
@@ -114,7 +114,7 @@ def scaling(results: dict[str, Any]) -> Iterator[str]:
 
 
 def by_method(results: dict[str, Any]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Runs of each method on each data set, with the loss over the least that anyone found."""
+    """Return the runs of each method on each data set, with the loss relative to the lowest."""
     found: Any = defaultdict(lambda: defaultdict(list))
     for row in results["end-to-end"]:
         if "failed" in row:

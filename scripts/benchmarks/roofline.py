@@ -1,4 +1,4 @@
-"""What the machine can do at best: products, reads of memory, and decoded chunks."""
+"""Best rates of the machine: matrix products, reads of memory, and decoding of chunks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _stream() -> np.ndarray:
 
 
 def rates() -> dict[str, float]:
-    """Multiply-adds count two: flop/s in both precisions, and bytes/s read, on all cores."""
+    """Return flop/s in both precisions (a multiply-add counts two), and bytes/s, on all cores."""
     found = {}
     for dtype in ("float32", "float64"):
         square = _square(dtype)
@@ -51,18 +51,18 @@ def rates() -> dict[str, float]:
 
 
 def best(rounds: list[dict[str, float]]) -> dict[str, float]:
-    """A floor is what the machine did once, not what it did in the median."""
+    """Return the best rates, because a floor is the best of the machine, not its median."""
     return {name: max(one[name] for one in rounds) for name in rounds[0]}
 
 
 def floor(rates: dict[str, float], n: int, d: int, k: int, dtype: str) -> float:
-    """Seconds no iteration can be under: its products, or its rows read once."""
+    """Return the least seconds of an iteration: its products, or one read of its rows."""
     product = rates["float64" if dtype == "float64" else "float32"]
     return max(2 * n * d * k / product, n * d * np.dtype(dtype).itemsize / rates["memory"])
 
 
 def _decoded(chunks: int) -> dict[str, float]:
-    """Bytes/s out of chunks of 8 MiB that the page cache holds, chunk by chunk on all cores."""
+    """Return bytes/s of decoding chunks of 8 MiB from the page cache, on all cores."""
     rng = np.random.default_rng(0)
     found: dict[str, list[float]] = {name: [] for name in CODECS}
     rows = CHUNK // 256

@@ -1,4 +1,4 @@
-"""Very many blocks: time a block, and the memory of the client and the scheduler.
+"""Very many blocks: time per block, and the memory of the client and the scheduler.
 
 scripts/bench scale [--full]: up to 10^4 blocks on a cluster, or 10^5.
 """
@@ -26,7 +26,7 @@ COUNTS = (1_000, 10_000, 100_000)
 
 
 def rows_of(kind: str, n: int, folder: str) -> object:
-    """Blocks of two rows: all there is to see is what a block costs beside its rows."""
+    """Return blocks of two rows, whose time is the overhead of a block."""
     warnings.simplefilter("ignore", ManyBlocksWarning)
     if kind == "Dask array":
         return open_rows(da.zeros((2 * n, 2), chunks=(2, 2)) + 1)
@@ -35,7 +35,7 @@ def rows_of(kind: str, n: int, folder: str) -> object:
 
 
 def one(kind: str, where: str, n: int) -> None:
-    """One read, in a process of its own."""
+    """Measure one read in its own process."""
     question = Lloyd(np.zeros((50, 2)))
     with tempfile.TemporaryDirectory() as folder:
         if where == "cluster":

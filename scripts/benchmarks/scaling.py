@@ -1,4 +1,4 @@
-"""Twice the rows on disk, and twice the workers in memory."""
+"""Scaling: with the rows on disk, and with the workers in memory."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ K, STEPS, LIMIT = 50, 8, "600MiB"
 
 
 def a_fit(path: Path) -> tuple[float, int]:
-    """Seconds and peak bytes of a fit of so many steps from given centroids."""
+    """Return seconds and peak bytes of a fit of `steps` steps from given centroids."""
     import zarr
 
     from streamkm import KMeans
 
     rng = np.random.default_rng(1)
     store = zarr.open_array(path, mode="r")
-    # Under a limit, or the store would be kept in memory; by steps that each cost a read.
+    # The limit prevents caching of the store in memory; every step takes a read.
     options = {"memory_limit": LIMIT, "algorithm": "lloyd", "loss_tol": None}
     fit = KMeans(K, init=store[:K], max_iter=1, tol=0, **options)
     warm = rng.standard_normal((100_000, store.shape[1]), dtype=np.float32)

@@ -1,9 +1,9 @@
-"""Final loss and reads of the defaults against scikit-learn's best of ten, and dask-ml.
+"""Final loss and reads of the defaults, against the best of ten of scikit-learn, and dask-ml.
 
     scripts/bench seeding [--sets A,B] [-k 10,50,256] [--seeds 2] [--kinds streamkm]
         [--init METHOD,METHOD]
 
-scikit-learn's losses are kept in bench-data/, as they take most of the time.
+The losses of scikit-learn are stored in bench-data/, because they take most of the time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def inertia(x: np.ndarray, centroids: np.ndarray) -> float:
 
 
 def theirs(name: str, x: np.ndarray, k: int, seed: int) -> tuple[float, float]:
-    """Loss and seconds of scikit-learn's best of ten."""
+    """Return loss and seconds of the best of ten of scikit-learn."""
     known = FOLDER / "scikit-learn.json"
     results = json.loads(known.read_text()) if known.exists() else {}
     key = f"{name}/{k}/{seed}"
@@ -50,7 +50,7 @@ def theirs(name: str, x: np.ndarray, k: int, seed: int) -> tuple[float, float]:
 
 
 def ours(x: np.ndarray, k: int, seed: int) -> tuple[float, int, float]:
-    """Loss, reads before labelling, and seconds of the defaults."""
+    """Return loss, reads before labelling, and seconds of the defaults."""
     began = time.perf_counter()
     fitted = KMeans(k, random_state=seed).fit(da.from_array(x, chunks=(-(-len(x) // BLOCKS), -1)))
     return fitted.inertia_, fitted.n_passes_, time.perf_counter() - began
@@ -59,7 +59,7 @@ def ours(x: np.ndarray, k: int, seed: int) -> tuple[float, int, float]:
 def ours_beyond_memory(
     x: np.ndarray, k: int, seed: int, init: str = "auto", share: float = 0.1
 ) -> tuple[float, int, float]:
-    """The same where memory has no room for a table, and for a share of the rows in a summary."""
+    """Return the same without memory for a table, and with a share of the rows in a summary."""
     began = time.perf_counter()
     rows, room = open_rows(x), Room(0, int(share * len(x)))
     rules = StopRules(loss_tol="auto")
@@ -69,7 +69,7 @@ def ours_beyond_memory(
 
 
 def dask_mls(x: np.ndarray, k: int, seed: int) -> tuple[float, float, float]:
-    """Loss, reads and seconds of dask-ml's defaults."""
+    """Return loss, reads and seconds of the defaults of dask-ml."""
     from dask_ml.cluster import KMeans as DaskKMeans
 
     blocks = itertools.count()

@@ -1,9 +1,9 @@
-"""streamkm beside its peers and beside what the machine can do.
+"""The speed of streamkm, compared with its peers and with the rates of the machine.
 
     scripts/bench speed [--quick] [--parts roofline,iterations,scaling,end-to-end,graphs]
 
-Writes docs/benchmarks/speed.json as it goes, part by part, and of all that is in it a table and a
-picture: speed.md and speed.png. With --quick (minutes) the names are speed-quick.*.
+The results are written to docs/benchmarks/speed.json after every part, and then to a table and a
+figure, speed.md and speed.png. With --quick (minutes) the names are speed-quick.*.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ def main() -> None:
         for row in () if isinstance(made, dict) else made:
             results[part].append(row)
             print(part, json.dumps(row), flush=True)
-            kept.write_text(json.dumps(results, indent=1))  # an evening is long
+            kept.write_text(json.dumps(results, indent=1))  # save after every part of a long run
         took[part] = time.perf_counter() - began
         kept.write_text(json.dumps(results, indent=1))
     stem.with_suffix(".md").write_text(report.page(results, stem.name))
-    from picture import picture  # not at the top: every process imports this file again
+    from picture import picture  # not at the top, because every process imports this file again
 
     picture(results, stem.with_suffix(".png"))
     print(stem.with_suffix(".md").read_text())

@@ -1,8 +1,8 @@
-"""The assignment's experiment on a store of 2 GB: 400 fits, with validation, and what they read.
+"""The course assignment on a store of 2 GB: the reads of 400 fits with validation.
 
     scripts/bench sweep [--rows 7800000] [--max-iter 1]
 
-Reads are counted at the store: every chunk it gives out.
+Reads are counted as chunks that the store returns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHUNK = 16384
 
 
 class Counting(zarr.storage.LocalStore):
-    """A store that knows how many chunks it gave out."""
+    """A store that counts the chunks it returns."""
 
     chunks = 0
 
