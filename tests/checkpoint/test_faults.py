@@ -1,4 +1,4 @@
-"""What may go wrong beneath a fit: it ends with the same bits, or with an error that says what."""
+"""Faults below a fit: it ends with the same bits, or with an error that names the cause."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ OPTIONS = {"init": "random", "tol": 0, "max_iter": 6, "random_state": 0, "algori
 def store(tmp_path, blobs, monkeypatch, no_table):
     monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.rows.stored._WAITS", (0.01, 0.01))
-    monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)  # a step costs a read
+    monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)  # every step takes a read
     zarr.create_array(tmp_path / "x", data=blobs, chunks=(100, 6))
     return tmp_path / "x"
 
 
 class Unreliable(LocalStore):
-    """Fails some reads, as networks do."""
+    """A store that fails some reads, like a network."""
 
     every, count, lock = 50, 0, threading.Lock()
 
@@ -53,7 +53,7 @@ def test_a_store_that_fails_every_fiftieth_read(store):
     before = Unreliable.count
     got = KMeans(5, **OPTIONS).fit(zarr.open_array(Unreliable(store, read_only=True), mode="r"))
     assert got.cluster_centers_.tobytes() == want.cluster_centers_.tobytes()
-    assert (Unreliable.count - before) // Unreliable.every >= 5  # so often it failed
+    assert (Unreliable.count - before) // Unreliable.every >= 5  # number of failures
 
 
 def test_a_store_that_always_fails_is_given_up(store, monkeypatch):
@@ -77,7 +77,7 @@ def test_a_worker_killed_in_a_read_costs_nothing_but_time(store):
 
 
 class Deadly(Pass):
-    """Ends every worker that it meets, as too little memory does."""
+    """A block that ends its worker, like a lack of memory."""
 
     def identity(self):
         return Census().identity()
@@ -105,7 +105,7 @@ def test_a_scheduler_that_is_gone_is_named_and_the_fit_goes_on_from_its_checkpoi
     command += ["--port", "0", "--no-dashboard", "--scheduler-file", str(where)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     scheduler = subprocess.Popen(command, **quiet)
-    while not where.exists() or not where.read_text().endswith("}"):  # whole
+    while not where.exists() or not where.read_text().endswith("}"):  # complete
         time.sleep(0.05)
     command = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(where)]
     command += ["--nthreads", "1", "--no-nanny", "--no-dashboard"]

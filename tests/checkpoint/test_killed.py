@@ -1,4 +1,4 @@
-"""Whenever a run is killed, the same command ends with the bits of one that never was."""
+"""A run that was killed at any time and resumed has the bits of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_killed_at_twenty_events_in_all_phases(tmp_path):
-    """In a process of its own, which forks before anything starts a thread."""
+    """Run in a separate process, which forks before any thread starts."""
     said = subprocess.run(
         [sys.executable, "-m", "tests.soak", str(tmp_path), "--events", "20", "--moments", "0"],
         capture_output=True,
@@ -27,4 +27,4 @@ def test_killed_at_twenty_events_in_all_phases(tmp_path):
     phases = Counter(words[1] for words in lines)
     assert sum(phases.values()) == 20
     assert set(phases) == {"start", "seeding", "iterations", "signal", "labelling", "outputs"}
-    assert max(int(words[-1]) for words in lines) <= 1  # waves that were lost
+    assert max(int(words[-1]) for words in lines) <= 1  # lost waves

@@ -1,4 +1,4 @@
-"""Workers in network namespaces of their own, one of which is cut off in the middle of a pass."""
+"""Workers in separate network namespaces, one of which is disconnected in the middle of a pass."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(not_permitted() is not None, reason=str(not_perm
 
 @pytest.fixture
 def namespaces():
-    """Two, on a bridge with this host."""
+    """Two network namespaces on a bridge with this host."""
 
     def remove():
         for name in NAMES:
@@ -64,8 +64,8 @@ def namespaces():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_link_that_is_cut_in_the_middle_of_a_pass(namespaces, tmp_path, monkeypatch, no_table):
     monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
-    monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)  # a step costs a read
-    monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)  # and a read several waves
+    monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)  # every step takes a read
+    monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)  # and a read takes several waves
     monkeypatch.setattr("streamkm.engine.schedule._LEAST_OF_A_CLUSTER", 1)
     zarr.create_array(tmp_path / "x", data=mixture(40_000, 16, 20), chunks=(500, 16))
     data = zarr.open_array(tmp_path / "x", mode="r")
@@ -75,7 +75,7 @@ def test_a_link_that_is_cut_in_the_middle_of_a_pass(namespaces, tmp_path, monkey
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", f"{NET}.1"]
     command += ["--port", "0", "--no-dashboard", "--scheduler-file", str(where)]
     running = [subprocess.Popen(command, **quiet)]
-    while not where.exists() or not where.read_text().endswith("}"):  # whole
+    while not where.exists() or not where.read_text().endswith("}"):  # complete
         time.sleep(0.05)
     for at, name in enumerate(namespaces, 2):
         command = ["ip", "netns", "exec", name, sys.executable, "-m"]

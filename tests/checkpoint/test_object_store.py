@@ -1,4 +1,4 @@
-"""A real object store on loopback: fit, checkpoint, kill, go on, label; by s3fs and by obstore."""
+"""An object store on loopback: fit, checkpoint, kill, resume, label; by s3fs and by obstore."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def endpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weed")
     identity = {"name": "me", "credentials": [KEY], "actions": ["Admin", "Read", "Write", "List"]}
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    for _ in range(5):  # a port that was free may be taken when the server comes to it
+    for _ in range(5):  # a free port may be taken before the server binds it
         server, where = started(folder)
         if answers(server, where):
             break
     else:
         raise RuntimeError((folder / "log").read_text()[-3000:])
     yield where
-    server.kill()  # to end in good order takes it 25 s
+    server.kill()  # an orderly shutdown takes 25 s
     server.wait()
 
 
@@ -73,13 +73,13 @@ def started(folder):
 
 
 def answers(server, where):
-    """Whether it does, sooner or later; one that does not is ended."""
+    """Wait for the server to answer; end it if it does not."""
     end = time.monotonic() + 60
     while server.poll() is None and time.monotonic() < end:
         try:
             urllib.request.urlopen(where, timeout=1)
         except urllib.error.HTTPError:
-            return True  # that it wants a key is as it should be
+            return True  # the demand for a key is expected
         except OSError:
             time.sleep(0.2)
     server.kill()
@@ -142,7 +142,7 @@ def obstore_of(path):
 
 
 def test_what_others_write_is_seen_by_a_process_that_lives_on(cloud, tmp_path):
-    """s3fs keeps its listings, and is one object for all of a process."""
+    """s3fs caches its listings, in one object for the whole process."""
     data = mixture(100, 3, 2)
     for name in ("a", "b"):
         zarr.create_array(obstore_of(f"group/{name}"), data=data)
@@ -186,7 +186,7 @@ def test_two_runs_do_not_share_a_checkpoint_there(cloud):
 
     with one(), refused, one():
         pass
-    with one() as kept:  # it was released
+    with one() as kept:  # the lock was released
         assert kept.resume() is None
 
 

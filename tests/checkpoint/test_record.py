@@ -1,4 +1,4 @@
-"""The record of a run: what makes two runs the same, and what a difference is called."""
+"""The record of a run: when two runs are the same, and how a difference is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same command goes on; what is not the same is refused, and says what differs."""
+"""The same command resumes; other runs are refused, and the message names the difference."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def store(tmp_path, blobs):
 @pytest.fixture
 def small_blocks(monkeypatch, no_table):
     monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
-    monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)  # a step costs a read
-    monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)  # and a read several waves
+    monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)  # every step takes a read
+    monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)  # and a read takes several waves
 
 
 def run(*arguments, code=0):
@@ -65,7 +65,7 @@ def same(store, *names):
 
 
 def test_out_of_time_again_and_again_until_it_is_done(store, small_blocks):
-    """Every run has time for a wave, and leaves with 75; labels and model come once."""
+    """Every run has time for one wave and exits with 75; model and labels are written once."""
     fit(store, "whole", "--labels", store.parent / "whole.labels")
     labels, codes = store.parent / "parts.labels", []
     arguments = [store, "parts", "--labels", labels, "--time-limit", "0.01"]
@@ -96,7 +96,7 @@ def test_a_run_that_is_done_says_so_and_changes_nothing(store):
 
 @pytest.fixture(scope="module")
 def signalled(tmp_path_factory):
-    """A folder with rows and the model of an undisturbed run; the command of that run."""
+    """A folder with rows and the model of an undisturbed run, and the command of that run."""
     folder = tmp_path_factory.mktemp("signalled")
     zarr.create_array(folder / "x", data=mixture(60_000, 16, 40), chunks=(2048, 16))
     command = [sys.executable, "-m", "streamkm", "fit", str(folder / "x"), "-k", "40"]
@@ -221,7 +221,7 @@ def test_a_lock_goes_with_the_process_that_held_it(store, tmp_path):
 
 
 def test_a_second_ctrl_c_ends_at_once_and_the_last_checkpoint_is_good(tmp_path):
-    """Of a run whose wave would take a minute."""
+    """Interrupt a run whose wave would take a minute."""
     zarr.create_array(tmp_path / "x", data=mixture(200_000, 16, 40), chunks=(2048, 16))
     slow = (
         "import sys, time\n"
@@ -282,7 +282,7 @@ def test_python_goes_on_too(store, small_blocks, blobs):
 
 
 def test_a_full_disk_warns_and_the_last_state_stays_good(store, tmp_path, no_table, monkeypatch):
-    """By the most bytes a file may have: the arrays of the next state no longer fit."""
+    """A limit on the size of files stands for the full disk; the next state exceeds it."""
     limited = (
         "import resource, sys\n"
         "import streamkm.fitting.saving as saving, streamkm.rows.memory as memory\n"
@@ -337,7 +337,7 @@ def test_the_end_of_a_slurm_job_is_known_by_its_environment(store, small_blocks,
 
 
 class Killed(BaseException):
-    """In the place of a kill, where the process is the test's own."""
+    """Replaces a kill, if the process is that of the test."""
 
 
 def killed(*_):
@@ -345,7 +345,7 @@ def killed(*_):
 
 
 def test_labels_are_of_the_centroids_that_a_fit_went_on_to(store, small_blocks, monkeypatch):
-    """Killed when the new labels are whole but not yet named: the old ones do not do for them."""
+    """Kill the run before the complete new labels are published; the old ones are not reused."""
     labels = store.parent / "l.zarr"
     more = ("--labels", labels, "--algorithm", "lloyd", "--overwrite")
     fit(store, "a", *more, "--max-iter", 2)
@@ -375,7 +375,7 @@ def test_killed_between_the_labels_and_the_model_of_data_in_memory(store, monkey
         patch.setattr("streamkm.cli.commands.fit.save_model", killed)
         with pytest.raises(Killed):
             CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert not labels.exists()  # they take their name after the model
+    assert not labels.exists()  # the labels are published after the model
     (partial,) = store.parent.glob(".l.zarr.partial-*")
     before = [path.stat().st_mtime_ns for path in sorted((partial / "c").rglob("*"))]
     assert before

@@ -17,7 +17,7 @@ OPTIONS = {"init": "random", "n_init": 2, "tol": 0.0, "max_iter": 4, "random_sta
 
 
 class Killed(BaseException):
-    """Raised where a kill would end the process."""
+    """Raised instead of a kill of the process."""
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def estimator(store, name, **changed):
 
 
 def states_saved(run, last=None):
-    """The states that a run has saved; with `last`, it is killed after so many."""
+    """The states that a run saves; with `last`, the run is killed after that many."""
     states, see = [], Checkpoint.on_state
 
     def save_and_kill(checkpoint, state):
@@ -144,7 +144,7 @@ def test_a_run_opens_its_store_once(store, monkeypatch):
     monkeypatch.setattr(zarr, "open", count)
     for run in (
         lambda: command(store, "a"),
-        lambda: command(store, "a"),  # finds that it is done
+        lambda: command(store, "a"),  # the fit is already done
         lambda: estimator(store, "a").fit(store),
     ):
         opened.clear()

@@ -1,4 +1,4 @@
-"""A state that went through a checkpoint is the state."""
+"""A state that is saved and loaded is equal to the original."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RULES = StopRules(max_iter=4, tol=0)
 
 
 def alike(a, b):
-    """Equal to the bit, arrays included."""
+    """Whether two values are equal to the bit, including arrays."""
     if is_dataclass(a) and not isinstance(a, type):
         return type(a) is type(b) and all(
             alike(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)
@@ -28,7 +28,7 @@ def alike(a, b):
         return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
     if isinstance(a, tuple):
         return len(a) == len(b) and all(map(alike, a, b))
-    return a == b or (a != a and b != b)  # NaN is like NaN
+    return a == b or (a != a and b != b)  # NaN equals NaN
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def rows(tmp_path, blobs, small_blocks, no_table):
 
 
 def keep(where, rows, state, **changed):
-    """Save a state, as a run would that ends there."""
+    """Save a state, like a run that ends there."""
     with saving.checkpointing(where, rows, {"n_clusters": 5} | changed) as kept:
         assert kept.save(state)
 
@@ -60,7 +60,7 @@ def test_going_on_from_any_state_of_any_seeding_gives_the_same_bits(rows, tmp_pa
     found = states(rows, seeding_method)
     assert any(state.folded for state in found)
     for number, state in enumerate(found[:-1]):
-        if number % 3 and number < len(found) - 2:  # each way of saving costs a tenth of a second
+        if number % 3 and number < len(found) - 2:  # each kind of saving takes a tenth of a second
             continue
         where = tmp_path / f"ckpt-{number}"
         keep(where, rows, state)
@@ -142,7 +142,7 @@ def test_a_flipped_byte_goes_back_one_state_and_two_are_refused(rows, tmp_path, 
         with pytest.warns(CheckpointWarning):
             kept.resume()
         kept.save(found[-1])
-    # The damaged one does not count as one of the two.
+    # The damaged state does not count as one of the two.
     assert sorted(zarr.open_group(tmp_path / "c").group_keys()) == [
         "state-00000001",
         "state-00000003",
@@ -166,7 +166,7 @@ def test_a_flipped_byte_in_the_groups_own_metadata_is_mended(rows, tmp_path):
 
 
 def test_half_a_state_is_none(rows, tmp_path):
-    """As a kill leaves it, written but not pointed to."""
+    """A kill leaves a state that is written but not referenced."""
     found = states(rows, "random")
     keep(tmp_path / "c", rows, found[3])
     before = (tmp_path / "c" / "zarr.json").read_bytes()

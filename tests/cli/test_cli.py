@@ -1,4 +1,4 @@
-"""The command line, run as its users run it."""
+"""The command line, run in processes like those of users."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def test_ctrl_c_leaves_nothing_and_says_so(tmp_path):
         command,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell without job control has what it starts in the background ignore Ctrl-C.
+        # Background processes of a shell without job control ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         process.stderr.readline()  # the first read is done
@@ -263,7 +263,7 @@ def test_a_dry_run_says_that_small_data_are_kept(store, tmp_path):
     facts = json.loads(run(*command, "--json").stdout)
     assert facts["reads_at_most"] == facts["reads_if_few_distinct_rows"] == 1
     assert facts["bytes_at_most"] == facts["bytes_a_read"] == 5000 * 6 * 4
-    assert facts["kept_in_memory_bytes"] == 13 * 400 * 6 * 4  # the last chunk whole
+    assert facts["kept_in_memory_bytes"] == 13 * 400 * 6 * 4  # the last chunk is complete
 
 
 def test_a_sweeps_dry_run_reads_nothing(store, tmp_path, monkeypatch, no_table):
@@ -288,7 +288,7 @@ def test_a_sweep_is_shown_and_predicted_with(store, tmp_path, blobs):
 
 
 def test_only_what_streamkm_wrote_is_overwritten(store, tmp_path):
-    """A slip in a path must not cost anybody's data."""
+    """A mistyped path must not destroy data."""
     zarr.create_array(tmp_path / "mine", data=np.ones((4, 4)))
     command = ["fit", store, "--variable", "x", "-k", 3, "--overwrite", "-o"]
     assert "was not written by streamkm" in run(*command, tmp_path / "mine", code=1).stderr
@@ -333,7 +333,7 @@ def test_reads_and_bytes_are_told_by_phase(store, tmp_path, blobs):
 
 
 def test_what_an_error_leaves_behind_says_nothing_at_the_end(tmp_path):
-    """Broken requests of an object store are thrown away as the interpreter ends, and complain."""
+    """Failed requests of an object store, which the interpreter discards at exit, print nothing."""
     code = (
         "class Request:\n    def __del__(self): raise ValueError('left behind')\nkept = Request()\n"
     )

@@ -1,4 +1,4 @@
-"""The same bits wherever a command's work runs, and one line where it cannot."""
+"""The result has the same bits on every scheduler; if there is none, one line gives the reason."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run(store, name, *more, code=0):
 
 
 def test_processes_of_its_own_with_a_report_of_dasks(store, tmp_path):
-    """In a process of its own, as the workers import what started them."""
+    """Run in a separate process, because workers import the main module."""
     report, out = tmp_path / "report.html", tmp_path / "model"
     options = ["--scheduler", "processes", "--workers", "2", "--performance-report", report]
     command = [sys.executable, "-m", "streamkm", "fit", store, *RULES, "-o", out, *options]
@@ -76,7 +76,7 @@ def test_a_scheduler_behind_tls_by_configuration(store, tmp_path, monkeypatch):
     worker = [*base, "distributed.cli.dask_worker", "--scheduler-file", str(where)]
     worker += ["--nthreads", "1", "--no-nanny", "--no-dashboard"]
     running = [subprocess.Popen(scheduler, **quiet)]
-    while not where.exists() or not where.read_text().endswith("}"):  # whole
+    while not where.exists() or not where.read_text().endswith("}"):  # complete
         time.sleep(0.05)
     running.append(subprocess.Popen(worker, **quiet))
     address = json.loads(where.read_text())["address"]

@@ -38,7 +38,7 @@ def parquet(path, values, names):
 
 
 def cube(path, values, names):
-    """Consolidated, with the names in the coordinate of the feature dimension."""
+    """A consolidated store with the names in the coordinate of the feature dimension."""
     data = xr.DataArray(
         values.T.reshape(-1, 20, 30), dims=("band", "y", "x"), coords={"band": names}, name="x"
     )
@@ -90,7 +90,7 @@ class TestByPath:
 
 
 def test_the_number_of_a_feature_dimension_is_remembered(tmp_path):
-    """On square data a forgotten feature_dim=0 would be a wrong answer in silence."""
+    """For square data, a forgotten feature_dim=0 would give wrong labels without an error."""
     values = RNG.normal(size=(40, 40)) * np.arange(1, 41)[:, None]
     zarr.create_array(tmp_path / "x", data=values, chunks=(40, 10))
     path = tmp_path / "x"

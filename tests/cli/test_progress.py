@@ -1,4 +1,4 @@
-"""Progress is a bar on a terminal and a line now and then in a log; every phase reports itself."""
+"""Progress is a bar on a terminal and occasional lines in a log; every phase reports progress."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_an_unknown_total_and_unknown_bytes_are_left_out(capsys, talkative):
 
 
 def test_a_phase_that_resumes_is_timed_from_where_it_resumes(capsys, talkative, monkeypatch):
-    clock = iter(range(100, 200, 10))  # each look at the clock is ten seconds later
+    clock = iter(range(100, 200, 10))  # each reading of the clock is ten seconds later
     monkeypatch.setattr("streamkm.cli.ui.bar.time.monotonic", lambda: float(next(clock)))
     bar = ProgressBar()
     bar.show(Progress("read 3", 10, 20, "blocks", 10_000))

@@ -1,4 +1,4 @@
-"""Names of files and texts of users are printed as they are, and never obeyed."""
+"""File names and text of users are printed literally, without control sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Among scikit-learn's, pandas', polars' and dask-ml's own things."""
+"""Estimators together with scikit-learn, pandas, polars and dask-ml."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def test_scikit_learns_own_checks(estimator, check):
 
 def test_a_grid_search_over_the_number_of_clusters(blobs):
     search = GridSearchCV(KMeans(random_state=0), {"n_clusters": [1, 2, 4]}, cv=3).fit(blobs)
-    assert search.best_params_ == {"n_clusters": 4}  # the score is minus a loss, so more is better
+    assert search.best_params_ == {
+        "n_clusters": 4
+    }  # the score is minus the loss, so higher is better
     assert np.array_equal(search.predict(blobs), search.best_estimator_.predict(blobs))
 
 
@@ -73,7 +75,7 @@ def test_weights_and_masks_are_routed(blobs, kind):
 
 
 def test_a_dask_array_goes_through_a_pipeline_a_chunk_at_a_time(blobs):
-    """scikit-learn's own scaler would load it all; dask-ml's stays lazy, and so do we."""
+    """The scaler of dask-ml stays lazy, unlike that of scikit-learn, and so does `KMeans`."""
     in_memory, most = set(), []
 
     def block(block_info=None):

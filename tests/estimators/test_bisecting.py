@@ -1,4 +1,4 @@
-"""Bisecting k-means: the tree, and scikit-learn's beside it."""
+"""Bisecting k-means: the tree, and comparison with scikit-learn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ X = CENTERS[RNG.integers(12, size=6000)] + RNG.normal(size=(6000, 3))
 
 
 def down(tree, row):
-    """The cluster of one row, by hand."""
+    """The cluster of one row, by a plain walk down the tree."""
     at = 0
     while at >= 0:
         pair = tree.pairs[at]

@@ -1,4 +1,4 @@
-"""A cube of real scenes, larger than the limit: from xarray to a GeoTIFF."""
+"""A cube of real scenes, larger than the memory limit: from xarray to a GeoTIFF."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 from streamkm import KMeans
 from tests import landsat, reference
 
-# rioxarray multiplies transforms as affine would rather not have it.
+# rioxarray multiplies transforms in a way that affine deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul")
 EXAMPLE = Path(__file__).parents[2] / "examples/land_cover_of_a_cube.py"
 TILES, LIMIT = 25, 768
@@ -41,7 +41,7 @@ def test_a_cube_over_the_limit_becomes_a_map(scene, tmp_path):
         assert chart.rio.resolution() == pytest.approx(scene.rio.resolution(), rel=1e-9)
         assert chart.rio.bounds()[0] == pytest.approx(scene.rio.bounds()[0], rel=1e-9)
         corners = chart[0, :352, :349].values, chart[0, 352:704, 349:698].values
-    # Stripes move from tile to tile; where neither is one, equal pixels have equal labels.
+    # Stripes move from tile to tile; outside of them, equal pixels have equal labels.
     present = (corners[0] != 255) & (corners[1] != 255)
     assert 0.8 < present.mean() < 1
     assert np.array_equal(corners[0][present], corners[1][present])

@@ -1,4 +1,4 @@
-"""What code written for `dask_ml.cluster.KMeans` does with it, done with `streamkm.KMeans`."""
+"""Usage patterns of `dask_ml.cluster.KMeans`, with `streamkm.KMeans`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def x(blobs):
 
 @pytest.fixture
 def reads():
-    """How often each block of the data was made, and the data."""
+    """Counts of how often each block of the data was computed, and the data."""
     made = []
 
     def block(block_info=None):
@@ -70,7 +70,7 @@ def test_nothing_is_read_before_labels_are_asked_for(reads):
     assert made == [1]
     made.clear()
     found, far, fitted = dask.compute(labels, distances, known)
-    assert sorted(made) == list(range(6))  # one read for the three of them
+    assert sorted(made) == list(range(6))  # one read for all three
     assert np.array_equal(found, far.argmin(axis=1))
     assert np.array_equal(found, fitted)
 

@@ -1,4 +1,4 @@
-"""The estimator: scikit-learn's habits, and every kind of data in and out."""
+"""The estimator: the conventions of scikit-learn, and every kind of input and output."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_reads_and_bytes_are_counted(blobs):
     lazy = da.from_array(blobs, chunks=(1000, 6))
     km = KMeans(4, random_state=0, tol=0).fit(lazy)
     assert km.stop_reason_ == "nothing moved"
-    assert km.n_passes_ == 2 + km.history_["read"].sum()  # the loss came with the last iteration
+    assert km.n_passes_ == 2 + km.history_["read"].sum()  # the last iteration also gave the loss
     assert km.bytes_read_ == km.n_passes_ * blobs.nbytes
     eager = KMeans(4, random_state=0, tol=0).fit(blobs)
     assert eager.n_passes_ == 2 + eager.n_iter_ + 1  # labelling
@@ -114,7 +114,7 @@ def test_reads_and_bytes_are_counted(blobs):
 def test_history_is_a_column_for_each_thing(blobs):
     km = KMeans(4, init="random", n_init=1, random_state=0, tol=0).fit(blobs)
     assert km.history_.dtype.names == ("inertia", "shift", "empty", "relocated", "read")
-    assert not km.history_["read"].any()  # few enough rows for a table
+    assert not km.history_["read"].any()  # few enough rows for the table of distinct rows
     assert len(km.history_) == km.n_iter_
     assert len(km.history_) > 3
     assert (np.diff(km.history_["inertia"]) <= 0).all()

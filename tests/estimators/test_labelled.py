@@ -1,4 +1,4 @@
-"""xarray and Dask in, the same out: dims, coordinates, CRS, nodata, chunks."""
+"""Labels of xarray and Dask data keep dimensions, coordinates, CRS, nodata and chunks."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_a_store_is_read_in_parts(tmp_path, blobs, no_table):
     assert km.inertia_ == pytest.approx(-km.score(stored), rel=0.2)
     labelled = MiniBatchKMeans(8, **options).fit(stored)
     assert labelled.cluster_centers_.tobytes() == km.cluster_centers_.tobytes()
-    assert labelled.n_passes_ == pytest.approx(km.n_passes_ + 1)  # the exact loss is a read
+    assert labelled.n_passes_ == pytest.approx(km.n_passes_ + 1)  # the exact loss takes a read
     assert np.array_equal(labelled.labels_.compute(), labelled.predict(blobs))
 
 

@@ -1,4 +1,4 @@
-"""What a fitted model can do, and what it is when it was saved, refitted or handed on."""
+"""Methods of fitted models, also after saving, refitting and conversion."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class TestEveryEstimator:
         twice = np.repeat(blobs, weights, axis=0)
         one = sklearn.clone(model).fit(blobs, sample_weight=weights)
         two = sklearn.clone(model).fit(twice)
-        # What is seeded hangs on row numbers, so they may end apart, but not by much.
+        # The seeding depends on row numbers, so the losses may differ slightly.
         assert one.inertia_ == pytest.approx(two.inertia_, rel=0.02)
 
     def test_representatives_are_the_nearest_members(self, model, blobs):
@@ -203,7 +203,7 @@ class TestWritingLabels:
 
     @pytest.mark.parametrize("seed", range(100))
     def test_any_store_gets_the_right_labels_or_none(self, seed, blobs, tmp_path):
-        """zarr-python#3682: two tasks that write one shard lose each other's chunks."""
+        """zarr-python#3682: two tasks that write the same shard lose chunks of each other."""
         rng = np.random.default_rng(seed)
         x = da.from_array(blobs, chunks=(int(rng.integers(100, 900)), 6))
         if seed % 2:

@@ -1,4 +1,4 @@
-"""Features are matched by name, whatever kind of data names them."""
+"""Features are matched by name, for every kind of data with names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streamkm.rows import coordinates, open_rows
 
 NAMES = ["red", "green", "blue"]
 RNG = np.random.default_rng(0)
-# The features differ in scale, so that a wrong order is a wrong answer.
+# The features differ in scale, so that a wrong order gives wrong labels.
 X = (RNG.integers(5, size=(600, 3)) * [10.0, 100.0, 1.0] + RNG.normal(size=(600, 3))).astype("f4")
 ORDER = [2, 0, 1]
 SHUFFLED = [NAMES[place] for place in ORDER]
@@ -45,7 +45,7 @@ def cube_store(path, values, names, **options):
 
 
 def scene(values, names, numbers=None):
-    """As rioxarray opens a GeoTIFF with descriptions."""
+    """A scene like a GeoTIFF with descriptions that rioxarray opened."""
     array = cube(values, numbers or [1, 2, 3])
     return array.assign_attrs(long_name=tuple(names))
 
@@ -92,7 +92,7 @@ def test_other_names_and_names_that_occur_twice_are_refused(kind, tmp_path):
     model = KMeans(4, random_state=0).fit(KINDS[kind](X, NAMES, tmp_path))
     with pytest.raises(DataError, match="blue"):
         model.predict(KINDS[kind](X, ["red", "green", "swir"], tmp_path))
-    if kind not in ("polars", "Dataset"):  # which have no two columns of one name
+    if kind not in ("polars", "Dataset"):  # these cannot have two columns of the same name
         with pytest.raises(DataError, match="the name 'red' more than once"):
             model.predict(KINDS[kind](X, ["red", "red", "blue"], tmp_path))
 
@@ -277,10 +277,10 @@ def test_descriptions_of_bands_are_names_also_of_a_selection():
     model = KMeans(4, feature_dim="band", random_state=0).fit(scene(X, NAMES))
     assert model.feature_names_in_.tolist() == NAMES
     assert model.predict(scene(X[:, ORDER], SHUFFLED)).equals(model.labels_)
-    # Selecting bands keeps the attribute as it was, so the number says which is meant.
+    # Selecting bands does not change the attribute, so the band number selects the name.
     turned = scene(X, NAMES).isel(band=ORDER)
     assert model.predict(turned).equals(model.labels_)
-    # Scenes without descriptions only count their bands.
+    # Scenes without descriptions only number their bands.
     assert np.array_equal(model.predict(cube(X, [1, 2, 3])), model.labels_)
 
 
@@ -454,7 +454,7 @@ class TestBesideTheData:
 
 @pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
 class TestLongCoordinates:
-    """Of more labels than are compared at once."""
+    """Coordinates with more labels than are compared at once."""
 
     N = 140_001
 

@@ -1,4 +1,4 @@
-"""Label images in OME-Zarr files, judged by the models of the specification."""
+"""Label images in OME-Zarr files, validated by models of the specification."""
 
 from __future__ import annotations
 

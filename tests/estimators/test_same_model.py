@@ -1,4 +1,4 @@
-"""Stored, loaded, pickled or made on the command line, a model is the same."""
+"""A model is the same after storing, loading and pickling, and from the command line."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ class TestOnTheCommandLine:
         model = KMeans(5, random_state=0, n_init=1, **params).fit(path)
         model.labels_ = model.labels_.compute()
         other = streamkm.load(model_path)
-        # Labels that are written cost a read; lazy ones cost it when they are computed.
+        # Written labels take a read; lazy labels take it when they are computed.
         spent = ("n_passes_", "bytes_read_", "reads_")
         for name in spent:
             assert hasattr(other, name)
@@ -191,7 +191,7 @@ class TestOnTheCommandLine:
         model.save(tmp_path / "m")
         if isinstance(data, xr.DataArray):
             names = {"band": np.array([0, 1]), "month": data["month"].values}
-            stored = data.assign_coords(names)  # texts have no stable type in Zarr 3
+            stored = data.assign_coords(names)  # text has no stable dtype in Zarr v3
             if params["feature_dim"] == "band":
                 stored = stored.drop_vars("band")
             else:
@@ -208,7 +208,7 @@ class TestOnTheCommandLine:
 
 
 class TestOneSetOfCentroids:
-    """`cluster_centers_` is what every method goes by, also where rows are scaled."""
+    """Every method uses `cluster_centers_`, also with scaled rows."""
 
     @pytest.fixture(
         params=[

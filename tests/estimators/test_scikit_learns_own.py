@@ -1,8 +1,8 @@
-"""scikit-learn's own tests of k-means, out of its wheel, with `streamkm.KMeans` in their hands.
+"""The tests of k-means in the wheel of scikit-learn, run with `streamkm.KMeans`.
 
-`sklearn/cluster/tests/test_k_means.py` is loaded with our class under the name it imports, and its
-functions become tests of this module. Whole functions are left out by `NOT_OURS`, parameters by
-`left_out`, and nothing else is.
+`sklearn/cluster/tests/test_k_means.py` is loaded with our class under the name that it imports, and
+its functions become tests of this module. `NOT_OURS` leaves out whole functions and `left_out`
+parameters; all others run.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from streamkm.runs.options import restarts_of
 from streamkm.seeding import Seeding, Task, method_of
 
 pytestmark = [
-    # scikit-learn ends at max_iter in silence, and some of its tests do [docs/scikit-learn.md].
+    # scikit-learn does not warn at max_iter, where some of its tests end [docs/scikit-learn.md].
     pytest.mark.filterwarnings(
         "ignore:stopped after max_iter:sklearn.exceptions.ConvergenceWarning"
     ),
-    # It says the same as scikit-learn's warning, which the tests wait for, when seeding ends.
+    # The seeding issues a warning with the text of that of scikit-learn, which the tests expect.
     pytest.mark.filterwarnings("ignore::streamkm.errors.FewDistinctRowsWarning"),
 ]
 
@@ -57,7 +57,7 @@ NOT_OURS = {
 
 
 def left_out(value):
-    """Whether a parameter is of what `streamkm` does not offer."""
+    """Whether a parameter uses a feature that `streamkm` does not offer."""
     return (
         sp.issparse(value)
         or any(value is container for container in CSR_CONTAINERS)
@@ -66,7 +66,7 @@ def left_out(value):
 
 
 def seeded(X, n_clusters, init="k-means++", *, sample_weight=None, random_state=None):
-    """Centroids of our seeding, and the numbers of the rows they are."""
+    """Centroids of our seeding, and their row numbers."""
     rows = open_rows(np.asarray(X), sample_weight=sample_weight)
     task = Task(n_clusters, restart_seeds(random_state or 0, 1)[0], len(X), 0)
     drawn, state = [], method_of(init).start(task)
@@ -78,7 +78,7 @@ def seeded(X, n_clusters, init="k-means++", *, sample_weight=None, random_state=
 
 
 class KMeans(streamkm.KMeans):
-    """Ours, with the private method and attribute that scikit-learn's tests look at."""
+    """`streamkm.KMeans` with the private method and attribute that the tests use."""
 
     @property
     def _n_init(self):
@@ -91,7 +91,7 @@ class KMeans(streamkm.KMeans):
 
 
 class MiniBatchKMeans(streamkm.MiniBatchKMeans):
-    """Ours, with the private attributes that scikit-learn's tests look at."""
+    """`streamkm.MiniBatchKMeans` with the private attributes that the tests use."""
 
     @property
     def _n_init(self):
@@ -103,14 +103,14 @@ class MiniBatchKMeans(streamkm.MiniBatchKMeans):
 
 
 def k_means(*args, **options):
-    """scikit-learn's function of that name, for which its KMeans does the work."""
+    """The function `k_means` of scikit-learn, computed by our `KMeans`."""
     function = sklearn.cluster.k_means
     with mock.patch.dict(inspect.unwrap(function).__globals__, KMeans=KMeans):
         return function(*args, **options)
 
 
 def kmeans_plusplus(X, n_clusters, *, x_squared_norms=None, random_state=None):
-    """Our seeding by the name of scikit-learn's; it has no use for the norms."""
+    """Our seeding under the name of that of scikit-learn; it ignores the norms."""
     return seeded(X, n_clusters, random_state=random_state)
 
 
@@ -126,7 +126,7 @@ def loaded():
 
 
 def narrowed(mark):
-    """A parametrize mark without what is left out."""
+    """A parametrize mark without the parameters that are left out."""
     names, rows = mark.args
     one = len(names.split(",")) == 1
     stay = [not any(map(left_out, [row] if one else row)) for row in rows]
@@ -146,7 +146,7 @@ for name in RUN:
     OWN[name].pytestmark = [*marks, pytest.mark.usefixtures("either_way").mark]
     globals()[name] = OWN[name]
 
-# Of the default seeding even one iteration is as good as ten: its search has converged.
+# After the default seeding, one iteration is as good as ten, because its search has converged.
 EARLY = pytest.mark.parametrize(
     "Estimator", [functools.partial(kind, init="k-means++") for kind in (KMeans, MiniBatchKMeans)]
 )
@@ -155,14 +155,14 @@ OWN["test_score_max_iter"].pytestmark[0] = EARLY.mark
 
 @pytest.fixture(params=["table", "reads"])
 def either_way(request):
-    """As data so small are, by their table of distinct rows, and as large data are, by reads."""
+    """Fit by the table of distinct rows, as for small data, and by reads, as for large data."""
     if request.param == "reads":
         request.getfixturevalue("no_table")
 
 
 @pytest.fixture
 def global_random_seed():
-    return 42  # scikit-learn's own default
+    return 42  # the default of scikit-learn
 
 
 @pytest.fixture(params=[np.float32, np.float64])
@@ -175,12 +175,12 @@ def parameter_sets(function):
 
 
 def test_every_function_of_theirs_runs_or_has_a_reason_not_to():
-    """All 58 of scikit-learn 1.9; of another release this says what is to be decided anew."""
+    """All 58 functions of scikit-learn 1.9; for another release, this lists the new ones."""
     assert NOT_OURS.keys() <= OWN.keys()
     assert (len(RUN), len(NOT_OURS)) == (44, 14)
     for name in RUN:
         assert globals()[name] is OWN[name]
-        assert all(parameter_sets(OWN[name]))  # pytest would skip an empty set
+        assert all(parameter_sets(OWN[name]))  # pytest would skip an empty parameter set
 
 
 def test_it_is_our_class_that_they_test():
@@ -191,4 +191,4 @@ def test_it_is_our_class_that_they_test():
         values = [value for values in parameter_sets(OWN[name]) for value in values]
         theirs = {sklearn.cluster.KMeans, sklearn.cluster.MiniBatchKMeans}
         assert theirs.isdisjoint(v for v in values if inspect.isclass(v))
-    assert sklearn.cluster.KMeans is not KMeans  # for everybody else it is as it was
+    assert sklearn.cluster.KMeans is not KMeans  # other tests use the original

@@ -1,4 +1,4 @@
-"""Spherical k-means: laws of directions."""
+"""Laws of spherical k-means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways in which labels could silently be wrong, each seen once."""
+"""Causes of labels that could be wrong without an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several of Lloyd's steps from one read are the steps that as many reads would have made."""
+"""Several of Lloyd's steps from one read equal those of one read each."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_merging_in_any_grouping_keeps_the_same_rows():
 
 
 def test_where_rows_cannot_be_kept_for_long_reads_are_as_before():
-    x = np.random.default_rng(0).random((3000, 30), dtype=np.float32)  # no structure
+    x = np.random.default_rng(0).random((3000, 30), dtype=np.float32)  # no clusters
     centroids = x[:40].astype(np.float64)
     plain, kept = fitted(x, centroids, 0), fitted(x, centroids, 5)
     np.testing.assert_allclose(losses(kept), losses(plain), rtol=1e-12)

@@ -1,4 +1,4 @@
-"""An empty cluster moves to the farthest row, or stays; it never goes to the origin unseen."""
+"""An empty cluster moves to the farthest row or stays; it never moves to the origin."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def run(relocate, max_iter, data=X):
 
 
 def test_empty_clusters_move_to_the_farthest_rows():
-    """dask-ml turns an empty cluster into the zero vector."""
+    """dask-ml replaces the centroid of an empty cluster by the zero vector."""
     state = run(True, 1)
     step = state.best.history[0]
     assert (step.empty, step.relocated) == (2, 2)
     distances = reference.squared_distances(X, FAR).min(axis=1)
     farthest = X[np.argsort(-distances, kind="stable")[:2]]
     np.testing.assert_allclose(state.best.centroids[2:], farthest, rtol=1e-6)
-    # The rows left the clusters they were in.
+    # The rows left their former clusters.
     rest = np.ones(len(X), bool)
     rest[np.argsort(-distances, kind="stable")[:2]] = False
     want = reference.means(X[rest], reference.labels(X[rest], FAR), 4)

@@ -1,7 +1,7 @@
-"""Data far from zero against their spread: the fit is that of the same rows about an origin.
+"""Data far from zero relative to their spread: the fit equals that of the same rows near zero.
 
-The expected values come from rows before the offset was added, in exact arithmetic where the sum
-is one of whole numbers.
+The expected values come from the rows before the offset was added, in exact arithmetic for sums of
+integers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WHOLE = np.round(NEAR * 16).astype(np.int64)
 
 
 def loss_of(labels, near, weights=None):
-    """The weighted loss of labels about the means of their own rows, which lie about zero."""
+    """The weighted loss of labels about the means of their rows, which lie near zero."""
     weights = np.ones(len(near)) if weights is None else weights
     total = 0.0
     for label in np.unique(labels):
@@ -98,13 +98,13 @@ def test_weights_bisecting_and_sweeps_see_the_same_rows():
     for name in ("train_min", "validation_min", "silhouette", "davies_bouldin"):
         assert found[name].values == pytest.approx(expected[name].values, rel=1e-9, nan_ok=True)
     moved = found["centroids"].values - 2.0**60 - expected["centroids"].values
-    assert np.nanmax(np.abs(moved)) <= 128  # half of float64's last digit there
+    assert np.nanmax(np.abs(moved)) <= 128  # half of the last digit of float64 there
 
 
 @pytest.mark.parametrize("init", ["auto", "random"])
 def test_stored_and_lazy_rows_are_shifted_too(init, tmp_path):
     x = np.concatenate([far("float64")] * 40)
-    x += _RNG.integers(0, 16, x.shape) / 16  # too many distinct rows for a table
+    x += _RNG.integers(0, 16, x.shape) / 16  # too many distinct rows for the table
     stored = zarr.create_array(tmp_path / "x", data=x, chunks=(5000, 3))
     first = streamkm.KMeans(3, init=init, random_state=0, memory_limit="400MiB").fit(stored)
     lazy = streamkm.KMeans(3, init=init, random_state=0).fit(da.from_array(x, (5000, 3)))
@@ -168,7 +168,7 @@ def test_centroids_given_lie_in_the_units_of_the_data():
 
 
 class TestExchange:
-    """Centroids leave a model in float64, whose steps at 2**60 are wider than the data."""
+    """Centroids of a model are float64, whose spacing at 2**60 exceeds the spread of the data."""
 
     X = WHOLE + (2**60 + 1)
 

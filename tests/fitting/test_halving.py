@@ -1,4 +1,4 @@
-"""Halving: most of the restarts read no further, and the best is hardly worse."""
+"""Halving: most restarts need no further reads, and the best loss is hardly higher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exactness step by step, resuming, and that the loss never rises."""
+"""Lloyd's iterations are exact, can be resumed, and never increase the loss."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_going_on_from_any_state_ends_in_the_same_bits(method, blobs):
 
 
 def test_restarts_share_their_reads_and_each_is_the_fit_of_its_own_seed(blobs):
-    """dask-ml's n_init restarts nothing."""
+    """In dask-ml, `n_init` does not restart."""
     rows = open_rows(da.from_array(blobs, chunks=(600, 6)))
     seeds = [11, 22, 33, 44]
     alone = [

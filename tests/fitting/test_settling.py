@@ -1,4 +1,4 @@
-"""Rows that a read kept are of use after the steps they decide: fewer reads, and J never rises."""
+"""Settling on the boundary rows of a read takes fewer reads, and J never rises."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_empty_clusters_are_filled_as_without_kept_rows():
 
 
 def test_a_read_is_judged_by_all_that_came_of_it():
-    """Between reads a step may gain less than a read must."""
+    """A step between reads may gain less than a read must gain."""
     x = overlapping()
     rules = StopRules(tol=0, reading_tol=3e-2)
     state = iterate(*begun(x, x[:20].astype(np.float64), share=0.35, rules=rules))

@@ -1,4 +1,4 @@
-"""Each rule stops, by its own name, and no earlier than it says."""
+"""Each stop rule ends the fit at its threshold, and the result has its name."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ MEETS = re.compile("is the same place as|lies inside|matches the pattern")
 
 
 def digest(folder):
-    """Of all files below a folder."""
+    """A digest of all files below a folder."""
     found = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         found.update(str(path.relative_to(folder)).encode())
@@ -38,7 +38,7 @@ def digest(folder):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Data, photographs, and one store of every kind."""
+    """A folder with data, photographs, and one store of every kind."""
     tmp_path = tmp_path_factory.mktemp("made")
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 2)).astype("f4")
@@ -60,7 +60,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def home(made, tmp_path, monkeypatch):
-    """A copy of them in the current folder."""
+    """A copy of this folder, as the current folder."""
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -165,7 +165,7 @@ def test_overwrite_replaces_its_own_kind_only(home, writer, there):
         assert not [path for path in os.listdir(home) if ".replaced" in path or ".partial" in path]
         return
     if writer == "labels" and there == "model":
-        return  # it is also an input, and refused as that
+        return  # it is also an input, and is refused for that reason
     before = digest(home / there)
     said = run(*_WRITERS[writer], there, code=1)
     assert "does not replace" in said

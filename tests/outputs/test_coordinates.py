@@ -1,4 +1,4 @@
-"""Labels keep the coordinates that Zarr can hold; of the others a warning says which."""
+"""Labels keep the coordinates that Zarr can hold; a warning names the others."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from streamkm.errors import DataError, OutputWarning
 
 
 class RasterSpec:
-    """As stackstac has one among its attributes."""
+    """An attribute like one of stackstac."""
 
 
 @pytest.fixture
 def cube():
-    """What stackstac gives: text, times, dicts and sets among its coordinates."""
+    """A cube like those of stackstac, with text, times, dicts and sets in its coordinates."""
     x = np.random.default_rng(0).normal(size=(3, 8, 6, 2))
     epsg, objects = np.array(32633), np.empty(3, object)
     objects[:] = [{"a": 1}, None, {"b"}]
@@ -53,7 +53,7 @@ def test_a_cube_of_stackstac_is_labelled(cube, tmp_path):
     with pytest.warns(OutputWarning) as told:
         labels = km.write_labels(cube, tmp_path / "l")
     said = str(told[0].message)
-    assert isinstance(cube["y"].attrs["odd"], RasterSpec)  # what was given is as it was
+    assert isinstance(cube["y"].attrs["odd"], RasterSpec)  # the input is unchanged
     assert len([one for one in told if one.category is OutputWarning]) == 1
     for name in (
         "properties",

@@ -1,4 +1,4 @@
-"""Kills, signals and places that cannot be written: nothing whole is lost, nothing half is left."""
+"""Kills, signals and unwritable paths: complete outputs are kept, and partial ones are removed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def data(tmp_path):
     return tmp_path / "x"
 
 
-# One process, whose children replace a model and are killed at each step of it in turn.
+# The children of this process replace a model; each is killed at another step.
 _KILLED = """
     import os, signal, sys
     from pathlib import Path
@@ -102,13 +102,13 @@ def test_an_overwrite_that_is_killed_at_any_step_loses_nothing(tmp_path, how, ma
     for step in range(1, steps + 1):
         folder = tmp_path / str(step)
         if how == "atomic":
-            load_model(folder / "m")  # at all times there is one under the name
+            load_model(folder / "m")  # there is always a model under the name
         else:
             check_store(folder / "m", MODEL, True)
         assert load_model(folder / "m").inertia in (1.0, 2.0)
-        check_store(folder / "m", MODEL, True)  # as the next run does
+        check_store(folder / "m", MODEL, True)  # like the next run
         partial = folder / f".m.partial-{mark}"
-        if mark and partial.exists():  # only what the next run under this mark can resume
+        if mark and partial.exists():  # only the files that the next run with this mark can resume
             assert load_model(partial).inertia == 2.0
             shutil.rmtree(partial)
         assert os.listdir(folder) == ["m"]
@@ -170,7 +170,7 @@ def test_a_signal_leaves_no_part_of_the_labels(data, tmp_path, number):
 
 @pytest.fixture
 def unwritable(tmp_path, monkeypatch):
-    """A folder that cannot be written to, also for root."""
+    """A folder that is not writable, also for root."""
     (tmp_path / "closed").mkdir()
     make = Path.mkdir
 
@@ -210,7 +210,7 @@ def test_a_name_that_is_too_long_is_found_before_the_first_read(data, tmp_path):
 
 
 def _full(monkeypatch, where):
-    """Chunks below a folder cannot be written: the disk is full."""
+    """Fail to write chunks below a folder, like a full disk."""
     from zarr.storage import LocalStore
 
     write = LocalStore.set
@@ -225,7 +225,7 @@ def _full(monkeypatch, where):
 
 @pytest.mark.parametrize("more", [[], ["--checkpoint"], ["--n-init", 2], ["--scale", "standard"]])
 def test_labels_that_fail_do_not_cost_the_model(data, tmp_path, monkeypatch, more):
-    monkeypatch.setattr(memory, "TABLE_NBYTES", 0)  # or the loss would come from the table
+    monkeypatch.setattr(memory, "TABLE_NBYTES", 0)  # otherwise the loss would come from the table
     options = [*more, tmp_path / "ckpt"] if more == ["--checkpoint"] else more
     options = [*options, "--init", "random", "--algorithm", "lloyd", "--max-iter", 3]
     command = ["fit", data, "-k", 3, "-o", tmp_path / "m", "--labels", tmp_path / "l", *options]
@@ -242,7 +242,7 @@ def test_labels_that_fail_do_not_cost_the_model(data, tmp_path, monkeypatch, mor
     if "--scale" not in more:
         assert model.inertia == pytest.approx(found)
     assert not (tmp_path / "l").exists()
-    if more == ["--checkpoint"]:  # the same command writes what is missing
+    if more == ["--checkpoint"]:  # the same command writes the missing outputs
         run(*command)
     else:
         run("predict", tmp_path / "m", data, "-o", tmp_path / "l")

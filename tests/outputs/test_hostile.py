@@ -1,4 +1,4 @@
-"""Stores that somebody else made are opened without running what is in them."""
+"""Stores from untrusted sources are opened without executing their content."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streamkm.cli import main
 from streamkm.errors import DataError
 from streamkm.images import Archive
 
-# Zarr warns of such arrays; here that must not be what keeps them from being read.
+# Zarr warns of such arrays; this warning must not be the reason why they are not read.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -30,7 +30,7 @@ def run(*arguments, code=0):
 
 
 class Bomb:
-    """Leaves a file behind when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, where):
         self.where = where
@@ -56,13 +56,13 @@ def made(tmp_path_factory):
 @pytest.fixture
 def home(made, tmp_path, monkeypatch):
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    # As if numcodecs were one that decodes pickles: what is tested is that none is decoded.
+    # Simulate a numcodecs that decodes pickles, to test that no pickle is decoded.
     monkeypatch.setattr(numcodecs.pickles, "ALLOW_UNSAFE_PICKLE_DECODE", True)
     return tmp_path
 
 
 def plant(folder, bomb, name, ndim=1):
-    """A Zarr v2 array of one chunk, which is a pickle, in the place of any of that name."""
+    """Replace the array of this name by a Zarr v2 array with one chunk, which is a pickle."""
     place = folder / name
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -82,7 +82,7 @@ def plant(folder, bomb, name, ndim=1):
 
 
 def as_v2(folder):
-    """The group's own metadata as of Zarr v2, whose members may be such arrays."""
+    """Convert the metadata of the group to Zarr v2, whose members may be such arrays."""
     attributes = json.loads((folder / "zarr.json").read_text())["attributes"]
     (folder / "zarr.json").unlink()
     (folder / ".zgroup").write_text(json.dumps({"zarr_format": 2}))
@@ -90,7 +90,7 @@ def as_v2(folder):
 
 
 def plant_v3(folder, bomb, name, dtype="uint8", ndim=1):
-    """The same as Zarr v3 has it: a codec of numcodecs in the metadata."""
+    """The same for Zarr v3: a codec of numcodecs in the metadata."""
     place = folder / name
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -117,7 +117,7 @@ def plant_v3(folder, bomb, name, dtype="uint8", ndim=1):
 
 @pytest.fixture(autouse=True, scope="module")
 def pickle_codec():
-    """A codec of Zarr v3 that unpickles, as a package that is installed may bring one."""
+    """A codec of Zarr v3 that unpickles, like one of an installed package."""
     from zarr.abc.codec import BytesBytesCodec
     from zarr.registry import register_codec
 
@@ -146,7 +146,7 @@ def pickle_codec():
 
 def test_the_bomb_goes_off_where_it_is_read(home):
     plant(home, home / "bomb", "hidden")
-    with suppress(Exception):  # what was unpickled is no array
+    with suppress(Exception):  # the unpickled object is not an array
         zarr.open_array(home / "hidden", mode="r", zarr_format=2)[...]
     assert (home / "bomb").exists()
     (home / "bomb").unlink()
@@ -210,7 +210,7 @@ def test_known_names_in_strange_codecs_are_not_read(home, kind, version):
     else:
         plant_v3(folder, home / "bomb", name, "float64", ndim)
     for opened in _OPENERS[kind]:
-        with suppress(DataError, AssertionError):  # nothing of it, or not what is asked for
+        with suppress(DataError, AssertionError):  # nothing, or something else than requested
             opened(folder)
     assert not (home / "bomb").exists()
 

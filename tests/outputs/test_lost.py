@@ -1,4 +1,4 @@
-"""What was written whole is read whole, or refused by the name of what is missing."""
+"""Complete stores are read completely; of incomplete ones the missing part is named."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(*arguments, code=0):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Data of which most are zeros, and every kind of store that streamkm reads again."""
+    """Data that are mostly zeros, and every kind of store that streamkm reads again."""
     folder = tmp_path_factory.mktemp("made")
     x = np.zeros((400, 2), "f4")
     x[:100] = np.random.default_rng(0).normal(size=(100, 2))
@@ -67,7 +67,7 @@ def chunks_of(folder):
 def test_data_that_lost_a_chunk_are_refused(home, kind):
     store = home / kind
     chunks = chunks_of(store)
-    assert len(chunks) == (4 if kind == "sharded" else 8)  # those of zeros are there too
+    assert len(chunks) == (4 if kind == "sharded" else 8)  # including chunks of zeros
     (_, path), missing = chunks[-1], chunks[-1][1].relative_to(store / "x")
     path.unlink()
     commands = [
@@ -115,7 +115,7 @@ def test_chunks_that_were_added_later_may_be_missing(home):
     assert zarr.open_array(home / "l").shape == (700,)
     group["x"].resize((100, 2))
     run("predict", home / "model", store, "-o", home / "k")
-    group["x"].resize((400, 2))  # what was cut off is gone
+    group["x"].resize((400, 2))  # the part that was cut off is missing
     assert "are missing" in run("fit", store, "-k", 2, "-o", home / "m", code=1)
     group.create_array("x", data=np.zeros((400, 2), "f4"), chunks=(40, 2), overwrite=True)
     run("fit", store, "-k", 1, "-o", home / "m")  # another array
@@ -157,7 +157,7 @@ def test_a_store_that_others_wrote_may_leave_out_chunks_of_zeros(home):
 @pytest.mark.parametrize("kind", ["model", "tree"])
 def test_a_model_without_any_one_of_its_chunks_is_refused(home, kind):
     for name, path in chunks_of(home / kind):
-        if name == "history/read":  # of which no value is free to say that it is missing
+        if name == "history/read":  # no value of the dtype is free to mark missing data
             continue
         kept = path.read_bytes()
         path.unlink()
@@ -171,7 +171,7 @@ def test_a_model_without_any_one_of_its_chunks_is_refused(home, kind):
 def test_a_model_without_any_one_of_its_arrays_or_attributes_is_refused(home, kind):
     group = zarr.open_group(home / kind)
     for name in dict(group.arrays()):
-        if name == "tree_pairs":  # without it there is no tree
+        if name == "tree_pairs":  # there is no tree without it
             continue
         (home / kind / name).rename(home / name)
         with pytest.raises(DataError, match=f"lacks the array '{name}'"):
@@ -238,7 +238,7 @@ def test_an_archive_without_any_one_of_its_chunks_writes_no_files(home, kind):
     for array, path in chunks_of(home / kind):
         kept = path.read_bytes()
         path.unlink()
-        if array.rpartition("/")[2] in ("ssim", "opacity"):  # which no pixel needs
+        if array.rpartition("/")[2] in ("ssim", "opacity"):  # no pixel needs it
             assert "are missing, the first is c/" in run("info", home / kind, code=1)
         else:
             with pytest.raises(DataError, match="are missing, the first is c/"):

@@ -1,4 +1,4 @@
-"""Places are compared by what they are, not by how they are spelled."""
+"""Paths are compared by the files that they refer to, not by their spelling."""
 
 from __future__ import annotations
 
@@ -94,5 +94,5 @@ def test_opened_arrays_and_hard_identities(tmp_path):
     assert same_or_nested(store, held)
     assert not same_or_nested(MemoryStore(), held)
     assert place_of(np.ones(3)) is None
-    os.link(tmp_path / "i.zarr" / "zarr.json", tmp_path / "second")  # as a second mount shows it
+    os.link(tmp_path / "i.zarr" / "zarr.json", tmp_path / "second")  # as under a second mount point
     assert same_or_nested(tmp_path / "second", tmp_path / "i.zarr" / "zarr.json")

@@ -1,4 +1,4 @@
-"""Outputs are whole under their name, or not there."""
+"""An output is either complete under its name or does not exist."""
 
 from __future__ import annotations
 

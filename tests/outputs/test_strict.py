@@ -1,4 +1,4 @@
-"""Metadata are strict JSON, and give numbers back that JSON does not have."""
+"""Metadata are strict JSON, also for numbers that JSON does not have."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_store_of_a_run_is_strict_json(data, tmp_path, nodata):
     assert str(given) == str([float(part) for part in nodata.split(",")])
     run(
         "fit", data, "-k", 2, "--nodata", nodata, "--loss-tol", 0, *outputs
-    )  # is done, by its record
+    )  # done, according to its record
 
 
 @pytest.mark.parametrize("nodata", [math.nan, [0.0, math.nan]])

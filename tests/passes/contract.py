@@ -1,4 +1,4 @@
-"""The contract of every pass: its statistic is a commutative monoid, to the bit."""
+"""The contract of every pass: its statistic is a commutative monoid, exact to the bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of colours: exact, bounded, and the same however the pixels are cut."""
+"""The colour table is exact, bounded, and the same for every division of the pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = [(1, np.uint8), (3, np.uint8), (8, np.uint8), (3, np.uint16), (4, np.uin
 
 
 def pixels_of(channels, dtype, n=300, seed=0):
-    """Few and many alike: a walk, so that cells at every level hold several."""
+    """Pixels of a random walk, so that cells at every level hold several colours."""
     rng = np.random.default_rng(seed)
     high = np.iinfo(dtype).max
     walk = np.cumsum(rng.normal(0, high / 60, (n, channels)), axis=0) + high / 2

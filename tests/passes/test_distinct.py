@@ -1,4 +1,4 @@
-"""The table: every distinct row once, with its weight; nothing where they are too many."""
+"""The table has every distinct row once, with its weight, or is empty if there are too many."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_it_counts_what_numpy_counts(x):
 
 
 def test_rows_of_one_hash_have_an_order_of_their_own():
-    """As if the hash told nothing."""
+    """Replace the hash by a constant."""
     x = np.arange(60, dtype=np.float32).reshape(30, 2)
     same = np.zeros(30, np.uint64)
     table = distinct.RowTable(2, np.float32, 30)

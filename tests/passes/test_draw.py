@@ -1,4 +1,4 @@
-"""Samplers, by frequency; and that a draw belongs to the rows, not to their blocks."""
+"""Frequencies of samplers; draws depend on the rows, not on the blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DRAWS = 6000
 
 
 def frequencies(question):
-    """How often each row is the first one drawn, over many seeds."""
+    """Count how often each row is drawn first, over many seeds."""
     block = Block.of(ROWS)
     return np.bincount([question(s)(block).numbers[0] for s in range(DRAWS)], minlength=len(ROWS))
 
@@ -41,7 +41,7 @@ def test_weighted_draws_follow_the_weights():
 
 
 def test_squared_distance_draws_follow_the_true_distribution():
-    """knor divides by RAND_MAX twice, so that its first rows nearly always win; not here."""
+    """In knor, the first rows nearly always win, because it divides by RAND_MAX twice."""
     centroids = ROWS[[0, 3]]
     seen = frequencies(lambda s: DrawSquaredDistance(1, s, 1, centroids))
     d2 = reference.squared_distances(ROWS, centroids).min(axis=1)

@@ -1,4 +1,4 @@
-"""Farthest-first in one read: the bound of the paper, and that only the plan decides."""
+"""Farthest-first in one read: the bound of the paper, and dependence on the plan only."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_merged_picks_are_within_their_bound(chunks, seed):
     assert merged.shape == (12, 3)
     # exact <= 2 best, so best >= exact / 2, and 4 best >= 2 exact is what may be claimed of it.
     assert radius(X, merged) <= 4 * radius(X, exact)
-    assert radius(X, merged) <= 2 * radius(X, exact)  # what is seen here
+    assert radius(X, merged) <= 2 * radius(X, exact)  # observed here
 
 
 def test_the_identity_and_one_part_change_nothing():

@@ -1,4 +1,4 @@
-"""Samples: unbiased, certain where it matters, the same for any chunks."""
+"""Samples are unbiased, contain heavy rows with certainty, and do not depend on chunks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_uniform_rows_come_as_often_as_their_rate_says():
 
 @pytest.mark.parametrize("most", [150, 4000])
 def test_sums_over_a_sample_are_unbiased(most):
-    """Also where the cap, not the threshold, decides who stays."""
+    """Also if the cap, not the threshold, determines the sample."""
     rng = np.random.default_rng(0)
     weights = rng.random(len(X))
     block = Block.of(X, weights)

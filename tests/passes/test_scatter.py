@@ -1,4 +1,4 @@
-"""What a sweep is judged by, against scikit-learn's own figures."""
+"""The scores of a sweep, compared with those of scikit-learn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows in blocks of a mini-batch: every row once, and like the whole where rows are in memory."""
+"""Blocks of mini-batches contain every row once; in memory, each resembles all rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory a process may use, under the cgroups that containers and Slurm make."""
+"""The memory that a process may use, under the cgroups of containers and Slurm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ LIMIT = 2**28
         ("0::/a/job/step", {"a/job/step/memory.max": LIMIT, "a/memory.max": 2 * LIMIT}, LIMIT),
         ("0::/a/job/step", {"a/job/step/memory.max": "max", "a/memory.max": LIMIT}, LIMIT),
         ("0::/../..", {"memory.max": LIMIT}, LIMIT),
-        ("0::/of/the/host", {"memory.max": LIMIT}, LIMIT),  # a container that sees its own alone
+        (
+            "0::/of/the/host",
+            {"memory.max": LIMIT},
+            LIMIT,
+        ),  # a container that sees only its own cgroup
         ("4:memory:/job\n0::/", {"memory/job/memory.limit_in_bytes": LIMIT}, LIMIT),
         ("4:memory:/job\n0::/", {"memory/memory.limit_in_bytes": 2**63 - 4096}, MACHINE),
         ("3:cpuset:/job", {"memory/job/memory.limit_in_bytes": LIMIT}, MACHINE),

@@ -1,4 +1,4 @@
-"""What stored numbers mean: their sign by `_Unsigned`, and packing by scale and offset."""
+"""The meaning of stored numbers: signedness by `_Unsigned`, and packing by scale and offset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamkm.errors import PackedDataWarning
 from streamkm.rows import open_rows
 
 RNG = np.random.default_rng(0)
-SIGNS = {  # stored dtype, what `_Unsigned` says, fill as it is written, fill as it is meant
+SIGNS = {  # stored dtype, value of `_Unsigned`, fill value as stored, fill value as decoded
     "int8": ("i1", "true", -1, 255),
     "int8, fill in the other sign": ("i1", "true", 255, 255),
     "int16": ("i2", "true", -2, 65534),
@@ -27,7 +27,7 @@ SIGNS = {  # stored dtype, what `_Unsigned` says, fill as it is written, fill as
 
 
 def signed(kind):
-    """Two clusters on both sides of the sign bit, as stored and as meant, and where nothing is."""
+    """Two clusters on both sides of the sign bit, stored and decoded, and the missing rows."""
     dtype, said, fill, meant_fill = SIGNS[kind]
     stored = np.dtype(dtype)
     letter = "u" if said == "true" else "i"

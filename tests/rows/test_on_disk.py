@@ -134,7 +134,7 @@ def test_a_file_that_was_written_to_is_other_data(path, tmp_path):
 
 
 def replace(path, values):
-    """Another file under the same name, as editors and atomic writers make it."""
+    """Replace a file by another one of the same name, like editors and atomic writers."""
     np.save(path.with_name("other.npy"), values)
     os.replace(path.with_name("other.npy"), path)
 

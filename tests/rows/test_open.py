@@ -1,4 +1,4 @@
-"""Every kind of data becomes the same rows; what cannot be clustered is refused with its fix."""
+"""Every kind of data gives the same rows; the errors for other data name a fix."""
 
 from __future__ import annotations
 

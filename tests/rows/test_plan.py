@@ -49,5 +49,5 @@ def test_a_plan_of_very_many_blocks_travels_as_a_few_bytes():
 
 
 def test_an_uneven_plan_is_packed_without_writing_out_an_even_one():
-    plan = BlockPlan(((0, 1, 10**12),))  # a terabyte of edges, were they even
+    plan = BlockPlan(((0, 1, 10**12),))  # even chunks would need a terabyte of edges
     assert pickle.loads(pickle.dumps(plan)) == plan

@@ -1,4 +1,4 @@
-"""What a pass reads: each stored chunk once, and nothing twice."""
+"""A pass reads each stored chunk exactly once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streamkm.rows import BlockPlan, Budget, open_rows
 
 
 class Counting(WrapperStore):
-    """Counts every read of a key, and fails those it is told to."""
+    """A store that counts every read of a key, and fails chosen ones."""
 
     def __init__(self, store):
         super().__init__(store)
@@ -58,7 +58,7 @@ def test_each_stored_chunk_is_read_once_a_pass(layout):
     assert set(store.reads) == set(stored)
     for key, nbytes in stored.items():
         assert store.nbytes[key] <= nbytes, key
-        # The last shard is cut short by the array's end: Zarr reads its index, then its chunks.
+        # The end of the array truncates the last shard: Zarr reads its index, then its chunks.
         assert store.reads[key] == 1 or (array.shards and key == max(stored))
 
 

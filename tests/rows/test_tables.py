@@ -1,4 +1,4 @@
-"""Tables of every kind are numbers by one rule, in KMeans, in sweeps and in Dask frames."""
+"""Tables of every kind are converted by one rule, in KMeans, in sweeps and in Dask frames."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_tables_without_names_and_columns_alone():
     bad = unnamed.assign(**{"x": "word"}).set_axis([0, 1, 2], axis=1)
     with pytest.raises(DataError, match="column '2' holds the value 'word'"):
         KMeans(2).fit(bad)
-    assert numbers(pd.Series(B)).dtype == bool  # a mask stays one
+    assert numbers(pd.Series(B)).dtype == bool  # a mask stays a mask
     assert numbers(pd.Series(pd.array(B, "boolean"))).tolist() == B.astype(float).tolist()
 
 
@@ -286,7 +286,10 @@ def test_a_whole_number_of_a_variable_is_not_changed(chunked):
     data = data.chunk(row=20) if chunked else data
     with pytest.raises(DataError, match=f"variable 'bad' .*{ODD}.*float64.*subtract"):
         KMeans(2).fit(data)
-    fills = {"a": 0.5, "bad": -(2**63) + 2}  # netCDF's fill value of int64, no float64
+    fills = {
+        "a": 0.5,
+        "bad": -(2**63) + 2,
+    }  # the fill value of netCDF for int64, which float64 cannot represent
     data = data.assign(bad=("row", np.where(B, A, fills["bad"])))
     data = data.chunk(row=20) if chunked else data
     for name, fill in fills.items():

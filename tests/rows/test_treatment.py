@@ -38,7 +38,7 @@ CENTROIDS = ROWS[PRESENT][:5].astype(np.float64)
 
 
 def step(x, centroids):
-    """What Lloyd's step gathers."""
+    """The statistic of Lloyd's step."""
     x = np.asarray(x, np.float64)
     of_row = reference.labels(x, centroids)
     counts = np.bincount(of_row, minlength=len(centroids))
@@ -69,7 +69,7 @@ def test_a_fold_sees_only_rows_that_are_there(kind, tmp_path):
     assert np.array_equal(got.counts, counts)
     assert np.array_equal(got.sums, sums)
     assert got.inertia(CENTROIDS) == pytest.approx(loss, rel=1e-12)
-    assert got.sums.dtype.kind == "i"  # still exact
+    assert got.sums.dtype.kind == "i"  # the result is still exact
 
 
 @pytest.mark.parametrize("kind", ["zarr", "numpy", "dask", "xarray"])
@@ -121,7 +121,7 @@ def test_only_what_is_named_is_left_out():
     named = xr.DataArray(x, attrs={"_FillValue": np.float32(-9999)})
     assert missing_in(named).present(x).tolist() == [False, True, False, True]
     whole = np.array([[1, 2], [255, 0]], np.uint8)
-    # Neither is a value that the bytes could have.
+    # Bytes cannot have either of these values.
     assert Missing.of([-9999, 256, 0.5]).present(whole).all()
     with pytest.raises(NonFiniteError):
         map_reduce(Census(), open_rows(x[1:2])).check()

@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 N_BLOCKS, WAVE = 40, 8
-# One process, whose children label, and stop in the middle of the third of five waves.
+# The children of this process label, and stop in the middle of the third of five waves.
 _CHILDREN = """
     import hashlib, json, os, shutil, signal, sys, warnings
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""The coreset: what the search finds on it, and that it stands for the rows."""
+"""The coreset represents the rows, and the search on it finds good centroids."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_twentieth_of_the_rows_finds_as_low_a_loss_as_ten_restarts(k):
 
 
 def test_tiny_far_clusters_are_found():
-    """Two rows in fifty thousand, which a plain sample of four thousand would miss."""
+    """Two of fifty thousand rows, which a uniform sample of four thousand would miss."""
     x = mixture(50_000, 3, 4)
     x[[7, 40_000]] = [[900, 0, 0], [0, -900, 900]]
     for seed in range(5):
@@ -47,7 +47,7 @@ def test_tiny_far_clusters_are_found():
 
 
 def test_the_loss_on_the_coreset_is_the_loss_on_the_rows():
-    """For good, random and far centroids alike, within what its size allows."""
+    """For good, random and distant centroids, with an error that depends on its size."""
     x = mixture(60_000, 3, 8, seed=2)
     rng = np.random.default_rng(0)
     good, asked = seeded(x, 8, 0)
@@ -95,7 +95,7 @@ def test_restarts_are_the_fits_of_their_own_seeds():
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_rare_rows_that_the_pilot_hardly_met_do_not_crowd_out_the_bulk(scale):
-    """Nearly all rows at twenty places, and a wide cloud of few: the pilot's own loss is zero."""
+    """Nearly all rows at twenty points, and a wide cloud of few: the loss of the pilot is zero."""
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(20, 2)) * 10)[rng.integers(20, size=200_000)]
     rare = rng.random(len(x)) < 0.02

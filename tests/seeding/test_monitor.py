@@ -32,7 +32,7 @@ def found(**watched):
 
 
 def clock(monkeypatch, *, stops):
-    """Time that stands still until it was asked for so often, and then is up."""
+    """A clock that stands still for a number of readings, and then passes the deadline."""
     asked = iter(range(10**9))
     now = SimpleNamespace(monotonic=lambda: float(next(asked) >= stops))
     monkeypatch.setattr(monitor, "time", now)
@@ -106,7 +106,7 @@ def test_a_time_limit_ends_the_search_and_a_resumed_fit_does_it_again(init, tmp_
 
 
 def test_planted_data_of_very_many_clusters_end_in_time():
-    """Two correlated columns and thousands of clusters, whose search took minutes."""
+    """Two correlated columns with thousands of clusters, whose search once took minutes."""
     rng = np.random.default_rng(0)
     centers = rng.normal(size=(4000, 1)) * [1.0, 0.9]
     x = centers[rng.integers(0, 4000, 60_000)] + rng.normal(0, 0.001, (60_000, 2))
@@ -147,7 +147,7 @@ def test_the_command_logs_the_search(store, monkeypatch):
 
 
 def interrupting(monkeypatch, step):
-    """Ctrl-C at a step of the search."""
+    """Raise KeyboardInterrupt at a step of the search."""
     spend, steps = Points._count, iter(range(10**9))
 
     def pay(self, k):
@@ -195,7 +195,9 @@ def test_a_search_that_needs_more_than_the_time_limit_is_not_run_again_for_ever(
     leave.on_search("start 1 of 8")
     with pytest.raises(CheckpointError, match="raise the time limit"):
         leave.on_search("start 2 of 8")
-    now = iter([0.0, 60.0, 98.0, 98.0])  # most of the time went to reads: the next run has more
+    now = iter(
+        [0.0, 60.0, 98.0, 98.0]
+    )  # reads took most of the time, so the next run has more time
     leave = stopping.Stopping(Kept(), 100.0, 75)
     leave.on_search("start 1 of 8")
     with pytest.raises(RunAgain, match="run the same command"):

@@ -1,4 +1,4 @@
-"""What a method declares is what the estimators, the command line and the docs show."""
+"""The estimators, the command line and the docs use the declarations of the methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search in memory: as good as many restarts, whatever the unit, and bounded."""
+"""The search in memory is as good as many restarts, in every unit, and bounded in time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_it_is_as_low_as_the_best_of_ten(k):
 
 
 def test_breathing_mends_a_bad_start():
-    """Two centroids in one cluster and none in another, which Lloyd's steps never leave."""
+    """Two centroids in one cluster and none in another: Lloyd's steps alone do not leave it."""
     means = found(GOOD, 12)
     bad = means.copy()
     bad[0] = bad[1] + 0.1

@@ -1,4 +1,4 @@
-"""Every method: k centroids, in the reads it said, from the rows whatever their chunks."""
+"""Every method gives k centroids in its declared reads, independent of the chunks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.recipes import SEEDING
 
 
 def run(method, data, k, seed=0):
-    """Centroids and reads, driven the slow way."""
+    """Centroids and reads of a seeding that is driven step by step."""
     rows = open_rows(data)
     state, reads = method_of(method).start(Task(k, seed, rows.layout.n_rows, 2000)), 0
     while isinstance(state, Seeding):
@@ -41,9 +41,9 @@ def test_k_distinct_centroids_in_the_reads_that_were_said(seeding_method, k, blo
     "seeding_method", [name for name in (*METHODS, SEEDING) if name != "farthest||"], indirect=True
 )
 def test_chunks_do_not_matter(seeding_method, pixels):
-    """Integers: the same bits. dask-ml's and OTB's seedings depend on their chunks.
+    """Integers give the same bits. The seedings of dask-ml and OTB depend on the chunks.
 
-    Only 'farthest||' picks within each block; its docs say so.
+    Only 'farthest||' chooses within each block, as documented.
     """
     want, _ = run(seeding_method, pixels, 5, seed=3)
     for chunks in (1000, 7777, 60_000):
@@ -96,7 +96,7 @@ def test_farthest_is_gonzalezs_traversal(blobs):
 
 
 def test_parallel_draws_twice_k_rows_a_round(blobs):
-    """dask-ml draws about two rows a round, whatever k is."""
+    """dask-ml draws about two rows per round for every k."""
     state = method_of("k-means||").start(Task(8, 0, len(blobs), 0))
     rows, sizes = open_rows(blobs), []
     while isinstance(state, Seeding):

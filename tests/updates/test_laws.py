@@ -1,4 +1,4 @@
-"""Laws that every update obeys; two updates of this file have passes and reads of their own."""
+"""Laws of every update; two updates of this file have their own passes and reads."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ UPDATES: dict[str, Update] = {
     "few blocks": FewBlocksUpdate(RULES, relocate=False),
     "mini-batch": MiniBatchUpdate(RULES, batches=Batches(300, 1), max_no_improvement=None),
 }
-START = np.concatenate([X[: K - 1], X[:1] + 1e3])  # one cluster begins empty
+START = np.concatenate([X[: K - 1], X[:1] + 1e3])  # one cluster starts empty
 
 
 ROWS = open_rows(da.from_array(X, chunks=(len(X) // N_BLOCKS, -1)))

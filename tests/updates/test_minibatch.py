@@ -1,4 +1,4 @@
-"""Mini-batch k-means: its steps, its batches, and what it reads."""
+"""Mini-batch k-means: its steps, batches and reads."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_steps_are_those_of_the_oracle(dtype):
 
 
 def test_steps_with_weights_and_reassignment_are_those_of_the_oracle():
-    """Centroids far away are empty at first, and each is moved to a row of the batch."""
+    """Distant centroids are empty at first, and each is moved to a row of the batch."""
     weights = np.random.default_rng(0).integers(1, 9, len(X)) / 4
     first = np.concatenate([FIRST[:3], FIRST[3:] + 1e3])
     rows = rows_of(X, 64, sample_weight=weights)
@@ -131,7 +131,7 @@ def test_the_bits_are_the_same_on_every_scheduler(store, init):
 def test_a_fit_resumes_from_every_state_with_the_same_bits(
     store, tmp_path, monkeypatch, batch_size
 ):
-    """Also in the middle of a batch, where that is several waves of blocks."""
+    """Also in the middle of a batch of several waves of blocks."""
     monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
     rows = rows_of(store, batch_size)
     rules = StopRules(2, 0.0)
@@ -173,7 +173,7 @@ def test_a_seeding_on_masked_blocks_reads_more_blocks(store):
     assert state.reads.by_phase["seeding"]["reads"] > 300 / 3000
     present = X[mask]
     nearest = np.sqrt(reference.squared_distances(state.best.centroids, present).min(axis=1))
-    assert nearest.max() < 3  # means of rows that are there
+    assert nearest.max() < 3  # means of existing rows
 
 
 def test_a_batch_that_is_all_masked_changes_nothing():
