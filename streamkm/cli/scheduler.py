@@ -15,9 +15,7 @@ from streamkm.cli.ui.say import say
 from streamkm.errors import ClusterError, DataError
 
 _LOOPBACK = "127.0.0.1:0"
-_SPARE = (
-    300  # seconds before the end of a worker job at which the worker retires and transfers its data
-)
+_SPARE = 300  # seconds before the end of a worker job, at which the worker transfers its data
 _STAGGER = 120  # seconds between the ends of workers that started together
 _PATIENCE = "30s"  # seconds to wait for a scheduler that does not answer
 _NOTICE = 60  # seconds to wait for the first worker
@@ -58,39 +56,51 @@ def scheduled(
     import distributed
 
     with ExitStack() as stack:
-        if scheduler == "processes":
-            cluster = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=dashboard or _LOOPBACK,
-            )
-        elif scheduler == "slurm":
-            cluster = _slurm(dashboard)
-        else:
-            cluster = scheduler
-        if cluster is not scheduler:
-            stack.enter_context(cluster)
-        if scheduler == "slurm":
-            _try_a_job(cluster.job_script())
-            # Unlike scale(), it replaces lost jobs.
-            cluster.adapt(minimum=1, maximum=workers or 4)
-        try:
-            client = distributed.Client(cluster, timeout=_PATIENCE)
-        except (OSError, TypeError, ValueError) as error:  # TypeError: TLS without certificates
-            raise ClusterError(
-                f"no scheduler answers at {scheduler} ({error}). Start one with `dask scheduler`, "
-                "or see whether its address and TLS settings are right."
-            ) from error
-        stack.enter_context(client)
-        if cluster is not scheduler:
-            say(f"dashboard: {client.dashboard_link}", err=True)
+        client = stack.enter_context(_client(stack, scheduler, workers, dashboard))
         if scheduler == "slurm":
             _wait_for_a_worker(client)
         if report is not None:
             _need("bokeh", "distributed")
             stack.enter_context(distributed.performance_report(filename=report))
         yield
+
+
+def _client(
+    stack: ExitStack, scheduler: str | None, workers: int | None, dashboard: str | None
+) -> Any:
+    """Connect to a scheduler; a cluster that is started here ends with the stack."""
+    import distributed
+
+    cluster: Any = scheduler
+    if scheduler == "processes":
+        cluster = stack.enter_context(_processes(workers, dashboard))
+    elif scheduler == "slurm":
+        cluster = stack.enter_context(_slurm(dashboard))
+        _try_a_job(cluster.job_script())
+        # Unlike scale(), it replaces lost jobs.
+        cluster.adapt(minimum=1, maximum=workers or 4)
+    try:
+        client = distributed.Client(cluster, timeout=_PATIENCE)
+    except (OSError, TypeError, ValueError) as error:  # TypeError: TLS without certificates
+        raise ClusterError(
+            f"no scheduler answers at {scheduler} ({error}). Start one with `dask scheduler`, "
+            "or see whether its address and TLS settings are right."
+        ) from error
+    if scheduler in _OURS:
+        say(f"dashboard: {client.dashboard_link}", err=True)
+    return client
+
+
+def _processes(workers: int | None, dashboard: str | None) -> Any:
+    """Start a cluster of processes on this machine."""
+    import distributed
+
+    return distributed.LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=dashboard or _LOOPBACK,
+    )
 
 
 def _slurm(dashboard: str | None) -> Any:
@@ -121,10 +131,12 @@ def _try_a_job(script: str) -> None:
             command = ["sbatch", "--test-only", file.name]
             told = subprocess.run(command, capture_output=True, text=True, check=False)
         except FileNotFoundError as error:
-            raise ClusterError("there is no sbatch here; is this a host of Slurm's?") from error
+            raise ClusterError(
+                "sbatch was not found: run the command on a host of the Slurm cluster."
+            ) from error
     if told.returncode:
         raise ClusterError(
-            f"Slurm would not take the worker jobs: {told.stderr.strip()}. See partition, account, "
+            f"Slurm rejected the worker jobs: {told.stderr.strip()}. See partition, account, "
             "cores, memory and walltime under jobqueue.slurm in Dask's configuration."
         )
 

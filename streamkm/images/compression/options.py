@@ -76,31 +76,33 @@ class Options:
             n_colors = whole_number("n_colors", n_colors, 1, MOST_COLORS)
         if stages is not None:
             stages = whole_number("stages", stages, 1, _MOST_STAGES)
-        n_init = whole_number("n_init", n_init, 1)
-        seed = whole_number("random_state", seed, 0, 2**64 - 1)
         if quality is not None:
             quality = real_number("quality", quality, above=True)
         if bits_per_pixel is not None:
             bits_per_pixel = real_number("bits_per_pixel", bits_per_pixel, above=True)
-        sides = list(patch) if isinstance(patch, (tuple, list)) else []
-        if len(sides) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in sides):
-            raise DataError(f"patch={patch!r}: give its height and width, such as (4, 4).")
-        patch = int(sides[0]), int(sides[1])
+        n_init = whole_number("n_init", n_init, 1)
+        seed = whole_number("random_state", seed, 0, 2**64 - 1)
+        patch = _sides(patch)
         if quality is not None and bits_per_pixel is not None:
             raise DataError("--quality and --bits-per-pixel exclude each other: give one.")
-        by_patches = tuple(patch) != (1, 1)
-        if by_patches:
-            for name, given in (("--dither", dither), ("--space oklab", space != "srgb")):
-                if given:
-                    raise DataError(f"{name} applies to palettes, not to patches.")
-            if per != "archive":
-                raise DataError(f"--per {per} applies to palettes; an archive has one codebook.")
-        elif stages is not None:
-            raise DataError("--stages applies to patches: add an option such as --patch 4x4.")
         k, most_stages = n_colors or _COLORS, stages or (_MOST_STAGES if quality else 1)
         if bits_per_pixel is not None:
             k, most_stages = _allowed(bits_per_pixel, patch, n_colors, stages)
-        return cls(k, per, (patch[0], patch[1]), most_stages, quality, dither, space, n_init, seed)
+        options = cls(k, per, patch, most_stages, quality, dither, space, n_init, seed)
+        options._check_patches(stages)
+        return options
+
+    def _check_patches(self, stages: int | None) -> None:
+        """Refuse options of palettes for patches, and options of patches for palettes."""
+        if self.patch == (1, 1):
+            if stages is not None:
+                raise DataError("--stages applies to patches: add an option such as --patch 4x4.")
+            return
+        for name, given in (("--dither", self.dither), ("--space oklab", self.space != "srgb")):
+            if given:
+                raise DataError(f"{name} applies to palettes, not to patches.")
+        if self.per != "archive":
+            raise DataError(f"--per {self.per} applies to palettes; an archive has one codebook.")
 
     @property
     def record(self) -> dict[str, Any]:
@@ -135,6 +137,14 @@ class Options:
             watch=[watch],
             saved=saved,
         )
+
+
+def _sides(patch: Any) -> tuple[int, int]:
+    """The height and width of a patch, checked."""
+    sides = list(patch) if isinstance(patch, (tuple, list)) else []
+    if len(sides) != 2 or not all(isinstance(n, Integral) and int(n) >= 1 for n in sides):
+        raise DataError(f"patch={patch!r}: give its height and width, such as (4, 4).")
+    return int(sides[0]), int(sides[1])
 
 
 def _allowed(
