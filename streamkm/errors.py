@@ -77,11 +77,11 @@ class NonFiniteError(DataError):
         found, fix = "Input contains NaN or infinity", "by nodata=nan (--nodata nan) or a mask"
         if large:
             found = "Input contains values whose squares are too large for float64"
-            fix = "by naming their value as nodata or by a mask, or divide all data by a constant"
+            fix = "by nodata=<their value> or a mask, or divide all data by a constant"
         super().__init__(
             f"{found}: {count} bad row{'s' if count != 1 else ''} in the "
-            f"blocks read so far, the first is row {row} in block {block}. Leave "
-            f"them out {fix}, or fill them; a zero weight does not hide them."
+            f"blocks read so far; the first is row {row} in block {block}. Leave "
+            f"them out {fix}, or fill them; a zero weight does not exclude them."
         )
         self.count, self.row, self.block, self.large = count, row, block, large
 
@@ -103,7 +103,7 @@ class LabelsError(StreamkmError):
     def __init__(self, model: str, error: Exception, again: str) -> None:
         super().__init__(
             f"the labels could not be written ({type(error).__name__}: {error}). The model {model} "
-            f"is whole; when the cause is mended, this writes them: {again}"
+            f"is complete. Fix the cause, then write the labels with: {again}"
         )
 
 
@@ -124,8 +124,8 @@ class LockedError(CheckpointError):
 
     def __init__(self, where: str, holder: str, until: str = "") -> None:
         super().__init__(
-            f"{where} is in use by {holder}{until}. Two runs on one checkpoint would spoil it: "
-            "wait, stop that one, or name another checkpoint."
+            f"{where} is in use by {holder}{until}. Only one run may use a checkpoint: wait, stop "
+            "that run, or name another checkpoint."
         )
 
 
@@ -163,8 +163,8 @@ class LossRoseError(StreamkmError, ArithmeticError):
     def __init__(self, before: float, after: float, trajectory: Any) -> None:
         super().__init__(
             f"the inertia rose from {before!r} to {after!r}. Either the data changed between "
-            "two reads, or their values are so far apart that float64 cannot hold the sums; "
-            "check the store, or scale the features. The last good state is kept in .trajectory."
+            "two reads, or the range of their values is too wide for sums in float64: check "
+            "the store, or scale the features. The attribute trajectory holds the last good state."
         )
         self.before, self.after, self.trajectory = before, after, trajectory
 

@@ -101,7 +101,7 @@ def elbow(sweep: xr.Dataset | str, ax: Axes | None = None) -> Axes:
     if not isinstance(sweep, xr.Dataset):
         sweep = open_sweep(sweep)
     if sweep.attrs.get("kind") != KIND:
-        raise DataError("this Dataset is no sweep; give what streamkm.sweep returned.")
+        raise DataError("this Dataset is not a sweep; give the result of streamkm.sweep.")
     ax = ax or _axes()
     k = sweep["n_clusters"].values
     many = sweep.sizes["restart"] > 1
@@ -228,11 +228,13 @@ def labels(labels: xr.DataArray | str | os.PathLike[str], ax: Axes | None = None
     if isinstance(labels, (str, os.PathLike)):
         labels = xr.open_zarr(labels, consolidated=False, chunks=None)["labels"]
     if not isinstance(labels, xr.DataArray) or labels.dtype.kind not in "iuf":
-        raise DataError("give labels as a DataArray, or the path of what write_labels wrote.")
+        raise DataError(
+            "give labels as a DataArray, or the path of labels that write_labels wrote."
+        )
     labels = labels.squeeze()
     if labels.ndim != 2:
         raise DataError(
-            f"labels lie along {labels.dims}; choose two dimensions, as by labels.isel(time=0)."
+            f"labels have dimensions {labels.dims}; select two, for example labels.isel(time=0)."
         )
     fills = list(announced(labels))
     shown = labels[tuple(slice(None, None, 1 + n // _PIXELS) for n in labels.shape)].load()

@@ -300,7 +300,7 @@ def test_writing_gives_labels_and_statistic_in_one_read(many, tmp_path):
 
 def test_two_writers_of_one_chunk_are_refused(many, tmp_path):
     out = zarr.create_array(tmp_path / "l", shape=(6000,), chunks=(100,), dtype="u1")
-    with pytest.raises(ValueError, match="two tasks would write one of them"):
+    with pytest.raises(ValueError, match="two tasks would write the same chunk"):
         write_rows(Labels(CENTROIDS, np.dtype("u1")), many, out)
 
 

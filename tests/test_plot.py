@@ -49,7 +49,7 @@ def test_one_restart_has_no_spread_to_draw(blobs):
 
 
 def test_other_datasets_are_refused():
-    with pytest.raises(DataError, match="give what streamkm.sweep returned"):
+    with pytest.raises(DataError, match="give the result of streamkm.sweep"):
         streamkm.plot.elbow(xr.Dataset())
 
 

@@ -190,7 +190,7 @@ def test_random_states_are_scikit_learns(blobs):
 def test_noise_has_no_clear_elbow(d):
     found = streamkm.sweep(np.random.default_rng(d).random((4000, d)), range(1, 13))
     assert found.attrs["elbow"] is None
-    assert found.attrs["verdict"].startswith("no clear elbow (the most is k=")
+    assert found.attrs["verdict"].startswith("no clear elbow (the strongest is k=")
 
 
 def test_a_power_law_has_no_elbow_and_a_flat_tail_has_one():
@@ -243,7 +243,7 @@ def test_rows_of_no_weight_are_no_rows_of_the_elbow():
 
 
 def test_validation_data_that_cannot_be_used_do_not_cost_the_sweep(blobs):
-    with pytest.warns(ValidationWarning, match="the sweep is without: .* 5 bad rows"):
+    with pytest.warns(ValidationWarning, match="the sweep continues without them: .* 5 bad rows"):
         found = streamkm.sweep(blobs, [2, 3], validation=np.full((5, 6), np.nan))
     assert "validation_mean" not in found
     assert found["train_min"].notnull().all()
@@ -270,10 +270,10 @@ def test_it_survives_a_store(blobs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_clusters": []}, "give rising whole numbers from 1 on"),
-        ({"n_clusters": [3, 2]}, "give rising whole numbers from 1 on"),
-        ({"n_clusters": [0, 2]}, "give rising whole numbers from 1 on"),
-        ({"n_clusters": [2.7, 3.2]}, "give rising whole numbers from 1 on"),
+        ({"n_clusters": []}, "give increasing integers of 1 or more"),
+        ({"n_clusters": [3, 2]}, "give increasing integers of 1 or more"),
+        ({"n_clusters": [0, 2]}, "give increasing integers of 1 or more"),
+        ({"n_clusters": [2.7, 3.2]}, "give increasing integers of 1 or more"),
         ({"n_clusters": [2], "validation": np.ones((5, 3))}, "3 features, but the data have 6"),
         ({"n_clusters": [5001]}, "n_samples=5000 should be >= n_clusters=5001"),
     ],

@@ -27,7 +27,8 @@ Arrays = Sequence[AnyArray]
 def _mended(folder: Path, error: Exception) -> Any:
     """Return the group of a local checkpoint of which only the group's metadata are damaged."""
     warnings.warn(
-        f"{folder / 'zarr.json'} is damaged ({error}); its states are looked up",
+        f"{folder / 'zarr.json'} is damaged ({error}); the states are listed from their folders "
+        "instead",
         CheckpointWarning,
         stacklevel=3,
     )
@@ -88,8 +89,8 @@ class Generations:
             return
         except Exception as error:  # object stores have errors of their own
             raise CheckpointError(
-                f"{where} cannot be opened ({type(error).__name__}: {error}); see whether the "
-                "address and the credentials are right, and whether there is a network."
+                f"{where} cannot be opened ({type(error).__name__}: {error}). Check the "
+                "address, the credentials and the network."
             ) from error
         if self._root.attrs.get("kind") != KIND:
             raise NotACheckpointError(f"{where} is a Zarr group, but not a streamkm checkpoint.")
@@ -156,14 +157,14 @@ class Generations:
             except Exception as error:  # a codec may raise any error for changed bytes
                 self._damaged.add(name)
                 warnings.warn(
-                    f"{name} of {self.where} is damaged ({type(error).__name__}: {error}); going "
-                    "back to the one before",
+                    f"{name} of {self.where} is damaged ({type(error).__name__}: {error}); "
+                    "trying the previous state",
                     CheckpointWarning,
                     stacklevel=2,
                 )
         if states:
             raise CheckpointError(
-                f"no state in {self.where} is whole. Remove it to start again, or restore a copy."
+                f"{self.where} has no intact state. Restore a copy, or remove it to start again."
             )
         return None
 
@@ -172,7 +173,7 @@ class Generations:
         facts = dict(group.attrs)
         content = np.asarray(group["content"][...])
         if _checksum(facts["tree"], facts["arrays"], content) != facts["checksum"]:
-            raise ValueError("its checksum does not fit")
+            raise ValueError("the checksum does not match")
         return facts["tree"], _unpacked(content, facts["arrays"])
 
 

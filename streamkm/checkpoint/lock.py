@@ -54,8 +54,9 @@ class FileLock:
             except OSError as error:
                 self._file.close()
                 raise CheckpointError(
-                    f"{folder} is on a file system without locks ({error}), where two runs could "
-                    "spoil it: put the checkpoint on another (of Lustre, one mounted with flock)."
+                    f"{folder} is on a file system without locks ({error}), so two runs could "
+                    "write to it at once. Put the checkpoint on a file system with locks (mount "
+                    "Lustre with the option flock)."
                 ) from error
             try:
                 if self._path.stat().st_ino == os.fstat(self._file.fileno()).st_ino:
@@ -98,7 +99,7 @@ class LeaseLock:
         holder = dict(self._note.attrs)
         left = holder.get("until", 0) - time.time()
         if left > 0 and not _gone(holder):
-            until = f", for {left / 60:.0f} min more unless it renews"
+            until = f"; the lock expires in {left / 60:.0f} min unless it is renewed"
             raise LockedError(str(group.store_path), _named(holder), until)
         self._write(time.time() + LEASE)
 

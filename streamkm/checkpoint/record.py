@@ -153,8 +153,8 @@ def may_resume(before: Record | None, now: Record, left: Path, overwrite: bool) 
     found = difference(before, now)
     if found and not overwrite:
         raise OutputExistsError(
-            f"an earlier run left {left}, which differs: {found.sentence}. Repeat the earlier call "
-            "to resume it, or pass --overwrite (overwrite=True) to start again."
+            f"{left} is from an earlier run that differs from this one: {found.sentence}. Repeat "
+            "the earlier call to resume it, or pass --overwrite (overwrite=True) to start again."
         )
     return found is None
 
@@ -197,6 +197,6 @@ def load_saved(generations: Generations) -> Saved[Any] | None:
     except (KeyError, TypeError) as error:
         made_by = tree.get("record", tree).get("versions", {}).get("streamkm", "an unknown version")
         raise CheckpointError(
-            f"{generations.where} was made by streamkm {made_by}, whose states this version cannot "
-            f"read ({error}). Continue with that version, or start again with another checkpoint."
+            f"this version cannot read the states of {generations.where}, which streamkm {made_by} "
+            f"wrote ({error}). Use that version, or start again with another checkpoint."
         ) from error

@@ -60,7 +60,7 @@ def _name_of(kind: type[Any]) -> str:
         raise CheckpointError(
             f"{kind.__module__}.{kind.__qualname__} cannot be saved in a checkpoint. Numbers, "
             "text, arrays, dtypes, tuples and frozen dataclasses that derive from "
-            "streamkm.checkpointable.Checkpointable can; these need distinct class names."
+            "streamkm.checkpointable.Checkpointable can be saved; class names must be distinct."
         )
     return kind.__name__
 

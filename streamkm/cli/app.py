@@ -22,14 +22,14 @@ from streamkm.errors import StreamkmWarning
 from streamkm.heap import one_heap
 
 _COMMANDS = {
-    "fit": "Cluster a Zarr array; write the model, and labels where asked.",
-    "sweep": "Fit every k of a range in one set of reads; say the elbow.",
+    "fit": "Cluster a Zarr array and write the model and, on request, the labels.",
+    "sweep": "Fit every k of a range in shared reads and report the elbow.",
     "predict": "Label a Zarr array with a fitted model.",
-    "ingest": "Turn npy, CSV, Parquet, GeoTIFF or image files into a Zarr store.",
-    "compress": "Compress images into an archive of one palette and small codes.",
-    "decompress": "Write images of an archive as files that open anywhere.",
+    "ingest": "Convert npy, CSV, Parquet, GeoTIFF or image files to a Zarr store.",
+    "compress": "Compress images into an archive of codes with a shared palette.",
+    "decompress": "Export images of an archive to standard image files.",
     "palette": "Show the palette of images.",
-    "info": "Show what a model, an archive or a Zarr array holds.",
+    "info": "Show the contents of a model, an archive or a Zarr array.",
 }
 
 

@@ -43,8 +43,8 @@ def plain_errors() -> Iterator[None]:
         raise click.ClickException(safe(str(error))) from error
     except OSError as error:  # for example a full disk or missing permissions
         raise click.ClickException(
-            f"{safe(str(error))}. Nothing half-written stands under its name: mend that, and run "
-            "it again."
+            f"{safe(str(error))}. No incomplete output was left under its final name. Fix the "
+            "cause, then run the command again."
         ) from error
     except KeyboardInterrupt as stopped:
         what = "Terminated" if isinstance(stopped, Terminated) else "Interrupted"

@@ -43,7 +43,7 @@ def scheduled(
         If the scheduler cannot be reached, or Slurm rejects the worker jobs.
     """
     if scheduler is not None and scheduler not in _OURS and ":" not in scheduler:
-        raise DataError(f"no such scheduler: {scheduler!r}; use one of {_OURS}, or an address.")
+        raise DataError(f"unknown scheduler {scheduler!r}; use one of {_OURS}, or an address.")
     if scheduler in (None, "threads"):
         if report is not None:
             raise DataError(
@@ -84,7 +84,7 @@ def _client(
     except (OSError, TypeError, ValueError) as error:  # TypeError: TLS without certificates
         raise ClusterError(
             f"no scheduler answers at {scheduler} ({error}). Start one with `dask scheduler`, "
-            "or see whether its address and TLS settings are right."
+            "or check its address and TLS settings."
         ) from error
     if scheduler in _OURS:
         say(f"dashboard: {client.dashboard_link}", err=True)
@@ -136,7 +136,7 @@ def _try_a_job(script: str) -> None:
             ) from error
     if told.returncode:
         raise ClusterError(
-            f"Slurm rejected the worker jobs: {told.stderr.strip()}. See partition, account, "
+            f"Slurm rejected the worker jobs: {told.stderr.strip()}. Check partition, account, "
             "cores, memory and walltime under jobqueue.slurm in Dask's configuration."
         )
 
@@ -147,7 +147,7 @@ def _wait_for_a_worker(client: Any) -> None:
         try:
             client.wait_for_workers(1, timeout=_NOTICE)
         except TimeoutError:
-            say("no worker has joined yet; squeue tells what its job waits for", err=True)
+            say("no worker has joined yet; squeue shows why its job is pending", err=True)
         else:
             return
 

@@ -65,8 +65,8 @@ class Stopping:
             return
         where = describe(state)
         if not self._checkpoint.save(state):
-            raise CheckpointError(f"stopped ({why}) at {where}, with the last good checkpoint.")
-        raise RunAgain(f"stopped ({why}) at {where}; run the same command to go on.", self._code)
+            raise CheckpointError(f"stopped ({why}) at {where}; the last good checkpoint remains.")
+        raise RunAgain(f"stopped ({why}) at {where}; run the same command to resume.", self._code)
 
     def on_search(self, step: str) -> None:
         """Save the last state and stop, if requested, at a step of a search in memory.
@@ -87,19 +87,19 @@ class Stopping:
             return
         if self._state is not None:  # otherwise it is the state with which the run began
             self._checkpoint.save(self._state)
-        where = f"stopped ({why}) in a search in memory ({step}), which a run begins anew"
+        where = f"stopped ({why}) in a search in memory ({step}), which restarts with each run"
         if self._caught is None and now - self._searching > (now - self._began) / 2:
             raise CheckpointError(
-                f"{where}. It had {show_seconds(now - self._searching)} and needs more: raise the "
-                "time limit, or choose another --init, such as random."
+                f"{where}. It ran for {show_seconds(now - self._searching)} and needs more time: "
+                "raise the time limit, or choose another --init, such as random."
             )
-        raise RunAgain(f"{where}; run the same command to go on.", self._code)
+        raise RunAgain(f"{where}; run the same command to resume.", self._code)
 
     def _why(self, wanted: float) -> str | None:
         """Return why the run must stop if it is to continue until some time, or None."""
         if self._caught is None and self._end and wanted + _MARGIN > self._end:
             left = self._end - time.time()
-            return f"only {show_seconds(max(0.0, left))} of its time are left"
+            return f"{show_seconds(max(0.0, left))} left of the time limit"
         return self._caught
 
 
@@ -135,7 +135,7 @@ def numbers_of(signals: str) -> list[signal.Signals]:
     try:
         return [signal.Signals[f"SIG{name}"] for name in names]
     except KeyError as error:
-        raise DataError(f"there is no signal {error}; give names such as TERM,USR1.") from error
+        raise DataError(f"unknown signal {error}; give names such as TERM,USR1.") from error
 
 
 def fit_in(checkpoint: str) -> str:

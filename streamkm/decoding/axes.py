@@ -58,7 +58,7 @@ def axes_of(store: str, shape: Sequence[int], names: Sequence[str | None] | None
     kinds = list(map(_kind, plain))
     doubled = next((kind for kind in "yxc" if kinds.count(kind) > 1), None)
     if doubled or ("y" in kinds) != ("x" in kinds):
-        what = f"two dimensions that are {doubled}" if doubled else "one of y and x, not both"
+        what = f"two of them for {doubled}" if doubled else "but only one of y and x"
         raise DamagedError(
             f"{store} has dimensions {plain}, {what}: name them y and x, or leave it out with "
             "--skip-bad."
@@ -66,12 +66,12 @@ def axes_of(store: str, shape: Sequence[int], names: Sequence[str | None] | None
     if "y" not in kinds:
         by_shape = _by_shape(store, shape)
         meaning = tuple(kind or "image" for kind in by_shape)
-        text = f"the dimensions {plain} of an array are not known, and are taken as {meaning}"
+        text = f"an array has the unknown dimensions {plain}, which are read as {meaning}"
         return Axes(by_shape, notices=(text.replace("'", ""),))
     unknown = [name for name, kind in zip(plain, kinds, strict=True) if kind is None]
     stacked = tuple(name for name, kind in zip(plain, kinds, strict=True) if not kind)
     bands = any(re.fullmatch(_BANDS, name.lower()) for name in plain)
-    text = f"the dimensions {unknown} of an array are not known, and are taken to count images"
+    text = f"an array has the unknown dimensions {unknown}, which are read as counts of images"
     notices = (text.replace("'", ""),) if unknown else ()
     return Axes(tuple(kind or "" for kind in kinds), stacked, bands, notices)
 
@@ -89,7 +89,7 @@ def _by_shape(store: str, shape: Sequence[int]) -> tuple[str, ...]:
     found: dict[int, tuple[str, ...]] = {2: ("y", "x"), 4: ("", "y", "x", "c")}
     if len(shape) not in found:
         raise DamagedError(
-            f"{store} has shape {tuple(shape)}, which is no image (h, w), (h, w, 3) nor a stack "
-            "(n, h, w, c): name its dimensions y and x, or leave it out with --skip-bad."
+            f"{store} has shape {tuple(shape)}, which is neither an image (h, w) or (h, w, 3) nor "
+            "a stack (n, h, w, c): name its dimensions y and x, or leave it out with --skip-bad."
         )
     return found[len(shape)]

@@ -52,9 +52,9 @@ def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
         held = isinstance(item, Zipped) or found in _READ_WHOLE
         if most_nbytes is not None and held and item.size > most_nbytes:
             raise DamagedError(
-                f"{shown(item.name)} is a file of {show_bytes(item.size)}, over the "
-                f"{show_bytes(most_nbytes)} that one image may take: raise --memory-limit, or "
-                "leave it out with --skip-bad."
+                f"{shown(item.name)} is a file of {show_bytes(item.size)}, over the limit of "
+                f"{show_bytes(most_nbytes)} for one image: raise --memory-limit, or leave it out "
+                "with --skip-bad."
             )
         if found == "TIFF":
             return [with_its_profile(page) for page in _of_tiff(item, stream, most_nbytes)]
@@ -92,9 +92,11 @@ def decode(header: Header, most_nbytes: int | None = None) -> Pixels:
         pixels = stacks.decode(item) if isinstance(item, Plane) else _decoded(header, item)
         said = (header.height, header.width, header.channels)
         if pixels.colour.shape != said or pixels.colour.dtype != np.dtype(header.dtype):
-            raise ValueError(f"its header says {said}, its pixels {pixels.colour.shape}")
+            raise ValueError(
+                f"the header declares {said}, but the pixels have shape {pixels.colour.shape}"
+            )
         if header.alpha != (pixels.alpha is not None):
-            raise ValueError("its header and its pixels do not agree about alpha")
+            raise ValueError("the header and the pixels disagree about alpha")
     return pixels
 
 

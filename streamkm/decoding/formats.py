@@ -70,8 +70,8 @@ def format_of(head: bytes, name: str) -> str:
     if why:
         raise DamagedError(f"{shown(name)}: {why}, or leave it out with --skip-bad.")
     raise DamagedError(
-        f"{shown(name)} is no image that is read here (it begins with {head[:12]!r}): remove it, "
-        "or leave it out with --skip-bad."
+        f"{shown(name)} is not an image of a supported format (it begins with {head[:12]!r}): "
+        "remove it, or leave it out with --skip-bad."
     )
 
 

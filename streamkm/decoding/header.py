@@ -14,9 +14,9 @@ from streamkm.files.names import shown
 from streamkm.sizes import show_bytes
 
 # Notices of parts that are left out. There are few texts, because images are counted by text.
-FRAMES = "only the first frame of an animation is taken"
-COPIES = "smaller copies and masks among the pages of a TIFF are left out"
-GAMMA = "the gamma of a PNG is left out, and its pixels are taken as they are"
+FRAMES = "only the first frame of an animation is read"
+COPIES = "reduced copies and masks among the pages of a TIFF are left out"
+GAMMA = "the gamma of a PNG is ignored; its pixels are read as stored"
 _SPACES = {b"RGB ": "RGB", b"GRAY": "grey", b"CMYK": "CMYK", b"Lab ": "Lab"}
 
 
@@ -93,14 +93,16 @@ def check(header: Header, most_nbytes: int | None, held: int = 0) -> Header:
     DamagedError
         For a width or height of zero, and for more bytes than allowed.
     """
-    says = f"{shown(header.name)} says {header.width:,} x {header.height:,} pixels"
+    says = (
+        f"the header of {shown(header.name)} declares {header.width:,} x {header.height:,} pixels"
+    )
     if min(header.height, header.width, header.channels) < 1:
-        raise DamagedError(f"{says}: there is nothing in it.")
+        raise DamagedError(f"{says}: the image is empty.")
     if most_nbytes is not None and max(header.nbytes, held) > most_nbytes:
         raise DamagedError(
-            f"{says}, {show_bytes(max(header.nbytes, held))} decoded, over the "
-            f"{show_bytes(most_nbytes)} that one image may take: raise --memory-limit, or leave it "
-            "out with --skip-bad."
+            f"{says}, {show_bytes(max(header.nbytes, held))} decoded, over the limit of "
+            f"{show_bytes(most_nbytes)} for one image: raise --memory-limit, or leave it out with "
+            "--skip-bad."
         )
     return header
 
@@ -117,6 +119,6 @@ def with_its_profile(header: Header) -> Header:
     space = _SPACES.get(icc[16:20], "other")
     if space == own:
         return header
-    text = f"a colour profile of {space} colours is left out, as the pixels are {own}"
+    text = f"a colour profile for {space} colours is ignored, because the pixels are {own}"
     metadata = {name: value for name, value in header.metadata.items() if name != "icc"}
     return replace(header, icc=None, metadata=metadata, lost=(*header.lost, text))

@@ -151,8 +151,8 @@ def _mode(image: Any, name: str) -> str:
     mode = _BECOMES.get(mode, mode)
     if mode not in _KINDS:
         raise DamagedError(
-            f"{shown(name)} has pixels of Pillow's mode {mode}; images are of 8 or 16 bits, in "
-            "grey or colours: convert it, or leave it out with --skip-bad."
+            f"{shown(name)} has Pillow mode {mode}; only grey and colour images of 8 or 16 bits "
+            "are supported: convert it, or leave it out with --skip-bad."
         )
     return str(mode)
 

@@ -71,7 +71,7 @@ def decode(stream: BinaryIO, found: Pnm) -> Pixels:
         words = stream.read().split(None, count)[:count]
         values = np.array(words, np.int64)
         if values.min(initial=0) < 0:
-            raise ValueError("it holds a value below 0")
+            raise ValueError("it holds a negative value")
     else:
         values = np.frombuffer(stream.read(2 * count), ">u2")
     if len(values) != count:

@@ -49,12 +49,12 @@ def header_of(
         kinds = sorted(set(scene.dtypes))
         if len(kinds) > 1 or kinds[0] not in _DTYPES:
             raise DamagedError(
-                f"{shown(name)} holds {' and '.join(kinds)}; images hold uint8 or uint16: convert "
-                "it, leave it out with --skip-bad, or use streamkm ingest."
+                f"{shown(name)} has dtype {' and '.join(kinds)}; images need uint8 or uint16: "
+                "convert it, leave it out with --skip-bad, or use streamkm ingest."
             )
         samples = _as_read(scene, page.samples, name)
         if not samples.fits(scene.count):
-            raise ValueError(f"it has {scene.count} samples a pixel, which its tags deny")
+            raise ValueError(f"it has {scene.count} samples per pixel, which contradicts its tags")
         height, width = scene.height, scene.width
         if turned > 4:
             height, width = width, height
@@ -95,7 +95,7 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
         size = (scene.height, scene.width)[:: -1 if turned > 4 else 1]
         said = (header.height, header.width, header.channels)
         if (*size, samples.channels(scene.count)) != said or not samples.fits(scene.count):
-            raise ValueError("its header says something else than when it was read first")
+            raise ValueError("the header has changed since it was first read")
         values = upright(np.moveaxis(scene.read(), 0, -1), turned)
     if samples.converted:
         values = values[..., :3]
@@ -113,7 +113,7 @@ def _as_read(scene: Any, samples: Samples, name: str) -> Samples:
         unread = _UNREAD.get(int(samples.kind), f"photometric interpretation {samples.kind}")
     if unread:
         raise DamagedError(
-            f"{shown(name)} holds {unread} of {samples.bits} bits, which is not read here: convert "
+            f"{shown(name)} holds {unread} of {samples.bits} bits, which is not supported: convert "
             "it to RGB, leave it out with --skip-bad, or use streamkm ingest."
         )
     if source:

@@ -94,7 +94,7 @@ def pixels_of(values: AnyArray, samples: Samples) -> tuple[AnyArray, AnyArray | 
     if samples.kind == "palette":
         assert samples.colours is not None
         if int(colour.max(initial=0)) >= len(samples.colours):
-            raise ValueError("its palette has fewer colours than it names")
+            raise ValueError("a pixel refers to a colour beyond the end of the palette")
         colour = samples.colours.astype(samples.dtype)[colour[..., 0]]
     elif samples.kind != "bands":
         colour = _full(colour, samples.bits)
@@ -120,7 +120,9 @@ def scaled(values: AnyArray, top: int, dtype: str) -> AnyArray:
         return values.astype(dtype, copy=False)
     table = (np.arange(top + 1, dtype=np.uint64) * most + top // 2) // top
     if int(values.max(initial=0)) > top:
-        raise ValueError(f"it holds the value {int(values.max())}, and says that {top} is the most")
+        raise ValueError(
+            f"it holds the value {int(values.max())}, above its declared maximum {top}"
+        )
     return table.astype(dtype)[values]
 
 
@@ -147,9 +149,7 @@ def _divided(colour: AnyArray, alpha: AnyArray) -> AnyArray:
 def _palette(tags: Any, bits: int) -> AnyArray | None:
     values = np.array(_numbers(tags.get(_COLOURS, ())), np.uint16)
     if values.size != 3 * 2**bits:
-        raise ValueError(
-            f"its palette has {values.size} values, and {bits} bits need {3 * 2**bits}"
-        )
+        raise ValueError(f"its palette has {values.size} values; {bits} bits need {3 * 2**bits}")
     colours = values.reshape(3, -1).T
     if bits > 8 or values.max() < 256:  # some programs write colours with 8 bits
         return colours

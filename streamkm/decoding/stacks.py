@@ -49,13 +49,13 @@ def planes(store: str, name: str) -> Iterator[Plane]:
     count = math.prod(stacked)
     if array.dtype.name not in _DTYPES:
         raise DamagedError(
-            f"{store} holds {array.dtype}; images hold uint8 or uint16: convert it, or leave it "
-            "out with --skip-bad."
+            f"{store} has dtype {array.dtype}; images need uint8 or uint16: convert it, or leave "
+            "it out with --skip-bad."
         )
     if count > _MOST:
         raise DamagedError(
-            f"{store} says that it holds {count:,} images, and more than {_MOST:,} are not taken "
-            "from one array: leave it out with --skip-bad."
+            f"the shape of {store} gives {count:,} images; at most {_MOST:,} are read from one "
+            "array: leave it out with --skip-bad."
         )
     cut = [
         min(size, -(-size // chunk) * chunk) if kind else min(size, chunk)
@@ -136,11 +136,13 @@ def _multiscales(store: str) -> tuple[str, tuple[str, ...]] | None:
         axes = [a["name"] if isinstance(a, dict) else a for a in scales[0].get("axes", "tczyx")]
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         raise DamagedError(
-            f"{store} is damaged (its multiscales metadata are not those of OME-Zarr): mend it, or "
-            "leave it out with --skip-bad."
+            f"{store} is damaged (invalid multiscales metadata of OME-Zarr): repair it, or leave "
+            "it out with --skip-bad."
         ) from error
     if ".." in Path(path).parts or path.startswith("/"):
-        raise DamagedError(f"{store} names a level outside itself ({path!r}): it is not opened.")
+        raise DamagedError(
+            f"{store} refers to a level outside itself ({path!r}); it is not opened."
+        )
     return path, tuple(map(str, axes))
 
 

@@ -75,7 +75,7 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
         if _DNG in directory:
             raise DamagedError(f"{unread('x.dng')}, or leave it out with --skip-bad.")
         if _WIDTH not in directory:
-            raise ValueError(f"directory {number} at byte {at} is no image's")
+            raise ValueError(f"directory {number} at byte {at} does not describe an image")
         kind = directory.get(_SUBFILE, 0)
         if number == 1 or not (isinstance(kind, int) and kind & (_REDUCED | _MASK)):
             turned = orientation(directory.get(274), directory.get(XMP))
@@ -93,7 +93,7 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
             page = replace(page, copies=True)
         at = directory.next
     if not page:
-        raise ValueError("it has no directory of an image")
+        raise ValueError("it has no image directory")
     yield page
 
 
@@ -153,7 +153,7 @@ class _Told:
         if what not in self._known:
             self._left -= len(what)
             if self._left < 0:
-                raise ValueError("its pages say more than it has bytes")
+                raise ValueError("its pages declare more data than the file has")
         return cast(T, self._known.setdefault(what, what))
 
 

@@ -81,9 +81,9 @@ def writing(
     steps = (out.shards or out.chunks)[: len(rows.plan.edges)]
     if not rows.plan.is_aligned(steps):
         raise DataError(
-            f"the output's chunks or shards ({steps}) do not lie within the blocks that are read "
-            f"(of {tuple(c[0] for c in rows.plan.chunks)}), so two tasks would write one of them; "
-            "let streamkm create the array, or give one whose chunks divide the blocks."
+            f"the chunks or shards of the output ({steps}) do not divide the blocks that are read "
+            f"({tuple(c[0] for c in rows.plan.chunks)}), so two tasks would write the same chunk. "
+            "Let streamkm create the array, or give one whose chunks divide the blocks."
         )
     yield from folding(_Write(question, out), rows, wave, folded)
 

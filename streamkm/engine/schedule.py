@@ -127,13 +127,13 @@ def _named() -> Iterator[None]:
         yield
     except KilledWorker as error:
         raise ClusterError(
-            f"a task was lost with its worker again and again ({error}). Mostly the worker ran out "
-            "of memory: give workers more, or plan smaller blocks by a memory limit."
+            f"a task was lost with its worker repeatedly ({error}). The usual cause is a worker "
+            "out of memory: give workers more memory, or set a memory limit for smaller blocks."
         ) from error
     except (CancelledError, CommClosedError, TimeoutError) as error:
         raise ClusterError(
-            f"the scheduler is gone ({type(error).__name__}: {error}). Start it again, and run the "
-            "same again; from a checkpoint the fit goes on where it was."
+            f"the connection to the scheduler was lost ({type(error).__name__}: {error}). Restart "
+            "the scheduler and repeat the run; with a checkpoint it resumes."
         ) from error
 
 

@@ -159,5 +159,7 @@ class BisectingKMeans(CentroidEstimator):
                 f"bisecting_strategy={self.bisecting_strategy!r}; use one of {STRATEGIES}."
             )
         if not isinstance(self.init, str):
-            raise ValueError("init must be the name of a seeding method, for every split.")
+            raise ValueError(
+                "init must be the name of a seeding method, because it seeds every split."
+            )
         return fit_options(self)

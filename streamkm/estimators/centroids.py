@@ -195,7 +195,9 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
             y = y.transpose(*answers.dims)
         labels, names = np.asarray(answers).ravel(), np.asarray(y).ravel()
         if len(labels) != len(names):
-            raise DataError(f"{len(names)} names for {len(labels)} rows; give one a row.")
+            raise DataError(
+                f"{len(names)} names were given for {len(labels)} rows; give one name per row."
+            )
         found = np.full(len(self.cluster_centers_), None, dtype=object)
         for cluster in np.unique(labels[(labels >= 0) & (labels < len(found))]):
             own, often = np.unique(names[labels == cluster], return_counts=True)

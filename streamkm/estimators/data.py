@@ -40,8 +40,8 @@ class Given:
         if is_a(X, "xarray.Dataset"):
             if feature_dim is not None:
                 raise DataError(
-                    f"feature_dim={feature_dim!r}: a Dataset's features are its variables; give "
-                    "one variable, dataset['name'], to cluster along a dimension of it."
+                    f"feature_dim={feature_dim!r}: the features of a Dataset are its variables. To "
+                    "cluster along a dimension, give one variable: dataset['name']."
                 )
             return cls(stacked(X), FEATURE)
         if is_a(X, "dask.dataframe.DataFrame"):

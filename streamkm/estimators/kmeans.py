@@ -290,7 +290,9 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
             raise DataError("centroids must be finite and of shape (k, d).")
         model = cls(len(known), **parameters)
         if model.scale is not None:
-            raise DataError("a scale is learned by fit; give centroids of unscaled rows.")
+            raise DataError(
+                "scale is learned by fit and does not apply here; give centroids of unscaled rows."
+            )
         spread = float(np.ptp(known, axis=0).max())
         if len(known) > 1 and (spread > 0 or np.abs(known).max() > _EXACT):
             check_digits(known, spread)

@@ -107,8 +107,8 @@ class LloydEstimator(CentroidEstimator):
         """
         if given.of_lazy_kind or given.feature_dim is not None:
             raise ValueError(
-                "a function as init is given rows in memory, as an array (n, d); for other "
-                "data call the function and pass its array."
+                "a callable init needs rows in memory, as an array of shape (n, d). For other "
+                "data, call the function yourself and pass the array that it returns."
             )
         random_state = check_random_state(self.random_state)
         k, n_init = int(self.n_clusters), self._restarts

@@ -71,8 +71,9 @@ def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
 
     if hasattr(estimator, "tree_"):
         raise DataError(
-            f"{type(estimator).__name__} leads rows down a tree, for which scikit-learn has no "
-            "public way in; hand on `cluster_centers_`, whose nearest is nearly the same."
+            f"{type(estimator).__name__} labels rows by a tree, which the public API of "
+            "scikit-learn cannot represent. Pass `cluster_centers_` on instead: the nearest center "
+            "is nearly always the same label."
         )
     scaling: Scaling | None = estimator._scaling
     centroids = estimator._centroids.astype(dtype)

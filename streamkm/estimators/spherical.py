@@ -37,5 +37,7 @@ class SphericalKMeans(KMeans):
 
     def _options(self, init: str | tuple[Named, ...]) -> FitOptions:
         if self.scale is not None:
-            raise ValueError(f"scale={self.scale!r}: directions are not scaled; leave it None.")
+            raise ValueError(
+                f"scale={self.scale!r}: spherical k-means does not scale features; use None."
+            )
         return super()._options(init)

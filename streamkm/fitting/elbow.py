@@ -46,8 +46,10 @@ class Elbow:
         if self.clear:
             return f"elbow at k={self.n_clusters} (strength {self.strength:.2f})"
         if self.n_clusters is None:
-            return "no clear elbow (too few values of k to tell)"
-        return f"no clear elbow (the most is k={self.n_clusters}, strength {self.strength:.2f})"
+            return "no clear elbow (too few values of k)"
+        return (
+            f"no clear elbow (the strongest is k={self.n_clusters}, strength {self.strength:.2f})"
+        )
 
 
 def find_elbow(
@@ -74,7 +76,7 @@ def find_elbow(
     >>> str(find_elbow([1, 2, 3, 4, 5, 6], [100, 50, 10, 9, 8.2, 7.6]))
     'elbow at k=3 (strength 0.89)'
     >>> str(find_elbow([1, 2, 4, 8, 16], [16, 8, 4, 2, 1]))
-    'no clear elbow (the most is k=8, strength 0.00)'
+    'no clear elbow (the strongest is k=8, strength 0.00)'
     """
     inner = [k < n_rows for k in n_clusters]
     ks = np.asarray(n_clusters, np.float64)[inner]

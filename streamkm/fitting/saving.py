@@ -148,7 +148,8 @@ class Checkpoint:
             now = fingerprint(self._rows)
         except Exception as error:  # object stores have errors of their own
             warnings.warn(
-                f"the data could not be listed ({error}), so a change of them would not be noticed",
+                f"the files of the data could not be listed ({error}); changes will not be "
+                "detected",
                 CheckpointWarning,
                 stacklevel=3,
             )
@@ -156,9 +157,9 @@ class Checkpoint:
         found = difference(self._record, replace(self._record, data=now))
         if found:
             raise DataChangedError(
-                f"the data changed while they were read: {found.sentence}. The states so far are "
-                "of the old data: restore those, with their times, and run again to resume from "
-                f"{self._generations.where}; or start again with another checkpoint."
+                f"the data changed while they were read: {found.sentence}. The saved states belong "
+                "to the old data. Restore them with their modification times and run again to "
+                f"resume from {self._generations.where}, or start again with another checkpoint."
             )
 
     def save(self, state: FitState) -> bool:
@@ -184,8 +185,8 @@ class Checkpoint:
             raise
         except Exception as error:  # object stores have errors of their own
             warnings.warn(
-                f"no checkpoint could be written to {self._generations.where} ({error}); the fit "
-                "continues, and the last checkpoint stays valid",
+                f"the checkpoint could not be written to {self._generations.where} ({error}); the "
+                "fit continues, and the last checkpoint stays valid",
                 CheckpointWarning,
                 stacklevel=2,
             )
@@ -229,8 +230,8 @@ def _refuse_other(before: Record, now: Record, where: Any) -> None:
         return
     if found.part == "data":
         raise DataChangedError(
-            f"the checkpoint {where} is of other data: {found.sentence}. Restore those, with their "
-            "times, or name another checkpoint."
+            f"the checkpoint {where} belongs to other data: {found.sentence}. Restore those data "
+            "with their modification times, or name another checkpoint."
         )
     if found.part != "versions":
         raise CheckpointError(
@@ -238,8 +239,8 @@ def _refuse_other(before: Record, now: Record, where: Any) -> None:
             f"same parameters ({', '.join(_FREE)} may differ), or name another checkpoint."
         )
     warnings.warn(
-        f"the checkpoint was made by other versions ({found.sentence}); the fit continues, but its "
-        "bits may differ from those of an undisturbed one",
+        f"the checkpoint was written by other versions ({found.sentence}); the fit continues, but "
+        "the result may differ in the last bits from that of a run without interruption",
         CheckpointWarning,
         stacklevel=4,
     )
@@ -278,7 +279,7 @@ def checkpointing(
     if is_local(where):
         folder = Path(where).resolve()
         if not folder.parent.is_dir():
-            raise CheckpointError(f"{folder.parent} is not a folder; make it first.")
+            raise CheckpointError(f"{folder.parent} is not a folder; create it first.")
         lock = FileLock(folder)
     try:
         generations = Generations(where)

@@ -29,8 +29,8 @@ def kernel(function: F) -> F:
         if "cannot cache" not in str(error):
             raise
         warnings.warn(
-            "no writable folder for compiled kernels, so every process compiles them again "
-            "(seconds); set NUMBA_CACHE_DIR to a folder that can be written",
+            "there is no writable folder for compiled kernels, so every process compiles them "
+            "again (seconds); set NUMBA_CACHE_DIR to a writable folder",
             KernelCacheWarning,
             stacklevel=2,
         )

@@ -199,10 +199,16 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         raise NotAModelError(f"{path} is not a streamkm model (a Zarr group).") from error
     attributes: Any = dict(group.attrs)
     if attributes.get("kind") != _KIND:
-        hint = "; for a sweep, say which k" if attributes.get("kind") == "streamkm sweep" else ""
+        hint = (
+            "; for a sweep, give n_clusters (-k)"
+            if attributes.get("kind") == "streamkm sweep"
+            else ""
+        )
         raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model{hint}.")
     if attribute(group, "format") > FORMAT:
-        raise DataError(f"{path} has format {attributes['format']}; this streamkm reads {FORMAT}.")
+        raise DataError(
+            f"{path} has format {attributes['format']}; this version of streamkm reads {FORMAT}."
+        )
     there = group_in(group, "history")
     columns = {name: read(there, name, 1) for name in _HISTORY if there and name in there}
     length = len(next(iter(columns.values()), ()))

@@ -86,7 +86,9 @@ def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
     sweep: xr.Dataset = xr.open_zarr(os.fspath(path), consolidated=False, drop_variables=others)
     missing = [name for name in _ATTRIBUTES if name not in sweep.attrs]
     if missing:
-        raise DataError(f"the sweep {path} lacks the attribute {missing[0]!r}, so it is not whole.")
+        raise DataError(
+            f"the sweep {path} lacks the attribute {missing[0]!r}, so it is incomplete."
+        )
     for name in _LOADED:
         if not np.all(sweep[name].values > (0 if name == "n_clusters" else -1)):
             raise DataError(
@@ -156,14 +158,14 @@ def model_of(path: str | os.PathLike[str], n_clusters: int) -> Model:
 
 def _of_one_k(sweep: xr.Dataset, name: str, n_clusters: int) -> Float64Array:
     if "n_clusters" not in sweep.coords or name not in sweep:
-        raise DataError(f"the sweep lacks 'n_clusters' or {name!r}, so it is not whole.")
+        raise DataError(f"the sweep lacks 'n_clusters' or {name!r}, so it is incomplete.")
     if n_clusters not in sweep["n_clusters"].values:
         raise DataError(f"the sweep has no k={n_clusters}; it has {sweep['n_clusters'].values}.")
     values: Float64Array = sweep[name].sel(n_clusters=n_clusters).values
     centroids = values[:n_clusters]
     if len(centroids) < n_clusters or not np.isfinite(centroids).all():
         raise DataError(
-            f"the sweep has not all centroids of k={n_clusters}: a chunk of them is missing. "
+            f"the sweep lacks centroids of k={n_clusters}: one of their chunks is missing. "
             "Restore it from a copy, or run the sweep again."
         )
     return centroids

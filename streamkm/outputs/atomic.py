@@ -48,7 +48,7 @@ def check_free(target: Path, overwrite: bool, kind: str) -> None:
         )
     if there != kind:
         raise OutputExistsError(
-            f"{target} is a {there}, which a {kind} does not replace; name another output, or "
+            f"{target} is a {there} and is not replaced by a {kind}; name another output, or "
             "remove it first."
         )
 
@@ -176,7 +176,8 @@ def alone(target: Path) -> Iterator[None]:
     except CheckpointError:
         lock = None
         warnings.warn(
-            f"{target} is on a file system without locks: let no other run write there meanwhile",
+            f"{target} is on a file system without locks: let no other run write to it until this "
+            "one has ended",
             OutputWarning,
             stacklevel=3,
         )

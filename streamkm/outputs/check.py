@@ -93,7 +93,7 @@ class File:
             return None
         target = local(self.path)
         if target.suffix.lower() not in self.suffixes:
-            raise DataError(f"{self.path}: give it one of the endings {', '.join(self.suffixes)}.")
+            raise DataError(f"{self.path} needs one of the suffixes {', '.join(self.suffixes)}.")
         _check_parent(target)
         refuse_in_a_store(self.path, target)
         if target.is_dir():
@@ -220,13 +220,13 @@ def local(path: Name) -> Path:
     """
     found = _named(path).local
     if found is None:
-        raise DataError(f"{path}: outputs go to a local folder; copy them up when whole.")
+        raise DataError(f"{path} is not local; write the output to a local folder, then upload it.")
     return found
 
 
 def _named(path: Name) -> Place:
     if not os.fspath(path):
-        raise DataError("an output was given an empty path; name it.")
+        raise DataError("the path of an output is empty; name the output.")
     place = place_of(path)
     assert place is not None
     return place
@@ -234,7 +234,7 @@ def _named(path: Name) -> Place:
 
 def _check_parent(target: Path) -> None:
     if not target.parent.is_dir():
-        raise DataError(f"{target.parent} is not a folder; make it first.")
+        raise DataError(f"{target.parent} is not a folder; create it first.")
 
 
 def refuse_in_a_store(path: Name, target: Path) -> None:
@@ -248,7 +248,8 @@ def refuse_in_a_store(path: Name, target: Path) -> None:
     around = zarr_around(target)
     if around is not None:
         raise OutputExistsError(
-            f"{path} lies in the Zarr store {around}, which files would damage; name another place."
+            f"{path} lies in the Zarr store {around}, which other files would damage; name a path "
+            "outside it."
         )
 
 
@@ -269,4 +270,4 @@ def _try(target: Path) -> None:
         with suppress(OSError):
             trial.rmdir()
     if target.is_dir() and not os.access(target, os.W_OK | os.X_OK):
-        raise DataError(f"{target} is there and cannot be replaced: it is not writable.")
+        raise DataError(f"{target} exists and is not writable, so it cannot be replaced.")

@@ -34,7 +34,7 @@ def storable(like: xr.DataArray) -> xr.DataArray:
     """
     for dimension in like.dims:
         if not isinstance(dimension, str) or not dimension:
-            raise DataError(f"the dimension {dimension!r} needs a text as its name: rename it.")
+            raise DataError(f"the name of the dimension {dimension!r} is not a string: rename it.")
     lost = {name: why for name, coord in like.coords.items() if (why := _wrong(name, coord))}
     copy = like.drop_vars(list(lost)).copy(deep=False)  # with attributes of its own
     copy.attrs = json_attributes(like.attrs, lost)
@@ -79,7 +79,7 @@ def json_attributes(
 def _wrong(name: Any, coord: xr.DataArray) -> str | None:
     """Return the reason why a coordinate cannot be stored, or None."""
     if not isinstance(name, str):
-        return "its name is not a text"
+        return "its name is not a string"
     if not name.strip(".") or "/" in name or name.startswith("__") or name in _TAKEN:
         return "Zarr does not accept its name"
     if coord.dtype.kind in _PLAIN:

@@ -52,8 +52,9 @@ class LabelGrid:
         count = math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True))
         if count > max(_FEW_CHUNKS, _CHUNKS_PER_BLOCK * self.plan.n_blocks):
             raise DataError(
-                f"blocks of uneven sizes have chunks of {chunks} in common, which makes {count:,} "
-                "files of labels; rechunk the rows evenly (in Dask, x.rechunk({0: 100_000})) first."
+                f"blocks of uneven sizes have the common chunk size {chunks}, which gives "
+                f"{count:,} files of labels; rechunk the rows evenly first (in Dask, "
+                f"x.rechunk({0: 100_000}))."
             )
         return chunks
 
@@ -160,7 +161,7 @@ class DataArrayLabels:
         several = [name for name in indexes if len(indexes.get_all_coords(name)) > 1]
         if several:
             raise DataError(
-                f"the index of {several} has several levels: reset_index({several!r}) first."
+                f"the index of {several} has several levels: call reset_index({several!r}) first."
             )
         grid = labels.encoding.get("grid_mapping")
         like = storable(labels)

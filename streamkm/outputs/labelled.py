@@ -68,20 +68,20 @@ def _numeric_variables(data: xr.Dataset) -> list[str]:
     wanted = [str(n) for n in data.data_vars if data[n].dims]
     if not wanted:
         raise DataError(
-            f"the Dataset has the variables {[str(n) for n in data.data_vars]}, none of which has "
-            "dimensions; at least one is needed."
+            f"none of the variables {[str(n) for n in data.data_vars]} of the Dataset has "
+            "dimensions; at least one must."
         )
     widest = max((data[name] for name in wanted), key=lambda variable: variable.ndim)
     for name in wanted:
         if not set(data[name].dims) <= set(widest.dims):
             raise DataError(
-                f"{name!r} lies along {data[name].dims}, but {widest.name!r} along {widest.dims}; "
-                "leave it out, by data.drop_vars or data[[...]]."
+                f"{name!r} has dimensions {data[name].dims}, but {widest.name!r} has "
+                f"{widest.dims}; leave it out, with data.drop_vars or data[[...]]."
             )
         if data[name].dtype.kind not in "biuf":
             raise DataError(
-                f"the variable {name!r} holds {data[name].dtype}, which has no distances: leave it "
-                f"out, by data.drop_vars({name!r}), or convert it to numbers."
+                f"the variable {name!r} has dtype {data[name].dtype}, which has no distances: "
+                f"leave it out, with data.drop_vars({name!r}), or convert it to numbers."
             )
     return wanted
 

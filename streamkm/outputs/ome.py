@@ -70,7 +70,7 @@ class OmeImage:
         found = [at for at, axis in enumerate(self.axes) if axis.get("type") == _CHANNEL]
         if len(found) != 1:
             raise DataError(
-                f"{self.root} has the axes {self.names}, {len(found)} of them of the type "
+                f"{self.root} has the axes {self.names}, of which {len(found)} have the type "
                 f"'{_CHANNEL}'; a label image needs exactly one."
             )
         return found[0]
@@ -106,12 +106,12 @@ class OmeLabels:
             If the name is not a valid folder name, or the folder cannot be created.
         """
         if self.name in ("", ".", "..") or "/" in self.name:
-            raise DataError(f"a label image cannot be called {self.name!r}; leave out the slashes.")
+            raise DataError(f"the name of a label image must not contain slashes: {self.name!r}.")
         labels = self.image.root / "labels"
         try:
             labels.mkdir(exist_ok=True)
         except OSError as error:
-            raise DataError(f"{labels} cannot be made: {error.strerror or error}.") from error
+            raise DataError(f"{labels} cannot be created: {error.strerror or error}.") from error
         return Store(labels / self.name, LABELS, overwrite, part_of=self.image.root)
 
     def create(self, folder: Path, grid: LabelGrid, marks: Mapping[str, Any]) -> Any:

@@ -42,7 +42,7 @@ def stored(group: Any, name: str, ndim: int | tuple[int, ...], kinds: str = NUMB
         found = group[name]
     except KeyError:
         raise DataError(
-            f"{where} lacks the array {name!r}, so it is not whole: restore it from a copy, or "
+            f"{where} lacks the array {name!r}, so it is incomplete: restore it from a copy, or "
             "write it again."
         ) from None
     except Exception as error:  # metadata of another version, or damaged metadata
@@ -52,7 +52,9 @@ def stored(group: Any, name: str, ndim: int | tuple[int, ...], kinds: str = NUMB
     ndim_found = getattr(found, "ndim", None)
     if ndim_found not in np.atleast_1d(ndim):
         what = "a group" if ndim_found is None else f"of {ndim_found} dimensions"
-        raise DataError(f"{name!r} of {where} is {what}, which streamkm did not write; not read.")
+        raise DataError(
+            f"{name!r} of {where} is {what}, which streamkm never writes, so it is not read."
+        )
     refuse_strange(found, f"{name!r} of {where}", kinds)
     return found
 
@@ -66,7 +68,7 @@ def attribute(node: Any, name: str) -> Any:
         If it has no such attribute.
     """
     if name not in node.attrs:
-        raise DataError(f"{node.store_path} lacks the attribute {name!r}, so it is not whole.")
+        raise DataError(f"{node.store_path} lacks the attribute {name!r}, so it is incomplete.")
     return node.attrs[name]
 
 
@@ -95,7 +97,8 @@ def refuse_strange(array: Any, name: str, kinds: str = NUMBERS) -> None:
         strange = {f"dtype {array.dtype}"}
     if strange:
         raise DataError(
-            f"{name} is of {', '.join(sorted(strange))}, which streamkm did not write; not read."
+            f"{name} uses {', '.join(sorted(strange))}, which streamkm never writes, so it is not "
+            "read."
         )
 
 

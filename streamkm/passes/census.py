@@ -58,7 +58,9 @@ class Counted(Statistic):
         """
         self.check_values()
         if self.rows == 0:
-            raise DataError("every row is left out, by the mask or as nodata: none to cluster.")
+            raise DataError(
+                "every row is left out by the mask or as nodata, so there is nothing to cluster."
+            )
         if self.weighted == 0:
             raise DataError("every sample_weight is zero, so there is nothing to cluster.")
 

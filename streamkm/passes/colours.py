@@ -74,7 +74,7 @@ class Colours(Statistic):
         if dtype not in (np.uint8, np.uint16) or 8 * dtype.itemsize * channels > _WIDEST:
             raise DataError(
                 f"colours of {channels} channels of {dtype} cannot be counted; give uint8 or "
-                f"uint16, of {_WIDEST} bits a pixel at most."
+                f"uint16, with at most {_WIDEST} bits per pixel."
             )
         if opacity is None:
             keys, ends = runs(np.sort(interleave(pixels)))

@@ -40,7 +40,7 @@ def matched(
     if dims and row_dims and all(dims) and all(row_dims):
         if set(dims) != set(row_dims) or len(dims) != len(row_dims):
             raise DataError(
-                f"{name} has dimensions {list(dims)}; one value a row needs {list(row_dims)}."
+                f"{name} has dimensions {list(dims)}; one value per row needs {list(row_dims)}."
             )
         places = tuple(dims.index(dim) for dim in row_dims)
         if places != tuple(range(len(places))):
@@ -49,7 +49,7 @@ def matched(
             _check_coordinate(name, source, data, dim)
     if is_masked(array):
         raise DataError(
-            f"{name} is a masked array; fill it, and leave rows out by mask= or by a weight of 0."
+            f"{name} is a masked array; fill it, and leave rows out with mask= or a weight of 0."
         )
     check_beside(array, row_shape, name)
     return array
@@ -70,11 +70,11 @@ def _check_coordinate(name: str, given: Any, data: Any, dim: str | None) -> None
         return
     if same(own, theirs, turned=True):
         raise DataError(
-            f"{name} has other coordinates than the data: along {dim!r} they run the other way. "
-            f"Turn it round, as by isel({dim}=slice(None, None, -1)) with xarray."
+            f"the coordinates of {name} along {dim!r} are in the reverse order of those of the "
+            f"data. Reverse {name}, in xarray with isel({dim}=slice(None, None, -1))."
         )
     raise DataError(
-        f"{name} has other coordinates than the data: along {dim!r} they begin with "
+        f"the coordinates of {name} along {dim!r} differ from those of the data: they begin with "
         f"{own.values(0, 3).tolist()}, those of the data with {theirs.values(0, 3).tolist()}. "
-        "Align them first, as by xarray.align or reindex_like."
+        "Align them first, for example with xarray.align or reindex_like."
     )

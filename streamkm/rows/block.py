@@ -84,15 +84,15 @@ class Block:
         declared = layout.missing is not None and layout.missing.masked
         if not declared and np.ma.is_masked(masked):
             raise DataError(
-                f"block {number} is a masked array, but the Dask array does not say so: make it "
-                "with meta=np.ma.masked_array([], dtype), or fill it and give nodata."
+                f"block {number} is a masked array, but the meta of the Dask array is not: create "
+                "it with meta=np.ma.masked_array([], dtype), or fill it and give nodata."
             )
         matrix = np.ma.getdata(masked)
         weights = None if weights is None else weights.reshape(-1)
         if any(a is not None and a.size != len(matrix) for a in (weights, mask)):
             raise DataError(
-                f"block {number} has {len(matrix)} rows, but its weights or mask have another "
-                "number; give them in the chunks of the data."
+                f"block {number} has {len(matrix)} rows, but its weights or mask have a different "
+                "number; give them the chunks of the data."
             )
         block = cls(matrix, weights, number, origin, shape, row_shape, None, layout.scaling)
         if mask is not None or layout.missing is not None:
@@ -199,7 +199,7 @@ def not_numpy(block: Any) -> DataError:
     kind = f"{type(block).__module__.split('.')[0]}.{type(block).__name__}"
     way = next((name for name in ("toarray", "todense", "get") if hasattr(block, name)), "...")
     return DataError(
-        f"the blocks of the Dask array are of {kind}, not of NumPy: make them so by "
+        f"the blocks of the Dask array are {kind}, not NumPy arrays: convert them with "
         f"array.map_blocks(lambda block: block.{way}(), meta=numpy.empty((0, 0), array.dtype))."
     )
 

@@ -99,8 +99,8 @@ def same(a: Coordinate, b: Coordinate, *, turned: bool = False) -> bool:
     grain = max(1, min(n, max(a.grain, b.grain)))
     if grain > _MOST:
         warnings.warn(
-            f"the coordinates along {b.dim!r} were not compared: {grain:,} labels lie in one "
-            f"chunk. Store them in chunks of {_MOST:,} labels at most, or compare them yourself.",
+            f"the coordinates along {b.dim!r} were not compared: one chunk holds {grain:,} labels. "
+            f"Store them in chunks of at most {_MOST:,} labels, or compare them yourself.",
             StreamkmWarning,
             stacklevel=2,
         )

@@ -180,9 +180,9 @@ def open_dask(
     plan = BlockPlan(tuple((0, *itertools.accumulate(c)) for c in chunks))
     if plan.n_blocks > _MANY_BLOCKS:
         warnings.warn(
-            f"a Dask array of {plan.n_blocks} row chunks: each costs half a millisecond a read, "
-            "and several on a cluster, however small it is; rechunk it to 64-128 MiB, or give the "
-            "Zarr store itself",
+            f"the Dask array has {plan.n_blocks} row chunks, and each takes half a millisecond per "
+            "read (several on a cluster), however small it is; rechunk it to 64-128 MiB, or give "
+            "the Zarr store itself",
             ManyBlocksWarning,
             stacklevel=4,
         )

@@ -53,9 +53,9 @@ def refuse_changed(
     """
     if lost.any():
         raise DataError(
-            f"{where} holds the whole number {values[lost][0]}, which {dtype}, the dtype of all "
-            "features together, cannot hold. Give every feature a type of whole numbers and no "
-            "missing values, subtract an offset, or convert this one to floats first."
+            f"{where} holds the integer {values[lost][0]}, which the common dtype of all features, "
+            f"{dtype}, cannot represent. Give every feature an integer dtype without missing "
+            "values, subtract an offset, or convert this feature to floats first."
         )
 
 

@@ -48,8 +48,8 @@ class Layout:
     def __post_init__(self) -> None:
         if self.dtype.kind not in _KINDS:
             raise DataError(
-                f"dtype {self.dtype} cannot be clustered: complex data, objects and text have no "
-                "distances here. Give real numbers: bool, integers, or floats."
+                f"dtype {self.dtype} cannot be clustered: complex data, objects and text are not "
+                "supported. Give real numbers: bool, integers or floats."
             )
         if self.dtype.itemsize > 8:
             raise DataError(f"dtype {self.dtype} is wider than float64; convert it first.")
@@ -123,7 +123,7 @@ def feature_axes(
         if isinstance(item, str):
             if not names or item not in names:
                 raise DataError(
-                    f"no dimension is called {item!r}; the data have "
+                    f"there is no dimension {item!r}; the data have "
                     f"{list(names) if names and any(names) else 'no names: give a number'}."
                 )
             axes.append(names.index(item))
@@ -143,6 +143,6 @@ def check_beside(array: Any, row_shape: tuple[int, ...], name: str = "sample_wei
     """Raise an error for weights or a mask without one real number for each row."""
     known = not any(np.isnan(n) for n in (*array.shape, *row_shape))
     if array.ndim != len(row_shape) or (known and array.shape != row_shape):
-        raise DataError(f"{name} has shape {array.shape}; one value a row needs {row_shape}.")
+        raise DataError(f"{name} has shape {array.shape}; one value per row needs {row_shape}.")
     if array.dtype.kind not in "buif":
         raise DataError(f"{name} must be real numbers, not {array.dtype}.")

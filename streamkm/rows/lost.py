@@ -93,9 +93,9 @@ def _refuse(array: Any, shape: list[int], way_out: str = "") -> None:
     key = array.metadata.encode_chunk_key(tuple(map(int, np.unravel_index(first, grid))))
     unit = "shards" if array.shards else "chunks"
     raise DataError(
-        f"{there.count(0):,} of {len(there):,} {unit} of {array.store_path} are missing, the first "
-        f"is {key}: streamkm stored all of them, so they were lost, or set to the fill value "
-        f"since. Restore them from a copy, or write the store again.{way_out}"
+        f"{there.count(0):,} of {len(there):,} {unit} of {array.store_path} are missing; the first "
+        f"is {key}. streamkm stored all of them, so they were lost or set to the fill value "
+        f"later. Restore them from a copy, or write the store again.{way_out}"
     )
 
 

@@ -155,9 +155,9 @@ class Budget:
         if not self.allows(need):
             assert self.limit is not None
             raise MemoryLimitError(
-                f"the smallest block that whole chunks or shards allow is "
-                f"{show_bytes(block_nbytes)}, and with {self.threads} threads and statistics of "
-                f"{show_bytes(self.statistic_nbytes)} that needs {show_bytes(need)} "
+                f"the smallest block of whole chunks or shards has "
+                f"{show_bytes(block_nbytes)}. With {self.threads} threads and statistics of "
+                f"{show_bytes(self.statistic_nbytes)}, the run needs {show_bytes(need)} "
                 f"({show_bytes(PROCESS_NBYTES)} of it for the process itself, "
                 f"{show_bytes(resident_nbytes)} for input or labels in memory), over the limit of "
                 f"{show_bytes(self.limit)}. Raise the limit, use fewer threads "

@@ -189,13 +189,13 @@ def reordering(
         said += [f"with {shown(other)}"] if other else []
         fix = (
             "Give the same features, in any order, or rename them. To match them by position, give "
-            "data without names: drop the coordinate (drop_vars of xarray), or give the array of a "
-            "table."
+            "data without names: drop the coordinate (in xarray, drop_vars), or give the values of "
+            "the table as an array."
         )
         if not lacking and whose == _WHOSE:
             fix = (
-                f"Select the features of the fit, as by data[{shown(asked)}] of a table or a "
-                "Dataset, or by sel of a DataArray."
+                f"Select the features of the fit: data[{shown(asked)}] for a table or a Dataset, "
+                "sel for a DataArray."
             )
         raise DataError(
             f"the features of {whose[0]} are {shown(own)}, not {shown(asked)} as in {whose[1]}: "

@@ -117,9 +117,9 @@ def warn_packed(arrays: Mapping[str, Any]) -> None:
     packed = [name for name, array in arrays.items() if _is_packed(array)]
     if packed:
         warnings.warn(
-            f"{', '.join(packed)}: packed (scale_factor, add_offset), and the numbers are taken as "
-            "they are stored. xarray.open_zarr, or xarray.decode_cf of what was opened without "
-            "mask_and_scale, gives what they mean; where bands or scenes differ, so does "
+            f"{', '.join(packed)}: the values are packed (scale_factor, add_offset) and are used "
+            "as stored. To decode them, open the store with xarray.open_zarr or apply "
+            "xarray.decode_cf; where bands or scenes differ, compute "
             "data * data.scale_factor + data.add_offset.",
             PackedDataWarning,
             stacklevel=6,

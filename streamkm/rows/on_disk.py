@@ -136,8 +136,8 @@ class Hdf5:
                 return np.asarray(file[self.name][region])
         except BlockingIOError as error:
             raise ReadError(
-                f"{self.path} is open for writing, so that other processes cannot read it: open it "
-                "with h5py.File(path, 'r'), or compute on threads."
+                f"{self.path} is open for writing, so other processes cannot read it: open it with "
+                "h5py.File(path, 'r'), or compute on threads."
             ) from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
@@ -157,7 +157,7 @@ def _check_identity(path: str, identity: Identity | None, file: str | int) -> No
     if identity is not None and identity[0] == platform.node() and identity != _identity(file):
         raise ReadError(
             f"{path} was replaced by another file after it was opened: open it again, and do not "
-            "replace it before the fit is done and its labels are computed."
+            "replace it until the fit has ended and its labels are computed."
         )
 
 

@@ -148,8 +148,8 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
             return data.data, names
         if budget.limit is not None and budget.projected(0, 1, data.nbytes) > budget.limit:
             raise MemoryLimitError(
-                f"this DataArray holds {show_bytes(data.nbytes)} and has no chunks, so all of it "
-                f"lies in memory, over the limit of {show_bytes(budget.limit)}. Open it with "
+                f"the DataArray has no chunks, so all of its {show_bytes(data.nbytes)} are loaded "
+                f"into memory, over the limit of {show_bytes(budget.limit)}. Open it with "
                 "chunks={}, or give the path of its store."
             )
         values = read_only(data.to_numpy())
@@ -204,8 +204,8 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
         ) from error
     except Exception as error:  # object stores have errors of their own
         raise DataError(
-            f"{where} cannot be opened ({type(error).__name__}: {error}); see whether the address "
-            "and the credentials are right, and whether there is a network."
+            f"{where} cannot be opened ({type(error).__name__}: {error}). Check the address, "
+            "the credentials and the network."
         ) from error
     if isinstance(node, zarr.Array):
         if variable is not None:

@@ -165,8 +165,8 @@ def check_digits(centroids: Float64Array, spread: float) -> None:
     step = float(np.spacing(np.abs(centroids)).max(initial=0.0))
     if step > spread / _STEPS:
         raise DataError(
-            f"the centroids lie so far from zero that float64 has steps of {step:g} there, too "
-            f"coarse for a spread of {spread:g}: subtract an origin from them and from the data."
+            f"the centroids are too far from zero: the spacing of float64 there is {step:g}, too "
+            f"coarse for a spread of {spread:g}. Subtract the same origin from them and the data."
         )
 
 

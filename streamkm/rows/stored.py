@@ -149,8 +149,8 @@ class StoredRows:
         culprit = self._unreadable_chunk(region) if is_a(self.array, "zarr.Array") else ""
         return (
             f"block {number} (rows {rows}) could not be read{culprit}: "
-            f"{type(error).__name__}: {error}. Restore that part of the store, or fit a copy "
-            "without it."
+            f"{type(error).__name__}: {error}. Restore that part of the store, or fit a "
+            "copy without it."
         )
 
     def _unreadable_chunk(self, region: tuple[slice, ...]) -> str:

@@ -41,7 +41,7 @@ def numbers(data: Any) -> AnyArray:
     'i'
     """
     if hasattr(data, "toarray") and hasattr(data, "nnz"):
-        raise DataError("a sparse matrix cannot be clustered: give X.toarray(), or its blocks.")
+        raise DataError("a sparse matrix cannot be clustered: give X.toarray(), or dense blocks.")
     if is_table(data):
         plain = _plain(data)
         return _joined(data, None) if plain is None else plain
@@ -57,7 +57,7 @@ def numbers(data: Any) -> AnyArray:
     if _has_text(values):
         raise DataError(
             f"the array holds the value {str(_culprit(values.ravel()))!r}, which is text: convert "
-            "it to numbers, as by X.astype(float)."
+            "it to numbers, for example with X.astype(float)."
         )
     try:
         floats, lost = cast(values, np.dtype(np.float64))
@@ -78,8 +78,8 @@ def lazy_numbers(table: Any) -> Any:
         _refuse(str(name), dtype)
         if is_a(dtype, "pandas.StringDtype"):
             raise DataError(
-                f"{_no_numbers(str(name), 'text')} Dask makes text of columns of objects, unless "
-                "its setting dataframe.convert-string is False when the frame is made."
+                f"{_no_numbers(str(name), 'text')} Dask converts object columns to text unless "
+                "dataframe.convert-string is False when the frame is created."
             )
     if _is_plain(table.dtypes):
         return table.to_dask_array()
@@ -232,7 +232,7 @@ def _refuse(name: str, dtype: Any) -> None:
     """Raise an error for times, complex numbers and categories before anything is read."""
     categories = getattr(dtype, "categories", None)
     if categories is not None and categories.dtype.kind not in _KINDS:
-        raise _no_numbers(name, "categories that are no numbers")
+        raise _no_numbers(name, "categories that are not numbers")
     if getattr(dtype, "kind", "O") in "Mmc":
         raise _no_numbers(name, dtype)
 

@@ -213,7 +213,8 @@ class _Progress:
         self.save()
         if not announced:
             warnings.warn(
-                f"the labels so far are kept in {partial}; label again to resume, or remove it",
+                f"the labels so far are in {partial}; run the labelling again to resume, or remove "
+                "it",
                 OutputWarning,
                 stacklevel=2,
             )
@@ -231,7 +232,7 @@ class _Progress:
             self.remove()
             return
         partial = partial_of(target, saved.record.identity)
-        reason = "these data cannot be compared with those"
+        reason = "its data cannot be compared with the present data"
         if self._record is not None:
             found = difference(saved.record, self._record)
             if found is None and partial.is_dir():
@@ -240,8 +241,8 @@ class _Progress:
             reason = found.sentence if found else ""
         if partial.is_dir() and saved.state.n_blocks:
             warnings.warn(
-                f"a stopped run left labels for {target} that cannot be used: {reason}. Labelling "
-                "starts again",
+                f"the unfinished labels for {target} cannot be used: {reason}. Labelling starts "
+                "again",
                 OutputWarning,
                 stacklevel=2,
             )

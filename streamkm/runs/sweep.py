@@ -177,7 +177,9 @@ def sweep(
         try:
             add_distortions(table, "validation", _distortions(fits, prepared.validation))
         except DataError as error:
-            message = f"the validation data cannot be used, so the sweep is without: {error}"
+            message = (
+                f"the validation data cannot be used, so the sweep continues without them: {error}"
+            )
             warnings.warn(message, ValidationWarning, stacklevel=3)
     is_seed_known = isinstance(options.fit.random_state, int) or not run.resumed
     table.attrs |= {
@@ -201,7 +203,7 @@ def _numbers_of_clusters(n_clusters: Any) -> tuple[int, ...]:
     ks = np.atleast_1d(np.asarray(n_clusters))
     positive = ks.ndim == 1 and ks.dtype.kind in "iu" and ks.size and ks[0] > 0
     if not positive or np.any(np.diff(ks) <= 0):
-        raise DataError(f"n_clusters={n_clusters!r}: give rising whole numbers from 1 on.")
+        raise DataError(f"n_clusters={n_clusters!r}: give increasing integers of 1 or more.")
     return tuple(int(k) for k in ks)
 
 

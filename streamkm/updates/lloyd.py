@@ -31,7 +31,7 @@ class LloydState(UpdateState):
 
     @property
     def note(self) -> str:
-        return "" if self.pending is None else "far rows are needed for an empty cluster"
+        return "" if self.pending is None else "an empty cluster needs a far row"
 
 
 L = TypeVar("L", bound=LloydState)

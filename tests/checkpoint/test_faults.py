@@ -92,7 +92,7 @@ def test_blocks_that_kill_their_workers_are_given_up_with_the_fix(store):
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         LocalCluster(1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster,
         Client(cluster),
-        pytest.raises(ClusterError, match="ran out of memory: give workers more"),
+        pytest.raises(ClusterError, match="out of memory: give workers more memory"),
     ):
         map_reduce(Deadly(), rows)
 
@@ -122,7 +122,7 @@ def test_a_scheduler_that_is_gone_is_named_and_the_fit_goes_on_from_its_checkpoi
     try:
         with Client(scheduler_file=str(where)):
             monkeypatch.setattr(Checkpoint, "on_state", seeing)
-            with pytest.raises(ClusterError, match="from a checkpoint the fit goes on"):
+            with pytest.raises(ClusterError, match="with a checkpoint it resumes"):
                 km.fit(data)
             monkeypatch.setattr(Checkpoint, "on_state", see)
     finally:

@@ -89,7 +89,7 @@ def test_a_run_that_is_done_says_so_and_changes_nothing(store):
     first = json.loads(fit(store, "a").stdout)
     before = (store.parent / "a.zarr" / "zarr.json").stat().st_mtime_ns
     again = fit(store, "a")
-    assert "is done" in again.stderr
+    assert "is complete" in again.stderr
     assert json.loads(again.stdout)["inertia"] == first["inertia"]
     assert (store.parent / "a.zarr" / "zarr.json").stat().st_mtime_ns == before
 
@@ -142,7 +142,7 @@ def test_other_data_are_refused(store):
     fit(store, "a", "--time-limit", "0.01", code=75)
     array = zarr.open_array(store, mode="r+")
     array[0] = array[0]
-    assert "is of other data: data sizes and times changed" in fit(store, "a", code=1).output
+    assert "belongs to other data: data sizes and times changed" in fit(store, "a", code=1).output
     assert not (store.parent / "a.zarr").exists()
 
 
@@ -308,7 +308,7 @@ def test_a_full_disk_warns_and_the_last_state_stays_good(store, tmp_path, no_tab
         check=False,
     )
     assert said.returncode == 0, said.stderr
-    assert said.stderr.count("no checkpoint could be written") == 2
+    assert said.stderr.count("the checkpoint could not be written") == 2
     assert "File too large" in said.stderr
     monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)
     fit(store, "b")
@@ -331,7 +331,7 @@ def test_versions_that_differ_are_named(store, tmp_path, monkeypatch):
 def test_the_end_of_a_slurm_job_is_known_by_its_environment(store, small_blocks, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 3))
-    assert re.search(r"only [0-3]\.\d s of its time are left", fit(store, "a", code=75).stderr)
+    assert re.search(r"[0-3]\.\d s left of the time limit", fit(store, "a", code=75).stderr)
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 3600))
     fit(store, "a")
 

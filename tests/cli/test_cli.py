@@ -152,7 +152,7 @@ def test_the_bound_holds_with_labels_and_restarts(store, tmp_path, restarts):
         (["-k", 3], "name one of its arrays ['other', 'x'], by --variable"),
         (["-k", 3, "--variable", "y"], "is a group without 'y'"),
         (["-k", 5001, "--variable", "x"], "n_samples=5000 should be >= n_clusters=5001"),
-        (["-k", 3, "--variable", "x", "--feature-dim", "time"], "no dimension is called 'time'"),
+        (["-k", 3, "--variable", "x", "--feature-dim", "time"], "there is no dimension 'time'"),
         (["-k", 3, "--variable", "x", "--memory-limit", "1MiB"], "Raise the limit"),
     ],
 )
@@ -280,7 +280,7 @@ def test_a_sweep_is_shown_and_predicted_with(store, tmp_path, blobs):
     out, labels = tmp_path / "s.zarr", tmp_path / "l.zarr"
     said = run("sweep", store, "--variable", "x", "-k", "2:4", "-o", out).stdout
     assert said.splitlines()[:5] == run("info", out).stdout.splitlines()[:5]
-    assert "for a sweep, say which k" in run("predict", out, store, "-o", labels, code=1).stderr
+    assert "for a sweep, give n_clusters" in run("predict", out, store, "-o", labels, code=1).stderr
     run("predict", out, store, "--variable", "x", "-k", 3, "-o", labels)
     want = reference.labels(blobs, streamkm.centroids_of(out, 3))
     assert np.array_equal(zarr.open_array(labels)[...], want)
@@ -309,7 +309,10 @@ def test_numbers_of_clusters_that_are_none(store, tmp_path, wish):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("no/where.png", "is not a folder; make it first"), ("loss.doc", "one of the endings .png")],
+    [
+        ("no/where.png", "is not a folder; create it first"),
+        ("loss.doc", "one of the suffixes .png"),
+    ],
 )
 def test_a_picture_that_cannot_be_is_refused_before_the_fit(store, tmp_path, name, message):
     command = ["fit", store, "--variable", "x", "-k", 3, "-o", tmp_path / "m"]

@@ -55,7 +55,7 @@ def test_nobody_at_the_address(store, monkeypatch):
     monkeypatch.setattr("streamkm.cli.scheduler._PATIENCE", "1s")
     said = run(store, "no", "--scheduler", "tcp://127.0.0.1:1", code=1)
     assert "no scheduler answers at tcp://127.0.0.1:1" in said
-    assert "no such scheduler: 'thread'" in run(store, "no", "--scheduler", "thread", code=1)
+    assert "unknown scheduler 'thread'" in run(store, "no", "--scheduler", "thread", code=1)
 
 
 def test_a_scheduler_behind_tls_by_configuration(store, tmp_path, monkeypatch):

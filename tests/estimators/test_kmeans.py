@@ -178,7 +178,7 @@ def test_a_function_as_init_is_called_once_a_restart(blobs):
 def test_a_function_as_init_is_not_called_with_what_is_no_array_of_rows(blobs, lazy):
     data = da.from_array(blobs) if lazy else blobs
     km = KMeans(3, init=lambda *_: pytest.fail("called"), feature_dim=None if lazy else 0)
-    with pytest.raises(ValueError, match="call the function and pass its array"):
+    with pytest.raises(ValueError, match="call the function yourself and pass the array"):
         km.fit(data)
 
 

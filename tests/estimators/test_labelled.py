@@ -118,7 +118,7 @@ def test_a_datasets_variables_are_its_features(cube, chunked):
     assert np.array_equal(model.predict(shuffled).values, want.labels_.values)
     with pytest.raises(DataError, match=r"without \['r'\]"):
         model.predict(data[["n", "g", "b"]])
-    with pytest.raises(DataError, match="a Dataset's features are its variables"):
+    with pytest.raises(DataError, match="the features of a Dataset are its variables"):
         data.streamkm.fit(3, "band")
 
 

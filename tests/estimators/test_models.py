@@ -85,7 +85,7 @@ class TestEveryEstimator:
 
     def test_its_scikit_learn_counterpart_agrees(self, model, blobs):
         if isinstance(model, BisectingKMeans):
-            with pytest.raises(DataError, match="leads rows down a tree"):
+            with pytest.raises(DataError, match="labels rows by a tree"):
                 model.to_sklearn()
             return
         other = model.to_sklearn(np.float32)
@@ -188,7 +188,7 @@ class TestWritingLabels:
         [
             ((4999,), "u1", (300,), "shape"),
             ((5000,), "f4", (300,), "dtype"),
-            ((5000,), "u1", (350,), "two tasks would write one of them"),
+            ((5000,), "u1", (350,), "two tasks would write the same chunk"),
         ],
     )
     def test_what_cannot_take_them_is_refused_before_a_read(

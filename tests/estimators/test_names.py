@@ -434,8 +434,8 @@ class TestBesideTheData:
     def test_other_dims_and_coordinates_are_refused(self, data, mask, stored, tmp_path):
         _, path = data
         cases = [
-            (mask.assign_coords(y=np.arange(20) + 7.0), "mask has other coordinates than the data"),
-            (mask[:, ::-1], "along 'x' they run the other way"),
+            (mask.assign_coords(y=np.arange(20) + 7.0), "the coordinates of mask along"),
+            (mask[:, ::-1], "along 'x' are in the reverse order"),
             (mask.rename(y="lat").drop_vars("lat"), "mask has dimensions"),
         ]
         for number, (given, said) in enumerate(cases):
@@ -483,16 +483,16 @@ class TestLongCoordinates:
         }
         fit = KMeans(1, random_state=0).fit
         assert fit(data, mask=paths["same"]).cluster_centers_.tolist() == [[99.0, 100.0]]
-        with pytest.raises(
-            DataError, match="other coordinates than the data: along 'n' they begin"
-        ):
+        with pytest.raises(DataError, match="along 'n' differ from those of the data: they begin"):
             fit(data, mask=paths["other"])
-        with pytest.raises(DataError, match="along 'n' they run the other way"):
+        with pytest.raises(DataError, match="along 'n' are in the reverse order"):
             fit(data, mask=paths["turned"])
 
     def test_that_cannot_be_read_in_parts_are_reported(self, tmp_path, monkeypatch):
         monkeypatch.setattr(coordinates, "_MOST", 1_000)
         data = self.store(tmp_path / "x", np.ones((self.N, 2)), np.arange(self.N), 100, ("n", "f"))
         mask = self.store(tmp_path / "m", np.ones(self.N, bool), np.arange(self.N), 1_001)
-        with pytest.warns(StreamkmWarning, match="'n' were not compared: 1,001 labels lie in one"):
+        with pytest.warns(
+            StreamkmWarning, match="'n' were not compared: one chunk holds 1,001 labels"
+        ):
             KMeans(1).fit(data, mask=mask)

@@ -66,5 +66,5 @@ def test_rows_of_zeros_and_opposite_rows():
     model = SphericalKMeans(2, init=np.array([[1.0, 0], [-1, 0]])).fit(x)
     assert np.isfinite(model.cluster_centers_).all()
     assert model.inertia_ <= 2 * 5
-    with pytest.raises(ValueError, match="directions are not scaled"):
+    with pytest.raises(ValueError, match="does not scale features"):
         SphericalKMeans(2, scale="standard").fit(x)

@@ -56,9 +56,9 @@ class TestMasksAndWeights:
     def test_coordinates_must_be_those_of_the_data(self, scene):
         mask = xr.ones_like(scene[0], dtype=bool)
         model = KMeans(2, feature_dim="band", random_state=0)
-        with pytest.raises(DataError, match="mask has other coordinates"):
+        with pytest.raises(DataError, match="the coordinates of mask"):
             model.fit(scene, mask=mask[::-1])
-        with pytest.raises(DataError, match="sample_weight has other coordinates"):
+        with pytest.raises(DataError, match="the coordinates of sample_weight"):
             model.fit(scene, sample_weight=mask[::-1].astype(float))
 
     def test_nan_in_a_mask_is_no_row(self):
@@ -258,7 +258,7 @@ class TestModels:
         known = SphericalKMeans.from_centroids(5 * model.cluster_centers_)
         assert np.array_equal(known.predict(X), model.labels_)
         assert known.score(X) == pytest.approx(model.score(X))
-        with pytest.raises(DataError, match="a scale is learned by fit"):
+        with pytest.raises(DataError, match="scale is learned by fit"):
             KMeans.from_centroids(X[:3], scale="standard")
         assert not hasattr(BisectingKMeans, "from_centroids")
 

@@ -194,10 +194,10 @@ class TestExchange:
             lambda: streamkm.KMeans(3, init=km).fit(self.X),
             lambda: streamkm.KMeans(3, init=self.X[:3]).fit(self.X),
         ):
-            with pytest.raises(DataError, match="subtract an origin"):
+            with pytest.raises(DataError, match="Subtract the same origin"):
                 use()
         km.cluster_centers_[0] += 512
-        with pytest.raises(DataError, match="subtract an origin"):
+        with pytest.raises(DataError, match="Subtract the same origin"):
             km.predict(self.X)
 
     def test_what_float64_can_tell_apart_is_taken(self):

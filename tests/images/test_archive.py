@@ -233,7 +233,7 @@ def test_patches_come_out_as_their_codewords(folder, tmp_path):
         got = archive[name].values
         np.testing.assert_array_equal(got[..., :3], image[: true.shape[0], : true.shape[1]])
         np.testing.assert_array_equal(archive[name][5:9, 2:30].values, got[5:9, 2:30])
-    with pytest.raises(DataError, match="codebook is no palette"):
+    with pytest.raises(DataError, match="a codebook but no colour palette"):
         archive.palette("a/one.png")
 
 
@@ -284,7 +284,7 @@ def test_files_that_are_missing_are_written_and_others_stay(folder, tmp_path):
     decompress(archive, tmp_path / "out", missing=True)
     with pytest.raises(OutputExistsError, match="--missing"):
         decompress(archive, tmp_path / "out")
-    with pytest.raises(DataError, match="give one"):
+    with pytest.raises(DataError, match="give only one"):
         decompress(archive, tmp_path / "out", missing=True, overwrite=True)
 
 
@@ -309,7 +309,7 @@ def test_a_file_that_two_tasks_write_is_whole(tmp_path, monkeypatch):
 def test_a_limit_that_an_image_does_not_fit_is_told_before_any_is_written(tmp_path):
     put(tmp_path / "in", "x.png", encoded(np.zeros((4000, 4000), np.uint8)))
     archive = compress(tmp_path / "in", tmp_path / "o.zarr", 2)
-    with pytest.raises(MemoryLimitError, match=r"is 15.3 MiB decoded, over the .* raise"):
+    with pytest.raises(MemoryLimitError, match=r"has 15.3 MiB when decoded, over the .* raise"):
         decompress(archive, tmp_path / "out", memory_limit="300MiB")
     assert not (tmp_path / "out").exists()
 
@@ -457,9 +457,11 @@ def test_bad_files_are_named_and_the_rest_is_whole(folder, tmp_path):
 
 def test_a_file_that_is_too_large_for_the_limit_is_refused_before_any_is_decoded(tmp_path):
     put(tmp_path / "in", "bomb.png", encoded(np.zeros((9000, 9000), np.uint8)))
-    with pytest.raises(DataError, match=r"bomb.png says 9,000 x 9,000 pixels, .* --memory-limit"):
+    with pytest.raises(
+        DataError, match=r"bomb.png declares 9,000 x 9,000 pixels, .* --memory-limit"
+    ):
         compress(tmp_path / "in", tmp_path / "o.zarr", memory_limit="400MiB")
-    with pytest.raises(MemoryLimitError, match="compressing needs"):
+    with pytest.raises(MemoryLimitError, match="compression needs"):
         compress(tmp_path / "in", tmp_path / "o.zarr", memory_limit="256MiB")
     assert os.listdir(tmp_path) == ["in"]
 
@@ -479,7 +481,7 @@ def test_outputs_and_options_that_cannot_be(folder, tmp_path):
     archive = compress(folder, tmp_path / "o.zarr", 4)
     with pytest.raises(OutputExistsError, match="overwrite"):
         compress(folder, tmp_path / "o.zarr", 4)
-    with pytest.raises(DataError, match="no image 'a/tow.png'; is 'a/two.png' meant"):
+    with pytest.raises(DataError, match="no image 'a/tow.png'; did you mean 'a/two.png'"):
         decompress(archive, tmp_path / "out", ["a/tow.png"])
     assert [p.name for p in decompress(archive, tmp_path / "out", ["a/*"])] == [
         "one.png",
@@ -492,15 +494,15 @@ def test_outputs_and_options_that_cannot_be(folder, tmp_path):
         ({"stages": 2}, "--stages applies to patches"),
         ({"patch": (4, 4), "dither": True}, "--dither applies to palettes"),
         ({"patch": (4, 4), "per": "image"}, "one codebook"),
-        ({"quality": 30.0, "bits_per_pixel": 1.0}, "give one"),
-        ({"patch": (4, 4), "bits_per_pixel": 0.01}, "bits a pixel"),
+        ({"quality": 30.0, "bits_per_pixel": 1.0}, "give only one"),
+        ({"patch": (4, 4), "bits_per_pixel": 0.01}, "bits per pixel"),
     ):
         with pytest.raises(DataError, match=message):
             compress(folder, tmp_path / "x.zarr", **options)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no image"):
+    with pytest.raises(DataError, match="no (readable )?image"):
         compress(tmp_path / "empty", tmp_path / "x.zarr")
-    with pytest.raises(DataError, match="not an archive"):
+    with pytest.raises(DataError, match="not a streamkm archive"):
         Archive(tmp_path / "none.zarr")
 
 
@@ -578,7 +580,7 @@ def test_the_command_line(folder, tmp_path):
     assert gpl.read_text().startswith("GIMP Palette")
     assert "#" in run("palette", folder / "a/one.png", "-k", 2)
     run("compress", folder / "a", "-o", tmp_path / "own.zarr", "--per", "image", "-k", 4)
-    assert "no palette that images share" in run("palette", tmp_path / "own.zarr", code=1)
+    assert "has no shared palette" in run("palette", tmp_path / "own.zarr", code=1)
     said = run("compress", folder, "-o", out, code=1)
     assert "--overwrite" in said
     said = run("compress", tmp_path / "none", "-o", tmp_path / "x.zarr", code=1)

@@ -118,9 +118,11 @@ def test_a_folder_of_damaged_images_does_not_move_the_palettes_of_others(tmp_pat
 
 def test_nothing_but_damaged_images_is_refused(tmp_path):
     put(tmp_path / "in", "a.png", damaged())
-    with pytest.raises(DataError, match=r"no image could be decoded; the first of 1: a\.png"):
+    with pytest.raises(
+        DataError, match=r"none of 1 images could be decoded; the first error: a\.png"
+    ):
         compress(tmp_path / "in", tmp_path / "o.zarr", 8, skip_bad=True)
-    with pytest.raises(DataError, match="every image in there is damaged"):
+    with pytest.raises(DataError, match="every image in .* is damaged"):
         find_palettes(tmp_path / "in", 8, skip_bad=True)
 
 
@@ -204,7 +206,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out/a").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match="by a link"):
+    with pytest.raises(DataError, match="because of a link"):
         decompress(tmp_path / "o.zarr", tmp_path / "out")
     assert not os.listdir(tmp_path / "elsewhere")
 
@@ -263,8 +265,8 @@ def test_what_a_stranger_ran_into(tmp_path):
 
     out = tmp_path / "o.zarr"
     said = run(tmp_path / "in", "-o", out, "-k", 4, "--quality", 60)
-    assert "dB is less than the 60 asked for: allow more colours by -k" in said
-    assert "is an archive already" in run(out, "-o", tmp_path / "x.zarr")
+    assert "dB is below the requested 60 dB: allow more colours with -k" in said
+    assert "is already an archive" in run(out, "-o", tmp_path / "x.zarr")
     put(tmp_path, "cut.tar.gz", b"\x1f\x8b no gzip")
     assert "Error" in run(tmp_path / "cut.tar.gz", "-o", tmp_path / "x.zarr")
     assert not list(tmp_path.glob(".x.zarr.partial*"))

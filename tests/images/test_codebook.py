@@ -147,9 +147,9 @@ def test_what_it_cannot_code_is_refused(flower, staged):
         fit_codebook(flower.astype(np.float32), 4)
     with pytest.raises(DataError, match="from 1 to 65536"):
         fit_codebook(flower, 70_000)
-    with pytest.raises(DataError, match="no codes here"):
+    with pytest.raises(DataError, match="this codebook needs"):
         staged.codes(flower[:, :5])
-    with pytest.raises(DataError, match="no codes here"):
+    with pytest.raises(DataError, match="this codebook needs"):
         staged.codes(flower.astype(np.uint16))
 
 

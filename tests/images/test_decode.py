@@ -146,7 +146,7 @@ def test_colour_of_16_bits_in_a_tiff_with_alpha(tmp_path):
 @pytest.mark.parametrize("dtype", ["f4", "i2", "u4"])
 def test_values_that_are_no_image_are_refused(dtype, tmp_path):
     path = write_raster(tmp_path / "x.tif", np.ones((1, 9, 9), dtype))
-    with pytest.raises(ValueError, match="x.tif holds .*; images hold uint8 or uint16"):
+    with pytest.raises(ValueError, match="x.tif has dtype .*; images need uint8 or uint16"):
         read(path)
 
 
@@ -322,7 +322,9 @@ def test_an_image_over_the_limit_is_refused_by_its_numbers(tmp_path):
     (header,) = headers(item, 40 * 30 * 3)
     assert decode(header, 40 * 30 * 3).colour.nbytes == header.nbytes
     for refused in (lambda: headers(item, 3599), lambda: decode(header, 3599)):
-        with pytest.raises(ValueError, match=r"x.png says 30 x 40 pixels, 3.5 KiB decoded, over"):
+        with pytest.raises(
+            ValueError, match=r"x.png declares 30 x 40 pixels, 3.5 KiB decoded, over"
+        ):
             refused()
 
 

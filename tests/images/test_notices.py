@@ -60,7 +60,7 @@ LOST = {
     "tif": (pyramid(), COPIES),
     "jpg": (
         encoded(RGB, "JPEG", mode="CMYK", icc_profile=profile(b"CMYK")),
-        "a colour profile of CMYK colours is left out, as the pixels are RGB",
+        "a colour profile for CMYK colours is ignored, because the pixels are RGB",
     ),
 }
 NOTHING = {
@@ -180,5 +180,5 @@ def test_palette_reports_what_it_leaves_out(tmp_path):
     (tmp_path / "b.heic").unlink()
     put(tmp_path, "c.png", b"none")
     put(tmp_path, "d.png", b"none")
-    with pytest.warns(LeftOutWarning, match=r"2 images \(c.png, ...\): left out, as it is dam"):
+    with pytest.warns(LeftOutWarning, match=r"2 images \(c.png, ...\): left out, because it"):
         find_palettes(tmp_path, 4, skip_bad=True)

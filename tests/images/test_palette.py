@@ -204,16 +204,16 @@ def test_palettes_as_files(tmp_path):
 def test_what_is_no_palette_is_refused():
     grey16 = Palette(np.array([[300], [2]], np.uint16))
     for wrong, words in (
-        (lambda: Palette.from_json("{}"), "no palette of streamkm's"),
+        (lambda: Palette.from_json("{}"), "not a streamkm palette"),
         (
             lambda: Palette.from_json('{"colours": [[300]], "dtype": "uint8", "space": "srgb"}'),
             "no",
         ),
-        (lambda: Palette.from_gpl("1 2 3"), "no GIMP palette"),
+        (lambda: Palette.from_gpl("1 2 3"), "not a GIMP palette"),
         (lambda: Palette.from_gpl("GIMP Palette\n1 2\n"), "no"),
         (lambda: grey16.to_gpl("x"), "write JSON"),
-        (lambda: Palette(np.zeros((0, 3), np.uint8)), "no colours"),
-        (lambda: grey16.codes(np.zeros((2, 1), np.uint8)), "have no codes"),
+        (lambda: Palette(np.zeros((0, 3), np.uint8)), "a palette needs shape"),
+        (lambda: grey16.codes(np.zeros((2, 1), np.uint8)), "this palette needs shape"),
         (lambda: fit_palette(Colours.none(3), 4), "no pixels"),
     ):
         with pytest.raises(DataError, match=words):

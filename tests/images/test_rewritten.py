@@ -119,7 +119,7 @@ def test_an_open_archive_does_not_answer_for_the_one_that_replaced_it(tmp_path):
     (tmp_path / "in" / "0.png").unlink()
     compress(tmp_path / "in", tmp_path / "a.zarr", 4, overwrite=True)
     for ask in (before.pixels, before.codes, before.palette, before.metadata, before.__getitem__):
-        with pytest.raises(DataError, match="was replaced since it was opened: open it again"):
+        with pytest.raises(DataError, match="was replaced after it was opened; open it again"):
             ask("0.png")
     assert list(Archive(tmp_path / "a.zarr")) == ["1.png"]
     shutil.rmtree(tmp_path / "a.zarr")

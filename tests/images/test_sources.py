@@ -292,10 +292,10 @@ def test_names_that_are_not_known_are_reported(tmp_path):
     zarr.create_array(tmp_path / "d.zarr", data=values, dimension_names=dims)
     found = {item.name[0]: headers(item)[0] for item in find_items([tmp_path]).items}
     assert (
-        "[a, b, c1, d] of an array are not known, and are taken as (image, y, x, c)"
+        "the unknown dimensions [a, b, c1, d], which are read as (image, y, x, c)"
         in (found["a"].lost[0])
     )
-    assert "[run] of an array are not known, and are taken to count images" in found["b"].lost[0]
+    assert "the unknown dimensions [run], which are read as counts of images" in found["b"].lost[0]
     assert (found["c"].lost, found["d"].lost) == ((), ())
     for header in found.values():
         assert np.array_equal(decode(header).colour, values[1])
@@ -303,7 +303,7 @@ def test_names_that_are_not_known_are_reported(tmp_path):
 
 @pytest.mark.parametrize(
     ("named", "reason"),
-    [("lat b c1", "one of y and x"), ("y row x", "two dimensions that are y")],
+    [("lat b c1", "only one of y and x"), ("y row x", "two of them for y")],
 )
 def test_names_that_contradict_are_refused(named, reason, tmp_path):
     zarr.create_array(tmp_path / "a.zarr", data=noise(6, 5, 3), dimension_names=named.split())

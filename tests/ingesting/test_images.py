@@ -187,11 +187,11 @@ def test_what_is_not_taken_is_said_once_and_by_info(tmp_path):
         frames[0].save(tmp_path / "in" / f"{name}.png", save_all=True, append_images=frames[1:])
     put(tmp_path / "in", "c.png", encoded(RGB, icc_profile=b"p" * 200))
     said = run("ingest", tmp_path / "in", "-o", tmp_path / "o.zarr").stderr
-    assert said.count("only the first frame of an animation is taken") == 1
+    assert said.count("only the first frame of an animation is read") == 1
     assert "2 images (" in said
     assert "in/c.png: colour profiles are not stored" in said
     shown = " ".join(run("info", tmp_path / "o.zarr").stdout.split())
-    assert "only the first frame of an animation is taken" in shown
+    assert "only the first frame of an animation is read" in shown
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["tar", "tgz"])

@@ -198,7 +198,7 @@ MISUSES = [
     (["x.npy"], ["--dtype", "complex64"], "dtype complex64 cannot be clustered"),
     (["x.npy"], ["--dtype", "flaot"], "'flaot' is not a dtype"),
     (["x.npy"], ["-o", "x.npy/o"], "x.npy/o lies inside x.npy"),
-    (["x.npy"], ["-o", "s3://b/o"], "outputs go to a local folder"),
+    (["x.npy"], ["-o", "s3://b/o"], "is not local; write the output to a local folder"),
     (["foo://x.npy"], [], "foo://x.npy cannot be reached .*Protocol not known"),
     (["t.csv"], ["--columns", "f1,z"], "has no column 'z'; it has"),
     (["t.csv"], ["--columns", "city"], "column 'city': Row #2: CSV conversion error"),

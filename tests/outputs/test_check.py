@@ -168,14 +168,14 @@ def test_overwrite_replaces_its_own_kind_only(home, writer, there):
         return  # it is also an input, and is refused for that reason
     before = digest(home / there)
     said = run(*_WRITERS[writer], there, code=1)
-    assert "does not replace" in said
+    assert "is not replaced by" in said
     assert digest(home / there) == before
 
 
 def test_labels_of_a_fit_do_not_replace_a_checkpoint(home):
     before = digest(home)
     said = run("fit", "i.zarr", "-k", 3, "-o", "m", "--labels", "ckpt", "--overwrite", code=1)
-    assert "is a streamkm checkpoint, which a streamkm labels does not replace" in said
+    assert "is a streamkm checkpoint and is not replaced by a streamkm labels" in said
     assert digest(home) == before
 
 
@@ -189,13 +189,13 @@ def test_estimators_check_the_same(home):
     for data in (x, "i.zarr", f"file://{home}/i.zarr"):
         with pytest.raises(OutputExistsError, match=MEETS):
             km.write_labels(data, "i.zarr", overwrite=True)
-    with pytest.raises(OutputExistsError, match="does not replace"):
+    with pytest.raises(OutputExistsError, match="is not replaced by"):
         km.save("archive", overwrite=True)
     with pytest.raises(OutputExistsError, match="Zarr store"):
         streamkm.images.decompress("archive", "archive/files")
-    with pytest.raises(OutputExistsError, match="does not replace"):
+    with pytest.raises(OutputExistsError, match="is not replaced by"):
         streamkm.images.compress("p", "model", 4, overwrite=True)
-    with pytest.raises(OutputExistsError, match="does not replace"):
+    with pytest.raises(OutputExistsError, match="is not replaced by"):
         streamkm.ingest("x.npy", "model", overwrite=True)
 
 
@@ -260,7 +260,7 @@ def test_a_file_url_is_a_local_output(home):
 @pytest.mark.parametrize("output", ["s3://bucket/x", "memory://x", ""])
 def test_outputs_elsewhere_are_refused(home, output):
     before = digest(home)
-    message = "name it" if not output else "local folder"
+    message = "name the output" if not output else "local folder"
     for arguments in (
         ["fit", "i.zarr", "-k", 2, "-o"],
         ["fit", "i.zarr", "-k", 2, "-o", "m", "--labels"],

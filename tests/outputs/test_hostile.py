@@ -229,5 +229,5 @@ def test_names_that_are_known_have_to_be_numbers(home):
     group = zarr.open_group(home / "model")
     del group["centroids"]
     group.create_array("centroids", shape=(1, 2), dtype=str)
-    with pytest.raises(DataError, match="'centroids' of .* which streamkm did not write"):
+    with pytest.raises(DataError, match="'centroids' of .* which streamkm never writes"):
         streamkm.load_model(home / "model")

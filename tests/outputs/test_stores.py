@@ -53,7 +53,7 @@ def test_what_is_no_model_is_refused(model, tmp_path):
         load_model(tmp_path / "g")
     save_model(tmp_path / "m", model)
     zarr.open_group(tmp_path / "m").attrs["format"] = 99
-    with pytest.raises(DataError, match="has format 99; this streamkm reads 1"):
+    with pytest.raises(DataError, match="has format 99; this version of streamkm reads 1"):
         load_model(tmp_path / "m")
 
 
@@ -66,7 +66,7 @@ def test_outputs_are_checked_before_work(model, tmp_path):
     (tmp_path / "letters").mkdir()
     with pytest.raises(OutputExistsError, match="never overwritten"):
         check_store(tmp_path / "letters", MODEL, overwrite=True)
-    with pytest.raises(DataError, match="make it first"):
+    with pytest.raises(DataError, match="create it first"):
         check_store(tmp_path / "no" / "m", MODEL, overwrite=False)
     with pytest.raises(DataError, match="local folder"):
         check_store("s3://bucket/m", MODEL, overwrite=False)

@@ -232,7 +232,7 @@ def test_weights_go_with_rows_that_are_not_counted_yet(blobs):
     got = map_reduce(Lloyd(centroids), open_rows(x, sample_weight=w[mask]))
     want = map_reduce(Lloyd(centroids), open_rows(blobs[kept], sample_weight=weights[kept]))
     np.testing.assert_allclose(got.sums, want.sums, rtol=1e-12)
-    with pytest.raises(DataError, match="sample_weight has shape .* one value a row needs"):
+    with pytest.raises(DataError, match="sample_weight has shape .* one value per row needs"):
         open_rows(x, sample_weight=w)
 
 

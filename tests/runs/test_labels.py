@@ -163,7 +163,9 @@ def test_a_killed_run_is_resumed_after_its_finished_waves(found, how):
 def test_an_interrupted_run_names_what_it_keeps_and_is_resumed(found, how):
     stopped, resumed = found[f"{how} interrupted"]
     assert not stopped["named"]
-    assert any("label again to resume" in one for one in [*stopped["told"], stopped["said"]])
+    assert any(
+        "run the labelling again to resume" in one for one in [*stopped["told"], stopped["said"]]
+    )
     assert resumed["read"] <= N_BLOCKS - 2 * WAVE
     assert (resumed["digest"], resumed["hidden"]) == (found[how][0]["digest"], 0)
 

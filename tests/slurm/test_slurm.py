@@ -175,7 +175,7 @@ def test_jobs_that_slurm_would_not_take_are_refused_at_once(slurm, data, tmp_pat
         check=False,
     )
     assert said.returncode == 1
-    assert "Slurm would not take the worker jobs" in said.stderr
+    assert "Slurm rejected the worker jobs" in said.stderr
     assert "partition" in said.stderr
 
 

@@ -58,7 +58,7 @@ def run(
     held = png is not None and local(png).is_dir() and any(local(png).iterdir())
     if palettes is not None and (options["per"] == "image" or options["patch"] != (1, 1)):
         raise DataError(
-            "--palettes is for palettes that images share: not for --per image, --patch."
+            "--palettes applies to shared palettes only: leave out --per image and --patch."
         )
     began = time.monotonic()
     with ExitStack() as stack:
@@ -94,8 +94,8 @@ def run(
     wanted = options["quality"]
     if wanted is not None and found.psnr < wanted:
         say(
-            f"{found.psnr:.2f} dB is less than the {wanted:g} asked for: allow more colours by -k "
-            "(up to 65,536), or take patches with more --stages.",
+            f"the PSNR of {found.psnr:.2f} dB is below the requested {wanted:g} dB: allow more "
+            "colours with -k (up to 65,536), or use patches with more --stages.",
             err=True,
         )
     peak, seconds = peak_memory(), time.monotonic() - began
@@ -115,7 +115,7 @@ def _write_files(
     """Write each image; if that fails, print the command with which `how` writes the rest."""
     which = "the other" if how == "--missing" else "all"
     fix = shlex.join(["streamkm", "decompress", archive.path, "-o", folder, how])
-    fix = f"{archive.path} is whole, and this writes {which} files: {fix}"
+    fix = f"{archive.path} is complete. To write {which} files, run: {fix}"
     replaces = how == "--overwrite"  # existing files belong to an earlier archive
     try:
         found = decompress(

@@ -63,7 +63,7 @@ def run(
     model = outputs.finished_model(source, parameters)
     limit = source.memory_limit
     if model is not None:
-        say(f"{outputs.checkpoint} is done; {output} is its result.", err=True)
+        say(f"the run of {outputs.checkpoint} is complete; its result is {output}.", err=True)
         show(_result(model, None, outputs, limit), as_json)
         return
     if outputs.checkpoint:

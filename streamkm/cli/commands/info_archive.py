@@ -44,7 +44,9 @@ def show_archive(path: str, all_of_it: bool) -> None:
     listed = list(told.images) if all_of_it else ranked[:_SHOWN]
     console.print(_table(listed))
     if len(listed) < told.n_images:
-        console.print(f"the worst {len(listed)} of {told.n_images:,}; all by --all")
+        console.print(
+            f"the worst {len(listed)} of {told.n_images:,} images; --all lists all of them"
+        )
     if all_of_it:
         for name, reason in archive.skipped:
             console.print(f"skipped {shown(name)}: {reason}", soft_wrap=True)

@@ -53,8 +53,8 @@ def run(
                 found[kind] = (palette, shares_of(palette, tables[kind]))
     if not found:
         raise DataError(
-            f"{sources[0]} has no palette that images share: they have one each, or are made of "
-            "patches. Decompress it, and show the palette of the files."
+            f"{sources[0]} has no shared palette: each image has its own palette, or the codes are "
+            "those of patches. Decompress it and show the palette of the files."
         )
     console = PlainConsole()
     for kind, (palette, shares) in found.items():

@@ -32,14 +32,14 @@ class Patch(click.ParamType[tuple[int, int]]):
     "-k",
     "--n-colors",
     type=click.IntRange(1, 65536),
-    help="Maximum number of colours of a palette, or codewords of a stage; by default 256.",
+    help="Maximum number of colours of a palette, or codewords of a stage (default 256).",
 )
 @click.option(
     "--per",
     type=click.Choice(["archive", "group", "image"]),
     default="archive",
     show_default=True,
-    help="One palette for all images, for each folder, or for each image.",
+    help="Use one palette for all images, for each folder, or for each image.",
 )
 @click.option(
     "--patch",
@@ -47,26 +47,26 @@ class Patch(click.ParamType[tuple[int, int]]):
     default="1",
     show_default=True,
     metavar="1|4x4",
-    help="Size of the patch of a code, as height x width; 1 means single pixels.",
+    help="Size of the patch that one code represents, as height x width; 1 means single pixels.",
 )
 @click.option(
     "--stages",
     type=click.IntRange(1),
-    help="Codes of a patch; each stage encodes the residual of the stages before.",
+    help="Number of codes for each patch; each stage encodes the residual of the previous ones.",
 )
 @click.option(
     "--quality",
     type=Finite(0, min_open=True),
     metavar="PSNR",
-    help="PSNR in dB to reach with as few colours, up to -k, or stages of patches, as possible.",
+    help="PSNR in dB to reach with as few colours (up to -k), or stages of patches, as possible.",
 )
 @click.option(
     "--bits-per-pixel",
     type=Finite(0, min_open=True),
     metavar="B",
-    help="Rate of the codes before compression, with as many colours or stages as it allows.",
+    help="Bits per pixel of the codes before compression; sets the number of colours or stages.",
 )
-@click.option("--dither", is_flag=True, help="Diffuse errors (Floyd and Steinberg).")
+@click.option("--dither", is_flag=True, help="Apply Floyd-Steinberg dithering.")
 @search_options
 @click.option(
     "--memory-limit", type=Bytes(), metavar="SIZE", help="Maximum memory, such as 512MiB."

@@ -18,7 +18,7 @@ from streamkm.cli.parse.options import (
 @click.argument("data")
 @click.option("-k", "--n-clusters", type=click.IntRange(1), required=True, help="Clusters.")
 @click.option("-o", "--output", required=True, metavar="MODEL.zarr", help="The model.")
-@click.option("--labels", metavar="LABELS.zarr", help="Also write every row's label.")
+@click.option("--labels", metavar="LABELS.zarr", help="Also write the label of every row.")
 @init_option
 @click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
 @click.option(
@@ -26,14 +26,14 @@ from streamkm.cli.parse.options import (
     type=click.Choice(["all", "halving"]),
     default="all",
     show_default=True,
-    help="Carry all restarts to their end, or drop the worse half again and again.",
+    help="Run all restarts to the end, or drop the worse half repeatedly.",
 )
 @click.option(
     "--algorithm",
     type=click.Choice(["auto", "lloyd"]),
     default="auto",
     show_default=True,
-    help="Go on between reads with the rows that were kept, or make Lloyd's steps only.",
+    help="Iterate on the rows in memory between reads, or run Lloyd's steps on all rows only.",
 )
 @click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
 @click.option(
@@ -41,25 +41,25 @@ from streamkm.cli.parse.options import (
     type=Finite(0),
     default=1e-4,
     show_default=True,
-    help="Stop when the squared centroid moves sum to less than this times the variance.",
+    help="Stop when the sum of squared centroid shifts is below this times the variance.",
 )
 @click.option(
     "--loss-tol",
     type=Finite(0),
-    help="Stop when the loss drops by a smaller share than this; by default 1e-3 after a coreset "
-    "while iterations cost reads. 0 turns it off.",
+    help="Stop when the relative decrease of the loss is below this; the default is 1e-3 after a "
+    "coreset if iterations need reads. 0 disables it.",
 )
 @click.option(
     "--time-limit",
     type=Seconds(),
     metavar="TIME",
-    help="Such as 55m: begin no iteration after it, and end a search in memory; with a checkpoint, "
-    "leave before it is up.",
+    help="Maximum time, such as 55m: start no iteration after it, and stop a search in memory; "
+    "with a checkpoint, exit before it ends.",
 )
 @click.option(
     "--scale",
     type=click.Choice(["standard", "robust"]),
-    help="Scale features by mean and deviation, or by median and quartiles: one read more.",
+    help="Scale features by mean and deviation, or by median and quartiles; needs one more read.",
 )
 @click.option("--seed", "random_state", type=click.IntRange(0), default=0, show_default=True)
 @data_options

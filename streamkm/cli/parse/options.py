@@ -80,7 +80,7 @@ def cluster_options(command: F) -> F:
         click.option(
             "--dashboard",
             metavar="HOST:PORT",
-            help="Address of Dask's dashboard; by default loopback with any free port.",
+            help="Address of Dask's dashboard (default: loopback, any free port).",
         ),
         click.option(
             "--workers",
@@ -90,7 +90,7 @@ def cluster_options(command: F) -> F:
         click.option(
             "--scheduler",
             metavar="[threads|processes|slurm|ADDRESS]",
-            help="Where blocks are computed; by default on threads of this process.",
+            help="Where blocks are computed (default: threads of this process).",
         ),
     ):
         command = option(command)
@@ -108,14 +108,14 @@ def search_options(command: F) -> F:
             type=click.IntRange(1),
             default=1,
             show_default=True,
-            help="Starts of the search.",
+            help="Number of starts of the search.",
         ),
         click.option(
             "--space",
             type=click.Choice(["srgb", "oklab"]),
             default="srgb",
             show_default=True,
-            help="Colour space of distances: stored values, or perceived colours.",
+            help="Colour space of the distances: stored values, or perceptual colours.",
         ),
     ):
         command = option(command)
@@ -130,14 +130,14 @@ def checkpoint_options(command: F) -> F:
             type=click.IntRange(1, 255),
             default=75,
             show_default=True,
-            help="Exit code of a stopped run that has to be run again.",
+            help="Exit code of a run that stopped early and must be run again.",
         ),
         click.option(
             "--signals",
             metavar="NAMES",
             default="TERM,INT,USR1,USR2",
             show_default=True,
-            help="Signals that stop a run with a checkpoint at the end of a wave.",
+            help="Signals that stop a run with a checkpoint at the end of the current wave.",
         ),
         click.option(
             "--checkpoint-reads", type=click.IntRange(1), help="Maximum reads between checkpoints."

@@ -10,8 +10,12 @@ from streamkm.cli.parse.options import data_options
 @click.command(name="predict")
 @click.argument("model")
 @click.argument("data")
-@click.option("-k", "--n-clusters", type=click.IntRange(1), help="Number of clusters, for a sweep.")
-@click.option("-o", "--output", required=True, metavar="LABELS.zarr", help="Store of the labels.")
+@click.option(
+    "-k", "--n-clusters", type=click.IntRange(1), help="Number of clusters (required for a sweep)."
+)
+@click.option(
+    "-o", "--output", required=True, metavar="LABELS.zarr", help="Where the labels are stored."
+)
 @data_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:

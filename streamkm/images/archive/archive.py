@@ -69,14 +69,16 @@ class Archive(Mapping[str, "xr.DataArray"]):
         marks = marks_of(path)
         if marks.get("kind") != KIND or "format" not in marks:
             there = "" if "://" in os.fspath(path) or Path(path).exists() else ": no such path"
-            raise DataError(f"{os.fspath(path)} is not an archive of streamkm's{there}.")
+            raise DataError(f"{os.fspath(path)} is not a streamkm archive{there}.")
         self.path = os.fspath(path)
         # Workers have other working directories.
         self._where = self.path if "://" in self.path else os.path.abspath(self.path)
         self._stamp = _stamp(self._where)
         lacking = [name for name in _ATTRIBUTES if name not in marks]
         if lacking:
-            raise DataError(f"{self.path} lacks the attribute {lacking[0]!r}: no whole archive.")
+            raise DataError(
+                f"{self.path} lacks the attribute {lacking[0]!r}, so it is not a complete archive."
+            )
         self.parameters: dict[str, Any] = marks["parameters"]
         self.skipped = [(str(name), str(reason)) for name, reason in marks["skipped"]]
         # Part that is left out, number of images, and the name of the first one.
@@ -96,7 +98,9 @@ class Archive(Mapping[str, "xr.DataArray"]):
         """The stacks of the archive, each with images of one size and kind."""
         images = group_in(self.group, "images")
         if images is None:
-            raise DataError(f"{self.path} lacks the group 'images', so it is no whole archive.")
+            raise DataError(
+                f"{self.path} lacks the group 'images', so it is not a complete archive."
+            )
         return {
             name: Stored(group, self.group, self._all_stored)
             for name, group in sorted(images.groups())
@@ -163,8 +167,8 @@ class Archive(Mapping[str, "xr.DataArray"]):
             meant = [name] if name in self.places else fnmatch.filter(self, name)
             if not meant:
                 near = difflib.get_close_matches(name, self, 1)
-                hint = f"; is {near[0]!r} meant?" if near else ""
-                raise DataError(f"{self.path} holds no image {name!r}{hint}")
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise DataError(f"{self.path} has no image {name!r}{hint}")
             found.update(dict.fromkeys(meant))
         return list(found)
 
@@ -280,7 +284,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
     def _check(self) -> None:
         """Raise an error if the archive was replaced after it was opened."""
         if _stamp(self._where) != self._stamp:
-            raise DataError(f"{self.path} was replaced since it was opened: open it again.")
+            raise DataError(f"{self.path} was replaced after it was opened; open it again.")
 
     @cached_property
     def _datasets(self) -> dict[str, xr.Dataset]:
@@ -339,7 +343,9 @@ class Archive(Mapping[str, "xr.DataArray"]):
         stack, number = self.place(name)
         group = self.stacks[stack]
         if not self.has_palette(name):
-            raise DataError(f"{name} is made of patches; its codebook is no palette of colours.")
+            raise DataError(
+                f"{name} was coded in patches, so it has a codebook but no colour palette."
+            )
         if "palettes" in group:
             return np.asarray(group["palettes"][number])
         palettes = self._whole(self.group, f"palettes/{group.kind}", 3)

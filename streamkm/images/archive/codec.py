@@ -87,8 +87,8 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
 
     async def encode(self, chunks_and_specs: Iterable[Any]) -> Iterable[Any]:
         raise DataError(
-            "the pixels of an archive are made of its codes and cannot be written; compress the "
-            "images into another archive."
+            "the pixels of an archive are decoded from its codes and cannot be written; compress "
+            "the images into another archive."
         )
 
     async def decode(self, chunks_and_specs: Iterable[Any]) -> Iterable[Any]:
@@ -206,8 +206,8 @@ def _reaching(store: Any, path: str) -> tuple[Any, str]:
         above = "/".join(parts[:-up])
         return FsspecStore(store.fs, read_only=True, path=above), path[3 * up :]
     raise DataError(
-        "the pixels of an archive are made of arrays beside them, which this store does not reach: "
-        "open the archive, and take images/.../pixels of it."
+        "the pixels of an archive are decoded from neighbouring arrays, which this store cannot "
+        "read: open the archive itself and select images/.../pixels in it."
     )
 
 

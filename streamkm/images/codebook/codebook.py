@@ -72,7 +72,7 @@ class Codebook:
             For pixels that are not integers of one or two bytes.
         """
         if dtype not in _KINDS:
-            raise DataError(f"patches are of {dtype}; a codebook codes uint8 or uint16 pixels.")
+            raise DataError(f"patches have dtype {dtype}; a codebook needs uint8 or uint16 pixels.")
         signed = np.dtype(np.int16 if dtype.itemsize == 1 else np.int32)
         return cls(np.empty((0, 0, n_features), signed), dtype)
 
@@ -162,8 +162,8 @@ class Codebook:
         """
         if patches.ndim != 2 or patches.shape[1] != self.n_features or patches.dtype != self.dtype:
             raise DataError(
-                f"patches of shape {patches.shape} and dtype {patches.dtype} have no codes here: "
-                f"the codebook is of (n, {self.n_features}), {self.dtype}."
+                f"patches have shape {patches.shape} and dtype {patches.dtype}; this codebook "
+                f"needs (n, {self.n_features}) and {self.dtype}."
             )
         codes = np.empty((len(patches), self.n_stages), self.code_dtype)
         for tile in Block.of(patches).tiles():

@@ -64,8 +64,8 @@ def choose(
     each = bits * math.prod(shape)
     if not 1 - _ROUNDING <= each < math.inf:
         raise DataError(
-            f"{bits:g} bits a pixel are {each:g} a patch of {shape[0]} x {shape[1]}; give one bit "
-            "a patch or more, or larger patches."
+            f"{bits:g} bits per pixel give {each:g} bits for a patch of {shape[0]} x {shape[1]}; a "
+            "patch needs at least one bit: raise the rate, or use larger patches."
         )
     fewer = int(each / math.log2(most) + _ROUNDING)
     k = int(2 ** (each / (fewer + 1)) + _ROUNDING)

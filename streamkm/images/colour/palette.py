@@ -19,7 +19,7 @@ from streamkm.passes.colours import OPAQUE
 
 Codes = npt.NDArray[np.unsignedinteger]
 _TABLE_BITS = 24  # bits of a pixel up to which codes are looked up by key
-_WRITTEN = "give what was written by to_json or to_gpl."
+_WRITTEN = "give a file that to_json or to_gpl wrote."
 _TILE = 2**16  # colours that are compared together
 
 
@@ -55,8 +55,8 @@ class Palette:
         colours = np.array(self.colours, order="C")
         if colours.ndim != 2 or not colours.size or colours.dtype not in (np.uint8, np.uint16):
             raise DataError(
-                f"a palette of shape {colours.shape}, {colours.dtype}, has no colours; give (k, c) "
-                "values of uint8 or uint16."
+                f"the colours have shape {colours.shape} and dtype {colours.dtype}; a palette "
+                "needs shape (k, c) and dtype uint8 or uint16."
             )
         check_space(self.space, colours.shape[1])
         colours.flags.writeable = False
@@ -166,7 +166,7 @@ class Palette:
             kept = json.loads(text)
             return cls(np.array(kept["colours"], kept["dtype"]), kept["space"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise DataError(f"this is no palette of streamkm's ({error}); {_WRITTEN}") from error
+            raise DataError(f"this is not a streamkm palette ({error}); {_WRITTEN}") from error
 
     def to_gpl(self, name: str) -> str:
         """Return a GIMP palette: red, green and blue of 8 bits, without the colour space.
@@ -188,8 +188,8 @@ class Palette:
         """
         if self.dtype != np.uint8 or self.colours.shape[1] not in (1, 3):
             raise DataError(
-                f"a GIMP palette is of 8 bits, grey or RGB, not of {self.colours.shape[1]} "
-                f"channel(s) of {self.dtype}; write JSON."
+                "a GIMP palette holds grey or RGB colours of 8 bits; this palette has "
+                f"{self.colours.shape[1]} channel(s) of {self.dtype}: write JSON."
             )
         rows = np.broadcast_to(self.colours, (len(self), 3)).tolist()
         lines = [f"{r:3d} {g:3d} {b:3d}\t#{r:02x}{g:02x}{b:02x}" for r, g, b in rows]
@@ -225,7 +225,7 @@ class Palette:
             colours = [(int(red), int(green), int(blue)) for red, green, blue in rows]
             return cls(np.array(colours, np.uint8), space)
         except (ValueError, OverflowError) as error:
-            raise DataError(f"this is no GIMP palette ({error}); {_WRITTEN}") from error
+            raise DataError(f"this is not a GIMP palette ({error}); {_WRITTEN}") from error
 
     @cached_property
     def _table(self) -> Codes:
@@ -258,8 +258,8 @@ class Palette:
     def _checked(self, pixels: AnyArray) -> AnyArray:
         if pixels.dtype != self.dtype or pixels.shape[-1:] != self.colours.shape[1:]:
             raise DataError(
-                f"pixels (..., channel) of shape {pixels.shape}, {pixels.dtype}, have no codes in "
-                f"a palette of {self.colours.shape[1]} channel(s) of {self.dtype}; give such."
+                f"pixels have shape {pixels.shape} and dtype {pixels.dtype}; this palette needs "
+                f"shape (..., {self.colours.shape[1]}) and dtype {self.dtype}."
             )
         return pixels
 
@@ -314,7 +314,7 @@ def quantize(
     codes = np.empty(image.shape[:2], palette.code_dtype)
     opacity = None if alpha is None else opacity_of(np.asarray(alpha))
     if opacity is not None and opacity.shape != codes.shape:
-        raise DataError(f"alpha of shape {opacity.shape} is not that of the image, {codes.shape}.")
+        raise DataError(f"alpha has shape {opacity.shape}, but the image has {codes.shape}.")
     diffusion = Diffusion(palette._coordinates, image.shape[1])
     for y, (line, into) in enumerate(zip(image, codes, strict=True)):
         values = to_space(line, palette.space, palette.dtype)

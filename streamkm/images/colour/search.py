@@ -52,7 +52,7 @@ def fit_palette(
     seed : int, seed of the draws
     """
     if not len(colours.keys):
-        raise DataError("there are no pixels to find a palette for; give an image of some.")
+        raise DataError("the images have no pixels; give at least one image with pixels.")
     space = space_of(colours.channels, space)
     if len(colours.keys) <= k:
         return _rounded(to_space(colours.values, space, colours.dtype), space, colours, k)

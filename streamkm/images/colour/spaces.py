@@ -34,11 +34,11 @@ _TO_LAB = np.array(
 def check_space(space: str, channels: int) -> None:
     """Raise an error for an unknown space, or one that does not apply to the colours."""
     if space not in SPACES:
-        raise DataError(f"space {space!r} is not known; use one of {', '.join(SPACES)}.")
+        raise DataError(f"space={space!r} is unknown; use one of {', '.join(SPACES)}.")
     if space == "oklab" and channels != 3:
         raise DataError(
-            f"oklab is a space of red, green and blue, not of {channels} channel(s); use srgb, "
-            "which measures any channels as they are stored."
+            f"space='oklab' needs RGB pixels, not {channels} channel(s); use 'srgb', which uses "
+            "the stored values of any channels."
         )
 
 

@@ -84,7 +84,7 @@ class Options:
         seed = whole_number("random_state", seed, 0, 2**64 - 1)
         patch = _sides(patch)
         if quality is not None and bits_per_pixel is not None:
-            raise DataError("--quality and --bits-per-pixel exclude each other: give one.")
+            raise DataError("--quality and --bits-per-pixel exclude each other; give only one.")
         k, most_stages = n_colors or _COLORS, stages or (_MOST_STAGES if quality else 1)
         if bits_per_pixel is not None:
             k, most_stages = _allowed(bits_per_pixel, patch, n_colors, stages)
@@ -168,8 +168,8 @@ def _allowed(
         k = min(n_colors or MOST_COLORS, int(2 ** min(16.0, bits / wanted)))
     if wanted < 1 or k < 2:
         raise DataError(
-            f"{bits_per_pixel:g} bits per pixel are {bits:.3g} bits for a patch of "
-            f"{patch[0]}x{patch[1]}, too few for a code: allow more bits, a larger patch, or fewer "
-            "codewords."
+            f"{bits_per_pixel:g} bits per pixel give {bits:.3g} bits for a patch of "
+            f"{patch[0]}x{patch[1]}, too few for one code: allow more bits, a larger patch, or "
+            "fewer codewords."
         )
     return k, min(wanted, stages or _MOST_STAGES)

@@ -58,22 +58,22 @@ def count_colours(
         read = Reader(room, tuple(watch))
         catalogue = read.look(look, shares(found.items))
         if not catalogue.headers:
-            raise DataError(f"{' '.join(names[:3])}: there is no image in there that can be read.")
+            raise DataError(f"no readable image was found in {' '.join(names[:3])}.")
         left = [(f"left out: {reason}", 1, name) for name, reason in found.left_out if unread(name)]
-        bad = [("left out, as it is damaged", 1, name) for name, _ in catalogue.bad]
+        bad = [("left out, because it is damaged", 1, name) for name, _ in catalogue.bad]
         for line in notice_lines(together([catalogue.notices, left, bad])):
             warnings.warn(line, LeftOutWarning, stacklevel=2)
         stacks = stacks_of(catalogue.headers, "archive", (1, 1))
         bands = next((stack.name for stack in stacks if stack.by_patches), None)
         if bands is not None:
             raise DataError(
-                f"images of bands ({bands}) have no palette; streamkm fit clusters them."
+                f"images of bands ({bands}) have no palette; cluster them with streamkm fit."
             )
         batches = [batch for stack in stacks for batch in stack.batches()]
         count = Count(room.cells, room.image_nbytes, skip_bad)
         tables: Tables = read("colours", count, batches)
     if not tables.parts:
-        raise DataError(f"{' '.join(names[:3])}: every image in there is damaged.")
+        raise DataError(f"every image in {' '.join(names[:3])} is damaged.")
     return {kind: colours for kind, _, colours in tables.parts}
 
 

@@ -47,7 +47,7 @@ class Room:
         cells = min(_MOST_CELLS, nbytes // 4 // (_TABLES * _CELL_NBYTES))
         if cells < _LEAST_CELLS:
             raise MemoryLimitError(
-                f"compressing needs {show_bytes(PROCESS_NBYTES)} for the process itself, and more "
+                f"compression needs {show_bytes(PROCESS_NBYTES)} for the process itself, and more "
                 f"for images; the limit is {show_bytes(limit or 0)}. 512MiB suffice for photos."
             )
         return cls(limit, nbytes, cells)
@@ -63,7 +63,7 @@ class Room:
         cells = self.cells // tables
         if cells < _LEAST_EACH:
             raise MemoryLimitError(
-                f"{tables:,} palettes, one a folder, need tables of colours of "
+                f"{tables:,} palettes, one per folder, need colour tables of "
                 f"{show_bytes(tables * _LEAST_EACH * _TABLES * _CELL_NBYTES)}; raise the memory "
                 "limit, or choose --per archive or --per image."
             )

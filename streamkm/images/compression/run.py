@@ -68,7 +68,7 @@ class Run:
         """Read all headers; resume an earlier run, or start an archive."""
         for name in names:
             if marks_of(name).get("kind") == KIND:
-                raise DataError(f"{name} is an archive already; decompress it first.")
+                raise DataError(f"{name} is already an archive; decompress it first.")
         spool = self._partial / "spool"
         found = find_items(names, spool=spool, skip_bad=self._skip_bad)
         look = Look(self._room.image_nbytes, self._skip_bad)
@@ -77,7 +77,7 @@ class Run:
         self._notices = catalogue.notices
         self._source_nbytes = catalogue.source_nbytes
         if not catalogue.headers:
-            raise DataError(f"{' '.join(names[:3])}: there is no image in there that can be read.")
+            raise DataError(f"no readable image was found in {' '.join(names[:3])}.")
         self._stacks = stacks_of(catalogue.headers, self._options.per, self._options.patch)
         images = {"number of images": len(catalogue.headers), "images": catalogue.digest}
         record = Record("compress", self._options.record, images, versions={"run": _FORMAT})
@@ -162,7 +162,9 @@ class Run:
             raise DamagedError(damaged[0][1])
         if len(damaged) == sum(len(stack.headers) for stack in self._stacks):
             first = damaged[0][1]
-            raise DataError(f"no image could be decoded; the first of {len(damaged):,}: {first}")
+            raise DataError(
+                f"none of {len(damaged):,} images could be decoded; the first error: {first}"
+            )
         self._bad += damaged
 
     def finish(self) -> None:

@@ -87,7 +87,7 @@ def decompress(
     """
     if overwrite and missing:
         raise DataError(
-            "--missing keeps files that are there, --overwrite replaces them: give one."
+            "--missing keeps existing files and --overwrite replaces them; give only one."
         )
     folder = local(out)
     refuse_in_a_store(out, folder)
@@ -97,16 +97,16 @@ def decompress(
     there = [] if overwrite else [name for name, file in files.items() if file.exists()]
     if there and not missing:
         raise OutputExistsError(
-            f"{files[there[0]]} exists; name another folder, write only what is missing "
-            "(--missing, missing=True), or overwrite what is there (--overwrite, overwrite=True)."
+            f"{files[there[0]]} exists; name another folder, write only missing files (--missing, "
+            "missing=True), or overwrite existing files (--overwrite, overwrite=True)."
         )
     wanted = {name: files[name] for name in files if name not in set(there)}
     portions = _portions(opened, wanted)
     largest = max((portion.nbytes for portion in portions), default=0)
     if room.limit is not None and largest > room.image_nbytes:
         raise MemoryLimitError(
-            f"an image of {opened.path} is {show_bytes(largest)} decoded, over the "
-            f"{show_bytes(room.image_nbytes)} that one may take: raise the memory limit."
+            f"an image of {opened.path} has {show_bytes(largest)} when decoded, over the limit of "
+            f"{show_bytes(room.image_nbytes)} for one image: raise the memory limit."
         )
     if portions:
         Reader(room, tuple(watch))("files", WriteFiles(opened), portions)
@@ -199,7 +199,9 @@ def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, 
         refuse_in_a_store(parent, parent)
     for file in files.values():
         if not file.parent.resolve().is_relative_to(folder.resolve()):
-            raise DataError(f"{file} is outside of {folder}, by a link; name another folder.")
+            raise DataError(
+                f"{file} lies outside of {folder} because of a link; name another folder."
+            )
     return files
 
 

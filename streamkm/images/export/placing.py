@@ -16,7 +16,7 @@ from streamkm.files.names import shown
 
 _PARTIAL = len(f".{32 * '0'}.partial")  # additional bytes of the name of an incomplete file
 _SPECIAL = re.compile(r'[\x01-\x1f<>:"|?*]')  # not allowed by FAT, NTFS and SMB
-_FIX = "Name the images to write without it, or read it in Python: Archive(path)[name]."
+_FIX = "Name only the other images, or read this one in Python: Archive(path)[name]."
 
 
 def check_places(folder: Path, files: Mapping[str, Path]) -> None:
@@ -50,15 +50,15 @@ def _check_lengths(there: Path, files: Mapping[str, Path]) -> None:
             nbytes = len(os.fsencode(part))
             if nbytes > most_name:
                 raise DataError(
-                    f"the file {shown(part)} of the image {shown(name)} has a name of {nbytes} "
-                    f"bytes; the file system of {there} takes {most_name}. {_FIX}"
+                    f"the file name {shown(part)} of the image {shown(name)} has {nbytes} bytes; "
+                    f"the file system of {there} allows {most_name}. {_FIX}"
                 )
         whole = file.absolute()
         nbytes = len(os.fsencode(whole.parent)) + 1 + max(_PARTIAL, len(os.fsencode(whole.name)))
         if nbytes >= most_path:  # including the terminating byte
             raise DataError(
                 f"the path of the image {shown(name)} below {there} has {nbytes} bytes; the file "
-                f"system takes {most_path - 1}. Name another folder, with a shorter path. {_FIX}"
+                f"system allows {most_path - 1}. Name a folder with a shorter path. {_FIX}"
             )
 
 
@@ -78,8 +78,8 @@ def _check_kinds(folder: Path, files: Mapping[str, Path]) -> None:
             if stat.S_ISDIR(path.stat().st_mode) != is_folder:
                 kind, other = ("folder", "file") if is_folder else ("file", "folder")
                 raise DataError(
-                    f"{shown(str(path))} is a {other}, and a {kind} of that name is to be written; "
-                    "move it away, or name another folder."
+                    f"{shown(str(path))} is a {other}, but a {kind} would be written under that "
+                    "name; move it away, or name another folder."
                 )
 
 
@@ -91,8 +91,8 @@ def _check_characters(there: Path, folder: Path, files: Mapping[str, Path]) -> N
     for character, name in unusual.items():
         if not _takes(there, character):
             raise DataError(
-                f"the name of the image {shown(name)} holds {character!r}, which the file system "
-                f"of {there} does not take. {_FIX}"
+                f"the name of the image {shown(name)} contains {character!r}, which the file "
+                f"system of {there} does not allow. {_FIX}"
             )
 
 
@@ -105,9 +105,10 @@ def _check_distinct(there: Path, files: Mapping[str, Path]) -> None:
             first, before = owner.setdefault(plain, (path, name))
             if first != path and _are_one(there, Path(first), Path(path)):
                 raise DataError(
-                    f"the images {shown(before)} and {shown(name)} would be written to one file or "
-                    f"folder, for the file system of {there} takes {shown(first)} and "
-                    f"{shown(path)} as one. Write them into two folders, by their names."
+                    f"the images {shown(before)} and {shown(name)} would be written to the same "
+                    f"file or folder, because the file system of {there} does not distinguish "
+                    f"{shown(first)} and {shown(path)}. Write each into a folder of its own, by "
+                    "name."
                 )
 
 
