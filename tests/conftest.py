@@ -1,10 +1,12 @@
-"""Data that many tests share."""
+"""Data and fixtures that many tests share."""
 
 from __future__ import annotations
 
 import os
 
-os.environ["SCIPY_ARRAY_API"] = "1"  # or scikit-learn skips one of its checks; read at import
+os.environ["SCIPY_ARRAY_API"] = (
+    "1"  # otherwise scikit-learn skips one of its checks; it is read at import
+)
 
 import dask
 import hypothesis
@@ -16,7 +18,7 @@ import streamkm.rows.memory
 from streamkm.seeding import METHODS
 from tests import recipes
 
-# No test may fail because a machine is slow.
+# No test may fail on a slow machine.
 slow = [hypothesis.HealthCheck.too_slow]
 hypothesis.settings.register_profile("streamkm", deadline=None, suppress_health_check=slow)
 hypothesis.settings.load_profile("streamkm")
@@ -33,7 +35,7 @@ collect_ignore = ["slurm/slow"]
 
 
 def pytest_collection_modifyitems(items):
-    """Run the tests of Slurm first: they take minutes, most of which they wait."""
+    """Run the tests of Slurm first, because they take minutes and mostly wait."""
     items.sort(key=lambda item: "slurm" not in item.path.parts)
 
 
@@ -50,7 +52,7 @@ def pixels():
 
 @pytest.fixture
 def no_table(monkeypatch):
-    """Every question is a read: as of data too large to keep, or to make a table of."""
+    """Disable the table of distinct rows and cached blocks, so that every pass reads the data."""
     monkeypatch.setattr(streamkm.rows.memory, "TABLE_NBYTES", 0)
     monkeypatch.setattr(streamkm.rows.memory, "KEPT_SHARE", 0)
 

@@ -1,4 +1,4 @@
-"""Fits whose results are frozen: what changes a bit of them has to say so.
+"""Fits with frozen results, so that any change of their bits is detected.
 
 Rows are multiples of 1/16 of a few bits, so float64 sums them exactly in any order, and centroids
 are the same on every processor. Losses are rounded to ten digits.
@@ -38,7 +38,7 @@ CHUNKS = (2500, 5)
 
 
 def digest(model: Any, labels: Any) -> str:
-    """Of labels, centroids and the course of a fit."""
+    """A digest of labels, centroids and history of a fit."""
     found = hashlib.sha256(np.ascontiguousarray(labels, np.int64).tobytes())
     found.update(np.ascontiguousarray(model.cluster_centers_ + 0.0).tobytes())
     facts = [f"{model.inertia_:.10e}", model.n_passes_]

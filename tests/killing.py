@@ -1,7 +1,7 @@
-"""Kill a run at any of its events, and see it go on: used by the tests and by scripts/soak.
+"""Kill a run at any of its events and resume it; used by the tests and by scripts/soak.
 
-Events are what a kill may fall between: writes and removals in a store, renames of outputs, ends of
-waves. A tracing run numbers them; then each of some is the last thing a child process does.
+Events are writes and removals in a store, renames of outputs, and ends of waves. A tracing run
+numbers them. Child processes are then killed at selected events.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def make(folder, x, chunk):
 
 
 def bits(folder):
-    """A digest of all that a run leaves, but for when and how often it was written."""
+    """A digest of all outputs of a run, without times and numbers of writes."""
     model, labels = zarr.open_group(folder / "model", mode="r"), zarr.open_array(folder / "labels")
     whole = hashlib.sha256()
     arrays = [model["centroids"], *(a for _, a in sorted(model["history"].arrays())), labels]
@@ -60,12 +60,12 @@ def bits(folder):
 
 
 class Events:
-    """Counts what happens, writes it down, and kills the process at one of them.
+    """Counts and logs events, and kills the process at one of them.
 
     Parameters
     ----------
-    log : file that takes a line an event
-    last : number of the event that is the last, or None
+    log : file that receives one line per event
+    last : number of the event at which the process is killed, or None
     """
 
     def __init__(self, log, last=None):
@@ -81,7 +81,7 @@ class Events:
 
     @contextmanager
     def around(self):
-        """Hooks before and after each of them."""
+        """Hooks before and after each event."""
         hooked = []
 
         def hook(owner, name, wrapper):
@@ -113,7 +113,7 @@ class Events:
                 self.happened(f"{self.phase} wave {position(state)}")
                 if state.n_passes == SIGNALLED_AFTER and not self._signal.exists():
                     self._signal.touch()
-                    os.kill(os.getpid(), signal.SIGTERM)  # seen at the next wave's end
+                    os.kill(os.getpid(), signal.SIGTERM)  # handled at the end of the next wave
                 return before(checkpoint, state)
 
             return call
@@ -127,7 +127,7 @@ class Events:
 
             return call
 
-        self.phase = "start"  # what is written next is of this phase
+        self.phase = "start"  # the next writes belong to this phase
         hook(LocalStore, "set", writing)
         hook(LocalStore, "delete_dir", writing)
         hook(Path, "rename", renaming)
@@ -141,21 +141,23 @@ class Events:
 
 
 def position(state):
-    """How far a fit is: reads, blocks of the next, iterations."""
+    """The progress of a fit: reads, blocks of the next read, iterations."""
     steps = sum(len(t.history) for t in state.trajectories)
     return f"{state.n_passes}:{state.folded.n_blocks if state.folded else 0}:{steps}"
 
 
 def run(folder, arguments, last=None, after=None):
-    """A run in a child; its wait status. With `after`, it is killed so many seconds on."""
-    child = os.fork()  # nothing here has started a thread, and a fresh process takes two seconds
+    """Run in a child and return its wait status; with `after`, kill it after these seconds."""
+    child = os.fork()  # no thread was started here, and a fresh process takes two seconds
     if child == 0:
         code = 70
         try:
             warnings.simplefilter("ignore")
             streamkm.rows.stored._SMALLEST_NBYTES = 1
             schedule._ENOUGH = 3  # waves of eight blocks
-            memory.TABLE_NBYTES = memory.KEPT_SHARE = 0  # or nothing but the first step is a read
+            memory.TABLE_NBYTES = memory.KEPT_SHARE = (
+                0  # otherwise only the first step takes a read
+            )
             memory.SAMPLE_NBYTES = 8_000  # room for about a twelfth of the rows
             quiet = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(quiet, 1)
@@ -171,7 +173,7 @@ def run(folder, arguments, last=None, after=None):
 
 
 def until_done(arguments):
-    """The exit code of a command that is run again as long as it asks for that."""
+    """The exit code of a command that is repeated while it exits with the code for that."""
     while True:
         try:
             main(arguments, standalone_mode=False)
@@ -183,16 +185,16 @@ def until_done(arguments):
 
 
 def events_of(folder):
-    """What a run came to, in order; nothing where it was killed before anything."""
+    """The events of a run, in order; empty if it was killed before the first."""
     found = folder / "events"
     return found.read_text().splitlines() if found.exists() else []
 
 
 def lost(folder):
-    """Waves that were finished, and are not in the checkpoint."""
+    """The number of finished waves that are not in the checkpoint."""
     waves = [line.split()[-1] for line in events_of(folder) if " wave " in line]
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # nothing whole is damaged by a kill
+        warnings.simplefilter("error")  # a kill damages no complete state
         begun = (folder / "ckpt" / "zarr.json").exists()
         saved = load(Generations(folder / "ckpt", "r")) if begun else None
     if saved is None or not waves:

@@ -17,7 +17,7 @@ def _said(*command, folder):
 
 
 def scene():
-    """The path of the scene, fetched once a machine; the test is skipped where it cannot be."""
+    """The path of the scene, downloaded once per machine; without it, the test is skipped."""
     folder = Path(tempfile.gettempdir()) / "streamkm-landsat"
     folder.mkdir(exist_ok=True)
     if not any(folder.glob("**/L7_ETMs.tif")):

@@ -1,4 +1,4 @@
-"""The slow oracle: what every answer should be, in plain NumPy. Imports nothing of streamkm."""
+"""Slow reference implementations in plain NumPy, without imports of streamkm."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def means(x, of_row, k, weights=None):
 
 
 def lloyd(x, centroids, iterations):
-    """Plain Lloyd; the centroids and inertia that entered each iteration."""
+    """Plain Lloyd; return the centroids and the inertia before each iteration."""
     steps = []
     for _ in range(iterations):
         steps.append((centroids, inertia(x, centroids)))
@@ -54,7 +54,7 @@ def farthest_first(x, first, k):
 
 
 def mini_batches(x, centroids, batches, weights=None, ratio=0.0, drawn=None):
-    """Mini-batch k-means (Sculley 2010), a row at a time.
+    """Mini-batch k-means (Sculley 2010), one row at a time.
 
     `batches` lists the row numbers of each step; `drawn(step)` gives the row numbers that replace
     clusters of low counts, in order. Returns the centroids, counts and mean loss of each step.

@@ -1,4 +1,4 @@
-"""Kill runs at their events and at random moments; every one must end with the same bits.
+"""Kill runs at their events and at random moments; every run must end with the same bits.
 
     scripts/soak [FOLDER] [--events N] [--moments N]
 
@@ -30,7 +30,7 @@ def rows():
 
 
 def spread(names, count):
-    """Event numbers: some of each phase, as evenly as can be."""
+    """Select event numbers of each phase, as evenly as possible."""
     phases: dict[str, list[int]] = {}
     for number, name in enumerate(names, 1):
         phases.setdefault(name.split()[0], []).append(number)

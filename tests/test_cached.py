@@ -1,4 +1,4 @@
-"""Blocks that stay in memory for a fit: read once, the same bits, and nothing left behind."""
+"""Blocks that are cached for a fit: they are read once, give the same bits, and are released."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def counting():
 
 
 def rows_of(data):
-    """99 blocks of a chunk each, that may be kept."""
+    """99 blocks of one chunk each, which may be cached."""
     return replace(open_rows(data), plan=BlockPlan((EDGES,)), fits_in_memory=True)
 
 
@@ -74,7 +74,7 @@ def fitted(rows, after_a_read=lambda: None):
 
 
 def nothing_left(cluster):
-    """Whether its workers soon hold no result any more."""
+    """Wait until the workers hold no result."""
     deadline = time.monotonic() + 20
     while any(held := cluster.has_what().values()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -93,7 +93,7 @@ def plain(tmp_path_factory):
 def test_with_kept_blocks_the_bits_are_the_same_and_one_read_is_counted(
     where, path, cluster, plain
 ):
-    """One that is real: where blocks are kept, the store is gone after the first."""
+    """The store is removed after the first read, so later reads must use the cached blocks."""
     bits, reads = plain
     with on(where, cluster), caching(rows_of(path)) as rows:
         assert can_cache(rows) == (where != "processes")
@@ -101,7 +101,7 @@ def test_with_kept_blocks_the_bits_are_the_same_and_one_read_is_counted(
             rows, (lambda: shutil.rmtree(path)) if can_cache(rows) else lambda: None
         )
     assert got == bits
-    if where == "processes":  # its workers read for themselves
+    if where == "processes":  # the workers read the data themselves
         assert states[-1].reads == reads
         return
     assert states[-1].reads.by_phase == {"seeding": {"reads": 1, "bytes": X.nbytes}}
@@ -130,7 +130,7 @@ def test_an_estimator_and_a_sweep_read_every_chunk_once(counting, run, monkeypat
 
 @pytest.mark.usefixtures("no_table")
 def test_the_result_does_not_hang_on_whether_data_are_kept(counting, monkeypatch):
-    """Nor does the rule that ends a fit, though it asks whether an iteration is worth its read."""
+    """Neither does the stop rule, which compares the gain of an iteration with its read."""
     without = KMeans(7, random_state=0).fit(counting)
     monkeypatch.setattr("streamkm.rows.memory.KEPT_SHARE", 1)
     kept = KMeans(7, random_state=0).fit(counting)
@@ -175,7 +175,7 @@ def test_a_task_that_ends_after_the_fit_was_broken_off_keeps_nothing(path):
         map_reduce(Census(), rows)
         first = rows.block(0)
     assert not rows.blocks
-    again = rows.block(0)  # as a thread does whose read had begun
+    again = rows.block(0)  # like a thread whose read had started
     assert np.array_equal(again.values, first.values)
     assert not rows.blocks
 

@@ -1,4 +1,4 @@
-"""What the docs say of the code is there."""
+"""Names and links in the docs refer to existing code and files."""
 
 from __future__ import annotations
 

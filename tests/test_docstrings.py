@@ -1,4 +1,4 @@
-"""Every public name has a numpydoc docstring whose parts are all there."""
+"""Every public name has a complete numpydoc docstring."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from numpydoc.validate import validate
 
 MODULES = ("streamkm", "streamkm.images", "streamkm.errors", "streamkm.plot", "streamkm.xarray")
-# What numpydoc reports and this project does not ask for: an extended summary, and See Also.
+# Parts that numpydoc reports and this project does not require: extended summary, See Also.
 OPTIONAL = {"ES01", "SA01"}
-# Created by streamkm alone: an example of their construction is of no use.
+# Created by streamkm only, so an example of their construction is not useful.
 MADE_BY_US = {"CodebookCodec", "Nearest", "Progress"}
 
 

@@ -1,4 +1,4 @@
-"""One fold: the same bits however it is run, one fused task a block, one writer a chunk."""
+"""The fold gives the same bits on every scheduler, with one task and one writer per chunk."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def many(store):
-    """The store in 99 blocks of a chunk each, so that waves and levels matter."""
+    """The store in 99 blocks of one chunk each, so that waves and levels matter."""
     rows = open_rows(store)
     edges = ((*range(0, 6000, 61), 6000),)
     return type(rows)(rows.array, rows.layout, type(rows.plan)(edges))
@@ -60,9 +60,9 @@ def test_the_bits_are_those_of_one_graph_for_any_wave(many, wave):
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 700), st.lists(st.sampled_from([8, 64, 512]), min_size=1))
 def test_waves_fold_as_one_tree_for_any_number_of_blocks(n, waves):
-    """The shape of the tree itself, read off a statistic that writes down its own brackets.
+    """A statistic that records its own brackets shows the shape of the tree.
 
-    Of waves of any sizes in turn, as when a read goes on on another machine.
+    The waves have different sizes, as after resuming on another machine.
     """
 
     class Brackets(str):
@@ -106,7 +106,7 @@ def test_the_bits_are_the_same_on_a_cluster_and_inside_its_tasks(many, cluster):
 
 @pytest.mark.parametrize("kind", ["memory", "stored", "lazy"])
 def test_a_read_of_some_blocks_is_the_read_of_data_that_consist_of_them(many, kind):
-    """In the given order: the tree is over positions, on every scheduler and for any wave."""
+    """The tree is over positions in the given order, on every scheduler and for any wave."""
     numbers = [98, 3, 4, 50, *range(60, 90), 0]
     chosen = np.concatenate([X[61 * n : 61 * (n + 1)] for n in numbers])
     edges = (0, *np.cumsum([min(61, len(X) - 61 * n) for n in numbers]).tolist())
@@ -125,7 +125,7 @@ def test_a_read_of_some_blocks_is_the_read_of_data_that_consist_of_them(many, ki
 
 
 def test_waves_are_queued_on_a_client_two_at_a_time(many, cluster, monkeypatch):
-    """Also on one that made itself the default, which sets Dask's scheduler."""
+    """Also on a client that is the default, which sets the scheduler of Dask."""
     queued = []
     make = fold._tree
 
@@ -177,7 +177,7 @@ def test_a_block_is_one_task_fused_with_its_read(many, kind):
     with TaskCount() as seen:
         map_reduce(Lloyd(CENTROIDS), rows)
     assert len(seen.blocks()) == 99
-    # The pass and the rows are nodes of the graph, once each.
+    # The pass and the rows are one node of the graph each.
     assert len(seen.others()) <= 2, seen.others()[:5]
 
 
@@ -199,7 +199,7 @@ def test_graphs_are_bounded_by_the_wave(many, monkeypatch):
     want = bits(map_reduce(QUESTION, lazy, 8**4))
     sizes.clear()
     assert bits(map_reduce(QUESTION, lazy, 8)) == want
-    # A wave's fused blocks, the tree, the pass and the array: nothing of the other waves.
+    # The fused blocks of a wave, the tree, the pass and the array, but nothing of other waves.
     assert len(sizes) == 13
     assert max(sizes) <= 8 + 1 + 2
 
@@ -240,7 +240,7 @@ def test_an_error_in_a_thread_ends_the_read_at_once():
     def fails(block):
         asked.append(block.number)
         if block.number:
-            time.sleep(0.5)  # long enough for the others to be called off
+            time.sleep(0.5)  # long enough to cancel the others
         raise ValueError("such a block")
 
     with pytest.raises(ValueError, match="such a block"):
@@ -274,7 +274,7 @@ def test_a_block_more_than_cores_is_in_hand_where_there_is_memory_for_it(many):
     assert most(many) == cores
     assert most(ahead) == cores + 1
     with dask.config.set(num_workers=1):
-        assert most(ahead) == 1  # never more than the user said
+        assert most(ahead) == 1  # never more than the limit of the user
 
 
 def test_per_row_answers_are_lazy_and_in_the_rows_own_shape():
@@ -321,7 +321,7 @@ def test_workers_hold_statistics_never_blocks_and_get_the_pass_once_a_wave(kind,
     from distributed import WorkerPlugin
 
     class Results(WorkerPlugin):
-        """What each task left in a worker's memory: its key, and its bytes as they travel."""
+        """The results of tasks in the memory of workers: the key and the serialized bytes."""
 
         name = "results"
 
@@ -354,7 +354,7 @@ def test_workers_hold_statistics_never_blocks_and_get_the_pass_once_a_wave(kind,
 
 @pytest.mark.parametrize("room", [Room(0, 4096), Room(6000, 4096)], ids=["coreset", "table"])
 def test_a_fit_is_the_same_bits_on_a_cluster_and_in_processes(many, cluster, room):
-    """The table stays with the client; what is asked of it is not sent to the workers."""
+    """The table stays with the client; its passes are not sent to the workers."""
 
     def fitted():
         state = iterate(many, first_state(many, 6, "auto", [1, 2], room=room))

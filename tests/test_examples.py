@@ -1,4 +1,4 @@
-"""Every example runs as it stands, and leaves what it says."""
+"""Every example runs unchanged and writes its outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAID = {
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """What an example said, and its picture; each is run once."""
+    """The printed output of an example, and its picture; each example runs once."""
     folder = tmp_path_factory.mktemp("examples")
 
     @cache

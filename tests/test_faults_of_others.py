@@ -1,4 +1,4 @@
-"""What is wrong in dask-ml's and knor's k-means, each with a test that it is not so here."""
+"""Faults of k-means in dask-ml and knor, each with a test that streamkm does not have it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_dask_ml_seeding_reads_grow_with_the_rows(init):
 
 
 def test_dask_ml_sums_its_parts_one_after_the_other():
-    """No task waits for more than eight others, and none stands on more than log8 of the blocks."""
+    """No task depends on more than eight others, and the depth is log8 of the blocks."""
     x = np.zeros((4096, 1))
     opened = open_rows(x)
     rows = StoredRows(x, opened.layout, BlockPlan((tuple(range(0, 4097, 8)),)))
@@ -85,7 +85,7 @@ def test_dask_ml_sums_its_parts_one_after_the_other():
 
 
 def test_dask_ml_reads_all_to_see_whether_it_is_finite(tmp_path, blobs):
-    """Here that is asked in the first read, of which every chunk is fetched once."""
+    """Here the first read checks this, and fetches every chunk once."""
     fetched = []
 
     class Counting(zarr.storage.LocalStore):
@@ -107,7 +107,7 @@ def test_dask_ml_reads_all_to_see_whether_it_is_finite(tmp_path, blobs):
 
 @pytest.mark.parametrize("init", ["k-means++", "auto", "farthest"])
 def test_dask_ml_plusplus_loads_everything(init):
-    """Of 64 blocks no more are in memory at once than a few for each thread."""
+    """Of 64 blocks, only a few for each thread are in memory at once."""
     alive, most, lock = set(), [0], threading.Lock()
 
     def made(block_info=None):
@@ -127,7 +127,7 @@ def test_dask_ml_plusplus_loads_everything(init):
 
 
 def test_knor_the_first_rows_nearly_always_win():
-    """It divides by RAND_MAX twice. Of 2,000 seeds every tenth of the rows gets its share."""
+    """It divides by RAND_MAX twice. Here, each tenth of the rows gets its share of 2,000 seeds."""
     x = mixture(1000, 2, 1)
     rows = open_rows(x)
     chosen = []
@@ -137,7 +137,7 @@ def test_knor_the_first_rows_nearly_always_win():
         chosen += [int(draw.numbers[0]), int(second.numbers[0])]
     first, second = np.array(chosen[::2]), np.array(chosen[1::2])
     assert stats.chisquare(np.bincount(first // 100, minlength=10)).pvalue > 1e-4
-    # The second is drawn by distance; for rows in no order that favours no tenth either.
+    # The second row is drawn by distance, which favours no tenth of unordered rows either.
     apart = reference.squared_distances(x, x[first]).sum(axis=1)
     expected = apart.reshape(10, 100).sum(axis=1)
     seen = np.bincount(second // 100, minlength=10)

@@ -1,6 +1,6 @@
-"""What a small fit out of core costs, counted: the same on every machine, and never a time.
+"""Counted costs of a small fit out of core, which are the same on every machine; no times.
 
-Where a count changes on purpose, the table changes in the same commit, and the commit says why.
+If a count changes on purpose, change the table in the same commit, and explain it there.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from tests.conftest import mixture
 
 CHUNK, FEATURES, BLOCKS = 256, 4, 24
 RULES = StopRules(max_iter=3, tol=0)
-# Reads of the seeding, of three iterations, and one that gives the loss and the labels.
+# Reads of the seeding, of three iterations, and one for the loss and the labels.
 READS = {"random": 1 + 3 + 1, "coreset": 2 + 3 + 1, "k-means||": 4 + 3 + 1, "k-means++": 5 + 3 + 1}
 A_READ = {
     "chunks": BLOCKS,
     "bytes": BLOCKS * CHUNK * FEATURES * 4,
-    "tasks": BLOCKS + 3 + 1,  # a fused task a block, and a tree of fan-in 8
+    "tasks": BLOCKS + 3 + 1,  # one fused task per block, and a tree of fan-in 8
 }
 
 
@@ -43,7 +43,7 @@ SEEN = Counter()
 
 
 class Counting(LocalStore):
-    """Counts what is fetched, and its bytes."""
+    """Counts fetched keys and their bytes."""
 
     async def get(self, key, prototype, byte_range=None):
         value = await super().get(key, prototype, byte_range)
@@ -71,7 +71,7 @@ def stored(path, n_blocks, chunk=CHUNK, features=FEATURES, kind=LocalStore):
 
 
 def fitted(rows, init="coreset", out=None):
-    """A fit and its labels, without a table of distinct rows, and too few kept to be of use."""
+    """A fit and its labels, without a table of distinct rows, and with too few cached rows."""
     state = first_state(rows, 5, init, [1], AcceleratedUpdate(RULES), room=Room(0, 60))
     state = iterate(rows, state, skip_evaluation=True)
     out = np.empty(rows.layout.row_shape, np.uint8) if out is None else out
@@ -106,7 +106,7 @@ def test_a_waves_graph_holds_the_centroids_once_and_little_of_a_block(tmp_path, 
         found = rows[n_blocks]
         graph = dict(fold._tree(question, found, 0, n_blocks).__dask_graph__())
         assert len(graph) <= n_blocks + n_blocks // 8 + n_blocks // 64 + 4
-        return sum(len(cloudpickle.dumps(node)) for node in graph.values())  # as a cluster does
+        return sum(len(cloudpickle.dumps(node)) for node in graph.values())  # like a cluster
 
     rows = {n: stored(tmp_path / f"{n}", n, chunk=2) for n in (64, 128)}
     if source == "dask":
@@ -114,12 +114,12 @@ def test_a_waves_graph_holds_the_centroids_once_and_little_of_a_block(tmp_path, 
     more = (10_000 - 100) * FEATURES * 8
     assert 0 <= pickled(64, 10_000) - pickled(64, 100) - more < 100
     assert pickled(128, 100) < 2 * pickled(64, 100)  # nothing of the whole plan in a task
-    if source == "store":  # a Dask array's own tasks are Dask's matter
+    if source == "store":  # the tasks of a Dask array itself are not counted
         assert pickled(128, 100) - pickled(64, 100) < 64 * 400
 
 
 def peak_of_a_fit(folder, n_blocks):
-    """The most that Python and NumPy held at once in a fit from a store to a store, in bytes."""
+    """The peak memory of Python and NumPy in a fit from a store to a store, in bytes."""
     rows = stored(folder / f"{n_blocks}", n_blocks, chunk=8192, features=16)
     out = zarr.create_array(
         folder / f"l{n_blocks}", shape=rows.layout.row_shape, chunks=(8192,), dtype="u1"
@@ -135,8 +135,8 @@ def peak_of_a_fit(folder, n_blocks):
 def test_allocations_are_bounded_by_the_blocks_in_flight_and_not_by_the_rows(tmp_path):
     block = 8192 * 16 * 4
     with dask.config.set(scheduler="synchronous"):
-        peak_of_a_fit(tmp_path, 4)  # the first fit also pays for imports and caches
-        # Of several, as Zarr's own thread may let go of what it has read a moment later.
+        peak_of_a_fit(tmp_path, 4)  # the first fit also includes imports and caches
+        # The least of several, because the thread of Zarr may release its data a moment later.
         few, many = (min(peak_of_a_fit(tmp_path / f"{i}", n) for i in range(3)) for n in (8, 32))
     assert abs(many - few) < block / 2
     assert many < 5 * block
@@ -146,7 +146,7 @@ def test_allocations_are_bounded_by_the_blocks_in_flight_and_not_by_the_rows(tmp
 
 @pytest.mark.skipif(sys.platform != "linux", reason="VmHWM is Linux's")
 def test_the_peak_of_a_process_does_not_grow_with_the_store(tmp_path):
-    """A store of 8 MiB, to compile and cache; then of 32 MiB and of 128 MiB, in blocks of 4 MiB."""
+    """A store of 8 MiB to compile and cache, then 32 MiB and 128 MiB, in blocks of 4 MiB."""
     peaks = []
     for n in (8, 32, 128):
         stored(tmp_path / f"{n}", n, chunk=2**14, features=16)
@@ -162,5 +162,5 @@ def test_the_peak_of_a_process_does_not_grow_with_the_store(tmp_path):
         )
         peaks.append(json.loads(run.stdout)["peak_memory_bytes"])
     assert json.loads(run.stdout)["distinct_rows"] is None
-    # A quarter of what the store has grown by; the allocator is not exact.
+    # A quarter of the growth of the store, because the allocator is not exact.
     assert peaks[2] - peaks[1] < 24 * 2**20

@@ -1,4 +1,4 @@
-"""Numbers of any type mean the same; NaN and infinity are no thresholds."""
+"""Numbers of any type are equivalent; NaN and infinity are not valid thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What importing streamkm loads, what a command loads, and where imports may stand."""
+"""Modules that importing streamkm and commands load, and where imports are allowed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streamkm.cli.parse.options import registered_names
 from streamkm.seeding import METHODS
 
 HEAVY = {"numpy", "dask", "numba", "zarr", "xarray", "sklearn", "pandas", "rich"}
-# What a fit of an array or a store does without. (scikit-learn takes pandas where it is installed.)
+# Modules that a fit of an array or a store does not load (scikit-learn loads pandas if installed).
 WIDE = {"dask.array", "xarray"}
 
 # Modules that may import others of streamkm in functions: the lazy packages, and the tables of

@@ -1,4 +1,4 @@
-"""Pictures: what is drawn is what was found."""
+"""Plots show the values of the fits."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_clusters_have_the_colours_of_scaled_rows(by, tmp_path):
 
 @pytest.fixture
 def chart():
-    """Labels of a scene of which a corner is nodata."""
+    """Labels of a scene with nodata in a corner."""
     values = np.repeat([[0.0, 10, 20]], 8, axis=0).repeat(4, axis=1)[..., None]
     scene = xr.DataArray(
         values, dims=("y", "x", "band"), coords={"y": np.arange(8.0)[::-1], "x": np.arange(12.0)}
@@ -97,7 +97,7 @@ def chart():
 
 
 def drawn_in(ax):
-    """Colours (y, x, 4) as they are seen, of the cells of the only mesh."""
+    """Displayed colours (y, x, 4) of the cells of the only mesh."""
     (mesh,) = ax.collections
     shape = mesh.get_array().shape
     return mesh.to_rgba(mesh.get_array()).reshape(*shape, 4), mesh
@@ -119,7 +119,7 @@ def test_a_map_of_labels_shows_nodata_as_nothing(how, chart, tmp_path):
     assert nodata.sum() == 6
     assert (colours[nodata][:, 3] == 0).all()
     assert (colours[~nodata][:, 3] == 1).all()
-    # As many colours as clusters, and as many entries of the key.
+    # As many colours and legend entries as clusters.
     assert len(np.unique(colours[~nodata], axis=0)) == 3
     for label in range(3):
         assert len(np.unique(colours[chart.values == label], axis=0)) == 1
@@ -140,7 +140,7 @@ def test_a_map_without_nodata_without_coordinates_and_with_one_cluster(chart):
     assert (colours[..., 3] == 1).all()
     assert len(np.unique(colours.reshape(-1, 4), axis=0)) == 1
     ax = plt.figure().add_subplot()
-    assert streamkm.plot.labels(chart[:3, :2], ax) is ax  # nodata alone
+    assert streamkm.plot.labels(chart[:3, :2], ax) is ax  # only nodata
 
 
 def test_a_large_map_is_drawn_from_a_part_of_its_rows():

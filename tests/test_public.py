@@ -1,4 +1,4 @@
-"""Public modules: what they say they have is what they have, and nothing else."""
+"""Public modules have exactly the names that they declare."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.recipes import ROOT, SEEDING, examples
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the sources, for a file more."""
+    """A copy of the sources, to which a test adds a file."""
     for folder in ("streamkm", "tests/passes"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for file in (ROOT / "tests").glob("*.py"):

@@ -1,4 +1,4 @@
-"""The worked examples of the texts that this project began with."""
+"""The worked examples of the texts that this project started from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_assignment_associates_rows():
 
 def test_the_assignment_updates_centres():
     labels = np.array([0, 1, 1, 0, 0])
-    # Centroids at which exactly these labels arise, by a feature that tells the rows apart.
+    # Centroids that give exactly these labels, by a feature that distinguishes the rows.
     marked = np.concatenate([X, 1000 * labels[:, None]], axis=1)
     centroids = np.zeros((2, 5))
     centroids[1, 4] = 1000

@@ -1,4 +1,4 @@
-"""A sweep: every k and restart in the reads of the slowest fit, and what it says of k."""
+"""A sweep fits every k and restart in the reads of the slowest fit, and scores every k."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_every_fit_is_the_fit_alone_and_all_cost_the_reads_of_the_slowest(blobs)
 
 @pytest.mark.usefixtures("no_table")
 def test_only_a_coresets_restart_ends_when_a_read_gains_little(blobs):
-    """The others have no search behind them; cut short, their spread would mean nothing."""
+    """Other restarts start without a search; if they ended early, their spread would be wrong."""
     found = streamkm.sweep(blobs, [12], n_init=4, random_state=1)
     rows = open_rows(blobs)
     for restart, seed in list(enumerate(restart_seeds(1, 4)))[1:]:
@@ -97,7 +97,7 @@ def test_few_distinct_rows_take_one_read(pixels):
 
 
 def test_the_assignments_experiment(digits):
-    """Train and validation loss for k = 1..20, 20 runs each; k=1 has one answer."""
+    """Train and validation loss for k = 1..20, 20 runs each; k=1 has one solution."""
     train, validation = digits
     found = streamkm.sweep(
         train, range(1, 21), n_init=20, validation=validation, max_iter=50, tol=0, loss_tol=1e-5
@@ -145,7 +145,7 @@ def test_scores_agree_on_clear_clusters():
 
 
 def test_the_silhouette_counts_rows_that_repeat():
-    """450 rows here, 450 there and a hundred about: scikit-learn's figure, not that of a set."""
+    """Compare with scikit-learn on two points of 450 equal rows each and 100 rows around them."""
     rng = np.random.default_rng(0)
     x = np.concatenate([np.zeros((450, 2)), np.full((450, 2), 10), rng.random((100, 2)) * 10])
     found = streamkm.sweep(x, [2])
@@ -250,7 +250,7 @@ def test_validation_data_that_cannot_be_used_do_not_cost_the_sweep(blobs):
 
 
 def test_the_first_restart_of_each_k_is_a_good_one():
-    """Seven clear clusters, which random rows miss in most restarts."""
+    """Seven distinct clusters, which random rows miss in most restarts."""
     x = mixture(3000, 8, 7, seed=3) * np.float32(4)
     for n_init in (1, 2, 5):
         found = streamkm.sweep(x, range(1, 11), n_init=n_init)

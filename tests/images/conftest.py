@@ -1,4 +1,4 @@
-"""Small images of every kind, and how they are found and decoded."""
+"""Small images of every kind, and functions that find and decode them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PNG = encoded(noise(4, 5, 3))
 
 
 def png(width, height, depth, kind, pixels=b"", *more):
-    """A PNG that says what it is told to."""
+    """A PNG with the given header."""
 
     def chunk(name, content):
         crc = zlib.crc32(name + content)
@@ -50,7 +50,7 @@ def png(width, height, depth, kind, pixels=b"", *more):
 
 
 def deep_png(values, key=None):
-    """A PNG of 16 bits; Pillow writes none in colour."""
+    """A PNG of 16 bits, which Pillow cannot write in colour."""
     height, width, samples = values.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     more = [] if key is None else [(b"tRNS", np.asarray(key, ">u2").tobytes())]
@@ -90,7 +90,7 @@ def put(folder, name, content):
 
 
 def write_raster(path, values, tags=None, **options):
-    """Values (bands, y, x); compressed as told."""
+    """Write a raster of values (bands, y, x), with the given compression."""
     count, height, width = values.shape
     how = {"count": count, "height": height, "width": width, "dtype": values.dtype} | options
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Kill compressing at random moments, again and again, until it is whole: always the same bytes.
+"""Kill `compress` at random moments until it completes; the bytes are always the same.
 
 scripts/soak archives PHOTOS... [--moments N]
 """
@@ -32,7 +32,7 @@ def digest(store):
 
 
 def run(command, seconds=None):
-    """Whether it came to its end; after so many seconds it is killed."""
+    """Whether the run completed; it is killed after a number of seconds."""
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         _, said = child.communicate(timeout=seconds)

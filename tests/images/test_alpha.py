@@ -1,4 +1,4 @@
-"""Pixels weigh by their opacity: colours that nobody sees change no palette and no quality."""
+"""Pixels are weighted by opacity: invisible colours change neither palette nor quality."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_bands_under_zero_alpha_change_no_codebook(tmp_path):
 
 
 def test_partly_transparent_pixels_weigh_by_their_opacity(tmp_path):
-    """Beside k-means of scikit-learn, with the opacity as the weights of all pixels."""
+    """Compare with k-means of scikit-learn, with the opacity as the weights of all pixels."""
     true = faded()
     pixels, weights = true[..., :3].reshape(-1, 3).astype(float), true[..., 3].ravel()
     theirs = []

@@ -1,4 +1,4 @@
-"""What goes into an archive comes out again: nearest colours, names, alpha, profiles, windows."""
+"""Archives return their images: nearest colours, names, alpha, profiles and windows."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_resolution_that_a_png_cannot_have_is_left_out(tmp_path):
 
 
 def test_rasters_are_not_packed_one_after_another(tmp_path, monkeypatch):
-    """Whoever holds Numba's lock while a raster is packed lets no other thread do so."""
+    """A thread that held the lock of Numba while it packs a raster would block the others."""
     put(tmp_path / "in", "a.png", deep_png(noise(9, 8, 3, dtype="u2")))
     archive = compress(tmp_path / "in", tmp_path / "o.zarr", 12)
     held = []
@@ -145,7 +145,7 @@ def test_rasters_are_not_packed_one_after_another(tmp_path, monkeypatch):
 
 
 def read(path):
-    """Pixels with colours and alpha together, by the reader of sources, which knows 16 bits."""
+    """Read pixels with colours and alpha by the reader of sources, which supports 16 bits."""
     from tests.images.conftest import read as read_one
 
     header, pixels = read_one(str(path))
@@ -261,7 +261,7 @@ def test_the_same_bytes_on_every_scheduler(folder, tmp_path, monkeypatch):
         ) as cluster,
         distributed.Client(cluster),
     ):
-        monkeypatch.chdir(tmp_path)  # the workers stay where they are
+        monkeypatch.chdir(tmp_path)  # the workers keep their folder
         there = compress("in", "there.zarr", 12)
         decompress(Archive("there.zarr"), "there")
         assert len(there) == len(list((tmp_path / "there").rglob("*.*")))
@@ -289,7 +289,7 @@ def test_files_that_are_missing_are_written_and_others_stay(folder, tmp_path):
 
 
 def test_a_file_that_two_tasks_write_is_whole(tmp_path, monkeypatch):
-    """As when Dask gives a task again, while the worker that was lost is still at it."""
+    """As if Dask repeats a task while the lost worker still runs it."""
     put(tmp_path / "in", "x.png", encoded(photograph()))
     archive = compress(tmp_path / "in", tmp_path / "o.zarr", 12)
     rename, again = Path.rename, []
@@ -323,7 +323,7 @@ def test_a_limit_that_an_image_does_not_fit_is_told_before_any_is_written(tmp_pa
     ],
 )
 def test_stopped_while_files_are_written(command, error, code, folder, tmp_path, monkeypatch):
-    """What is there is whole, and the line that goes on is told."""
+    """The existing files are complete, and the message names the command that resumes."""
     compress(folder, tmp_path / "o.zarr", 12)
     written = []
 
@@ -353,7 +353,7 @@ def test_stopped_while_files_are_written(command, error, code, folder, tmp_path,
 def test_interrupted_while_files_of_another_archive_are_replaced(
     command, folder, tmp_path, monkeypatch
 ):
-    """Those that were not are not taken for files of this archive."""
+    """Files that were not replaced are not mistaken for files of this archive."""
     decompress(compress(folder, tmp_path / "before.zarr", 4), tmp_path / "out")
     compress(folder, tmp_path / "o.zarr", 12)
     arguments = ["decompress", tmp_path / "o.zarr", "-o", tmp_path / "out", "--overwrite"]
@@ -387,7 +387,7 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(tmp_path, stride, more):
 
 
 def removed_in_part(name):
-    """A removal that ends, by a kill, when half of what is there is gone."""
+    """A removal that is killed when half of the files are removed."""
 
     def call(path, **_):
         if path.name == name:
@@ -411,7 +411,7 @@ def test_killed_while_the_counts_are_removed(folder, tmp_path, monkeypatch):
 
 
 def test_killed_while_another_run_is_overwritten(folder, tmp_path, monkeypatch):
-    """What is left of that one is not gone on with."""
+    """The remaining files of the other run are not resumed."""
     compress(folder, tmp_path / "whole.zarr", 12)
     for k, owner, name, kill in (
         (12, run.Run, "finish", interrupted),
@@ -521,7 +521,7 @@ def test_as_few_colours_as_a_quality_needs(tmp_path):
 
 
 def test_memory_holds_for_many_images(tmp_path):
-    """Not the images, only what is decoded at once, takes memory."""
+    """Memory depends on the images that are decoded at once, not on their number."""
     for number in range(24):
         put(
             tmp_path / "in",

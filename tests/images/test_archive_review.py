@@ -1,4 +1,4 @@
-"""What a review found: runs that go on, images that are left out, stores that begin below."""
+"""Findings of a review: resumed runs, images that are left out, stores below a folder."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ def test_the_metadata_of_an_image_are_read_without_those_of_all_others(tmp_path)
         put(tmp_path / "in", f"{number}.jpg", photo)
     items = find_items([str(tmp_path / "in")]).items
     catalogue = Look(2**20, False)(Files(tuple(items)))
-    assert len(pickle.dumps(catalogue)) < 130 * 1000  # their EXIF data stay in the files
+    assert len(pickle.dumps(catalogue)) < 130 * 1000  # the EXIF data stay in the files
     archive = compress(tmp_path / "in", tmp_path / "o.zarr", 4)
     assert archive.group["images/8x8-rgb/metadata"].chunks == (128,)
     assert len(archive.metadata("129.jpg")["exif"]) > 50_000

@@ -1,4 +1,4 @@
-"""Codebooks: codes are nearest, training is the engine's, stages only help."""
+"""Codebooks: codes are nearest, training uses the engine, stages reduce the error."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_each_stage_lowers_the_distortion_that_is_told(flower, staged):
     assert first > second > third
     assert third == pytest.approx(mean_squared_error(staged, flower), rel=1e-12)
     nearer = np.square(staged.decode(staged.codes(flower)).astype(float) - flower).mean()
-    assert nearer <= third  # pixels beyond their range are brought back
+    assert nearer <= third  # pixels outside of the range are clipped
 
 
 def test_fewer_stages_are_the_first_ones(flower, staged):
@@ -93,7 +93,7 @@ def test_stages_end_at_a_quality(flower, staged):
     np.testing.assert_array_equal(reached.codewords, staged.codewords)
 
 
-@pytest.mark.parametrize("k", [20, 300])  # searched, and divided
+@pytest.mark.parametrize("k", [20, 300])  # by search, and by division
 def test_no_chunking_changes_a_bit(tmp_path, no_table, flower, k):
     expected = fit_codebook(flower, k, stages=2)
     for number, chunks in enumerate((97, 1250)):
@@ -154,12 +154,12 @@ def test_what_it_cannot_code_is_refused(flower, staged):
 
 
 class Killed(Exception):
-    """Breaks off a training."""
+    """Interrupts a training."""
 
 
 @pytest.fixture
 def out_of_core(monkeypatch):
-    """As of many rows: little of them is in memory, and there are several steps and waves."""
+    """Settings as for many rows: little memory, several steps and several waves."""
     for owner, name, value in (
         (memory, "TABLE_NBYTES", 0),
         (memory, "KEPT_SHARE", 0),
@@ -214,7 +214,7 @@ def test_training_does_not_go_on_with_what_was_asked_differently(flower, tmp_pat
 
 @pytest.mark.usefixtures("out_of_core")
 def test_training_does_not_go_on_with_other_patches(flower, tmp_path):
-    """Of a Dask array, nothing but its chunks is known before it is read."""
+    """Only the chunks of a Dask array are known before it is read."""
     first, other = (da.from_array(x, chunks=(100, -1)) for x in (flower, 255 - flower))
     fit_codebook(first, 20, saved=tmp_path)
     with pytest.raises(CheckpointError, match="distortion was"):

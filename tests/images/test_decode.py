@@ -1,4 +1,4 @@
-"""What is in a file is what comes out, for every kind; a header says the truth before that."""
+"""Every kind of file is decoded to its pixels, and its header agrees with them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def palette(**options):
     return encoded(image, **options)
 
 
-# Content, and the mode in which Pillow gives what is to come out.
+# Content, and the mode in which Pillow returns the expected pixels.
 KINDS = {
     "rgb.png": (encoded(RGB), "RGB"),
     "rgba.png": (encoded(noise(40, 30, 4)), "RGBA"),
@@ -156,7 +156,7 @@ def test_images_are_upright(name, turned, tmp_path):
     kind = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "tif": "TIFF"}[name.split(".")[1]]
     exif = Image.Exif()
     exif[274], exif[270] = turned, "a hill"
-    # Two rows of 16 pixels of one colour each, or JPEG would smear them.
+    # Two rows of 16 pixels of one colour each; JPEG would mix smaller areas.
     values = np.repeat(np.repeat(noise(2, 3, 3), 16, axis=0), 16, axis=1)
     content = encoded(values, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
     expected = pillow(content, "RGB")
@@ -181,7 +181,7 @@ def test_images_are_upright(name, turned, tmp_path):
 
 
 def turn_tiff(path, at, turned):
-    """Write over a tag that the image does without."""
+    """Overwrite a tag that the image does not need."""
     content = bytearray(path.read_bytes())
     count = int.from_bytes(content[at : at + 2], "little")
     tags = [at + 2 + 12 * i for i in range(count)]
@@ -228,7 +228,7 @@ def test_what_the_header_of_a_raster_keeps(bands, big, tmp_path):
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF:UserWarning")  # Pillow's, when it decodes
 @pytest.mark.parametrize("at", [None, 6, 10**6])
 def test_exif_of_a_tiff(at, tmp_path):
-    """Its parts lie elsewhere in the file; one that is damaged is left out, not the image."""
+    """EXIF lies elsewhere in the file; if it is damaged, it is left out, not the image."""
     taken, place = {36867: "2026:11:22 04:00:00", 40965: {1: "R98"}}, {1: "N", 2: (50.0, 5.0)}
     exif, stored = Image.Exif(), Image.Exif()
     exif[271], exif[34665], exif[34853] = "a maker", taken, place
@@ -239,7 +239,7 @@ def test_exif_of_a_tiff(at, tmp_path):
         begin = content.index(tag.to_bytes(2, "little") + b"\4\0\1\0\0\0") + 8
         content[begin : begin + 4] = at.to_bytes(4, "little")
 
-    point(40965, len(content))  # Pillow writes a number that points nowhere
+    point(40965, len(content))  # Pillow writes an invalid offset
     content += b"\1\0" + b"\1\0\2\0\4\0\0\0R98\0" + b"\0\0\0\0"
     if at is not None:
         point(34665, at)
@@ -265,7 +265,7 @@ def test_of_an_animation_the_first_frame(kind, tmp_path):
 
 
 def test_pages_of_a_tiff(tmp_path):
-    """Of several sizes and kinds; smaller copies of others are none."""
+    """Pages have several sizes and kinds; reduced copies do not count as pages."""
     several = [noise(20 + i, 30, 3, seed=i) for i in range(3)]
     images = [*map(Image.fromarray, several), Image.fromarray(noise(9, 9, dtype="u2"))]
     content = encoded(images[0], "TIFF", save_all=True, append_images=images[1:])
@@ -329,7 +329,7 @@ def test_an_image_over_the_limit_is_refused_by_its_numbers(tmp_path):
 
 
 def test_pillows_limit_is_not_in_the_way(tmp_path, monkeypatch):
-    """It is one for the process, and belongs to whoever set it."""
+    """The limit is global to the process and is not changed."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     _, pixels = read(put(tmp_path, "x.png", encoded(RGB)))
     assert np.array_equal(pixels.colour, RGB)

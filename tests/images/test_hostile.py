@@ -1,4 +1,4 @@
-"""Files that lie, lead elsewhere or end early are refused by name, and the rest stays whole."""
+"""Files with false headers, links or truncation are refused by name; the others are intact."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def all_of(path, most=MOST):
 
 
 def refused(path, reason, most=MOST):
-    """It is refused by name, when its header is read or when it is decoded."""
+    """Check that a file is refused by name when its header is read or when it is decoded."""
     tracemalloc.start()
     with pytest.raises(DamagedError) as caught:
         all_of(path, most)
@@ -53,7 +53,7 @@ def refused(path, reason, most=MOST):
 
 
 def jpeg_of(width, height):
-    """A JPEG whose header says another size."""
+    """A JPEG whose header declares another size."""
     content = bytearray(encoded(noise(8, 8, 3), "JPEG"))
     at = content.index(b"\xff\xc0") + 5
     content[at : at + 4] = struct.pack(">HH", height, width)
@@ -126,13 +126,13 @@ def test_a_tag_of_any_type_is_no_reason_to_refuse_an_image(tag, value, tmp_path)
         (header,) = headers(one(path), MOST)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert peak < 5e7  # of a profile of 2**28 bytes there are none
+        assert peak < 5e7  # a profile of 2**28 declared bytes that do not exist
         assert header.icc is None or len(header.icc) < 9
 
 
 @pytest.mark.parametrize("tag", [34675, 34665])
 def test_what_many_pages_say_is_in_memory_once(tag, tmp_path):
-    """As each may point to the same bytes, a small file could take any memory."""
+    """All pages may refer to the same bytes, so a small file could take any amount of memory."""
     note, n = noise(100, 1000).tobytes(), 200
     at = len(tiff(tag, 4, 1, [0] * n))
     directory = struct.pack("<HHHLLL", 1, 37500, 7, len(note), at + 18, 0)
@@ -170,7 +170,7 @@ def test_long_and_small_images_are_images(tmp_path):
     assert decode(header).colour.shape == (1, 1, 1)
 
 
-# The decoders of these take the most of a file for the whole.
+# The decoders of these formats accept a file that is almost complete.
 LENIENT = {"rgb.gif", "bits.tif"}
 CUT = [(name, share) for name in KINDS for share in (0.02, 0.3, 0.9)]
 
@@ -278,7 +278,7 @@ def test_a_tar_that_ends_early(cut, tmp_path):
     content = path.read_bytes()
     assert len(PNG) < 512
     path.write_bytes(content[:cut])
-    if cut == 3200:  # the members are whole
+    if cut == 3200:  # the members are complete
         assert len(names(find_items([path]))) == 3
         return
     with pytest.raises(DamagedError, match=r"t.tar|t/\d.png"):

@@ -1,6 +1,7 @@
-"""Samples become the pixels that people see: palettes, white zeros, few bits, inks, transparency.
+"""Samples are converted to displayed pixels: palettes, white zeros, few bits, inks, transparency.
 
-The right values are those of another library that reads the same file (Pillow, GDAL), or NumPy's.
+The expected values come from another library that reads the same file (Pillow, GDAL), or from
+NumPy.
 """
 
 from __future__ import annotations
@@ -180,7 +181,7 @@ def test_kinds_of_colour_that_are_not_read_are_named(tmp_path):
 
 
 def test_inks_of_8_bits_with_alpha_are_refused(tmp_path):
-    """GDAL makes RGB of them, and drops the alpha."""
+    """GDAL converts them to RGB and drops the alpha."""
     content = tiff(tags(6, 5, 5, 8, 5, extra=(3, [2])), noise(6, 5, 5).tobytes())
     with pytest.raises(DamagedError, match="holds CMYK with alpha of 8 bits.*convert it to RGB"):
         read(put(tmp_path, "x.tif", content))
@@ -196,7 +197,7 @@ def test_inks_of_16_bits_with_alpha(tmp_path):
 
 
 def test_a_palette_whose_colours_are_written_as_8_bits(tmp_path):
-    """As libtiff takes them (checkcmap of tiff2rgba)."""
+    """Read them like libtiff (checkcmap of tiff2rgba)."""
     table, values = noise(3, 256), noise(6, 5, seed=1)
     entries = tags(6, 5, 1, 8, 3) | {320: (3, table.ravel().tolist())}
     header, pixels = read(put(tmp_path, "x.tif", tiff(entries, values.tobytes())))
@@ -228,7 +229,7 @@ def packed_png(values, bits, key, kind=0):
     + [(2, 8, 0), (2, 8, 0x300), (0, 16, 0), (2, 16, 0)],
 )
 def test_the_transparent_colour_of_a_png(kind, bits, above, tmp_path):
-    """Of a sample of few bits the higher bits of the key say nothing (PNG, 11.3.1.1)."""
+    """For samples of few bits, the higher bits of the key are ignored (PNG, 11.3.1.1)."""
     channels = {0: 1, 2: 3}[kind]
     top = 2**bits - 1
     values = np.random.default_rng(0).integers(0, top + 1, (7, 9, channels))
@@ -265,7 +266,7 @@ def test_a_pnm_that_lies(body, tmp_path):
 
 
 def exif_of(value, kind=3, order="<"):
-    """EXIF with nothing but an orientation."""
+    """EXIF with only an orientation."""
     pad = {1: "BBBB", 3: "HH", 4: "L"}[kind]
     mark = {"<": b"II", ">": b"MM"}[order]
     number = struct.pack(order + pad, value, *[0] * (len(pad) - 1))
@@ -288,7 +289,7 @@ GREY = encoded(VALUES)
 
 
 def oriented(where, value):
-    """The same image, told to be turned in many ways."""
+    """The same image with each orientation."""
     exif, late = exif_of(value, 4 if "LONG" in where else 3), "after pixels" in where
     prefixed = b"Exif\0\0" + exif
     raw = f"\nexif\n{len(prefixed):8}\n{prefixed.hex()}\n".encode()
@@ -321,9 +322,9 @@ WAYS = [
 def test_upright_wherever_it_says_so(where, tmp_path):
     for value in range(1, 9):
         path = put(tmp_path, f"{value}", oriented(where, value))
-        # From a path Pillow 13 maps a TIFF into memory with its sides exchanged.
+        # Pillow 13 maps a TIFF from a path into memory with its sides exchanged.
         with Image.open(io.BytesIO(path.read_bytes())) as image:
-            image.load()  # which turns a TIFF, and finds what stands after the pixels of a PNG
+            image.load()  # it rotates a TIFF, and finds chunks after the pixels of a PNG
             if image.format != "TIFF":
                 image = ImageOps.exif_transpose(image)
             expected = np.asarray(image.convert("L"))
@@ -355,7 +356,7 @@ def test_grey_of_16_bits_in_a_tiff_is_upright_by_xmp(tmp_path):
 
 
 def test_exif_comes_out_upright_whatever_type_the_orientation_has(tmp_path):
-    """Nobody turns the image that was turned once more."""
+    """The oriented image is not rotated a second time."""
     put(tmp_path / "in", "a.png", with_chunk(GREY, b"eXIf", exif_of(6, 4)))
     compress(tmp_path / "in", tmp_path / "a.zarr", 256)
     (file,) = decompress(tmp_path / "a.zarr", tmp_path / "out")
@@ -365,7 +366,7 @@ def test_exif_comes_out_upright_whatever_type_the_orientation_has(tmp_path):
 
 
 def profile(space):
-    """As much of an ICC profile as says for which colours it is."""
+    """The part of an ICC profile that declares its colour space."""
     return struct.pack(">I12x4s4s12x4s", 132, space, b"XYZ ", b"acsp") + bytes(92)
 
 

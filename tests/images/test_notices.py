@@ -1,4 +1,4 @@
-"""What is not taken of a source is said: once, in a line, where it is read and by ``info``."""
+"""Parts of a source that are left out are reported in one line, on reading and by ``info``."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def run(*arguments):
 
 
 def animated(kind):
-    """Three frames, of which a file of the kind is made."""
+    """Three frames, as an animation of the given format."""
     first, *more = [Image.fromarray(noise(6, 5, 3, seed=seed)) for seed in range(3)]
     return encoded(first, kind, save_all=True, append_images=more)
 
 
 def pyramid():
-    """A TIFF of two pages, the second a smaller copy of the first."""
+    """A TIFF of two pages; the second is a reduced copy of the first."""
     first = tiff(tags(6, 5, 3, 8, 2), RGB.tobytes())
     small = tags(3, 2, 3, 8, 2) | {254: (4, [1])}
     second = tiff(small, RGB[::2, ::2][:, :2].tobytes())
     shift = len(first) + len(first) % 2
-    # The second directory, its offsets moved to where it is appended.
+    # The second directory, with offsets for the position where it is appended.
     whole = bytearray(first.ljust(shift, b"\0") + second)
     moved = {258, 273}  # values that lie beside the directory
     count = int.from_bytes(second[8:10], "little")
@@ -149,7 +149,7 @@ def test_they_are_known_by_their_first_bytes_too(name, tmp_path):
 
 
 def test_an_image_that_is_named_is_read_by_what_it_is(tmp_path):
-    """Telephones give photographs of JPEG the name of HEIC."""
+    """Phones store some JPEG photographs under names with the suffix of HEIC."""
     path = put(tmp_path / "in", "x.heic", encoded(RGB))
     assert np.array_equal(read(path)[1].colour, RGB)
     assert np.array_equal(streamkm.ingest(path, tmp_path / "i.zarr", kind="images")[0], RGB)

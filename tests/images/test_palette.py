@@ -1,4 +1,4 @@
-"""Palettes: exact where they can be, nearest always, and good."""
+"""Palettes are exact if possible, codes are always nearest, and the error is low."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_several_palettes_of_one_read(tmp_path):
 
 
 def test_where_rounding_makes_colours_equal_others_take_their_place():
-    colours = table(IMAGE // 8)  # dark ones, of which several bytes are one in OKLab
+    colours = table(IMAGE // 8)  # dark colours, several of which share a value in OKLab
     k = int(0.7 * len(colours.keys))
     assert len(fit_palette(colours, k, space="oklab")) == k
 
@@ -149,7 +149,7 @@ def test_it_travels_without_its_tables():
 
 
 def diffused(image, colours):
-    """Floyd and Steinberg's weights on a whole image, odd lines from their end."""
+    """Apply the weights of Floyd and Steinberg to an image, with odd lines in reverse."""
     values = image.astype(float)
     colours = colours.astype(float)
     codes = np.zeros(image.shape[:2], int)

@@ -1,4 +1,4 @@
-"""Patches: the image is there whole, and nothing but its edge is made up."""
+"""Patches contain the complete image, and only its edge is extended."""
 
 from __future__ import annotations
 

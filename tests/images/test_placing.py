@@ -1,4 +1,4 @@
-"""Files that cannot all be written are refused before the first is."""
+"""If one of the files cannot be written, none is written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOW = [{}, {"overwrite": True}, {"missing": True}]
 
 
 def archive_of(tmp_path, *names):
-    """An archive of images of these names, which need not be names of files here."""
+    """An archive of images with these names, which need not be valid file names here."""
     packed = write_tar(tmp_path / "in.tar", dict.fromkeys(names, PNG))
     return compress(packed, tmp_path / "a.zarr", 4)
 
@@ -35,7 +35,7 @@ def files_below(folder):
         "y" * 256 + "/z.png",
         "é" * 126 + ".png",
         "/".join(["d" * 200] * 21) + "/z.png",
-        "/".join(["d" * 200] * 20) + "/z.png",  # with what is below the folder
+        "/".join(["d" * 200] * 20) + "/z.png",  # including the path below the folder
     ],
     ids=["name", "new folder", "folder", "bytes", "path", "path with the folder"],
 )
@@ -96,7 +96,7 @@ def test_names_that_are_one_to_the_file_system(names, tmp_path, monkeypatch):
     archive = archive_of(tmp_path, "b.png", *names)
     assert len(decompress(archive, tmp_path / "here")) == 3
     assert len(files_below(tmp_path / "here")) == 3
-    # A file system that ignores case and the form of accents, as those of macOS and Windows.
+    # A file system that ignores case and the form of accents, like those of macOS and Windows.
     monkeypatch.setattr(placing, "_is_one", lambda _, *two: len({*map(placing._plain, two)}) == 1)
     with pytest.raises(DataError, match="does not distinguish"):
         decompress(archive, tmp_path / "there")

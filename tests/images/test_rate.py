@@ -1,4 +1,4 @@
-"""A rate is kept to, and used."""
+"""The chosen codebook uses the rate and does not exceed it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_rate_is_kept_and_used(each, shape, most):
     assert 2 <= k <= most
     used = bits_per_pixel(k, stages, shape) * area
     assert used <= each * (1 + 1e-9)
-    if k < most:  # not a codeword more would fit, and a stage less would lose much
+    if k < most:  # one more codeword would exceed the rate, and one stage fewer would be much worse
         assert bits_per_pixel(k + 1, stages, shape) * area > each
         assert stages == 1 or used >= bits_per_pixel(most, stages - 1, shape) * area + 3
     else:

@@ -1,4 +1,4 @@
-"""Whatever was written anew under an old name is read anew, also by a process that goes on."""
+"""Files that were replaced under the same name are read again, also by a running process."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_two_searches_of_one_zarr_have_one_digest(tmp_path):
 
 
 def test_listings_that_a_file_system_keeps_are_asked_for_again(tmp_path, monkeypatch):
-    """As those of object stores do, which are one object for all of a process."""
+    """File systems of object stores cache listings, in one object for the whole process."""
     kept, find = {}, MemoryFileSystem.find
 
     def listed(fs, path, **options):

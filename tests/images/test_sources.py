@@ -1,4 +1,4 @@
-"""Every source gives its images by name, and what is at that name is what is decoded."""
+"""Every source lists its images by name, and each name is decoded to its image."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def packed(folder, path, **options):
 
 
 def check(found, prefix=""):
-    """What was found is the tree, also in another process."""
+    """Check that the images found equal the tree, also in another process."""
     for item in pickle.loads(pickle.dumps(found.items)):
         (header,) = headers(item)
         assert header.name == item.name
@@ -259,7 +259,7 @@ NAMED = [
 @pytest.mark.parametrize(("named", "kinds"), NAMED)
 @pytest.mark.parametrize("ome", [False, True])
 def test_dimensions_by_the_names_that_people_give(named, kinds, ome, tmp_path):
-    """Lengths that shape alone would take for others: 3 rows, 4 columns, 5 channels."""
+    """Lengths that are ambiguous without names: 3 rows, 4 columns, 5 channels."""
     lengths = {"y": 3, "x": 4, "c": 5, "t": 2, "z": 3}
     values = noise(*(lengths[kind] for kind in kinds), seed=1)
     if ome:
@@ -288,7 +288,7 @@ def test_names_that_are_not_known_are_reported(tmp_path):
     zarr.create_array(tmp_path / "a.zarr", data=values, dimension_names=["a", "b", "c1", "d"])
     zarr.create_array(tmp_path / "b.zarr", data=values, dimension_names=["run", "y", "x", "c"])
     zarr.create_array(tmp_path / "c.zarr", data=values, dimension_names=["t", "y", "x", "c"])
-    dims = [f"dim_{i}" for i in range(4)]  # of xarray, which has no names
+    dims = [f"dim_{i}" for i in range(4)]  # written by xarray without names
     zarr.create_array(tmp_path / "d.zarr", data=values, dimension_names=dims)
     found = {item.name[0]: headers(item)[0] for item in find_items([tmp_path]).items}
     assert (

@@ -1,4 +1,4 @@
-"""OKLab as its author gives it, and there and back without loss."""
+"""OKLab equals the definition of its author, and the conversion back is lossless."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real files of every kind, small, and the values that are in them."""
+"""Small real files of every kind, and their values."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Kill an ingest at one event after another, and run it again: a fresh process that forks.
+"""Kill an ingest at one event after another and run it again, in a fresh process that forks.
 
     python -m tests.ingesting.killed FOLDER STRIDE ARGUMENTS...
 
-FOLDER takes a store for each kill, `0` for none.
+FOLDER receives a store for each kill, and `0` for the run without a kill.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from tests.killing import Events
 
 
 def run(arguments, log, last):
-    """A run in a child; its wait status."""
-    child = os.fork()  # nothing here has started a thread
+    """Run in a child process; return its wait status."""
+    child = os.fork()  # no thread was started here
     if child == 0:
         code = 70
         memory.TABLE_NBYTES = memory.KEPT_SHARE = 0  # or codebooks are made in memory
@@ -43,7 +43,7 @@ def kill_at_all(folder, stride, arguments):
             assert os.WTERMSIG(status) == signal.SIGKILL
             assert not out.exists() or out.with_name("events").read_text().count("after rename")
             for partial in out.parent.glob(".o.zarr.partial-*"):
-                # as Zarr leaves it when it is killed within a write
+                # as left by Zarr when it is killed during a write
                 (partial / "zarr.0123.partial").write_text("half")
             status = 0 if out.exists() else run(command, out.parent / "again", None)
         elif last:

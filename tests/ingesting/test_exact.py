@@ -1,4 +1,4 @@
-"""Whole numbers come in as they are, or an error names the column and the value."""
+"""Integers are stored exactly, or an error names the column and the value."""
 
 from __future__ import annotations
 

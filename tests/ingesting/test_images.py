@@ -1,4 +1,4 @@
-"""Images become numbers by the same decoder as for archives, whatever the order of their names."""
+"""Images are decoded as for archives, in any order of their names."""
 
 from __future__ import annotations
 
@@ -136,11 +136,11 @@ def test_pages_of_a_tiff_are_images(kind, tmp_path):
     source, options = tmp_path / "in", {"kind": "images"}
     if kind != "folder":
         source, options = packed(source, tmp_path / f"in.{kind}"), {}
-    sizes = {"chunk": 6 * 5 * 3, "shard": 6 * 5 * 3}  # a shard an image
+    sizes = {"chunk": 6 * 5 * 3, "shard": 6 * 5 * 3}  # one shard per image
     found = stored(source, **options, **sizes)
     assert list(found) == names
     assert np.array_equal(list(found.values()), pages)
-    for done in range(1, 5):  # a run that goes on begins within the pages of a file
+    for done in range(1, 5):  # a resumed run starts between two pages of a file
         seen = []
         out = tmp_path / f"{done}.zarr"
 

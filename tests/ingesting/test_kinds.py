@@ -1,4 +1,4 @@
-"""What is in the files is what is in the store, for every kind."""
+"""The store holds the values of the files, for every kind of file."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_damaged_images_are_named_or_skipped(packed, tmp_path):
 
 
 def on_memory(path):
-    """The same file in a file system that is not this machine's."""
+    """The same file in a file system in memory."""
     url = f"memory://{path.name}"
     with fsspec.open(url, "wb") as copy:
         copy.write(path.read_bytes())

@@ -1,4 +1,4 @@
-"""What a raster leaves out by masks, alpha and nodata: the pixels that rasterio masks."""
+"""Masks, alpha and nodata of a raster leave out the pixels that rasterio masks."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ HOW = {
 
 
 def write(path, how, dtype="uint8", values=None):
-    """A raster whose pixels are left out in one of the ways there are."""
+    """Write a raster with missing pixels, by one of the supported ways."""
     if values is None:
         values = RNG.integers(0, 101, (3, 40, 30)).astype(dtype)
-        values[:, 0, :2] = np.array([0, 100])  # no value of bytes is free
+        values[:, 0, :2] = np.array([0, 100])  # no value of a byte is free
     options = HOW | {"dtype": dtype, "count": len(values)}
     options |= {"alpha": "YES", "photometric": "RGB"} if how == "alpha" else {}
     extra = {"GDAL_TIFF_INTERNAL_MASK": how != "msk"}
@@ -62,7 +62,7 @@ def test_masked_pixels_are_left_out_of_a_fit(how, dtype, tmp_path):
     write(path, how, dtype, values)
     with rasterio.open(path) as scene:
         want = scene.read([1, 2, 3], masked=True)
-        if how != "alpha" or dtype in ("uint8", "uint16"):  # GDAL knows no other alpha
+        if how != "alpha" or dtype in ("uint8", "uint16"):  # GDAL supports no other alpha
             assert np.array_equal(np.ma.getmaskarray(want)[0], GONE)
     made = streamkm.ingest(path, tmp_path / "o.zarr", **SIZES)
     assert made.shape == (3, 40, 30)

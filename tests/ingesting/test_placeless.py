@@ -1,4 +1,4 @@
-"""Filters of warnings are one for all threads, and more than one of them changes them."""
+"""Warning filters are global, and several threads change them at the same time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_filters_are_put_back_where_numba_compiles_meanwhile():
     compiling, entered = threading.Event(), threading.Event()
 
     def slow():
-        """Takes its time where it is compiled."""
+        """A pattern that is slow to compile."""
 
     @overload(slow)
     def _():

@@ -1,4 +1,4 @@
-"""What a kind of files declares is what `ingest`, the command line and the docs show."""
+"""`ingest`, the command line and the docs use the declarations of the kinds of files."""
 
 from __future__ import annotations
 

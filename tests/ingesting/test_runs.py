@@ -1,4 +1,4 @@
-"""Killed runs go on, other commands are refused, and nothing grows with the rows."""
+"""Killed runs resume, other commands are refused, and memory does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def digest(store):
 
 
 class Stopped(Exception):
-    """Breaks off an ingest after some shards."""
+    """Interrupts an ingest after some shards."""
 
 
 def stop_after(shards):
@@ -126,7 +126,7 @@ def test_two_runs_do_not_write_one_store(x, tmp_path):
 
 
 def test_bad_data_leave_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv, "_BLOCK", 1024)  # the types of columns show in the first
+    monkeypatch.setattr(csv, "_BLOCK", 1024)  # the first one determines the types of the columns
     (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * 1000 + "3,oops\n")
     said = run("ingest", tmp_path / "t.csv", "-o", tmp_path / "o.zarr", code=1).stderr
     assert "t.csv: column 'b': Row #1002: CSV conversion error to double" in said

@@ -1,4 +1,4 @@
-"""Kernels are compiled once on a machine, once for each precision, and it is said."""
+"""Kernels are compiled once on a machine, for each precision, and this is reported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from streamkm.kernels import compiling
 print("compiled", compiling.kernels)
 """
 
-# Every way in which data come to the kernels.
+# Every kind of arrays that kernels receive.
 _EVERYTHING = """
 import itertools, collections, importlib, pkgutil, warnings
 import numba, numpy as np, zarr
@@ -86,7 +86,7 @@ def test_kernels_are_cached_on_disk(tmp_path):
 
 
 def test_without_a_writable_folder_kernels_still_run_and_say_so(tmp_path):
-    """A copy of the package whose cache folders are files: not even root can write there."""
+    """In a copy of the package, the cache folders are files, so not even root can write there."""
     source = Path(streamkm.__file__).parent
     copy = tmp_path / "streamkm"
     shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -112,7 +112,7 @@ def test_a_second_process_compiles_nothing_and_the_first_says_what_it_cost(tmp_p
 
 
 def test_no_kernel_is_compiled_twice_for_arrays_that_differ_only_in_layout(tmp_path):
-    """Also not for those that may be written to and those that may not, which Numba tells apart."""
+    """Also not for writable and read-only arrays, which have different types in Numba."""
     assert _run(tmp_path, code=_EVERYTHING).stdout == ""
 
 

@@ -33,7 +33,7 @@ def test_sums_counts_and_loss_are_weighted(d, k, dtype):
 
 @pytest.mark.parametrize(("d", "k"), [(3, 30), (3, 300), (20, 9)])
 def test_a_gap_is_never_more_than_it_is(d, k):
-    """The bound that lets a row keep its label unread must not promise too much."""
+    """The bound by which a row keeps its label without a read must not be too large."""
     x = mixture(3000, d, 9, offset=100.0)
     centroids = x[:k].astype(np.float64) + 0.1
     _, _, gaps = Centroids(centroids, np.float32).nearest_and_gaps(x)

@@ -1,4 +1,4 @@
-"""A label is the float64 arg-min, whatever the form, the precision or the place of the row."""
+"""A label is the float64 arg-min, for every form, precision and position of the row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_labels_are_the_float64_arg_min(d, k, dtype, offset):
     labels, d2 = Centroids(centroids, dtype).nearest(x)
     exact = reference.squared_distances(x, centroids)
     chosen = exact[np.arange(len(x)), labels]
-    # The oracle sums in another order, so ties to 1e-13 are its own rounding.
+    # The reference sums in another order, so ties up to 1e-13 are due to its rounding.
     assert (chosen <= exact.min(axis=1) * (1 + 1e-13)).all()
     np.testing.assert_allclose(d2, chosen, rtol=1e-12)
 
@@ -95,7 +95,7 @@ def test_rows_need_not_lie_one_after_another(d):
 
 
 def test_many_rows_in_doubt_of_many_centroids_are_decided_by_distance():
-    """Centroids in pairs nearly alike, more of them than one matrix product takes."""
+    """Pairs of nearly equal centroids, more than one matrix product holds."""
     x = mixture(500, 50, 5)
     centroids = np.repeat(x[:100].astype(np.float64), 2, axis=0)
     centroids[::2] += 1e-9

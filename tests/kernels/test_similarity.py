@@ -1,4 +1,4 @@
-"""Structural similarity as scikit-image has it, by SciPy's filters."""
+"""Structural similarity equals that of scikit-image, computed by filters of SciPy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def structural_similarity(a, b):
 
 
 def defined(a, b, weights=None):
-    """scikit-image's default, as its source states it."""
+    """The default of scikit-image, by its definition."""
     high = float(np.iinfo(a.dtype).max)
     a, b = a.astype(np.float64), b.astype(np.float64)
     norm = 49 / 48

@@ -1,4 +1,4 @@
-"""Dividing: as the definition says, of any kind of points, and all of the distinct ones found."""
+"""Division follows its definition for all kinds of points, and finds all distinct points."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_weights_are_repeats(pixels):
 
 
 def test_it_is_a_good_beginning(pixels):
-    """Better than k rows drawn at random, as Su and Dy found."""
+    """The result is better than k random rows, as found by Su and Dy."""
     x = pixels[::8].astype(np.float64)
     drawn = [reference.inertia(x, np.random.default_rng(s).permutation(x)[:32]) for s in range(5)]
     assert reference.inertia(x, split(x, np.ones(len(x)), 32)) < 0.8 * min(drawn)
@@ -55,7 +55,7 @@ def test_it_is_a_good_beginning(pixels):
 
 @pytest.mark.parametrize("step", [1.0, 1e-300, 2.0**-52])
 def test_all_distinct_points_are_found_and_no_more(step):
-    """Also where their errors underflow, or are rounded away."""
+    """Also if the errors underflow or are lost by rounding."""
     rows = 1.0 + step * np.arange(6) if step == 2.0**-52 else step * np.arange(6)
     values = np.repeat(rows, 5)[:, None] * np.ones(2)
     found = split(values, np.ones(len(values)), 20)

@@ -52,7 +52,7 @@ PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF MaxTime=60
 
 
 def missing() -> str | None:
-    """What it takes to run here, and is not there."""
+    """The missing requirements of Slurm on this host."""
     tools = ("slurmctld", "slurmd", "sbatch", "munged")
     lost = [tool for tool in tools if shutil.which(tool) is None]
     if lost:
@@ -74,7 +74,7 @@ def _free_ports(count):
 
 
 class Slurm:
-    """Started when made; `close` stops all of it."""
+    """A Slurm that starts on construction; `close` stops all of its processes."""
 
     def __init__(self, folder: Path, cpus: int = 4) -> None:
         self.folder = folder
@@ -117,7 +117,7 @@ class Slurm:
         return said.stdout
 
     def submit(self, *arguments, **environment):
-        """The number of a job."""
+        """Submit a job and return its number."""
         before = self.environment
         self.environment = before | environment
         try:
@@ -129,7 +129,7 @@ class Slurm:
         return self._call(*map(str, command), check=False)
 
     def states(self, job):
-        """State of each task of a job, as long as Slurm remembers it."""
+        """The state of each task of a job, while Slurm stores it."""
         return self.call("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%T").split()
 
     def facts(self, job):
@@ -145,7 +145,7 @@ class Slurm:
             time.sleep(0.2)
 
     def ended(self, job, seconds=150):
-        """Wait for a job to end; its last states."""
+        """Wait for a job to end, and return its last states."""
         over = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
         self.until(lambda: set(self.states(job)) <= over, seconds)
         return self.states(job)

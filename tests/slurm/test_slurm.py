@@ -1,4 +1,4 @@
-"""A real Slurm of three nodes: whatever it does to a fit, the centroids come out the same."""
+"""A Slurm of three nodes: the centroids of a fit do not depend on what happens to its jobs."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def slurm(tmp_path_factory):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     where = tmp_path_factory.mktemp("data") / "x"
-    x = np.random.default_rng(0).random((40_000, 16), np.float32)  # Lloyd goes on for long
+    x = np.random.default_rng(0).random((40_000, 16), np.float32)  # Lloyd needs many iterations
     zarr.create_array(where, data=x, chunks=(1250, 16))
     return where
 
 
 @pytest.fixture(scope="module")
 def whole(data):
-    """Models of runs that nothing disturbs, by seed and iterations."""
+    """Models of undisturbed runs, by seed and iterations."""
     made = {}
 
     def model(iterations, seed=0):
@@ -83,7 +83,7 @@ def log(slurm, job):
 
 
 def begin(slurm, script, *arguments, options=()):
-    """Submit one of scripts/slurm with small asks, logging to the folder."""
+    """Submit one of scripts/slurm with small requests, logging to the folder."""
     small = ["-t", "10", f"--output={slurm.folder}/%A-%a.log", "--mem=2G"]
     return slurm.submit(*small, *options, SCRIPTS / script, *arguments)
 
@@ -94,7 +94,7 @@ def iterating(slurm, job):
 
 
 def test_preempted_requeued_timed_out_and_an_array_of_seeds(slurm, data, whole, tmp_path):
-    """All at once, on a node each: most of this is waiting."""
+    """All jobs run at once, on one node each; most of the time is waiting."""
     many = [*RULES, "30"]
     preempted = begin(
         slurm,
@@ -102,7 +102,7 @@ def test_preempted_requeued_timed_out_and_an_array_of_seeds(slurm, data, whole, 
         *(data, K, tmp_path / "preempted", *many),
         options=["-w", "n1", "-c", "4"],
     )
-    # Its signal comes at once: a minute is the shortest limit that Slurm knows.
+    # The signal comes at once, because a minute is the shortest limit of Slurm.
     timed = begin(
         slurm,
         "one-node.sbatch",
@@ -137,7 +137,7 @@ def test_preempted_requeued_timed_out_and_an_array_of_seeds(slurm, data, whole, 
 
 
 def test_a_workers_job_is_cancelled_in_the_middle_of_a_pass(slurm, data, whole, tmp_path):
-    # The workers keep the blocks, so that many iterations are wanted to be in the middle of them.
+    # The workers cache the blocks, so many iterations are needed to stop in the middle of them.
     rules = [*RULES, "200", "--workers", "2"]
     late = ["--signal=B:USR1@60"]
     job = begin(slurm, "driver.sbatch", data, K, tmp_path / "driven", *rules, options=late)

@@ -1,6 +1,6 @@
-"""Loaded by every Python of the Slurm tests: reads that take their time, and keep nothing.
+"""Slow reads without caching, in every Python process of the Slurm tests.
 
-So a run is long without work for the two cores that all of the nodes share.
+Runs are then long without work for the two cores that all nodes share.
 """
 
 import os
