@@ -1,6 +1,14 @@
 """Outputs: checks before any work, complete or absent under their names, and reading."""
 
-from streamkm.outputs.atomic import alone, discard, partial_of, recover, whole, whole_file
+from streamkm.outputs.atomic import (
+    alone,
+    discard,
+    partial_of,
+    progress_of,
+    recover,
+    whole,
+    whole_file,
+)
 from streamkm.outputs.attributes import number, plain
 from streamkm.outputs.check import (
     CheckpointOutput,
@@ -57,6 +65,7 @@ __all__ = [
     "partial_of",
     "place_of",
     "plain",
+    "progress_of",
     "recover",
     "refuse_in_a_store",
     "refuse_overlap",

@@ -89,6 +89,11 @@ def partial_of(target: Path, mark: str) -> Path:
     return _hidden(target, "partial", mark[:8])
 
 
+def progress_of(target: Path) -> Path:
+    """The folder with the progress of a partial store of labels."""
+    return target.with_name(f".{target.name}.progress")
+
+
 def _hidden(target: Path, what: str, tag: str) -> Path:
     return target.with_name(f".{target.name}.{what}-{tag}")
 
@@ -150,11 +155,17 @@ def recover(target: Path) -> None:
 
 
 def _left(target: Path) -> list[Path]:
-    """Return old stores, the newest first, and new stores that cannot be resumed."""
+    """Return old stores, the newest first, new stores that cannot be resumed, and their progress.
+
+    The progress of labels remains without its store if a run is killed after it has published them.
+    """
     if not target.parent.is_dir():
         return []
     starts = (f".{target.name}.replaced-", f".{target.name}.partial-{_ONCE}")
-    found = [path for path in target.parent.iterdir() if path.name.startswith(starts)]
+    names = [path.name for path in target.parent.iterdir()]
+    found = [target.with_name(name) for name in names if name.startswith(starts)]
+    if not any(name.startswith(f".{target.name}.partial-") for name in names):
+        found += [path for path in [progress_of(target)] if path.name in names]
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 

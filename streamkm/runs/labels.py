@@ -24,7 +24,7 @@ import numpy as np
 from streamkm.checkpoint import Generations, Record, Saved, difference, flatten, load_saved
 from streamkm.engine import Folded, wave_size, writing
 from streamkm.errors import CheckpointError, CheckpointWarning, OutputWarning, RunAgain
-from streamkm.outputs import LABELS, PlainLabels, discard, marks_of, partial_of, whole
+from streamkm.outputs import LABELS, PlainLabels, discard, marks_of, partial_of, progress_of, whole
 from streamkm.outputs.label_store import LabelGrid, LabelStore
 from streamkm.passes import PerRow, no_label
 from streamkm.passes.base import S
@@ -169,7 +169,7 @@ class _Progress:
     """
 
     def __init__(self, target: Path, record: Record | None, seconds: float) -> None:
-        self._folder = target.with_name(f".{target.name}.progress")
+        self._folder = progress_of(target)
         self._record, self._seconds = record, seconds
         self.folded = Folded()
         self._last = time.monotonic()
