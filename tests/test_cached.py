@@ -23,7 +23,7 @@ from streamkm.engine.cached import CachedRows
 from streamkm.errors import ReadError
 from streamkm.fitting import describe, first_state, fit, label
 from streamkm.passes import Census
-from streamkm.rows import BlockPlan, Room, StoredRows, open_rows
+from streamkm.rows import BlockPlan, Budget, Room, StoredRows, in_plan, open_rows
 from tests.conftest import mixture
 from tests.rows.test_reading import Counting
 
@@ -206,6 +206,21 @@ def test_a_cluster_keeps_what_its_memory_holds_twice_in_sizes_it_knows(path, clu
             )
     assert len(sizes) == 99
     assert X.nbytes < sum(sizes) < 1.2 * X.nbytes + 99 * 200
+
+
+@pytest.mark.parametrize("where", ["threads", "cluster"])
+def test_rows_in_another_plan_do_not_use_the_cached_blocks(where, path, cluster, monkeypatch):
+    monkeypatch.setattr("streamkm.rows.memory.KEPT_SHARE", 1)
+    budget = Budget(fits=True)
+    with on(where, cluster), caching(rows_of(path)) as rows:
+        map_reduce(Census(), rows)
+        assert in_plan(rows, rows.plan, budget).cached
+        other = in_plan(rows, BlockPlan(((0, 2500, 6000),)), budget)
+        assert not rows.cached  # memory holds the blocks of one plan
+        with caching(other) as cached:
+            for each in (cached, cached, rows, rows):
+                assert map_reduce(Census(), each).rows == 6000
+                assert each.cached
 
 
 def test_kept_blocks_do_not_travel(path):

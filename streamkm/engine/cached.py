@@ -11,7 +11,7 @@ from typing import Any
 import dask
 
 from streamkm.engine.schedule import PROCESSES, client
-from streamkm.rows import Block, Rows, Scaling, StoredRows
+from streamkm.rows import Block, BlockPlan, Rows, Scaling, StoredRows
 from streamkm.rows.stored import Beside, Call, Graph
 
 _SPARE = (
@@ -66,6 +66,12 @@ class CachedRows(StoredRows):
     def cached(self) -> bool:
         return len(self.blocks) == self.plan.n_blocks
 
+    def in_plan(self, plan: BlockPlan) -> StoredRows:
+        if plan == self.plan:
+            return self
+        self.blocks.clear()
+        return _uncached(self, plan)
+
     def block_beside(self, number: int, beside: Beside) -> Block:
         block = self.blocks.get(number)
         if block is None:
@@ -98,6 +104,12 @@ class WorkerCachedRows(StoredRows):
     def cached(self) -> bool:
         return len(self.futures) == self.plan.n_blocks
 
+    def in_plan(self, plan: BlockPlan) -> StoredRows:
+        if plan == self.plan:
+            return self
+        self.release()
+        return _uncached(self, plan)
+
     def graph(self, call: Call, name: str, numbers: Sequence[int]) -> tuple[Graph, list[Any]]:
         wanted = [number for number in numbers if number not in self.futures]
         if wanted:
@@ -118,6 +130,11 @@ class WorkerCachedRows(StoredRows):
         for future in self.futures.values():
             future.release()
         self.futures.clear()
+
+
+def _uncached(rows: StoredRows, plan: BlockPlan) -> StoredRows:
+    """The rows in another plan, whose numbers denote other blocks than the cached ones."""
+    return StoredRows(**_parts(rows) | {"plan": plan})
 
 
 def _parts(rows: StoredRows) -> dict[str, Any]:

@@ -104,6 +104,10 @@ class StoredRows:
         whole = math.prod(-(-n // s) * s for n, s in zip(self.array.shape, stored, strict=True))
         return int(whole * self.layout.dtype.itemsize + self.layout.n_rows * beside)
 
+    def in_plan(self, plan: BlockPlan) -> StoredRows:
+        """The same rows in the blocks of another plan."""
+        return replace(self, plan=plan)
+
     def block(self, number: int) -> Block:
         """Read one block.
 
@@ -247,7 +251,7 @@ def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> S
         If the budget does not allow the blocks in flight.
     """
     array, plan = rows.array, plan or rows.plan
-    rows = replace(rows, plan=plan)
+    rows = rows.in_plan(plan)
     row_nbytes = budget.row_nbytes(rows.layout, rows.beside, rows.mask is not None)
     block, resident = plan.largest * row_nbytes, rows.resident_nbytes
     budget.check(block, plan.n_blocks, resident)

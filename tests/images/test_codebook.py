@@ -206,6 +206,31 @@ def test_training_goes_on_where_it_was_broken_off(kind, often, flower, tmp_path,
 
 
 @pytest.mark.usefixtures("out_of_core")
+def test_training_resumes_cached_rows_in_another_block_plan(flower, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "KEPT_SHARE", 1)
+    monkeypatch.setattr(training, "_SAVE_EVERY", 0)
+    array = stored(tmp_path / "x", flower, 100)
+    wanted = fit_codebook(array, 20, stages=2, max_iter=3)
+
+    def kill(state):
+        assert state.plan.n_blocks == 25
+        if state.best.history:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit_codebook(array, 20, stages=2, max_iter=3, saved=tmp_path / "s", watch=[kill])
+    monkeypatch.setattr(rows.stored, "_SMALLEST_NBYTES", 2**20)  # as another memory limit does
+    states = []
+    found = fit_codebook(
+        array, 20, stages=2, max_iter=3, saved=tmp_path / "s", watch=[states.append]
+    )
+    assert [states[0].plan.n_blocks, states[-1].plan.n_blocks] == [25, 1]
+    assert {state.best.weight for state in states if not state.folded} == {len(flower)}
+    np.testing.assert_array_equal(found.codewords, wanted.codewords)
+    assert found.distortions == wanted.distortions
+
+
+@pytest.mark.usefixtures("out_of_core")
 def test_training_does_not_go_on_with_what_was_asked_differently(flower, tmp_path):
     fit_codebook(flower, 20, saved=tmp_path)
     with pytest.raises(CheckpointError, match="codewords was 20, is now 30"):
