@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -94,15 +94,17 @@ class PreparedSweep:
     rows : Rows
     budget : Budget
     validation : Rows or None
-    seed : int
-        The number that all draws are derived from.
     """
 
     options: SweepOptions
     rows: Rows
     budget: Budget
     validation: Rows | None
-    seed: int
+
+    @cached_property
+    def seed(self) -> int:
+        """The number that all draws are derived from; drawn on first use, when a sweep starts."""
+        return draw_seed(self.options.fit.random_state)
 
 
 def prepare_sweep(
@@ -131,7 +133,7 @@ def prepare_sweep(
                 f"the validation data have {n_features} features, but the data have "
                 f"{rows.layout.n_features}."
             )
-    return PreparedSweep(options, rows, budget, others, draw_seed(options.fit.random_state))
+    return PreparedSweep(options, rows, budget, others)
 
 
 def sweep(

@@ -123,6 +123,15 @@ def test_a_random_state_is_not_compared(store, tmp_path):
     assert expected.attrs["parameters"]["random_state"] == seed
 
 
+def test_a_resumed_sweep_does_not_advance_a_random_state(store, tmp_path):
+    generator, untouched = np.random.RandomState(3), np.random.RandomState(3)
+    how = {**OPTIONS, "random_state": generator, "checkpoint": tmp_path / "ckpt"}
+    streamkm.sweep(str(store), KS, **how)
+    untouched.randint(np.iinfo(np.int32).max)  # the seed of the new sweep
+    streamkm.sweep(str(store), KS, **how)
+    assert generator.randint(2**30) == untouched.randint(2**30)
+
+
 def test_the_command_stops_at_a_signal_and_resumes(store, tmp_path, monkeypatch):
     def command(name, code=0):
         options = ["-k", "2,5", "--n-init", "2", "--max-iter", "5", "--tol", "0"]
