@@ -85,6 +85,24 @@ def test_a_run_goes_on_with_other_memory_or_cores(tmp_path, monkeypatch, later):
     assert summary(archive).psnr == np.inf
 
 
+def test_info_shows_the_progress_of_a_compression(tmp_path, monkeypatch):
+    for number in range(4):
+        put(tmp_path / "in", f"{number}.png", encoded(plain(60 * number + 10, 30 + number)))
+
+    def kill(now):
+        if now.phase == "colours" and now.done:
+            raise Killed
+
+    monkeypatch.setattr(reads, "_SAVE_EVERY", 0)
+    with pytest.raises(Killed):
+        compress(tmp_path / "in", tmp_path / "o.zarr", 8, watch=[kill])
+    [saved] = tmp_path.glob(".o.zarr.partial-*/colours/*")
+    shown = CliRunner().invoke(main, ["info", str(saved)])
+    assert shown.exit_code == 0, shown.output
+    assert "read" in shown.output
+    assert "block" in shown.output
+
+
 def test_a_run_that_goes_on_names_what_the_one_before_left_out(tmp_path, monkeypatch):
     put(tmp_path / "in", "a.png", damaged())
     put(tmp_path / "in", "b.png", encoded(plain(7)))

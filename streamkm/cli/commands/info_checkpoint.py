@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from streamkm.checkpoint import Generations
-from streamkm.fitting import describe, load
+from streamkm.checkpoint import Generations, load_saved
+from streamkm.fitting import FitState, describe
 from streamkm.sizes import show_bytes, show_seconds
 
 
 def facts_of(path: str) -> dict[str, str]:
-    """The progress of the fit, from its last intact state."""
-    saved = load(Generations(path, "r"))
+    """The progress of the run, from its last intact state."""
+    saved = load_saved(Generations(path, "r"))
     if saved is None:
         return {"checkpoint": "nothing saved yet"}
     state, record = saved.state, saved.record
+    versions = {"versions": ", ".join(f"{name} {v}" for name, v in record.versions.items())}
+    if not isinstance(state, FitState):  # labels, or a read of a compression
+        return {"checkpoint": record.kind, "at": f"block {state.n_blocks:,}", **versions}
     asked = {n: v for n, v in {**record.asked, **record.free}.items() if v not in (None, [])}
     return {
         "checkpoint": "done" if state.done else state.phase,
@@ -21,5 +24,5 @@ def facts_of(path: str) -> dict[str, str]:
         "of": f"{record.data['shape']}, {record.data['dtype']}, {state.plan.n_blocks} blocks",
         "time": f"{show_seconds(record.seconds)} in {record.runs} run{'s' * (record.runs > 1)}",
         "parameters": ", ".join(f"{name}={value}" for name, value in asked.items()),
-        "versions": ", ".join(f"{name} {value}" for name, value in record.versions.items()),
+        **versions,
     }
