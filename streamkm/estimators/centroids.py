@@ -233,6 +233,8 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
 
         Raises
         ------
+        DataChangedError
+            If the data change while they are read. A store at a path is not published.
         DataError
             Before anything is read, if `out` has another shape or too narrow a dtype, or its
             chunks or shards do not divide the blocks of X.
@@ -289,6 +291,8 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
 
         Raises
         ------
+        DataChangedError
+            If the image changes while it is read. The labels are not published.
         DataError
             If the path is not such an image, or the image has no axis of channels.
         OutputExistsError

@@ -15,7 +15,7 @@ from streamkm.fitting.iterate import (
 from streamkm.fitting.matching import match_numbering
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.saved import load
-from streamkm.fitting.saving import Checkpoint, checkpointing, same_data
+from streamkm.fitting.saving import Checkpoint, checkpointing, refuse_changes, same_data
 from streamkm.fitting.scaling import SCALES, learn_scaling, with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.fitting.trajectory import Trajectory
@@ -40,6 +40,7 @@ __all__ = [
     "learn_scaling",
     "load",
     "match_numbering",
+    "refuse_changes",
     "restart_seeds",
     "same_data",
     "with_scaling",

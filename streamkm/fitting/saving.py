@@ -137,30 +137,20 @@ class Checkpoint:
         """
         due = time.monotonic() - self._last >= self._seconds
         due |= self._reads is not None and state.n_passes - self._read >= self._reads
-        if due or state.done:
+        if due or (state.done and not state.folded):  # not for every wave of labels
             self.save(state)
         elif state.folded is None and not state.in_memory and state.n_passes >= self._checked + 1:
             self._checked = state.n_passes
             self._check_data()
 
     def _check_data(self) -> None:
-        try:
-            now = fingerprint(self._rows)
-        except Exception as error:  # object stores have errors of their own
-            warnings.warn(
-                f"the files of the data could not be listed ({error}); changes will not be "
-                "detected",
-                CheckpointWarning,
-                stacklevel=3,
-            )
-            return
-        found = difference(self._record, replace(self._record, data=now))
-        if found:
-            raise DataChangedError(
-                f"the data changed while they were read: {found.sentence}. The saved states belong "
-                "to the old data. Restore them with their modification times and run again to "
-                f"resume from {self._generations.where}, or start again with another checkpoint."
-            )
+        refuse_changes(
+            self._record,
+            self._rows,
+            "The saved states belong to the old data. Restore them with their modification times "
+            f"and run again to resume from {self._generations.where}, or start again with another "
+            "checkpoint.",
+        )
 
     def save(self, state: FitState) -> bool:
         """Save the state now, and return whether that succeeded.
@@ -194,6 +184,28 @@ class Checkpoint:
         finally:
             self._last, self._read = time.monotonic(), state.n_passes
         return True
+
+
+def refuse_changes(record: Record, rows: Rows, remedy: str) -> None:
+    """Refuse rows that have changed since the record was made; warn if they cannot be listed.
+
+    Raises
+    ------
+    DataChangedError
+        If the rows have changed; the message names the difference and ends with the remedy.
+    """
+    try:
+        now = fingerprint(rows)
+    except Exception as error:  # object stores have errors of their own
+        warnings.warn(
+            f"the files of the data could not be listed ({error}); changes will not be detected",
+            CheckpointWarning,
+            stacklevel=4,
+        )
+        return
+    found = difference(record, replace(record, data=now))
+    if found:
+        raise DataChangedError(f"the data changed while they were read: {found.sentence}. {remedy}")
 
 
 def _under(state: FitState, rules: Sequence[StopRules]) -> FitState:

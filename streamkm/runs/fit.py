@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.errors import CheckpointError, RunAgain
+from streamkm.errors import CheckpointError, DataChangedError, RunAgain
 from streamkm.fitting import (
     FitState,
     Watch,
@@ -229,6 +229,10 @@ def _labelled(
     progress.read("labels")
     try:
         return publishing.enter_context(labels(rows, state, watch, run.identity)), None
+    except DataChangedError as error:
+        if run.checkpoint is not None:  # the run resumes once the old data are restored
+            raise
+        return state, error
     except (RunAgain, CheckpointError):
         raise
     except Exception as error:  # which must not cost the model

@@ -13,7 +13,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,14 @@ import numpy as np
 
 from streamkm.checkpoint import Generations, Record, Saved, difference, flatten, load_saved
 from streamkm.engine import Folded, wave_size, writing
-from streamkm.errors import CheckpointError, CheckpointWarning, OutputWarning, RunAgain
+from streamkm.errors import (
+    CheckpointError,
+    CheckpointWarning,
+    DataChangedError,
+    OutputWarning,
+    RunAgain,
+)
+from streamkm.fitting import refuse_changes
 from streamkm.outputs import LABELS, PlainLabels, discard, marks_of, partial_of, progress_of, whole
 from streamkm.outputs.label_store import LabelGrid, LabelStore
 from streamkm.passes import PerRow, no_label
@@ -121,6 +128,8 @@ class LabelRun(Generic[S]):
 
         Raises
         ------
+        DataChangedError
+            If the data change while they are read. The labels are not published.
         DataError
             If blocks of uneven sizes would need very many chunks.
         OutputExistsError
@@ -132,7 +141,7 @@ class LabelRun(Generic[S]):
             If labels of a stopped run are kept for the next run, or cannot be used.
         """
         every = SECONDS if seconds is None else seconds
-        progress = _Progress(self.target, self.record, every)
+        progress = _Progress(self.target, self.rows, self.record, every)
         with whole(self.target, LABELS, self.overwrite, progress.identity) as partial:
             try:
                 grid = LabelGrid(self.rows.plan, self.question.dtype, int(self.question.fill))
@@ -146,7 +155,7 @@ class LabelRun(Generic[S]):
                 progress.save()
                 yield progress.folded.total()
             except BaseException as error:
-                progress.stop(partial, announced=isinstance(error, RunAgain))
+                progress.stop(partial, announced=isinstance(error, (RunAgain, DataChangedError)))
                 raise
         progress.remove()
 
@@ -164,13 +173,14 @@ class _Progress:
     Parameters
     ----------
     target : Path
+    rows : Rows, which are compared with the record before every save
     record : Record of this run, or None if nothing is saved
     seconds : minimum time between two saves
     """
 
-    def __init__(self, target: Path, record: Record | None, seconds: float) -> None:
+    def __init__(self, target: Path, rows: Rows, record: Record | None, seconds: float) -> None:
         self._folder = progress_of(target)
-        self._record, self._seconds = record, seconds
+        self._rows, self._record, self._seconds = rows, record, seconds
         self.folded = Folded()
         self._last = time.monotonic()
         if self._folder.exists():
@@ -190,10 +200,21 @@ class _Progress:
             self.save()
 
     def save(self) -> None:
-        """Save the partial statistics; warn if that fails."""
+        """Save the partial statistics; warn if that fails.
+
+        Raises
+        ------
+        DataChangedError
+            If the data have changed, so some of the labels may be of other data.
+        """
         self._last = time.monotonic()
         if self._record is None:
             return
+        refuse_changes(
+            self._record,
+            self._rows,
+            "Run again to label the data as they are now.",
+        )
         try:
             Saved(self._record, self.folded).save(Generations(self._folder))
         except OSError as error:
@@ -210,7 +231,8 @@ class _Progress:
             self.remove()
             discard(partial)
             return
-        self.save()
+        with suppress(DataChangedError):  # the last save is of the old data, and stays
+            self.save()
         if not announced:
             warnings.warn(
                 f"the labels so far are in {partial}; run the labelling again to resume, or remove "
