@@ -87,7 +87,7 @@ def test_labels_of_changed_data_are_not_used_once_the_data_are_restored(store):
     np.testing.assert_array_equal(labels, expected(VALUES))
 
 
-@pytest.mark.filterwarnings("ignore:the labels so far are kept")
+@pytest.mark.filterwarnings("ignore:the labels so far are in")
 def test_info_shows_the_progress_of_labels(store):
     def stop(n_blocks):
         if n_blocks == 16:
