@@ -101,7 +101,7 @@ def honest(sources: list[Path], here: Path) -> None:
         made = here / f"own-{k}"
         compress(sources, here / f"own-{k}.zarr", k, per="image")
         files = list(decompress(here / f"own-{k}.zarr", made))
-        rows.append(["indexed PNGs, a palette each", k, size(files), quality(sources, files)])
+        rows.append(["indexed PNGs, one palette each", k, size(files), quality(sources, files)])
     shared = "archive, one palette"
     rows += [archived(sources, here / f"shared-{k}.zarr", shared, k) for k in KS]
     for stages in (1, 2):
@@ -177,7 +177,9 @@ def written(sources: tuple[Path, ...], kind: str, setting: int) -> tuple[int, fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--photographs", type=Path, help="a folder of PNGs in place of Debian's")
+    parser.add_argument(
+        "--photographs", type=Path, help="folder of PNGs (default: those of Debian)"
+    )
     parser.add_argument("--parts", default=",".join(PARTS))
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -74,8 +74,8 @@ def main() -> None:
     for command in COMMANDS:
         words = " ".join(["streamkm", command, "--help"]).replace("  ", " ")
         show(f"`{words}`", "-m", "streamkm", *filter(None, [command]), "--help")
-    print("\n## The first fit: `streamkm fit` of 2,000 x 16, k=8, with labels")
-    print("| dtype | first, s | what it says | kernels in the cache | again, s |")
+    print("\n## First fit: `streamkm fit` of 2,000 x 16, k=8, with labels")
+    print("| dtype | first, s | compiled kernels | kernels in the cache | again, s |")
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for dtype in ("float32", "float64", "uint8"):

@@ -147,7 +147,9 @@ def measure(sources: list[Path], rounds: int, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photographs", type=Path, help="a folder of images in place of Debian's")
+    parser.add_argument(
+        "--photographs", type=Path, help="folder of images (default: those of Debian)"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     given = asked.photographs

@@ -89,9 +89,9 @@ def option(name: str, default: float) -> float:
 
 def main() -> None:
     tol, share = option("--tol", 1e-4), option("--share", 0.2)
-    print(f"Reads until tol={tol:g}, {share:.0%} of the rows kept; in brackets the steps, or how")
-    print("many of Anderson's were refused; the loss beside that of a read a step.")
-    print("| data | k | a read a step | lloyd | auto | Anderson |")
+    print(f"Reads until tol={tol:g}, {share:.0%} of the rows cached; in brackets the steps, or the")
+    print("rejected reads of Anderson; the loss is relative to that of one read per step.")
+    print("| data | k | one read per step | lloyd | auto | Anderson |")
     print("|---|---|---|---|---|---|")
     for name, (load, k) in CASES.items():
         x = load()

@@ -57,7 +57,7 @@ def rates_of(results: dict[str, Any]) -> dict[str, float]:
 
 def roofline(results: dict[str, Any]) -> Iterator[str]:
     found = results["roofline"] | rates_of(results)
-    yield "## What the machine can do\n"
+    yield "## Rates of the machine\n"
     yield f"sgemm {found['float32'] / 1e9:.0f} and dgemm {found['float64'] / 1e9:.0f} GFLOP/s"
     yield f"(2048 x 2048), memory {found['memory'] / 1e9:.1f} GB/s (dot of 1 GiB with itself).\n"
     decoded = found["decode"]
@@ -70,15 +70,16 @@ def roofline(results: dict[str, Any]) -> Iterator[str]:
 def iterations(results: dict[str, Any]) -> Iterator[str]:
     rates = rates_of(results)
     yield "## One Lloyd step in memory\n"
-    yield "Milliseconds: the least over the rounds, which others on the machine disturb the least"
-    yield "(the median, the most), and the floor as a share of the least. A"
-    yield "step is (fit of 1 + m steps - least fit of 1) / m, tol=0, the same data and centroids,"
-    yield "in turn in every round, each library in its own process; *bare read* is one fold of"
-    yield "streamkm's pass without a fit. The floor is max(2·n·d·k / gemm rate, bytes / memory"
-    yield "rate). The ratio is against the fastest peer, least by least; its goal behind."
-    yield "scikit-learn gets uint8 rows as float32. dask-ml has one round, and none where its n x k"
-    yield "distances would not do. *Disturbed* are rounds in which the machine's own products took"
-    yield f"more than 1 / {QUIET} of their least time in the median: something else ran.\n"
+    yield "Milliseconds of a step: the minimum over the rounds (median, maximum), and the"
+    yield "floor as a share of the minimum. A step is (fit of 1 + m steps - least fit of 1"
+    yield "step) / m, with tol=0. In every round, each library runs once on the same data and"
+    yield "centroids, in its own process; *bare read* is one fold of the pass of streamkm"
+    yield "without a fit. The floor is the larger of 2·n·d·k / gemm rate and bytes / memory"
+    yield "rate. The ratio is the minimum of the fastest peer over that of streamkm, followed"
+    yield "by the goal. scikit-learn gets uint8 rows as float32. dask-ml has one round, and"
+    yield "none if its n x k distances do not fit. In *disturbed* rounds, the matrix products"
+    yield f"of the machine took more than 1 / {QUIET} of their least time in the median,"
+    yield "because another program ran.\n"
     head = ("n, d, k", "floor", *PEERS, "bare read", "x fastest peer", "goal")
     rows = []
     for row in results["iterations"]:
@@ -99,7 +100,7 @@ def iterations(results: dict[str, Any]) -> Iterator[str]:
 
 def scaling(results: dict[str, Any]) -> Iterator[str]:
     rows, workers = results["scaling"]["rows"], results["scaling"]["workers"]
-    yield "## Twice the rows, twice the workers\n"
+    yield "## Scaling with rows and workers\n"
     yield from table(
         ("rows on disk (64 features, k=50, 8 steps, under 600 MiB)", "s", "peak MiB"),
         (
@@ -109,7 +110,7 @@ def scaling(results: dict[str, Any]) -> Iterator[str]:
     )
     yield f"Time x {rows['ratio']:.2f}, peak x {rows['peak ratio']:.2f}.\n"
     n, d, k, _ = workers["shape"]
-    yield f"{n:,} x {d}, k={k} in memory, a step: {workers['workers'][1]} workers are"
+    yield f"{n:,} x {d}, k={k} in memory, one step: {workers['workers'][1]} workers are"
     yield f"{workers['speedup']:.2f} times as fast as one.\n"
 
 
@@ -130,10 +131,10 @@ def by_method(results: dict[str, Any]) -> dict[str, dict[str, list[dict[str, Any
 
 def end_to_end(results: dict[str, Any]) -> Iterator[str]:
     yield "## From data on disk to centroids\n"
-    yield "Defaults; the median over seeds. Loss is over the least that anyone found, judged in"
-    yield "float64 by the benchmark itself. streamkm runs under `--memory-limit 500MB` and its"
-    yield "seconds are of the whole command; scikit-learn's are of the fit alone, in memory."
-    yield "The peak is VmHWM.\n"
+    yield "Default options; medians over the seeds. The loss is relative to the lowest of all"
+    yield "runs, computed in float64 by the benchmark. streamkm runs under `--memory-limit"
+    yield "500MB`, and its seconds include the whole command; those of scikit-learn include"
+    yield "the fit alone, in memory. The peak is VmHWM.\n"
     for data, methods in by_method(results).items():
         yield from table(
             (data, "loss", "s", "GB read", "peak MB", "steps"),
@@ -155,7 +156,7 @@ def end_to_end(results: dict[str, Any]) -> Iterator[str]:
 
 
 def graphs(results: dict[str, Any]) -> Iterator[str]:
-    yield "## Graphs: milliseconds a block (of two rows)\n"
+    yield "## Graphs: milliseconds per block of two rows\n"
     yield from table(
         ("rows", "blocks", "until the first task", "whole read"),
         (

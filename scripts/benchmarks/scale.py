@@ -64,9 +64,11 @@ def timed(question: Lloyd, rows: object, warm: object) -> dict[str, float]:
 
 def main() -> None:
     full = "--full" in sys.argv
-    print("One read of blocks of two rows, k=50. The peak is of the process that asks, which on a")
-    print("cluster of two worker processes holds the scheduler too; grown, since a warm-up.")
-    print("| rows | where | blocks | ms a block | peak MiB | grown MiB |")
+    print(
+        "One read of blocks of two rows, k=50. The peak is that of the client process, which on a"
+    )
+    print("cluster of two workers includes the scheduler. The growth is that since a warm-up.")
+    print("| rows | where | blocks | ms per block | peak MiB | grown MiB |")
     print("|---|---|---|---|---|---|")
     for where in ("threads", "cluster"):
         for kind in ("Zarr store", "Dask array"):

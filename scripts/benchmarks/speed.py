@@ -57,7 +57,9 @@ def this_machine(quick: bool) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--parts", default=",".join(PARTS), help="the others are kept as they were")
+    parser.add_argument(
+        "--parts", default=",".join(PARTS), help="parts to run; the results of the others are kept"
+    )
     asked = parser.parse_args()
     hold_cores()
     warnings.simplefilter("ignore")
