@@ -54,7 +54,7 @@ def test_every_command_prints_a_name_as_it_is(tmp_path, monkeypatch, x, name):
     run("info", f"s{name}")
     again = ["fit", data, "-k", 2, "-o", model, "--labels", labels, "--checkpoint", f"c{name}"]
     said = run(*again)
-    assert f"{safe(f'c{name}')} is done" in said.stderr
+    assert f"the run of {safe(f'c{name}')} is complete" in said.stderr
     assert "\x1b" not in said.output
 
 
