@@ -34,7 +34,7 @@ def map_rows(question: PerRow[S], rows: Rows) -> da.Array:
     """
     import dask.array as da  # takes half a second; needed for lazy results only
 
-    rows = replace(rows, weights=None)
+    rows = replace(rows.for_answers, weights=None)
     if isinstance(rows, DaskRows):
         name = f"streamkm-{tokenize(question, rows.array.name, rows.layout, rows.mask)}"
         return rows.answers(_Answers(question), name, question.dtype, question.width)
@@ -72,6 +72,7 @@ def writing(
     wave : number of blocks of one graph
     folded : an earlier value of the same read, from which to resume
     """
+    rows = rows.for_answers
     if isinstance(out, np.ndarray):
         gathered = last(folding(_Gather(question), rows, wave)).total()
         for region, values in gathered.pieces:

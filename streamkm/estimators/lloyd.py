@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -48,7 +49,7 @@ class LloydEstimator(CentroidEstimator):
         names = None if like is None else names_of(self)
         cluster_names = None if like is None else getattr(self, "cluster_names_", None)
         checkpoint = self._checkpoint_options()
-        given, prepared = self._prepare(X, sample_weight, mask, names)
+        given, prepared = self._prepare(X, sample_weight, mask, names, self._options())
         options, rows = prepared.options, prepared.rows
         labels = None
         if options.labels_data and not given.is_lazy:
@@ -74,19 +75,26 @@ class LloydEstimator(CentroidEstimator):
         return self
 
     def _prepare(
-        self, X: Any, sample_weight: Any, mask: Any, names: Sequence[str] | None
+        self,
+        X: Any,
+        sample_weight: Any,
+        mask: Any,
+        names: Sequence[str] | None,
+        options: FitOptions,
     ) -> tuple[Given, PreparedFit]:
         """Return the data of the call, and their fit before its first read."""
-        # The centroids of a function are known only with the data.
-        init = () if callable(self.init) else self._init()
-        options = self._options(init)
         given, data = data_options(self, X, sample_weight, mask, names)
         if callable(self.init):
-            options = self._options(self._init_by_function(given))
+            init = self._init_by_function(given)
+            options = replace(options, init=init, n_init=len(init))
         return given, prepare(data, options)
 
-    def _options(self, init: str | tuple[Named, ...]) -> FitOptions:
-        """Return the options of the fit; raise an error for invalid parameters."""
+    def _options(self) -> FitOptions:
+        """Return the options of the fit; raise an error for invalid parameters.
+
+        The centroids of a function are computed later, from the data.
+        """
+        init = () if callable(self.init) else self._init()
         return fit_options(self, self._options_class, init=init, metric=self._metric)
 
     def _checkpoint_options(self) -> CheckpointOptions | None:

@@ -9,13 +9,14 @@ import numpy as np
 
 from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans
+from streamkm.estimators.minibatch import MiniBatchKMeans
 from streamkm.estimators.spherical import SphericalKMeans
 from streamkm.models.model import KNOWN_CENTROIDS, Model, load_model
 from streamkm.passes import Tree
 from streamkm.rows import UnitLength
 
 
-def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:
+def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans | MiniBatchKMeans:
     """Load a fitted estimator from a model that `save` or ``streamkm fit`` wrote.
 
     Parameters
@@ -25,8 +26,9 @@ def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:
 
     Returns
     -------
-    KMeans, SphericalKMeans or BisectingKMeans
-        The estimator, with all attributes but `labels_`.
+    KMeans, SphericalKMeans, BisectingKMeans or MiniBatchKMeans
+        The estimator, with all attributes but `labels_`. `MiniBatchKMeans.partial_fit` continues
+        with the bits of the saved model.
 
     Raises
     ------
@@ -47,13 +49,9 @@ def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans:
     return from_model(load_model(path))
 
 
-def from_model(model: Model) -> KMeans | BisectingKMeans:
+def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
     """Return the estimator of a stored model."""
-    kind: type[KMeans | BisectingKMeans] = KMeans
-    if isinstance(model.scaling, UnitLength):
-        kind = SphericalKMeans
-    if model.tree is not None:
-        kind = BisectingKMeans
+    kind = _class_of(model)
     known = kind().get_params()
     asked: dict[str, Any] = {"n_clusters": len(model.seen)}
     asked |= {name: value for name, value in model.parameters.items() if name in known}
@@ -68,14 +66,26 @@ def from_model(model: Model) -> KMeans | BisectingKMeans:
     estimator.cluster_centers_ = model.centroids
     if model.names:
         estimator.cluster_names_ = np.array(model.names, dtype=object)
+    if isinstance(estimator, MiniBatchKMeans):
+        estimator._restore_batches(model)
     if model.stop_reason == KNOWN_CENTROIDS:
         return estimator  # of no fit
     estimator.inertia_, estimator.reads_ = model.inertia, model.reads
+    estimator.n_passes_, estimator.bytes_read_ = model.n_passes, model.bytes_read
     if isinstance(estimator, BisectingKMeans):
         assert model.tree is not None
         estimator.tree_ = Tree(*model.tree)
-    else:
+        return estimator
+    estimator.stop_reason_ = model.stop_reason
+    if not isinstance(estimator, MiniBatchKMeans):
         estimator.history_, estimator.n_iter_ = model.history, len(model.history)
-        estimator.stop_reason_ = model.stop_reason
-    estimator.n_passes_, estimator.bytes_read_ = model.n_passes, model.bytes_read
     return estimator
+
+
+def _class_of(model: Model) -> type[KMeans | BisectingKMeans | MiniBatchKMeans]:
+    """Return the class of the estimator that a model stores."""
+    if model.counts is not None:
+        return MiniBatchKMeans
+    if model.tree is not None:
+        return BisectingKMeans
+    return SphericalKMeans if isinstance(model.scaling, UnitLength) else KMeans

@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from streamkm.arrays import Float64Array
 from streamkm.engine import map_reduce, map_rows, write_rows
 from streamkm.estimators.data import Given
 from streamkm.estimators.lloyd import LloydEstimator
 from streamkm.estimators.opening import all_or_nothing, names_of
-from streamkm.estimators.parameters import fit_options
 from streamkm.fitting import FitState
+from streamkm.models.model import Model
 from streamkm.passes import Assigned, Lloyd
 from streamkm.rows import Room, Rows
 from streamkm.runs.fit import fit
@@ -22,7 +23,7 @@ from streamkm.runs.minibatch import MiniBatchOptions
 from streamkm.runs.options import FitOptions
 from streamkm.updates import MiniBatchState, MiniBatchUpdate
 
-_ALL = 2**62  # more rows than any batch has
+_FIT_NUMBERS = ("n_iter_", "batch_size_", "init_size_")  # attributes that `fit` sets
 
 
 class MiniBatchKMeans(LloydEstimator):
@@ -252,20 +253,16 @@ class MiniBatchKMeans(LloydEstimator):
 
     def _first_step(self, X: Any, sample_weight: Any, mask: Any) -> Self:
         """Seed the centroids with all rows of a batch, and make a step."""
-        given, prepared = self._prepare(X, sample_weight, mask, None)
-        options = MiniBatchOptions.from_parameters(
-            vars(prepared.options)
-            | {"batch_size": _ALL, "init_size": _ALL, "max_iter": 1, "compute_labels": False}
-        )
-        result = fit(replace(prepared, options=options))
+        options = self._options().one_step
+        given, prepared = self._prepare(X, sample_weight, mask, None, options)
+        result = fit(prepared)
         self._take_state(result.state, result.rows.layout.names)
         return self._label(given, result.rows)
 
     def _step(self, X: Any, sample_weight: Any, mask: Any) -> Self:
         """Make a step on a batch from the present centroids."""
         given, rows = self._rows(X, sample_weight, mask, count=True)
-        update = fit_options(self, MiniBatchOptions, init=(), batch_size=_ALL).update
-        update = update.on_rows(rows, Room(0, 0), self._seed)
+        update = self._options().one_step.update.on_rows(rows, Room(0, 0), self._seed)
         state = self._batch_state or update.init(self._centroids)
         state = replace(update.restart(state), centroids=self._centroids)
         state = update.tell(state, map_reduce(update.ask(state).question, rows))
@@ -288,6 +285,11 @@ class MiniBatchKMeans(LloydEstimator):
         self.labels_ = given.like(labels, rows, self._names())
         return self
 
+    def _options(self) -> MiniBatchOptions:
+        options = super()._options()
+        assert isinstance(options, MiniBatchOptions)
+        return options
+
     def _warn(self, state: FitState) -> None:
         """Do not warn of empty clusters or of `max_iter`, as in scikit-learn."""
 
@@ -298,7 +300,30 @@ class MiniBatchKMeans(LloydEstimator):
         batches = update.batches
         self.n_iter_ = math.ceil(self.n_steps_ / batches.per_epoch)
         self.batch_size_ = batches.rows_each
-        self.init_size_ = min(update.init_size, batches.n_rows)
+        self.init_size_ = min(update.init_size or batches.n_rows, batches.n_rows)
+
+    @property
+    def _stored_batches(self) -> tuple[Float64Array, dict[str, int]]:
+        """The counts of the clusters, and the numbers that a stored model needs besides them."""
+        state = self._batch_state or self._options().update.init(self._centroids)
+        numbers = {name: getattr(self, name) for name in _FIT_NUMBERS if hasattr(self, name)}
+        steps = {"n_steps": state.n_steps, "rows_since": state.rows_since, "seed": self._seed}
+        return state.counts, numbers | steps
+
+    def _restore_batches(self, model: Model) -> None:
+        """Set the state of `_stored_batches`, so that `partial_fit` continues from it."""
+        counts, numbers = model.counts, model.batches
+        assert counts is not None
+        if not math.isnan(model.inertia):
+            self.inertia_ = model.inertia
+        steps, since = numbers["n_steps"], numbers["rows_since"]
+        self._batch_state = MiniBatchState(
+            self._centroids, counts=counts, n_steps=steps, rows_since=since
+        )
+        self._seed, self.n_steps_ = numbers["seed"], steps
+        for name in _FIT_NUMBERS:
+            if name in numbers:
+                setattr(self, name, numbers[name])
 
     def _take_state(self, state: FitState, names: Sequence[str] | None) -> MiniBatchUpdate:
         """Set the centroids of a state, and the values that a further step starts from."""

@@ -28,6 +28,7 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
         # A checkpoint belongs to a single run.
         if name != "checkpoint" and (name not in _SCALARS or value is None or np.isscalar(value))
     }
+    counts, batches = getattr(estimator, "_stored_batches", (None, {}))
     parameters = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in parameters.items()}
     tree = estimator._tree if hasattr(estimator, "tree_") else None
     model = Model(
@@ -45,6 +46,8 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
         tree=None if tree is None else (tree.pairs, tree.children),
         reads=getattr(estimator, "reads_", {}),
         init=_array(getattr(estimator, "init", None)),
+        counts=counts,
+        batches=batches,
         names=[_name(name) for name in getattr(estimator, "cluster_names_", [])],
     )
     with alone(target):

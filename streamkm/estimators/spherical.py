@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from streamkm.estimators.kmeans import KMeans
-from streamkm.rows import Named
 from streamkm.runs.options import FitOptions
 
 
@@ -35,9 +34,9 @@ class SphericalKMeans(KMeans):
 
     _metric: ClassVar[str] = "cosine"
 
-    def _options(self, init: str | tuple[Named, ...]) -> FitOptions:
+    def _options(self) -> FitOptions:
         if self.scale is not None:
             raise ValueError(
                 f"scale={self.scale!r}: spherical k-means does not scale features; use None."
             )
-        return super()._options(init)
+        return super()._options()

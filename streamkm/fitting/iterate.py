@@ -74,7 +74,7 @@ def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitSta
     """
     cached = rows.cached
     question = label_pass(rows, state, dtype)
-    rows = with_scaling(rows, state.scaling).for_answers
+    rows = with_scaling(rows, state.scaling)
     return labelled(state, write_rows(question, rows, out), cached)
 
 

@@ -30,8 +30,16 @@ from streamkm.versions import versions
 
 SECONDS = 60.0  # default time between two checkpoints
 # Parameters that a run that resumes may change.
-_FREE = ("max_iter", "tol", "loss_tol", "distortion_tol", "time_limit", "memory_limit")
-_NOT_COMPARED = (*_FREE, "labels")
+_FREE = (
+    "max_iter",
+    "tol",
+    "loss_tol",
+    "distortion_tol",
+    "max_no_improvement",
+    "time_limit",
+    "memory_limit",
+)
+_NOT_COMPARED = (*_FREE, "labels", "compute_labels")
 
 
 def record_of_fit(kind: str, parameters: Mapping[str, Any], rows: Rows) -> Record:

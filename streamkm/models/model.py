@@ -62,6 +62,10 @@ class Model:
         Reads and bytes of each phase, as in `KMeans.reads_`.
     init : ndarray of shape (k, d), float64, or None
         Initial centroids that were given.
+    counts : ndarray of shape (k,), float64, or None
+        Weight of the rows of each cluster in all mini-batches; None for other fits.
+    batches : dict of str to int
+        Numbers that describe the mini-batches, such as `n_steps`; empty for other fits.
 
     Examples
     --------
@@ -86,6 +90,8 @@ class Model:
     tree: tuple[Float64Array, npt.NDArray[np.int64]] | None = None
     reads: dict[str, dict[str, float]] = field(default_factory=dict)
     init: Float64Array | None = None
+    counts: Float64Array | None = None
+    batches: dict[str, int] = field(default_factory=dict)
 
     @property
     def seen(self) -> Float64Array:
@@ -124,6 +130,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
                     "spread": None if shift is None else shift.spread,
                     "features": model.features,
                     "names": model.names,
+                    "batches": model.batches,
                 }
             ),
         )
@@ -132,6 +139,8 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
             _write(group, "scaled_centroids", model.scaled, ("cluster", "feature"))
         if model.init is not None:
             _write(group, "init", model.init, ("cluster", "feature"))
+        if model.counts is not None:
+            _write(group, "counts", model.counts, ("cluster",))
         if model.tree is not None:
             _write(group, "tree_pairs", model.tree[0], ("fork", "side", "feature"))
             _write(group, "tree_children", model.tree[1], ("fork", "side"))
@@ -218,7 +227,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     known = ("inertia", "stop_reason", "n_passes", "bytes_read", "parameters", "versions")
     facts = {name: attribute(group, name) for name in known}
     facts |= {"inertia": number(facts["inertia"]), "fit": attributes.get("fit", "")}
-    facts["reads"] = attributes.get("reads", {})
+    facts |= {name: attributes.get(name, {}) for name in ("reads", "batches")}
     facts["parameters"] = {n: _asked(n, value) for n, value in facts["parameters"].items()}
     facts |= {name: attributes.get(name, []) for name in ("features", "names")}
     scaling: Scaling | None = UnitLength() if attributes.get("scaling") == "UnitLength" else None
@@ -237,6 +246,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         history=history,
         scaling=scaling,
         init=read(group, "init", 2) if "init" in group else None,
+        counts=read(group, "counts", 1) if "counts" in group else None,
         scaled=None if scaling is None else read(group, "scaled_centroids", 2),
         **facts,
     )

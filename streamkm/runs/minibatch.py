@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from streamkm.numbers import real_number, whole_number
 from streamkm.rows import Budget, Rows, in_batches
 from streamkm.runs.options import FitOptions
-from streamkm.updates import Batches, MiniBatchUpdate
+from streamkm.updates import Batches, MiniBatchUpdate, StopRules
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,15 @@ class MiniBatchOptions(FitOptions):
 
     Parameters
     ----------
-    batch_size : int
+    batch_size : int or None
+        None if all rows are one batch, from which the seeding draws as well.
     max_no_improvement : int or None
     init_size : int or None
     reassignment_ratio : float
     compute_labels : bool
     """
 
-    batch_size: int = 1024
+    batch_size: int | None = 1024
     max_no_improvement: int | None = 10
     init_size: int | None = None
     reassignment_ratio: float = 0.01
@@ -59,18 +60,33 @@ class MiniBatchOptions(FitOptions):
         return self.compute_labels
 
     @property
-    def update(self) -> MiniBatchUpdate:
-        default = 3 * (
-            self.batch_size if 3 * self.batch_size >= self.n_clusters else self.n_clusters
-        )
-        return MiniBatchUpdate(
-            self.rules,
-            batches=Batches(self.batch_size),
+    def one_step(self) -> Self:
+        """The options of a single step on all rows, without an evaluation."""
+        return replace(self, batch_size=None, init_size=None, max_iter=1, compute_labels=False)
+
+    @property
+    def rules(self) -> StopRules:
+        return replace(
+            super().rules,
             max_no_improvement=self.max_no_improvement,
-            reassignment_ratio=self.reassignment_ratio,
-            init_size=self.init_size or default,
             evaluates=self.compute_labels,
         )
 
+    @property
+    def update(self) -> MiniBatchUpdate:
+        init_size = self.init_size
+        if init_size is None and self.batch_size is not None:
+            init_size = 3 * self.batch_size
+            if init_size < self.n_clusters:
+                init_size = 3 * self.n_clusters
+        return MiniBatchUpdate(
+            self.rules,
+            batches=Batches(self.batch_size),
+            reassignment_ratio=self.reassignment_ratio,
+            init_size=init_size,
+        )
+
     def plan(self, rows: Rows, budget: Budget) -> Rows:
+        if self.batch_size is None:
+            return rows
         return in_batches(rows, self.batch_size, budget)

@@ -29,12 +29,12 @@ class Batches(Checkpointable):
 
     Parameters
     ----------
-    size : requested number of rows of a batch
+    size : requested number of rows of a batch, or None for all rows
     seed : unsigned 64-bit key of the orders
     n_blocks, n_rows, block_rows : blocks and rows of the data, and rows of the largest block
     """
 
-    size: int
+    size: int | None
     seed: int = 0
     n_blocks: int = 1
     n_rows: int = 1
@@ -43,7 +43,7 @@ class Batches(Checkpointable):
     @property
     def blocks_each(self) -> int:
         """Blocks of a batch; the last batch of an epoch may have fewer."""
-        if self.size >= self.n_rows:
+        if self.size is None or self.size >= self.n_rows:
             return self.n_blocks
         return min(self.n_blocks, max(1, self.size // self.block_rows))
 
@@ -133,7 +133,6 @@ class MiniBatchState(UpdateState):
     counts : ndarray of shape (k,), float64, weight of the rows assigned to each centroid so far
     n_steps : number of batches so far
     rows_since : number of rows since clusters of low counts were last reassigned
-    n_reassigned : number of clusters reassigned after the last batch
     shift : sum of squared moves of the centroids in the last step
     mean_loss : mean loss of the last batch under the centroids before it
     average : exponentially weighted average of the mean losses, or None before the second batch
@@ -144,7 +143,6 @@ class MiniBatchState(UpdateState):
     counts: Float64Array = field(default_factory=lambda: np.empty(0))
     n_steps: int = 0
     rows_since: int = 0
-    n_reassigned: int = 0
     shift: float = math.inf
     mean_loss: float = math.nan
     average: float | None = None
@@ -165,20 +163,17 @@ class MiniBatchUpdate(Update[MiniBatchState]):
 
     Parameters
     ----------
-    rules, costs_reads : as for `Update`; of the rules only `max_iter`, in epochs, and `tol`
+    rules, costs_reads : as for `Update`; of the rules only `max_iter`, in epochs, `tol`,
+        `max_no_improvement` and `evaluates`
     batches : Batches; `on_rows` completes it
-    max_no_improvement : batches without a lower average loss after which it stops, or None
     reassignment_ratio : clusters whose count is below this share of the largest are moved to rows
         of the batch, drawn by weight
-    init_size : number of rows that the seeding reads
-    evaluates : whether a last read computes the loss of the final centroids; else it is estimated
+    init_size : number of rows that the seeding reads, or None for all rows
     """
 
     batches: Batches = Batches(1024)
-    max_no_improvement: int | None = 10
     reassignment_ratio: float = 0.01
-    init_size: int = 3072
-    evaluates: bool = True
+    init_size: int | None = 3072
 
     uses_table: ClassVar[bool] = False  # mini-batches are blocks of the data
 
@@ -187,8 +182,10 @@ class MiniBatchUpdate(Update[MiniBatchState]):
         return replace(self, batches=Batches(self.batches.size, seed, *sizes))
 
     def seeding(self, method: str, task: Task) -> PartialSeeding:
-        n_blocks = math.ceil(self.init_size / self.batches.block_rows)
-        return PartialSeeding.on_blocks(method, task, self.init_size, self.batches, n_blocks)
+        n_rows, n_blocks = self.batches.n_rows, self.batches.n_blocks
+        if self.init_size is not None:
+            n_rows, n_blocks = self.init_size, math.ceil(self.init_size / self.batches.block_rows)
+        return PartialSeeding.on_blocks(method, task, n_rows, self.batches, n_blocks)
 
     def init(self, centroids: Float64Array) -> MiniBatchState:
         return MiniBatchState(centroids, counts=np.zeros(len(centroids)))
@@ -228,7 +225,7 @@ class MiniBatchUpdate(Update[MiniBatchState]):
         if state.average is not None:
             if self.rules.tol > 0 and state.shift <= self.rules.tol * state.variance:
                 return SHIFT
-            limit = self.max_no_improvement
+            limit = self.rules.max_no_improvement
             if limit is not None and state.no_improvement >= limit:
                 return NO_IMPROVEMENT
         most = self.rules.max_iter * self.batches.per_epoch
@@ -243,7 +240,10 @@ class MiniBatchUpdate(Update[MiniBatchState]):
         reason = self.reason(state)
         if reason is None:
             return self.restart(state)
-        return state if state.stop_reason == reason else self._stopped(state, reason)
+        estimated = not self.rules.evaluates and state.inertia is not None
+        if state.stop_reason == reason and (state.statistic is not None or estimated):
+            return state
+        return self._stopped(replace(state, inertia=None, statistic=None), reason)
 
     def _reassigns(self, state: MiniBatchState) -> bool:
         """Whether clusters of low counts are reassigned after the next batch."""
@@ -279,7 +279,7 @@ class MiniBatchUpdate(Update[MiniBatchState]):
         centroids, counts = state.centroids.copy(), counts.copy()
         centroids[low] = rows[: len(low)]
         counts[low] = np.delete(counts, low).min()
-        return replace(state, centroids=centroids, counts=counts, n_reassigned=len(low))
+        return replace(state, centroids=centroids, counts=counts)
 
     def _evaluated(self, state: MiniBatchState, assigned: Assigned) -> MiniBatchState:
         inertia = self.loss(assigned, state.centroids)
@@ -287,7 +287,7 @@ class MiniBatchUpdate(Update[MiniBatchState]):
 
     def _stopped(self, state: MiniBatchState, reason: str | None) -> MiniBatchState:
         """Return the state with a stop reason, and the estimated loss unless a read follows."""
-        if reason is None or self.evaluates:
+        if reason is None or self.rules.evaluates:
             return replace(state, stop_reason=reason)
         mean = state.mean_loss if state.average is None else state.average
         return replace(state, stop_reason=reason, inertia=mean * state.weight)

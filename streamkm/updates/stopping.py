@@ -36,6 +36,9 @@ class StopRules(Checkpointable):
         if iterations need reads. Cached blocks count as read; otherwise the result would depend on
         the memory of the machine
     distortion_tol : stop when the distortion falls by less than this, in squared data units
+    max_no_improvement : stop after this many mini-batches without a lower average loss
+    evaluates : whether a read computes the loss of the final centroids of mini-batch k-means;
+        otherwise the loss is estimated
     """
 
     max_iter: int = 300
@@ -43,6 +46,8 @@ class StopRules(Checkpointable):
     loss_tol: float | str | None = None
     reading_tol: float | None = None
     distortion_tol: float | None = None
+    max_no_improvement: int | None = None
+    evaluates: bool = True
 
     def after(self, init: object) -> StopRules:
         """Return the rules of a restart that begins with `init`, where 'auto' is resolved."""

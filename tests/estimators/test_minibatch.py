@@ -9,6 +9,7 @@ import sklearn.cluster
 import zarr
 from sklearn.datasets import load_digits
 
+import streamkm
 from streamkm import KMeans, MiniBatchKMeans
 from tests import reference
 from tests.conftest import mixture
@@ -72,6 +73,51 @@ def test_partial_fits_take_lazy_batches_and_continue_a_fit(blobs):
     assert np.array_equal(one.labels_, other.labels_.compute())
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_labels_of_a_first_batch_of_many_rows_are_predictions(blobs, lazy):
+    x, mask = blobs[:3000], np.arange(3000) % 3 > 0
+    data = da.from_array(x, chunks=(700, 6)) if lazy else x
+    km = MiniBatchKMeans(5, batch_size=1000, random_state=0).partial_fit(data, mask=mask)
+    expected = np.where(mask, km.predict(x), -1)
+    found = np.asarray(km.labels_).astype(np.int64)
+    assert np.array_equal(np.where(mask, found, -1), expected)
+    assert (found[~mask] == (255 if lazy else -1)).all()
+    assert km.inertia_ == pytest.approx(-km.score(x, mask=mask))
+
+
+@pytest.mark.parametrize("compute_labels", [False, True])
+def test_partial_fit_after_load_is_that_of_the_saved_model(tmp_path, blobs, compute_labels):
+    km = MiniBatchKMeans(5, tol=0.1, compute_labels=compute_labels, random_state=3).fit(blobs)
+    for rows in (blobs[:700], blobs[700:800], blobs[800:1300]):
+        km.save(tmp_path / "model", overwrite=True)
+        loaded = streamkm.load(tmp_path / "model")
+        assert isinstance(loaded, MiniBatchKMeans)
+        assert loaded.get_params() == km.get_params()
+        facts = ("n_steps_", "n_iter_", "batch_size_", "init_size_", "stop_reason_", "reads_")
+        assert [getattr(loaded, name) for name in facts] == [getattr(km, name) for name in facts]
+        km.partial_fit(rows)
+        loaded.partial_fit(rows)
+        assert loaded.cluster_centers_.tobytes() == km.cluster_centers_.tobytes()
+        assert loaded.n_steps_ == km.n_steps_
+
+
+def test_a_model_of_partial_fits_can_be_loaded(tmp_path, blobs):
+    km = MiniBatchKMeans(5, random_state=0).partial_fit(blobs[:500])
+    km.save(tmp_path / "model")
+    loaded = streamkm.load(tmp_path / "model")
+    assert loaded.inertia_ == km.inertia_
+    loaded.partial_fit(blobs[500:900])
+    km.partial_fit(blobs[500:900])
+    assert loaded.cluster_centers_.tobytes() == km.cluster_centers_.tobytes()
+
+
+def test_a_small_init_size_is_warned_of_once(blobs):
+    km = MiniBatchKMeans(3, init=lambda x, k, random_state: x[:k], init_size=1)
+    with pytest.warns(RuntimeWarning, match="init_size=1") as found:
+        km.fit(blobs)
+    assert len(found) == 1
+
+
 def test_a_failed_partial_fit_leaves_the_model(blobs):
     km = MiniBatchKMeans(4, random_state=0).partial_fit(blobs[:500])
     before = km.cluster_centers_.tobytes()
@@ -93,15 +139,46 @@ def test_the_same_fit_resumes_from_its_checkpoint(tmp_path, blobs):
     assert np.array_equal(resumed.labels_, whole.labels_)
 
 
+@pytest.mark.parametrize("before", [1, None])
+def test_a_resumed_fit_may_change_max_no_improvement(tmp_path, blobs, before):
+    options = {"random_state": 0, "batch_size": 250, "max_iter": 3}
+    where = {"checkpoint": tmp_path / "ckpt", "checkpoint_every": 0}
+    MiniBatchKMeans(5, max_no_improvement=before, **options, **where).fit(blobs)
+    whole = MiniBatchKMeans(5, max_no_improvement=1000, **options).fit(blobs)
+    resumed = MiniBatchKMeans(5, max_no_improvement=1000, **options, **where).fit(blobs)
+    assert resumed.cluster_centers_.tobytes() == whole.cluster_centers_.tobytes()
+    assert (resumed.n_steps_, resumed.inertia_) == (60, whole.inertia_)
+
+
+@pytest.mark.parametrize("max_iter", [1, 2])
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_resumed_fit_may_change_compute_labels(tmp_path, blobs, labels, max_iter):
+    """Also without further batches."""
+    options = {"random_state": 0, "max_no_improvement": None}
+    where = {"checkpoint": tmp_path / "ckpt", "checkpoint_every": 0}
+    MiniBatchKMeans(5, compute_labels=not labels, max_iter=1, **options, **where).fit(blobs)
+    options |= {"compute_labels": labels, "max_iter": max_iter}
+    resumed = MiniBatchKMeans(5, **options, **where).fit(blobs)
+    whole = MiniBatchKMeans(5, **options).fit(blobs)
+    assert resumed.cluster_centers_.tobytes() == whole.cluster_centers_.tobytes()
+    assert hasattr(resumed, "labels_") == labels
+    assert resumed.inertia_ == whole.inertia_
+    if labels:
+        assert np.array_equal(resumed.labels_, whole.labels_)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": None}, "batch_size"),
         ({"max_no_improvement": -1}, "max_no_improvement"),
         ({"reassignment_ratio": -0.1}, "reassignment_ratio"),
         ({"init_size": 0}, "init_size"),
     ],
 )
 def test_bad_parameters_are_refused(blobs, parameters, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         MiniBatchKMeans(3, **parameters).fit(blobs)
+    with pytest.raises((TypeError, ValueError), match=message):
+        MiniBatchKMeans(3, **parameters).partial_fit(blobs)

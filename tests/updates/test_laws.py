@@ -135,7 +135,7 @@ UPDATES: dict[str, Update] = {
     "losses": LossesUpdate(RULES),
     "medians": MediansUpdate(RULES, relocate=False),
     "few blocks": FewBlocksUpdate(RULES, relocate=False),
-    "mini-batch": MiniBatchUpdate(RULES, batches=Batches(300, 1), max_no_improvement=None),
+    "mini-batch": MiniBatchUpdate(RULES, batches=Batches(300, 1)),
 }
 START = np.concatenate([X[: K - 1], X[:1] + 1e3])  # one cluster starts empty
 

@@ -29,7 +29,8 @@ def rows_of(data, batch_size, **asked):
 
 
 def start(rows, batch_size, init, k=6, rules=None, **options):
-    update = MiniBatchUpdate(rules or StopRules(100, 0.0), batches=Batches(batch_size), **options)
+    rules = rules or StopRules(100, 0.0, max_no_improvement=10)
+    update = MiniBatchUpdate(rules, batches=Batches(batch_size), **options)
     return first_state(rows, k, init, [SEED], update)
 
 
@@ -74,14 +75,15 @@ def test_steps_with_weights_and_reassignment_are_those_of_the_oracle():
     first = np.concatenate([FIRST[:3], FIRST[3:] + 1e3])
     rows = rows_of(X, 64, sample_weight=weights)
     found = stepped(rows, 64, 30, first, reassignment_ratio=0.05)
-    assert sum(state.n_reassigned for state, _ in found[:2]) >= 3
+    assert np.abs(found[1][0].centroids).max() < 500  # of rows, after two batches
     check_against_the_oracle(found, X, first, weights, 0.05)
 
 
 def test_no_more_than_half_of_a_batch_is_reassigned():
     first = np.concatenate([FIRST[:1], np.full((19, 4), 1e4)])
     found = stepped(rows_of(X, 10), 10, 1, first, k=20, reassignment_ratio=0.5)
-    assert found[0][0].n_reassigned == 5
+    near = np.abs(found[0][0].centroids).max(axis=1) < 5e3
+    assert near.sum() == 1 + 5
     check_against_the_oracle(found, X, first, ratio=0.5)
 
 
@@ -200,14 +202,14 @@ def test_a_bad_row_of_any_batch_is_refused(store):
 def test_stop_rules(store):
     rows = rows_of(store, 300)
 
-    def fitted(rules, **options):
-        return iterate(rows, start(rows, 300, FIRST, rules=rules, **options)).best
+    def fitted(rules):
+        return iterate(rows, start(rows, 300, FIRST, rules=rules)).best
 
     assert rows.n_blocks == 11
-    whole = fitted(StopRules(3, 0.0), max_no_improvement=None)
+    whole = fitted(StopRules(3, 0.0))
     assert (whole.stop_reason, whole.state.n_steps) == (MAX_ITER, 3 * 11)
-    assert fitted(StopRules(3, 1.0), max_no_improvement=None).stop_reason == "centroid shift"
-    early = fitted(StopRules(100, 0.0), max_no_improvement=2)
+    assert fitted(StopRules(3, 1.0)).stop_reason == "centroid shift"
+    early = fitted(StopRules(100, 0.0, max_no_improvement=2))
     assert early.stop_reason == "no improvement"
     assert early.state.no_improvement == 2
     state = iterate(rows, start(rows, 300, FIRST), time_limit=0)
@@ -229,7 +231,8 @@ def test_a_fit_under_more_epochs_is_that_of_so_many_from_the_start(store):
 def test_the_loss_is_estimated_where_it_is_not_read(store, weighted):
     weights = np.linspace(0.5, 1.5, len(X)) if weighted else None
     rows = rows_of(store, 300, sample_weight=weights)
-    best = iterate(rows, start(rows, 300, FIRST, evaluates=False)).best
+    rules = StopRules(100, 0.0, max_no_improvement=10, evaluates=False)
+    best = iterate(rows, start(rows, 300, FIRST, rules=rules)).best
     assert best.inertia == pytest.approx(reference.inertia(X, best.centroids, weights), rel=0.1)
 
 
