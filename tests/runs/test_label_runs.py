@@ -10,8 +10,9 @@ import pytest
 import zarr
 from click.testing import CliRunner
 
-from streamkm import KMeans
+from streamkm import KMeans, load_model
 from streamkm.cli import main
+from streamkm.cli.ui.progress import ReadProgress
 from streamkm.errors import DataChangedError, OutputWarning
 from streamkm.fitting import Checkpoint
 from streamkm.passes import Labels, label_dtype
@@ -117,3 +118,22 @@ def test_labels_of_a_fit_do_not_save_its_state_again_for_every_wave(store, monke
     assert result.exit_code == 0, result.output
     assert [state.labelled for state in saved] == [False, False, True]
     assert not any(state.folded for state in saved)
+
+
+@pytest.mark.usefixtures("no_table")
+def test_a_fit_keeps_its_model_if_the_data_change_while_labels_are_written(store, monkeypatch):
+    show = ReadProgress.on_state
+
+    def change(bar, state):
+        if state.best.done and state.folded and state.folded.n_blocks == 8:
+            zarr.open_array(store)[:50] = VALUES[:50] - 9
+        show(bar, state)
+
+    monkeypatch.setattr(ReadProgress, "on_state", change)
+    monkeypatch.chdir(store.parent)
+    options = ["-k", "4", "--init", "random", "--max-iter", "3"]
+    result = CliRunner().invoke(main, ["fit", "x", *options, "-o", "m", "--labels", "l"])
+    assert result.exit_code == 1
+    assert "the data changed while they were read" in " ".join(result.output.split())
+    assert load_model("m").centroids.shape == (4, 3)
+    assert not store.with_name("l").exists()
