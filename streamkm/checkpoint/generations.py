@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import CheckpointError, CheckpointWarning, NotACheckpointError
+from streamkm.warn import warn
 
 FORMAT = 2  # from 2 on, the facts of a run are one record
 KIND = "streamkm checkpoint"
@@ -26,11 +26,10 @@ Arrays = Sequence[AnyArray]
 
 def _mended(folder: Path, error: Exception) -> Any:
     """Return the group of a local checkpoint of which only the group's metadata are damaged."""
-    warnings.warn(
+    warn(
         f"{folder / 'zarr.json'} is damaged ({error}); the states are listed from their folders "
         "instead",
         CheckpointWarning,
-        stacklevel=3,
     )
     (folder / "zarr.json").unlink(missing_ok=True)
     states = sorted(path.parent.name for path in folder.glob("state-*/zarr.json"))
@@ -156,11 +155,10 @@ class Generations:
                 return self._load(name)
             except Exception as error:  # a codec may raise any error for changed bytes
                 self._damaged.add(name)
-                warnings.warn(
+                warn(
                     f"{name} of {self.where} is damaged ({type(error).__name__}: {error}); "
                     "trying the previous state",
                     CheckpointWarning,
-                    stacklevel=2,
                 )
         if states:
             raise CheckpointError(

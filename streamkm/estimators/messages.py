@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from streamkm.fitting import FitState, describe
 from streamkm.runs.running import ProgressCallbacks
 from streamkm.updates.stopping import MAX_ITER, NO_IMPROVEMENT, NOTHING_MOVED, SHIFT
+from streamkm.warn import warn
 
 _SILENCE = 5.0  # seconds between two lines
 
@@ -65,11 +65,10 @@ def warn_of_one_init(estimator: Any) -> None:
     """Warn like scikit-learn that restarts from given centroids are all the same."""
     given = not isinstance(estimator.init, str) and not callable(estimator.init)
     if given and estimator.n_init not in ("auto", 1):
-        warnings.warn(
+        warn(
             "Explicit initial center position passed: performing only one init in "
             f"{type(estimator).__name__} instead of n_init={estimator.n_init}.",
             RuntimeWarning,
-            stacklevel=4,
         )
 
 
@@ -81,16 +80,14 @@ def warn_of_ending(state: FitState, max_iter: int) -> None:
     k = len(best.centroids)
     n_distinct = np.count_nonzero(statistic.counts) if statistic else k
     if n_distinct < k:
-        warnings.warn(
+        warn(
             f"Number of distinct clusters ({n_distinct}) found smaller than n_clusters "
             f"({k}). Possibly due to duplicate points in X.",
             ConvergenceWarning,
-            stacklevel=5,
         )
     if best.stop_reason == MAX_ITER:
-        warnings.warn(
+        warn(
             f"stopped after max_iter={max_iter} iterations before any tolerance was met; "
             "raise max_iter, or tol.",
             ConvergenceWarning,
-            stacklevel=5,
         )

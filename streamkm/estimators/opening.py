@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ from streamkm.errors import DataError
 from streamkm.estimators.data import Given, weights_of
 from streamkm.rows import Rows, is_a, is_table, numbers, open_rows
 from streamkm.runs.options import DataOptions, memory_bytes
+from streamkm.warn import warn
 
 
 def names_of(estimator: Any) -> tuple[str, ...] | None:
@@ -102,7 +102,7 @@ def warn_of_names(estimator: Any, given: Given, rows: Rows) -> None:
     elif known is None and rows.layout.names is not None:
         message = f"X has feature names, but {kind} was fitted without feature names"
     if message:
-        warnings.warn(message, UserWarning, stacklevel=5)
+        warn(message, UserWarning)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +26,7 @@ from streamkm.outputs import plain, refuse_overlap
 from streamkm.rows import Budget, Rows, fingerprint, in_plan
 from streamkm.updates.stopping import StopRules
 from streamkm.versions import versions
+from streamkm.warn import warn
 
 SECONDS = 60.0  # default time between two checkpoints
 # Parameters that a run that resumes may change.
@@ -182,11 +182,10 @@ class Checkpoint:
         except CheckpointError:
             raise
         except Exception as error:  # object stores have errors of their own
-            warnings.warn(
+            warn(
                 f"the checkpoint could not be written to {self._generations.where} ({error}); the "
                 "fit continues, and the last checkpoint stays valid",
                 CheckpointWarning,
-                stacklevel=2,
             )
             return False
         finally:
@@ -205,10 +204,9 @@ def refuse_changes(record: Record, rows: Rows, remedy: str) -> None:
     try:
         now = fingerprint(rows)
     except Exception as error:  # object stores have errors of their own
-        warnings.warn(
+        warn(
             f"the files of the data could not be listed ({error}); changes will not be detected",
             CheckpointWarning,
-            stacklevel=4,
         )
         return
     found = difference(record, replace(record, data=now))
@@ -258,11 +256,10 @@ def _refuse_other(before: Record, now: Record, where: Any) -> None:
             f"the checkpoint {where} holds a run with other parameters: {found.sentence}. Give the "
             f"same parameters ({', '.join(_FREE)} may differ), or name another checkpoint."
         )
-    warnings.warn(
+    warn(
         f"the checkpoint was written by other versions ({found.sentence}); the fit continues, but "
         "the result may differ in the last bits from that of a run without interruption",
         CheckpointWarning,
-        stacklevel=4,
     )
 
 

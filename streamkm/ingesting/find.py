@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from streamkm.errors import DataError, LeftOutWarning
 from streamkm.files.find import File, entries, other_kind
 from streamkm.files.unread import unread
 from streamkm.ingesting.registry import KINDS, kind_of
+from streamkm.warn import warn
 
 _IMAGES = {"images", "geotiff"}
 
@@ -76,9 +76,7 @@ def _files(source: str, kind: str | None) -> tuple[File, ...]:
         raise DataError(f"{source} contains no files that ingest reads{why}")
     if images and {kind_of(file.path) for file in files} <= _IMAGES:
         more = f" and {len(images) - 1:,} more" if len(images) > 1 else ""
-        warnings.warn(
-            f"left out {images[0]}{more}: {unread(images[0])}", LeftOutWarning, stacklevel=2
-        )
+        warn(f"left out {images[0]}{more}: {unread(images[0])}", LeftOutWarning)
     if not searched and kind is None and kind_of(source.split("::")[0]) is None:
         advice = other_kind(source) or f"has no known suffix ({', '.join(suffixes)}); pass --kind."
         raise DataError(f"{source} {advice}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
 
 from streamkm.errors import KernelCacheWarning
+from streamkm.warn import warn
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,11 +28,10 @@ def kernel(function: F) -> F:
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        warnings.warn(
+        warn(
             "there is no writable folder for compiled kernels, so every process compiles them "
             "again (seconds); set NUMBA_CACHE_DIR to a writable folder",
             KernelCacheWarning,
-            stacklevel=2,
         )
         compiled = numba.njit(nogil=True, fastmath=_FASTMATH)(function)
     return cast(F, compiled)

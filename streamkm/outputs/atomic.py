@@ -13,7 +13,6 @@ import os
 import shutil
 import time
 import uuid
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 from streamkm.checkpoint import FileLock
 from streamkm.errors import CheckpointError, LockedError, OutputExistsError, OutputWarning
 from streamkm.outputs.marks import kind_of
+from streamkm.warn import warn
 from streamkm.written import record
 
 _ONCE = "once-"  # tag of outputs that cannot be resumed
@@ -186,11 +186,10 @@ def alone(target: Path) -> Iterator[None]:
         ) from None
     except CheckpointError:
         lock = None
-        warnings.warn(
+        warn(
             f"{target} is on a file system without locks: let no other run write to it until this "
             "one has ended",
             OutputWarning,
-            stacklevel=3,
         )
     try:
         yield

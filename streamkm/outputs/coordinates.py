@@ -11,6 +11,7 @@ import numpy as np
 
 from streamkm.errors import DataError, OutputWarning
 from streamkm.outputs.attributes import plain
+from streamkm.warn import warn
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,7 +46,7 @@ def storable(like: xr.DataArray) -> xr.DataArray:
         coord.attrs = json_attributes(coord.attrs, lost, f" of {name}")
     if lost:
         what = "; ".join(f"{name} ({why})" for name, why in lost.items())
-        warnings.warn(f"the labels are stored without {what}", OutputWarning, stacklevel=5)
+        warn(f"the labels are stored without {what}", OutputWarning)
     return copy
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import StreamkmWarning
 from streamkm.rows.kinds import is_a
+from streamkm.warn import warn
 
 _STEP = 65_536  # labels compared together
 _MOST = 2**22  # labels in a chunk: 32 MiB of float64
@@ -98,11 +98,10 @@ def same(a: Coordinate, b: Coordinate, *, turned: bool = False) -> bool:
         return True
     grain = max(1, min(n, max(a.grain, b.grain)))
     if grain > _MOST:
-        warnings.warn(
+        warn(
             f"the coordinates along {b.dim!r} were not compared: one chunk holds {grain:,} labels. "
             f"Store them in chunks of at most {_MOST:,} labels, or compare them yourself.",
             StreamkmWarning,
-            stacklevel=2,
         )
         return True
     step = -(-_STEP // grain) * grain

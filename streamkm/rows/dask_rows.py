@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +17,7 @@ from streamkm.rows.layout import Layout, check_beside
 from streamkm.rows.memory import Budget
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.stored import Call, Graph
+from streamkm.warn import warn
 
 _MANY_BLOCKS = 10_000
 
@@ -179,12 +179,11 @@ def open_dask(
     chunks = tuple(array.chunks[a] for a in layout.row_axes)
     plan = BlockPlan(tuple((0, *itertools.accumulate(c)) for c in chunks))
     if plan.n_blocks > _MANY_BLOCKS:
-        warnings.warn(
+        warn(
             f"the Dask array has {plan.n_blocks} row chunks, and each takes half a millisecond per "
             "read (several on a cluster), however small it is; rechunk it to 64-128 MiB, or give "
             "the Zarr store itself",
             ManyBlocksWarning,
-            stacklevel=4,
         )
     weights, mask = (a if a is None or unknown else da.asarray(a).rechunk(chunks) for a in beside)
     rows = DaskRows(array, layout, plan, weights, mask, opening_reads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from streamkm.errors import DataError, PackedDataWarning
 from streamkm.rows.kinds import is_a
 from streamkm.rows.missing import Missing
+from streamkm.warn import warn
 
 _NAMES = ("_FillValue", "missing_value", "nodata")
 
@@ -116,13 +116,12 @@ def warn_packed(arrays: Mapping[str, Any]) -> None:
     """Warn if stored numbers are used although a scale and an offset define their meaning."""
     packed = [name for name, array in arrays.items() if _is_packed(array)]
     if packed:
-        warnings.warn(
+        warn(
             f"{', '.join(packed)}: the values are packed (scale_factor, add_offset) and are used "
             "as stored. To decode them, open the store with xarray.open_zarr or apply "
             "xarray.decode_cf; where bands or scenes differ, compute "
             "data * data.scale_factor + data.add_offset.",
             PackedDataWarning,
-            stacklevel=6,
         )
 
 

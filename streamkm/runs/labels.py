@@ -11,7 +11,6 @@ import hashlib
 import json
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from streamkm.passes.base import S
 from streamkm.rows import Rows, StoredRows, fingerprint, is_a, is_conclusive, may_lack
 from streamkm.rows.open import dimension_names
 from streamkm.versions import versions
+from streamkm.warn import warn
 
 SECONDS = 60.0  # default time between two saves of the progress
 Watch = Callable[[Folded], Any]
@@ -218,11 +218,10 @@ class _Progress:
         try:
             Saved(self._record, self.folded).save(Generations(self._folder))
         except OSError as error:
-            warnings.warn(
+            warn(
                 f"the progress of the labels cannot be saved to {self._folder} ({error}); a later "
                 "run resumes after the last save",
                 CheckpointWarning,
-                stacklevel=2,
             )
 
     def stop(self, partial: Path, announced: bool) -> None:
@@ -234,11 +233,10 @@ class _Progress:
         with suppress(DataChangedError):  # the last save is of the old data, and stays
             self.save()
         if not announced:
-            warnings.warn(
+            warn(
                 f"the labels so far are in {partial}; run the labelling again to resume, or remove "
                 "it",
                 OutputWarning,
-                stacklevel=2,
             )
 
     def remove(self) -> None:
@@ -262,11 +260,10 @@ class _Progress:
                 return
             reason = found.sentence if found else ""
         if partial.is_dir() and saved.state.n_blocks:
-            warnings.warn(
+            warn(
                 f"the unfinished labels for {target} cannot be used: {reason}. Labelling starts "
                 "again",
                 OutputWarning,
-                stacklevel=2,
             )
         self.remove()
         discard(partial)

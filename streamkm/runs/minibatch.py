@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -11,6 +10,7 @@ from streamkm.numbers import real_number, whole_number
 from streamkm.rows import Budget, Rows, in_batches
 from streamkm.runs.options import FitOptions
 from streamkm.updates import Batches, MiniBatchUpdate, StopRules
+from streamkm.warn import warn
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,10 @@ class MiniBatchOptions(FitOptions):
         options = super().from_parameters(parameters)
         limit, size, k = options.max_no_improvement, options.init_size, options.n_clusters
         if size is not None and whole_number("init_size", size, 1) < k:
-            warnings.warn(
+            warn(
                 f"init_size={size} should be larger than n_clusters={k}. Setting it to "
                 "min(3*n_clusters, n_samples)",
                 RuntimeWarning,
-                stacklevel=6,
             )
             size = 3 * k
         return replace(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -26,6 +25,7 @@ from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, dr
 from streamkm.runs.running import ProgressCallbacks, Start, running
 from streamkm.updates import StopRules
 from streamkm.versions import versions
+from streamkm.warn import warn
 
 _SILHOUETTE_STREAM = 2**62  # random stream of the sample; seedings use other streams
 
@@ -182,7 +182,7 @@ def sweep(
             message = (
                 f"the validation data cannot be used, so the sweep continues without them: {error}"
             )
-            warnings.warn(message, ValidationWarning, stacklevel=3)
+            warn(message, ValidationWarning)
     is_seed_known = isinstance(options.fit.random_state, int) or not run.resumed
     table.attrs |= {
         "kind": KIND,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,6 +12,7 @@ from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.errors import FewDistinctRowsWarning
 from streamkm.passes import Pass
+from streamkm.warn import warn
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,11 @@ def exactly_k(rows: Float64Array, k: int) -> Float64Array:
         If there are fewer than k rows.
     """
     if len(rows) < k:
-        warnings.warn(
+        warn(
             f"only {len(rows)} distinct rows of positive weight were found for {k} clusters; "
             f"Number of distinct clusters ({len(rows)}) found smaller than n_clusters ({k}): "
             "the surplus centroids repeat others and stay empty. Ask for fewer clusters.",
             FewDistinctRowsWarning,
-            stacklevel=2,
         )
         rows = np.resize(rows, (k, rows.shape[1]))
     return rows[:k]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from streamkm.numbers import whole_number
 from streamkm.passes import Colours
 from streamkm.progress import Watch, tracked
 from streamkm.sizes import parse_bytes
+from streamkm.warn import warn
 
 
 def count_colours(
@@ -62,7 +62,7 @@ def count_colours(
         left = [(f"left out: {reason}", 1, name) for name, reason in found.left_out if unread(name)]
         bad = [("left out, because it is damaged", 1, name) for name, _ in catalogue.bad]
         for line in notice_lines(together([catalogue.notices, left, bad])):
-            warnings.warn(line, LeftOutWarning, stacklevel=2)
+            warn(line, LeftOutWarning)
         stacks = stacks_of(catalogue.headers, "archive", (1, 1))
         bands = next((stack.name for stack in stacks if stack.by_patches), None)
         if bands is not None:
