@@ -93,11 +93,11 @@ def test_unsigned_numbers_are_those_of_xarray(tmp_path):
 def test_packed_numbers_are_warned_of_until_they_are_decoded(tmp_path):
     values = (("y", "x"), RNG.integers(0, 99, (20, 30)).astype("i2"), {"scale_factor": 0.01})
     data = xr.Dataset({"a": values, "b": values})
-    with pytest.warns(PackedDataWarning, match=r"a, b: packed .*decode_cf"):
+    with pytest.warns(PackedDataWarning, match=r"a, b: the values are packed .*decode_cf"):
         KMeans(2).fit(data)
-    with pytest.warns(PackedDataWarning, match="a: packed"):
+    with pytest.warns(PackedDataWarning, match="a: the values are packed"):
         KMeans(2).fit(data["a"])
-    with pytest.warns(PackedDataWarning, match="a: packed"):
+    with pytest.warns(PackedDataWarning, match="a: the values are packed"):
         KMeans(2).fit(data["a"].chunk())
     with warnings.catch_warnings():
         warnings.simplefilter("error", PackedDataWarning)
