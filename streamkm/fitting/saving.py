@@ -22,7 +22,7 @@ from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError
 from streamkm.fitting.saved import load
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
-from streamkm.outputs import plain, refuse_overlap
+from streamkm.outputs import place_of, plain, refuse_overlap
 from streamkm.rows import Budget, Rows, fingerprint, in_plan
 from streamkm.updates.stopping import StopRules
 from streamkm.versions import versions
@@ -53,6 +53,9 @@ def record_of_fit(kind: str, parameters: Mapping[str, Any], rows: Rows) -> Recor
     """
     asked = plain(parameters)
     free = {name: asked.pop(name) for name in _NOT_COMPARED if name in asked}
+    place = place_of(rows.array)
+    if place is not None:
+        free["data"] = str(place)  # for `info`; the fingerprint decides whether data are the same
     return Record(kind, asked, fingerprint(rows), free, versions())
 
 
