@@ -164,7 +164,7 @@ def clusters(
     variable = model.parameters.get("variable") if isinstance(model, Model) else None
     fitted = from_model(model) if isinstance(model, Model) else model
     known = names_of(fitted)
-    given = Given.of(X, fitted.feature_dim)
+    given = Given.from_data(X, fitted.feature_dim)
     opened = open_rows(
         given.named,
         feature_dim=given.feature_dim,

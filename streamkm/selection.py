@@ -128,7 +128,7 @@ def sweep(
         }
     )
     seconds = real_number("checkpoint_every", checkpoint_every)
-    given = Given.of(X, feature_dim)
+    given = Given.from_data(X, feature_dim)
     data = DataOptions(
         given.named,
         feature_dim=given.feature_dim,
@@ -139,7 +139,7 @@ def sweep(
     )
     held_out = None
     if validation is not None:
-        given = Given.of(validation, feature_dim)
+        given = Given.from_data(validation, feature_dim)
         held_out = DataOptions(given.named, feature_dim=given.feature_dim, nodata=nodata)
     result = runs.sweep(
         runs.prepare_sweep(data, options, held_out),

@@ -19,7 +19,7 @@ CENTRES = np.array([[3.0, 4, 5, 6], [7, 8, 9, 10]])
 
 
 def test_the_assignment_associates_rows():
-    labels, assigned = Labels(CENTRES, np.dtype(np.int32))(Block.of(X))
+    labels, assigned = Labels(CENTRES, np.dtype(np.int32))(Block.from_values(X))
     assert labels.tolist() == [0, 0, 1, 1, 1]
     assert assigned.inertia(CENTRES) == 468
 
@@ -30,7 +30,7 @@ def test_the_assignment_updates_centres():
     marked = np.concatenate([X, 1000 * labels[:, None]], axis=1)
     centroids = np.zeros((2, 5))
     centroids[1, 4] = 1000
-    means = Lloyd(centroids)(Block.of(marked)).means(centroids)
+    means = Lloyd(centroids)(Block.from_values(marked)).means(centroids)
     np.testing.assert_allclose(means[0, :4], [28 / 3, 31 / 3, 34 / 3, 37 / 3])
     np.testing.assert_allclose(means[1, :4], [6, 7, 8, 9])
 

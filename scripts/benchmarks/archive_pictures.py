@@ -60,7 +60,7 @@ def spaces(k: int) -> None:
     """Draw a sky and its foreground in few colours of each space, with and without dithering."""
     rows = []
     photograph = load_sample_image("china.jpg")
-    colours = Colours.of(photograph.reshape(-1, 3))
+    colours = Colours.from_pixels(photograph.reshape(-1, 3))
     for dither, words in ((False, ""), (True, ", --dither")):
         row = []
         for space in ("srgb", "oklab"):

@@ -34,7 +34,7 @@ def coreset(x: np.ndarray, size: int, seed: int) -> Block:
         sample = map_reduce(state.ask(), rows)
         if getattr(state, "rough", None) is not None:
             small = sample.lowest(size)
-            return Block.of(small.values, small.estimates)
+            return Block.from_values(small.values, small.estimates)
         state = state.tell(sample)
     raise AssertionError("the sample is the second answer")
 
@@ -49,7 +49,7 @@ def main() -> None:
         fitted = KMeans(K, random_state=0).fit(x).cluster_centers_
         bad = np.concatenate([fitted[: K // 2], fitted[: K // 2] + x.std()])
         kinds = {"optimal": fitted, "random rows": random, "half of them astray": bad}
-        block, errors = Block.of(x), {kind: [] for kind in kinds}
+        block, errors = Block.from_values(x), {kind: [] for kind in kinds}
         true = {kind: loss(block, centroids) for kind, centroids in kinds.items()}
         for size in SIZES:
             samples = [coreset(x, size, seed) for seed in range(SEEDS)]

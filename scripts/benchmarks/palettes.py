@@ -50,7 +50,7 @@ def write(codes: np.ndarray, colours: np.ndarray, path: Path) -> None:
 
 def streamkm(source: Path, target: Path, k: int) -> None:
     pixels = np.asarray(Image.open(source))
-    palette = fit_palette(Colours.of(pixels.reshape(-1, 3)), k)
+    palette = fit_palette(Colours.from_pixels(pixels.reshape(-1, 3)), k)
     write(palette.codes(pixels), palette.colours, target)
 
 

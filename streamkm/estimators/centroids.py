@@ -366,6 +366,6 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         ndarray of shape (n,), int32
             Cluster of each row.
         """
-        block = replace(Block.of(rows), scaling=self._scaling)
+        block = replace(Block.from_values(rows), scaling=self._scaling)
         labels, _ = self._question(np.dtype(np.int32))(block)
         return labels

@@ -35,7 +35,7 @@ class Given:
     names: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, X: Any, feature_dim: Any) -> Given:
+    def from_data(cls, X: Any, feature_dim: Any) -> Given:
         """The same for every kind: all features, which `open_rows` matches with those of a fit."""
         if is_a(X, "xarray.Dataset"):
             if feature_dim is not None:
@@ -96,5 +96,5 @@ class Given:
 
 def weights_of(sample_weight: Any) -> Any:
     """Return lazy weights unchanged, and lists and Series as arrays."""
-    lazy = sample_weight is None or Given.of(sample_weight, None).of_lazy_kind
+    lazy = sample_weight is None or Given.from_data(sample_weight, None).of_lazy_kind
     return sample_weight if lazy else numbers(sample_weight)

@@ -100,7 +100,7 @@ class Fitted(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """Exclude lazy labels from pickles, because they hold the graph of the data."""
         state: dict[str, Any] = dict(super().__getstate__())
-        if Given.of(state.get("labels_"), None).is_lazy:
+        if Given.from_data(state.get("labels_"), None).is_lazy:
             del state["labels_"]
         return state
 

@@ -53,7 +53,7 @@ def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
     """Return the estimator of a stored model."""
     kind = _class_of(model)
     known = kind().get_params()
-    asked: dict[str, Any] = {"n_clusters": len(model.seen)}
+    asked: dict[str, Any] = {"n_clusters": len(model.scaled_centroids)}
     asked |= {name: value for name, value in model.parameters.items() if name in known}
     asked["feature_dim"] = model.feature_dim
     if "seed" in model.parameters:  # with the names of the command line
@@ -62,7 +62,7 @@ def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
     if model.init is not None:
         asked["init"] = model.init
     estimator = kind(**asked)
-    estimator._take(model.seen, model.scaling, model.features or None)
+    estimator._take(model.scaled_centroids, model.scaling, model.features or None)
     estimator.cluster_centers_ = model.centroids
     if model.names:
         estimator.cluster_names_ = np.array(model.names, dtype=object)

@@ -33,7 +33,7 @@ def given_centroids(what: Any) -> tuple[Float64Array, tuple[str, ...] | None]:
     """
     if hasattr(what, "cluster_centers_"):
         return np.array(what.cluster_centers_, np.float64, ndmin=2), names_of(what)
-    given = Given.of(what, None)
+    given = Given.from_data(what, None)
     names = given.names
     if is_a(given.array, "xarray.DataArray") and given.array.ndim == 2:
         names = open_rows(given.array).layout.names
@@ -51,7 +51,7 @@ def data_options(
     X, sample_weight, mask : as for `KMeans.fit`
     names : features to select, in order, or None
     """
-    given = Given.of(X, estimator.feature_dim)
+    given = Given.from_data(X, estimator.feature_dim)
     if not given.of_lazy_kind and estimator.feature_dim is None:
         checked = check_array(
             _in_numbers(X),

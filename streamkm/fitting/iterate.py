@@ -85,7 +85,7 @@ def label_pass(rows: Rows, state: FitState, dtype: np.dtype[Any]) -> PerRow[Any]
     repeats = table is not None and _REPEATS * len(table.weights) <= rows.layout.n_rows
     question = best.update.label_pass(best.centroids, dtype)
     if table is not None and repeats and best.centroids.size >= _PRODUCTS:
-        return LookedUp.of(table, question)
+        return LookedUp.from_table(table, question)
     return question
 
 

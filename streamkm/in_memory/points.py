@@ -87,7 +87,9 @@ class Points:
         question = Lloyd(centroids)
         self._count(len(centroids))
         return Assigned.combine(
-            self._map(lambda piece: question(Block.of(self.values[piece], self.weights[piece])))
+            self._map(
+                lambda piece: question(Block.from_values(self.values[piece], self.weights[piece]))
+            )
         )
 
     def distances(self, centroids: Float64Array) -> Float64Array:

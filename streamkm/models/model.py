@@ -70,7 +70,7 @@ class Model:
     Examples
     --------
     >>> import numpy as np, streamkm
-    >>> streamkm.Model(np.eye(2), stop_reason="tol").seen.tolist()
+    >>> streamkm.Model(np.eye(2), stop_reason="tol").scaled_centroids.tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
 
@@ -94,8 +94,8 @@ class Model:
     batches: dict[str, int] = field(default_factory=dict)
 
     @property
-    def seen(self) -> Float64Array:
-        """Centroids in the units of the rows that passes receive."""
+    def scaled_centroids(self) -> Float64Array:
+        """Centroids of the scaled rows; those in data units if there is no scaling."""
         return self.centroids if self.scaled is None else self.scaled
 
     @property

@@ -113,7 +113,7 @@ def _silhouette(centroids: Float64Array, sample: Sampled | None) -> float:
     if np.ptp(weights) > 0:  # scikit-learn's silhouette takes no weights: draw rows by weight
         rng = np.random.default_rng(0)
         values = values[rng.choice(len(values), len(values), p=weights / weights.sum())]
-    labels, _ = Labels(centroids, np.dtype(np.int32))(Block.of(values))
+    labels, _ = Labels(centroids, np.dtype(np.int32))(Block.from_values(values))
     if not 1 < len(np.unique(labels)) < len(labels):
         return float("nan")
     return float(silhouette_score(values, labels))

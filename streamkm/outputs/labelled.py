@@ -88,7 +88,7 @@ def _numeric_variables(data: xr.Dataset) -> list[str]:
 
 def _fills(data: xr.DataArray) -> Missing | None:
     """The fill values of a variable that was not decoded, in ascending order."""
-    return Missing.of(sorted(value for value in announced(data) if value == value))
+    return Missing.from_values(sorted(value for value in announced(data) if value == value))
 
 
 def _as_meant(data: xr.DataArray) -> xr.DataArray:

@@ -79,7 +79,7 @@ class Boundary(Statistic):
     def _beyond(self, bound: float) -> Assigned:
         """Return the statistic of the rows whose margins are not below a bound."""
         far = self._picked(self.margins >= bound)
-        dropped = _Rest(Block.of(far.values, far.weights), self.rest.sums.shape)
+        dropped = _Rest(Block.from_values(far.values, far.weights), self.rest.sums.shape)
         dropped.add_rows(slice(None), far.labels, far.d2)
         return dropped.assigned(far.values[:0])
 
@@ -122,7 +122,7 @@ class _Rest:
     ) -> None:
         """Add rows of the block by position."""
         weights = None if self._block.weights is None else self._block.weights[rows]
-        for tile in Block.of(self._block.rows(rows), weights).tiles():
+        for tile in Block.from_values(self._block.rows(rows), weights).tiles():
             part = slice(tile.start, tile.start + len(tile.x))
             self.add(tile, labels[part], d2[part])
 
@@ -130,7 +130,7 @@ class _Rest:
         """Return the statistic of the block without the boundary rows `kept` of shape (m, d)."""
         if not self._block.is_integer:
             return Assigned(self._sums, self._counts, self._loss)
-        squares = _squares(self._block) - _squares(Block.of(kept))
+        squares = _squares(self._block) - _squares(Block.from_values(kept))
         return Assigned(self._sums.astype(np.int64), self._counts.astype(np.int64), 0.0, squares)
 
 

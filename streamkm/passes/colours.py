@@ -53,10 +53,10 @@ class Colours(Statistic):
     @classmethod
     def none(cls, channels: int, most: int = MOST, dtype: npt.DTypeLike = np.uint8) -> Colours:
         """Return the table of no pixels."""
-        return cls.of(np.empty((0, channels), dtype), most)
+        return cls.from_pixels(np.empty((0, channels), dtype), most)
 
     @classmethod
-    def of(
+    def from_pixels(
         cls,
         pixels: AnyArray,
         most: int = MOST,

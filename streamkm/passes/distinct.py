@@ -47,7 +47,7 @@ class Table(Statistic):
         for part in parts:
             if not table.add(part.values, read_only(part.weights)):
                 return cls.none(most, complete=False)
-        return cls.of(table, most)
+        return cls.from_rows(table, most)
 
     def rows(self) -> RowTable:
         """The rows as an index in which rows are found by their values."""
@@ -56,7 +56,7 @@ class Table(Statistic):
         return table
 
     @classmethod
-    def of(cls, table: RowTable, most: int) -> Table:
+    def from_rows(cls, table: RowTable, most: int) -> Table:
         order = table.canonical()
         return cls(most, table.values[order], table.totals[order])
 
@@ -81,4 +81,4 @@ class Distinct(Pass[Table]):
         for tile in block.tiles():
             if not table.add(tile.x, tile.weights):
                 return Table.none(self.most, complete=False)
-        return Table.of(table, self.most) if len(table.totals) else self.identity()
+        return Table.from_rows(table, self.most) if len(table.totals) else self.identity()

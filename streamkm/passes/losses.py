@@ -26,8 +26,8 @@ class Losses(Lloyd):
     """Lloyd's step with the loss of each cluster."""
 
     def identity(self) -> Spread:
-        return Spread.of(super().identity(), np.zeros(len(self.centroids)))
+        return Spread.from_assigned(super().identity(), np.zeros(len(self.centroids)))
 
     def __call__(self, block: Block) -> Spread:
         losses = np.zeros(len(self.centroids))
-        return Spread.of(self.assign(block, losses=losses), losses)
+        return Spread.from_assigned(self.assign(block, losses=losses), losses)

@@ -24,10 +24,10 @@ class Measured(Assigned):
     measured: Float64Array = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
-    def of(cls, gathered: Assigned, measured: Float64Array) -> Self:
+    def from_assigned(cls, gathered: Assigned, measured: Float64Array) -> Self:
         return cls(gathered.sums, gathered.counts, gathered.loss, gathered.squares, measured)
 
     @classmethod
     def combine(cls, parts: Sequence[Assigned]) -> Self:
         measured = [p.measured for p in parts if isinstance(p, Measured)]
-        return cls.of(Assigned.combine(parts), np.sum(measured, axis=0))
+        return cls.from_assigned(Assigned.combine(parts), np.sum(measured, axis=0))

@@ -82,9 +82,9 @@ class LookedUp(PerRow[Counted]):
     question: PerRow[Any]
 
     @classmethod
-    def of(cls, table: Table, question: PerRow[Any]) -> LookedUp:
+    def from_table(cls, table: Table, question: PerRow[Any]) -> LookedUp:
         rows = table.rows()
-        labels, _ = question(Block.of(rows.values))
+        labels, _ = question(Block.from_values(rows.values))
         return cls(rows, labels, question)
 
     @property

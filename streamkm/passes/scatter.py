@@ -61,8 +61,8 @@ class Scatter(Lloyd):
     """Lloyd's step that also sums distances, which costs a square root for each row."""
 
     def identity(self) -> Scattered:
-        return Scattered.of(super().identity(), np.zeros(len(self.centroids)))
+        return Scattered.from_assigned(super().identity(), np.zeros(len(self.centroids)))
 
     def __call__(self, block: Block) -> Scattered:
         distances = np.zeros(len(self.centroids))
-        return Scattered.of(self.assign(block, distances=distances), distances)
+        return Scattered.from_assigned(self.assign(block, distances=distances), distances)

@@ -115,7 +115,7 @@ class Block:
         )
 
     @classmethod
-    def of(cls, values: AnyArray, weights: AnyArray | None = None) -> Block:
+    def from_values(cls, values: AnyArray, weights: AnyArray | None = None) -> Block:
         """Create a block from rows in memory, for a pass that is called without Dask."""
         n = len(values)
         return cls(values, weights, 0, (0,), (n,), (n,))

@@ -28,7 +28,7 @@ class Missing:
     masked: bool = False
 
     @classmethod
-    def of(cls, values: Iterable[float | int], masked: bool = False) -> Self | None:
+    def from_values(cls, values: Iterable[float | int], masked: bool = False) -> Self | None:
         """Create the condition from numbers and the data; None if no values can be missing."""
         found = tuple(dict.fromkeys(value if value == value else np.nan for value in values))
         return cls(found, masked) if found or masked else None

@@ -40,15 +40,15 @@ def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
     """
     masked = is_masked(data)
     if nodata is None:
-        return Missing.of((), masked)
+        return Missing.from_values((), masked)
     if not isinstance(nodata, str):
         try:
-            return Missing.of(_meant(data, _numbers(nodata)), masked)
+            return Missing.from_values(_meant(data, _numbers(nodata)), masked)
         except (TypeError, ValueError) as error:
             raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.") from error
     if nodata != "auto":
         raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.")
-    return Missing.of(announced(data), masked)
+    return Missing.from_values(announced(data), masked)
 
 
 def is_masked(data: Any) -> bool:

@@ -44,7 +44,7 @@ class Mapped:
     chunks = shards = None
 
     @classmethod
-    def of(cls, array: AnyArray) -> Mapped | None:
+    def from_array(cls, array: AnyArray) -> Mapped | None:
         """Create the mapping from an array, or return None if the array is in memory.
 
         Copy-on-write maps count as memory, and so do maps whose file has been deleted or
@@ -109,7 +109,7 @@ class Hdf5:
     shards = None
 
     @classmethod
-    def of(cls, dataset: Any) -> Hdf5:
+    def from_dataset(cls, dataset: Any) -> Hdf5:
         """Create it from an open `h5py.Dataset`."""
         path, name = str(dataset.file.filename), str(dataset.name)
         identity = _identity(path) if os.path.exists(path) else None  # None for a file in memory

@@ -153,7 +153,7 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
                 "chunks={}, or give the path of its store."
             )
         values = read_only(data.to_numpy())
-        return Mapped.of(values) or values, names
+        return Mapped.from_array(values) or values, names
     if is_a(data, "zarr.Array"):
         refuse_lost(data)
         warn_packed({data.name or "the array": data})
@@ -164,9 +164,9 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
     if is_a(data, "zarr.Group", "xarray.Dataset"):
         raise DataError("give one array: group['name'] or dataset['name'].")
     if is_a(data, "h5py.Dataset"):
-        return Hdf5.of(data), None
+        return Hdf5.from_dataset(data), None
     values = read_only(numbers(data))
-    return Mapped.of(values) or values, None
+    return Mapped.from_array(values) or values, None
 
 
 def dimension_names(array: Any) -> tuple[str | None, ...] | None:

@@ -87,7 +87,7 @@ def predict(
     if not isinstance(statistic, Assigned):
         return Labelled(statistic.rows, rows.layout.n_rows - statistic.rows, None)
     n_rows = round(statistic.weight)
-    return Labelled(n_rows, rows.layout.n_rows - n_rows, statistic.inertia(known.seen))
+    return Labelled(n_rows, rows.layout.n_rows - n_rows, statistic.inertia(known.scaled_centroids))
 
 
 def write_labels(run: LabelRun[S], watch: Watch | None = None) -> S:
@@ -110,7 +110,7 @@ def label_pass_of(model: Model, dtype: np.dtype[Any]) -> PerRow[Any]:
     """Return the pass that labels rows by the nearest centroid, or by the tree of the model."""
     if model.tree is not None:
         return TreeLabels(Tree(*model.tree), dtype)
-    return Labels(model.seen, dtype)
+    return Labels(model.scaled_centroids, dtype)
 
 
 def write_into(out: Any, question: PerRow[S], rows: Rows, n_clusters: int) -> S:

@@ -145,7 +145,7 @@ def _points(sample: Sampled) -> AbstractContextManager[Points]:
 
 def _distinct(sample: Sampled, k: int) -> Float64Array | None:
     """Return the distinct rows if there are at most k, else None."""
-    table = Distinct(k)(Block.of(sample.values))
+    table = Distinct(k)(Block.from_values(sample.values))
     return table.values.astype(np.float64) if table.complete else None
 
 

@@ -58,21 +58,21 @@ def test_other_numbers_give_the_same_losses_to_rounding(d, k, weighted):
 def test_what_is_kept_and_the_rest_are_all_rows_and_no_margin_promises_too_much(most):
     x = mixture(4000, 4, 6)
     centroids = x[:6].astype(np.float64)
-    blocks = [Block.of(x[a : a + 1000]) for a in range(0, 4000, 1000)]
+    blocks = [Block.from_values(x[a : a + 1000]) for a in range(0, 4000, 1000)]
     found = Boundary.combine([KeepBoundary(centroids, most)(block) for block in blocks])
     assert len(found.margins) <= most
     apart = np.sqrt(np.sort(reference.squared_distances(x, centroids), axis=1))
     margins = np.sort(apart[:, 1] - apart[:, 0])
     assert found.reach <= (margins[len(found.margins)] if most < len(x) else np.inf)
-    again = Lloyd(centroids)(Block.of(found.values)) if len(found.margins) else None
+    again = Lloyd(centroids)(Block.from_values(found.values)) if len(found.margins) else None
     counts = found.rest.counts + (0 if again is None else again.counts)
-    assert np.array_equal(counts, Lloyd(centroids)(Block.of(x)).counts)
+    assert np.array_equal(counts, Lloyd(centroids)(Block.from_values(x)).counts)
 
 
 def test_merging_in_any_grouping_keeps_the_same_rows():
     x = mixture(3000, 3, 5)
     ask = KeepBoundary(x[:5].astype(np.float64), 200)
-    parts = [ask(Block.of(x[a : a + 300])) for a in range(0, 3000, 300)]
+    parts = [ask(Block.from_values(x[a : a + 300])) for a in range(0, 3000, 300)]
     left = Boundary.combine([Boundary.combine(parts[:7]), *parts[7:]])
     right = Boundary.combine([*parts[:2], Boundary.combine(parts[2:])])
     assert left.reach == right.reach

@@ -230,8 +230,8 @@ def test_a_checkpoint_resumes_to_the_same_bits(tmp_path):
 class TestExtents:
     def test_any_cut_and_order_mean_the_same(self):
         x = NEAR + 1e14
-        parts = [Extents()(Block.of(part)) for part in np.array_split(x, 7)]
-        whole = Extents()(Block.of(x[:1000]))
+        parts = [Extents()(Block.from_values(part)) for part in np.array_split(x, 7)]
+        whole = Extents()(Block.from_values(x[:1000]))
         empty = Extents().identity()
         assert Extent.combine([empty, *parts]).shift == Extent.combine(parts[::-1]).shift
         assert np.array_equal(whole.low, x[:1000].min(axis=0))
@@ -240,11 +240,11 @@ class TestExtents:
     def test_an_origin_is_a_number_of_the_dtype(self):
         for kind in ("int64 at 2**60", "uint64", "int64 at its least"):
             x = far(kind)
-            origin = Extents()(Block.of(x)).shift.origin
+            origin = Extents()(Block.from_values(x)).shift.origin
             least, most = np.iinfo(x.dtype).min, np.iinfo(x.dtype).max
             assert all(value == int(value) and least <= value <= most for value in origin)
             assert all(abs(int(value) - int(x[0, 0])) < 4096 for value in origin)
 
     def test_narrow_and_empty_blocks_are_not_asked(self):
         for x in (NEAR.astype(np.float32), WHOLE.astype(np.int16), NEAR[:0]):
-            assert Extents()(Block.of(x)).shift is None
+            assert Extents()(Block.from_values(x)).shift is None

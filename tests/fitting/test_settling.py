@@ -69,7 +69,7 @@ def test_where_nothing_moves_any_more_lloyds_step_moves_nothing_either(algorithm
     x = overlapping()
     best = iterate(*begun(x, x[:9].astype(np.float64), algorithm)).best
     assert best.stop_reason == "nothing moved"
-    means = Lloyd(best.centroids)(Block.of(x)).means(otherwise=best.centroids)
+    means = Lloyd(best.centroids)(Block.from_values(x)).means(otherwise=best.centroids)
     np.testing.assert_allclose(means, best.centroids, rtol=0, atol=1e-12)
 
 

@@ -24,7 +24,7 @@ KINDS = [(1, np.uint8), (3, np.uint8), (4, np.uint8), (1, np.uint16), (3, np.uin
 
 
 def table(image):
-    return Colours.of(image.reshape(-1, image.shape[-1]))
+    return Colours.from_pixels(image.reshape(-1, image.shape[-1]))
 
 
 def image_of(channels, dtype, shape=(40, 50), seed=0):

@@ -38,7 +38,7 @@ def counted(pixels, level):
 @pytest.mark.parametrize("most", [2000, 60, 1])
 def test_it_is_the_definition(channels, dtype, most):
     pixels = pixels_of(channels, dtype)
-    found = Colours.of(pixels, most)
+    found = Colours.from_pixels(pixels, most)
     most = max(most, 2**channels)
     assert len(found.keys) <= most
     assert found.level == 0 or len(counted(pixels, found.level - 1)) > most
@@ -56,7 +56,7 @@ def test_it_is_the_definition(channels, dtype, most):
 @pytest.mark.parametrize("most", [2000, 60])
 class TestMonoid:
     def test_the_identity_changes_nothing(self, channels, dtype, most):
-        some, none = Colours.of(pixels_of(channels, dtype), most), Colours.none(3)
+        some, none = Colours.from_pixels(pixels_of(channels, dtype), most), Colours.none(3)
         for parts in ([none, some], [some, none], [none, some, none], [some]):
             assert same(Colours.combine(parts), some)
 
@@ -67,9 +67,10 @@ class TestMonoid:
     ):
         pixels = pixels_of(channels, dtype)
         parts = [
-            Colours.of(pixels[a:b], most) for a, b in itertools.pairwise([0, *sorted(cuts), 600])
+            Colours.from_pixels(pixels[a:b], most)
+            for a, b in itertools.pairwise([0, *sorted(cuts), 600])
         ]
-        whole = Colours.of(pixels, most)
+        whole = Colours.from_pixels(pixels, most)
         assert same(Colours.combine(parts), whole)
         random.shuffle(parts)
         at = random.randint(0, len(parts))
@@ -78,9 +79,9 @@ class TestMonoid:
 
 
 def test_a_coarser_table_is_that_of_fewer_cells(pixels):
-    table = Colours.of(pixels)
+    table = Colours.from_pixels(pixels)
     coarse = table.coarsened(500)
-    assert same(coarse.keys, Colours.of(pixels, 500).keys)
+    assert same(coarse.keys, Colours.from_pixels(pixels, 500).keys)
     assert len(coarse.keys) <= 500 < len(table.keys)
     assert coarse.sums.sum() == 255 * pixels.sum(dtype=np.int64)
 
@@ -90,9 +91,9 @@ def test_a_coarser_table_is_that_of_fewer_cells(pixels):
 def test_pixels_weigh_by_their_opacity_however_they_are_cut(channels, dtype, most):
     pixels = pixels_of(channels, dtype)
     opacity = np.random.default_rng(1).choice([0, 0, 1, 128, 255], len(pixels)).astype(np.uint8)
-    found = Colours.of(pixels, most, opacity)
+    found = Colours.from_pixels(pixels, most, opacity)
     seen = opacity > 0
-    assert same(found.keys, Colours.of(pixels[seen], most).keys)
+    assert same(found.keys, Colours.from_pixels(pixels[seen], most).keys)
     cells = {}
     for pixel, weight in zip(pixels[seen], opacity[seen].tolist(), strict=True):
         cell = tuple(int(v) >> found.level for v in pixel)
@@ -104,10 +105,12 @@ def test_pixels_weigh_by_their_opacity_however_they_are_cut(channels, dtype, mos
     totals = np.array([total for total, _ in cells.values()])[order]
     assert np.array_equal(255 * found.weights[own], totals)
     cuts = [0, 7, 7, 300, 411, len(pixels)]
-    parts = [Colours.of(pixels[a:b], most, opacity[a:b]) for a, b in itertools.pairwise(cuts)]
+    parts = [
+        Colours.from_pixels(pixels[a:b], most, opacity[a:b]) for a, b in itertools.pairwise(cuts)
+    ]
     assert same(Colours.combine(parts), found)
     assert same(Colours.combine([parts[4], Colours.combine(parts[:4][::-1])]), found)
-    mixed = Colours.combine([found, Colours.of(pixels, most)])
+    mixed = Colours.combine([found, Colours.from_pixels(pixels, most)])
     assert same(mixed.coarsened(most), mixed)
     assert mixed.n_pixels == len(pixels) + opacity.sum(dtype=np.int64) / 255
 
@@ -115,20 +118,20 @@ def test_pixels_weigh_by_their_opacity_however_they_are_cut(channels, dtype, mos
 @pytest.mark.parametrize(("channels", "dtype"), KINDS)
 def test_opaque_pixels_are_counted_as_without_alpha(channels, dtype):
     pixels = pixels_of(channels, dtype)
-    opaque = Colours.of(pixels, 60, np.full(len(pixels), 255, np.uint8))
-    assert same(opaque, Colours.of(pixels, 60))
+    opaque = Colours.from_pixels(pixels, 60, np.full(len(pixels), 255, np.uint8))
+    assert same(opaque, Colours.from_pixels(pixels, 60))
     assert opaque.n_pixels == len(pixels)
 
 
 def test_pixels_that_nobody_sees_have_no_cell():
-    none = Colours.of(np.full((5, 3), 7, np.uint8), opacity=np.zeros(5, np.uint8))
+    none = Colours.from_pixels(np.full((5, 3), 7, np.uint8), opacity=np.zeros(5, np.uint8))
     assert same(none, Colours.none(3))
 
 
 def test_what_does_not_fit_a_key_is_refused():
     with pytest.raises(DataError, match="5 channels of uint16"):
-        Colours.of(np.zeros((2, 5), np.uint16))
+        Colours.from_pixels(np.zeros((2, 5), np.uint16))
     with pytest.raises(DataError, match="float32"):
-        Colours.of(np.zeros((2, 3), np.float32))
+        Colours.from_pixels(np.zeros((2, 3), np.float32))
     with pytest.raises(DataError, match="cannot share a table"):
-        Colours.combine([Colours.of(np.zeros((1, c), np.uint8)) for c in (1, 3)])
+        Colours.combine([Colours.from_pixels(np.zeros((1, c), np.uint8)) for c in (1, 3)])

@@ -24,7 +24,7 @@ from tests import reference
     )
 )
 def test_it_counts_what_numpy_counts(x):
-    table = Distinct(1000)(Block.of(x))
+    table = Distinct(1000)(Block.from_values(x))
     values, counts = np.unique(x, axis=0, return_counts=True)
     order = np.lexsort(table.values.T[::-1])
     assert np.array_equal(table.values[order], values)
@@ -47,7 +47,7 @@ def test_rows_of_one_hash_have_an_order_of_their_own():
 
 def test_minus_zero_is_zero_and_rows_without_weight_are_not_there():
     x = np.array([[0.0], [-0.0], [1.0], [2.0]])
-    table = Distinct(9)(Block.of(x, np.array([1.0, 2, 0, 4])))
+    table = Distinct(9)(Block.from_values(x, np.array([1.0, 2, 0, 4])))
     assert dict(zip(table.values[:, 0].tolist(), table.weights.tolist(), strict=True)) == {
         0: 3,
         2: 4,
@@ -58,7 +58,7 @@ def test_minus_zero_is_zero_and_rows_without_weight_are_not_there():
 def test_the_cap_is_exact_whatever_the_chunks(most):
     x = np.tile(np.arange(12.0), 50)[:, None]
     for pieces in (1, 7, 50):
-        parts = [Distinct(most)(Block.of(part)) for part in np.array_split(x, pieces)]
+        parts = [Distinct(most)(Block.from_values(part)) for part in np.array_split(x, pieces)]
         assert Table.combine(parts).complete is (most >= 12)
 
 
@@ -99,9 +99,11 @@ def test_a_row_twice_a_weight_of_two_and_any_order_are_the_same_bits(init, pixel
 
 def test_looked_up_labels_are_the_nearest_centroids(pixels):
     centroids = pixels[[5, 500, 5000]].astype(float)
-    table = Distinct(10**6)(Block.of(pixels[::2]))
-    looked_up = LookedUp.of(table, Labels(centroids, np.dtype(np.uint8)))
-    labels, counted = looked_up(Block.of(pixels))  # half of the rows may not be in the table
+    table = Distinct(10**6)(Block.from_values(pixels[::2]))
+    looked_up = LookedUp.from_table(table, Labels(centroids, np.dtype(np.uint8)))
+    labels, counted = looked_up(
+        Block.from_values(pixels)
+    )  # half of the rows may not be in the table
     assert np.array_equal(labels, reference.labels(pixels, centroids))
     assert counted.rows == len(pixels)
 
@@ -126,8 +128,8 @@ def test_a_fit_looks_its_labels_up_where_that_is_quicker(monkeypatch):
     """Repeated rows and many clusters; the labels are those of the nearest centroid."""
     x = np.random.default_rng(0).integers(0, 9, (6000, 3)).astype(np.uint8)
     used = []
-    made = LookedUp.of
-    monkeypatch.setattr(LookedUp, "of", lambda *a: used.append(a) or made(*a))
+    made = LookedUp.from_table
+    monkeypatch.setattr(LookedUp, "from_table", lambda *a: used.append(a) or made(*a))
     km = KMeans(100, random_state=0).fit(x)
     assert used
     assert np.array_equal(km.labels_, reference.labels(x, km.cluster_centers_))

@@ -21,7 +21,7 @@ DRAWS = 6000
 
 def frequencies(question):
     """Count how often each row is drawn first, over many seeds."""
-    block = Block.of(ROWS)
+    block = Block.from_values(ROWS)
     return np.bincount([question(s)(block).numbers[0] for s in range(DRAWS)], minlength=len(ROWS))
 
 
@@ -31,7 +31,7 @@ def test_uniform_draws_are_uniform():
 
 def test_weighted_draws_follow_the_weights():
     weights = np.array([1, 2, 0, 4, 1, 0.5, 3])
-    block = Block.of(ROWS, weights)
+    block = Block.from_values(ROWS, weights)
     drawn = [DrawUniform(1, s, 0)(block).numbers[0] for s in range(DRAWS)]
     seen = np.bincount(drawn, minlength=7)
     assert seen[2] == 0
@@ -51,7 +51,7 @@ def test_squared_distance_draws_follow_the_true_distribution():
 
 
 def test_draws_are_without_replacement():
-    block = Block.of(ROWS)
+    block = Block.from_values(ROWS)
     for seed in range(50):
         assert sorted(DrawUniform(7, seed, 0)(block).numbers) == list(range(7))
     second = [DrawUniform(2, s, 0)(block).numbers[1] for s in range(DRAWS)]
@@ -69,7 +69,7 @@ def test_the_same_rows_are_drawn_for_every_chunking(cuts):
         DrawSquaredDistance(9, 3, 1, x[:2].astype(np.float64)),
         DrawFarthest(9, x[:2].astype(np.float64)),
     ):
-        whole = question(Block.of(x))
+        whole = question(Block.from_values(x))
         got = map_reduce(question, open_rows(da.from_array(x, chunks=chunks)))
         assert np.array_equal(got.numbers, whole.numbers)
         assert np.array_equal(got.keys, whole.keys)
@@ -78,21 +78,21 @@ def test_the_same_rows_are_drawn_for_every_chunking(cuts):
 
 def test_equal_rows_are_drawn_once_and_as_often_as_there_are_many():
     x = np.repeat(np.array([[1.0], [2], [3]]), [90, 9, 1], axis=0)
-    firsts = [DrawUniform(1, s, 0)(Block.of(x)).values[0, 0] for s in range(DRAWS)]
+    firsts = [DrawUniform(1, s, 0)(Block.from_values(x)).values[0, 0] for s in range(DRAWS)]
     seen = [firsts.count(v) for v in (1, 2, 3)]
     assert stats.chisquare(seen, np.array([90, 9, 1]) * DRAWS / 100).pvalue > 1e-4
-    drawn = DrawUniform(5, 0, 0)(Block.of(x))
+    drawn = DrawUniform(5, 0, 0)(Block.from_values(x))
     assert sorted(drawn.values[:, 0]) == [1, 2, 3]
 
 
 def test_minus_zero_is_zero():
-    drawn = DrawUniform(5, 0, 0)(Block.of(np.array([[0.0, 1], [-0.0, 1]])))
+    drawn = DrawUniform(5, 0, 0)(Block.from_values(np.array([[0.0, 1], [-0.0, 1]])))
     assert len(drawn.keys) == 1
 
 
 def test_few_distinct_rows_among_very_many():
     x = np.random.default_rng(0).integers(0, 3, (200_000, 2)).astype(np.uint8)
-    drawn = DrawUniform(20, 0, 0)(Block.of(x))
+    drawn = DrawUniform(20, 0, 0)(Block.from_values(x))
     assert len(drawn.keys) == 9
     assert len({tuple(v) for v in drawn.values}) == 9
 
@@ -101,7 +101,7 @@ def test_few_distinct_rows_among_very_many():
 def test_farthest_rows_are_those_of_the_oracle(most):
     x = mixture(1000, 4, 3)
     centroids = x[:5].astype(np.float64)
-    drawn = DrawFarthest(most, centroids)(Block.of(x))
+    drawn = DrawFarthest(most, centroids)(Block.from_values(x))
     distances = reference.squared_distances(x, centroids).min(axis=1)
     assert drawn.numbers.tolist() == np.argsort(-distances, kind="stable")[:most].tolist()
     assert drawn.labels.tolist() == reference.labels(x[drawn.numbers], centroids).tolist()
@@ -109,5 +109,5 @@ def test_farthest_rows_are_those_of_the_oracle(most):
 
 def test_farthest_ties_go_to_the_lowest_row_and_weightless_rows_never_win():
     x = np.array([[0.0], [5], [-5], [7]])
-    drawn = DrawFarthest(1, np.zeros((1, 1)))(Block.of(x, np.array([1.0, 1, 1, 0])))
+    drawn = DrawFarthest(1, np.zeros((1, 1)))(Block.from_values(x, np.array([1.0, 1, 1, 0])))
     assert drawn.numbers.tolist() == [1]

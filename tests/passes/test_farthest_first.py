@@ -20,7 +20,7 @@ def radius(x, centroids):
 
 
 def test_one_block_is_gonzalezs_traversal():
-    picked = FarthestFirst(7, 3, 0)(Block.of(X))
+    picked = FarthestFirst(7, 3, 0)(Block.from_values(X))
     first = int(reference.draws(np.arange(len(X)), 3, 0).argmin())
     np.testing.assert_allclose(picked.values, reference.farthest_first(X, first, 7))
 
@@ -39,7 +39,7 @@ def test_merged_picks_are_within_their_bound(chunks, seed):
 
 
 def test_the_identity_and_one_part_change_nothing():
-    picked = FarthestFirst(4, 0, 0)(Block.of(X[:50]))
+    picked = FarthestFirst(4, 0, 0)(Block.from_values(X[:50]))
     none = FarthestFirst(4, 0, 0).identity()
     again = Picked.combine([none, picked, none])
     assert np.array_equal(again.values, picked.values)
@@ -49,7 +49,7 @@ def test_the_identity_and_one_part_change_nothing():
 
 def test_rows_without_weight_and_equal_rows_are_never_picked():
     weights = (X[:, 0] > 0).astype(float)
-    picked = FarthestFirst(9, 0, 0)(Block.of(X, weights))
+    picked = FarthestFirst(9, 0, 0)(Block.from_values(X, weights))
     assert (picked.values[:, 0] > 0).all()
-    same = FarthestFirst(9, 0, 0)(Block.of(np.repeat([[0.0], [5], [9]], 40, axis=0)))
+    same = FarthestFirst(9, 0, 0)(Block.from_values(np.repeat([[0.0], [5], [9]], 40, axis=0)))
     assert sorted(same.values[:, 0]) == [0, 5, 9]

@@ -15,7 +15,7 @@ def test_the_statistic_is_the_oracles(dtype, weighted):
     x = np.abs(mixture(3000, 5, 6) * 5).astype(dtype)
     weights = np.random.default_rng(0).random(3000) if weighted else None
     centroids = x[:6].astype(np.float64) + 0.3
-    got = Lloyd(centroids)(Block.of(x, weights))
+    got = Lloyd(centroids)(Block.from_values(x, weights))
     of_row = reference.labels(x, centroids)
     want = reference.means(x, of_row, 6, weights)
     np.testing.assert_allclose(got.means(centroids), want, rtol=1e-12)
@@ -27,7 +27,7 @@ def test_the_loss_of_integers_does_not_cancel():
     """Rows near 60,000 that differ by ones: |x|^2 sums to 1e14, the loss to about 1e4."""
     x = (60_000 + np.random.default_rng(0).integers(0, 3, (10_000, 2))).astype(np.uint16)
     centroids = np.array([[60_000.9, 60_001.0], [60_002, 60_000]])
-    got = Lloyd(centroids)(Block.of(x)).inertia(centroids)
+    got = Lloyd(centroids)(Block.from_values(x)).inertia(centroids)
     assert got == pytest.approx(reference.inertia(x, centroids), rel=1e-12)
 
 
@@ -35,7 +35,7 @@ def test_the_loss_of_integers_does_not_cancel():
 def test_the_variance_comes_with_the_first_step(offset):
     x = mixture(2000, 4, 3, offset=offset, dtype=np.float64)
     centroids = x[:3]
-    got = Lloyd(centroids)(Block.of(x)).variance(centroids)
+    got = Lloyd(centroids)(Block.from_values(x)).variance(centroids)
     assert got == pytest.approx(x.var(axis=0).mean(), rel=1e-9)
 
 
@@ -43,7 +43,7 @@ def test_a_weight_of_two_is_the_row_twice():
     x = mixture(400, 3, 4)
     weights = np.random.default_rng(0).integers(0, 3, 400)
     centroids = x[:4].astype(np.float64)
-    weighted = Lloyd(centroids)(Block.of(x, weights))
-    repeated = Lloyd(centroids)(Block.of(np.repeat(x, weights, axis=0)))
+    weighted = Lloyd(centroids)(Block.from_values(x, weights))
+    repeated = Lloyd(centroids)(Block.from_values(np.repeat(x, weights, axis=0)))
     np.testing.assert_allclose(weighted.sums, repeated.sums, rtol=1e-12)
     assert np.array_equal(weighted.counts, repeated.counts)

@@ -11,7 +11,7 @@ from tests import reference
 
 def test_labels_come_with_the_statistic(blobs):
     centroids = blobs[:4].astype(np.float64)
-    labels, assigned = Labels(centroids, np.dtype("u1"))(Block.of(blobs))
+    labels, assigned = Labels(centroids, np.dtype("u1"))(Block.from_values(blobs))
     assert labels.dtype == np.uint8
     assert np.array_equal(labels, reference.labels(blobs, centroids))
     assert assigned.inertia(centroids) == pytest.approx(reference.inertia(blobs, centroids))
@@ -19,7 +19,7 @@ def test_labels_come_with_the_statistic(blobs):
 
 def test_distances(blobs):
     centroids = blobs[:4].astype(np.float64)
-    got, census = Distances(centroids, np.dtype("f4"))(Block.of(blobs))
+    got, census = Distances(centroids, np.dtype("f4"))(Block.from_values(blobs))
     want = np.sqrt(reference.squared_distances(blobs, centroids))
     np.testing.assert_allclose(got, want, rtol=1e-6)
     assert (got.dtype, census.rows) == (np.float32, 5000)
@@ -30,7 +30,7 @@ def test_a_row_without_an_answer_is_named(question, blobs):
     spoilt = blobs.copy()
     spoilt[4000, 1] = np.nan
     with pytest.raises(NonFiniteError, match="row 4000"):
-        question(blobs[:4].astype(np.float64), np.dtype("f4"))(Block.of(spoilt))
+        question(blobs[:4].astype(np.float64), np.dtype("f4"))(Block.from_values(spoilt))
 
 
 @pytest.mark.parametrize(

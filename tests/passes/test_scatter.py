@@ -22,7 +22,7 @@ def converged(k):
 def test_scores_are_scikit_learns(k):
     centroids = converged(k)
     labels = reference.labels(X, centroids)
-    found = Scatter(centroids)(Block.of(X))
+    found = Scatter(centroids)(Block.from_values(X))
     assert found.calinski_harabasz(centroids) == pytest.approx(calinski_harabasz_score(X, labels))
     assert found.davies_bouldin(centroids) == pytest.approx(
         davies_bouldin_score(X, labels), rel=1e-3
@@ -31,8 +31,8 @@ def test_scores_are_scikit_learns(k):
 
 def test_weights_count_as_repeats():
     centroids, times = converged(4), np.arange(len(X)) % 3
-    weighted = Scatter(centroids)(Block.of(X, times.astype(float)))
-    repeated = Scatter(centroids)(Block.of(np.repeat(X, times, axis=0)))
+    weighted = Scatter(centroids)(Block.from_values(X, times.astype(float)))
+    repeated = Scatter(centroids)(Block.from_values(np.repeat(X, times, axis=0)))
     for score in ("calinski_harabasz", "davies_bouldin"):
         assert getattr(weighted, score)(centroids) == pytest.approx(
             getattr(repeated, score)(centroids)
@@ -41,9 +41,9 @@ def test_weights_count_as_repeats():
 
 def test_parts_combine_to_what_lloyds_step_gathers_and_the_distances_beside():
     centroids = converged(3)
-    parts = [Scatter(centroids)(Block.of(part)) for part in np.array_split(X, 7)]
+    parts = [Scatter(centroids)(Block.from_values(part)) for part in np.array_split(X, 7)]
     whole = Scattered.combine([Scatter(centroids).identity(), *parts])
-    plain = Lloyd(centroids)(Block.of(X))
+    plain = Lloyd(centroids)(Block.from_values(X))
     np.testing.assert_allclose(whole.sums, plain.sums)
     assert whole.loss == pytest.approx(plain.loss)
     apart = np.sqrt(reference.squared_distances(X, centroids))
@@ -53,9 +53,9 @@ def test_parts_combine_to_what_lloyds_step_gathers_and_the_distances_beside():
 
 def test_one_cluster_and_no_spread_have_no_scores():
     one = np.zeros((1, 4))
-    assert np.isnan(Scatter(one)(Block.of(X)).calinski_harabasz(one))
-    assert np.isnan(Scatter(one)(Block.of(X)).davies_bouldin(one))
+    assert np.isnan(Scatter(one)(Block.from_values(X)).calinski_harabasz(one))
+    assert np.isnan(Scatter(one)(Block.from_values(X)).davies_bouldin(one))
     two = np.array([[0.0], [1.0]])
-    exact = Scatter(two)(Block.of(np.repeat(two, 5, axis=0)))
+    exact = Scatter(two)(Block.from_values(np.repeat(two, 5, axis=0)))
     assert np.isnan(exact.calinski_harabasz(two))
     assert exact.davies_bouldin(two) == 0

@@ -102,4 +102,4 @@ def test_nodata_near_the_float32_limit_is_compared_as_gdal_does(said, stored, tm
         scene.write(values, 1)
     with rasterio.open(path) as scene:
         want = scene.read_masks(1)[0] > 0
-    assert np.array_equal(Missing.of([float(said)]).present(values.T), want)
+    assert np.array_equal(Missing.from_values([float(said)]).present(values.T), want)

@@ -47,7 +47,7 @@ VIEWS = {
 @pytest.mark.parametrize("view", VIEWS)
 def test_views_of_a_map_are_found_in_the_file(view, path):
     given, want = (VIEWS[view](a) for a in (np.load(path, mmap_mode="r"), X))
-    mapped = pickle.loads(pickle.dumps(Mapped.of(given)))
+    mapped = pickle.loads(pickle.dumps(Mapped.from_array(given)))
     region = (slice(2, 5), slice(1, 4))
     found = mapped[region]
     assert np.array_equal(found, want[region])
@@ -56,14 +56,14 @@ def test_views_of_a_map_are_found_in_the_file(view, path):
 
 
 def test_what_only_memory_holds_is_no_file(path, tmp_path):
-    assert Mapped.of(X) is None
+    assert Mapped.from_array(X) is None
     changed = np.load(path, mmap_mode="c")
     changed[0] = 7
-    assert Mapped.of(changed) is None
+    assert Mapped.from_array(changed) is None
     np.save(tmp_path / "x.npy", X[:100])
     gone = np.load(tmp_path / "x.npy", mmap_mode="r")
     (tmp_path / "x.npy").unlink()
-    assert Mapped.of(gone) is None
+    assert Mapped.from_array(gone) is None
     assert np.array_equal(KMeans(2, random_state=0).fit(gone).labels_ >= 0, np.ones(100, bool))
 
 
@@ -146,21 +146,21 @@ def test_a_map_whose_file_was_replaced_is_data_in_memory(start, maps, tmp_path, 
     path = tmp_path / "x.npy"
     np.save(path, X)
     data = np.load(path, mmap_mode="r")
-    assert Mapped.of(data) is not None
-    assert Mapped.of(np.load(path, mmap_mode="r")[start:].T) is not None
+    assert Mapped.from_array(data) is not None
+    assert Mapped.from_array(np.load(path, mmap_mode="r")[start:].T) is not None
     changed = X.copy()
     changed[start:] += 50
     replace(path, changed)
-    assert Mapped.of(data) is None
-    assert Mapped.of(data[::2].T) is None
+    assert Mapped.from_array(data) is None
+    assert Mapped.from_array(data[::2].T) is None
     model = KMeans(1).fit(data[start:])
     assert np.allclose(model.cluster_centers_[0], X[start:].mean(axis=0), atol=1e-3)
-    assert Mapped.of(np.load(path, mmap_mode="r")) is not None
+    assert Mapped.from_array(np.load(path, mmap_mode="r")) is not None
 
 
 def test_a_file_that_is_replaced_during_a_fit_is_refused(tmp_path):
     np.save(tmp_path / "x.npy", X[:1000])
-    mapped = Mapped.of(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    mapped = Mapped.from_array(np.load(tmp_path / "x.npy", mmap_mode="r"))
     replace(tmp_path / "x.npy", X[:1000] + 50)
     for found in (mapped, pickle.loads(pickle.dumps(mapped))):
         with pytest.raises(ReadError, match=r"x\.npy was replaced"):
@@ -202,14 +202,14 @@ def test_an_hdf5_dataset_is_read_block_by_block(scheduler, path, hdf5, monkeypat
 
 def test_an_hdf5_dataset_in_another_process(hdf5, tmp_path):
     with h5py.File(hdf5, "r") as file:
-        sent = pickle.dumps(Hdf5.of(file["deep/x"]))
+        sent = pickle.dumps(Hdf5.from_dataset(file["deep/x"]))
         code = "import pickle, sys; print(pickle.load(sys.stdin.buffer)[5:7].tolist())"
         run = [sys.executable, "-c", code]
         out = subprocess.run(run, input=sent, capture_output=True, check=True).stdout
         assert json.loads(out) == X[5:7].tolist()
     other = tmp_path / "x.h5"
     with h5py.File(other, "w") as file:
-        found = Hdf5.of(file.create_dataset("x", data=X[:10]))
+        found = Hdf5.from_dataset(file.create_dataset("x", data=X[:10]))
         assert np.array_equal(found[2:4], X[2:4])
         code = "import pickle, sys; pickle.load(sys.stdin.buffer)[:2]"
         run = [sys.executable, "-c", code]

@@ -122,7 +122,7 @@ def test_only_what_is_named_is_left_out():
     assert missing_in(named).present(x).tolist() == [False, True, False, True]
     whole = np.array([[1, 2], [255, 0]], np.uint8)
     # Bytes cannot have either of these values.
-    assert Missing.of([-9999, 256, 0.5]).present(whole).all()
+    assert Missing.from_values([-9999, 256, 0.5]).present(whole).all()
     with pytest.raises(NonFiniteError):
         map_reduce(Census(), open_rows(x[1:2])).check()
     for wrong in ("nought", "0"):

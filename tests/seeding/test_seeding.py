@@ -80,7 +80,7 @@ def test_plusplus_draws_by_squared_distance():
     second = []
     for seed in range(4000):
         state = KMeansPlusPlus(3, seed, chosen=rows[:1])
-        value = state.tell(state.ask()(Block.of(rows))).chosen[1]
+        value = state.tell(state.ask()(Block.from_values(rows))).chosen[1]
         second.append(int(np.flatnonzero(rows[:, 0] == value[0])[0]))
     seen = np.bincount(second, minlength=5)
     expected = 4000 * rows[:, 0] ** 2 / (rows**2).sum()
@@ -123,8 +123,8 @@ def test_parallel_starts_lower_than_random_rows(blobs):
 
 
 def test_a_second_draw_uses_a_fresh_stream(blobs):
-    first = DrawSquaredDistance(50, 0, 1, blobs[:1].astype(float))(Block.of(blobs))
-    second = DrawSquaredDistance(50, 0, 2, blobs[:1].astype(float))(Block.of(blobs))
+    first = DrawSquaredDistance(50, 0, 1, blobs[:1].astype(float))(Block.from_values(blobs))
+    second = DrawSquaredDistance(50, 0, 2, blobs[:1].astype(float))(Block.from_values(blobs))
     assert len(set(first.numbers) & set(second.numbers)) < 25
 
 

@@ -149,7 +149,7 @@ def first(update, init=START):
 
 def blocks_of(numbers):
     size = len(X) // N_BLOCKS
-    return [Block.of(X[size * n : size * (n + 1)]) for n in numbers]
+    return [Block.from_values(X[size * n : size * (n + 1)]) for n in numbers]
 
 
 @pytest.fixture(params=UPDATES)

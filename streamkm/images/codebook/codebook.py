@@ -166,7 +166,7 @@ class Codebook:
                 f"needs (n, {self.n_features}) and {self.dtype}."
             )
         codes = np.empty((len(patches), self.n_stages), self.code_dtype)
-        for tile in Block.of(patches).tiles():
+        for tile in Block.from_values(patches).tiles():
             own = codes[tile.start : tile.start + len(tile.x)]
             for stage, (labels, _) in enumerate(self._stages(tile.x)):
                 own[:, stage] = labels
@@ -211,7 +211,7 @@ class Codebook:
             Residuals after the last stage, in the dtype of the codewords.
         """
         left = np.empty(patches.shape, self.codewords.dtype)
-        for tile in Block.of(patches).tiles():
+        for tile in Block.from_values(patches).tiles():
             *_, (_, x) = self._stages(tile.x)
             left[tile.start : tile.start + len(x)] = x
         return left

@@ -87,7 +87,7 @@ class PatchCoder:
 class Coders(Protocol):
     """Provides the coder of each image."""
 
-    def of(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
+    def for_image(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
         """Return the coder of the image at a position in its batch."""
 
 
@@ -97,7 +97,7 @@ class Shared:
 
     coders: Mapping[str, tuple[Coder, ...]]
 
-    def of(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
+    def for_image(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
         several = self.coders[batch.kind]
         coder = several[batch.palettes[place]]
         if len(several) > _KEPT and isinstance(coder, PaletteCoder):
@@ -120,7 +120,7 @@ class Own:
     cells: int
     shared: Shared
 
-    def of(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
+    def for_image(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
         if batch.kind in self.shared.coders:
-            return self.shared.of(batch, place, pixels)
+            return self.shared.for_image(batch, place, pixels)
         return PaletteCoder(self.search(colours_of(pixels, self.cells)))

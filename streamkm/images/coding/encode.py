@@ -78,7 +78,7 @@ class Encode:
                     raise
                 bad.append((header.name, str(error)))
                 continue
-            coder = self.coders.of(batch, place, pixels)
+            coder = self.coders.for_image(batch, place, pixels)
             quality[place] = self._encoded(pixels, coder, codes[place])
             if isinstance(coder, PaletteCoder) and "palettes" in group:
                 palettes.append((place, coder.palette))

@@ -70,5 +70,5 @@ def colours_of(pixels: Pixels, most: int) -> Colours:
     for at in range(0, len(flat), _STRIP):
         some = slice(at, at + _STRIP)
         opacity = None if pixels.alpha is None else opacity_of(pixels.alpha.reshape(-1)[some])
-        table = Colours.combine([table, Colours.of(flat[some], most, opacity)])
+        table = Colours.combine([table, Colours.from_pixels(flat[some], most, opacity)])
     return table
