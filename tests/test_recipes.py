@@ -14,7 +14,10 @@ from tests.recipes import ROOT, SEEDING, examples
 @pytest.fixture
 def copy(tmp_path):
     """A copy of the sources, to which a test adds a file."""
-    for folder in ("streamkm", "tests/passes"):
+    for folder in (
+        "streamkm",
+        *(f"tests/{f}" for f in ("checkpoint", "passes", "seeding", "updates")),
+    ):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for file in (ROOT / "tests").glob("*.py"):
         shutil.copy(file, tmp_path / "tests")
@@ -29,11 +32,14 @@ def python(folder, *arguments):
 
 
 def test_a_file_in_the_package_adds_a_seeding_method(copy):
-    (copy / "streamkm/seeding/heaviest.py").write_text(examples("A new seeding method")[0])
+    module, test = examples("A new seeding method")
+    (copy / "streamkm/seeding/heaviest.py").write_text(module)
     names = python(copy, "-c", "from streamkm.seeding import METHODS; print(*METHODS)")
     assert SEEDING in names.split()
     code = "from streamkm.cli import main; main(['fit', '--help'])"
     assert f"farthest||, {SEEDING}, k-means++" in " ".join(python(copy, "-c", code).split())
+    (copy / "tests/seeding/test_heaviest.py").write_text(test)
+    assert "1 passed" in python(copy, "-m", "pytest", "-q", "tests/seeding/test_heaviest.py")
 
 
 def test_a_file_in_the_package_adds_a_pass_and_its_test_file_holds_it_to_the_contract(copy):
@@ -44,6 +50,18 @@ def test_a_file_in_the_package_adds_a_pass_and_its_test_file_holds_it_to_the_con
     every = "tests/passes/test_contract.py::test_every_pass_is_put_through_the_contract"
     ran = python(copy, "-m", "pytest", "-q", every, "tests/passes/test_histogram.py")
     assert "6 passed" in ran
+
+
+def test_a_file_in_the_package_adds_an_update_and_its_test_file_holds_it_to_the_contract(copy):
+    module, call, with_checkpoint, test = examples("A new update")
+    (copy / "streamkm/updates/medians.py").write_text(module)
+    without = python(copy, "-c", call).split()
+    assert without[-2:] == ["nothing", "moved"]
+    assert python(copy, "-c", with_checkpoint).split() == [without[-3], "False"]
+    (copy / "tests/updates/test_medians.py").write_text(test)
+    every = "tests/updates/test_laws.py::test_every_update_is_put_through_the_contract"
+    ran = python(copy, "-m", "pytest", "-q", every, "tests/updates/test_medians.py")
+    assert "12 passed" in ran
 
 
 def test_a_file_in_the_package_adds_a_kind_of_file_for_ingest(copy):

@@ -50,7 +50,7 @@ def check_merging(question, cuts, random):
 class PassContract:
     """Tests of passes; derive a test class and list the passes in `passes`."""
 
-    passes: ClassVar[list[Pass[Any]]]
+    passes: ClassVar[tuple[Pass[Any], ...]]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         names = [type(each).__name__ for each in self.passes]

@@ -40,7 +40,7 @@ TREE = Tree(
     np.array([[-1, 1], [2, -4], [-2, -3]]),
 )
 
-PASSES = [
+PASSES = (
     Census(),
     Lloyd(_CENTROIDS),
     Closest(_CENTROIDS, 3),
@@ -55,7 +55,7 @@ PASSES = [
     SampleUniform(20, 0.3, 1, 0),
     SampleSensitive(30, 40.0, 1, 1, _CENTROIDS, 0.002, np.array([0.01, 0.02, 0.03, 0.04])),
     Product((Census(), Lloyd(_CENTROIDS), DrawUniform(3, 2, 0))),
-]
+)
 
 
 class TestPasses(PassContract):
