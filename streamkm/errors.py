@@ -156,20 +156,20 @@ class LossRoseError(StreamkmError, ArithmeticError):
 
     Attributes
     ----------
-    trajectory : streamkm.updates.UpdateState
+    state : streamkm.updates.UpdateState
         The last valid state of the restart, with the centroids of the lower loss.
     """
 
-    def __init__(self, before: float, after: float, trajectory: Any) -> None:
+    def __init__(self, before: float, after: float, state: Any) -> None:
         super().__init__(
             f"the inertia rose from {before!r} to {after!r}. Either the data changed between "
             "two reads, or the range of their values is too wide for sums in float64: check "
-            "the store, or scale the features. The attribute trajectory holds the last good state."
+            "the store, or scale the features. The attribute state holds the last good state."
         )
-        self.before, self.after, self.trajectory = before, after, trajectory
+        self.before, self.after, self.state = before, after, state
 
     def __reduce__(self) -> tuple[type, tuple[float, float, Any]]:
-        return type(self), (self.before, self.after, self.trajectory)
+        return type(self), (self.before, self.after, self.state)
 
 
 class StreamkmWarning(UserWarning):

@@ -121,7 +121,7 @@ def read_again(data: Any, algorithm: str, init: Any, **asked: Any) -> str:
     )
     state = iterate(rows, state)
     labels = np.empty(len(ROWS), np.int32)
-    state = label(rows, state, labels, labels.dtype)
+    state = label(rows, state, labels)
     best = state.best
     found = hashlib.sha256(labels.tobytes() + (best.centroids + 0.0).tobytes())
     course = [f"{best.inertia:.10e}", state.n_passes, len(best.history), best.stop_reason]

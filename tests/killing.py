@@ -24,7 +24,6 @@ from streamkm.checkpoint import Generations, load_saved
 from streamkm.cli import main
 from streamkm.cli.signals import Stopping
 from streamkm.engine import schedule
-from streamkm.fitting import load
 from streamkm.fitting.saving import Checkpoint
 from streamkm.rows import memory
 
@@ -196,7 +195,7 @@ def lost(folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a kill damages no complete state
         begun = (folder / "ckpt" / "zarr.json").exists()
-        saved = load(Generations(folder / "ckpt", "r")) if begun else None
+        saved = load_saved(Generations(folder / "ckpt", "r")) if begun else None
     if saved is None or not waves:
         return len(waves)
     where = _ordered(position(saved.state))

@@ -69,7 +69,7 @@ def fitted(rows, after_a_read=lambda: None):
         if len(seen) == 1:
             after_a_read()
     labels = np.empty(6000, np.int32)
-    seen.append(label(rows, state, labels, labels.dtype))
+    seen.append(label(rows, state, labels))
     return labels.tobytes() + state.best.centroids.tobytes(), seen
 
 

@@ -75,7 +75,7 @@ def fitted(rows, init="coreset", out=None):
     state = first_state(rows, 5, init, [1], AcceleratedUpdate(RULES), room=Room(0, 60))
     state = iterate(rows, state, skip_evaluation=True)
     out = np.empty(rows.layout.row_shape, np.uint8) if out is None else out
-    return label(rows, state, out, np.dtype(np.uint8))
+    return label(rows, state, out)
 
 
 @pytest.mark.parametrize("source", ["store", "dask"])

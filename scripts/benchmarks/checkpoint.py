@@ -33,11 +33,10 @@ def fit(data: Path, folder: Path, steps: int, *more: str) -> float:
 
 def one_state(folder: Path) -> dict[str, float]:
     """Return bytes and seconds of the last state of a fit."""
-    from streamkm.checkpoint import Generations, flatten
-    from streamkm.fitting import load
+    from streamkm.checkpoint import Generations, flatten, load_saved
 
     began = time.perf_counter()
-    saved = load(Generations(folder / "ckpt", "r"))
+    saved = load_saved(Generations(folder / "ckpt", "r"))
     read = time.perf_counter() - began
     assert saved is not None
     arrays: list = []

@@ -7,7 +7,16 @@ from typing import Any
 
 import streamkm
 from streamkm.errors import DataError
-from streamkm.outputs import File, local, whole_file
+from streamkm.outputs import File, fit_of, local, recover, whole_file
+
+
+def may_replace(path: str, identity: str, overwrite: bool) -> bool:
+    """Recover the output of a killed run; return whether the run may replace what is there.
+
+    A run with a checkpoint may replace what an earlier run of the same `identity` wrote.
+    """
+    recover(local(path))
+    return overwrite or (bool(identity) and fit_of(local(path)) == identity)
 
 
 def plot_file(path: str | None, overwrite: bool) -> File | None:

@@ -19,6 +19,7 @@ _SPARE = 300  # seconds before the end of a worker job, at which the worker tran
 _STAGGER = 120  # seconds between the ends of workers that started together
 _PATIENCE = "30s"  # seconds to wait for a scheduler that does not answer
 _NOTICE = 60  # seconds to wait for the first worker
+CLUSTER = ("scheduler", "workers", "dashboard", "report")  # the options of `scheduled`
 _OURS = ("threads", "processes", "slurm")
 
 

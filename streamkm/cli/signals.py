@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from streamkm.checkpoint import Generations
+from streamkm.checkpoint import Generations, load_saved
 from streamkm.errors import CheckpointError, DataError, RunAgain
-from streamkm.fitting import Checkpoint, FitState, describe, load
+from streamkm.fitting import Checkpoint, FitState, describe
 from streamkm.sizes import show_seconds
 
 _MARGIN = 5.0  # seconds for writing the last checkpoint, in addition to a wave
@@ -141,7 +141,7 @@ def numbers_of(signals: str) -> list[signal.Signals]:
 def fit_in(checkpoint: str) -> str:
     """Return the identity of the fit of a checkpoint, or an empty string."""
     try:
-        saved = load(Generations(checkpoint, "r"))
+        saved = load_saved(Generations(checkpoint, "r"))
     except CheckpointError:
         return ""  # opening it for writing reports the problem
     return saved.record.identity if saved else ""

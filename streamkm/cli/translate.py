@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from streamkm.cli.common import dimensions
+from streamkm.cli.seedings import seeding_method
 from streamkm.cli.signals import stopping
 from streamkm.rows.open import open_zarr
 from streamkm.runs.options import CheckpointOptions, DataOptions
@@ -20,6 +21,12 @@ def data_options(path: str, given: Mapping[str, Any]) -> DataOptions:
         nodata=given["nodata"],
         memory_limit=given["memory_limit"],
     )
+
+
+def fit_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a fit with the names and values of `FitOptions`."""
+    seeding_method(given["init"])
+    return {**given, "loss_tol": "auto" if given["loss_tol"] is None else given["loss_tol"]}
 
 
 def checkpoint_options(given: Mapping[str, Any]) -> CheckpointOptions | None:

@@ -56,9 +56,6 @@ def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
     asked: dict[str, Any] = {"n_clusters": len(model.scaled_centroids)}
     asked |= {name: value for name, value in model.parameters.items() if name in known}
     asked["feature_dim"] = model.feature_dim
-    if "seed" in model.parameters:  # with the names of the command line
-        asked["random_state"] = model.parameters["seed"]
-        asked["loss_tol"] = "auto" if asked["loss_tol"] is None else asked["loss_tol"]
     if model.init is not None:
         asked["init"] = model.init
     estimator = kind(**asked)

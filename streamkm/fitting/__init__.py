@@ -14,7 +14,6 @@ from streamkm.fitting.iterate import (
 )
 from streamkm.fitting.matching import match_numbering
 from streamkm.fitting.reads import Reads
-from streamkm.fitting.saved import load
 from streamkm.fitting.saving import Checkpoint, checkpointing, refuse_changes, same_data
 from streamkm.fitting.scaling import SCALES, learn_scaling, with_scaling
 from streamkm.fitting.state import FitState
@@ -38,7 +37,6 @@ __all__ = [
     "label_pass",
     "labelled",
     "learn_scaling",
-    "load",
     "match_numbering",
     "refuse_changes",
     "restart_seeds",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.arrays import AnyArray
 from streamkm.engine import write_rows
 from streamkm.fitting.fit import fit
 from streamkm.fitting.scaling import with_scaling
@@ -67,13 +68,13 @@ def iterate(
     return iterate(rows, state.stop(TIME_LIMIT), watch=watch, skip_evaluation=skip_evaluation)
 
 
-def label(rows: Rows, state: FitState, out: Any, dtype: np.dtype[Any]) -> FitState:
+def label(rows: Rows, state: FitState, out: AnyArray) -> FitState:
     """Write the labels of all rows by the best trajectory into `out`, in one read.
 
     The same read computes the loss of the final centroids if `iterate` skipped it.
     """
     cached = rows.cached
-    question = label_pass(rows, state, dtype)
+    question = label_pass(rows, state, out.dtype)
     rows = with_scaling(rows, state.scaling)
     return labelled(state, write_rows(question, rows, out), cached)
 

@@ -17,9 +17,9 @@ from streamkm.checkpoint import (
     Saved,
     difference,
     is_local,
+    load_saved,
 )
 from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError
-from streamkm.fitting.saved import load
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.outputs import place_of, plain, refuse_overlap
@@ -130,7 +130,7 @@ class Checkpoint:
         DataChangedError
             If the checkpoint belongs to other data.
         """
-        saved = load(self._generations)
+        saved = load_saved(self._generations)
         if saved is None:
             return None
         _refuse_other(saved.record, self._record, self._generations.where)
@@ -239,7 +239,7 @@ def same_data(where: Any, rows: Rows) -> None:
     DataChangedError
         If they differ; the message names the difference.
     """
-    saved = load(Generations(where, "r"))
+    saved = load_saved(Generations(where, "r"))
     if saved is not None:
         _refuse_other(saved.record, replace(saved.record, data=fingerprint(rows)), where)
 

@@ -106,11 +106,6 @@ class Lloyd(Pass[Assigned]):
 
     centroids: Float64Array
 
-    @staticmethod
-    def admissible(centroids: Float64Array) -> Float64Array:
-        """Return the centroids (k, d) in the form that the step requires; here any is valid."""
-        return centroids
-
     def identity(self) -> Assigned:
         return Assigned(
             np.zeros(self.centroids.shape, np.int64), np.zeros(len(self.centroids), np.int64)

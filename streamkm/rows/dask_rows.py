@@ -12,6 +12,7 @@ import numpy as np
 from dask.delayed import Delayed
 
 from streamkm.errors import ManyBlocksWarning
+from streamkm.rows.base import ArrayRows
 from streamkm.rows.block import Block, in_numpy, not_numpy
 from streamkm.rows.layout import Layout, check_beside
 from streamkm.rows.memory import Budget
@@ -23,7 +24,7 @@ _MANY_BLOCKS = 10_000
 
 
 @dataclass(frozen=True)
-class DaskRows:
+class DaskRows(ArrayRows):
     """Rows of a Dask array; its chunks along the row axes are the blocks.
 
     Parameters
@@ -35,13 +36,6 @@ class DaskRows:
     opening_reads : int, reads that were needed to find unknown chunk sizes
     """
 
-    array: Any
-    layout: Layout
-    plan: BlockPlan
-    weights: Any = None
-    mask: Any = None
-    opening_reads: int = 0
-
     in_memory = False
     resident_nbytes = 0
     ahead = False
@@ -51,20 +45,6 @@ class DaskRows:
     def for_answers(self) -> DaskRows:
         """The same rows in blocks that per-row answers can be written in."""
         return self
-
-    @property
-    def n_blocks(self) -> int:
-        return self.plan.n_blocks
-
-    @property
-    def block_map(self) -> Callable[[Block], Block] | None:
-        """The function applied to every block once it is read, or None."""
-        return self.layout.block_map
-
-    @property
-    def beside(self) -> tuple[Any, ...]:
-        """Arrays of the row shape."""
-        return tuple(a for a in (self.weights, self.mask) if a is not None)
 
     def mapped(self, call: Call, name: str) -> Any:
         """Return a lazy array of boxed results, one for each block; each task reads and calls."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import ReadError
+from streamkm.rows.base import ArrayRows
 from streamkm.rows.block import Block
 from streamkm.rows.chunks import fastest, read
 from streamkm.rows.kinds import is_a
@@ -35,7 +36,7 @@ Beside = tuple[AnyArray | None, ...]
 
 
 @dataclass(frozen=True)
-class StoredRows:
+class StoredRows(ArrayRows):
     """Rows of an array that is sliced for every block.
 
     Parameters
@@ -49,24 +50,9 @@ class StoredRows:
     ahead : whether memory allows one more block than cores, which is read while they compute
     """
 
-    array: Any
-    layout: Layout
-    plan: BlockPlan
-    weights: Any = None
-    mask: Any = None
-    opening_reads: int = 0
     stays_here: bool = False
     fits_in_memory: bool = False
     ahead: bool = False
-
-    @property
-    def n_blocks(self) -> int:
-        return self.plan.n_blocks
-
-    @property
-    def block_map(self) -> Callable[[Block], Block] | None:
-        """The function applied to every block once it is read, or None."""
-        return self.layout.block_map
 
     @property
     def for_answers(self) -> StoredRows:
@@ -83,16 +69,11 @@ class StoredRows:
         return isinstance(self.array, np.ndarray)
 
     @property
-    def beside(self) -> tuple[Any, ...]:
-        """Arrays of the row shape."""
-        return tuple(a for a in (self.weights, self.mask) if a is not None)
-
-    @property
     def resident_nbytes(self) -> int:
         """Bytes of the input and of a memory map's labels that are in this process anyway."""
-        kept = (self.array, *self.beside)
+        arrays = (self.array, *self.beside)
         labels = _LABEL_NBYTES * self.layout.n_rows if isinstance(self.array, Mapped) else 0
-        return labels + sum(a.nbytes for a in kept if isinstance(a, np.ndarray))
+        return labels + sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
 
     @property
     def cached_nbytes(self) -> int:

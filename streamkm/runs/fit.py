@@ -225,7 +225,7 @@ def _labelled(
     if labels is None:
         return state, None
     if not callable(labels):
-        return label(rows, state, labels, labels.dtype), None
+        return label(rows, state, labels), None
     progress.read("labels")
     try:
         return publishing.enter_context(labels(rows, state, watch, run.identity)), None

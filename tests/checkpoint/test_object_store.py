@@ -19,10 +19,10 @@ from click.testing import CliRunner
 from zarr.storage import ObjectStore
 
 from streamkm import KMeans, load_model
-from streamkm.checkpoint import Generations
+from streamkm.checkpoint import Generations, load_saved
 from streamkm.cli import main
 from streamkm.errors import LockedError
-from streamkm.fitting import checkpointing, load
+from streamkm.fitting import checkpointing
 from streamkm.images.sources import find_items
 from streamkm.rows import fingerprint, open_rows
 from streamkm.rows.open import open_zarr
@@ -123,7 +123,7 @@ def test_fit_kill_go_on_and_label_by_url(cloud, environment, tmp_path):
                 child.send_signal(signal.SIGKILL)
                 break
     assert child.returncode == -signal.SIGKILL
-    assert load(Generations("s3://bucket/ckpt", "r")).state.n_passes >= 2
+    assert load_saved(Generations("s3://bucket/ckpt", "r")).state.n_passes >= 2
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "resuming from s3://bucket/ckpt" in done.stderr

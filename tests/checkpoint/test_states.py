@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import zarr
 
-from streamkm.checkpoint import Generations
+from streamkm.checkpoint import Generations, load_saved
 from streamkm.checkpointable import CLASSES, Checkpointable
 from streamkm.errors import CheckpointError, CheckpointWarning
-from streamkm.fitting import first_state, fit, load, saving
+from streamkm.fitting import first_state, fit, saving
 from streamkm.rows import Budget, open_rows
 from streamkm.updates import AcceleratedUpdate, StopRules
 
@@ -64,7 +64,7 @@ def test_going_on_from_any_state_of_any_seeding_gives_the_same_bits(rows, tmp_pa
             continue
         where = tmp_path / f"ckpt-{number}"
         keep(where, rows, state)
-        saved = load(Generations(where, "r"))
+        saved = load_saved(Generations(where, "r"))
         assert alike(saved.state, state)
         *_, last = fit(rows, saved.state, wave=64)
         assert alike(last, found[-1])
@@ -86,7 +86,7 @@ def test_a_helper_dataclass_is_saved_and_restored_or_refused_by_name_when_it_is_
     state = states(rows, "random")[0]
     declared = replace(state, extra_statistics=(Rates(np.arange(3.0)),))
     keep(tmp_path / "c", rows, declared)
-    assert alike(load(Generations(tmp_path / "c", "r")).state, declared)
+    assert alike(load_saved(Generations(tmp_path / "c", "r")).state, declared)
     with pytest.raises(
         CheckpointError, match=r"test_states\.Undeclared cannot be saved in a checkpoint"
     ):
@@ -102,7 +102,7 @@ def test_several_restarts_that_are_halved_and_lloyd_alone(rows, tmp_path):
         for number in (0, len(found) // 2, len(found) - 2):
             where = tmp_path / f"{len(options)}-{number}"
             keep(where, rows, found[number])
-            *_, last = fit(rows, load(Generations(where, "r")).state)
+            *_, last = fit(rows, load_saved(Generations(where, "r")).state)
             assert alike(last, found[-1])
 
 
@@ -112,7 +112,7 @@ def test_a_table_of_distinct_rows_is_kept_too(tmp_path, pixels, small_blocks):
     found = states(rows, "coreset")
     assert found[-1].table is not None
     keep(tmp_path / "c", rows, found[len(found) // 2])
-    *_, last = fit(rows, load(Generations(tmp_path / "c", "r")).state)
+    *_, last = fit(rows, load_saved(Generations(tmp_path / "c", "r")).state)
     assert alike(last, found[-1])
 
 
@@ -136,7 +136,7 @@ def test_a_flipped_byte_goes_back_one_state_and_two_are_refused(rows, tmp_path, 
         keep(tmp_path / "c", rows, state)
     flip(tmp_path / "c" / "state-00000002" / part)
     with pytest.warns(CheckpointWarning, match="state-00000002 .* is damaged"):
-        saved = load(Generations(tmp_path / "c", "r"))
+        saved = load_saved(Generations(tmp_path / "c", "r"))
     assert alike(saved.state, found[-3])
     with saving.checkpointing(tmp_path / "c", rows, {"n_clusters": 5}) as kept:
         with pytest.warns(CheckpointWarning):
@@ -151,7 +151,7 @@ def test_a_flipped_byte_goes_back_one_state_and_two_are_refused(rows, tmp_path, 
         flip(tmp_path / "c" / name / part)
     reading = Generations(tmp_path / "c", "r")
     with pytest.raises(CheckpointError, match="intact"), pytest.warns(CheckpointWarning):
-        load(reading)
+        load_saved(reading)
 
 
 def test_a_flipped_byte_in_the_groups_own_metadata_is_mended(rows, tmp_path):
@@ -162,7 +162,7 @@ def test_a_flipped_byte_in_the_groups_own_metadata_is_mended(rows, tmp_path):
     root.write_bytes(root.read_bytes().replace(b'"attributes"', b'"attributes', 1))
     with pytest.warns(CheckpointWarning, match=r"zarr\.json is damaged"):
         generations = Generations(tmp_path / "c")
-    assert alike(load(generations).state, found[-2])
+    assert alike(load_saved(generations).state, found[-2])
 
 
 def test_half_a_state_is_none(rows, tmp_path):
@@ -173,9 +173,9 @@ def test_half_a_state_is_none(rows, tmp_path):
     keep(tmp_path / "c", rows, found[4])
     (tmp_path / "c" / "zarr.json").write_bytes(before)
     (tmp_path / "c" / "state-00000002" / "zarr.json").unlink()
-    assert alike(load(Generations(tmp_path / "c", "r")).state, found[3])
+    assert alike(load_saved(Generations(tmp_path / "c", "r")).state, found[3])
     keep(tmp_path / "c", rows, found[5])
-    assert alike(load(Generations(tmp_path / "c", "r")).state, found[5])
+    assert alike(load_saved(Generations(tmp_path / "c", "r")).state, found[5])
 
 
 def test_what_is_no_checkpoint_is_left_alone(rows, tmp_path):
@@ -194,4 +194,4 @@ def test_states_of_a_version_with_other_fields_are_refused_by_name(rows, tmp_pat
     keep(tmp_path / "c", rows, states(rows, "random")[0])
     monkeypatch.delitem(CLASSES, "Trajectory")
     with pytest.raises(CheckpointError, match=r"which streamkm 0\.\d.* wrote"):
-        load(Generations(tmp_path / "c", "r"))
+        load_saved(Generations(tmp_path / "c", "r"))

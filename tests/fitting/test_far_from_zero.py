@@ -17,9 +17,8 @@ import zarr
 from sklearn.metrics import adjusted_rand_score
 
 import streamkm
-from streamkm.checkpoint import Generations
+from streamkm.checkpoint import Generations, load_saved
 from streamkm.errors import DataError
-from streamkm.fitting import load
 from streamkm.passes import Extent, Extents
 from streamkm.rows import Block
 
@@ -221,7 +220,9 @@ def test_a_checkpoint_resumes_to_the_same_bits(tmp_path):
     first = streamkm.KMeans(**asked, max_iter=2, checkpoint=tmp_path / "c")
     with pytest.warns(match="max_iter"):
         first.fit(stored)
-    assert load(Generations(tmp_path / "c", "r")).state.scaling.origin == pytest.approx([1e14] * 3)
+    assert load_saved(Generations(tmp_path / "c", "r")).state.scaling.origin == pytest.approx(
+        [1e14] * 3
+    )
     resumed = streamkm.KMeans(**asked, checkpoint=tmp_path / "c").fit(stored)
     assert resumed.inertia_ == whole.inertia_
     assert np.array_equal(resumed.cluster_centers_, whole.cluster_centers_)

@@ -89,7 +89,7 @@ def test_a_risen_loss_is_an_error_that_keeps_the_last_good_state():
     changed = open_rows(X[::-1] * 5)  # the data change under a running fit
     with pytest.raises(LossRoseError, match=r"the inertia rose from .* check the store") as caught:
         list(fit(changed, state))
-    assert caught.value.trajectory is good.state
+    assert caught.value.state is good.state
     assert good.history[-1].inertia == caught.value.before
 
 

@@ -56,7 +56,7 @@ for dtype, stored, weighted in itertools.product(("f4", "f8", "u1"), (False, Tru
         for init in inits[table]:
             state = first_state(rows, 40, init, [1], room=Room(600 * table, 400))
             state = iterate(rows, state, skip_evaluation=True)
-            label(rows, state, np.empty(600, np.int32), np.dtype(np.int32))
+            label(rows, state, np.empty(600, np.int32))
     write_rows(Distances(state.best.centroids, np.dtype("f8")), rows, np.empty((600, 40)))
 
 def plain(kind):

@@ -87,7 +87,7 @@ class UpdateContract:
     def test_labels_and_the_loss_are_those_of_the_label_pass(self, update):
         state = iterate(ROWS, first(update), skip_evaluation=True)
         written = np.empty(len(X), np.int32)
-        state = label(ROWS, state, written, written.dtype)
+        state = label(ROWS, state, written)
         inertia, labels = loss_of(update, state.best.centroids)
         assert np.array_equal(written, labels)
         assert state.best.inertia == pytest.approx(inertia, rel=1e-9)

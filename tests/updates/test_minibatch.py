@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import zarr
 
-from streamkm.checkpoint import Generations
+from streamkm.checkpoint import Generations, load_saved
 from streamkm.engine import folding, last
 from streamkm.errors import NonFiniteError
-from streamkm.fitting import checkpointing, first_state, fit, iterate, load, restart_seeds
+from streamkm.fitting import checkpointing, first_state, fit, iterate, restart_seeds
 from streamkm.rows import Budget, in_batches, open_rows
 from streamkm.updates import Batches, MiniBatchUpdate, StopRules
 from streamkm.updates.stopping import MAX_ITER, TIME_LIMIT
@@ -144,7 +144,7 @@ def test_a_fit_resumes_from_every_state_with_the_same_bits(
         where = tmp_path / f"{number}"
         with checkpointing(where, rows, {}) as checkpoint:
             assert checkpoint.save(states[number])
-        *_, resumed = fit(rows, load(Generations(where, "r")).state)
+        *_, resumed = fit(rows, load_saved(Generations(where, "r")).state)
         assert outcome(resumed) == outcome(states[-1])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from streamkm.cli.common import peak_memory
 from streamkm.cli.files import report_file
-from streamkm.cli.scheduler import scheduled
+from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.ui.bar import ProgressBar
 from streamkm.cli.ui.say import say
 from streamkm.decoding.notices import notice_lines
@@ -40,10 +40,6 @@ def run(
     palettes: str | None,
     sheet: str | None,
     overwrite: bool,
-    scheduler: str | None,
-    workers: int | None,
-    dashboard: str | None,
-    report: str | None,
     **options: Any,
 ) -> None:
     """Write the archive and the other requested outputs, and print a summary."""
@@ -52,7 +48,7 @@ def run(
         None if png is None else Folder(png, (".png", ".tif"), overwrite),
         None if palettes is None else Folder(palettes, (".gpl", ".json"), overwrite),
         None if sheet is None else File(sheet, (".png",), overwrite),
-        report_file(report, overwrite),
+        report_file(options["report"], overwrite),
     ]
     check_outputs(outputs, sources)
     held = png is not None and local(png).is_dir() and any(local(png).iterdir())
@@ -62,7 +58,7 @@ def run(
         )
     began = time.monotonic()
     with ExitStack() as stack:
-        stack.enter_context(scheduled(scheduler, workers, dashboard, report))
+        stack.enter_context(scheduled(*(options.pop(name) for name in CLUSTER)))
         bar = stack.enter_context(ProgressBar())
         stack.enter_context(monitored(bar.step))
         try:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from streamkm.cli.files import report_file
-from streamkm.cli.scheduler import scheduled
+from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.ui.bar import ProgressBar
 from streamkm.cli.ui.say import say
 from streamkm.errors import RunAgain
@@ -18,17 +18,12 @@ def run(
     archive: str,
     names: tuple[str, ...],
     output: str,
-    *,
-    scheduler: str | None,
-    workers: int | None,
-    dashboard: str | None,
-    report: str | None,
     **options: Any,
 ) -> None:
     """Write the files and print their number."""
-    check_outputs([report_file(report, options["overwrite"])], [archive])
+    check_outputs([report_file(options["report"], options["overwrite"])], [archive])
     with ExitStack() as stack:
-        stack.enter_context(scheduled(scheduler, workers, dashboard, report))
+        stack.enter_context(scheduled(*(options.pop(name) for name in CLUSTER)))
         bar = stack.enter_context(ProgressBar())
         try:
             files = decompress(archive, output, names or None, watch=[bar.show], **options)

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from streamkm.cli.common import dimensions, peak_memory
-from streamkm.cli.files import plot_file, report_file, save_plot
+from streamkm.cli.files import may_replace, plot_file, report_file, save_plot
 from streamkm.cli.forecast import forecast, show
-from streamkm.cli.scheduler import scheduled
+from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.seedings import seeding_method
 from streamkm.cli.signals import fit_in, numbers_of
-from streamkm.cli.translate import checkpoint_options, data_options
+from streamkm.cli.translate import checkpoint_options, data_options, fit_parameters
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say
 from streamkm.errors import LabelsError
@@ -30,7 +30,6 @@ from streamkm.outputs import (
     fit_of,
     local,
     plain,
-    recover,
 )
 from streamkm.rows import Budget
 from streamkm.runs.fit import (
@@ -43,7 +42,6 @@ from streamkm.runs.fit import (
 )
 from streamkm.runs.fit_labels import fit_labels
 from streamkm.runs.options import DataOptions, FitOptions
-from streamkm.runs.running import ProgressCallbacks
 
 
 def run(
@@ -72,21 +70,19 @@ def run(
     report = report_file(given["report"], overwrite or bool(outputs.identity))
     check_outputs([*outputs.stores, pictures, report], [data])
     with ExitStack() as stack:
-        stack.enter_context(scheduled(*(given[name] for name in _CLUSTER)))
+        stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         prepared = prepare(source, options)
         if dry_run:
             show(_forecast(prepared, labels is not None), as_json)
             return
         for path in (output, *([labels] if labels else [])):
             stack.enter_context(alone(local(path)))
-        rows = prepared.rows
-        bar = ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows)
-        stack.enter_context(bar)
+        bar = stack.enter_context(ReadProgress(prepared.rows))
         result = fit(
             prepared,
             checkpoint=checkpoint_options(given),
             labels=outputs.label_writer(given["checkpoint_every"]),
-            progress=ProgressCallbacks(bar.on_state, bar.searching, bar.next_read, bar.say),
+            progress=bar.callbacks,
             save=lambda result: save_model(
                 local(output), model_of(result, parameters), outputs.over_model
             ),
@@ -98,9 +94,6 @@ def run(
     if result.failure is not None:
         again = _predict_command(output, data, str(labels), given)
         raise LabelsError(output, result.failure, again) from result.failure
-
-
-_CLUSTER = ("scheduler", "workers", "dashboard", "report")
 
 
 @dataclass(frozen=True)
@@ -130,9 +123,7 @@ class Outputs:
         """Recover outputs of a killed run, and find those that an earlier run of this fit wrote."""
         paths = [model, model if labels is None else labels]
         identity = fit_in(checkpoint) if checkpoint else ""
-        for path in paths:
-            recover(local(path))
-        over = [overwrite or (bool(identity) and fit_of(local(p)) == identity) for p in paths]
+        over = [may_replace(path, identity, overwrite) for path in paths]
         return cls(model, labels, checkpoint, identity, *over)
 
     @property
@@ -168,10 +159,8 @@ class Outputs:
 
 def _options(data: str, given: dict[str, Any]) -> tuple[DataOptions, FitOptions]:
     """The options of the command as options of a run; the store is opened once, here."""
-    seeding_method(given["init"])
-    source = data_options(data, given)
-    loss_tol = "auto" if given["loss_tol"] is None else given["loss_tol"]
-    return source, FitOptions.from_parameters(given | {"loss_tol": loss_tol})
+    parameters = fit_parameters(given)
+    return data_options(data, given), FitOptions.from_parameters(parameters)
 
 
 def _parameters(data: str, given: dict[str, Any], options: FitOptions) -> dict[str, Any]:

@@ -39,6 +39,6 @@ def run(
 
 @contextmanager
 def _bar(rows: Rows) -> Iterator[Watch]:
-    with ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows) as bar:
+    with ReadProgress(rows) as bar:
         bar.next_read("labels")
         yield lambda folded: bar.advance_to(folded.n_blocks)

@@ -11,11 +11,11 @@ import xarray as xr
 import zarr
 
 from streamkm.cli.common import dimensions
-from streamkm.cli.files import plot_file, save_plot
+from streamkm.cli.files import may_replace, plot_file, save_plot
 from streamkm.cli.forecast import forecast, show
 from streamkm.cli.seedings import seeding_method
 from streamkm.cli.signals import fit_in, numbers_of
-from streamkm.cli.translate import checkpoint_options, data_options
+from streamkm.cli.translate import checkpoint_options, data_options, fit_parameters
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.cli.ui.sweep_table import COLUMNS, show_sweep
@@ -25,14 +25,11 @@ from streamkm.outputs import (
     Store,
     alone,
     check_outputs,
-    fit_of,
     local,
     plain,
-    recover,
     whole,
 )
 from streamkm.rows import record_whole
-from streamkm.runs.running import ProgressCallbacks
 from streamkm.runs.sweep import PreparedSweep, SweepOptions, prepare_sweep, sweep
 
 
@@ -47,27 +44,21 @@ def run(
     **given: Any,
 ) -> None:
     """Fit every k, write the sweep, print its table and the elbow."""
-    seeding_method(given["init"])  # refused before anything is read
-    target, checkpoint = local(output), given["checkpoint"]
-    recover(target)
+    parameters = fit_parameters(given)  # refused before anything is read
+    target, checkpoint, identity = local(output), given["checkpoint"], ""
     if checkpoint is not None:
         numbers_of(given["signals"])  # refused before anything is written
         identity = fit_in(checkpoint)
-        overwrite = overwrite or (bool(identity) and fit_of(target) == identity)
+    overwrite = may_replace(output, identity, overwrite)
     saved = None if checkpoint is None else CheckpointOutput(checkpoint)
     outputs = [Store(output, SWEEP, overwrite), saved, plot_file(given["picture"], overwrite)]
     check_outputs(outputs, [data, validation])
-    prepared = _prepared(data, validation, given)
+    prepared = _prepared(data, validation, given, parameters)
     if dry_run:
         show(_forecast(prepared), as_json)
         return
-    rows = prepared.rows
-    with (
-        alone(target),
-        ReadProgress(rows.plan.n_blocks, rows.layout.nbytes, rows.layout.n_rows) as bar,
-    ):
-        progress = ProgressCallbacks(bar.on_state, bar.searching, bar.next_read, bar.say)
-        result = sweep(prepared, checkpoint_options(given), progress)
+    with alone(target), ReadProgress(prepared.rows) as bar:
+        result = sweep(prepared, checkpoint_options(given), bar.callbacks)
         result.attrs["parameters"] |= {
             "nodata": given["nodata"],
             "feature_dim": dimensions(given["feature_dims"]),
@@ -85,10 +76,11 @@ def run(
         show_sweep(result)
 
 
-def _prepared(data: str, validation: str | None, given: dict[str, Any]) -> PreparedSweep:
+def _prepared(
+    data: str, validation: str | None, given: dict[str, Any], parameters: dict[str, Any]
+) -> PreparedSweep:
     """The sweep with the options of the command as options of a run."""
-    loss_tol = "auto" if given["loss_tol"] is None else given["loss_tol"]
-    options = SweepOptions.from_parameters(given | {"loss_tol": loss_tol, "silhouette_rows": 2000})
+    options = SweepOptions.from_parameters(parameters | {"silhouette_rows": 2000})
     others = None if validation is None else data_options(validation, given)
     return prepare_sweep(data_options(data, given), options, others)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from types import TracebackType
 from typing import Any, Self
 
 from dask.callbacks import Callback
@@ -13,6 +12,8 @@ from streamkm.cli.ui.bar import SILENCE, ProgressBar
 from streamkm.fitting import FitState, describe
 from streamkm.kernels import compiling
 from streamkm.progress import Progress
+from streamkm.rows import Rows
+from streamkm.runs.running import ProgressCallbacks
 from streamkm.sizes import show_bytes, show_seconds
 
 
@@ -23,18 +24,19 @@ class ReadProgress(Callback):  # type: ignore[misc]
 
     Parameters
     ----------
-    n_blocks, nbytes, n_rows : blocks of a read, its decoded bytes and its rows
+    rows : Rows that are read
     """
 
-    def __init__(self, n_blocks: int, nbytes: int, n_rows: int) -> None:
+    def __init__(self, rows: Rows) -> None:
         super().__init__(posttask=self._block_done)
         self._bar = ProgressBar()
-        self._nbytes, self._n_rows = nbytes, n_rows
+        self._nbytes, self._n_rows = rows.layout.nbytes, rows.layout.n_rows
         self._read: float = 0
         self._compiled = compiling.seconds
         self._began = time.monotonic()
-        self._now = Progress("read 1", 0, n_blocks, "blocks")
+        self._now = Progress("read 1", 0, rows.plan.n_blocks, "blocks")
         self.say = self._bar.say
+        self.callbacks = ProgressCallbacks(self.on_state, self.searching, self.next_read, self.say)
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -42,14 +44,9 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self._show(0)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.__exit__(kind, error, trace)
-        super().__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._bar.__exit__(*error)
+        super().__exit__(*error)
         seconds = compiling.seconds - self._compiled
         if seconds:
             self.say(f"compiling kernels, {compiling.often}: {seconds:.1f} s")

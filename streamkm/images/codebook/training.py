@@ -26,9 +26,7 @@ from streamkm.in_memory.points import in_memory
 from streamkm.in_memory.search import search
 from streamkm.kernels import split
 from streamkm.numbers import real_number, whole_number
-from streamkm.passes import (
-    Sampled,
-)
+from streamkm.passes import Sampled
 from streamkm.rows import Budget, Room, Rows, open_rows, rows_in_memory
 from streamkm.runs.options import CheckpointOptions
 from streamkm.runs.running import ProgressCallbacks, Start, running

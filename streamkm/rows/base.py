@@ -1,0 +1,37 @@
+"""What rows of every kind have: an array, its layout, its blocks, weights and a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from streamkm.rows.block import Block
+from streamkm.rows.layout import Layout
+from streamkm.rows.plan import BlockPlan
+
+
+@dataclass(frozen=True)
+class ArrayRows:
+    """Rows of an array; the subclasses state the parameters."""
+
+    array: Any
+    layout: Layout
+    plan: BlockPlan
+    weights: Any = None
+    mask: Any = None
+    opening_reads: int = 0
+
+    @property
+    def n_blocks(self) -> int:
+        return self.plan.n_blocks
+
+    @property
+    def block_map(self) -> Callable[[Block], Block] | None:
+        """The function applied to every block once it is read, or None."""
+        return self.layout.block_map
+
+    @property
+    def beside(self) -> tuple[Any, ...]:
+        """Arrays of the row shape."""
+        return tuple(a for a in (self.weights, self.mask) if a is not None)
