@@ -56,13 +56,17 @@ def flatten(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
 
 def _name_of(kind: type[Any]) -> str:
     """Return the name by which `restore` finds a class."""
-    if CLASSES.get(kind.__name__) is not kind:
-        raise CheckpointError(
-            f"{kind.__module__}.{kind.__qualname__} cannot be saved in a checkpoint. Numbers, "
-            "text, arrays, dtypes, tuples and frozen dataclasses that derive from "
-            "streamkm.checkpointable.Checkpointable can be saved; class names must be distinct."
-        )
-    return kind.__name__
+    known = CLASSES.get(kind.__name__)
+    if known is kind:
+        return kind.__name__
+    where = f"{kind.__module__}.{kind.__qualname__} cannot be saved in a checkpoint"
+    if known is not None:
+        other = f"{known.__module__}.{known.__qualname__}"
+        raise CheckpointError(f"{where}, because {other} has the same name: rename one of them.")
+    raise CheckpointError(
+        f"{where}. Numbers, text, arrays, dtypes, tuples and frozen dataclasses that derive from "
+        "streamkm.checkpointable.Checkpointable can be saved."
+    )
 
 
 def restore(tree: Any, arrays: Sequence[np.ndarray[Any, Any]]) -> Any:

@@ -53,8 +53,8 @@ def plain_errors() -> Iterator[None]:
             names = ", ".join(str(path) for path in written)
             others = f"written: {names}; no other output was written or changed"
         say(
-            f"\n{what}; {others}. Checkpoints and unfinished labels stay valid: run the same "
-            "command to resume.",
+            f"\n{what}; {others}. Checkpoints and the labels of finished waves stay valid: "
+            "run the same command to resume.",
             err=True,
         )
         sys.exit(143 if isinstance(stopped, Terminated) else 130)

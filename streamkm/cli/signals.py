@@ -65,8 +65,8 @@ class Stopping:
             return
         where = describe(state)
         if not self._checkpoint.save(state):
-            raise CheckpointError(f"stopped ({why}) at {where}; the last good checkpoint remains.")
-        raise RunAgain(f"stopped ({why}) at {where}; run the same command to resume.", self._code)
+            raise CheckpointError(f"stopped {why} at {where}; the last good checkpoint remains.")
+        raise RunAgain(f"stopped {why} at {where}; run the same command to resume.", self._code)
 
     def on_search(self, step: str) -> None:
         """Save the last state and stop, if requested, at a step of a search in memory.
@@ -87,7 +87,7 @@ class Stopping:
             return
         if self._state is not None:  # otherwise it is the state with which the run began
             self._checkpoint.save(self._state)
-        where = f"stopped ({why}) in a search in memory ({step}), which restarts with each run"
+        where = f"stopped {why} in a search in memory ({step}), which restarts with each run"
         if self._caught is None and now - self._searching > (now - self._began) / 2:
             raise CheckpointError(
                 f"{where}. It ran for {show_seconds(now - self._searching)} and needs more time: "
@@ -98,9 +98,8 @@ class Stopping:
     def _why(self, wanted: float) -> str | None:
         """Return why the run must stop if it is to continue until some time, or None."""
         if self._caught is None and self._end and wanted + _MARGIN > self._end:
-            left = self._end - time.time()
-            return f"{show_seconds(max(0.0, left))} left of the time limit"
-        return self._caught
+            return "by the time limit"
+        return None if self._caught is None else f"({self._caught})"
 
 
 @contextmanager

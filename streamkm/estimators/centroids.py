@@ -58,6 +58,10 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         ------
         DataError
             If the features are not those of the fit.
+
+        See Also
+        --------
+        write_labels : Write the labels of data larger than memory to a store.
         """
         check_is_fitted(self)
         given, rows = self._rows(X, None, mask)

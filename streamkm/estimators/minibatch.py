@@ -103,7 +103,8 @@ class MiniBatchKMeans(LloydEstimator):
     stop_reason_ : str
         Rule that ended the fit.
     n_passes_ : float
-        Number of reads of the data; a read of some blocks counts as their share of a read.
+        Number of reads of the data; a read of some blocks counts as their share of a read. Like
+        `bytes_read_`, `reads_` and `stop_reason_`, it is set by `fit`, not by `partial_fit`.
     bytes_read_ : int
         Decoded bytes of the blocks that were read.
     reads_ : dict
@@ -223,7 +224,8 @@ class MiniBatchKMeans(LloydEstimator):
         """Move the centroids by one step on a batch; the first batch also seeds the centroids.
 
         The model can be used after every call. The counts of rows are kept, also after a `fit`, so
-        the weight of a batch decreases with the number of rows before it.
+        the weight of a batch decreases with the number of rows before it. `checkpoint` is not used;
+        `save` stores the model, and a loaded model continues.
 
         Parameters
         ----------

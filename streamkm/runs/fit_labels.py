@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ def fit_labels(
     state: FitState,
     watch: Sequence[Watch],
     identity: str,
+    message: Callable[[str], None] | None = None,
 ) -> Iterator[FitState]:
     """Write the labels of a fit; they are published under their name when the block ends.
 
@@ -39,6 +40,7 @@ def fit_labels(
         Each is called with the state after every wave.
     identity : str
         Identity of a fit with a checkpoint, or empty.
+    message : as for `LabelRun`
 
     Yields
     ------
@@ -49,7 +51,7 @@ def fit_labels(
     cached, rows = rows.cached, with_scaling(rows, state.scaling)
     dtype = label_dtype(len(state.best.centroids), may_lack(rows))
     question = label_pass(rows, state, dtype)
-    run = LabelRun(target, overwrite, plain_labels(rows, dtype), question, rows)
+    run = LabelRun(target, overwrite, plain_labels(rows, dtype), question, rows, message)
     if state.labelled and run.is_published:
         yield state
         return

@@ -58,6 +58,8 @@ class LabelRun(Generic[S]):
     question : PerRow
         The pass that labels rows.
     rows : Rows
+    message : callable or None
+        Called with a line of text if the run resumes.
     """
 
     target: Path
@@ -65,6 +67,7 @@ class LabelRun(Generic[S]):
     store: LabelStore
     question: PerRow[S]
     rows: Rows
+    message: Callable[[str], None] | None = None
 
     @cached_property
     def record(self) -> Record | None:
@@ -142,6 +145,12 @@ class LabelRun(Generic[S]):
         """
         every = SECONDS if seconds is None else seconds
         progress = _Progress(self.target, self.rows, self.record, every)
+        n_blocks = progress.folded.n_blocks
+        if n_blocks and self.message is not None:
+            self.message(
+                f"resuming the labels of {self.target}, block {n_blocks:,} of "
+                f"{self.rows.n_blocks:,}"
+            )
         with whole(self.target, LABELS, self.overwrite, progress.identity) as partial:
             try:
                 grid = LabelGrid(self.rows.plan, self.question.dtype, int(self.question.fill))
@@ -155,7 +164,7 @@ class LabelRun(Generic[S]):
                 progress.save()
                 yield progress.folded.total()
             except BaseException as error:
-                progress.stop(partial, announced=isinstance(error, (RunAgain, DataChangedError)))
+                progress.stop(partial, error)
                 raise
         progress.remove()
 
@@ -224,15 +233,20 @@ class _Progress:
                 CheckpointWarning,
             )
 
-    def stop(self, partial: Path, announced: bool) -> None:
+    def stop(self, partial: Path, error: BaseException) -> None:
         """Keep the labels so far for the next run, or remove them if no wave is finished."""
         if self._record is None or not self.folded.n_blocks:
             self.remove()
             discard(partial)
+            if isinstance(error, KeyboardInterrupt):
+                warn(
+                    "no labels are kept, because the first wave of blocks was not finished",
+                    OutputWarning,
+                )
             return
         with suppress(DataChangedError):  # the last save is of the old data, and stays
             self.save()
-        if not announced:
+        if not isinstance(error, (RunAgain, DataChangedError)):  # which say so themselves
             warn(
                 f"the labels so far are in {partial}; run the labelling again to resume, or remove "
                 "it",

@@ -47,6 +47,7 @@ def predict(
     output: Store,
     n_clusters: int | None = None,
     watching: Watching | None = None,
+    message: Callable[[str], None] | None = None,
 ) -> Labelled:
     """Label stored data by a stored model. The same call resumes a stopped run.
 
@@ -59,6 +60,8 @@ def predict(
     n_clusters : which k of a sweep, or None for a model
     watching : callable or None
         Called with the rows; returns a context manager of the `watch` of `LabelRun.write`.
+    message : callable or None
+        As for `LabelRun`.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def predict(
     rows = _open(known, data)
     dtype = label_dtype(len(known.centroids), may_lack(rows))
     question, store = label_pass_of(known, dtype), plain_labels(rows, dtype)
-    run = LabelRun(local(output.path), output.overwrite, store, question, rows)
+    run = LabelRun(local(output.path), output.overwrite, store, question, rows, message)
     if watching is None:
         statistic = write_labels(run)
     else:

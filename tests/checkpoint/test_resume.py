@@ -122,7 +122,7 @@ def test_a_signal_ends_the_wave_and_saves(signalled, tmp_path, name):
     assert "run the same command" in said
     assert not (folder / f"{name}.zarr").exists()
     shown = run("info", tmp_path / "ckpt").output
-    assert "iteration" in shown
+    assert re.search("phase +iterations", shown)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "resuming from" in done.stderr
     same(folder / "x", "whole", name)
@@ -331,7 +331,7 @@ def test_versions_that_differ_are_named(store, tmp_path, monkeypatch):
 def test_the_end_of_a_slurm_job_is_known_by_its_environment(store, small_blocks, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 3))
-    assert re.search(r"[0-3]\.\d s left of the time limit", fit(store, "a", code=75).stderr)
+    assert "stopped by the time limit" in fit(store, "a", code=75).stderr
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 3600))
     fit(store, "a")
 

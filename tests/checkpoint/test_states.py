@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
-from streamkm.checkpoint import Generations, load_saved
+from streamkm.checkpoint import Generations, flatten, load_saved
 from streamkm.checkpointable import CLASSES, Checkpointable
 from streamkm.errors import CheckpointError, CheckpointWarning
 from streamkm.fitting import first_state, fit, saving
@@ -91,6 +91,15 @@ def test_a_helper_dataclass_is_saved_and_restored_or_refused_by_name_when_it_is_
         CheckpointError, match=r"test_states\.Undeclared cannot be saved in a checkpoint"
     ):
         keep(tmp_path / "d", rows, replace(state, extra_statistics=(Undeclared(np.arange(3.0)),)))
+
+
+def test_a_class_with_the_name_of_another_is_refused_with_the_name_of_the_other():
+    @dataclass(frozen=True)
+    class Assigned:
+        base: int = 0
+
+    with pytest.raises(CheckpointError, match=r"because streamkm\.passes\.lloyd\.Assigned has the"):
+        flatten(Assigned(), [])
 
 
 def test_several_restarts_that_are_halved_and_lloyd_alone(rows, tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from dataclasses import dataclass
 
 import dask
 import numpy as np
@@ -86,6 +88,29 @@ def test_labels_of_changed_data_are_not_used_once_the_data_are_restored(store):
     assert waves[0] == 16  # the first wave is used, the second is not
     labels = zarr.open_array(store.with_name("labels"))[...]
     np.testing.assert_array_equal(labels, expected(VALUES))
+
+
+@dataclass(frozen=True)
+class Interrupting(Labels):
+    """Sends Ctrl-C with the first block."""
+
+    def __call__(self, block):
+        if block.number == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().__call__(block)
+
+
+def test_an_interrupt_in_the_first_wave_says_that_no_labels_are_kept(store):
+    rows, dtype = open_rows(str(store)), label_dtype(5)
+    question, target = Interrupting(CENTROIDS, dtype), store.with_name("labels")
+    run = LabelRun(target, False, plain_labels(rows, dtype), question, rows)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        pytest.warns(OutputWarning, match="no labels are kept, because the first wave"),
+        run.write(),
+    ):
+        pass
+    assert [path.name for path in store.parent.iterdir()] == ["x"]
 
 
 @pytest.mark.filterwarnings("ignore:the labels so far are in")

@@ -154,6 +154,8 @@ def test_a_killed_run_is_resumed_after_its_finished_waves(found, how):
     assert stopped["signal"] == 9
     assert not stopped["named"]
     assert resumed["read"] == N_BLOCKS - 2 * WAVE
+    said = f"block {2 * WAVE} of {N_BLOCKS}" in " ".join(resumed["said"].split())
+    assert said == (how == "command")
     assert (resumed["digest"], resumed["hidden"]) == (whole["digest"], 0)
     inertia = [line for line in whole["said"].splitlines() if "inertia" in line]
     assert [line for line in resumed["said"].splitlines() if "inertia" in line] == inertia

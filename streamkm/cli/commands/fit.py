@@ -16,7 +16,7 @@ from streamkm.cli.seedings import seeding_method
 from streamkm.cli.signals import fit_in, numbers_of
 from streamkm.cli.translate import checkpoint_options, data_options, fit_parameters
 from streamkm.cli.ui.progress import ReadProgress
-from streamkm.cli.ui.say import say
+from streamkm.cli.ui.say import say, say_aside
 from streamkm.errors import LabelsError
 from streamkm.fitting import FitState, same_data
 from streamkm.models.model import Model, load_model, save_model
@@ -154,7 +154,8 @@ class Outputs:
         """Return the function that writes the labels, or None if none are requested."""
         if self.labels is None:
             return None
-        return partial(fit_labels, local(self.labels), self.over_labels, seconds)
+        target = local(self.labels)
+        return partial(fit_labels, target, self.over_labels, seconds, message=say_aside)
 
 
 def _options(data: str, given: dict[str, Any]) -> tuple[DataOptions, FitOptions]:

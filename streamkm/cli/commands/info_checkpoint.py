@@ -18,7 +18,7 @@ def facts_of(path: str) -> dict[str, str]:
         return {"checkpoint": record.kind, "at": f"block {state.n_blocks:,}", **versions}
     asked = {n: v for n, v in {**record.asked, **record.free}.items() if v not in (None, [])}
     return {
-        "checkpoint": "done" if state.done else state.phase,
+        "phase": "done" if state.done else state.phase,
         "at": describe(state),
         "reads": f"{state.n_passes} ({show_bytes(state.reads.bytes_read)})",
         "of": f"{record.data['shape']}, {record.data['dtype']}, {state.plan.n_blocks} blocks",

@@ -8,7 +8,7 @@ from typing import Any
 
 from streamkm.cli.common import dimensions
 from streamkm.cli.ui.progress import ReadProgress
-from streamkm.cli.ui.say import say
+from streamkm.cli.ui.say import say, say_aside
 from streamkm.outputs import LABELS, Store
 from streamkm.rows import Rows
 from streamkm.runs.labels import Watch
@@ -31,7 +31,7 @@ def run(
     rows = DataOptions(
         data, dimensions(feature_dims), variable, nodata=nodata, memory_limit=memory_limit
     )
-    found = predict(model, rows, Store(output, LABELS, overwrite), n_clusters, _bar)
+    found = predict(model, rows, Store(output, LABELS, overwrite), n_clusters, _bar, say_aside)
     left_out = f", {found.n_left_out:,} left out" if found.n_left_out else ""
     inertia = "" if found.inertia is None else f", inertia {found.inertia:.6g}"
     say(f"{found.n_rows:,} rows labelled{left_out}{inertia}")

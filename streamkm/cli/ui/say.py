@@ -35,6 +35,11 @@ def say(text: str, err: bool = False) -> None:
     click.echo(safe(text), err=err)
 
 
+def say_aside(text: str) -> None:
+    """Print a line to the standard error stream."""
+    say(text, err=True)
+
+
 def strict_json(facts: Any) -> str:
     """Return facts as strict JSON, in which non-finite numbers are null."""
     return json.dumps(_finite(facts), allow_nan=False)
