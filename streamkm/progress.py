@@ -34,11 +34,11 @@ class Progress:
     nbytes: int = 0
 
 
-Watch = Callable[[Progress], Any]
+PhaseCallback = Callable[[Progress], Any]
 
 
 def tracked(
-    items: Collection[Item], phase: str, unit: str, watch: Sequence[Watch]
+    items: Collection[Item], phase: str, unit: str, watch: Sequence[PhaseCallback]
 ) -> Iterator[Item]:
     """Iterate over items and report how many are finished.
 

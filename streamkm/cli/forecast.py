@@ -28,8 +28,8 @@ def forecast(
     labelled : whether labels are written
     """
     layout, a_read = rows.layout, rows.layout.nbytes
-    kept = rows.cached_nbytes if isinstance(rows, StoredRows) and can_cache(rows) else None
-    if kept is not None:  # the first read is the only one
+    cached = rows.cached_nbytes if isinstance(rows, StoredRows) and can_cache(rows) else None
+    if cached is not None:  # the first read is the only one
         seeding, max_iter, last = 1, 0, 0
     most = seeding + max_iter + last
     block = rows.plan.largest * (a_read // layout.n_rows + budget.answer_nbytes)
@@ -50,14 +50,14 @@ def forecast(
         "reads_at_most": most,
         "bytes_at_most": most * a_read,
         "reads_besides": "one for each iteration that finds an empty cluster"
-        if kept is None
+        if cached is None
         else None,
-        "reads_if_few_distinct_rows": 1 + int(labelled and kept is None),
-        "kept_in_memory_bytes": kept,
+        "reads_if_few_distinct_rows": 1 + int(labelled and cached is None),
+        "cached_bytes": cached,
         "distinct_rows_at_most_then": budget.room(layout).table,
         "threads": budget.threads,
         "projected_memory_bytes": known.projected(
-            block, rows.plan.n_blocks, rows.resident_nbytes + (kept or 0)
+            block, rows.plan.n_blocks, rows.resident_nbytes + (cached or 0)
         ),
         "memory_limit_bytes": budget.limit,
     }

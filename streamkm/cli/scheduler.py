@@ -130,14 +130,14 @@ def _try_a_job(script: str) -> None:
         file.flush()
         try:
             command = ["sbatch", "--test-only", file.name]
-            told = subprocess.run(command, capture_output=True, text=True, check=False)
+            answer = subprocess.run(command, capture_output=True, text=True, check=False)
         except FileNotFoundError as error:
             raise ClusterError(
                 "sbatch was not found: run the command on a host of the Slurm cluster."
             ) from error
-    if told.returncode:
+    if answer.returncode:
         raise ClusterError(
-            f"Slurm rejected the worker jobs: {told.stderr.strip()}. Check partition, account, "
+            f"Slurm rejected the worker jobs: {answer.stderr.strip()}. Check partition, account, "
             "cores, memory and walltime under jobqueue.slurm in Dask's configuration."
         )
 

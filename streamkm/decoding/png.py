@@ -47,7 +47,7 @@ class Png:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Chunks:
     """The first chunk of each name, and of texts for each keyword."""
 
     chunks: dict[bytes, bytes] = field(default_factory=dict)
@@ -58,36 +58,36 @@ def png_of(stream: BinaryIO) -> Png:
     """Read the properties of a PNG; damage after its header is left to the decoder."""
     stream.seek(_SIGNATURE)
     _, _, _, _, bits, kind = struct.unpack(">I4sIIBB", stream.read(18))
-    seen = _chunks(stream)
-    exif = seen.chunks.get(b"eXIf", b"")
-    exif = _PREFIX + exif if exif else _raw_profile(seen.texts)
-    frames = seen.chunks.get(b"acTL", b"")[:4]
-    gamma = seen.chunks.get(b"gAMA", b"") if not seen.chunks.keys() & {b"sRGB", b"iCCP"} else b""
+    found = _chunks(stream)
+    exif = found.chunks.get(b"eXIf", b"")
+    exif = _PREFIX + exif if exif else _raw_profile(found.texts)
+    frames = found.chunks.get(b"acTL", b"")[:4]
+    gamma = found.chunks.get(b"gAMA", b"") if not found.chunks.keys() & {b"sRGB", b"iCCP"} else b""
     return Png(
         bits,
         kind,
-        _key(seen.chunks.get(b"tRNS", b""), bits, kind),
+        _key(found.chunks.get(b"tRNS", b""), bits, kind),
         exif,
-        seen.texts.get(_XMP, b""),
+        found.texts.get(_XMP, b""),
         max(1, int.from_bytes(frames)),
         int.from_bytes(gamma) / 100_000 if len(gamma) == 4 else None,
     )
 
 
-def _chunks(stream: BinaryIO) -> _Seen:
-    seen, at = _Seen(), _SIGNATURE
+def _chunks(stream: BinaryIO) -> _Chunks:
+    found, at = _Chunks(), _SIGNATURE
     while True:
         stream.seek(at)
         start = stream.read(8)
         if len(start) < 8 or start[4:] == b"IEND":
-            return seen
+            return found
         length, name = int.from_bytes(start[:4]), start[4:]
         if name in _WANTED and length <= _MOST:
             content = stream.read(length)
             if name in (b"iTXt", b"tEXt", b"zTXt"):
-                _text(name, content, seen.texts)
+                _text(name, content, found.texts)
             else:
-                seen.chunks.setdefault(name, content)
+                found.chunks.setdefault(name, content)
         at += 12 + length
 
 

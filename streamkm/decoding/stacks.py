@@ -96,8 +96,8 @@ def header_of(item: Plane) -> Header:
 def decode(item: Plane) -> Pixels:
     """Decode the pixels of a plane."""
     values = _blocks(item.store, item.search).plane(item)
-    kept = [axis for axis in item.axes if axis]
-    values = values.transpose([kept.index(axis) for axis in "yxc" if axis in kept])
+    axes = [axis for axis in item.axes if axis]
+    values = values.transpose([axes.index(axis) for axis in "yxc" if axis in axes])
     values = values if values.ndim == 3 else values[..., None]
     values = values.astype(item.dtype, copy=False)
     if item.alpha:

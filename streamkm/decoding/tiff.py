@@ -65,7 +65,7 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
     start = _start(stream)
     directory = _directory(start)
     seen: set[int] = set()
-    told = _Told(stream.seek(0, io.SEEK_END))
+    unique = _UniqueMetadata(stream.seek(0, io.SEEK_END))
     at, number = directory.next, 0
     page: Page | None = None
     while at and at not in seen:
@@ -80,11 +80,11 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
         if number == 1 or not (isinstance(kind, int) and kind & (_REDUCED | _MASK)):
             turned = orientation(directory.get(274), directory.get(XMP))
             icc = directory.get(_ICC)
-            icc = told.once(icc) if isinstance(icc, bytes) and icc else None
+            icc = unique.once(icc) if isinstance(icc, bytes) and icc else None
             metadata = {"icc": icc_name(icc)} if icc else {}
             exif = _exif(directory, start, stream)
             if exif:
-                metadata["exif"] = told.once(base64.b64encode(exif).decode())
+                metadata["exif"] = unique.once(base64.b64encode(exif).decode())
             raster = (start[:2] == b"MM" and _big(start)) or _raster(directory)
             if page:
                 yield page
@@ -130,7 +130,7 @@ def _directory(start: bytes, stream: BinaryIO | None = None, at: int = 0) -> Any
     return directory
 
 
-class _Told:
+class _UniqueMetadata:
     """Metadata of pages, with equal metadata of several pages in memory once.
 
     Parameters

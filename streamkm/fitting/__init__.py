@@ -4,7 +4,7 @@ from streamkm.fitting.budget import fit_budget
 from streamkm.fitting.first import first_state, first_sweep_state
 from streamkm.fitting.fit import fit
 from streamkm.fitting.iterate import (
-    Watch,
+    StateCallback,
     describe,
     iterate,
     label,
@@ -24,8 +24,8 @@ __all__ = [
     "Checkpoint",
     "FitState",
     "Reads",
+    "StateCallback",
     "Trajectory",
-    "Watch",
     "checkpointing",
     "describe",
     "first_state",

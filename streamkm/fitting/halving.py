@@ -17,10 +17,10 @@ def halved(trajectories: tuple[Trajectory, ...]) -> tuple[Trajectory, ...]:
     age = min((len(t.history) for t in running), default=0)
     if age < 2:
         return trajectories
-    kept = -(-len(trajectories) // 2 ** (age.bit_length() - 1))
+    n_best = -(-len(trajectories) // 2 ** (age.bit_length() - 1))
 
     def loss(trajectory: Trajectory) -> float:
         return trajectory.history[min(age, len(trajectory.history)) - 1].inertia
 
-    hopeless = {id(t) for t in sorted(racing, key=loss)[kept:]} & {id(t) for t in running}
+    hopeless = {id(t) for t in sorted(racing, key=loss)[n_best:]} & {id(t) for t in running}
     return tuple(t.drop() if id(t) in hopeless else t for t in trajectories)

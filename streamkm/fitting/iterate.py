@@ -24,7 +24,7 @@ from streamkm.updates.stopping import NOTHING_MOVED, TIME_LIMIT
 # this, or if the product of k and d is smaller than this [docs/seeding.md].
 _REPEATS = 4
 _PRODUCTS = 256
-Watch = Callable[[FitState], None]
+StateCallback = Callable[[FitState], None]
 
 
 def iterate(
@@ -32,7 +32,7 @@ def iterate(
     state: FitState,
     *,
     time_limit: float | None = None,
-    watch: Sequence[Watch] = (),
+    watch: Sequence[StateCallback] = (),
     skip_evaluation: bool = False,
 ) -> FitState:
     """Iterate until the fit is done or its time is over.

@@ -21,7 +21,7 @@ from streamkm.ingesting.registry import KINDS, Options, Request
 from streamkm.ingesting.source import Source
 from streamkm.ingesting.write import create, record_in, remaining_marks, write
 from streamkm.outputs import INGEST, alone, check_store, whole
-from streamkm.progress import Watch
+from streamkm.progress import PhaseCallback
 from streamkm.rows.layout import Layout
 from streamkm.rows.open import open_zarr
 from streamkm.sizes import parse_bytes
@@ -41,7 +41,7 @@ def ingest(
     chunk: str | int = "4MiB",
     shard: str | int | None = "32MiB",
     overwrite: bool = False,
-    watch: Sequence[Watch] = (),
+    watch: Sequence[PhaseCallback] = (),
 ) -> zarr.Array[Any]:
     """Turn files into a Zarr store for `KMeans` and ``streamkm fit``.
 
@@ -142,7 +142,7 @@ def _fill(
     wanted: np.dtype[Any] | None,
     record: Record,
     resumes: bool,
-    watch: Sequence[Watch],
+    watch: Sequence[PhaseCallback],
 ) -> None:
     form = source.form
     dtype = form.dtype if wanted is None else wanted

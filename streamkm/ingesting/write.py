@@ -20,7 +20,7 @@ from streamkm.ingesting.exact import converted
 from streamkm.ingesting.plan import regions
 from streamkm.ingesting.source import Form, Region, Source
 from streamkm.outputs import INGEST, marks_of
-from streamkm.progress import Progress, Watch
+from streamkm.progress import PhaseCallback, Progress
 from streamkm.rows import EVERY_CHUNK, MARK, record_whole, storing_all
 
 KIND = INGEST
@@ -96,7 +96,9 @@ def _for_xarray(value: float, dtype: np.dtype[Any]) -> Any:
     return base64.standard_b64encode(struct.pack("<d", float(stored))).decode()
 
 
-def write(partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[Watch]) -> None:
+def write(
+    partial: Path, source: Source, step: tuple[int, ...], watch: Sequence[PhaseCallback]
+) -> None:
     """Write the shards that are not written yet.
 
     Raises

@@ -99,8 +99,8 @@ class RowTable:
     def add(self, x: FloatArray, weights: Float64Array) -> bool:
         """Add the rows (n, d) of positive weight (n,); False when there are too many to hold."""
         self._reserve(min(self._count + len(x), self._most))
-        kept = (self._slots, self._rows, self._hashes, self._totals)
-        self._count = _add(self._bits(x), weights, *kept, self._count, self._most)
+        table = (self._slots, self._rows, self._hashes, self._totals)
+        self._count = _add(self._bits(x), weights, *table, self._count, self._most)
         return self._count >= 0
 
     def find(self, x: FloatArray) -> npt.NDArray[np.int64]:

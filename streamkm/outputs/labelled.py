@@ -48,8 +48,8 @@ def stacked(data: xr.Dataset) -> xr.DataArray:
     data = data.assign({name: _as_meant(data[name]) for name in wanted})
     apart = len(set(fills)) > 1
     if apart or np.result_type(*(data[name].dtype for name in wanted)).kind == "f":
-        kept = {name: _exact(data[name], fill) for name, fill in zip(wanted, fills, strict=True)}
-        data = data.assign(kept)
+        exact = {name: _exact(data[name], fill) for name, fill in zip(wanted, fills, strict=True)}
+        data = data.assign(exact)
     if apart:  # the fill values differ, and only NaN can replace all of them
         for name, fill in zip(wanted, fills, strict=True):
             if fill is not None:

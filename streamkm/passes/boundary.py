@@ -126,11 +126,11 @@ class _Rest:
             part = slice(tile.start, tile.start + len(tile.x))
             self.add(tile, labels[part], d2[part])
 
-    def assigned(self, kept: AnyArray) -> Assigned:
-        """Return the statistic of the block without the boundary rows `kept` of shape (m, d)."""
+    def assigned(self, boundary: AnyArray) -> Assigned:
+        """Return the statistic of the block without the rows `boundary` (m, d)."""
         if not self._block.is_integer:
             return Assigned(self._sums, self._counts, self._loss)
-        squares = _squares(self._block) - _squares(Block.from_values(kept))
+        squares = _squares(self._block) - _squares(Block.from_values(boundary))
         return Assigned(self._sums.astype(np.int64), self._counts.astype(np.int64), 0.0, squares)
 
 
@@ -163,7 +163,7 @@ class KeepBoundary(Pass[Boundary]):
         most, reach = min(self.most, math.ceil(_UNEVEN * share)), np.inf
         centroids = Centroids(self.centroids, block.dtype)
         rest = _Rest(block, self.centroids.shape)
-        kept: list[Any] = [np.empty(0), np.empty(0), np.empty(0, np.int32), np.empty(0, np.intp)]
+        columns: list[Any] = [np.empty(0, kind) for kind in ("f8", "f8", "i4", np.intp)]
         for tile in block.tiles():
             labels, d2, gaps = centroids.nearest_and_gaps(tile.x)
             with np.errstate(invalid="ignore"):  # the census reports rows that are not finite
@@ -171,17 +171,17 @@ class KeepBoundary(Pass[Boundary]):
                 margins = second - np.sqrt(d2) - _ROUNDING * (tile.x.shape[1] + 8) * second
             near = np.flatnonzero(margins < reach)
             found = (margins[near], d2[near], labels[near], near + tile.start)
-            kept = [np.concatenate(pair) for pair in zip(kept, found, strict=True)]
+            columns = [np.concatenate(pair) for pair in zip(columns, found, strict=True)]
             labels[near] = -1
             rest.add(tile, labels, d2)
             # Split rarely, so that each row is compared with others a few times at most.
             last = tile.start + len(tile.x) == block.n_rows
-            if len(kept[0]) > (most if last else 2 * most):
-                near, far, reach = _split(kept[0], most)
-                _, d2, labels, rows = (column[far] for column in kept)
+            if len(columns[0]) > (most if last else 2 * most):
+                near, far, reach = _split(columns[0], most)
+                _, d2, labels, rows = (column[far] for column in columns)
                 rest.add_rows(rows, labels, d2)
-                kept = [column[near] for column in kept]
-        margins, d2, labels, rows = kept
+                columns = [column[near] for column in columns]
+        margins, d2, labels, rows = columns
         values, weights = block.rows(rows), _of(block.weights, rows)
         left = rest.assigned(values)
         return Boundary(self.most, left, reach, margins, d2, labels, values, weights)

@@ -80,8 +80,8 @@ class Colours(Statistic):
             keys, ends = runs(np.sort(interleave(pixels)))
             opacities = OPAQUE * np.diff(ends, prepend=0)
         else:
-            seen = opacity > 0
-            unsorted, weights = interleave(pixels[seen]), opacity[seen].astype(np.int64)
+            visible = opacity > 0
+            unsorted, weights = interleave(pixels[visible]), opacity[visible].astype(np.int64)
             order = np.argsort(unsorted)
             keys, ends = runs(unsorted[order])
             opacities = np.diff(np.cumsum(weights[order])[ends - 1], prepend=0)

@@ -58,10 +58,10 @@ class TopRows(Statistic):
             if len(first) >= most or size >= len(order):
                 break
             size *= 8
-        kept = order[first[:most]]
+        top = order[first[:most]]
         weights = np.concatenate([p.weights for p in parts])
         labels = np.concatenate([p.labels for p in parts])
-        return cls(most, keys[kept], numbers[kept], values[kept], weights[kept], labels[kept])
+        return cls(most, keys[top], numbers[top], values[top], weights[top], labels[top])
 
     @classmethod
     def none(cls, most: int) -> TopRows:

@@ -115,9 +115,9 @@ class _Sample(Pass[Sampled]):
             numbers = block.row_numbers(tile.start, tile.start + len(tile.x))
             draws = exponentials(numbers, self.seed, self.stream)
             keys = np.divide(draws, rates, out=np.full_like(draws, np.inf), where=rates > 0)
-            kept = np.flatnonzero(keys < self.threshold)
-            if kept.size:
-                columns: Any = (a[kept] for a in (keys, rates, tile.weights, numbers, tile.x))
+            sampled = np.flatnonzero(keys < self.threshold)
+            if sampled.size:
+                columns: Any = (a[sampled] for a in (keys, rates, tile.weights, numbers, tile.x))
                 found.append(Sampled(self.most, self.threshold, *columns))
         return Sampled.combine(found)
 

@@ -106,12 +106,12 @@ class Block:
         """Return the block with only the rows for which `present` (n,) is true."""
         if present.all():
             return self
-        kept = np.flatnonzero(present).astype(np.int32)
+        places = np.flatnonzero(present).astype(np.int32)
         return replace(
             self,
-            values=self.values[kept],
-            weights=None if self.weights is None else self.weights[kept],
-            places=kept if self.places is None else self.places[kept],
+            values=self.values[places],
+            weights=None if self.weights is None else self.weights[places],
+            places=places if self.places is None else self.places[places],
         )
 
     @classmethod

@@ -78,8 +78,8 @@ def _of(array: Any) -> dict[str, Any]:
 
 def _metadata(array: Any) -> str:
     """Return the metadata that determine the stored chunks; user attributes may change."""
-    kept = {k: v for k, v in array.metadata.to_dict().items() if k != "attributes"}
-    return json.dumps(kept, sort_keys=True, default=str)
+    metadata = {k: v for k, v in array.metadata.to_dict().items() if k != "attributes"}
+    return json.dumps(metadata, sort_keys=True, default=str)
 
 
 def _listing(array: Any) -> dict[str, Any]:

@@ -43,9 +43,9 @@ class Missing:
         for start in range(0, len(values), step):
             part = values[start : start + step]
             for value in self.values:
-                told = _equal(part, value)
-                if told is not None:
-                    present[start : start + step] &= ~told
+                equal = _equal(part, value)
+                if equal is not None:
+                    present[start : start + step] &= ~equal
         return present
 
     def valid(self, values: AnyArray) -> npt.NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import CheckpointError, DataChangedError, RunAgain
 from streamkm.fitting import (
     FitState,
-    Watch,
+    StateCallback,
     first_state,
     iterate,
     label,
@@ -32,7 +32,7 @@ from streamkm.versions import versions
 
 # Writes the labels of a state, yields the next state, and publishes the labels at the block's end.
 LabelWriter: TypeAlias = Callable[
-    [Rows, FitState, Sequence[Watch], str], AbstractContextManager[FitState]
+    [Rows, FitState, Sequence[StateCallback], str], AbstractContextManager[FitState]
 ]
 
 
@@ -240,7 +240,7 @@ def _labelled(
         return _evaluated(rows, state, watch), error
 
 
-def _evaluated(rows: Rows, state: FitState, watch: Sequence[Watch]) -> FitState:
+def _evaluated(rows: Rows, state: FitState, watch: Sequence[StateCallback]) -> FitState:
     """The state with the loss of the final centroids; without it if the read fails."""
     try:
         return iterate(rows, replace(state, folded=None), watch=watch)

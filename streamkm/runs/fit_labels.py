@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from streamkm.engine import Folded
-from streamkm.fitting import FitState, Watch, label_pass, labelled, with_scaling
+from streamkm.fitting import FitState, StateCallback, label_pass, labelled, with_scaling
 from streamkm.passes import label_dtype
 from streamkm.rows import Rows, may_lack
 from streamkm.runs.labels import LabelRun, plain_labels
@@ -21,7 +21,7 @@ def fit_labels(
     seconds: float | None,
     rows: Rows,
     state: FitState,
-    watch: Sequence[Watch],
+    watch: Sequence[StateCallback],
     identity: str,
     message: Callable[[str], None] | None = None,
 ) -> Iterator[FitState]:

@@ -40,7 +40,7 @@ from streamkm.versions import versions
 from streamkm.warn import warn
 
 SECONDS = 60.0  # default time between two saves of the progress
-Watch = Callable[[Folded], Any]
+WaveCallback = Callable[[Folded], Any]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class LabelRun(Generic[S]):
 
     @contextmanager
     def write(
-        self, watch: Watch | None = None, seconds: float | None = None, fit: str = ""
+        self, watch: WaveCallback | None = None, seconds: float | None = None, fit: str = ""
     ) -> Iterator[S]:
         """Label all rows; the store is published when the block ends without an error.
 

@@ -18,11 +18,11 @@ from streamkm.outputs import Store, alone, check_outputs, local
 from streamkm.passes import Assigned, Labels, PerRow, Tree, TreeLabels, label_dtype
 from streamkm.passes.base import S
 from streamkm.rows import Budget, Rows, may_lack
-from streamkm.runs.labels import LabelRun, Watch, plain_labels
+from streamkm.runs.labels import LabelRun, WaveCallback, plain_labels
 from streamkm.runs.options import DataOptions
 
-Path = str | os.PathLike[str]
-Watching = Callable[[Rows], AbstractContextManager[Watch]]
+PathLike = str | os.PathLike[str]
+ShowWaves = Callable[[Rows], AbstractContextManager[WaveCallback]]
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Labelled:
 
 
 def predict(
-    model: Path,
+    model: PathLike,
     data: DataOptions,
     output: Store,
     n_clusters: int | None = None,
-    watching: Watching | None = None,
+    watching: ShowWaves | None = None,
     message: Callable[[str], None] | None = None,
 ) -> Labelled:
     """Label stored data by a stored model. The same call resumes a stopped run.
@@ -93,7 +93,7 @@ def predict(
     return Labelled(n_rows, rows.layout.n_rows - n_rows, statistic.inertia(known.scaled_centroids))
 
 
-def write_labels(run: LabelRun[S], watch: Watch | None = None) -> S:
+def write_labels(run: LabelRun[S], watch: WaveCallback | None = None) -> S:
     """Write labels under a lock, and publish the store.
 
     Parameters

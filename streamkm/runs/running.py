@@ -11,7 +11,7 @@ from streamkm.engine import caching
 from streamkm.fitting import (
     Checkpoint,
     FitState,
-    Watch,
+    StateCallback,
     checkpointing,
     describe,
     iterate,
@@ -39,7 +39,7 @@ class ProgressCallbacks:
     message : called with a line of text
     """
 
-    state: Watch = _ignore
+    state: StateCallback = _ignore
     search: Callable[[str], None] | None = None
     read: Callable[[str], None] = _ignore
     message: Callable[[str], None] = _ignore
@@ -93,7 +93,7 @@ class Running:
     state: FitState
     rows: Rows
     cached: Rows
-    watch: Sequence[Watch]
+    watch: Sequence[StateCallback]
     checkpoint: Checkpoint | None = None
     resumed: bool = False
 
@@ -133,7 +133,7 @@ def running(
     progress = progress or ProgressCallbacks()
     with ExitStack() as stack:
         stack.enter_context(monitored(progress.search))
-        watch: list[Watch] = [progress.state]
+        watch: list[StateCallback] = [progress.state]
         saved, is_new = None, True
         if checkpoint is None:
             state = start.first_state()

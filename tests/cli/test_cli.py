@@ -263,7 +263,7 @@ def test_a_dry_run_says_that_small_data_are_kept(store, tmp_path):
     facts = json.loads(run(*command, "--json").stdout)
     assert facts["reads_at_most"] == facts["reads_if_few_distinct_rows"] == 1
     assert facts["bytes_at_most"] == facts["bytes_a_read"] == 5000 * 6 * 4
-    assert facts["kept_in_memory_bytes"] == 13 * 400 * 6 * 4  # the last chunk is complete
+    assert facts["cached_bytes"] == 13 * 400 * 6 * 4  # the last chunk is complete
 
 
 def test_a_sweeps_dry_run_reads_nothing(store, tmp_path, monkeypatch, no_table):

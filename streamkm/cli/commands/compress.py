@@ -24,7 +24,7 @@ from streamkm.images.archive.summary import summary
 from streamkm.images.export.sheet import contact_sheet
 from streamkm.in_memory.monitor import monitored
 from streamkm.outputs import ARCHIVE, File, Folder, Store, check_outputs, local, whole_file
-from streamkm.progress import Watch
+from streamkm.progress import PhaseCallback
 from streamkm.sizes import show_bytes
 
 _NAMED = 20  # maximum number of lines on files that were left out
@@ -106,7 +106,11 @@ def run(
 
 
 def _write_files(
-    archive: Archive, folder: str, how: str, memory_limit: int | None, watch: Sequence[Watch]
+    archive: Archive,
+    folder: str,
+    how: str,
+    memory_limit: int | None,
+    watch: Sequence[PhaseCallback],
 ) -> int:
     """Write each image; if that fails, print the command with which `how` writes the rest."""
     which = "the other" if how == "--missing" else "all"

@@ -18,17 +18,18 @@ _SHOWN = 20  # number of the worst images that are listed
 def show_archive(path: str, all_of_it: bool) -> None:
     """Print sizes and quality of the archive, and of its worst images or of all images."""
     archive = Archive(path)
-    told = summary(archive)
-    stacks = {image.stack for image in told.images}
+    total = summary(archive)
+    stacks = {image.stack for image in total.images}
     facts = {
-        "images": f"{told.n_images:,} in {len(stacks):,} sizes and kinds, "
-        f"{told.n_pixels / 1e6:,.1f} Mpixel",
-        "stored": f"{show_bytes(told.nbytes)}, {show_bytes(told.codes_nbytes)} of it codes",
-        "bits per pixel": f"{told.bits_per_pixel:.3f}",
-        "ratio": f"{told.ratio:.1f} to decoded pixels ({show_bytes(told.decoded_nbytes)}), "
-        f"{told.source_nbytes / told.nbytes:.2f} to the sources ({show_bytes(told.source_nbytes)})",
-        "PSNR": f"{told.psnr:.2f} dB",
-        "SSIM": f"{told.ssim:.4f}, mean of the images",
+        "images": f"{total.n_images:,} in {len(stacks):,} sizes and kinds, "
+        f"{total.n_pixels / 1e6:,.1f} Mpixel",
+        "stored": f"{show_bytes(total.nbytes)}, {show_bytes(total.codes_nbytes)} of it codes",
+        "bits per pixel": f"{total.bits_per_pixel:.3f}",
+        "ratio": f"{total.ratio:.1f} to decoded pixels ({show_bytes(total.decoded_nbytes)}), "
+        f"{total.source_nbytes / total.nbytes:.2f} to the sources "
+        f"({show_bytes(total.source_nbytes)})",
+        "PSNR": f"{total.psnr:.2f} dB",
+        "SSIM": f"{total.ssim:.4f}, mean of the images",
         "skipped": f"{len(archive.skipped):,}",
         "parameters": ", ".join(f"{n}={v}" for n, v in archive.parameters.items() if v is not None),
         "versions": ", ".join(f"{name} {version}" for name, version in archive.versions.items()),
@@ -40,12 +41,12 @@ def show_archive(path: str, all_of_it: bool) -> None:
     console.print(table)
     for line in notice_lines(archive.notices):
         console.print(line, soft_wrap=True)
-    ranked = sorted(told.images, key=lambda image: (image.psnr, image.name))
-    listed = list(told.images) if all_of_it else ranked[:_SHOWN]
+    ranked = sorted(total.images, key=lambda image: (image.psnr, image.name))
+    listed = list(total.images) if all_of_it else ranked[:_SHOWN]
     console.print(_table(listed))
-    if len(listed) < told.n_images:
+    if len(listed) < total.n_images:
         console.print(
-            f"the worst {len(listed)} of {told.n_images:,} images; --all lists all of them"
+            f"the worst {len(listed)} of {total.n_images:,} images; --all lists all of them"
         )
     if all_of_it:
         for name, reason in archive.skipped:

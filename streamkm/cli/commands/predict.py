@@ -11,7 +11,7 @@ from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.outputs import LABELS, Store
 from streamkm.rows import Rows
-from streamkm.runs.labels import Watch
+from streamkm.runs.labels import WaveCallback
 from streamkm.runs.options import DataOptions
 from streamkm.runs.predict import predict
 
@@ -38,7 +38,7 @@ def run(
 
 
 @contextmanager
-def _bar(rows: Rows) -> Iterator[Watch]:
+def _bar(rows: Rows) -> Iterator[WaveCallback]:
     with ReadProgress(rows) as bar:
         bar.next_read("labels")
         yield lambda folded: bar.advance_to(folded.n_blocks)

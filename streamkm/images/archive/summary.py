@@ -91,9 +91,9 @@ def summary(archive: Archive) -> Summary:
         # Relative to the peak, so that kinds of 8 and of 16 bits can be combined.
         each = height * width * (channels - ("alpha" in group))
         # Mean opacity of the images, which archives of earlier versions lack.
-        seen = np.asarray(group["opacity"][...]) if "opacity" in group else np.ones(len(psnr))
-        error += float(each * np.sum(seen[whole] * 10 ** (-psnr[whole] / 10)))
-        samples += each * float(np.sum(seen[whole]))
+        opacity = np.asarray(group["opacity"][...]) if "opacity" in group else np.ones(len(psnr))
+        error += float(each * np.sum(opacity[whole] * 10 ** (-psnr[whole] / 10)))
+        samples += each * float(np.sum(opacity[whole]))
         codes += group["codes"].nbytes_stored()
     known = [image.ssim for image in images if not math.isnan(image.ssim)]
     return Summary(

@@ -19,7 +19,7 @@ import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.engine import caching, threads
-from streamkm.fitting import FitState, Watch, first_state, iterate
+from streamkm.fitting import FitState, StateCallback, first_state, iterate
 from streamkm.images.codebook.codebook import Codebook
 from streamkm.images.codebook.stage import FirstRead, first_read, residual_rows
 from streamkm.in_memory.points import in_memory
@@ -57,7 +57,7 @@ def fit_codebook(
     max_iter: int = _MAX_ITER,
     memory_limit: int | None = None,
     seed: int = 0,
-    watch: Sequence[Watch] = (),
+    watch: Sequence[StateCallback] = (),
     saved: Path | None = None,
 ) -> Codebook:
     """Fit a codebook of patches, or of the pixels of a raster of many bands.
@@ -167,7 +167,7 @@ class _Training:
     room: Room
     budget: Budget
     seed: int
-    watch: tuple[Watch, ...]
+    watch: tuple[StateCallback, ...]
     saved: Path | None
 
     def train(self, rows: Rows, codebook: Codebook) -> Codebook:

@@ -91,9 +91,9 @@ class Encode:
         storing_all(group["codes"])[batch.region] = codes
         storing_all(group["metadata"])[batch.region] = metadata
         if bad:
-            told = self.archive / DAMAGED_IN / f"{batch.stack}-{batch.start}.json"
-            told.parent.mkdir(exist_ok=True)
-            told.write_text(json.dumps(bad))
+            report = self.archive / DAMAGED_IN / f"{batch.stack}-{batch.start}.json"
+            report.parent.mkdir(exist_ok=True)
+            report.write_text(json.dumps(bad))
         storing_all(group["quality"])[batch.region] = (
             quality  # written last, as the mark of a complete batch
         )
@@ -110,10 +110,10 @@ class Encode:
         for at in range(0, len(out), step):
             some = slice(at, at + step)
             lines = slice(at * coder.high, (at + step) * coder.high)
-            own, seen = colour[lines], None if opacity is None else opacity[lines]
+            own, own_opacity = colour[lines], None if opacity is None else opacity[lines]
             if dithered is None:
-                out[some] = coder.codes(own, seen)
-            quality.add(own, coder.decode(out[some], own.shape), seen)
+                out[some] = coder.codes(own, own_opacity)
+            quality.add(own, coder.decode(out[some], own.shape), own_opacity)
         return quality.psnr, quality.ssim, quality.opacity
 
 

@@ -140,8 +140,8 @@ class Palette:
         str
             JSON with the colours, their dtype and the space.
         """
-        kept = {"space": self.space, "dtype": self.dtype.name, "colours": self.colours.tolist()}
-        return json.dumps(kept)
+        fields = {"space": self.space, "dtype": self.dtype.name, "colours": self.colours.tolist()}
+        return json.dumps(fields)
 
     @classmethod
     def from_json(cls, text: str) -> Palette:
@@ -163,8 +163,8 @@ class Palette:
             If the text is of another form.
         """
         try:
-            kept = json.loads(text)
-            return cls(np.array(kept["colours"], kept["dtype"]), kept["space"])
+            fields = json.loads(text)
+            return cls(np.array(fields["colours"], fields["dtype"]), fields["space"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"this is not a streamkm palette ({error}); {_WRITTEN}") from error
 

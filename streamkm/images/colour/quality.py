@@ -30,7 +30,7 @@ class Quality:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._dtype = dtype
         self._squares, self._samples = 0.0, 0.0
-        self._pixels, self._seen = 0, 0.0
+        self._pixels, self._opaque = 0, 0.0
         self._similarity, self._rows = 0.0, 0.0
         self._last: tuple[AnyArray, ...] | None = None
 
@@ -38,16 +38,16 @@ class Quality:
         """Add the next strip (y, x, channel) with its opacity (y, x), or None for opaque images."""
         apart = np.subtract(true, decoded, dtype=np.float64).reshape(-1)
         pixels = true.shape[0] * true.shape[1]
-        seen = float(pixels)
+        opaque = float(pixels)
         if opacity is None:
             self._squares += float(apart @ apart)
         else:
             weights = opacity.repeat(true.shape[2]) / OPAQUE
             self._squares += float(weights @ np.square(apart))
-            seen = int(opacity.sum(dtype=np.int64)) / OPAQUE
+            opaque = int(opacity.sum(dtype=np.int64)) / OPAQUE
         self._pixels += pixels
-        self._seen += seen
-        self._samples += seen * true.shape[2]
+        self._opaque += opaque
+        self._samples += opaque * true.shape[2]
         strip: tuple[AnyArray, ...] = (luma(true), luma(decoded))
         if opacity is not None:
             strip = (*(_on_white(plane, opacity) for plane in strip), opacity)
@@ -78,7 +78,7 @@ class Quality:
     @property
     def opacity(self) -> float:
         """Mean opacity, from 0 to 1."""
-        return self._seen / self._pixels if self._pixels else 1.0
+        return self._opaque / self._pixels if self._pixels else 1.0
 
 
 def psnr(distortion: float, dtype: np.dtype[Any]) -> float:
@@ -96,8 +96,8 @@ def psnr(distortion: float, dtype: np.dtype[Any]) -> float:
 def _on_white(plane: AnyArray, opacity: Opacity) -> AnyArray:
     """Return a plane (y, x) on a white background, in its dtype."""
     white = int(np.iinfo(plane.dtype).max)
-    seen = plane.astype(np.int64) * opacity + white * (OPAQUE - opacity.astype(np.int64))
-    on_white: AnyArray = (seen // OPAQUE).astype(plane.dtype)
+    mixed = plane.astype(np.int64) * opacity + white * (OPAQUE - opacity.astype(np.int64))
+    on_white: AnyArray = (mixed // OPAQUE).astype(plane.dtype)
     return on_white
 
 

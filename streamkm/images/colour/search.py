@@ -58,9 +58,9 @@ def fit_palette(
         return _rounded(to_space(colours.values, space, colours.dtype), space, colours, k)
     settled = _coarse(colours, max(_SETTLED, int(colours.n_pixels) // _PIXELS_EACH), k)
     few = _coarse(settled, max(_CELLS, _CELLS_EACH * k), k)
-    begun = _searched(few, space, k, n_init, seed)
+    start = _searched(few, space, k, n_init, seed)
     with _points(settled, space) as full:
-        return _rounded(search.settle(full, begun, _DROP, _MOST), space, colours, k)
+        return _rounded(search.settle(full, start, _DROP, _MOST), space, colours, k)
 
 
 def _coarse(colours: Colours, cells: int, k: int, enough: int = _ENOUGH) -> Colours:

@@ -13,7 +13,7 @@ from streamkm.images.compression.options import Options
 from streamkm.images.compression.room import Room
 from streamkm.images.compression.run import Run
 from streamkm.outputs import ARCHIVE, alone, check_store, marks_of, whole
-from streamkm.progress import Watch
+from streamkm.progress import PhaseCallback
 from streamkm.sizes import parse_bytes
 
 
@@ -34,7 +34,7 @@ def compress(
     skip_bad: bool = False,
     memory_limit: str | int | None = None,
     overwrite: bool = False,
-    watch: Sequence[Watch] = (),
+    watch: Sequence[PhaseCallback] = (),
 ) -> Archive:
     """Compress images into one archive of palettes and codes.
 

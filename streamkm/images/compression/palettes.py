@@ -21,7 +21,7 @@ from streamkm.images.compression.room import Room
 from streamkm.images.sources import find_items
 from streamkm.numbers import whole_number
 from streamkm.passes import Colours
-from streamkm.progress import Watch, tracked
+from streamkm.progress import PhaseCallback, tracked
 from streamkm.sizes import parse_bytes
 from streamkm.warn import warn
 
@@ -31,7 +31,7 @@ def count_colours(
     *,
     skip_bad: bool = False,
     memory_limit: str | int | None = None,
-    watch: Sequence[Watch] = (),
+    watch: Sequence[PhaseCallback] = (),
 ) -> dict[str, Colours]:
     """Count the colours of all images, in one read of their pixels.
 
@@ -86,7 +86,7 @@ def find_palettes(
     random_state: int = 0,
     skip_bad: bool = False,
     memory_limit: str | int | None = None,
-    watch: Sequence[Watch] = (),
+    watch: Sequence[PhaseCallback] = (),
 ) -> dict[tuple[str, int], Palette]:
     """Find the palettes of images; one read of the pixels gives every number of colours.
 

@@ -16,7 +16,7 @@ from streamkm.engine import Folded, Listed, folding, threads, wave_size
 from streamkm.fitting import FitState
 from streamkm.images.compression.catalogue import Catalogue, Files
 from streamkm.images.compression.room import Room
-from streamkm.progress import Progress, Watch
+from streamkm.progress import PhaseCallback, Progress
 
 _SAVE_EVERY = 60.0  # seconds
 
@@ -40,7 +40,7 @@ class Reader:
     """
 
     room: Room
-    watch: tuple[Watch, ...] = ()
+    watch: tuple[PhaseCallback, ...] = ()
 
     def report(self, phase: str, done: int, total: int, unit: str = "batches") -> None:
         """Report the progress of a phase."""

@@ -35,7 +35,7 @@ from streamkm.images.compression.reads import Reader
 from streamkm.images.compression.room import Room
 from streamkm.images.sources import find_items
 from streamkm.outputs import marks_of
-from streamkm.progress import Watch, tracked
+from streamkm.progress import PhaseCallback, tracked
 from streamkm.rows import EVERY_CHUNK, MARK
 from streamkm.versions import versions
 
@@ -55,7 +55,12 @@ class Run:
     """
 
     def __init__(
-        self, partial: Path, options: Options, room: Room, skip_bad: bool, watch: tuple[Watch, ...]
+        self,
+        partial: Path,
+        options: Options,
+        room: Room,
+        skip_bad: bool,
+        watch: tuple[PhaseCallback, ...],
     ) -> None:
         self._partial, self._options, self._room = partial, options, room
         self._skip_bad, self._read = skip_bad, Reader(room, watch)

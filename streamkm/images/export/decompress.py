@@ -20,7 +20,7 @@ from streamkm.images.compression.room import Room
 from streamkm.images.export.as_file import as_file, suffix_of
 from streamkm.images.export.placing import check_places
 from streamkm.outputs import local, refuse_in_a_store
-from streamkm.progress import Watch
+from streamkm.progress import PhaseCallback
 from streamkm.sizes import parse_bytes, show_bytes
 
 
@@ -32,7 +32,7 @@ def decompress(
     overwrite: bool = False,
     missing: bool = False,
     memory_limit: str | int | None = None,
-    watch: Sequence[Watch] = (),
+    watch: Sequence[PhaseCallback] = (),
 ) -> list[Path]:
     """Write images of an archive as files below a folder, under their names.
 
