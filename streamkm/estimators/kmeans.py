@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from streamkm.errors import DataError
-from streamkm.estimators.lloyd import LloydEstimator
+from streamkm.estimators.iterative import IterativeEstimator
 from streamkm.estimators.opening import all_or_nothing, given_centroids
 from streamkm.rows import among, check_digits
 from streamkm.runs.options import FitOptions
@@ -16,7 +16,7 @@ from streamkm.runs.options import FitOptions
 _EXACT = 2.0**53  # float64 does not hold all larger integers
 
 
-class KMeans(LloydEstimator):
+class KMeans(IterativeEstimator):
     """Exact k-means for data of any size.
 
     Data are read in blocks: twice for the seeding, and at most once for an iteration. Memory is
@@ -184,38 +184,6 @@ shape (n_clusters, n_features), fitted model or callable, default='auto'
         self.memory_limit = memory_limit
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
-
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Self:
-        """Compute the centroids.
-
-        Parameters
-        ----------
-        X : array-like, table, Dask array or data frame, zarr.Array, xarray.DataArray or Dataset, \
-numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
-            Data of shape (n_samples, n_features), or N-d with `feature_dim`.
-        y : ignored
-            Not used, present for API consistency.
-        sample_weight : array of the row shape or None, default=None
-            Weight of each row, in any of the forms of `X`.
-        mask : array of the row shape or None, default=None
-            Rows where it is False are left out.
-
-        Returns
-        -------
-        KMeans
-            Fitted estimator.
-
-        Raises
-        ------
-        streamkm.errors.DataError
-            If the data cannot be clustered; a ValueError that names the cause and the fix.
-        streamkm.errors.MemoryLimitError
-            If the work does not fit in `memory_limit`.
-        streamkm.errors.CheckpointError
-            If `checkpoint` belongs to another fit or other data, or is in use.
-        """
-        with all_or_nothing(self):
-            return self._fit(X, sample_weight, mask)
 
     def refit(self, X: Any, sample_weight: Any = None, mask: Any = None) -> Self:
         """Fit again, and number the clusters like those of the previous fit.

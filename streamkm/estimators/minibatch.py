@@ -12,7 +12,7 @@ import numpy as np
 from streamkm.arrays import Float64Array
 from streamkm.engine import map_reduce, map_rows, write_rows
 from streamkm.estimators.data import Given
-from streamkm.estimators.lloyd import LloydEstimator
+from streamkm.estimators.iterative import IterativeEstimator
 from streamkm.estimators.opening import all_or_nothing, names_of
 from streamkm.fitting import FitState
 from streamkm.models.model import Model
@@ -26,7 +26,7 @@ from streamkm.updates import MiniBatchState, MiniBatchUpdate
 _FIT_NUMBERS = ("n_iter_", "batch_size_", "init_size_")  # attributes that `fit` sets
 
 
-class MiniBatchKMeans(LloydEstimator):
+class MiniBatchKMeans(IterativeEstimator):
     """Mini-batch k-means (Sculley 2010): centroids move after every few blocks of the data.
 
     A fit needs a fraction of a read of the data where `KMeans` needs several reads; its loss is a
@@ -185,38 +185,6 @@ class MiniBatchKMeans(LloydEstimator):
         self.memory_limit = memory_limit
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
-
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Self:
-        """Fit the centroids batch by batch.
-
-        Parameters
-        ----------
-        X : array-like, table, Dask array, zarr.Array, xarray.DataArray, path or URL
-            Data of shape (n_samples, n_features), or N-d with `feature_dim`, as for `KMeans.fit`.
-        y : ignored
-            Not used, present for API consistency.
-        sample_weight : array of the row shape or None, default=None
-            Weight of each row.
-        mask : array of the row shape or None, default=None
-            Rows where it is False are left out.
-
-        Returns
-        -------
-        MiniBatchKMeans
-            Fitted estimator.
-
-        Raises
-        ------
-        streamkm.errors.DataError
-            If the data cannot be clustered. A row with NaN or infinity is found when its block is
-            read.
-        streamkm.errors.MemoryLimitError
-            If the work does not fit in `memory_limit`.
-        streamkm.errors.CheckpointError
-            If `checkpoint` belongs to another fit or other data, or is in use.
-        """
-        with all_or_nothing(self):
-            return self._fit(X, sample_weight, mask)
 
     def partial_fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None

@@ -1,4 +1,4 @@
-"""The fit of `KMeans`: translate parameters to options, run, store attributes."""
+"""The fit of `KMeans` and `MiniBatchKMeans`: translate parameters, run, store attributes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamkm.engine import map_rows
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import Given
 from streamkm.estimators.messages import ending, progress_of, warn_of_ending, warn_of_one_init
-from streamkm.estimators.opening import data_options, given_centroids, names_of
+from streamkm.estimators.opening import all_or_nothing, data_options, given_centroids, names_of
 from streamkm.estimators.parameters import fit_options
 from streamkm.fitting import FitState
 from streamkm.numbers import real_number
@@ -24,8 +24,8 @@ from streamkm.runs.options import CheckpointOptions, FitOptions, restarts_of
 from streamkm.updates import history_array
 
 
-class LloydEstimator(CentroidEstimator):
-    """The fit of an estimator that has the parameters of `KMeans`."""
+class IterativeEstimator(CentroidEstimator):
+    """An estimator whose centroids move in iterations, and its fit."""
 
     n_clusters: int
     init: Any
@@ -37,6 +37,38 @@ class LloydEstimator(CentroidEstimator):
     checkpoint_every: float
     _metric: ClassVar[str] = "euclidean"
     _options_class: ClassVar[type[FitOptions]] = FitOptions
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Self:
+        """Compute the centroids.
+
+        Parameters
+        ----------
+        X : array-like, table, Dask array or data frame, zarr.Array, xarray.DataArray or Dataset, \
+numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
+            Data of shape (n_samples, n_features), or N-d with `feature_dim`.
+        y : ignored
+            Not used, present for API consistency.
+        sample_weight : array of the row shape or None, default=None
+            Weight of each row, in any of the forms of `X`.
+        mask : array of the row shape or None, default=None
+            Rows where it is False are left out.
+
+        Returns
+        -------
+        estimator
+            This estimator, fitted.
+
+        Raises
+        ------
+        streamkm.errors.DataError
+            If the data cannot be clustered; a ValueError that names the cause and the fix.
+        streamkm.errors.MemoryLimitError
+            If the work does not fit in `memory_limit`.
+        streamkm.errors.CheckpointError
+            If `checkpoint` belongs to another fit or other data, or is in use.
+        """
+        with all_or_nothing(self):
+            return self._fit(X, sample_weight, mask)
 
     def _fit(
         self,
