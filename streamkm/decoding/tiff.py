@@ -179,15 +179,15 @@ def icc_name(profile: bytes) -> str:
 def _exif(tags: Any, start: bytes, stream: BinaryIO) -> bytes:
     """Return the metadata of a page's origin as EXIF, without damaged parts."""
     exif = need("PIL.Image", "images").Exif
-    kept = exif()
+    valid = exif()
     for tag in _KEPT:
         with suppress(DamagedError), damage("EXIF"):
             if tag in tags:
                 alone = exif()
                 alone[tag] = _value(tags, tag, start, stream)
                 alone.tobytes()  # not everything that can be read can be written
-                kept[tag] = alone[tag]
-    return bytes(kept.tobytes()) if len(kept) else b""
+                valid[tag] = alone[tag]
+    return bytes(valid.tobytes()) if len(valid) else b""
 
 
 def _value(tags: Any, tag: int, start: bytes, stream: BinaryIO) -> Any:

@@ -82,7 +82,7 @@ def open_rows(
     order = reordering(own, names)
     named = source if is_a(source, "xarray.DataArray") else array
     dtype = meant_dtype(named)
-    if not is_a(array, "zarr.Array"):  # of which every block is seen so
+    if not is_a(array, "zarr.Array"):  # blocks of a Zarr array are converted when read
         array = as_meant(array, dtype)
     layout = Layout(
         array.shape,
