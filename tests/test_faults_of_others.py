@@ -73,7 +73,7 @@ def test_dask_ml_sums_its_parts_one_after_the_other():
     x = np.zeros((4096, 1))
     opened = open_rows(x)
     rows = StoredRows(x, opened.layout, BlockPlan((tuple(range(0, 4097, 8)),)))
-    wave = _tree(Lloyd(np.zeros((1, 1))), rows, 0, 512)
+    wave = _tree(Lloyd(np.zeros((1, 1))), rows, range(512))
     graph = dict(wave.dask)
 
     def depth(key):

@@ -104,7 +104,7 @@ def test_a_waves_graph_holds_the_centroids_once_and_little_of_a_block(tmp_path, 
     def pickled(n_blocks, k):
         question = Lloyd(np.random.default_rng(0).random((k, FEATURES)))
         found = rows[n_blocks]
-        graph = dict(fold._tree(question, found, 0, n_blocks).__dask_graph__())
+        graph = dict(fold._tree(question, found, range(n_blocks)).__dask_graph__())
         assert len(graph) <= n_blocks + n_blocks // 8 + n_blocks // 64 + 4
         return sum(len(cloudpickle.dumps(node)) for node in graph.values())  # like a cluster
 

@@ -70,7 +70,7 @@ def test_the_projection_of_memory_does_not_overflow(number):
         for kind in (int, number):
             given = {n: kind(v) if isinstance(v, int) else v for n, v in params.items()}
             model = KMeans(**given, memory_limit=limit)
-            options = model._options(model._init())
+            options = model._options()
             outcomes.append(options.budget(limit).projected(2**20, 8))
         assert outcomes[0] == outcomes[1]
 

@@ -152,7 +152,7 @@ def test_a_large_map_is_drawn_from_a_part_of_its_rows():
 
 def test_what_is_no_map_is_refused(chart):
     for wrong, words in (
-        (chart.expand_dims(time=2), "choose"),
+        (chart.expand_dims(time=2), "select two"),
         (chart.values, "DataArray"),
         (chart.astype("U3"), "labels"),
     ):

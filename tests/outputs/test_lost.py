@@ -239,12 +239,12 @@ def test_an_archive_without_any_one_of_its_chunks_writes_no_files(home, kind):
         kept = path.read_bytes()
         path.unlink()
         if array.rpartition("/")[2] in ("ssim", "opacity"):  # no pixel needs it
-            assert "are missing, the first is c/" in run("info", home / kind, code=1)
+            assert "are missing; the first is c/" in run("info", home / kind, code=1)
         else:
-            with pytest.raises(DataError, match="are missing, the first is c/"):
+            with pytest.raises(DataError, match="are missing; the first is c/"):
                 decompress(home / kind, home / "files")
             said = run("decompress", home / kind, "-o", home / "files", code=1)
-            assert "are missing, the first is c/" in said
+            assert "are missing; the first is c/" in said
             assert not [file for file in (home / "files").rglob("*") if file.is_file()]
         path.write_bytes(kept)
     assert len(decompress(home / kind, home / "files")) == 3
