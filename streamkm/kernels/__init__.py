@@ -1,4 +1,4 @@
-"""Arrays in, arrays out: the loops that touch every number, in NumPy and Numba only."""
+"""Numerical loops over arrays, in NumPy and Numba only."""
 
 from streamkm.kernels.add import add
 from streamkm.kernels.centroids import Centroids, squared_distances

@@ -1,4 +1,4 @@
-"""The one place where compiler flags are set."""
+"""Compiler flags of all kernels."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from streamkm.warn import warn
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# No "nnan" or "ninf": they let the compiler mislabel rows that hold NaN.
+# "nnan" and "ninf" are not set, because with them the compiler mislabels rows with NaN.
 _FASTMATH = {"contract", "reassoc", "nsz"}
 
 
 def kernel(function: F) -> F:
-    """Compile `function` on first call: no GIL, one thread, cached on disk.
+    """Compile `function` on its first call, without the GIL, for one thread, with a cache on disk.
 
-    The cache lies beside the source, or in Numba's per-user folder when that cannot be
-    written (or in ``NUMBA_CACHE_DIR``). Where neither can, the kernel is compiled again in
-    every process and a `KernelCacheWarning` says so.
+    The cache is in the folder of the source, in Numba's per-user folder where that is not
+    writable, or in ``NUMBA_CACHE_DIR``. Where neither folder is writable, every process compiles
+    the kernel again and a `KernelCacheWarning` is issued.
     """
     try:
         compiled = numba.njit(nogil=True, cache=True, fastmath=_FASTMATH)(function)

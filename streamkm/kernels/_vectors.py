@@ -1,12 +1,12 @@
-"""Explicit vectors for Numba: what its vectorizer does not find, and as wide as the machine has.
+"""Explicit vector instructions for Numba, where its automatic vectorization is not sufficient.
 
-A loop over the rows of a vector register, inside which stands a loop over centroids, is one that
-LLVM does not vectorize; nor the few features of one row, because Numba turns that pass (SLP) off;
-and loops that it does vectorize are of 256 bits where the machine has 512. Made with Numba's
-extension API; LLVM splits the vectors where the machine has none so wide.
+LLVM does not vectorize an outer loop over rows with an inner loop over centroids. It does not
+vectorize the few features of one row, because Numba disables that pass (SLP). The loops that it
+vectorizes use 256 bits on machines with 512. These instructions use Numba's extension API; LLVM
+splits the vectors where the machine has narrower registers.
 
-Arrays are C-contiguous, and no index is checked. Numba's cache does not look into this file: after
-a change here, write its hash into `few`.
+Arrays are C-contiguous, and indices are not checked. Numba's cache does not detect changes of this
+file: after a change, update its hash in `few`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _INT32 = ir.IntType(32)
 
 
 class Vector(types.Type):
-    """`lanes` numbers in a register."""
+    """Type of `lanes` numbers in a vector register."""
 
     def __init__(self, dtype: Any, lanes: int) -> None:
         self.dtype, self.lanes = dtype, lanes
@@ -42,7 +42,7 @@ def lanes_of(dtype: Any) -> int:
 
 
 def _place(context: Any, builder: Any, kind: Any, array: Any, at: Any, lanes: int) -> Any:
-    """Where `lanes` elements of an array lie from (row, column), or from (at,), on."""
+    """Return the pointer to `lanes` elements of an array from (row, column) or (at,) on."""
     struct = context.make_array(kind)(context, builder, array)
     index = at[-1]
     if kind.ndim == 2:
@@ -84,7 +84,7 @@ def _summed(builder: Any, value: Any) -> Any:
 
 @intrinsic
 def load(typing, array, row, column):  # type: ignore[no-untyped-def]
-    """As many numbers as fill a vector, array[row, column:]."""
+    """Load a vector from array[row, column:]."""
     kind = Vector(array.dtype, lanes_of(array.dtype))
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
@@ -105,7 +105,7 @@ def store(typing, array, at, vector):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def fill(typing, value, like):  # type: ignore[no-untyped-def]
-    """A vector of one number, as long as `like`."""
+    """Return a vector of one repeated number, with the length of `like`."""
     kind = Vector(value, like.lanes)
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
@@ -116,7 +116,7 @@ def fill(typing, value, like):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def plus_times(typing, total, factor, vector):  # type: ignore[no-untyped-def]
-    """total + factor * vector, of a number `factor`."""
+    """Return total + factor * vector for a scalar `factor`."""
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
         product = builder.fmul(_splat(builder, args[1], vector.lanes), args[2], flags=_FAST)
@@ -127,7 +127,7 @@ def plus_times(typing, total, factor, vector):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def where_less(typing, a, b, then, other):  # type: ignore[no-untyped-def]
-    """`then` where a < b, else `other`, by lane."""
+    """Return `then` where a < b, else `other`, for each lane."""
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
         return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[2], args[3])
@@ -137,10 +137,10 @@ def where_less(typing, a, b, then, other):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def columns_of_four(typing, x, row, column, origin, columns, at):  # type: ignore[no-untyped-def]
-    """Four features of a vector of rows, less their origin, to columns[column:, at:].
+    """Store four features of a vector of rows minus their origin in columns[column:, at:].
 
-    Rows 0, 4, 8, ... of them are loaded into one vector, rows 1, 5, ... into a second, and so on,
-    and these are transposed four by four.
+    Rows 0, 4, 8, ... are loaded into one vector, rows 1, 5, ... into a second, and so on. The
+    vectors are then transposed in groups of four by four.
     """
     lanes = lanes_of(x.dtype)
 
@@ -184,16 +184,16 @@ def columns_of_four(typing, x, row, column, origin, columns, at):  # type: ignor
 
 
 def _pieces(width: int) -> list[tuple[int, int]]:
-    """Where the vectors of a row begin, and their lengths; the last overlaps the one before.
+    """Return the starts and lengths of the vectors of a row; the last overlaps the one before.
 
-    Of 256 bits, which are faster here than wider ones that lie across two cache lines.
+    Vectors of 256 bits are faster here than wider ones that cross cache lines.
     """
     lanes = 4 if width >= 4 else min(width, 2)
     return [(min(first, width - lanes), lanes) for first in range(0, width, lanes)]
 
 
 def _rows(context: Any, builder: Any, kind: Any, array: Any, row: Any, width: int) -> list[Any]:
-    """A row of `width` numbers in vectors of float64."""
+    """Load a row of `width` numbers as vectors of float64."""
     loaded = [
         _load(context, builder, kind, array, (row, ir.Constant(row.type, first)), lanes)
         for first, lanes in _pieces(width)
@@ -205,7 +205,7 @@ def _rows(context: Any, builder: Any, kind: Any, array: Any, row: Any, width: in
 
 @intrinsic
 def row_distance(typing, x, row, centroids, c, features):  # type: ignore[no-untyped-def]
-    """The squared distance of row x[row] and centroid centroids[c], in float64."""
+    """Return the squared distance of row x[row] and centroid centroids[c], in float64."""
     width = len(features)
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
@@ -227,13 +227,13 @@ def row_distance(typing, x, row, centroids, c, features):  # type: ignore[no-unt
 
 @intrinsic
 def add_row(typing, sums, c, weight, x, row, features):  # type: ignore[no-untyped-def]
-    """sums[c] += weight * x[row]."""
+    """Add weight * x[row] to sums[c]."""
     width = len(features)
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
         mine = _rows(context, builder, x, args[3], args[4], width)
         totals = _rows(context, builder, sums, args[0], args[1], width)
-        # All are loaded before any is stored: where two overlap, both hold the same sums.
+        # All vectors are loaded before any is stored, so overlapping ones have the same sums.
         for (first, lanes), value, total in zip(_pieces(width), mine, totals, strict=True):
             product = builder.fmul(_splat(builder, args[2], lanes), value, flags=_FAST)
             at = (args[1], ir.Constant(args[1].type, first))

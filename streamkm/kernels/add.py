@@ -1,4 +1,4 @@
-"""Weighted sums, counts and loss of rows whose labels are known, in float64, in row order."""
+"""Weighted sums, counts and loss of rows with known labels, in float64, in row order."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from streamkm.kernels._jit import kernel
 def add(x, weights, labels, d2, sums, counts):  # type: ignore[no-untyped-def]
     """Add a tile to `sums` (k, d) and `counts` (k,), and return its loss.
 
-    In: x (n, d), weights (n,), labels (n,), of which rows with a negative one are left out, d2
-    (n,). Out: sums, counts, added to.
+    Inputs are x (n, d), weights (n,), labels (n,) and d2 (n,). Rows with a negative label are left
+    out. `sums` and `counts` are updated in place.
     """
     loss = 0.0
     for i in range(x.shape[0]):

@@ -1,8 +1,8 @@
-"""Colours as keys: one whole number a pixel, with the bits of its channels interleaved.
+"""Colours as keys: one integer for each pixel, with the bits of its channels interleaved.
 
-The order of such keys is Morton's. To leave out the lowest bit of every channel is to shift a key
-by as many bits as there are channels, and sorted keys stay sorted: a table is made coarser in one
-sweep. Colours that are alike lie close together in a table that is looked up by key.
+Sorted keys are in Morton order. Shifting a key by the number of channels drops the lowest bit of
+every channel and keeps sorted keys sorted, so a table is coarsened in one sweep. Similar colours
+are close together in a table that is indexed by key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Keys = npt.NDArray[np.unsignedinteger]
 
 @lru_cache
 def _spread(channels: int) -> npt.NDArray[np.uint64]:
-    """The bits of every byte, with room for those of the other channels between them."""
+    """Return the bits of every byte, spaced for the bits of the other channels."""
     byte = np.arange(256, dtype=np.uint64)
     bits = np.arange(8, dtype=np.uint64)
     apart = ((byte[:, None] >> bits) & np.uint64(1)) << (bits * np.uint64(channels))
@@ -31,7 +31,7 @@ def _spread(channels: int) -> npt.NDArray[np.uint64]:
 
 @kernel
 def _interleave(pixels, spread, keys, channels):  # type: ignore[no-untyped-def]
-    """Out: keys (n,). `channels` is a tuple as long as a pixel, so that loops are unrolled."""
+    """Write keys (n,). `channels` is a tuple as long as a pixel, so that loops are unrolled."""
     c = len(channels)
     for i in range(len(pixels)):
         key = keys.dtype.type(0)
@@ -67,13 +67,13 @@ def _changes(ordered, shift):  # type: ignore[no-untyped-def]
 
 @kernel
 def _runs(ordered, shift, keys, ends):  # type: ignore[no-untyped-def]
-    """Out: keys (m,) and where the run of each ends (m,)."""
+    """Write the distinct keys (m,) and the end of the run of each (m,)."""
     at = 0
     last = ordered[0] >> shift
     for i in range(len(ordered)):
         key = ordered[i] >> shift
         at += 1 if key != last else 0
-        # Written again for every one of a run: no branch to mispredict.
+        # Every element of a run writes, so there is no branch to mispredict.
         last = key
         keys[at] = key
         ends[at] = i + 1
@@ -81,7 +81,7 @@ def _runs(ordered, shift, keys, ends):  # type: ignore[no-untyped-def]
 
 @kernel
 def _merge(a, b, out):  # type: ignore[no-untyped-def]
-    """Two tables (keys, counts, sums) as one. Out: a table long enough; returns its length."""
+    """Merge two tables (keys, counts, sums) into a long enough one; return its length."""
     i = j = at = 0
     while i < len(a[0]) or j < len(b[0]):
         first = j == len(b[0]) or (i < len(a[0]) and a[0][i] <= b[0][j])
@@ -107,7 +107,7 @@ def _look_up(keys, table, codes):  # type: ignore[no-untyped-def]
 
 
 def interleave(pixels: AnyArray) -> Keys:
-    """Keys (n,), uint32 where they fit or uint64, of pixels (n, c), uint8 or uint16."""
+    """Return the keys (n,), uint32 or uint64, of pixels (n, c), uint8 or uint16."""
     channels = pixels.shape[1]
     narrow = 8 * pixels.itemsize * channels <= 32
     keys: Keys = np.empty(len(pixels), np.uint32 if narrow else np.uint64)
@@ -116,19 +116,19 @@ def interleave(pixels: AnyArray) -> Keys:
 
 
 def separate(keys: Keys, channels: int, dtype: npt.DTypeLike) -> AnyArray:
-    """Pixels (n, c) of keys (n,)."""
+    """Return the pixels (n, c) of keys (n,)."""
     pixels = np.empty((len(keys), channels), dtype)
     _separate(keys, 8 * pixels.itemsize, pixels)
     return pixels
 
 
 def n_runs(ordered: Keys, shift: int = 0) -> int:
-    """How many different ones sorted keys are when their last `shift` bits are left out."""
+    """Count the distinct sorted keys after dropping their last `shift` bits."""
     return int(_changes(ordered, ordered.dtype.type(shift))) + 1 if len(ordered) else 0
 
 
 def runs(ordered: Keys, shift: int = 0) -> tuple[Keys, npt.NDArray[np.int64]]:
-    """Distinct keys (m,) of sorted ones (n,), less their last bits, and where each ends (m,)."""
+    """Return distinct keys (m,) of sorted keys (n,) without their last bits, and run ends."""
     size = n_runs(ordered, shift)
     keys, ends = np.empty(size, ordered.dtype), np.empty(size, np.int64)
     if size:
@@ -137,7 +137,7 @@ def runs(ordered: Keys, shift: int = 0) -> tuple[Keys, npt.NDArray[np.int64]]:
 
 
 def merge(a: tuple[Any, Any, Any], b: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-    """Two tables of sorted keys (m,), counts (m,) and sums (m, c) as one."""
+    """Merge two tables of sorted keys (m,), counts (m,) and sums (m, c)."""
     size = len(a[0]) + len(b[0])
     out = tuple(np.empty((size, *part.shape[1:]), part.dtype) for part in a)
     length = _merge(a, b, out)
@@ -145,5 +145,5 @@ def merge(a: tuple[Any, Any, Any], b: tuple[Any, Any, Any]) -> tuple[Any, Any, A
 
 
 def look_up(keys: Keys, table: Keys, codes: Keys) -> int:
-    """Write table[key] - 1 of every key into `codes` (n,); how many were 0, which is unknown."""
+    """Write table[key] - 1 for every key to `codes` (n,); return the number of unknown keys (0)."""
     return int(_look_up(keys, table, codes))

@@ -1,4 +1,4 @@
-"""What compiling costs: Numba tells its listeners, and this one tells the log and the progress."""
+"""Time spent on compiling kernels, as reported by Numba's events, for the log and the progress."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ _log = logging.getLogger("streamkm")
 
 
 class Compiling(event.Listener):
-    """Counts what this process compiles of our kernels; what comes out of the cache is no event.
+    """Count the kernels that this process compiles; kernels from the cache are not counted.
 
     Attributes
     ----------
-    kernels : int, one for each kind of arguments
-    seconds : float, in which one thread compiled and any others that wanted a kernel waited
-    often : str, how often that has to be
+    kernels : int, number of compiled specialisations
+    seconds : float, time during which one thread compiled and others waited for a kernel
+    often : str, how often the kernels have to be compiled
     """
 
     def __init__(self) -> None:
         self.kernels = 0
         self.seconds = 0.0
         self.often = "once on this machine"
-        self._began: list[float] = []  # Numba compiles under one lock: a kernel in a kernel
+        self._began: list[
+            float
+        ] = []  # Numba compiles under one lock; nested events are kernels called by kernels
 
     def on_start(self, event: Any) -> None:
         if _ours(event):
@@ -51,7 +53,7 @@ def _ours(event: Any) -> bool:
     return bool(event.data["dispatcher"].py_func.__module__.startswith("streamkm."))
 
 
-# Held by a thread, no other compiles.
+# While one thread holds it, no other thread compiles.
 compiler_lock: AbstractContextManager[Any] = global_compiler_lock
 
 compiling = Compiling()

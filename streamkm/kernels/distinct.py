@@ -1,4 +1,4 @@
-"""A table of distinct rows: each row once, with the sum of its weights."""
+"""Hash table of distinct rows with the sums of their weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _hash(x, i):  # type: ignore[no-untyped-def]
 
 @kernel
 def _place(x, i, hashed, slots, rows):  # type: ignore[no-untyped-def]
-    """The slot that holds row i of x, or the free one where it belongs (open addressing)."""
+    """Return the slot of row i of x, or the free slot for it (open addressing)."""
     last = np.uint64(slots.shape[0] - 1)
     slot = hashed & last
     while slots[slot] >= 0:
@@ -41,7 +41,7 @@ def _place(x, i, hashed, slots, rows):  # type: ignore[no-untyped-def]
 
 @kernel
 def _add(x, weights, slots, rows, hashes, totals, count, most):  # type: ignore[no-untyped-def]
-    """Out: slots, rows, hashes, totals. Returns the new count, or -1 when that is over `most`."""
+    """Update slots, rows, hashes and totals; return the new count, or -1 if it exceeds `most`."""
     for i in range(x.shape[0]):
         if not weights[i] > 0:
             continue
@@ -78,13 +78,13 @@ def _find(x, slots, rows, out):  # type: ignore[no-untyped-def]
 
 
 class RowTable:
-    """Distinct rows in the order they were met.
+    """Distinct rows in the order of their first occurrence.
 
     Parameters
     ----------
     n_features : d
-    dtype : float32 or float64, of the tiles to come
-    most : distinct rows it may hold
+    dtype : float32 or float64, dtype of the tiles
+    most : maximum number of distinct rows
     """
 
     def __init__(self, n_features: int, dtype: npt.DTypeLike, most: int) -> None:
@@ -97,14 +97,14 @@ class RowTable:
         self._slots = np.full(2, -1, np.int32)
 
     def add(self, x: FloatArray, weights: Float64Array) -> bool:
-        """Add the rows (n, d) of positive weight (n,); False when there are too many to hold."""
+        """Add the rows (n, d) of positive weight (n,); return False if there are too many."""
         self._reserve(min(self._count + len(x), self._most))
         table = (self._slots, self._rows, self._hashes, self._totals)
         self._count = _add(self._bits(x), weights, *table, self._count, self._most)
         return self._count >= 0
 
     def find(self, x: FloatArray) -> npt.NDArray[np.int64]:
-        """The place (n,) of each row among `values`, or -1."""
+        """Return the index (n,) of each row in `values`, or -1."""
         out = np.empty(len(x), np.int64)
         _find(self._bits(x), self._slots, self._rows, out)
         return out
@@ -116,19 +116,21 @@ class RowTable:
 
     @property
     def totals(self) -> Float64Array:
-        """Their weights (m,)."""
+        """Sums of the weights of the distinct rows, of shape (m,)."""
         return self._totals[: self._count]
 
     def canonical(self) -> npt.NDArray[np.intp]:
-        """Places of the rows in an order that does not depend on when they were met."""
+        """Return the indices of the rows in an order that depends only on the rows."""
         hashes = self._hashes[: self._count]
         order = np.argsort(hashes)
-        if np.any(np.diff(hashes[order]) == 0):  # different rows of one hash
+        if np.any(np.diff(hashes[order]) == 0):  # different rows with the same hash
             order = np.lexsort((*self._rows[: self._count].T, hashes))
         return order
 
     def _bits(self, x: FloatArray) -> AnyArray:
-        return (np.ascontiguousarray(x, self._dtype) + 0.0).view(self._rows.dtype)  # no minus zero
+        return (np.ascontiguousarray(x, self._dtype) + 0.0).view(
+            self._rows.dtype
+        )  # turns minus zero into zero
 
     def _reserve(self, size: int) -> None:
         if size > len(self._rows):

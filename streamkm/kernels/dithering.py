@@ -1,4 +1,4 @@
-"""Floyd and Steinberg's error diffusion (Proc. SID 17(2), 1976), to and fro, a line at a time."""
+"""Floyd-Steinberg error diffusion (Proc. SID 17(2), 1976), line by line in serpentine order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streamkm.kernels._jit import kernel
 
 @kernel
 def _nearest(value, columns, apart):  # type: ignore[no-untyped-def]
-    """The nearest of a palette in columns (c, k), the first of several."""
+    """Return the nearest colour of a palette with columns (c, k); ties go to the lowest index."""
     apart[:] = 0.0
     for j in range(len(value)):
         for code in range(len(apart)):
@@ -25,12 +25,12 @@ def _nearest(value, columns, apart):  # type: ignore[no-untyped-def]
 
 @kernel
 def _diffuse(values, opacity, columns, limits, below, codes, back):  # type: ignore[no-untyped-def]
-    """Codes of a line; what it owes to the next.
+    """Write the codes of a line and the errors that it diffuses to the next line.
 
-    In: values (w, c), opacity (w,) from 0 to 1, columns (c, k) of the palette, limits (2, c),
-    `back` where it is walked from its end. Out: codes (w,); below (w + 2, c), of which row i + 1
-    holds what pixel i is owed by the line before, and then what this line owes to the pixel under
-    it.
+    Inputs are values (w, c), opacity (w,) from 0 to 1, columns (c, k) of the palette, limits
+    (2, c), and `back`, which is true if the line is processed from its end. Outputs are codes (w,)
+    and below (w + 2, c): row i + 1 has the error that pixel i receives from the line before and,
+    afterwards, the error for the pixel below it.
     """
     width, channels = values.shape
     value, apart = np.empty(channels), np.empty(columns.shape[1])
@@ -40,7 +40,8 @@ def _diffuse(values, opacity, columns, limits, below, codes, back):  # type: ign
     for _ in range(width):
         at = i + 1
         for j in range(channels):
-            # Held within the palette's own range, or what no colour can pay would pile up.
+            # Clipped to the range of the palette; otherwise errors that no colour can offset
+            # accumulate.
             wanted = values[i, j] + below[at, j] + ahead[j]
             value[j] = min(max(wanted, limits[0, j]), limits[1, j])
             if opacity[i] == 0:
@@ -57,12 +58,12 @@ def _diffuse(values, opacity, columns, limits, below, codes, back):  # type: ign
 
 
 class Diffusion:
-    """Line after line of one image, from its first.
+    """Error diffusion of one image, called with its lines in order.
 
     Parameters
     ----------
     colours : ndarray of shape (k, c), float64
-    width : int, of the image
+    width : int, width of the image in pixels
     """
 
     def __init__(self, colours: Float64Array, width: int) -> None:
@@ -78,9 +79,9 @@ class Diffusion:
         codes: AnyArray,
         opacity: Float64Array | None = None,
     ) -> None:
-        """Write the codes (w,) of the next line, of values (w, c).
+        """Write the codes (w,) of the next line with values (w, c).
 
-        The error of a pixel is diffused in proportion to its opacity (w,), 0 to 1; by default 1.
+        The error of a pixel is diffused in proportion to its opacity (w,), 0 to 1, by default 1.
         """
         opacity = self._opaque if opacity is None else opacity
         _diffuse(values, opacity, self._columns, self._limits, self._owed, codes, self._back)

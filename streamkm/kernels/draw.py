@@ -1,8 +1,8 @@
-"""Random numbers that belong to a row's number, not to the order rows are met in.
+"""Random numbers that are functions of the row number, independent of the order of the rows.
 
 Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) with the key
-(seed, round) and the counter row // 4; a row takes word row % 4. It is the stream of
-``numpy.random.Philox(key=[seed, round])``, in any order and from any row.
+(seed, round) and the counter row // 4; a row uses the word row % 4. The numbers are those of the
+stream of ``numpy.random.Philox(key=[seed, round])``, accessible in any order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _W1 = np.uint64(0xBB67AE8584CAA73B)
 
 @kernel
 def _high(a, b):  # type: ignore[no-untyped-def]
-    """The upper 64 bits of the 128-bit product."""
+    """Return the upper 64 bits of the 128-bit product."""
     a0, a1 = a & _LOW, a >> _HALF
     b0, b1 = b & _LOW, b >> _HALF
     middle = a1 * b0 + ((a0 * b0) >> _HALF)
@@ -35,7 +35,7 @@ def _high(a, b):  # type: ignore[no-untyped-def]
 
 @kernel
 def philox(seed, stream, counter):  # type: ignore[no-untyped-def]
-    """The four 64-bit words of a counter."""
+    """Return the four 64-bit words of a counter."""
     c0 = counter
     c1 = c2 = c3 = np.uint64(0)
     k0, k1 = seed, stream
@@ -54,20 +54,20 @@ def _exponentials(rows, seed, stream, out):  # type: ignore[no-untyped-def]
     words = philox(seed, stream, counter)
     for i in range(rows.shape[0]):
         row = np.uint64(rows[i])
-        wanted = (row >> np.uint64(2)) + np.uint64(1)  # NumPy counts its first block as 1
+        wanted = (row >> np.uint64(2)) + np.uint64(1)  # NumPy numbers its first block 1
         if wanted != counter:
             counter = wanted
             words = philox(seed, stream, counter)
         word = words[row & np.uint64(3)]
-        # (word + 1/2) / 2**53 lies strictly inside (0, 1), so no key is ever zero or infinite.
+        # (word + 1/2) / 2**53 is strictly between 0 and 1, so no key is zero or infinite.
         out[i] = -math.log((np.float64(word >> np.uint64(11)) + 0.5) * 2.0**-53)
 
 
 def exponentials(rows: npt.NDArray[np.int64], seed: int, stream: int) -> Float64Array:
-    """One standard exponential draw for each row number, keyed by (seed, stream).
+    """Return a standard exponential number for each row number, keyed by (seed, stream).
 
-    Dividing by the weights gives the keys of weighted sampling without replacement: the m
-    smallest of draw / weight are the sample (Efraimidis and Spirakis, IPL 97(5), 2006).
+    The rows with the m smallest values of number / weight are a weighted sample without
+    replacement (Efraimidis and Spirakis, IPL 97(5), 2006).
     """
     out = np.empty(len(rows), np.float64)
     _exponentials(rows, np.uint64(seed), np.uint64(stream), out)

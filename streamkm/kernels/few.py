@@ -1,8 +1,7 @@
-"""Compiled loops for few features: unrolled, a vector of rows against one centroid after another.
+"""Compiled loops for few features: a vector of rows is compared with one centroid after another.
 
-All that call each other are in this file, because Numba's cache looks no further when it asks
-whether a kernel has changed. `features` is a tuple as long as a row, so that each length is
-compiled with its loops unrolled.
+Functions that call each other are in one file, because Numba's cache checks only that file for
+changes. `features` is a tuple of the length of a row, so that loops are unrolled for each length.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from streamkm.kernels._vectors import (
     where_less,
 )
 
-# Of `_vectors`, so that a change there changes this file as well, which is all that Numba's cache
-# looks at [a test compares them].
-VECTORS = "db98b9fdf959b759"
-FOUR = 4  # features that are loaded together
-STRIP = 256  # rows that are scored at a time
+# Hash of `_vectors`: a change there must change this file, because Numba's cache checks only this
+# file [a test compares them].
+VECTORS = "e9eb8a259d17b286"
+FOUR = 4  # features loaded together
+STRIP = 256  # rows scored together
 
 
 @kernel
 def _load_across(x, start, width, origin, columns, lengths, features):  # type: ignore[no-untyped-def]
-    """Rows about the origin as `columns` (d, n), and their squared lengths (n,)."""
+    """Write the rows minus the origin to `columns` (d, n), and their squared lengths (n,)."""
     d, lanes = len(features), 64 // x.itemsize
     whole = width - width % lanes if d >= FOUR else 0
     for i in range(0, whole, lanes):
@@ -50,7 +49,7 @@ def _load_across(x, start, width, origin, columns, lengths, features):  # type: 
 
 @kernel
 def _scan(columns, scaled, norms, k, best, second, label, features):  # type: ignore[no-untyped-def]
-    """The lowest two scores, and the centroid of the lowest."""
+    """Write the two lowest scores and the centroid of the lowest."""
     infinity = columns.dtype.type(np.inf)
     for i in range(0, STRIP, 64 // columns.itemsize):
         low = fill(infinity, load(columns, 0, i))
@@ -71,9 +70,9 @@ def _scan(columns, scaled, norms, k, best, second, label, features):  # type: ig
 
 @kernel
 def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-def]
-    """Mark doubtful rows by a label of -1, and make `second` how sure the others are."""
+    """Set the label of rows in doubt to -1, and `second` to the gap of the other rows."""
     for i in range(len(best)):
-        # Not "gap <= bound": a row with a NaN is doubtful too.
+        # "gap <= bound" would be false for NaN; such rows are in doubt, too.
         sure = (
             second[i]
             - best[i]
@@ -97,10 +96,11 @@ def _decide_again(x, i, centroids, features):  # type: ignore[no-untyped-def]
 
 @kernel
 def _settle(x, label, sure, centroids, features, answer, gaps, total):  # type: ignore[no-untyped-def]
-    """Write a strip's labels, distances and gaps, deciding doubtful rows again; add to the total.
+    """Write a strip's labels, distances and gaps, decide rows in doubt; add to the total.
 
-    Out: answer (labels, d2); gaps or None; total (weights, sums, counts) or None. Returns the
-    loss. Of arrays that begin with the strip, so that no index can be negative in Numba's eyes.
+    Outputs are answer (labels, d2), gaps or None, and total (weights, sums, counts) or None; the
+    loss is returned. The arrays begin with the strip, so that Numba knows that no index is
+    negative.
     """
     labels, d2 = answer
     loss = 0.0

@@ -1,7 +1,7 @@
 """Compiled loops for many features: scores by matrix products, labels, distances, sums.
 
-All that call each other are in this file, because Numba's cache looks no further when it asks
-whether a kernel has changed.
+Functions that call each other are in one file, because Numba's cache checks only that file for
+changes.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import numpy as np
 
 from streamkm.kernels._jit import kernel
 
-FOUR = 4  # centroids whose scores are compared at a time
-PANEL = 128  # centroids of one matrix product: its scores of a strip stay in the L2 cache
-WIDE = 8192  # bytes of a row of such scores
-ALONG = 2**22  # bytes of the rows of such a strip
-STRIP = 256  # rows that it has at least
+FOUR = 4  # centroids whose scores are compared together
+PANEL = 128  # centroids of one matrix product, so that its scores for a strip stay in the L2 cache
+WIDE = 8192  # bytes of the scores of a row
+ALONG = 2**22  # bytes of the rows of a strip
+STRIP = 256  # minimum number of rows of a strip
 
 
 @kernel
 def _load_along(x, start, width, origin, along, lengths):  # type: ignore[no-untyped-def]
-    """Rows about the origin as `along` (n, d), and their squared lengths (n,)."""
+    """Write the rows minus the origin to `along` (n, d), and their squared lengths (n,)."""
     for i in range(width):
         length = x.dtype.type(0)
         for j in range(x.shape[1]):
@@ -31,7 +31,7 @@ def _load_along(x, start, width, origin, along, lengths):  # type: ignore[no-unt
 
 @kernel
 def _keep(s0, s1, s2, s3, c, i, best, second, label):  # type: ignore[no-untyped-def]
-    """Of four more scores of row i, those of centroids c to c + 3, keep the two lowest."""
+    """Update the two lowest scores of row i with those of the four centroids c to c + 3."""
     left, right = s1 < s0, s3 < s2
     low, above = s1 if left else s0, s0 if left else s1
     at = c + 1 if left else c
@@ -54,7 +54,7 @@ def _keep(s0, s1, s2, s3, c, i, best, second, label):  # type: ignore[no-untyped
 
 @kernel
 def _scan(along, scaled, norms, best, second, label, scores):  # type: ignore[no-untyped-def]
-    """Scores by matrix products of a panel of centroids each, into `scores`."""
+    """Write the scores to `scores` by one matrix product for each panel of centroids."""
     for first in range(0, len(norms), PANEL):
         size = min(PANEL, len(norms) - first)
         panel = scores[:size]
@@ -71,13 +71,13 @@ def _scan(along, scaled, norms, best, second, label, scores):  # type: ignore[no
 
 @kernel
 def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-def]
-    """Mark doubtful rows by a label of -1, and make `second` how sure the others are.
+    """Set the label of rows in doubt to -1, and `second` to the gap of the other rows.
 
-    Of `lengths` it makes how far two scores of a row may be wrong.
+    `lengths` is overwritten with the error bound of the difference of two scores of a row.
     """
     for i in range(len(best)):
         bound = slack[0] + slack[1] * np.sqrt(lengths[i]) + slack[2] * lengths[i]
-        # Not "gap <= bound": a row with a NaN is doubtful too.
+        # "gap <= bound" would be false for NaN; such rows are in doubt, too.
         sure = second[i] - best[i] - bound
         label[i] = label[i] if sure > 0 else -1
         second[i] = sure
@@ -95,10 +95,10 @@ def _direct(row, centroid):  # type: ignore[no-untyped-def]
 
 @kernel
 def _decide_again(row, bound, centroids, norms, scores):  # type: ignore[no-untyped-def]
-    """The label of a row by direct distances to those centroids that its scores leave in doubt.
+    """Return the label of a row by direct distances to the centroids within its score's bound.
 
-    `scores` are without the norms yet. Of long rows many are in doubt, and all k distances of
-    such a row cost far more than its scores did.
+    `scores` do not contain the norms. Many long rows are in doubt, and all k distances of such a
+    row would cost far more than its scores.
     """
     lowest = scores[0] + norms[0]
     for c in range(len(centroids)):
@@ -107,7 +107,7 @@ def _decide_again(row, bound, centroids, norms, scores):  # type: ignore[no-unty
     label = 0
     best = np.inf
     for c in range(len(centroids)):
-        # Not "score <= ...": what is not a number, or has no bound, is in doubt too.
+        # "score <= ..." would be false for NaN; such scores are in doubt, too.
         if not scores[c] - lowest > bound:
             distance = _direct(row, centroids[c])
             if distance < best:
@@ -120,7 +120,7 @@ def _decide_again(row, bound, centroids, norms, scores):  # type: ignore[no-unty
 def _settle(x, start, width, label, sure, centroids, answer, gaps, total):  # type: ignore[no-untyped-def]
     """Write a strip's labels, distances and gaps; add to the total; return the loss.
 
-    Out: answer (labels, d2); gaps or None; total (weights, sums, counts) or None.
+    Outputs are answer (labels, d2), gaps or None, and total (weights, sums, counts) or None.
     """
     labels, d2 = answer
     d = x.shape[1]
@@ -152,7 +152,7 @@ def many_features(x, centroids, ready, answer, gaps, total):  # type: ignore[no-
     origin, scaled, norms, slack = ready
     wide = max(STRIP, min(WIDE // x.itemsize, ALONG // (x.itemsize * x.shape[1])))
     strips = max(1, -(-len(x) // wide))
-    wide = -(-len(x) // strips)  # of like size, so that the last is not padded much
+    wide = -(-len(x) // strips)  # of similar sizes, so that the last is padded little
     along = np.empty((wide, x.shape[1]), x.dtype)
     lengths = np.empty(wide, x.dtype)
     best, second = np.empty(wide, x.dtype), np.empty(wide, x.dtype)
@@ -172,7 +172,7 @@ def many_features(x, centroids, ready, answer, gaps, total):  # type: ignore[no-
             if label[i] < 0:
                 if len(norms) <= PANEL:
                     own[:] = scores[:, i]
-                else:  # only the last panel's scores are still there
+                else:  # only the scores of the last panel are available
                     np.dot(scaled, along[i], own)
                 label[i] = _decide_again(x[start + i], lengths[i], centroids, norms, own)
         loss += _settle(x, start, width, label, second, centroids, answer, gaps, total)

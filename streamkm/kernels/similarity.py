@@ -1,8 +1,8 @@
 """Structural similarity (Wang et al., IEEE Trans. Image Process. 13(4), 2004) of two planes.
 
-As scikit-image measures it by default: windows of 7 x 7 that weigh alike, sample covariance, the
-mean over all windows that lie within the plane. Sums of windows are kept running, in whole
-numbers, so that nothing is lost however flat a picture is.
+The definition is scikit-image's default: uniform windows of 7 x 7, sample covariance, and the mean
+over all windows within the plane. The sums of windows are running sums of integers, so no digits
+are lost in flat images.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _K1, _K2 = 0.01, 0.03
 
 @kernel
 def _follow(line, other, sign, columns):  # type: ignore[no-untyped-def]
-    """Add a line, or take it away. Out: columns (4, w): sums of a, b, aa + bb and ab."""
+    """Add or subtract a line in columns (4, w): sums of a, b, aa + bb and ab."""
     number = columns.dtype.type
     sign = number(sign)
     for x in range(len(line)):
@@ -34,7 +34,7 @@ def _follow(line, other, sign, columns):  # type: ignore[no-untyped-def]
 
 @kernel
 def _across(columns, sums):  # type: ignore[no-untyped-def]
-    """Out: sums (4, w - 6) of seven columns each."""
+    """Write the sums (4, w - 6) of seven columns each."""
     for s in range(4):
         for x in range(sums.shape[1]):
             total = columns[s, x]
@@ -45,12 +45,12 @@ def _across(columns, sums):  # type: ignore[no-untyped-def]
 
 @kernel
 def _similar(sums, x, c1, c2):  # type: ignore[no-untyped-def]
-    """The similarity of one window of a line."""
+    """Return the similarity of one window of a line."""
     n = np.float64(WINDOW * WINDOW)
     mean, sample = 1 / (n * n), 1 / (n * (n - 1))
     a, b = np.float64(sums[0, x]), np.float64(sums[1, x])
     squares, product = a * a + b * b, a * b
-    # n times the sums of squared deviations: whole numbers below 2**53, so nothing cancels.
+    # n times the sums of squared deviations: integers below 2**53, so no digits cancel.
     both = n * np.float64(sums[2, x]) - squares
     cross = n * np.float64(sums[3, x]) - product
     above = (2 * mean * product + c1) * (2 * sample * cross + c2)
@@ -59,7 +59,7 @@ def _similar(sums, x, c1, c2):  # type: ignore[no-untyped-def]
 
 @kernel
 def _line(sums, c1, c2):  # type: ignore[no-untyped-def]
-    """The sum of the similarities of a line of windows."""
+    """Return the sum of the similarities of a line of windows."""
     total = 0.0
     for x in range(sums.shape[1]):
         total += _similar(sums, x, c1, c2)
@@ -68,7 +68,7 @@ def _line(sums, c1, c2):  # type: ignore[no-untyped-def]
 
 @kernel
 def _weighted_line(sums, weights, c1, c2):  # type: ignore[no-untyped-def]
-    """The same, each window times its weight (w - 6,)."""
+    """Return the sum of the similarities of a line of windows, weighted by (w - 6,)."""
     total = 0.0
     for x in range(sums.shape[1]):
         total += weights[x] * _similar(sums, x, c1, c2)
@@ -77,7 +77,7 @@ def _weighted_line(sums, weights, c1, c2):  # type: ignore[no-untyped-def]
 
 @kernel
 def _total(a, b, weights, c1, c2, columns):  # type: ignore[no-untyped-def]
-    """The sum over all windows, with weights (h - 6, w - 6), or (0, 0) where all weigh alike."""
+    """Return the sum over all windows, with weights (h - 6, w - 6), or (0, 0) for no weights."""
     height, width = a.shape
     sums = np.empty((4, width - WINDOW + 1), columns.dtype)
     total = 0.0
@@ -97,7 +97,7 @@ def _total(a, b, weights, c1, c2, columns):  # type: ignore[no-untyped-def]
 def structural_similarity(
     a: AnyArray, b: AnyArray, weights: npt.NDArray[np.uint8] | None = None
 ) -> tuple[float, float]:
-    """Similarity of two planes, at most 1, and its weight.
+    """Return the structural similarity of two planes, at most 1, and its weight.
 
     Parameters
     ----------
@@ -108,14 +108,14 @@ def structural_similarity(
     Returns
     -------
     similarity : float
-        Mean over all windows; NaN of planes of less than 7 x 7, or without weight.
+        Mean over all windows; NaN for planes smaller than 7 x 7 and for zero weight.
     weight : float
         Mean weight of the windows, where 255 is 1; 1 without `weights`.
     """
     if min(a.shape) < WINDOW:
         return math.nan, 1.0
     high = float(np.iinfo(a.dtype).max)
-    # Of the whole numbers that hold the sums of squares of a window, those that are added fastest.
+    # The fastest integer dtype that can represent the sums of squares of a window.
     columns = np.zeros((4, a.shape[1]), np.int32 if a.dtype == np.uint8 else np.float64)
     planes = np.ascontiguousarray(a), np.ascontiguousarray(b)
     windows = np.empty((0, 0)) if weights is None else _window_means(weights)
@@ -127,7 +127,7 @@ def structural_similarity(
 
 
 def _window_means(weights: npt.NDArray[np.uint8]) -> Float64Array:
-    """Mean weight (h - 6, w - 6), from 0 to 1, of the pixels of each window."""
+    """Return the mean weight (h - 6, w - 6), from 0 to 1, of the pixels of each window."""
     sums = weights.astype(np.int64)
     for axis in (0, 1):
         ends = np.cumsum(sums, axis=axis)

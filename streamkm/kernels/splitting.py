@@ -1,9 +1,9 @@
-"""Centroids by dividing: the worst cluster is split in two until there are enough.
+"""Centroids by repeatedly splitting the cluster with the largest loss in two.
 
 Var-Part (Su and Dy, "In search of deterministic methods for initializing k-means and Gaussian
-mixture clustering", Intelligent Data Analysis 11(4), 2007): of the cluster of the largest sum of
-squared errors, what lies above the mean along the axis of its largest variance becomes a new one.
-Nothing is drawn. A point is met once for every time its cluster is split, about log k times.
+mixture clustering", Intelligent Data Analysis 11(4), 2007): the cluster with the largest sum of
+squared errors is split at its mean along the axis of its largest variance. The algorithm is
+deterministic. A point is visited once for each split of its cluster, about log k times.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from streamkm.kernels._jit import kernel
 
 @kernel
 def _divide(points, span, cut, about, places, aside, moments, totals):  # type: ignore[no-untyped-def]
-    """Bring the points of a span that are not above a cut to its front; where they end.
+    """Move the points of a span that are not above a cut to its front; return their end.
 
-    In: points (values, weights), span (first, last) of places, cut (axis, height), about (d,).
-    Out: places; of the two sides the sums and squares about a point in moments (2, 2, d), and
-    their weights in totals (2,); aside, of use to nobody.
+    Inputs are points (values, weights), span (first, last) of places, cut (axis, height), and about
+    (d,). Outputs are places, moments (2, 2, d) with the sums and squares of both sides about the
+    point, totals (2,) with their weights, and the scratch array `aside`.
     """
     values, weights = points
     axis, height = cut
@@ -38,7 +38,7 @@ def _divide(points, span, cut, about, places, aside, moments, totals):  # type: 
             apart = np.float64(values[at, j]) - about[j]
             moments[side, 0, j] += w * apart
             moments[side, 1, j] += w * apart * apart
-        # Written to both, and only one of the two goes on: no branch to mispredict.
+        # Written to both sides, and only one position advances: no branch to mispredict.
         places[low] = at
         aside[high] = at
         low += 1 - side
@@ -49,7 +49,7 @@ def _divide(points, span, cut, about, places, aside, moments, totals):  # type: 
 
 @kernel
 def _widest(values, places, first, last):  # type: ignore[no-untyped-def]
-    """The axis of the largest range, that range, and the least value on it."""
+    """Return the axis of the largest range, the range, and the smallest value on it."""
     axis, width, least = 0, 0.0, 0.0
     for j in range(values.shape[1]):
         low = high = np.float64(values[places[first], j])
@@ -64,7 +64,7 @@ def _widest(values, places, first, last):  # type: ignore[no-untyped-def]
 
 @kernel
 def _describe(moments, weight, about, mean):  # type: ignore[no-untyped-def]
-    """Sum of squared errors of a side, and the axis that has most of it. Out: its mean."""
+    """Return the sum of squared errors of a side and the axis with most of it; write its mean."""
     total, axis, most = 0.0, 0, -1.0
     for j in range(len(mean)):
         moved = moments[0, j] / weight
@@ -95,7 +95,7 @@ def _split(points, k, centroids):  # type: ignore[no-untyped-def]
         cut = (axes[c], about[axes[c]])
         middle = _divide(points, span, cut, about, places, aside, moments, totals)
         if middle == span[0] or middle == span[1]:
-            # A mean is rounded, and a small variance too: is there a difference at all?
+            # Means and small variances are rounded, so check that the values differ at all.
             axis, width, least = _widest(points[0], places, span[0], span[1])
             if not width > 0:
                 continue
@@ -112,7 +112,7 @@ def _split(points, k, centroids):  # type: ignore[no-untyped-def]
 
 
 def split(values: FloatArray, weights: Float64Array, k: int) -> Float64Array:
-    """Means of the clusters of points divided until there are k.
+    """Return the means of the clusters of points that are split until there are k.
 
     Parameters
     ----------

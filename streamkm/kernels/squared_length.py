@@ -1,4 +1,4 @@
-"""The squares of whole numbers, summed exactly."""
+"""Exact sums of the squares of integers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streamkm.kernels._jit import kernel
 
 @kernel
 def squared_length(x):  # type: ignore[no-untyped-def]
-    """Sum of the squares of a tile of whole numbers, exact while a row's is below 2**53."""
+    """Return the sum of the squares of a tile of integers, exact if each row's is below 2**53."""
     total = np.int64(0)
     for i in range(x.shape[0]):
         row = 0.0
