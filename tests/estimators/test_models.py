@@ -109,7 +109,7 @@ def test_clusters_get_the_name_that_most_of_their_rows_have(tmp_path):
     assert names[model.predict([[0.0], [10.0]])].tolist() == ["a", "c"]
     model.save(tmp_path / "m")
     assert streamkm.load(tmp_path / "m").cluster_names_.tolist() == ["a", None, "c"]
-    with pytest.raises(DataError, match="1 names for 2 rows"):
+    with pytest.raises(DataError, match="1 names were given for 2 rows"):
         model.name_clusters([[0.1], [0.2]], ["b"])
 
 
