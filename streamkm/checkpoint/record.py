@@ -195,7 +195,7 @@ def load_saved(generations: Generations) -> Saved[Any] | None:
         record = Record.from_json(tree["record"])
         return Saved(record, restore(tree["state"], arrays))
     except (KeyError, TypeError) as error:
-        made_by = tree.get("record", {}).get("versions", {}).get("streamkm", "an unknown version")
+        made_by = tree.get("record", {}).get("versions", {}).get("streamkm", "of another version")
         raise CheckpointError(
             f"this version cannot read the states of {generations.where}, which streamkm {made_by} "
             f"wrote ({error}). Use that version, or start again with another checkpoint."

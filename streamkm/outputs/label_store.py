@@ -54,7 +54,7 @@ class LabelGrid:
             raise DataError(
                 f"blocks of uneven sizes have the common chunk size {chunks}, which gives "
                 f"{count:,} files of labels; rechunk the rows evenly first (in Dask, "
-                f"x.rechunk({0: 100_000}))."
+                f"x.rechunk({{0: 100_000}}))."
             )
         return chunks
 

@@ -98,7 +98,7 @@ def test_a_state_is_saved_beside_its_record(tmp_path):
 
 
 def test_checkpoints_of_another_version_are_refused_with_a_fix(tmp_path):
-    Generations(tmp_path / "old").save({"state": 1, "versions": {"streamkm": "0.3"}}, [])
+    Generations(tmp_path / "old").save({"record": {"versions": {"streamkm": "0.3"}}}, [])
     with pytest.raises(CheckpointError, match=r"which streamkm 0\.3.* wrote .*Use that version"):
         load_saved(Generations(tmp_path / "old", "r"))
     zarr.open_group(tmp_path / "old").attrs["format"] = 1
