@@ -306,7 +306,7 @@ def test_a_run_that_differs_from_the_one_it_would_resume_is_refused_by_name(tmp_
 
     with pytest.raises(Stopped):
         compress(tmp_path / "in", tmp_path / "o.zarr", 4, watch=[stop])
-    with pytest.raises(OutputExistsError, match="differs: n_colors was 4, is now 5"):
+    with pytest.raises(OutputExistsError, match="differs from this one: n_colors was 4, is now 5"):
         compress(tmp_path / "in", tmp_path / "o.zarr", 5)
     put(tmp_path / "in", "two.png", encoded(noise(30, 40, 3)))
     with pytest.raises(OutputExistsError, match="number of images was 1, is now 2"):

@@ -108,7 +108,7 @@ def test_characters_that_the_file_system_does_not_take(tmp_path, monkeypatch):
     archive = archive_of(tmp_path, "a.png", "b.png", "10:30 what?.png")
     assert len(decompress(archive, tmp_path / "here")) == 3
     monkeypatch.setattr(placing, "_takes", lambda folder, character: character != "?")
-    with pytest.raises(DataError, match=r"10:30 what\?\.png holds '\?'"):
+    with pytest.raises(DataError, match=r"10:30 what\?\.png contains '\?'"):
         decompress(archive, tmp_path / "there")
     assert not (tmp_path / "there").exists()
 
