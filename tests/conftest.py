@@ -63,7 +63,9 @@ def cluster():
 
     with (
         dask.config.set({"distributed.worker.memory.terminate": False}),
-        LocalCluster(2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as made,
+        LocalCluster(
+            2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+        ) as made,
         Client(made, set_as_default=False) as client,
     ):
         yield client

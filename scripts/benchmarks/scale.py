@@ -42,7 +42,7 @@ def one(kind: str, where: str, n: int) -> None:
             from distributed import Client, LocalCluster
 
             with (
-                LocalCluster(2, threads_per_worker=1, dashboard_address=None) as made,
+                LocalCluster(2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as made,
                 Client(made),
             ):
                 facts = timed(question, rows_of(kind, n, folder), rows_of(kind, 64, folder + "/w"))

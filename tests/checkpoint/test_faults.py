@@ -66,7 +66,9 @@ def test_a_store_that_always_fails_is_given_up(store, monkeypatch):
 def test_a_worker_killed_in_a_read_costs_nothing_but_time(store):
     want = KMeans(5, **OPTIONS).fit(zarr.open_array(store, mode="r"))
     with (
-        LocalCluster(2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster,
+        LocalCluster(
+            2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+        ) as cluster,
         Client(cluster),
     ):
         pids = [worker.pid for worker in cluster.workers.values()]
@@ -90,7 +92,9 @@ def test_blocks_that_kill_their_workers_are_given_up_with_the_fix(store):
     rows = open_rows(store)
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        LocalCluster(1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster,
+        LocalCluster(
+            1, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+        ) as cluster,
         Client(cluster),
         pytest.raises(ClusterError, match="out of memory: give workers more memory"),
     ):

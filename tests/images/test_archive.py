@@ -257,7 +257,7 @@ def test_the_same_bytes_on_every_scheduler(folder, tmp_path, monkeypatch):
     compress(folder, tmp_path / "here.zarr", 12)
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster),
     ):

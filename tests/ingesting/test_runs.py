@@ -101,7 +101,9 @@ def test_other_sources_or_options_are_refused_until_overwritten(x, tmp_path):
     source, out = tmp_path / "x.npy", tmp_path / "o.zarr"
     np.save(source, x)
     broken_off(source, out, **SIZES)
-    with pytest.raises(OutputExistsError, match="differs from this one: dtype was None, is now float64"):
+    with pytest.raises(
+        OutputExistsError, match="differs from this one: dtype was None, is now float64"
+    ):
         streamkm.ingest(source, out, **SIZES, dtype="f8")
     times = source.stat().st_atime, source.stat().st_mtime + 1
     os.utime(source, times)
