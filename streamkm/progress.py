@@ -44,9 +44,10 @@ def tracked(
 
     Examples
     --------
-    >>> for item in tracked("ab", "palettes", "palettes", [lambda now: print(now.done, end=" ")]):
-    ...     print(item, end=" ")
-    0 a 1 b 2
+    >>> done = []
+    >>> items = tracked("ab", "palettes", "palettes", [lambda now: done.append(now.done)])
+    >>> list(items), done
+    (['a', 'b'], [0, 1, 2])
     """
     for done, item in enumerate(items):
         for report in watch:
