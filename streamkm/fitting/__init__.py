@@ -14,7 +14,8 @@ from streamkm.fitting.iterate import (
 )
 from streamkm.fitting.matching import match_numbering
 from streamkm.fitting.reads import Reads
-from streamkm.fitting.saving import Checkpoint, checkpointing, refuse_changes, same_data
+from streamkm.fitting.record import refuse_changes, same_data
+from streamkm.fitting.saving import Checkpoint, checkpointing
 from streamkm.fitting.scaling import SCALES, learn_scaling, with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.fitting.trajectory import Trajectory

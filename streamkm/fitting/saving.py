@@ -15,48 +15,19 @@ from streamkm.checkpoint import (
     LeaseLock,
     Record,
     Saved,
-    difference,
     is_local,
     load_saved,
 )
-from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError
+from streamkm.errors import CheckpointError, CheckpointWarning
+from streamkm.fitting.record import record_of_fit, refuse_changes, refuse_other
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
-from streamkm.outputs import place_of, plain, refuse_overlap
-from streamkm.rows import Budget, Rows, fingerprint, in_plan
+from streamkm.outputs import refuse_overlap
+from streamkm.rows import Budget, Rows, in_plan
 from streamkm.updates.stopping import StopRules
-from streamkm.versions import versions
 from streamkm.warn import warn
 
 SECONDS = 60.0  # default time between two checkpoints
-# Parameters that a run that resumes may change.
-_FREE = (
-    "max_iter",
-    "tol",
-    "loss_tol",
-    "distortion_tol",
-    "max_no_improvement",
-    "time_limit",
-    "memory_limit",
-)
-_NOT_COMPARED = (*_FREE, "labels", "compute_labels")
-
-
-def record_of_fit(kind: str, parameters: Mapping[str, Any], rows: Rows) -> Record:
-    """The record of a fit or a sweep.
-
-    Parameters
-    ----------
-    kind : 'fit', 'sweep', ...
-    parameters : all options; a later run may change the stop rules and limits
-    rows : Rows, whose fingerprint is taken
-    """
-    asked = plain(parameters)
-    free = {name: asked.pop(name) for name in _NOT_COMPARED if name in asked}
-    place = place_of(rows.array)
-    if place is not None:
-        free["data"] = str(place)  # for `info`; the fingerprint decides whether data are the same
-    return Record(kind, asked, fingerprint(rows), free, versions())
 
 
 class Checkpoint:
@@ -133,7 +104,7 @@ class Checkpoint:
         saved = load_saved(self._generations)
         if saved is None:
             return None
-        _refuse_other(saved.record, self._record, self._generations.where)
+        refuse_other(saved.record, self._record, self._generations.where)
         self._record = self._record.resuming(saved.record)
         self._read = saved.state.n_passes
         return saved
@@ -196,27 +167,6 @@ class Checkpoint:
         return True
 
 
-def refuse_changes(record: Record, rows: Rows, remedy: str) -> None:
-    """Refuse rows that have changed since the record was made; warn if they cannot be listed.
-
-    Raises
-    ------
-    DataChangedError
-        If the rows have changed; the message names the difference and ends with the remedy.
-    """
-    try:
-        now = fingerprint(rows)
-    except Exception as error:  # object stores have errors of their own
-        warn(
-            f"the files of the data could not be listed ({error}); changes will not be detected",
-            CheckpointWarning,
-        )
-        return
-    found = difference(record, replace(record, data=now))
-    if found:
-        raise DataChangedError(f"the data changed while they were read: {found.sentence}. {remedy}")
-
-
 def _under(state: FitState, rules: Sequence[StopRules]) -> FitState:
     """The state under the stop rules of this run."""
     pairs = zip(state.trajectories, rules, strict=True)
@@ -229,41 +179,6 @@ def _under(state: FitState, rules: Sequence[StopRules]) -> FitState:
 def _without_last_read(state: FitState) -> FitState:
     """Drop the partial statistics of the last read, because labelling uses a different pass."""
     return replace(state, folded=None) if state.best.evaluating else state
-
-
-def same_data(where: Any, rows: Rows) -> None:
-    """Refuse rows that differ from those of a checkpoint.
-
-    Raises
-    ------
-    DataChangedError
-        If they differ; the message names the difference.
-    """
-    saved = load_saved(Generations(where, "r"))
-    if saved is not None:
-        _refuse_other(saved.record, replace(saved.record, data=fingerprint(rows)), where)
-
-
-def _refuse_other(before: Record, now: Record, where: Any) -> None:
-    """Refuse a checkpoint of another fit; warn if other versions wrote it."""
-    found = difference(before, now)
-    if found is None:
-        return
-    if found.part == "data":
-        raise DataChangedError(
-            f"the checkpoint {where} belongs to other data: {found.sentence}. Restore those data "
-            "with their modification times, or name another checkpoint."
-        )
-    if found.part != "versions":
-        raise CheckpointError(
-            f"the checkpoint {where} holds a run with other parameters: {found.sentence}. Give the "
-            f"same parameters ({', '.join(_FREE)} may differ), or name another checkpoint."
-        )
-    warn(
-        f"the checkpoint was written by other versions ({found.sentence}); the fit continues, but "
-        "the result may differ in the last bits from that of a run without interruption",
-        CheckpointWarning,
-    )
 
 
 @contextmanager

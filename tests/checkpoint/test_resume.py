@@ -320,7 +320,7 @@ def test_versions_that_differ_are_named(store, tmp_path, monkeypatch):
     rows = open_rows(store)
     with checkpointing(tmp_path / "c", rows, {}) as kept:
         kept.save(first_state(rows, 5, "random", [1]))
-    monkeypatch.setattr("streamkm.fitting.saving.versions", lambda: versions() | {"numpy": "1.0"})
+    monkeypatch.setattr("streamkm.fitting.record.versions", lambda: versions() | {"numpy": "1.0"})
     with (
         checkpointing(tmp_path / "c", rows, {}) as kept,
         pytest.warns(CheckpointWarning, match=r"numpy was .*, is now 1\.0\)"),
