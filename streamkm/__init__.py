@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from streamkm.estimators.loading import load as load
     from streamkm.ingesting import ingest as ingest
     from streamkm.models.model import Model as Model
-    from streamkm.models.model import load_model as load_model
+    from streamkm.models.storage import load_model as load_model
     from streamkm.models.sweep import centroids_of as centroids_of
     from streamkm.models.sweep import open_sweep as open_sweep
     from streamkm.passes import Nearest as Nearest
@@ -35,7 +35,7 @@ _PUBLIC = {
     "centroids_of": "streamkm.models.sweep",
     "ingest": "streamkm.ingesting",
     "load": "streamkm.estimators.loading",
-    "load_model": "streamkm.models.model",
+    "load_model": "streamkm.models.storage",
     "open_sweep": "streamkm.models.sweep",
     "sweep": "streamkm.selection",
 }

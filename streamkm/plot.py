@@ -21,7 +21,8 @@ from streamkm.estimators.data import Given
 from streamkm.estimators.loading import from_model
 from streamkm.estimators.opening import names_of
 from streamkm.models.model import Model
-from streamkm.models.sweep import KIND, open_sweep
+from streamkm.models.sweep import open_sweep
+from streamkm.outputs import SWEEP
 from streamkm.passes import DrawUniform
 from streamkm.rows import open_rows
 from streamkm.rows.nodata import announced
@@ -100,7 +101,7 @@ def elbow(sweep: xr.Dataset | str, ax: Axes | None = None) -> Axes:
     """
     if not isinstance(sweep, xr.Dataset):
         sweep = open_sweep(sweep)
-    if sweep.attrs.get("kind") != KIND:
+    if sweep.attrs.get("kind") != SWEEP:
         raise DataError("this Dataset is not a sweep; give the result of streamkm.sweep.")
     ax = ax or _axes()
     k = sweep["n_clusters"].values

@@ -22,7 +22,7 @@ from data import FOLDER, patches, stored, stored_mixture
 from peers import loss
 from processes import alone, peak
 
-from streamkm.models.model import load_model
+from streamkm.models.storage import load_model
 
 LIMIT = 500_000_000
 # The centres are 2.8 standard deviations apart, so Lloyd needs many iterations.

@@ -11,7 +11,8 @@ from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.minibatch import MiniBatchKMeans
 from streamkm.estimators.spherical import SphericalKMeans
-from streamkm.models.model import KNOWN_CENTROIDS, Model, load_model
+from streamkm.models.model import KNOWN_CENTROIDS, Model
+from streamkm.models.storage import load_model
 from streamkm.passes import Tree
 from streamkm.rows import UnitLength
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
-from streamkm.models.model import KNOWN_CENTROIDS, Model, save_model
+from streamkm.models.model import KNOWN_CENTROIDS, Model
+from streamkm.models.storage import save_model
 from streamkm.outputs import MODEL, alone, check_store, plain
 from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
 from streamkm.updates import history_array
@@ -33,13 +34,13 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
     tree = estimator._tree if hasattr(estimator, "tree_") else None
     model = Model(
         estimator.cluster_centers_,
-        getattr(estimator, "inertia_", float("nan")),
-        getattr(estimator, "history_", history_array([])),
-        getattr(estimator, "stop_reason_", KNOWN_CENTROIDS if tree is None else ""),
-        getattr(estimator, "n_passes_", 0),
-        getattr(estimator, "bytes_read_", 0),
-        plain(parameters),
-        versions(),
+        inertia=getattr(estimator, "inertia_", float("nan")),
+        history=getattr(estimator, "history_", history_array([])),
+        stop_reason=getattr(estimator, "stop_reason_", KNOWN_CENTROIDS if tree is None else ""),
+        n_passes=getattr(estimator, "n_passes_", 0),
+        bytes_read=getattr(estimator, "bytes_read_", 0),
+        parameters=plain(parameters),
+        versions=versions(),
         scaled=None if estimator._scaling is None else estimator._centroids,
         scaling=estimator._scaling,
         features=[str(n) for n in getattr(estimator, "feature_names_in_", [])],

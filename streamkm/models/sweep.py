@@ -17,7 +17,6 @@ from streamkm.rows import Shifted, refuse_lost
 if TYPE_CHECKING:
     import xarray as xr
 
-KIND = SWEEP
 # Number of dimensions of each array.
 _NEEDED = {
     **dict.fromkeys(("n_clusters", "train_mean", "train_min", "train_spread"), 1),
@@ -77,7 +76,7 @@ def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
         group = zarr.open_group(os.fspath(path), mode="r")
     except (FileNotFoundError, ValueError, TypeError, zarr.errors.NodeNotFoundError) as error:
         raise NotAModelError(f"{path} is not a sweep.") from error
-    if group.attrs.get("kind") != KIND:
+    if group.attrs.get("kind") != SWEEP:
         raise NotAModelError(f"{path} is a Zarr group, but not a sweep.")
     known = _NEEDED | {name: ndim for name, ndim in _OPTIONAL.items() if name in group}
     for name, ndim in known.items():

@@ -179,18 +179,18 @@ def model_of(result: FitResult, parameters: dict[str, Any]) -> Model:
     assert best.centroids is not None
     return Model(
         best.centroids if scaling is None else scaling.back(best.centroids),
-        math.nan if best.inertia is None else best.inertia,
-        history_array(best.history),
-        best.stop_reason or "",
-        state.n_passes,
-        state.reads.bytes_read,
-        parameters,
-        versions(),
-        result.identity,
-        scaling,
-        None if scaling is None else best.centroids,
-        list(names or ()),
+        inertia=math.nan if best.inertia is None else best.inertia,
+        history=history_array(best.history),
+        stop_reason=best.stop_reason or "",
+        n_passes=state.n_passes,
+        bytes_read=state.reads.bytes_read,
         reads=state.reads.by_phase,
+        parameters=parameters,
+        versions=versions(),
+        fit=result.identity,
+        scaling=scaling,
+        scaled=None if scaling is None else best.centroids,
+        features=list(names or ()),
     )
 
 

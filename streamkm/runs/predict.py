@@ -12,7 +12,8 @@ import numpy as np
 
 from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
-from streamkm.models.model import Model, load_model
+from streamkm.models.model import Model
+from streamkm.models.storage import load_model
 from streamkm.models.sweep import model_of
 from streamkm.outputs import Store, alone, check_outputs, local
 from streamkm.passes import Assigned, Labels, PerRow, Tree, TreeLabels, label_dtype

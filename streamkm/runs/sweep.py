@@ -16,9 +16,9 @@ from streamkm.errors import DataError, ValidationWarning
 from streamkm.fitting import FitState, first_sweep_state, fit_budget, restart_seeds
 from streamkm.fitting.scaling import with_scaling
 from streamkm.heap import one_heap
-from streamkm.models.sweep import KIND
 from streamkm.models.sweep_table import SweepFits, add_distortions, sweep_table
 from streamkm.numbers import whole_number
+from streamkm.outputs import SWEEP
 from streamkm.passes import Census, Lloyd, Pass, Product, SampleUniform, threshold_of
 from streamkm.rows import Budget, Rows
 from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
@@ -185,7 +185,7 @@ def sweep(
             warn(message, ValidationWarning)
     is_seed_known = isinstance(options.fit.random_state, int) or not run.resumed
     table.attrs |= {
-        "kind": KIND,
+        "kind": SWEEP,
         "n_passes": state.n_passes,
         "bytes_read": state.reads.bytes_read,
         "reads": state.reads.by_phase,

@@ -20,7 +20,8 @@ from click.testing import CliRunner
 import streamkm
 from streamkm.cli import main
 from streamkm.errors import OutputExistsError
-from streamkm.models.model import Model, load_model, save_model
+from streamkm.models.model import Model
+from streamkm.models.storage import load_model, save_model
 from streamkm.outputs import MODEL, alone, check_store, whole_file
 from streamkm.rows import memory
 
@@ -45,7 +46,8 @@ _KILLED = """
     import numpy as np
     import streamkm.outputs.atomic as whole
     from streamkm.outputs import MODEL
-    from streamkm.models.model import Model, save_model
+    from streamkm.models.model import Model
+    from streamkm.models.storage import save_model
 
     atomic, mark = sys.argv[2] == "atomic", sys.argv[3]
     new = Path(sys.argv[1], "new")

@@ -14,7 +14,8 @@ import pytest
 import zarr
 
 from streamkm.errors import DataError, OutputExistsError
-from streamkm.models.model import Model, load_model, save_model
+from streamkm.models.model import Model
+from streamkm.models.storage import load_model, save_model
 from streamkm.outputs import MODEL, LabelGrid, PlainLabels, check_store, whole
 from streamkm.rows import BlockPlan
 

@@ -19,7 +19,8 @@ from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.errors import LabelsError
 from streamkm.fitting import FitState, same_data
-from streamkm.models.model import Model, load_model, save_model
+from streamkm.models.model import Model
+from streamkm.models.storage import load_model, save_model
 from streamkm.outputs import (
     LABELS,
     MODEL,

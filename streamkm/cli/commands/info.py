@@ -12,7 +12,8 @@ from streamkm.cli.ui.console import PlainConsole
 from streamkm.cli.ui.sweep_table import show_sweep
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import NotAModelError
-from streamkm.models.model import Model, load_model
+from streamkm.models.model import Model
+from streamkm.models.storage import load_model
 from streamkm.models.sweep import open_sweep
 from streamkm.outputs import marks_of
 from streamkm.rows.open import dimension_names, open_zarr

@@ -1,0 +1,168 @@
+"""Storage of models as Zarr groups."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.errors import DataError, NotAModelError
+from streamkm.models.model import Model
+from streamkm.outputs import MODEL, SWEEP, number, plain, whole
+from streamkm.outputs.reading import absent, attribute, group_in, read
+from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
+
+FORMAT = 1
+_NUMBERS = ("nodata", "tol", "loss_tol", "distortion_tol", "time_limit")  # names of parameters
+_HISTORY = ("inertia", "shift", "empty", "relocated", "read")
+
+
+def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
+    """Write a model as a Zarr group: arrays `centroids` and `history/*`, and attributes."""
+    import zarr  # takes a quarter of a second, which a fit in memory does not need
+
+    scaling, shift = _unshifted(model.scaling)
+    with whole(target, MODEL, overwrite, model.fit) as partial:
+        group = zarr.create_group(
+            partial,
+            overwrite=True,
+            attributes=plain(
+                {
+                    "kind": MODEL,
+                    "format": FORMAT,
+                    "inertia": model.inertia,
+                    "stop_reason": model.stop_reason,
+                    "n_passes": model.n_passes,
+                    "bytes_read": model.bytes_read,
+                    "reads": model.reads,
+                    "parameters": model.parameters,
+                    "versions": model.versions,
+                    "fit": model.fit,
+                    "scaling": type(scaling).__name__ if scaling else None,
+                    "spread": None if shift is None else shift.spread,
+                    "features": model.features,
+                    "names": model.names,
+                    "batches": model.batches,
+                }
+            ),
+        )
+        _write(group, "centroids", model.centroids, ("cluster", "feature"))
+        if model.scaled is not None:
+            _write(group, "scaled_centroids", model.scaled, ("cluster", "feature"))
+        if model.init is not None:
+            _write(group, "init", model.init, ("cluster", "feature"))
+        if model.counts is not None:
+            _write(group, "counts", model.counts, ("cluster",))
+        if model.tree is not None:
+            _write(group, "tree_pairs", model.tree[0], ("fork", "side", "feature"))
+            _write(group, "tree_children", model.tree[1], ("fork", "side"))
+        if shift is not None:
+            _write(group, "scaling_origin", np.array(shift.origin), ("feature",))
+        if isinstance(scaling, Standardised):
+            for name in ("center", "factor"):
+                _write(group, f"scaling_{name}", np.array(getattr(scaling, name)), ("feature",))
+        history = group.create_group("history")
+        for name in model.history.dtype.names or ():
+            _write(history, name, np.ascontiguousarray(model.history[name]), ("iteration",))
+
+
+def _unshifted(scaling: Scaling | None) -> tuple[Scaling | None, Shifted | None]:
+    """Return the scaling without its shift, and the shift, or None."""
+    return (scaling.then, scaling) if isinstance(scaling, Shifted) else (scaling, None)
+
+
+def _write(group: Any, name: str, values: AnyArray, dimensions: tuple[str, ...]) -> None:
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        chunks=tuple(max(1, n) for n in values.shape),
+        dtype=values.dtype,
+        fill_value=absent(values.dtype),
+        dimension_names=dimensions,
+    )
+    array[...] = values
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model from a Zarr group.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Path or URL of the model.
+
+    Returns
+    -------
+    Model
+        The stored model.
+
+    Raises
+    ------
+    NotAModelError
+        If there is no model at the path.
+    DataError
+        If its format is newer, or a part of it is missing.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, streamkm
+    >>> path = tempfile.mkdtemp() + "/model.zarr"
+    >>> x = np.repeat([[0.0, 0.0], [9.0, 9.0]], 5, axis=0)
+    >>> streamkm.KMeans(2, random_state=0).fit(x).save(path)
+    >>> streamkm.load_model(path).inertia
+    0.0
+    """
+    import zarr
+
+    try:
+        group = zarr.open_group(os.fspath(path), mode="r")
+    except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
+        raise NotAModelError(f"{path} is not a streamkm model (a Zarr group).") from error
+    attributes: Any = dict(group.attrs)
+    if attributes.get("kind") != MODEL:
+        hint = "; for a sweep, give n_clusters (-k)" if attributes.get("kind") == SWEEP else ""
+        raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model{hint}.")
+    if attribute(group, "format") > FORMAT:
+        raise DataError(
+            f"{path} has format {attributes['format']}; this version of streamkm reads {FORMAT}."
+        )
+    there = group_in(group, "history")
+    columns = {name: read(there, name, 1) for name in _HISTORY if there and name in there}
+    length = len(next(iter(columns.values()), ()))
+    history = np.empty(length, [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        history[name] = column
+    known = ("inertia", "stop_reason", "n_passes", "bytes_read", "parameters", "versions")
+    facts = {name: attribute(group, name) for name in known}
+    facts |= {"inertia": number(facts["inertia"]), "fit": attributes.get("fit", "")}
+    facts |= {name: attributes.get(name, {}) for name in ("reads", "batches")}
+    facts["parameters"] = {n: _asked(n, value) for n, value in facts["parameters"].items()}
+    facts |= {name: attributes.get(name, []) for name in ("features", "names")}
+    scaling: Scaling | None = UnitLength() if attributes.get("scaling") == "UnitLength" else None
+    if attributes.get("scaling") == "Standardised":
+        center, factor = (read(group, f"scaling_{n}", 1).tolist() for n in ("center", "factor"))
+        scaling = Standardised(tuple(center), tuple(factor))
+    if "scaling_origin" in group:
+        spread = float(attribute(group, "spread"))
+        scaling = Shifted(tuple(read(group, "scaling_origin", 1).tolist()), spread, scaling)
+    tree = None
+    if "tree_pairs" in group:
+        tree = (read(group, "tree_pairs", 3), read(group, "tree_children", 2))
+    return Model(
+        tree=tree,
+        centroids=read(group, "centroids", 2),
+        history=history,
+        scaling=scaling,
+        init=read(group, "init", 2) if "init" in group else None,
+        counts=read(group, "counts", 1) if "counts" in group else None,
+        scaled=None if scaling is None else read(group, "scaled_centroids", 2),
+        **facts,
+    )
+
+
+def _asked(name: str, value: Any) -> Any:
+    """Return a parameter as it was given; strings such as 'nan' become numbers where applicable."""
+    return number(value) if name in _NUMBERS else value
