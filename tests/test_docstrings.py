@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib
 import inspect
+import re
 
 import pytest
 from numpydoc.validate import validate
@@ -16,8 +18,12 @@ MADE_BY_US = {"CodebookCodec", "Nearest", "Progress"}
 
 
 def public_names():
-    """Public functions, classes and exceptions, and the public methods of the classes, by name."""
-    found = {}
+    """Public names, and the classes that have each public method.
+
+    Public functions, classes, exceptions and methods by their full names; methods are also in the
+    second dict.
+    """
+    found, classes = {}, {}
     for module in map(importlib.import_module, MODULES):
         for name in module.__all__:
             what = getattr(module, name)
@@ -25,8 +31,10 @@ def public_names():
                 continue
             found[f"{what.__module__}.{what.__qualname__}"] = what
             if inspect.isclass(what) and name != "CodebookCodec":  # its methods are those of Zarr
-                found |= dict(methods(what))
-    return found
+                for method, member in methods(what):
+                    found[method] = member
+                    classes.setdefault(method, []).append(what)
+    return found, classes
 
 
 def methods(kind):
@@ -39,7 +47,7 @@ def methods(kind):
             yield f"{member.__module__}.{member.__qualname__}", member
 
 
-PUBLIC = public_names()
+PUBLIC, CLASSES_OF_METHODS = public_names()
 
 
 def left_out(name, what):
@@ -47,7 +55,7 @@ def left_out(name, what):
     if inspect.isclass(what) and issubclass(what, Exception):
         return {"EX01", "PR01"}  # raised by streamkm; attributes are documented instead
     if not inspect.isclass(what) and what.__qualname__ != what.__name__:
-        return {"EX01"}  # methods are shown in the example of their class
+        return {"EX01"}  # test_an_example_uses_every_method demands one, here or in the class
     if what.__name__ in MADE_BY_US:
         return {"EX01", "PR01"}
     # Parameters of an inherited constructor are documented in the parent class.
@@ -59,3 +67,14 @@ def test_a_public_docstring_is_complete(name):
     codes = OPTIONAL | left_out(name, PUBLIC[name])
     found = [f"{code} {text}" for code, text in validate(name)["errors"] if code not in codes]
     assert found == []
+
+
+@pytest.mark.parametrize("name", CLASSES_OF_METHODS)
+def test_an_example_uses_every_method(name):
+    """An example of the method, or of a class that has it, calls it or reads the property."""
+    documented = [PUBLIC[name], *CLASSES_OF_METHODS[name]]
+    examples = doctest.DocTestParser().get_examples("\n".join(map(inspect.getdoc, documented)))
+    code = "".join(example.source for example in examples)
+    short = name.rpartition(".")[2]
+    is_property = isinstance(inspect.getattr_static(CLASSES_OF_METHODS[name][0], short), property)
+    assert re.search(rf"\.{short}" + (r"\b" if is_property else r"\("), code)

@@ -46,6 +46,13 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         See Also
         --------
         write_labels : Write the labels of data larger than memory to a store.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [3.0, 4.0]])
+        >>> model.predict(np.array([[1.0, 0.0], [3.0, 3.0]])).tolist()
+        [0, 1]
         """
         check_is_fitted(self)
         given, rows = self._rows(X, None, mask)
@@ -71,6 +78,13 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         ------
         DataError
             If the features are not those of the fit.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [3.0, 4.0]])
+        >>> model.transform(np.array([[0.0, 0.0], [3.0, 0.0]])).tolist()
+        [[0.0, 5.0], [3.0, 4.0]]
         """
         check_is_fitted(self)
         k = len(self.cluster_centers_)
@@ -100,6 +114,13 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         -------
         array of shape (n_samples, n_clusters)
             Distances, as in `transform`.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> x = np.array([[0.0], [1.0], [9.0], [10.0]])
+        >>> streamkm.KMeans(2, random_state=0).fit_transform(x).min(axis=1).tolist()
+        [0.5, 0.5, 0.5, 0.5]
         """
         fitted = self.fit(X, y, sample_weight=sample_weight, mask=mask)
         return fitted.transform(X, mask)
@@ -122,6 +143,13 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         -------
         float
             In squared units of the data, or of scaled rows if there is a scale.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [3.0, 4.0]])
+        >>> model.score(np.array([[0.0, 2.0], [3.0, 3.0]]))
+        -5.0
         """
         check_is_fitted(self)
         _, rows = self._rows(X, sample_weight, mask, count=True)
@@ -147,6 +175,14 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         Nearest
             Row numbers (k, n), distances (k, n) and stored values (k, n, d), sorted by distance.
             Numbers are -1 if a cluster has fewer rows.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [3.0, 4.0]])
+        >>> nearest = model.representatives(np.array([[0.0, 2.0], [3.0, 3.0], [0.0, 1.0]]))
+        >>> nearest.numbers.tolist(), nearest.distances.tolist()
+        ([[2], [1]], [[1.0], [1.0]])
         """
         check_is_fitted(self)
         n = whole_number("n", n, 1)
@@ -176,6 +212,14 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         ------
         DataError
             If the numbers of rows and of names differ.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [3.0, 4.0]])
+        >>> x = np.array([[0.0, 2.0], [3.0, 3.0], [0.0, 1.0]])
+        >>> " ".join(model.name_clusters(x, ["low", "high", "low"]))
+        'low high'
         """
         check_is_fitted(self)
         answers = self.predict(X)
@@ -205,6 +249,13 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         -------
         ndarray of shape (n,), int32
             Cluster of each row.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [3.0, 4.0]])
+        >>> model.label_rows(np.array([[1.0, 0.0], [3.0, 3.0]])).tolist()
+        [0, 1]
         """
         block = replace(Block.from_values(rows), scaling=self._scaling)
         labels, _ = self._question(np.dtype(np.int32))(block)

@@ -115,6 +115,20 @@ class Exports(Fitted):
             If the path is not such an image, or the image has no axis of channels.
         OutputExistsError
             If the label image exists and may not be replaced.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm, tempfile, zarr
+        >>> axes = [{"name": "c", "type": "channel"}, {"name": "y"}, {"name": "x"}]
+        >>> scale = {"type": "scale", "scale": [1.0, 1.0, 1.0]}
+        >>> dataset = {"path": "0", "coordinateTransformations": [scale]}
+        >>> ome = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [dataset]}]}
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [9.0, 9.0]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     group = zarr.create_group(f"{folder}/cells.zarr", attributes={"ome": ome})
+        ...     _ = group.create_array("0", data=np.array([[[1.0, 8.0]], [[2.0, 7.0]]]))
+        ...     model.write_ome_labels(f"{folder}/cells.zarr")[:].tolist()
+        [[1, 2]]
         """
         check_is_fitted(self)
         image = OmeImage.open(path)
@@ -151,6 +165,15 @@ class Exports(Fitted):
         ------
         OutputExistsError
             If something exists at the path and may not be replaced.
+
+        Examples
+        --------
+        >>> import streamkm, tempfile
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [3.0, 4.0]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.zarr")
+        ...     streamkm.load(f"{folder}/model.zarr").cluster_centers_.tolist()
+        [[0.0, 0.0], [3.0, 4.0]]
         """
         check_is_fitted(self)
         save(self, path, overwrite)
@@ -167,6 +190,13 @@ class Exports(Fitted):
         -------
         sklearn.cluster.KMeans or sklearn.pipeline.Pipeline
             If the rows are scaled, a Pipeline with a StandardScaler.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [3.0, 4.0]])
+        >>> model.to_sklearn().predict(np.array([[1.0, 0.0], [3.0, 3.0]])).tolist()
+        [0, 1]
         """
         check_is_fitted(self)
         return to_sklearn(self, dtype)

@@ -61,8 +61,9 @@ class Model:
     Examples
     --------
     >>> import numpy as np, streamkm
-    >>> streamkm.Model(np.eye(2), stop_reason="tol").scaled_centroids.tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
+    >>> model = streamkm.Model(np.eye(2), parameters={"feature_dim": "band"})
+    >>> model.scaled_centroids.tolist(), model.feature_dim
+    ([[1.0, 0.0], [0.0, 1.0]], 'band')
     """
 
     centroids: Float64Array

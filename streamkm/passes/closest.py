@@ -51,6 +51,14 @@ class Nearest(Statistic):
         -------
         Nearest
             Of all parts together.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> row = np.zeros((1, 1, 2))
+        >>> parts = [streamkm.Nearest(np.array([[n]]), np.array([[n / 2]]), row) for n in (7, 3)]
+        >>> streamkm.Nearest.combine(parts).numbers.tolist()
+        [[3]]
         """
         most = parts[0].numbers.shape[1]
         some = [

@@ -58,11 +58,28 @@ class Archive(Mapping[str, "xr.DataArray"]):
     >>> import numpy as np
     >>> from PIL import Image
     >>> from streamkm.images import compress
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     Image.fromarray(np.eye(9, dtype="u1") * 255).convert("RGB").save(f"{folder}/x.png")
-    ...     _ = compress(f"{folder}/x.png", f"{folder}/x.zarr", 2)
-    ...     Archive(f"{folder}/x.zarr")["x.png"][4, 3:6, 0].values
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> image = Image.fromarray(np.eye(9, dtype="u1") * 255).convert("RGB")
+    >>> image.save(f"{folder.name}/x.png")
+    >>> _ = compress(f"{folder.name}/x.png", f"{folder.name}/x.zarr", 2)
+    >>> archive = Archive(f"{folder.name}/x.zarr")
+    >>> archive["x.png"][4, 3:6, 0].values
     array([  0, 255,   0], dtype=uint8)
+    >>> archive.chosen(["x*"]), archive.n_colours("x.png"), archive.patch
+    (['x.png'], 3, (1, 1))
+    >>> archive.has_palette("x.png"), archive.has_alpha("x.png")
+    (True, False)
+    >>> archive.codes("x.png")[4, 3:6].tolist(), archive.palette("x.png").tolist()
+    ([0, 1, 0], [[0, 0, 0], [255, 255, 255]])
+    >>> np.array_equal(archive.pixels("x.png"), np.asarray(image)), list(archive.palettes())
+    (True, ['rgb'])
+    >>> metadata = archive.metadata("x.png")
+    >>> metadata["format"], archive.profile("x.png"), archive.profile_named(metadata.get("icc"))
+    ('PNG', None, None)
+    >>> stack, number = archive.place("x.png")
+    >>> str(archive.dataset(stack)["name"].values[number])
+    'x.png'
+    >>> folder.cleanup()
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -44,6 +44,12 @@ class Codebook:
     >>> codes = book.codes(np.array([[9, 9, 9, 9], [180, 190, 200, 210]], dtype="u1"))
     >>> codes.tolist(), book.decode(codes).tolist()
     ([[0], [1]], [[0, 0, 0, 0], [200, 200, 200, 200]])
+    >>> book.residuals(np.array([[9, 8, 7, 6]], dtype="u1")).tolist()
+    [[9, 8, 7, 6]]
+    >>> book.n_stages, book.n_features, book.code_dtype, book.bits
+    (1, 4, dtype('uint8'), 1.0)
+    >>> round(book.with_distortion(100.0).psnr, 2)
+    28.13
     """
 
     codewords: AnyArray

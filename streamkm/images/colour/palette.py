@@ -46,6 +46,12 @@ class Palette:
     >>> palette = Palette(np.array([[0, 0, 0], [255, 255, 255]], dtype="u1"))
     >>> palette.codes(np.array([[[9, 9, 9], [200, 220, 240]]], dtype="u1")).tolist()
     [[0, 1]]
+    >>> palette.decode([1, 0]).tolist(), palette.dtype, palette.code_dtype
+    ([[255, 255, 255], [0, 0, 0]], dtype('uint8'), dtype('uint8'))
+    >>> np.array_equal(palette.sorted.colours, palette.colours)
+    True
+    >>> len(Palette.from_json(palette.to_json())), len(Palette.from_gpl(palette.to_gpl("ink")))
+    (2, 2)
     """
 
     colours: AnyArray
