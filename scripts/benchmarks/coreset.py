@@ -48,7 +48,7 @@ def main() -> None:
         random = x[rng.choice(len(x), K, replace=False)].astype(np.float64)
         fitted = KMeans(K, random_state=0).fit(x).cluster_centers_
         bad = np.concatenate([fitted[: K // 2], fitted[: K // 2] + x.std()])
-        kinds = {"optimal": fitted, "random rows": random, "half of them astray": bad}
+        kinds = {"optimal": fitted, "random rows": random, "half of them moved": bad}
         block, errors = Block.from_values(x), {kind: [] for kind in kinds}
         true = {kind: loss(block, centroids) for kind, centroids in kinds.items()}
         for size in SIZES:

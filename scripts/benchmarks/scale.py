@@ -68,7 +68,7 @@ def main() -> None:
         "One read of blocks of two rows, k=50. The peak is that of the client process, which on a"
     )
     print("cluster of two workers includes the scheduler. The growth is that since a warm-up.")
-    print("| rows | where | blocks | ms per block | peak MiB | grown MiB |")
+    print("| rows | where | blocks | ms per block | peak MiB | growth MiB |")
     print("|---|---|---|---|---|---|")
     for where in ("threads", "cluster"):
         for kind in ("Zarr store", "Dask array"):
