@@ -2,7 +2,16 @@
 
 from streamkm.checkpoint.generations import Generations, is_local
 from streamkm.checkpoint.lock import FileLock, LeaseLock
-from streamkm.checkpoint.record import Difference, Record, Saved, difference, load_saved, may_resume
+from streamkm.checkpoint.periodic import Periodic, load_progress
+from streamkm.checkpoint.record import (
+    Difference,
+    Record,
+    Saved,
+    difference,
+    load_saved,
+    may_resume,
+    warn_of_versions,
+)
 from streamkm.checkpoint.tree import flatten, restore
 
 __all__ = [
@@ -10,12 +19,15 @@ __all__ = [
     "FileLock",
     "Generations",
     "LeaseLock",
+    "Periodic",
     "Record",
     "Saved",
     "difference",
     "flatten",
     "is_local",
+    "load_progress",
     "load_saved",
     "may_resume",
     "restore",
+    "warn_of_versions",
 ]

@@ -11,7 +11,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from streamkm.checkpoint.generations import Generations
 from streamkm.checkpoint.tree import flatten, restore
-from streamkm.errors import CheckpointError, OutputExistsError
+from streamkm.errors import CheckpointError, CheckpointWarning, OutputExistsError
+from streamkm.warn import warn
 
 State = TypeVar("State")
 Facts = Mapping[str, object]
@@ -146,17 +147,34 @@ def may_resume(before: Record | None, now: Record, left: Path, overwrite: bool) 
     Raises
     ------
     OutputExistsError
-        When the earlier run differs and may not be discarded; the message names the difference.
+        If the earlier run differs and may not be discarded; the message names the difference.
+
+    Warns
+    -----
+    CheckpointWarning
+        If only the versions differ; the run resumes.
     """
     if before is None:
         return False
     found = difference(before, now)
+    if found and found.part == "versions":
+        warn_of_versions(found)
+        return True
     if found and not overwrite:
         raise OutputExistsError(
             f"{left} is from an earlier run that differs from this one: {found.sentence}. Repeat "
             "the earlier call to resume it, or pass --overwrite (overwrite=True) to start again."
         )
     return found is None
+
+
+def warn_of_versions(found: Difference) -> None:
+    """Warn that a run resumes one of other versions."""
+    warn(
+        f"the run was started by other versions ({found.sentence}); it continues, but the result "
+        "may differ in the last bits from that of a run without interruption",
+        CheckpointWarning,
+    )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from streamkm.checkpoint import Generations, Record, difference, load_saved
+from streamkm.checkpoint import Generations, Record, difference, load_saved, warn_of_versions
 from streamkm.errors import CheckpointError, CheckpointWarning, DataChangedError
 from streamkm.outputs import place_of, plain
 from streamkm.rows import Rows, fingerprint
@@ -100,8 +100,4 @@ def refuse_other(before: Record, now: Record, where: Any) -> None:
             f"the checkpoint {where} holds a run with other parameters: {found.sentence}. Give the "
             f"same parameters ({', '.join(_FREE)} may differ), or name another checkpoint."
         )
-    warn(
-        f"the checkpoint was written by other versions ({found.sentence}); the fit continues, but "
-        "the result may differ in the last bits from that of a run without interruption",
-        CheckpointWarning,
-    )
+    warn_of_versions(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,21 +12,19 @@ from streamkm.checkpoint import (
     FileLock,
     Generations,
     LeaseLock,
+    Periodic,
     Record,
     Saved,
     is_local,
     load_saved,
 )
-from streamkm.errors import CheckpointError, CheckpointWarning
+from streamkm.errors import CheckpointError
 from streamkm.fitting.record import record_of_fit, refuse_changes, refuse_other
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.outputs import refuse_overlap
 from streamkm.rows import Budget, Rows, in_plan
 from streamkm.updates.stopping import StopRules
-from streamkm.warn import warn
-
-SECONDS = 60.0  # default time between two checkpoints
 
 
 class Checkpoint:
@@ -39,7 +36,7 @@ class Checkpoint:
     lock : FileLock or LeaseLock, renewed with every state
     rows : Rows, whose fingerprint every state carries
     record : Record of this run
-    seconds : minimum time between two saved states
+    seconds : minimum time between two saved states; None means one minute
     reads : maximum number of reads between two saved states, or None
     """
 
@@ -49,19 +46,18 @@ class Checkpoint:
         lock: FileLock | LeaseLock,
         rows: Rows,
         record: Record,
-        seconds: float = SECONDS,
+        seconds: float | None = None,
         reads: int | None = None,
     ) -> None:
-        self._generations, self._lock, self._rows = generations, lock, rows
-        self._record, self._seconds, self._reads = record, seconds, reads
-        self._began = self._last = time.monotonic()
+        self._generations, self._lock, self._rows, self._reads = generations, lock, rows, reads
+        self._saving = Periodic(generations.where, self._locked, record, seconds)
         self._read: float = -1
         self._checked: float = -1
 
     @property
     def identity(self) -> str:
         """The identity of the fit, the same in all runs that resume one another."""
-        return self._record.identity
+        return self._saving.record.identity
 
     def start_or_resume(
         self, start: Callable[[], FitState], rules: Sequence[StopRules], budget: Budget
@@ -87,7 +83,7 @@ class Checkpoint:
             self.save(state)
             return state, with_scaling(self._rows, state.scaling), True
         state = _under(saved.state, rules)
-        if saved.record.free.get("labels") != self._record.free.get("labels"):
+        if saved.record.free.get("labels") != self._saving.record.free.get("labels"):
             state = _without_last_read(state)
         return state, with_scaling(in_plan(self._rows, state.plan, budget), state.scaling), False
 
@@ -104,8 +100,8 @@ class Checkpoint:
         saved = load_saved(self._generations)
         if saved is None:
             return None
-        refuse_other(saved.record, self._record, self._generations.where)
-        self._record = self._record.resuming(saved.record)
+        refuse_other(saved.record, self._saving.record, self._generations.where)
+        self._saving.resume(saved.record)
         self._read = saved.state.n_passes
         return saved
 
@@ -117,7 +113,7 @@ class Checkpoint:
         DataChangedError
             If the chunks of the store have changed since the fit started.
         """
-        due = time.monotonic() - self._last >= self._seconds
+        due = self._saving.due
         due |= self._reads is not None and state.n_passes - self._read >= self._reads
         if due or (state.done and not state.folded):  # not for every wave of labels
             self.save(state)
@@ -127,7 +123,7 @@ class Checkpoint:
 
     def _check_data(self) -> None:
         refuse_changes(
-            self._record,
+            self._saving.record,
             self._rows,
             "The saved states belong to the old data. Restore them with their modification times "
             f"and run again to resume from {self._generations.where}, or start again with another "
@@ -149,22 +145,12 @@ class Checkpoint:
         """
         if not state.in_memory:
             self._check_data()
-        seconds = self._record.seconds + time.monotonic() - self._began
-        try:
-            self._lock.renew()
-            Saved(replace(self._record, seconds=seconds), state).save(self._generations)
-        except CheckpointError:
-            raise
-        except Exception as error:  # object stores have errors of their own
-            warn(
-                f"the checkpoint could not be written to {self._generations.where} ({error}); the "
-                "fit continues, and the last checkpoint stays valid",
-                CheckpointWarning,
-            )
-            return False
-        finally:
-            self._last, self._read = time.monotonic(), state.n_passes
-        return True
+        self._read = state.n_passes
+        return self._saving.save(state)
+
+    def _locked(self) -> Generations:
+        self._lock.renew()
+        return self._generations
 
 
 def _under(state: FitState, rules: Sequence[StopRules]) -> FitState:
@@ -186,7 +172,7 @@ def checkpointing(
     where: Any,
     rows: Rows,
     parameters: Mapping[str, Any],
-    seconds: float = SECONDS,
+    seconds: float | None = None,
     reads: int | None = None,
     *,
     kind: str = "fit",

@@ -85,8 +85,15 @@ def whole(target: Path, kind: str, overwrite: bool, mark: str = "") -> Iterator[
 
 
 def partial_of(target: Path, mark: str) -> Path:
-    """The folder in which a store grows that is written under a mark."""
+    """The folder of the unfinished store of a run with a mark."""
     return _hidden(target, "partial", mark[:8])
+
+
+def partials_of(target: Path, kind: str) -> list[Path]:
+    """The folders of all unfinished stores of a kind."""
+    start = f".{target.name}.partial-"
+    found = [path for path in target.parent.iterdir() if path.name.startswith(start)]
+    return [path for path in found if kind_of(path) == kind]
 
 
 def progress_of(target: Path) -> Path:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,17 +19,20 @@ from typing import Any, Generic
 
 import numpy as np
 
-from streamkm.checkpoint import Generations, Record, Saved, difference, flatten, load_saved
+from streamkm.checkpoint import Periodic, Record, difference, flatten, load_progress
 from streamkm.engine import Folded, wave_size, writing
-from streamkm.errors import (
-    CheckpointError,
-    CheckpointWarning,
-    DataChangedError,
-    OutputWarning,
-    RunAgain,
-)
+from streamkm.errors import DataChangedError, OutputWarning, RunAgain
 from streamkm.fitting import refuse_changes
-from streamkm.outputs import LABELS, PlainLabels, discard, marks_of, partial_of, progress_of, whole
+from streamkm.outputs import (
+    LABELS,
+    PlainLabels,
+    discard,
+    marks_of,
+    partial_of,
+    partials_of,
+    progress_of,
+    whole,
+)
 from streamkm.outputs.label_store import LabelGrid, LabelStore
 from streamkm.passes import PerRow, no_label
 from streamkm.passes.base import S
@@ -39,7 +41,6 @@ from streamkm.rows.open import dimension_names
 from streamkm.versions import versions
 from streamkm.warn import warn
 
-SECONDS = 60.0  # default time between two saves of the progress
 WaveCallback = Callable[[Folded], Any]
 
 
@@ -143,8 +144,7 @@ class LabelRun(Generic[S]):
         OutputWarning
             If labels of a stopped run are kept for the next run, or cannot be used.
         """
-        every = SECONDS if seconds is None else seconds
-        progress = _Progress(self.target, self.rows, self.record, every)
+        progress = _Progress(self.target, self.rows, self.record, seconds)
         n_blocks = progress.folded.n_blocks
         if n_blocks and self.message is not None:
             self.message(
@@ -184,28 +184,29 @@ class _Progress:
     target : Path
     rows : Rows, which are compared with the record before every save
     record : Record of this run, or None if nothing is saved
-    seconds : minimum time between two saves
+    seconds : minimum time between two saves; None means one minute
     """
 
-    def __init__(self, target: Path, rows: Rows, record: Record | None, seconds: float) -> None:
-        self._folder = progress_of(target)
-        self._rows, self._record, self._seconds = rows, record, seconds
-        self.folded = Folded()
-        self._last = time.monotonic()
-        if self._folder.exists():
-            self._resume(target)
+    def __init__(
+        self, target: Path, rows: Rows, record: Record | None, seconds: float | None
+    ) -> None:
+        self._folder, self._rows, self.folded = progress_of(target), rows, Folded()
+        self._saving: Periodic | None = None
+        if record is not None:
+            self._saving = Periodic.in_folder(self._folder, record, seconds)
+        self._resume(target)
         if not self.folded.n_blocks:
             self.save()  # so that the next run finds the partial store and can remove it
 
     @property
     def identity(self) -> str:
         """Mark of the partial store; empty if no later run may use it."""
-        return "" if self._record is None else self._record.identity
+        return "" if self._saving is None else self._saving.record.identity
 
     def advance(self, folded: Folded) -> None:
         """Take the partial statistics after a wave, and save them if that is due."""
         self.folded = folded
-        if time.monotonic() - self._last >= self._seconds:
+        if self._saving is not None and self._saving.due:
             self.save()
 
     def save(self) -> None:
@@ -216,26 +217,15 @@ class _Progress:
         DataChangedError
             If the data have changed, so some of the labels may be of other data.
         """
-        self._last = time.monotonic()
-        if self._record is None:
+        if self._saving is None:
             return
-        refuse_changes(
-            self._record,
-            self._rows,
-            "Run again to label the data as they are now.",
-        )
-        try:
-            Saved(self._record, self.folded).save(Generations(self._folder))
-        except OSError as error:
-            warn(
-                f"the progress of the labels cannot be saved to {self._folder} ({error}); a later "
-                "run resumes after the last save",
-                CheckpointWarning,
-            )
+        remedy = "Run again to label the data as they are now."
+        refuse_changes(self._saving.record, self._rows, remedy)
+        self._saving.save(self.folded)
 
     def stop(self, partial: Path, error: BaseException) -> None:
         """Keep the labels so far for the next run, or remove them if no wave is finished."""
-        if self._record is None or not self.folded.n_blocks:
+        if self._saving is None or not self.folded.n_blocks:
             self.remove()
             discard(partial)
             if isinstance(error, KeyboardInterrupt):
@@ -258,19 +248,18 @@ class _Progress:
 
     def _resume(self, target: Path) -> None:
         """Take over the labels of a stopped run, or remove those of another model or other data."""
-        try:
-            saved = load_saved(Generations(self._folder, "r"))
-        except CheckpointError:  # damaged, or of another version
-            saved = None
+        saved = load_progress(self._folder)
         if saved is None:
-            self.remove()
+            for partial in partials_of(target, LABELS):
+                discard(partial)
             return
         partial = partial_of(target, saved.record.identity)
         reason = "its data cannot be compared with the present data"
-        if self._record is not None:
-            found = difference(saved.record, self._record)
+        if self._saving is not None:
+            found = difference(saved.record, self._saving.record)
             if found is None and partial.is_dir():
-                self._record, self.folded = self._record.resuming(saved.record), saved.state
+                self._saving.resume(saved.record)
+                self.folded = saved.state
                 return
             reason = found.sentence if found else ""
         if partial.is_dir() and saved.state.n_blocks:

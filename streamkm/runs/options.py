@@ -222,8 +222,8 @@ class CheckpointOptions:
     Parameters
     ----------
     where : path, URL or Zarr store
-    seconds : float
-        Minimum time between two states.
+    seconds : float or None
+        Minimum time between two states; None means one minute.
     reads : int or None
         Also save after so many reads.
     interrupt : callable or None
@@ -232,7 +232,7 @@ class CheckpointOptions:
     """
 
     where: Any
-    seconds: float = 60.0
+    seconds: float | None = None
     reads: int | None = None
     interrupt: Callable[[Checkpoint], AbstractContextManager[Interrupt]] | None = None
 

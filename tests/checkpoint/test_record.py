@@ -17,7 +17,7 @@ from streamkm.checkpoint import (
     load_saved,
     may_resume,
 )
-from streamkm.errors import CheckpointError, OutputExistsError
+from streamkm.errors import CheckpointError, CheckpointWarning, OutputExistsError
 
 RECORD = Record(
     "fit",
@@ -113,3 +113,9 @@ def test_an_output_is_resumed_by_the_same_run_and_discarded_only_where_allowed(t
     assert not may_resume(RECORD, other, tmp_path, overwrite=True)
     with pytest.raises(OutputExistsError, match=r"n_clusters was 5, is now 6\. .*--overwrite"):
         may_resume(RECORD, other, tmp_path, overwrite=False)
+
+
+def test_an_output_of_other_versions_is_resumed_with_a_warning(tmp_path):
+    other = replace(RECORD, versions={**RECORD.versions, "numpy": "1.0"})
+    with pytest.warns(CheckpointWarning, match=r"numpy was .*, is now 1\.0\)"):
+        assert may_resume(RECORD, other, tmp_path, overwrite=False)

@@ -23,7 +23,7 @@ from streamkm.cli import main
 from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
 from streamkm.images import Archive, compress, decompress
 from streamkm.images.archive.summary import summary
-from streamkm.images.compression import reads, run
+from streamkm.images.compression import run
 from streamkm.images.export import decompress as export
 from streamkm.images.export.as_file import as_file
 from streamkm.kernels.compiling import compiler_lock
@@ -401,7 +401,7 @@ def removed_in_part(name):
 
 def test_killed_while_the_counts_are_removed(folder, tmp_path, monkeypatch):
     compress(folder, tmp_path / "whole.zarr", 12)
-    monkeypatch.setattr(reads, "_SAVE_EVERY", 0)
+    monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0)
     with monkeypatch.context() as patched:
         patched.setattr(run.shutil, "rmtree", removed_in_part("colours"))
         with pytest.raises(KeyboardInterrupt):

@@ -19,7 +19,7 @@ from rasterio.enums import ColorInterp
 
 from streamkm import KMeans
 from streamkm.cli import main
-from streamkm.errors import DamagedError, DataError, OutputExistsError, ReadError
+from streamkm.errors import CheckpointWarning, DamagedError, DataError, OutputExistsError, ReadError
 from streamkm.images import (
     Archive,
     compress,
@@ -32,6 +32,7 @@ from streamkm.images.coding.stack import Batch, Stack
 from streamkm.images.compression import reads, run
 from streamkm.images.compression.catalogue import Files, Look
 from streamkm.images.sources import find_items
+from streamkm.versions import versions
 from tests.images.conftest import PNG, encoded, noise, put, read
 
 
@@ -75,7 +76,7 @@ def test_a_run_goes_on_with_other_memory_or_cores(tmp_path, monkeypatch, later):
     def workers(of):
         return lambda _, nbytes: of[1 if nbytes > 32 * 20 * 3 else 2]
 
-    monkeypatch.setattr(reads, "_SAVE_EVERY", 0)
+    monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0)
     monkeypatch.setattr(reads.Room, "workers", workers({1: 1, 2: 2}))
     with pytest.raises(Killed):
         compress(tmp_path / "in", tmp_path / "o.zarr", 8, watch=[kill])
@@ -93,7 +94,7 @@ def test_info_shows_the_progress_of_a_compression(tmp_path, monkeypatch):
         if now.phase == "colours" and now.done:
             raise Killed
 
-    monkeypatch.setattr(reads, "_SAVE_EVERY", 0)
+    monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0)
     with pytest.raises(Killed):
         compress(tmp_path / "in", tmp_path / "o.zarr", 8, watch=[kill])
     [saved] = tmp_path.glob(".o.zarr.partial-*/colours/*")
@@ -101,6 +102,28 @@ def test_info_shows_the_progress_of_a_compression(tmp_path, monkeypatch):
     assert shown.exit_code == 0, shown.output
     assert "read" in shown.output
     assert "block" in shown.output
+
+
+def test_damaged_progress_and_other_versions_are_warnings(tmp_path, monkeypatch):
+    for number in range(4):
+        put(tmp_path / "in", f"{number}.png", encoded(plain(60 * number + 10, 30 + number)))
+
+    def kill(now):
+        if now.phase == "colours" and now.done:
+            raise Killed
+
+    monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0)
+    with pytest.raises(Killed):
+        compress(tmp_path / "in", tmp_path / "o.zarr", 8, watch=[kill])
+    for path in tmp_path.glob(".o.zarr.partial-*/colours/*/state-*/zarr.json"):
+        path.write_text("damaged")
+    monkeypatch.setattr(run, "versions", lambda: versions() | {"numpy": "1.0"})
+    with pytest.warns(CheckpointWarning) as caught:
+        archive = compress(tmp_path / "in", tmp_path / "o.zarr", 8)
+    messages = " ".join(str(warning.message) for warning in caught)
+    assert "numpy was" in messages
+    assert "the work starts again" in messages
+    assert summary(archive).psnr == np.inf
 
 
 def test_a_run_that_goes_on_names_what_the_one_before_left_out(tmp_path, monkeypatch):

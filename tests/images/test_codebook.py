@@ -176,7 +176,7 @@ def out_of_core(monkeypatch):
 @pytest.mark.parametrize("often", [0, 60], ids=["each wave", "each stage"])
 @pytest.mark.parametrize("kind", ["dask", "zarr"])
 def test_training_goes_on_where_it_was_broken_off(kind, often, flower, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_SAVE_EVERY", often)
+    monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", often)
     array = stored(tmp_path / "x", flower, 100)
     data = da.from_zarr(array) if kind == "dask" else array
     whole = []
@@ -208,7 +208,7 @@ def test_training_goes_on_where_it_was_broken_off(kind, often, flower, tmp_path,
 @pytest.mark.usefixtures("out_of_core")
 def test_training_resumes_cached_rows_in_another_block_plan(flower, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "KEPT_SHARE", 1)
-    monkeypatch.setattr(training, "_SAVE_EVERY", 0)
+    monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0)
     array = stored(tmp_path / "x", flower, 100)
     wanted = fit_codebook(array, 20, stages=2, max_iter=3)
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from streamkm import KMeans, load_model
 from streamkm.cli import main
 from streamkm.cli.ui.progress import ReadProgress
-from streamkm.errors import DataChangedError, OutputWarning
+from streamkm.errors import CheckpointWarning, DataChangedError, OutputWarning
 from streamkm.fitting import Checkpoint
 from streamkm.passes import Labels, label_dtype
 from streamkm.rows import open_rows
@@ -34,7 +34,7 @@ def store(tmp_path, monkeypatch):
     """A store of 40 blocks, whose labels are saved after every wave of 8 blocks."""
     monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)
-    monkeypatch.setattr("streamkm.runs.labels.SECONDS", 0.0)
+    monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0.0)
     zarr.create_array(tmp_path / "x", data=VALUES, chunks=(50, 3))
     with dask.config.set(num_workers=2):
         yield tmp_path / "x"
@@ -88,6 +88,26 @@ def test_labels_of_changed_data_are_not_used_once_the_data_are_restored(store):
     assert waves[0] == 16  # the first wave is used, the second is not
     labels = zarr.open_array(store.with_name("labels"))[...]
     np.testing.assert_array_equal(labels, expected(VALUES))
+
+
+@pytest.mark.filterwarnings("ignore:the labels so far are in")
+def test_labelling_starts_again_if_its_progress_is_damaged(store):
+    def stop(n_blocks):
+        if n_blocks == 16:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        write(store, stop)
+    for path in store.with_name(".labels.progress").glob("state-*/zarr.json"):
+        path.write_text("damaged")
+    waves = []
+    with pytest.warns(CheckpointWarning) as caught:
+        write(store, waves.append)
+    assert "the work starts again" in str(caught[-1].message)
+    assert waves[0] == 8
+    labels = zarr.open_array(store.with_name("labels"))[...]
+    np.testing.assert_array_equal(labels, expected(VALUES))
+    assert sorted(path.name for path in store.parent.iterdir()) == ["labels", "x"]
 
 
 @dataclass(frozen=True)

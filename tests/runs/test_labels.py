@@ -20,9 +20,9 @@ _CHILDREN = """
     import streamkm.cli.commands.predict
     from streamkm.cli import main
     from streamkm.engine import schedule
-    from streamkm.runs import labels
+    from streamkm.checkpoint import periodic
 
-    streamkm.rows.stored._SMALLEST_NBYTES, schedule._ENOUGH, labels.SECONDS = 1, 3, 0.0
+    streamkm.rows.stored._SMALLEST_NBYTES, schedule._ENOUGH, periodic.SECONDS = 1, 3, 0.0
     dask.config.set(num_workers=2)
     top = Path(sys.argv[1])
     rng = np.random.default_rng(0)

@@ -43,7 +43,6 @@ _SAMPLE_RULES = StopRules(loss_tol=1e-2)
 # A smaller relative gain, 0.02 dB, is not worth a read.
 _WORTH_A_READ = 5e-3
 _MAX_ITER = 10
-_SAVE_EVERY = 60.0  # seconds
 _NO_ROOM = Room(0, 0)
 
 
@@ -205,7 +204,7 @@ class _Training:
         checkpoint = None
         if self.saved is not None and not table.complete:
             self.saved.mkdir(parents=True, exist_ok=True)
-            checkpoint = CheckpointOptions(self.saved / f"stage-{stage}", _SAVE_EVERY)
+            checkpoint = CheckpointOptions(self.saved / f"stage-{stage}")
         with running(start, checkpoint, ProgressCallbacks(self._show), skip_evaluation=True) as run:
             if run.checkpoint is not None:
                 run.checkpoint.save(run.state)

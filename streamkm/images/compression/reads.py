@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any, Protocol
 
 import dask
 
-from streamkm.checkpoint import Generations, Record, Saved, difference, load_saved
+from streamkm.checkpoint import Periodic, Record, difference, load_progress
 from streamkm.engine import Folded, Listed, folding, threads, wave_size
 from streamkm.fitting import FitState
 from streamkm.images.compression.catalogue import Catalogue, Files
 from streamkm.images.compression.room import Room
 from streamkm.progress import PhaseCallback, Progress
-
-_SAVE_EVERY = 60.0  # seconds
+from streamkm.versions import versions
 
 
 class Sized(Protocol):
@@ -73,8 +71,8 @@ class Reader:
         parts: list[Any] = []
         done = 0
         for workers, group in sorted(groups.items()):
-            saving = _Saving(folder / f"{workers}", group) if folder else None
-            parts.append(self._fold(phase, call, group, workers, (done, len(batches)), saving))
+            saved = folder / f"{workers}" if folder else None
+            parts.append(self._fold(phase, call, group, workers, (done, len(batches)), saved))
             done += len(group)
         return type(parts[0]).combine(parts)
 
@@ -90,47 +88,31 @@ class Reader:
         pieces: Sequence[Any],
         workers: int,
         place: tuple[int, int],
-        saving: _Saving | None = None,
+        folder: Path | None = None,
     ) -> Any:
-        folded = before = saving.load() if saving else Folded()
+        saving, before = _resume(folder, pieces) if folder else (None, Folded())
+        folded = before
         done, total = place
         if done == before.n_blocks == 0:
             self.report(phase, 0, total)
         with dask.config.set(num_workers=workers):
             for folded in folding(call, Listed(pieces), wave_size(), before):
-                if saving:
-                    saving.save(folded, folded.n_blocks == len(pieces) < total)
+                if saving and (saving.due or folded.n_blocks == len(pieces) < total):
+                    saving.save(folded)
                 self.report(phase, done + folded.n_blocks, total)
         return folded.total()
 
 
-class _Saving:
-    """Partial statistics of a group of batches, saved periodically.
+def _resume(folder: Path, batches: Sequence[Any]) -> tuple[Periodic, Folded]:
+    """Return how the statistics of a group of batches are saved, and those that a folder has.
 
     With different memory or cores the groups differ, and folding starts again.
-
-    Parameters
-    ----------
-    where : folder of the saved statistics
-    group : the batches
     """
-
-    def __init__(self, where: Path, group: Sequence[Any]) -> None:
-        batches = "\n".join(f"{batch.stack} {batch.start}" for batch in group)
-        digest = hashlib.sha256(batches.encode()).hexdigest()
-        self._where, self._record = where, Record("read", {}, {"batches": digest})
-        self._last = time.monotonic()
-
-    def load(self) -> Folded:
-        """Return the statistics of an earlier run of the same batches, or an empty fold."""
-        saved = load_saved(Generations(self._where)) if self._where.exists() else None
-        if saved is None or difference(saved.record, self._record):
-            return Folded()
-        folded: Folded = saved.state
-        return folded
-
-    def save(self, folded: Folded, now: bool = False) -> None:
-        """Save the statistics if that is due, or now."""
-        if now or time.monotonic() - self._last >= _SAVE_EVERY:
-            Saved(self._record, folded).save(Generations(self._where))
-            self._last = time.monotonic()
+    names = "\n".join(f"{batch.stack} {batch.start}" for batch in batches)
+    digest = hashlib.sha256(names.encode()).hexdigest()
+    record = Record("read", {}, {"batches": digest}, versions=versions())
+    saving, saved = Periodic.in_folder(folder, record), load_progress(folder)
+    if saved is None or difference(saved.record, record):
+        return saving, Folded()
+    saving.resume(saved.record)
+    return saving, saved.state

@@ -39,7 +39,7 @@ from streamkm.progress import PhaseCallback, tracked
 from streamkm.rows import EVERY_CHUNK, MARK
 from streamkm.versions import versions
 
-_FORMAT = "2"  # of what a run saves to be resumed: from 2 on, pixels are weighted by opacity
+_FORMAT = 2  # format of a partial archive; from 2 on, pixels are weighted by opacity
 
 
 class Run:
@@ -85,7 +85,8 @@ class Run:
             raise DataError(f"no readable image was found in {' '.join(names[:3])}.")
         self._stacks = stacks_of(catalogue.headers, self._options.per, self._options.patch)
         images = {"number of images": len(catalogue.headers), "images": catalogue.digest}
-        record = Record("compress", self._options.record, images, versions={"run": _FORMAT})
+        asked = {**self._options.record, "format of the run": _FORMAT}
+        record = Record("compress", asked, images, versions=versions())
         left = marks_of(self._partial).get("record")
         before = Record.from_json(left) if left else None
         if may_resume(before, record, self._partial, overwrite):
