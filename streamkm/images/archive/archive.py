@@ -5,41 +5,24 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
-from streamkm.images.archive.stored import Stored
+from streamkm.images.archive.stack import StackArrays
+from streamkm.images.archive.store import ArchiveStore
 from streamkm.images.colour.palette import Palette
 from streamkm.images.colour.spaces import space_of
-from streamkm.outputs import ARCHIVE, marks_of
-from streamkm.outputs.reading import attribute, group_in, stored
-from streamkm.rows import MARK, refuse_incomplete
-from streamkm.rows.open import forget_listings
+from streamkm.outputs.reading import attribute, group_in
 
 if TYPE_CHECKING:
     import xarray as xr
 
-KIND = ARCHIVE
-_ATTRIBUTES = ("parameters", "skipped", "source_nbytes", "versions")
 
-
-class Place(NamedTuple):
-    """Location of an image: its stack, and its number in the stack."""
-
-    stack: str
-    number: int
-
-
-class Archive(Mapping[str, "xr.DataArray"]):
+class Archive(ArchiveStore, Mapping[str, "xr.DataArray"]):
     """Mapping of names to images, which are read and decoded when their values are requested.
 
     Parameters
@@ -81,69 +64,6 @@ class Archive(Mapping[str, "xr.DataArray"]):
     'x.png'
     >>> folder.cleanup()
     """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        marks = marks_of(path)
-        if marks.get("kind") != KIND or "format" not in marks:
-            there = "" if "://" in os.fspath(path) or Path(path).exists() else ": no such path"
-            raise DataError(f"{os.fspath(path)} is not a streamkm archive{there}.")
-        self.path = os.fspath(path)
-        # Workers have other working directories.
-        self._where = self.path if "://" in self.path else os.path.abspath(self.path)
-        self._stamp = _stamp(self._where)
-        lacking = [name for name in _ATTRIBUTES if name not in marks]
-        if lacking:
-            raise DataError(
-                f"{self.path} lacks the attribute {lacking[0]!r}, so it is not a complete archive."
-            )
-        self.parameters: dict[str, Any] = marks["parameters"]
-        self.skipped = [(str(name), str(reason)) for name, reason in marks["skipped"]]
-        # Part that is left out, number of images, and the name of the first one.
-        self.notices = [(str(t), int(n), str(name)) for t, n, name in marks.get("notices", [])]
-        self.source_nbytes = int(marks["source_nbytes"])
-        self.versions: dict[str, str] = marks["versions"]
-
-    @cached_property
-    def group(self) -> Any:
-        """The Zarr group of the archive."""
-        group = zarr.open_group(self._where, mode="r")
-        forget_listings(group)
-        return group
-
-    @cached_property
-    def stacks(self) -> dict[str, Stored]:
-        """The stacks of the archive, each with images of one size and kind."""
-        images = group_in(self.group, "images")
-        if images is None:
-            raise DataError(
-                f"{self.path} lacks the group 'images', so it is not a complete archive."
-            )
-        return {
-            name: Stored(group, self.group, self._all_stored)
-            for name, group in sorted(images.groups())
-        }
-
-    @cached_property
-    def _all_stored(self) -> bool:
-        marks = group_in(self.group, MARK)
-        return marks is not None and bool(marks.attrs.get("every_chunk_is_stored"))
-
-    def _whole(self, group: Any, name: str, ndim: int) -> Any:
-        """Return an array outside the stacks."""
-        found = stored(group, name, ndim)
-        if self._all_stored:
-            refuse_incomplete(found)
-        return found
-
-    @cached_property
-    def places(self) -> dict[str, Place]:
-        """Location of each image, in the order of stacks and names."""
-        found = {}
-        for stack, group in self.stacks.items():
-            whole = np.asarray(group["psnr"][...]) >= 0
-            names = np.asarray(group["name"][...])
-            found.update({str(names[i]): Place(stack, int(i)) for i in np.flatnonzero(whole)})
-        return found
 
     def __len__(self) -> int:
         return len(self.places)
@@ -208,7 +128,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
         bool
             False if the image is coded by a codebook.
         """
-        return bool(self.stacks[self.place(name).stack]["codes"].ndim == 3)
+        return bool(self._stack(name)["codes"].ndim == 3)
 
     def has_alpha(self, name: str) -> bool:
         """Return whether the last channel of an image is its opacity.
@@ -223,7 +143,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
         bool
             Whether there is such a channel.
         """
-        return "alpha" in self.stacks[self.place(name).stack]
+        return "alpha" in self._stack(name)
 
     def n_colours(self, name: str) -> int:
         """Return the number of channels of an image without its opacity.
@@ -238,74 +158,16 @@ class Archive(Mapping[str, "xr.DataArray"]):
         int
             Number of channels, such as 3 for RGB.
         """
-        pixels = self.stacks[self.place(name).stack]["pixels"]
-        return int(pixels.shape[-1]) - self.has_alpha(name)
+        stack = self._stack(name)
+        return int(stack["pixels"].shape[-1]) - ("alpha" in stack)
 
-    def place(self, name: str) -> Place:
-        """Return the location of an image.
+    def _stack(self, name: str) -> StackArrays:
+        return self.stacks[self.place(name).stack]
 
-        Parameters
-        ----------
-        name : str
-            Name of the image.
-
-        Returns
-        -------
-        Place
-            Name of its stack, and its index in the stack.
-
-        Raises
-        ------
-        KeyError
-            If there is no image of this name.
-        DataError
-            If the archive was replaced after it was opened.
-        """
-        self._check()
-        return self.places[name]
-
-    def dataset(self, stack: str) -> xr.Dataset:
-        """Open a stack as an xarray Dataset of codes, pixels, names and quality.
-
-        Parameters
-        ----------
-        stack : str
-            Name of the stack, as in `Archive.stacks`.
-
-        Returns
-        -------
-        xarray.Dataset
-            The arrays are lazy; pixels are decoded when their values are requested.
-
-        Raises
-        ------
-        DataError
-            If the archive was replaced after it was opened, or an array is missing.
-        """
-        import xarray as xr  # takes 90 MiB; not needed by compress
-
-        self._check()
-        if stack not in self._datasets:
-            arrays = self.stacks[stack]
-            self._datasets[stack] = xr.open_zarr(
-                self._where,
-                group=f"images/{stack}",
-                consolidated=False,
-                chunks=None,
-                drop_variables=arrays.others,
-            )
-            for name in set(self._datasets[stack].variables):
-                arrays[str(name)]  # an error if compress did not write it
-        return self._datasets[stack]
-
-    def _check(self) -> None:
-        """Raise an error if the archive was replaced after it was opened."""
-        if _stamp(self._where) != self._stamp:
-            raise DataError(f"{self.path} was replaced after it was opened; open it again.")
-
-    @cached_property
-    def _datasets(self) -> dict[str, xr.Dataset]:
-        return {}
+    def _value(self, array: str, name: str) -> Any:
+        """Return the value of an image in an array of its stack."""
+        stack, number = self.place(name)
+        return self.stacks[stack][array][number]
 
     def codes(self, name: str) -> AnyArray:
         """Return the codes of an image.
@@ -320,8 +182,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
         ndarray of shape (y, x), or (row, column, stage) for patches
             Indices into the palette or the codebook, of the smallest unsigned dtype.
         """
-        place = self.place(name)
-        return np.asarray(self.stacks[place.stack]["codes"][place.number])
+        return np.asarray(self._value("codes", name))
 
     def pixels(self, name: str) -> AnyArray:
         """Return the decoded pixels of an image.
@@ -336,8 +197,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
         ndarray of shape (y, x, channel)
             Pixel values, of the dtype of the original image.
         """
-        place = self.place(name)
-        return np.asarray(self.stacks[place.stack]["pixels"][place.number])
+        return np.asarray(self._value("pixels", name))
 
     def palette(self, name: str) -> AnyArray:
         """Return the palette of an image.
@@ -357,16 +217,15 @@ class Archive(Mapping[str, "xr.DataArray"]):
         DataError
             If it has a codebook of patches instead.
         """
-        stack, number = self.place(name)
-        group = self.stacks[stack]
         if not self.has_palette(name):
             raise DataError(
                 f"{name} was coded in patches, so it has a codebook but no colour palette."
             )
-        if "palettes" in group:
-            return np.asarray(group["palettes"][number])
-        palettes = self._whole(self.group, f"palettes/{group.kind}", 3)
-        return np.asarray(palettes[int(group["palette"][number])])
+        stack = self._stack(name)
+        if "palettes" in stack:
+            return np.asarray(self._value("palettes", name))
+        palettes = self._shared_array(f"palettes/{stack.kind}", 3)
+        return np.asarray(palettes[int(self._value("palette", name))])
 
     def palettes(self) -> dict[str, Palette]:
         """Return the palettes that images share.
@@ -380,7 +239,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
         space = str(self.parameters["space"])
         palettes = group_in(self.group, "palettes")
         for kind in () if palettes is None else sorted(palettes.array_keys()):
-            array = self._whole(palettes, kind, 3)
+            array = self._shared_array(f"palettes/{kind}", 3)
             several = np.asarray(array[...])
             folders = attribute(array, "of")
             for number, colours in enumerate(several):
@@ -402,8 +261,7 @@ class Archive(Mapping[str, "xr.DataArray"]):
         dict of str to object
             Format, mode, resolution, and EXIF data in base64.
         """
-        stack, number = self.place(name)
-        found: dict[str, Any] = json.loads(str(self.stacks[stack]["metadata"][number]))
+        found: dict[str, Any] = json.loads(str(self._value("metadata", name)))
         return found
 
     def profile(self, name: str) -> bytes | None:
@@ -434,18 +292,6 @@ class Archive(Mapping[str, "xr.DataArray"]):
         bytes or None
             The profile; None for None.
         """
-        return (
-            None
-            if icc is None
-            else np.asarray(self._whole(self.group, f"profiles/{icc}", 1)[...]).tobytes()
-        )
-
-
-def _stamp(where: str) -> tuple[int, int]:
-    """Return a stamp that changes when a local archive is replaced."""
-    if "://" in where:
-        return 0, 0
-    with suppress(FileNotFoundError):
-        found = os.stat(os.path.join(where, "zarr.json"))
-        return found.st_size, found.st_mtime_ns
-    return -1, -1
+        if icc is None:
+            return None
+        return np.asarray(self._shared_array(f"profiles/{icc}", 1)[...]).tobytes()

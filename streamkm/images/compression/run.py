@@ -12,7 +12,6 @@ import zarr
 from streamkm.checkpoint import Record, may_resume
 from streamkm.decoding.notices import Notice
 from streamkm.errors import DamagedError, DataError
-from streamkm.images.archive.archive import KIND
 from streamkm.images.archive.layout import (
     FORMAT,
     coders_in,
@@ -34,7 +33,7 @@ from streamkm.images.compression.options import Options
 from streamkm.images.compression.reads import Reader
 from streamkm.images.compression.room import Room
 from streamkm.images.sources import find_items
-from streamkm.outputs import marks_of
+from streamkm.outputs import ARCHIVE, marks_of
 from streamkm.progress import PhaseCallback, tracked
 from streamkm.rows import EVERY_CHUNK, MARK
 from streamkm.versions import versions
@@ -72,7 +71,7 @@ class Run:
     def open(self, names: list[str], overwrite: bool) -> None:
         """Read all headers; resume an earlier run, or start an archive."""
         for name in names:
-            if marks_of(name).get("kind") == KIND:
+            if marks_of(name).get("kind") == ARCHIVE:
                 raise DataError(f"{name} is already an archive; decompress it first.")
         spool = self._partial / "spool"
         found = find_items(names, spool=spool, skip_bad=self._skip_bad)
@@ -96,7 +95,7 @@ class Run:
         for path in self._partial.glob("*"):
             if path != spool:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        group = zarr.create_group(self._partial, attributes={"kind": KIND})
+        group = zarr.create_group(self._partial, attributes={"kind": ARCHIVE})
         write_profiles(self._partial, catalogue.profiles)
         group.update_attributes({"record": record.to_json(), "stores_all": True})
 
@@ -187,7 +186,7 @@ class Run:
             group.require_group(MARK).update_attributes(EVERY_CHUNK)
         group.attrs.put(
             {
-                "kind": KIND,
+                "kind": ARCHIVE,
                 "format": FORMAT,
                 "parameters": self._options.record,
                 **({"notices": notices} if notices else {}),

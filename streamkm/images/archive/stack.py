@@ -23,7 +23,7 @@ _ARRAYS: dict[str, tuple[tuple[int, ...], str]] = {
 }
 
 
-class Stored(Mapping[str, Any]):
+class StackArrays(Mapping[str, Any]):
     """Mapping of the arrays of a stack, each opened on access; other names do not exist.
 
     Parameters
@@ -51,21 +51,20 @@ class Stored(Mapping[str, Any]):
             dimensions, kinds = _ARRAYS[name]
             found = stored(self._group, name, dimensions, kinds)
             if name == "pixels":
-                self._made_of()
+                self._check_sources()
             elif self._all_stored:
                 refuse_incomplete(found)
             self._opened[name] = found
         return self._opened[name]
 
-    def _made_of(self) -> None:
-        """Raise an error for pixels that depend on an array with lost chunks."""
+    def _check_sources(self) -> None:
+        """Raise an error if an array from which pixels are decoded lacks chunks."""
         for name in ("codes", "alpha", "palette", "palettes"):
             if name in self:
                 self[name]
-        for folder, ndim in (("palettes", 3), ("codebooks", 3)):
-            path = f"{folder}/{self.kind}"
+        for path in (f"palettes/{self.kind}", f"codebooks/{self.kind}"):
             if self._all_stored and path in self._root:
-                refuse_incomplete(stored(self._root, path, ndim))
+                refuse_incomplete(stored(self._root, path, 3))
 
     def __contains__(self, name: object) -> bool:
         return name in _ARRAYS and name in self._group
@@ -74,4 +73,4 @@ class Stored(Mapping[str, Any]):
         return (name for name in _ARRAYS if name in self)
 
     def __len__(self) -> int:
-        return len(list(iter(self)))
+        return sum(1 for _ in self)

@@ -1,0 +1,185 @@
+"""Archives on disk: their attributes, their stacks, and the location of each image."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import zarr
+
+from streamkm.errors import DataError
+from streamkm.images.archive.stack import StackArrays
+from streamkm.outputs import ARCHIVE, marks_of
+from streamkm.outputs.reading import group_in, stored
+from streamkm.rows import EVERY_CHUNK, MARK, refuse_incomplete
+from streamkm.rows.open import forget_listings
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_ATTRIBUTES = ("parameters", "skipped", "source_nbytes", "versions")
+
+
+class Place(NamedTuple):
+    """Location of an image: its stack, and its number in the stack."""
+
+    stack: str
+    number: int
+
+
+class ArchiveStore:
+    """An archive on disk.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Path or URL of an archive that `compress` wrote.
+
+    Raises
+    ------
+    DataError
+        If there is no archive.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        marks = marks_of(path)
+        if marks.get("kind") != ARCHIVE or "format" not in marks:
+            there = "" if "://" in os.fspath(path) or Path(path).exists() else ": no such path"
+            raise DataError(f"{os.fspath(path)} is not a streamkm archive{there}.")
+        self.path = os.fspath(path)
+        # Workers have other working directories.
+        self._where = self.path if "://" in self.path else os.path.abspath(self.path)
+        self._stamp = _stamp(self._where)
+        lacking = [name for name in _ATTRIBUTES if name not in marks]
+        if lacking:
+            raise DataError(
+                f"{self.path} lacks the attribute {lacking[0]!r}, so it is not a complete archive."
+            )
+        self.parameters: dict[str, Any] = marks["parameters"]
+        self.skipped = [(str(name), str(reason)) for name, reason in marks["skipped"]]
+        # Part that is left out, number of images, and the name of the first one.
+        self.notices = [(str(t), int(n), str(name)) for t, n, name in marks.get("notices", [])]
+        self.source_nbytes = int(marks["source_nbytes"])
+        self.versions: dict[str, str] = marks["versions"]
+
+    @cached_property
+    def group(self) -> Any:
+        """The Zarr group of the archive."""
+        group = zarr.open_group(self._where, mode="r")
+        forget_listings(group)
+        return group
+
+    @cached_property
+    def stacks(self) -> dict[str, StackArrays]:
+        """The stacks of the archive, each with images of one size and kind."""
+        images = group_in(self.group, "images")
+        if images is None:
+            raise DataError(
+                f"{self.path} lacks the group 'images', so it is not a complete archive."
+            )
+        return {
+            name: StackArrays(group, self.group, self._all_stored)
+            for name, group in sorted(images.groups())
+        }
+
+    @cached_property
+    def _all_stored(self) -> bool:
+        marks = group_in(self.group, MARK)
+        return marks is not None and EVERY_CHUNK.items() <= dict(marks.attrs).items()
+
+    def _shared_array(self, path: str, ndim: int) -> Any:
+        """Open an array outside the stacks, such as the palettes that images share."""
+        found = stored(self.group, path, ndim)
+        if self._all_stored:
+            refuse_incomplete(found)
+        return found
+
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """Location of each image, in the order of stacks and names."""
+        found = {}
+        for stack, group in self.stacks.items():
+            whole = np.asarray(group["psnr"][...]) >= 0
+            names = np.asarray(group["name"][...])
+            found.update({str(names[i]): Place(stack, int(i)) for i in np.flatnonzero(whole)})
+        return found
+
+    def place(self, name: str) -> Place:
+        """Return the location of an image.
+
+        Parameters
+        ----------
+        name : str
+            Name of the image.
+
+        Returns
+        -------
+        Place
+            Name of its stack, and its index in the stack.
+
+        Raises
+        ------
+        KeyError
+            If there is no image of this name.
+        DataError
+            If the archive was replaced after it was opened.
+        """
+        self._check()
+        return self.places[name]
+
+    def dataset(self, stack: str) -> xr.Dataset:
+        """Open a stack as an xarray Dataset of codes, pixels, names and quality.
+
+        Parameters
+        ----------
+        stack : str
+            Name of the stack, as in `Archive.stacks`.
+
+        Returns
+        -------
+        xarray.Dataset
+            The arrays are lazy; pixels are decoded when their values are requested.
+
+        Raises
+        ------
+        DataError
+            If the archive was replaced after it was opened, or an array is missing.
+        """
+        import xarray as xr  # takes 90 MiB; not needed by compress
+
+        self._check()
+        if stack not in self._datasets:
+            arrays = self.stacks[stack]
+            self._datasets[stack] = xr.open_zarr(
+                self._where,
+                group=f"images/{stack}",
+                consolidated=False,
+                chunks=None,
+                drop_variables=arrays.others,
+            )
+            for name in set(self._datasets[stack].variables):
+                arrays[str(name)]  # an error if compress did not write it
+        return self._datasets[stack]
+
+    def _check(self) -> None:
+        """Raise an error if the archive was replaced after it was opened."""
+        if _stamp(self._where) != self._stamp:
+            raise DataError(f"{self.path} was replaced after it was opened; open it again.")
+
+    @cached_property
+    def _datasets(self) -> dict[str, xr.Dataset]:
+        return {}
+
+
+def _stamp(where: str) -> tuple[int, int]:
+    """Return a stamp that changes when a local archive is replaced."""
+    if "://" in where:
+        return 0, 0
+    with suppress(FileNotFoundError):
+        found = os.stat(os.path.join(where, "zarr.json"))
+        return found.st_size, found.st_mtime_ns
+    return -1, -1
