@@ -107,8 +107,7 @@ class Events:
 
         def seeing(before):
             def call(checkpoint, state):
-                labelling = state.folded and state.best.evaluating
-                self.phase = "labelling" if labelling else state.phase
+                self.phase = "labelling" if state.label_blocks else state.phase
                 self.happened(f"{self.phase} wave {position(state)}")
                 if state.n_passes == SIGNALLED_AFTER and not self._signal.exists():
                     self._signal.touch()
@@ -142,7 +141,7 @@ class Events:
 def position(state):
     """The progress of a fit: reads, blocks of the next read, iterations."""
     steps = sum(len(t.history) for t in state.trajectories)
-    return f"{state.n_passes}:{state.folded.n_blocks if state.folded else 0}:{steps}"
+    return f"{state.n_passes}:{state.read_blocks}:{steps}"
 
 
 def run(folder, arguments, last=None, after=None):

@@ -61,7 +61,7 @@ class Stopping:
         self._longest, self._last = max(self._longest, now - self._last), now
         self._state, self._searching = state, 0.0
         why = self._why(now + self._longest)
-        if why is None or (state.done and not state.folded):
+        if why is None or (state.done and not state.read_blocks):
             return
         where = describe(state)
         if not self._checkpoint.save(state):

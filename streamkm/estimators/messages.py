@@ -26,7 +26,7 @@ def progress_of(verbose: int) -> ProgressCallbacks:
 
 def _print_state(state: FitState) -> None:
     """Print a line for each read, which begins like those of scikit-learn."""
-    if not state.folded:
+    if not state.read_blocks:
         where, facts = describe(state).split(": ", 1)
         print(f"{facts[0].upper()}{facts[1:]} ({where})")
 

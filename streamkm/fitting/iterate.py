@@ -99,7 +99,7 @@ def labelled(state: FitState, statistic: Any, cached: bool) -> FitState:
     statistic : of all rows under `label_pass`
     cached : whether the rows were in memory, so that labelling took no read
     """
-    state = replace(state, folded=None, in_memory=cached, labelled=True)
+    state = replace(state, in_memory=cached, label_blocks=state.plan.n_blocks)
     if not cached:
         state = replace(state, reads=state.reads.one_more("labelling"))
     if state.best.evaluating:
@@ -115,8 +115,8 @@ def restart_seeds(entropy: int, n_init: int) -> Sequence[int]:
 
 def describe(state: FitState) -> str:
     """Describe the last read in one line, with the best restart so far."""
-    if state.folded:
-        done, all_blocks = state.folded.n_blocks, state.plan.n_blocks
+    if state.read_blocks:
+        done, all_blocks = state.read_blocks, state.plan.n_blocks
         return f"read {_number(state.n_passes + 1)}: block {done:,} of {all_blocks:,}"
     read = "in memory" if state.in_memory else f"read {_number(state.n_passes)}"
     if state.table and not state.can_stop:

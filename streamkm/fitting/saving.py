@@ -85,6 +85,8 @@ class Checkpoint:
         state = _under(saved.state, rules)
         if saved.record.free.get("labels") != self._saving.record.free.get("labels"):
             state = _without_last_read(state)
+        if not state.labelled:
+            state = replace(state, label_blocks=0)  # the store of labels has its own progress
         return state, with_scaling(in_plan(self._rows, state.plan, budget), state.scaling), False
 
     def resume(self) -> Saved[FitState] | None:
@@ -115,9 +117,10 @@ class Checkpoint:
         """
         due = self._saving.due
         due |= self._reads is not None and state.n_passes - self._read >= self._reads
-        if due or (state.done and not state.folded):  # not for every wave of labels
+        reading = state.read_blocks > 0
+        if due or (state.done and not reading):
             self.save(state)
-        elif state.folded is None and not state.in_memory and state.n_passes >= self._checked + 1:
+        elif not reading and not state.in_memory and state.n_passes >= self._checked + 1:
             self._checked = state.n_passes
             self._check_data()
 
@@ -159,7 +162,7 @@ def _under(state: FitState, rules: Sequence[StopRules]) -> FitState:
     trajectories = tuple(trajectory.under(own) for trajectory, own in pairs)
     if all(a is b for a, b in zip(trajectories, state.trajectories, strict=True)):
         return state
-    return replace(state, trajectories=trajectories, folded=None, labelled=False)
+    return replace(state, trajectories=trajectories, folded=None, label_blocks=0)
 
 
 def _without_last_read(state: FitState) -> FitState:

@@ -58,7 +58,7 @@ def fit_labels(
 
     def on_wave(folded: Folded) -> None:
         for function in watch:
-            function(replace(state, folded=folded, in_memory=cached))
+            function(replace(state, label_blocks=folded.n_blocks, in_memory=cached))
 
     with run.write(on_wave, seconds, identity) as statistic:
         if not state.labelled:

@@ -162,7 +162,7 @@ def test_labels_of_a_fit_do_not_save_its_state_again_for_every_wave(store, monke
     result = CliRunner().invoke(main, ["fit", "x", *options, *outputs])
     assert result.exit_code == 0, result.output
     assert [state.labelled for state in saved] == [False, False, True]
-    assert not any(state.folded for state in saved)
+    assert not any(state.read_blocks for state in saved)
 
 
 @pytest.mark.usefixtures("no_table")
@@ -170,7 +170,7 @@ def test_a_fit_keeps_its_model_if_the_data_change_while_labels_are_written(store
     show = ReadProgress.on_state
 
     def change(bar, state):
-        if state.best.done and state.folded and state.folded.n_blocks == 8:
+        if state.label_blocks == 8:
             zarr.open_array(store)[:50] = VALUES[:50] - 9
         show(bar, state)
 

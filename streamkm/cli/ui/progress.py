@@ -54,8 +54,8 @@ class ReadProgress(Callback):  # type: ignore[misc]
     def on_state(self, state: FitState) -> None:
         """Show a wave; print the result of a read, or of the last of several steps in memory."""
         self._now = replace(self._now, total=state.plan.n_blocks)
-        if state.folded:
-            self._show(state.folded.n_blocks)  # single tasks of a cluster are not reported
+        if state.read_blocks:
+            self._show(state.read_blocks)  # single tasks of a cluster are not reported
             return
         seconds = time.monotonic() - self._began
         line = f"{describe(state)}, {show_seconds(seconds)}"

@@ -78,8 +78,8 @@ class Reader:
 
     def report_training(self, state: FitState) -> None:
         """Report a state of the training of a codebook."""
-        done = state.folded.n_blocks if state.folded else state.plan.n_blocks
-        self.report("training", done, state.plan.n_blocks, "blocks")
+        n_blocks = state.plan.n_blocks
+        self.report("training", state.read_blocks or n_blocks, n_blocks, "blocks")
 
     def _fold(
         self,
