@@ -7,6 +7,7 @@ numbers them. Child processes are then killed at selected events.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import signal
@@ -146,6 +147,7 @@ def position(state):
 
 def run(folder, arguments, last=None, after=None):
     """Run in a child and return its wait status; with `after`, kill it after these seconds."""
+    n_rows = json.loads((folder / "x" / "zarr.json").read_text())["shape"][0]
     child = os.fork()  # no thread was started here, and a fresh process takes two seconds
     if child == 0:
         code = 70
@@ -156,7 +158,7 @@ def run(folder, arguments, last=None, after=None):
             memory.TABLE_NBYTES = memory.KEPT_SHARE = (
                 0  # otherwise only the first step takes a read
             )
-            memory.SAMPLE_NBYTES = 8_000  # room for about a twelfth of the rows
+            memory.SAMPLE_NBYTES = 5 * n_rows  # room for about a twelfth of the rows
             quiet = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)

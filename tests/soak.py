@@ -1,8 +1,8 @@
 """Kill runs at their events and at random moments; every run must end with the same bits.
 
-    scripts/soak [FOLDER] [--events N] [--moments N]
+    scripts/soak [FOLDER] [--events N] [--moments N] [--rows N]
 
-Without numbers: at all events, and at 200 moments.
+The defaults are all events, 200 moments and 6,000 rows.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import numpy as np
 from tests import killing
 
 
-def rows():
+def rows(n):
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(9, 6)) * 3
-    return (centres[rng.integers(9, size=1_600)] + rng.normal(size=(1_600, 6))).astype("f4")
+    return (centres[rng.integers(9, size=n)] + rng.normal(size=(n, 6))).astype("f4")
 
 
 def spread(names, count):
@@ -49,9 +49,10 @@ def main():
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--events", type=int)
     parser.add_argument("--moments", type=int, default=200)
+    parser.add_argument("--rows", type=int, default=6_000)
     asked = parser.parse_args()
     top = asked.folder or Path(tempfile.mkdtemp(prefix="soak-"))
-    x = rows()
+    x = rows(asked.rows)
     whole = top / "whole"
     killing.make(whole, x, 100)
     began = time.monotonic()
@@ -79,9 +80,9 @@ def main():
         hits[what.split()[0]] += 1
         print(f"killed {what} lost {work}", flush=True)
         if work > 1:
-            sys.exit(f"{work} waves were lost, of which each was to be saved")
+            sys.exit(f"{work} waves were lost, although every wave is saved")
         if killing.run(folder, arguments) != 0:
-            sys.exit(f"it did not go on: {(folder / 'said').read_text()}")
+            sys.exit(f"the resumed run failed: {(folder / 'said').read_text()}")
         found, left = killing.bits(folder)
         if found != wanted or [name for name in left if not name.endswith(".lock")] != [
             "ckpt",
@@ -92,7 +93,7 @@ def main():
             "signalled",
             "x",
         ]:
-            sys.exit(f"other bits, or something left behind: {left}")
+            sys.exit(f"the bits differ, or files are left: {left}")
         shutil.rmtree(folder)
     print(f"{len(cases)} kills, the same bits after each;", dict(hits))
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from click.testing import CliRunner
 
 import streamkm
-from streamkm.cli.parse.options import registered_names
+from streamkm.cli import main
 from streamkm.seeding import METHODS
 
 HEAVY = {"numpy", "dask", "numba", "zarr", "xarray", "sklearn", "pandas", "rich"}
@@ -49,8 +50,10 @@ def test_the_help_of_every_command_loads_nothing_heavy(command):
     assert not modules_of_command(*command, "--help") & HEAVY
 
 
-def test_the_command_line_offers_every_seeding():
-    assert registered_names("seeding") == sorted(METHODS)
+@pytest.mark.parametrize("command", ["fit", "sweep"])
+def test_the_command_line_offers_every_seeding(command):
+    shown = CliRunner().invoke(main, [command, "--help"], terminal_width=1000).output
+    assert f"Seeding method: {', '.join(['auto', *sorted(METHODS)])}." in shown
 
 
 def test_a_fit_in_memory_needs_no_library_of_other_peoples_arrays():

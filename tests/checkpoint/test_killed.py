@@ -9,12 +9,13 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+OPTIONS = ["--events", "20", "--moments", "0", "--rows", "1600"]
 
 
 def test_killed_at_twenty_events_in_all_phases(tmp_path):
     """Run in a separate process, which forks before any thread starts."""
     said = subprocess.run(
-        [sys.executable, "-m", "tests.soak", str(tmp_path), "--events", "20", "--moments", "0"],
+        [sys.executable, "-m", "tests.soak", str(tmp_path), *OPTIONS],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -180,5 +180,7 @@ def test_palette_reports_what_it_leaves_out(tmp_path):
     (tmp_path / "b.heic").unlink()
     put(tmp_path, "c.png", b"none")
     put(tmp_path, "d.png", b"none")
-    with pytest.warns(LeftOutWarning, match=r"2 images \(c.png, ...\): left out, because it"):
+    with pytest.warns(
+        LeftOutWarning, match=r"2 images \(c.png, ...\): left out, because it is damaged"
+    ):
         find_palettes(tmp_path, 4, skip_bad=True)

@@ -207,10 +207,10 @@ def test_what_is_no_palette_is_refused():
         (lambda: Palette.from_json("{}"), "not a streamkm palette"),
         (
             lambda: Palette.from_json('{"colours": [[300]], "dtype": "uint8", "space": "srgb"}'),
-            "no",
+            "not a streamkm palette",
         ),
         (lambda: Palette.from_gpl("1 2 3"), "not a GIMP palette"),
-        (lambda: Palette.from_gpl("GIMP Palette\n1 2\n"), "no"),
+        (lambda: Palette.from_gpl("GIMP Palette\n1 2\n"), "not a GIMP palette"),
         (lambda: grey16.to_gpl("x"), "write JSON"),
         (lambda: Palette(np.zeros((0, 3), np.uint8)), "a palette needs shape"),
         (lambda: grey16.codes(np.zeros((2, 1), np.uint8)), "this palette needs shape"),

@@ -107,7 +107,9 @@ def test_other_sources_or_options_are_refused_until_overwritten(x, tmp_path):
         streamkm.ingest(source, out, **SIZES, dtype="f8")
     times = source.stat().st_atime, source.stat().st_mtime + 1
     os.utime(source, times)
-    with pytest.raises(OutputExistsError, match="x.npy names.* changed. .*--overwrite"):
+    with pytest.raises(
+        OutputExistsError, match="x.npy names, sizes and times changed. .*--overwrite"
+    ):
         streamkm.ingest(source, out, **SIZES)
     np.save(source, x[:500])
     with pytest.raises(OutputExistsError, match="x.npy bytes was 24128, is now 12128"):
