@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from streamkm.images.codebook.codebook import Codebook as Codebook
     from streamkm.images.codebook.training import fit_codebook as fit_codebook
     from streamkm.images.colour.palette import Palette as Palette
-    from streamkm.images.colour.palette import quantize as quantize
+    from streamkm.images.colour.quantize import quantize as quantize
     from streamkm.images.compression.compress import compress as compress
     from streamkm.images.compression.palettes import find_palettes as find_palettes
     from streamkm.images.export.decompress import decompress as decompress
@@ -28,7 +28,7 @@ _PUBLIC = {
     "decompress": "streamkm.images.export.decompress",
     "find_palettes": "streamkm.images.compression.palettes",
     "fit_codebook": "streamkm.images.codebook.training",
-    "quantize": "streamkm.images.colour.palette",
+    "quantize": "streamkm.images.colour.quantize",
 }
 
 __all__ = [

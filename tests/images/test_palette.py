@@ -13,7 +13,8 @@ from sklearn.datasets import load_sample_image
 
 from streamkm.errors import DataError
 from streamkm.images import find_palettes
-from streamkm.images.colour.palette import Palette, quantize
+from streamkm.images.colour.palette import Palette
+from streamkm.images.colour.quantize import quantize
 from streamkm.images.colour.search import fit_palette
 from streamkm.images.colour.spaces import to_space
 from streamkm.passes import Colours

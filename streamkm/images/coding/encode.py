@@ -19,8 +19,9 @@ from streamkm.errors import DamagedError
 from streamkm.images.coding.coder import Coder, Coders, PaletteCoder
 from streamkm.images.coding.stack import Batch
 from streamkm.images.colour.opacity import opacity_of
-from streamkm.images.colour.palette import Palette, quantize
+from streamkm.images.colour.palette import Palette
 from streamkm.images.colour.quality import Quality
+from streamkm.images.colour.quantize import quantize
 from streamkm.passes import Statistic
 from streamkm.rows import storing_all
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,16 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.arrays import AnyArray, Float64Array, Int32Array
+from streamkm.arrays import AnyArray, Int32Array
 from streamkm.errors import DataError
-from streamkm.images.colour.opacity import opacity_of
+from streamkm.images.colour import palette_files
 from streamkm.images.colour.spaces import check_space, lightness, to_space
-from streamkm.kernels import Centroids, Diffusion, interleave, look_up, runs, separate
-from streamkm.passes.colours import OPAQUE
+from streamkm.kernels import Centroids, interleave, look_up, runs, separate
 
 Codes = npt.NDArray[np.unsignedinteger]
 _TABLE_BITS = 24  # bits of a pixel up to which codes are looked up by key
-_WRITTEN = "give a file that to_json or to_gpl wrote."
 _TILE = 2**16  # colours that are compared together
 
 
@@ -104,7 +101,8 @@ class Palette:
         DataError
             If the channels or the dtype are not those of the palette.
         """
-        flat = self._checked(pixels).reshape(-1, pixels.shape[-1])
+        check_pixels(pixels, self)
+        flat = pixels.reshape(-1, pixels.shape[-1])
         keys = interleave(flat)
         if 8 * flat.itemsize * flat.shape[1] <= _TABLE_BITS:
             table, codes = self._table, np.empty(len(keys), self.code_dtype)
@@ -146,8 +144,7 @@ class Palette:
         str
             JSON with the colours, their dtype and the space.
         """
-        fields = {"space": self.space, "dtype": self.dtype.name, "colours": self.colours.tolist()}
-        return json.dumps(fields)
+        return palette_files.to_json(self.colours, self.space)
 
     @classmethod
     def from_json(cls, text: str) -> Palette:
@@ -168,11 +165,8 @@ class Palette:
         DataError
             If the text is of another form.
         """
-        try:
-            fields = json.loads(text)
-            return cls(np.array(fields["colours"], fields["dtype"]), fields["space"])
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise DataError(f"this is not a streamkm palette ({error}); {_WRITTEN}") from error
+        with palette_files.of_form("a streamkm palette"):
+            return cls(*palette_files.from_json(text))
 
     def to_gpl(self, name: str) -> str:
         """Return a GIMP palette: red, green and blue of 8 bits, without the colour space.
@@ -192,15 +186,7 @@ class Palette:
         DataError
             If the colours are not grey or RGB of 8 bits.
         """
-        if self.dtype != np.uint8 or self.colours.shape[1] not in (1, 3):
-            raise DataError(
-                "a GIMP palette holds grey or RGB colours of 8 bits; this palette has "
-                f"{self.colours.shape[1]} channel(s) of {self.dtype}: write JSON."
-            )
-        rows = np.broadcast_to(self.colours, (len(self), 3)).tolist()
-        lines = [f"{r:3d} {g:3d} {b:3d}\t#{r:02x}{g:02x}{b:02x}" for r, g, b in rows]
-        title = " ".join(name.split())
-        return "\n".join(["GIMP Palette", f"Name: {title}", "Columns: 16", "#", *lines, ""])
+        return palette_files.to_gpl(self.colours, name)
 
     @classmethod
     def from_gpl(cls, text: str, space: str = "srgb") -> Palette:
@@ -223,15 +209,8 @@ class Palette:
         DataError
             If the text is of another form.
         """
-        head, *lines = text.splitlines() or [""]
-        rows = [line.split()[:3] for line in lines if line.strip()[:1].isdigit()]
-        try:
-            if head.strip() != "GIMP Palette":
-                raise ValueError("it does not begin with 'GIMP Palette'")
-            colours = [(int(red), int(green), int(blue)) for red, green, blue in rows]
-            return cls(np.array(colours, np.uint8), space)
-        except (ValueError, OverflowError) as error:
-            raise DataError(f"this is not a GIMP palette ({error}); {_WRITTEN}") from error
+        with palette_files.of_form("a GIMP palette"):
+            return cls(palette_files.from_gpl(text), space)
 
     @cached_property
     def _table(self) -> Codes:
@@ -241,17 +220,12 @@ class Palette:
 
     @cached_property
     def _ready(self) -> Centroids:
-        return Centroids(self._coordinates, self._precision)
+        return Centroids(to_space(self.colours, self.space, self.dtype), self._precision)
 
     @property
     def _precision(self) -> type[np.floating[Any]]:
-        return (
-            np.float32 if self.space == "srgb" else np.float64
-        )  # 16 bits are exact in both spaces
-
-    @cached_property
-    def _coordinates(self) -> Float64Array:
-        return to_space(self.colours, self.space, self.dtype)
+        """Precision of distances, in which coordinates of 16 bits are exact."""
+        return np.float32 if self.space == "srgb" else np.float64
 
     def _nearest(self, keys: Codes) -> Int32Array:
         labels = np.empty(len(keys), np.int32)
@@ -261,68 +235,11 @@ class Palette:
             labels[at : at + _TILE], _ = self._ready.nearest(values.astype(self._precision))
         return labels
 
-    def _checked(self, pixels: AnyArray) -> AnyArray:
-        if pixels.dtype != self.dtype or pixels.shape[-1:] != self.colours.shape[1:]:
-            raise DataError(
-                f"pixels have shape {pixels.shape} and dtype {pixels.dtype}; this palette needs "
-                f"shape (..., {self.colours.shape[1]}) and dtype {self.dtype}."
-            )
-        return pixels
 
-
-def quantize(
-    image: AnyArray,
-    palette: Palette,
-    dither: bool = False,
-    *,
-    alpha: AnyArray | None = None,
-) -> Codes:
-    """Return the codes of an image: of the nearest colours, or with error diffusion.
-
-    Parameters
-    ----------
-    image : ndarray of shape (h, w, c)
-        Values of the channels without alpha, of the dtype of the palette.
-    palette : Palette
-        Colours of the codes.
-    dither : bool
-        Whether errors are diffused.
-    alpha : ndarray of shape (h, w), uint8 or uint16, or None
-        Opacity; None if all pixels are opaque. Errors are diffused in proportion to alpha. Fully
-        transparent pixels diffuse no errors and have the code of the nearest colour.
-
-    Returns
-    -------
-    ndarray of shape (h, w)
-        Codes of the palette's `code_dtype`.
-
-    Raises
-    ------
-    DataError
-        If the channels or the dtype are not those of the palette, or `alpha` has another shape.
-
-    References
-    ----------
-    R. W. Floyd and L. Steinberg (1976). "An adaptive algorithm for spatial greyscale". Proceedings
-    of the Society for Information Display 17 (2), 75-77.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from streamkm.images import Palette, quantize
-    >>> black_and_white = Palette(np.array([[0], [255]], dtype="u1"))
-    >>> quantize(np.full((2, 4, 1), 128, "u1"), black_and_white, dither=True).tolist()
-    [[1, 0, 1, 0], [0, 1, 0, 1]]
-    """
-    if not dither:
-        return palette.codes(np.asarray(image))
-    image = palette._checked(np.asarray(image))
-    codes = np.empty(image.shape[:2], palette.code_dtype)
-    opacity = None if alpha is None else opacity_of(np.asarray(alpha))
-    if opacity is not None and opacity.shape != codes.shape:
-        raise DataError(f"alpha has shape {opacity.shape}, but the image has {codes.shape}.")
-    diffusion = Diffusion(palette._coordinates, image.shape[1])
-    for y, (line, into) in enumerate(zip(image, codes, strict=True)):
-        values = to_space(line, palette.space, palette.dtype)
-        diffusion(values, into, None if opacity is None else opacity[y] / OPAQUE)
-    return codes
+def check_pixels(pixels: AnyArray, palette: Palette) -> None:
+    """Raise an error if pixels do not have the channels and the dtype of a palette."""
+    if pixels.dtype != palette.dtype or pixels.shape[-1:] != palette.colours.shape[1:]:
+        raise DataError(
+            f"pixels have shape {pixels.shape} and dtype {pixels.dtype}; this palette needs "
+            f"shape (..., {palette.colours.shape[1]}) and dtype {palette.dtype}."
+        )
