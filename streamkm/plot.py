@@ -6,6 +6,7 @@ Every function draws on the given Axes, or on new ones, and returns them.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -17,14 +18,14 @@ from matplotlib.ticker import MaxNLocator
 
 from streamkm.engine import map_reduce
 from streamkm.errors import DataError
-from streamkm.estimators.data import Given
+from streamkm.estimators.data import InputData
 from streamkm.estimators.loading import from_model
 from streamkm.estimators.opening import names_of
 from streamkm.models.model import Model
 from streamkm.models.sweep import open_sweep
 from streamkm.outputs import SWEEP
 from streamkm.passes import DrawUniform
-from streamkm.rows import open_rows
+from streamkm.rows import Budget
 from streamkm.rows.nodata import announced
 
 __all__ = ["clusters", "elbow", "labels", "loss"]
@@ -164,16 +165,9 @@ def clusters(
     ax = ax or _axes()
     variable = model.parameters.get("variable") if isinstance(model, Model) else None
     fitted = from_model(model) if isinstance(model, Model) else model
-    known = names_of(fitted)
-    given = Given.from_data(X, fitted.feature_dim)
-    opened = open_rows(
-        given.named,
-        feature_dim=given.feature_dim,
-        variable=variable,
-        nodata=fitted.nodata,
-        names=known,
-    )
-    sample = map_reduce(DrawUniform(rows, seed, 0), opened).values
+    data = InputData.from_data(X, fitted.feature_dim).options
+    data = replace(data, variable=variable, nodata=fitted.nodata, names=names_of(fitted))
+    sample = map_reduce(DrawUniform(rows, seed, 0), data.open(Budget())).values
     labels = fitted.label_rows(sample)
     centroids = fitted.cluster_centers_
     middle, axes = sample.mean(axis=0), np.eye(sample.shape[1])

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import xarray as xr
 
-from streamkm.estimators.data import Given, weights_of
+from streamkm.estimators.data import InputData, weights_of
 from streamkm.estimators.parameters import checked_random_state
 from streamkm.fitting import FitState
 from streamkm.numbers import real_number
 from streamkm.outputs import plain
 from streamkm.runs import sweep as runs
-from streamkm.runs.options import CheckpointOptions, DataOptions, memory_bytes
+from streamkm.runs.options import CheckpointOptions, memory_bytes
 from streamkm.runs.running import ProgressCallbacks
 
 
@@ -128,10 +129,8 @@ def sweep(
         }
     )
     seconds = real_number("checkpoint_every", checkpoint_every)
-    given = Given.from_data(X, feature_dim)
-    data = DataOptions(
-        given.named,
-        feature_dim=given.feature_dim,
+    data = replace(
+        InputData.from_data(X, feature_dim).options,
         sample_weight=weights_of(sample_weight),
         mask=weights_of(mask),
         nodata=nodata,
@@ -139,8 +138,7 @@ def sweep(
     )
     held_out = None
     if validation is not None:
-        given = Given.from_data(validation, feature_dim)
-        held_out = DataOptions(given.named, feature_dim=given.feature_dim, nodata=nodata)
+        held_out = replace(InputData.from_data(validation, feature_dim).options, nodata=nodata)
     result = runs.sweep(
         runs.prepare_sweep(data, options, held_out),
         checkpoint=None if checkpoint is None else CheckpointOptions(checkpoint, seconds),

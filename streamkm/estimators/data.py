@@ -11,16 +11,17 @@ import numpy as np
 
 from streamkm.errors import DataError
 from streamkm.outputs import DataArrayLabels, LabelStore
-from streamkm.outputs.labelled import FEATURE, labelled_like, stacked
+from streamkm.outputs.data_arrays import FEATURE, results_like, stacked
 from streamkm.passes import label_dtype
 from streamkm.rows import Named, Rows, column_names, is_a, lazy_numbers, may_lack, numbers
 from streamkm.runs.labels import plain_labels
+from streamkm.runs.options import DataOptions
 
 _LAZY = ("dask.array.Array", "zarr.Array", "zarr.Group", "xarray.DataArray", "h5py.Dataset")
 
 
 @dataclass(frozen=True)
-class Given:
+class InputData:
     """Data as the user passed them.
 
     Parameters
@@ -35,8 +36,14 @@ class Given:
     names: tuple[str, ...] | None = None
 
     @classmethod
-    def from_data(cls, X: Any, feature_dim: Any) -> Given:
-        """The same for every kind: all features, which `open_rows` matches with those of a fit."""
+    def from_data(cls, X: Any, feature_dim: Any) -> InputData:
+        """Return data with all features; a Dataset becomes a DataArray, a frame of Dask an array.
+
+        Raises
+        ------
+        DataError
+            If the variables of a Dataset cannot be features, or `feature_dim` is given with it.
+        """
         if is_a(X, "xarray.Dataset"):
             if feature_dim is not None:
                 raise DataError(
@@ -49,9 +56,10 @@ class Given:
         return cls(X, feature_dim, None if is_a(X, *_LAZY) else column_names(X))
 
     @property
-    def named(self) -> Any:
-        """The array for `open_rows`, with the names of a table's columns."""
-        return self.array if self.names is None else Named(self.array, self.names)
+    def options(self) -> DataOptions:
+        """The options with which a run opens all features of the data."""
+        named = self.array if self.names is None else Named(self.array, self.names)
+        return DataOptions(named, self.feature_dim)
 
     @property
     def of_lazy_kind(self) -> bool:
@@ -91,10 +99,10 @@ class Given:
         """Return per-row results with the dimensions and coordinates of the data."""
         if not is_a(self.array, "xarray.DataArray"):
             return answers
-        return labelled_like(self.array, self.feature_dim, answers, names, may_lack(rows))
+        return results_like(self.array, self.feature_dim, answers, names, may_lack(rows))
 
 
 def weights_of(sample_weight: Any) -> Any:
     """Return lazy weights unchanged, and lists and Series as arrays."""
-    lazy = sample_weight is None or Given.from_data(sample_weight, None).of_lazy_kind
+    lazy = sample_weight is None or InputData.from_data(sample_weight, None).of_lazy_kind
     return sample_weight if lazy else numbers(sample_weight)

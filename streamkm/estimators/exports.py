@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from streamkm.estimators.opening import check_features, names_of
 from streamkm.outputs import LABELS, check_outputs, check_store, local, refuse_overlap
 from streamkm.outputs.ome import OmeImage, OmeLabels
 from streamkm.passes import LabelsFromOne, label_dtype
-from streamkm.rows import is_a, open_rows
+from streamkm.rows import is_a
 from streamkm.runs.labels import LabelRun
+from streamkm.runs.options import DataOptions
 from streamkm.runs.predict import write_into, write_labels
 
 
@@ -132,15 +134,8 @@ class Exports(Fitted):
         """
         check_is_fitted(self)
         image = OmeImage.open(path)
-        rows = open_rows(
-            image.array,
-            feature_dim=image.channel,
-            mask=weights_of(mask),
-            nodata=self.nodata,
-            scaling=self._scaling,
-            budget=self._budget(),
-            names=names_of(self),
-        )
+        data = DataOptions(image.array, image.channel, mask=weights_of(mask), nodata=self.nodata)
+        rows = replace(data, names=names_of(self)).open(self._budget(), self._scaling)
         check_features(self, rows)
         store = OmeLabels(image, name, self._names())
         output = store.output(overwrite)

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.engine import map_rows, threads, write_rows
-from streamkm.estimators.data import Given
+from streamkm.estimators.data import InputData
 from streamkm.estimators.opening import check_features, data_options, names_of, warn_of_names
 from streamkm.heap import one_heap
 from streamkm.passes import Closest, Labels, PerRow
@@ -45,7 +45,7 @@ class Fitted(BaseEstimator):
             return self._scaled  # scaling back and forth may round
         return self._scaling.there(shown)
 
-    def _answer(self, given: Given, question: PerRow[Any], rows: Rows) -> Any:
+    def _answer(self, given: InputData, question: PerRow[Any], rows: Rows) -> Any:
         names = None if question.width else self._names()
         if given.is_lazy:
             return given.like(map_rows(question, rows), rows, names)
@@ -66,7 +66,7 @@ class Fitted(BaseEstimator):
         """The pass that labels rows."""
         return Labels(self._centroids, dtype)
 
-    def _labels(self, given: Given, rows: Rows) -> PerRow[Any]:
+    def _labels(self, given: InputData, rows: Rows) -> PerRow[Any]:
         return self._question(given.label_dtype(len(self.cluster_centers_), rows))
 
     def _rows(
@@ -77,7 +77,7 @@ class Fitted(BaseEstimator):
         *,
         answer_nbytes: int = 8,
         count: bool = False,
-    ) -> tuple[Given, Rows]:
+    ) -> tuple[InputData, Rows]:
         """The data as they were given, and their rows with the features and the scale of the fit.
 
         `count` says whether unknown chunk sizes of lazy data are counted, which takes a read.
@@ -100,7 +100,7 @@ class Fitted(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """Exclude lazy labels from pickles, because they hold the graph of the data."""
         state: dict[str, Any] = dict(super().__getstate__())
-        if Given.from_data(state.get("labels_"), None).is_lazy:
+        if InputData.from_data(state.get("labels_"), None).is_lazy:
             del state["labels_"]
         return state
 

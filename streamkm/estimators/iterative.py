@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from streamkm.arrays import Float64Array
 from streamkm.engine import map_rows
 from streamkm.estimators.centroids import CentroidEstimator
-from streamkm.estimators.data import Given
+from streamkm.estimators.data import InputData
 from streamkm.estimators.messages import ending, progress_of, warn_of_ending, warn_of_one_init
 from streamkm.estimators.opening import all_or_nothing, data_options, given_centroids, names_of
 from streamkm.estimators.parameters import fit_options
@@ -113,7 +113,7 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         mask: Any,
         names: Sequence[str] | None,
         options: FitOptions,
-    ) -> tuple[Given, PreparedFit]:
+    ) -> tuple[InputData, PreparedFit]:
         """Return the data of the call, and their fit before its first read."""
         given, data = data_options(self, X, sample_weight, mask, names)
         if callable(self.init):
@@ -137,7 +137,7 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         """The seeding method, or the given centroids with the names of their features."""
         return self.init if isinstance(self.init, str) else (Named(*given_centroids(self.init)),)
 
-    def _init_by_function(self, given: Given) -> tuple[Named, ...]:
+    def _init_by_function(self, given: InputData) -> tuple[Named, ...]:
         """The centroids of each restart, from a function.
 
         Raises

@@ -11,7 +11,7 @@ import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.engine import map_reduce, map_rows, write_rows
-from streamkm.estimators.data import Given
+from streamkm.estimators.data import InputData
 from streamkm.estimators.iterative import IterativeEstimator
 from streamkm.estimators.opening import all_or_nothing, names_of
 from streamkm.fitting import FitState
@@ -240,7 +240,7 @@ class MiniBatchKMeans(IterativeEstimator):
         self._batch_state, self.n_steps_ = state, state.n_steps
         return self._label(given, rows)
 
-    def _label(self, given: Given, rows: Rows) -> Self:
+    def _label(self, given: InputData, rows: Rows) -> Self:
         """Set labels and loss of a batch if they are requested; return the estimator."""
         if not self.compute_labels:
             return self

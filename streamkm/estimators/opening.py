@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array
 
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
-from streamkm.estimators.data import Given, weights_of
+from streamkm.estimators.data import InputData, weights_of
 from streamkm.rows import Rows, is_a, is_table, numbers, open_rows
 from streamkm.runs.options import DataOptions, memory_bytes
 from streamkm.warn import warn
@@ -33,7 +33,7 @@ def given_centroids(what: Any) -> tuple[Float64Array, tuple[str, ...] | None]:
     """
     if hasattr(what, "cluster_centers_"):
         return np.array(what.cluster_centers_, np.float64, ndmin=2), names_of(what)
-    given = Given.from_data(what, None)
+    given = InputData.from_data(what, None)
     names = given.names
     if is_a(given.array, "xarray.DataArray") and given.array.ndim == 2:
         names = open_rows(given.array).layout.names
@@ -42,7 +42,7 @@ def given_centroids(what: Any) -> tuple[Float64Array, tuple[str, ...] | None]:
 
 def data_options(
     estimator: Any, X: Any, sample_weight: Any, mask: Any, names: Sequence[str] | None
-) -> tuple[Given, DataOptions]:
+) -> tuple[InputData, DataOptions]:
     """Return the data of the call, and the options with which a run opens them.
 
     Parameters
@@ -51,7 +51,7 @@ def data_options(
     X, sample_weight, mask : as for `KMeans.fit`
     names : features to select, in order, or None
     """
-    given = Given.from_data(X, estimator.feature_dim)
+    given = InputData.from_data(X, estimator.feature_dim)
     if not given.of_lazy_kind and estimator.feature_dim is None:
         checked = check_array(
             _in_numbers(X),
@@ -64,9 +64,8 @@ def data_options(
         if isinstance(X, np.ma.MaskedArray):
             checked = np.ma.masked_array(checked, np.ma.getmask(X))
         given = replace(given, array=checked)
-    return given, DataOptions(
-        given.named,
-        feature_dim=given.feature_dim,
+    return given, replace(
+        given.options,
         sample_weight=weights_of(sample_weight),
         mask=weights_of(mask),
         nodata=estimator.nodata,
@@ -91,7 +90,7 @@ def check_features(estimator: Any, rows: Rows) -> None:
         )
 
 
-def warn_of_names(estimator: Any, given: Given, rows: Rows) -> None:
+def warn_of_names(estimator: Any, given: InputData, rows: Rows) -> None:
     """Warn like scikit-learn if only one of the fit and a table in memory has feature names."""
     if given.of_lazy_kind or given.feature_dim is not None:
         return

@@ -98,7 +98,7 @@ class OmeLabels:
         return tuple(self.image.names[axis] for axis in self._row_axes)
 
     def output(self, overwrite: bool) -> Store:
-        """Create the folder of label images, and return the path of the label image.
+        """Create the folder of label images, and return the output of this one.
 
         Raises
         ------

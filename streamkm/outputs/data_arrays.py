@@ -127,7 +127,7 @@ def _grid_mapping(data: xr.DataArray) -> Any:
     return data.encoding.get("grid_mapping", data.attrs.get("grid_mapping"))
 
 
-def labelled_like(
+def results_like(
     data: xr.DataArray,
     feature_dim: Any,
     answers: Any,
