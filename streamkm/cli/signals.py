@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -104,23 +104,17 @@ class Stopping:
 
 @contextmanager
 def stopping(
-    checkpoint: Checkpoint, signals: str, time_limit: float | None, again_code: int
+    checkpoint: Checkpoint, signals: Sequence[int], time_limit: float | None, again_code: int
 ) -> Iterator[Stopping]:
     """Yield a `Stopping` that handles signals until the block ends.
 
     Parameters
     ----------
     checkpoint, time_limit, again_code : as for `Stopping`
-    signals : names without SIG, separated by commas
-
-    Raises
-    ------
-    DataError
-        If there is no signal of a name.
+    signals : numbers of the signals
     """
-    numbers = numbers_of(signals)
     made = Stopping(checkpoint, time_limit, again_code)
-    before = {number: signal.signal(number, made.catch) for number in numbers}
+    before = {number: signal.signal(number, made.catch) for number in signals}
     try:
         yield made
     finally:
@@ -129,7 +123,13 @@ def stopping(
 
 
 def numbers_of(signals: str) -> list[signal.Signals]:
-    """Return signals by their names without SIG, separated by commas."""
+    """Return signals by their names without SIG, separated by commas.
+
+    Raises
+    ------
+    DataError
+        If there is no signal of a name.
+    """
     names = [name.strip() for name in signals.upper().split(",") if name.strip()]
     try:
         return [signal.Signals[f"SIG{name}"] for name in names]
@@ -137,8 +137,10 @@ def numbers_of(signals: str) -> list[signal.Signals]:
         raise DataError(f"unknown signal {error}; give names such as TERM,USR1.") from error
 
 
-def fit_in(checkpoint: str) -> str:
+def fit_in(checkpoint: str | None) -> str:
     """Return the identity of the fit of a checkpoint, or an empty string."""
+    if checkpoint is None:
+        return ""
     try:
         saved = load_saved(Generations(checkpoint, "r"))
     except CheckpointError:

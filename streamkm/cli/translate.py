@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import click
+
 from streamkm.cli.common import dimensions
-from streamkm.cli.seedings import seeding_method
-from streamkm.cli.signals import stopping
+from streamkm.cli.signals import numbers_of, stopping
 from streamkm.rows.open import open_zarr
 from streamkm.runs.options import CheckpointOptions, DataOptions
+from streamkm.seeding import method_of
 
 
 def data_options(path: str, given: Mapping[str, Any]) -> DataOptions:
@@ -24,18 +26,33 @@ def data_options(path: str, given: Mapping[str, Any]) -> DataOptions:
 
 
 def fit_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a fit with the names and values of `FitOptions`."""
-    seeding_method(given["init"])
+    """Return the options of a fit with the names and values of `FitOptions`.
+
+    Raises
+    ------
+    click.BadParameter
+        If there is no seeding method of the name.
+    """
+    try:
+        method_of(given["init"])
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--init'") from error
     return {**given, "loss_tol": "auto" if given["loss_tol"] is None else given["loss_tol"]}
 
 
 def checkpoint_options(given: Mapping[str, Any]) -> CheckpointOptions | None:
-    """Return where and how often to save, and what interrupts the run."""
+    """Return where and how often to save, and what interrupts the run.
+
+    Raises
+    ------
+    DataError
+        If there is no signal of a name.
+    """
     if given["checkpoint"] is None:
         return None
     interrupt = partial(
         stopping,
-        signals=given["signals"],
+        signals=numbers_of(given["signals"]),
         time_limit=given.get("time_limit"),
         again_code=given["again_code"],
     )

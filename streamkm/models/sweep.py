@@ -132,7 +132,7 @@ def centroids_of(found: xr.Dataset | str | os.PathLike[str], n_clusters: int) ->
     return _of_one_k(found, "centroids", n_clusters)
 
 
-def model_of(path: str | os.PathLike[str], n_clusters: int) -> Model:
+def model_from_sweep(path: str | os.PathLike[str], n_clusters: int) -> Model:
     """Return one k of a stored sweep as a model that can label rows.
 
     Raises

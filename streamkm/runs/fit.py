@@ -161,7 +161,7 @@ def fit(
             centroids, scaling = number_like
             known = among(centroids, run.state.scaling, scaling)
             run = replace(run, state=match_numbering(run.state, known))
-        state, failure = _labelled(run, labels, progress, publishing)
+        state, failure = _with_labels(run, labels, progress, publishing)
         result = FitResult(state, with_scaling(run.rows, state.scaling), run.identity, failure)
         if save is not None:
             save(result)
@@ -172,7 +172,7 @@ def fit(
     return result
 
 
-def model_of(result: FitResult, parameters: dict[str, Any]) -> Model:
+def model_from_fit(result: FitResult, parameters: dict[str, Any]) -> Model:
     """Return the model of a fit for storage, with the parameters of the run."""
     state, names = result.state, result.rows.layout.names
     best, scaling = state.best, state.scaling
@@ -214,7 +214,7 @@ def _first_state(prepared: PreparedFit, progress: ProgressCallbacks) -> FitState
     )
 
 
-def _labelled(
+def _with_labels(
     run: Running,
     labels: LabelWriter | AnyArray | None,
     progress: ProgressCallbacks,

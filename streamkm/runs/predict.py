@@ -14,7 +14,7 @@ from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model
-from streamkm.models.sweep import model_of
+from streamkm.models.sweep import model_from_sweep
 from streamkm.outputs import Store, alone, check_outputs, local
 from streamkm.passes import Assigned, Labels, PerRow, Tree, TreeLabels, label_dtype
 from streamkm.passes.base import S
@@ -27,7 +27,7 @@ ShowWaves = Callable[[Rows], AbstractContextManager[WaveCallback]]
 
 
 @dataclass(frozen=True)
-class Labelled:
+class PredictResult:
     """The result of labelling.
 
     Parameters
@@ -49,7 +49,7 @@ def predict(
     n_clusters: int | None = None,
     watching: ShowWaves | None = None,
     message: Callable[[str], None] | None = None,
-) -> Labelled:
+) -> PredictResult:
     """Label stored data by a stored model. The same call resumes a stopped run.
 
     Parameters
@@ -66,7 +66,7 @@ def predict(
 
     Returns
     -------
-    Labelled
+    PredictResult
 
     Raises
     ------
@@ -78,7 +78,7 @@ def predict(
         If a block does not fit the limit.
     """
     check_outputs([output], [model, data.data])
-    known = load_model(model) if n_clusters is None else model_of(model, n_clusters)
+    known = load_model(model) if n_clusters is None else model_from_sweep(model, n_clusters)
     rows = _open(known, data)
     dtype = label_dtype(len(known.centroids), may_lack(rows))
     question, store = label_pass_of(known, dtype), plain_labels(rows, dtype)
@@ -89,9 +89,11 @@ def predict(
         with watching(rows) as watch:
             statistic = write_labels(run, watch)
     if not isinstance(statistic, Assigned):
-        return Labelled(statistic.rows, rows.layout.n_rows - statistic.rows, None)
+        return PredictResult(statistic.rows, rows.layout.n_rows - statistic.rows, None)
     n_rows = round(statistic.weight)
-    return Labelled(n_rows, rows.layout.n_rows - n_rows, statistic.inertia(known.scaled_centroids))
+    return PredictResult(
+        n_rows, rows.layout.n_rows - n_rows, statistic.inertia(known.scaled_centroids)
+    )
 
 
 def write_labels(run: LabelRun[S], watch: WaveCallback | None = None) -> S:
@@ -156,5 +158,5 @@ def _open(model: Model, data: DataOptions) -> Rows:
     ).open(Budget(data.memory_limit, threads(), k), model.scaling)
     if rows.layout.n_features != d:
         found = rows.layout.n_features
-        raise DataError(f"{data.data} has {found} features, but the model has {d}.")
+        raise DataError(f"the data have {found} features, but the model has {d}.")
     return rows

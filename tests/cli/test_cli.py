@@ -190,7 +190,7 @@ def test_predict_refuses_other_features(store, tmp_path):
     result = run(
         "predict", tmp_path / "m", store, "--variable", "other", "-o", tmp_path / "l", code=1
     )
-    assert "has 3 features, but the model has 6" in " ".join(result.stderr.split())
+    assert "the data have 3 features, but the model has 6" in " ".join(result.stderr.split())
 
 
 def test_bad_rows_end_a_run_with_nothing_written(tmp_path, blobs):

@@ -35,7 +35,6 @@ def run(
     sources: tuple[str, ...],
     output: str,
     *,
-    seed: int,
     png: str | None,
     palettes: str | None,
     sheet: str | None,
@@ -65,7 +64,6 @@ def run(
             archive = compress(
                 sources,
                 output,
-                random_state=seed,
                 overwrite=overwrite,
                 watch=[bar.show],
                 **options,
@@ -76,7 +74,7 @@ def run(
         if png is not None:
             limit, watch = options["memory_limit"], [bar.show]
             count = _write_files(archive, png, "--overwrite" if held else "--missing", limit, watch)
-    say_skipped(archive.skipped)
+    _say_skipped(archive.skipped)
     for line in notice_lines(archive.notices):
         say(line, err=True)
     if png is not None:
@@ -140,8 +138,8 @@ def _write_palettes(archive: Archive, folder: Path) -> None:
                 partial.write_text(text)
 
 
-def say_skipped(skipped: list[tuple[str, str]], most: int = _NAMED) -> None:
-    """Return a line for each file that was left out, or one line for many with the same reason."""
+def _say_skipped(skipped: list[tuple[str, str]]) -> None:
+    """Print a line for each file that was left out, or one line for many with the same reason."""
     together: dict[str, list[str]] = {}
     for name, reason in skipped:
         together.setdefault(reason, []).append(shown(name))
@@ -151,8 +149,8 @@ def say_skipped(skipped: list[tuple[str, str]], most: int = _NAMED) -> None:
         if len(names) <= _ALIKE
         for name in names
     ]
-    if len(lines) > most:
-        lines = [*lines[:most], f"... and {len(lines) - most:,} more: streamkm info --all"]
+    if len(lines) > _NAMED:
+        lines = [*lines[:_NAMED], f"... and {len(lines) - _NAMED:,} more: streamkm info --all"]
     for reason, names in together.items():
         if len(names) > _ALIKE:
             lines.append(f"left out {len(names):,} ({names[0]}, ...): {reason}")

@@ -10,11 +10,10 @@ from typing import Any
 
 from streamkm.cli.common import dimensions, peak_memory
 from streamkm.cli.files import may_replace, plot_file, report_file, save_plot
-from streamkm.cli.forecast import forecast, show
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.seedings import seeding_method
-from streamkm.cli.signals import fit_in, numbers_of
+from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import checkpoint_options, data_options, fit_parameters
+from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.errors import LabelsError
@@ -36,12 +35,12 @@ from streamkm.rows import Budget
 from streamkm.runs.fit import (
     FitResult,
     LabelWriter,
-    PreparedFit,
     fit,
-    model_of,
+    model_from_fit,
     prepare,
 )
 from streamkm.runs.fit_labels import fit_labels
+from streamkm.runs.forecast import forecast_fit
 from streamkm.runs.options import DataOptions, FitOptions
 
 
@@ -56,7 +55,8 @@ def run(
     **given: Any,
 ) -> None:
     """Fit, write the model and the labels, and print the result."""
-    source, options = _options(data, given)
+    options = FitOptions.from_parameters(fit_parameters(given))
+    source, saving = data_options(data, given), checkpoint_options(given)
     parameters = _parameters(data, given, options)
     outputs = Outputs.from_paths(output, labels, given["checkpoint"], overwrite)
     model = outputs.finished_model(source, parameters)
@@ -65,8 +65,6 @@ def run(
         say(f"the run of {outputs.checkpoint} is complete; its result is {output}.", err=True)
         show(_result(model, None, outputs, limit), as_json)
         return
-    if outputs.checkpoint:
-        numbers_of(given["signals"])  # refused before anything is written
     pictures = plot_file(given["picture"], overwrite)
     report = report_file(given["report"], overwrite or bool(outputs.identity))
     check_outputs([*outputs.stores, pictures, report], [data])
@@ -74,21 +72,21 @@ def run(
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         prepared = prepare(source, options)
         if dry_run:
-            show(_forecast(prepared, labels is not None), as_json)
+            show(forecast_fit(prepared, labels is not None), as_json)
             return
         for path in (output, *([labels] if labels else [])):
             stack.enter_context(alone(local(path)))
         bar = stack.enter_context(ReadProgress(prepared.rows))
         result = fit(
             prepared,
-            checkpoint=checkpoint_options(given),
+            checkpoint=saving,
             labels=outputs.label_writer(given["checkpoint_every"]),
             progress=bar.callbacks,
             save=lambda result: save_model(
-                local(output), model_of(result, parameters), outputs.over_model
+                local(output), model_from_fit(result, parameters), outputs.over_model
             ),
         )
-    model = model_of(result, parameters)
+    model = model_from_fit(result, parameters)
     if given["picture"]:
         save_plot("loss", model, given["picture"])
     show(_result(model, result, outputs, limit), as_json)
@@ -123,7 +121,7 @@ class Outputs:
     ) -> Outputs:
         """Recover outputs of a killed run, and find those that an earlier run of this fit wrote."""
         paths = [model, model if labels is None else labels]
-        identity = fit_in(checkpoint) if checkpoint else ""
+        identity = fit_in(checkpoint)
         over = [may_replace(path, identity, overwrite) for path in paths]
         return cls(model, labels, checkpoint, identity, *over)
 
@@ -159,27 +157,11 @@ class Outputs:
         return partial(fit_labels, target, self.over_labels, seconds, message=say_aside)
 
 
-def _options(data: str, given: dict[str, Any]) -> tuple[DataOptions, FitOptions]:
-    """The options of the command as options of a run; the store is opened once, here."""
-    parameters = fit_parameters(given)
-    return data_options(data, given), FitOptions.from_parameters(parameters)
-
-
 def _parameters(data: str, given: dict[str, Any], options: FitOptions) -> dict[str, Any]:
     """The options that the model stores."""
     names = dimensions(given["feature_dims"])
     where = {"data": data, "variable": given["variable"], "feature_dim": list(names or ())}
     return vars(options) | {"nodata": given["nodata"]} | where
-
-
-def _forecast(prepared: PreparedFit, labelled: bool) -> dict[str, Any]:
-    """Bounds of the reads and the memory of the fit."""
-    options = prepared.options
-    method = seeding_method(str(options.init))
-    seeding = method.reads(options.n_clusters) + (options.scale is not None)
-    # The last loss and the labels come from one read, unless restarts compete for it.
-    last = 1 + int(labelled and options.n_init > 1)
-    return forecast(prepared.rows, prepared.budget, seeding, options.max_iter, last, labelled)
 
 
 def _predict_command(output: str, data: str, labels: str, given: dict[str, Any]) -> str:

@@ -6,27 +6,27 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from rich.table import Table
-
-from streamkm.cli.ui.console import PlainConsole
+from streamkm.checkpoint.generations import KIND as CHECKPOINT
+from streamkm.cli.ui.facts import show_table
 from streamkm.cli.ui.sweep_table import show_sweep
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import NotAModelError
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import open_sweep
-from streamkm.outputs import marks_of
+from streamkm.outputs import ARCHIVE, kind_of
 from streamkm.rows.open import dimension_names, open_zarr
 from streamkm.sizes import show_bytes
 
 
 def run(path: str, variable: str | None, all_of_it: bool) -> None:
     """Print the contents of the model, sweep, archive or Zarr array at the path."""
-    if variable is None and marks_of(path).get("kind") == "streamkm archive":
+    kind = kind_of(path) if variable is None else ""
+    if kind == ARCHIVE:
         import_module("streamkm.cli.commands.info_archive").show_archive(path, all_of_it)
         return
-    if variable is None and marks_of(path).get("kind") == "streamkm checkpoint":
-        _show(import_module("streamkm.cli.commands.info_checkpoint").facts_of(path))
+    if kind == CHECKPOINT:
+        show_table(import_module("streamkm.cli.commands.info_checkpoint").facts_of(path))
         return
     try:
         facts = _of_model(load_model(path))
@@ -36,14 +36,7 @@ def run(path: str, variable: str | None, all_of_it: bool) -> None:
                 show_sweep(open_sweep(path))
                 return
         facts = _of_array(open_zarr(path, variable))
-    _show(facts)
-
-
-def _show(facts: dict[str, str]) -> None:
-    table = Table(show_header=False, box=None)
-    for name, value in facts.items():
-        table.add_row(name, value)
-    PlainConsole().print(table)
+    show_table(facts)
 
 
 def _of_model(model: Model) -> dict[str, str]:

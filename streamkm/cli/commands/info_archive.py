@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamkm.cli.ui.console import PlainConsole
+from streamkm.cli.ui.facts import show_table
 from streamkm.decoding.notices import notice_lines
 from streamkm.files.names import shown
 from streamkm.images.archive.archive import Archive
@@ -34,11 +35,8 @@ def show_archive(path: str, all_of_it: bool) -> None:
         "parameters": ", ".join(f"{n}={v}" for n, v in archive.parameters.items() if v is not None),
         "versions": ", ".join(f"{name} {version}" for name, version in archive.versions.items()),
     }
+    show_table(facts)
     console = PlainConsole()
-    table = Table(show_header=False, box=None)
-    for name, value in facts.items():
-        table.add_row(name, value)
-    console.print(table)
     for line in notice_lines(archive.notices):
         console.print(line, soft_wrap=True)
     ranked = sorted(total.images, key=lambda image: (image.psnr, image.name))

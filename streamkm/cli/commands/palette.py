@@ -19,13 +19,11 @@ from streamkm.images.colour.palette import Palette
 from streamkm.images.compression.palettes import count_colours
 from streamkm.images.export.sheet import in_8_bits, save_swatches
 from streamkm.in_memory.monitor import monitored
-from streamkm.outputs import File, check_outputs, local, marks_of, whole_file
+from streamkm.outputs import ARCHIVE, File, check_outputs, kind_of, local, whole_file
 from streamkm.progress import tracked
 
 _ENDINGS = (".png", ".gpl", ".json")
-_NAMED = (
-    64  # up to this many colours are listed with their numbers; more are shown as swatches only
-)
+_NAMED = 64  # maximum number of colours that are listed with their values
 
 
 def run(
@@ -33,7 +31,7 @@ def run(
     n_colors: int,
     space: str,
     n_init: int,
-    seed: int,
+    random_state: int,
     outputs: tuple[str, ...],
     overwrite: bool,
     **options: Any,
@@ -41,11 +39,11 @@ def run(
     """Show the palette of each kind of image, and write the requested files."""
     check_outputs([File(output, _ENDINGS, overwrite) for output in outputs], sources)
     found: dict[str, tuple[Palette, Any]] = {}
-    if len(sources) == 1 and marks_of(sources[0]).get("kind") == "streamkm archive":
+    if len(sources) == 1 and kind_of(sources[0]) == ARCHIVE:
         for kind, palette in Archive(sources[0]).palettes().items():
             found[kind] = (palette, None)
     else:
-        search = Search(n_colors, space, n_init, seed)
+        search = Search(n_colors, space, n_init, random_state)
         with ProgressBar() as bar, monitored(bar.step):
             tables = count_colours(sources, watch=[bar.show], **options)
             for kind in tracked(tables, "palettes", "palettes", [bar.show]):

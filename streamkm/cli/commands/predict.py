@@ -6,32 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from streamkm.cli.common import dimensions
+from streamkm.cli.translate import data_options
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.outputs import LABELS, Store
 from streamkm.rows import Rows
 from streamkm.runs.labels import WaveCallback
-from streamkm.runs.options import DataOptions
 from streamkm.runs.predict import predict
 
 
 def run(
     model: str,
     data: str,
-    n_clusters: int | None,
     output: str,
-    variable: str | None,
-    feature_dims: tuple[str, ...],
-    nodata: Any,
-    memory_limit: int | None,
+    *,
+    n_clusters: int | None,
     overwrite: bool,
+    **given: Any,
 ) -> None:
     """Write the label of every row; print the inertia."""
-    rows = DataOptions(
-        data, dimensions(feature_dims), variable, nodata=nodata, memory_limit=memory_limit
-    )
-    found = predict(model, rows, Store(output, LABELS, overwrite), n_clusters, _bar, say_aside)
+    store = Store(output, LABELS, overwrite)
+    found = predict(model, data_options(data, given), store, n_clusters, _bar, say_aside)
     left_out = f", {found.n_left_out:,} left out" if found.n_left_out else ""
     inertia = "" if found.inertia is None else f", inertia {found.inertia:.6g}"
     say(f"{found.n_rows:,} rows labelled{left_out}{inertia}")

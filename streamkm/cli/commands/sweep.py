@@ -12,10 +12,9 @@ import zarr
 
 from streamkm.cli.common import dimensions
 from streamkm.cli.files import may_replace, plot_file, save_plot
-from streamkm.cli.forecast import forecast, show
-from streamkm.cli.seedings import seeding_method
-from streamkm.cli.signals import fit_in, numbers_of
+from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import checkpoint_options, data_options, fit_parameters
+from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.cli.ui.sweep_table import COLUMNS, show_sweep
@@ -30,6 +29,7 @@ from streamkm.outputs import (
     whole,
 )
 from streamkm.rows import record_whole
+from streamkm.runs.forecast import forecast_sweep
 from streamkm.runs.sweep import PreparedSweep, SweepOptions, prepare_sweep, sweep
 
 
@@ -44,21 +44,18 @@ def run(
     **given: Any,
 ) -> None:
     """Fit every k, write the sweep, print its table and the elbow."""
-    parameters = fit_parameters(given)  # refused before anything is read
-    target, checkpoint, identity = local(output), given["checkpoint"], ""
-    if checkpoint is not None:
-        numbers_of(given["signals"])  # refused before anything is written
-        identity = fit_in(checkpoint)
-    overwrite = may_replace(output, identity, overwrite)
+    parameters, saving = fit_parameters(given), checkpoint_options(given)
+    target, checkpoint = local(output), given["checkpoint"]
+    overwrite = may_replace(output, fit_in(checkpoint), overwrite)
     saved = None if checkpoint is None else CheckpointOutput(checkpoint)
     outputs = [Store(output, SWEEP, overwrite), saved, plot_file(given["picture"], overwrite)]
     check_outputs(outputs, [data, validation])
     prepared = _prepared(data, validation, given, parameters)
     if dry_run:
-        show(_forecast(prepared), as_json)
+        show(forecast_sweep(prepared), as_json)
         return
     with alone(target), ReadProgress(prepared.rows) as bar:
-        result = sweep(prepared, checkpoint_options(given), bar.callbacks)
+        result = sweep(prepared, saving, bar.callbacks)
         result.attrs["parameters"] |= {
             "nodata": given["nodata"],
             "feature_dim": dimensions(given["feature_dims"]),
@@ -83,17 +80,6 @@ def _prepared(
     options = SweepOptions.from_parameters(parameters | {"silhouette_rows": 2000})
     others = None if validation is None else data_options(validation, given)
     return prepare_sweep(data_options(data, given), options, others)
-
-
-def _forecast(prepared: PreparedSweep) -> dict[str, Any]:
-    """Bounds of the reads and the memory of the sweep."""
-    options = prepared.options
-    ks = options.n_clusters
-    seeding = max(seeding_method(init).reads(k) for init in options.inits for k in ks)
-    facts = forecast(prepared.rows, prepared.budget, seeding, options.fit.max_iter, 1)
-    fits = len(ks) * len(options.inits)
-    validation = {} if prepared.validation is None else {"reads_validation": 1}
-    return {"fits": fits, **facts, **validation}
 
 
 def _write(result: xr.Dataset, target: Path, overwrite: bool) -> None:

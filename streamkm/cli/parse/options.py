@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -22,8 +22,9 @@ def registered_names(package: str) -> list[str]:
     ----------
     package : 'seeding' or 'ingesting'
     """
-    sources = files("streamkm").joinpath(package).iterdir()
-    texts = [each.read_text("utf-8") for each in sources if each.name.endswith(".py")]
+    # Not by importlib.resources, whose import takes longer than the rest of this function.
+    sources = Path(__file__).parents[2].joinpath(package).glob("*.py")
+    texts = [each.read_text("utf-8") for each in sources]
     return sorted(
         name for text in texts for name in re.findall(r'^@register\(\s*"(.+?)"', text, re.M)
     )
@@ -101,7 +102,12 @@ def search_options(command: F) -> F:
     """Add the options of the search for a palette."""
     for option in (
         click.option(
-            "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
+            "--seed",
+            "random_state",
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            help="Random seed.",
         ),
         click.option(
             "--n-init",

@@ -1,23 +1,50 @@
-"""Forecast of the cost of a run, and output of results as a table or JSON."""
+"""Upper bounds of the reads, bytes and memory of a run, before its first read."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
-from rich.table import Table
-
-from streamkm.cli.ui.console import PlainConsole
-from streamkm.cli.ui.say import say, strict_json
 from streamkm.engine import can_cache
 from streamkm.rows import Budget, Rows, StoredRows
-from streamkm.sizes import show_bytes
+from streamkm.runs.fit import PreparedFit
+from streamkm.seeding import method_of
+
+if TYPE_CHECKING:  # it imports xarray, which fits do not need
+    from streamkm.runs.sweep import PreparedSweep
+
+Forecast: TypeAlias = dict[str, str | int | None]
 
 
-def forecast(
+def forecast_fit(prepared: PreparedFit, labelled: bool) -> Forecast:
+    """Return upper bounds of the cost of a fit.
+
+    Parameters
+    ----------
+    prepared : PreparedFit
+    labelled : whether labels are written
+    """
+    options = prepared.options
+    seeding = method_of(str(options.init)).reads(options.n_clusters) + (options.scale is not None)
+    # The last loss and the labels come from one read, unless restarts compete for it.
+    last = 1 + int(labelled and options.n_init > 1)
+    return _forecast(prepared.rows, prepared.budget, seeding, options.max_iter, last, labelled)
+
+
+def forecast_sweep(prepared: PreparedSweep) -> Forecast:
+    """Return upper bounds of the cost of a sweep."""
+    options = prepared.options
+    ks, inits = options.n_clusters, options.inits
+    seeding = max(method_of(init).reads(k) for init in inits for k in ks)
+    bounds = _forecast(prepared.rows, prepared.budget, seeding, options.fit.max_iter, 1)
+    validation: Forecast = {} if prepared.validation is None else {"reads_validation": 1}
+    return {"fits": len(ks) * len(inits), **bounds, **validation}
+
+
+def _forecast(
     rows: Rows, budget: Budget, seeding: int, max_iter: int, last: int, labelled: bool = False
-) -> dict[str, Any]:
-    """Return upper bounds of the cost of a fit, by phase.
+) -> Forecast:
+    """Return upper bounds of the cost of a run, by phase.
 
     Parameters
     ----------
@@ -61,20 +88,3 @@ def forecast(
         ),
         "memory_limit_bytes": budget.limit,
     }
-
-
-def show(facts: dict[str, Any], as_json: bool) -> None:
-    """Print values by name; the table leaves None out."""
-    if as_json:
-        say(strict_json(facts))
-        return
-    table = Table(show_header=False, box=None)
-    for name, value in facts.items():
-        if value is None:
-            continue
-        if "bytes" in name:
-            text = show_bytes(value)
-        else:
-            text = f"{value:,}" if isinstance(value, int) else str(value)
-        table.add_row(name.replace("_bytes", "").replace("_", " "), text)
-    PlainConsole().print(table)

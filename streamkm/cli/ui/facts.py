@@ -1,0 +1,40 @@
+"""Names and values, printed as a table or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from streamkm.cli.ui.console import PlainConsole
+from streamkm.cli.ui.say import say, strict_json
+from streamkm.sizes import show_bytes
+
+
+def show(facts: Mapping[str, Any], as_json: bool) -> None:
+    """Print the values of a run by name; the table leaves None out."""
+    if as_json:
+        say(strict_json(facts))
+        return
+    shown = {name: value for name, value in facts.items() if value is not None}
+    show_table(
+        {
+            name.replace("_bytes", "").replace("_", " "): _text(name, value)
+            for name, value in shown.items()
+        }
+    )
+
+
+def show_table(facts: Mapping[str, str]) -> None:
+    """Print names and texts in two columns."""
+    table = Table(show_header=False, box=None)
+    for name, text in facts.items():
+        table.add_row(name, text)
+    PlainConsole().print(table)
+
+
+def _text(name: str, value: Any) -> str:
+    if "bytes" in name:
+        return show_bytes(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
