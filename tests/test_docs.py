@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,23 @@ def test_tests_that_are_named_are_there(named):
     text = (ROOT / path).read_text()
     for name in inner:
         assert re.search(rf"^ *(def|class) {name}\b", text, re.MULTILINE)
+
+
+IMPORTS = sorted(
+    (str(path.relative_to(ROOT)), module, name.strip())
+    for path in (ROOT / "scripts").rglob("*")
+    if path.is_file() and path.suffix != ".pyc"
+    for module, names in re.findall(
+        r"^\s*from (streamkm[\w.]*) import (.+)$", path.read_text(), re.M
+    )
+    for name in names.strip("()").split(",")
+)
+
+
+@pytest.mark.parametrize(("script", "module", "name"), IMPORTS)
+def test_imports_of_scripts_resolve(script, module, name):
+    """Scripts of Slurm and benchmarks are not type-checked, and run rarely."""
+    assert hasattr(import_module(module), name.split(" as ")[0]), script
 
 
 def anchors(page):
