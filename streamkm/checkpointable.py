@@ -13,7 +13,7 @@ class Checkpointable:
     Checkpoints store a class by its name and its fields as JSON and arrays. Saving refuses an
     instance of any other class, and loading creates no other, so nothing in a checkpoint can run
     code. Passes, statistics and seeding methods derive from it; a helper dataclass in one of their
-    fields has to as well.
+    fields must derive from it, too.
 
     Examples
     --------

@@ -40,7 +40,7 @@ def _mended(folder: Path, error: Exception) -> Any:
 
 
 def _occupied(folder: Path) -> bool:
-    """Return whether there is more than the remains of a killed write of Zarr."""
+    """Return whether a path has content other than temporary files of a killed Zarr write."""
     if folder.is_dir():
         return any(path.suffix != ".partial" for path in folder.iterdir())
     return folder.exists()

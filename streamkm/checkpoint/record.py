@@ -21,7 +21,7 @@ _DIGEST = re.compile("[0-9a-f]{16,}")
 
 @dataclass(frozen=True)
 class Record:
-    """What a resumable run is: which result it computes, of which data, with which versions.
+    """Description of a resumable run: its options, data and versions.
 
     All mappings are strict JSON, so that a record that was stored equals the one it was made from.
 
@@ -31,9 +31,9 @@ class Record:
     asked : options that determine the result; a run that resumes must have the same
     data : fingerprint of the data
     free : options that a run that resumes may change, such as stop rules and limits
-    versions : of everything that determines the bits
+    versions : versions of everything that determines the bits
     identity : the same in all runs that resume one another
-    seconds : spent in earlier runs
+    seconds : duration of the earlier runs together
     runs : number of runs, this one included
     """
 
@@ -73,7 +73,7 @@ class Difference:
     Parameters
     ----------
     part : field of the record
-    sentence : what was and what is now, by name
+    sentence : name, old value and new value
     """
 
     part: Literal["kind", "data", "asked", "versions"]
@@ -108,7 +108,7 @@ def difference(before: Record, now: Record) -> Difference | None:
 
 
 def _difference(name: str, before: object, now: object) -> str | None:
-    """The first difference of two JSON values, with the names that lead to it; a lack is null."""
+    """The first difference of two JSON values, with its path; a missing value is null."""
     if before == now:
         return None
     if isinstance(before, Mapping) and isinstance(now, Mapping):
@@ -125,7 +125,7 @@ def _difference(name: str, before: object, now: object) -> str | None:
 
 
 def _label(old: Facts, new: Facts, number: int) -> object:
-    """What an entry of a list is called: its first value, where both have the same."""
+    """Name of a list entry in messages: its first value if both entries have it, or its number."""
     first = next(iter(old.values()), None)
     return first if isinstance(first, str) and first in new.values() else number
 
@@ -169,7 +169,7 @@ def may_resume(before: Record | None, now: Record, left: Path, overwrite: bool) 
 
 
 def warn_of_versions(found: Difference) -> None:
-    """Warn that a run resumes one of other versions."""
+    """Warn that a run resumes one that other versions started."""
     warn(
         f"the run was started by other versions ({found.sentence}); it continues, but the result "
         "may differ in the last bits from that of a run without interruption",
@@ -191,19 +191,19 @@ class Saved(Generic[State]):
     state: State
 
     def save(self, generations: Generations) -> None:
-        """Write it as the next of the generations."""
+        """Write the record and the state as the next generation."""
         arrays: list[Any] = []
         tree = {"record": self.record.to_json(), "state": flatten(self.state, arrays)}
         generations.save(tree, arrays)
 
 
 def load_saved(generations: Generations) -> Saved[Any] | None:
-    """Return the last whole state of a checkpoint and its record, or None if there is none yet.
+    """Return the last complete state of a checkpoint with its record, or None if there is none.
 
     Raises
     ------
     CheckpointError
-        When no state is whole, or they were made by a version that this one cannot read.
+        If no state is complete, or a version with other states wrote them.
     """
     found = generations.load()
     if found is None:

@@ -96,7 +96,7 @@ class Stopping:
         raise RunAgain(f"{where}; run the same command to resume.", self._code)
 
     def _why(self, wanted: float) -> str | None:
-        """Return why the run must stop if it is to continue until some time, or None."""
+        """Return why the run cannot continue until the time `wanted`, or None if it can."""
         if self._caught is None and self._end and wanted + _MARGIN > self._end:
             return "by the time limit"
         return None if self._caught is None else f"({self._caught})"

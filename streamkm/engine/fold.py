@@ -1,9 +1,9 @@
-"""One read: a task a block, under a tree of fixed fan-in 8 over the *block numbers*.
+"""One read: a task for each block, and a reduction tree of fan-in 8 over the *block numbers*.
 
-The order of arrival plays no part, so the bits depend on the plan alone. Blocks go out in waves of
-whole subtrees, which bounds the graphs. Between waves the same tree remains to be folded, so a read
-can stop after any wave and resume from there. A read of some blocks only is the same tree over
-their positions in the given sequence.
+Statistics are combined in this tree whatever the order in which tasks finish, so the bits depend
+only on the block plan. Blocks are submitted in waves of whole subtrees, which bounds the size of
+the graphs. A read can stop after any wave and resume from there. A read of some of the blocks uses
+the same tree over their positions in the given sequence.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from streamkm.rows import DaskRows, Rows, StoredRows
 FAN_IN = 8
 WAVE = FAN_IN**3
 T = TypeVar("T")
-_DASK_WAVE = FAN_IN**4  # to cut one out of somebody's graph takes a look at all of its keys
+_DASK_WAVE = FAN_IN**4  # because culling visits all keys of the array's graph
 
 
 class Blocks(Protocol):
-    """What a read goes over: rows of an array, or whatever else comes in numbered pieces."""
+    """The numbered blocks of a read: rows of an array, or items of a list."""
 
     @property
     def n_blocks(self) -> int:
-        """How many there are."""
+        """Number of blocks."""
 
     @property
     def block_map(self) -> Callable[[Any], Any] | None:
@@ -42,7 +42,7 @@ class Blocks(Protocol):
 
     @property
     def ahead(self) -> bool:
-        """Whether there is memory for a block more than cores."""
+        """Whether memory allows one more block than cores."""
 
     @property
     def cached(self) -> bool:
@@ -51,24 +51,24 @@ class Blocks(Protocol):
     def graph(
         self, call: Callable[[Any], Any], name: str, numbers: Sequence[int]
     ) -> tuple[dict[Any, Any], list[Any]]:
-        """Tasks that call `call` on the blocks of these numbers, and their keys."""
+        """Return tasks that call `call` on the blocks of these numbers, and their keys."""
 
 
 @dataclass(frozen=True)
 class Folded(Checkpointable):
-    """What a read has folded so far: nodes of the tree that wait for their siblings.
+    """Partial result of a read: the nodes of the tree that are not combined yet.
 
     Parameters
     ----------
-    n_blocks : int, blocks in it, the first of the plan or of the sequence that was asked for
-    levels : for each level of the tree its nodes, each of 8**level blocks, at most seven
+    n_blocks : number of folded blocks, from the start of the plan or of the requested sequence
+    levels : nodes of each level of the tree, at most seven, each of 8**level blocks
     """
 
     n_blocks: int = 0
     levels: tuple[tuple[Any, ...], ...] = ()
 
     def plus(self, node: Statistic, level: int, n_blocks: int) -> Folded:
-        """With the next node of a level, which ends at a block."""
+        """Return the result with one more node of a level, after which it has `n_blocks`."""
         levels = [list(nodes) for nodes in self.levels]
         levels += [[] for _ in range(level + 1 - len(levels))]
         levels[level].append(node)
@@ -96,8 +96,8 @@ def map_reduce(question: Pass[S], rows: Rows, wave: int = WAVE) -> S:
     ----------
     question : Pass
     rows : Rows
-    wave : blocks of one graph, a power of eight, of a Dask array at least 4,096; it never changes
-        a bit of the answer
+    wave : number of blocks of one graph, a power of eight; for a Dask array at
+        least 4,096 are used. It does not change the result
 
     Returns
     -------
@@ -126,7 +126,7 @@ def folding(
     Yields
     ------
     Folded
-        What is folded so far; the last holds all blocks of the read.
+        Partial result after each wave; the last one includes all blocks of the read.
     """
     numbers = range(rows.n_blocks) if blocks is None else blocks
     folded, total = folded or Folded(), len(numbers)
@@ -153,7 +153,7 @@ def folding(
 
 @dataclass(frozen=True)
 class _Mapped:
-    """A call on what the block map makes of a block."""
+    """Apply the block map to a block, then `call`."""
 
     block_map: Callable[[Any], Any]
     call: Callable[[Any], Any]
@@ -163,12 +163,12 @@ class _Mapped:
 
 
 def last(states: Iterator[T]) -> T:
-    """The last of some states; there is at least one."""
+    """Return the last item of an iterator that is not empty."""
     return deque(states, maxlen=1)[0]
 
 
 def _spans(first: int, total: int, wave: int) -> Iterator[tuple[range, int]]:
-    """Waves of blocks from the first on, each a whole subtree, and its level in the tree."""
+    """Yield the waves from block `first` on: the range of each, a whole subtree, and its level."""
     while first < total:
         level = 0
         while FAN_IN ** (level + 1) <= wave and first % FAN_IN ** (level + 1) == 0:
@@ -179,9 +179,10 @@ def _spans(first: int, total: int, wave: int) -> Iterator[tuple[range, int]]:
 
 
 def _wave_of(rows: DaskRows, call: Any, wave: int) -> int:
-    """Blocks of one graph: all, where blocks share what would be done again for every wave.
+    """Return the number of blocks of a graph: all blocks if they share tasks, else `wave`.
 
-    As in `x - x.mean(axis=0)`, one block of which has more tasks than there are blocks.
+    Every wave would compute shared tasks again. In `x - x.mean(axis=0)`, for example, each block
+    depends on at least as many tasks as there are blocks.
     """
     total, most = rows.plan.n_blocks, wave
     while most < total:
@@ -192,7 +193,7 @@ def _wave_of(rows: DaskRows, call: Any, wave: int) -> int:
 
 
 def _tree(call: Any, rows: Blocks, numbers: Sequence[int]) -> Delayed:
-    """The graph of one wave: its blocks and the tree above them."""
+    """Return the graph of one wave: its blocks and the tree above them."""
     name = f"streamkm-{uuid.uuid4().hex}"
     graph, keys = rows.graph(call, name, numbers)
     level = 0
@@ -212,5 +213,5 @@ def _combine(parts: list[Any]) -> Any:
 
 
 def unbox(value: Any) -> Any:
-    """The result within a box; Dask arrays can only hold results in boxes."""
+    """Return the content of a 0-d object array, in which a Dask array holds a statistic."""
     return value.flat[0] if isinstance(value, np.ndarray) and value.dtype == object else value

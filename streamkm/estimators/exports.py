@@ -1,4 +1,4 @@
-"""What leaves a fitted estimator: stored labels, the stored model, an estimator of scikit-learn."""
+"""Outputs of a fitted estimator: stored labels, a stored model, a scikit-learn estimator."""
 
 from __future__ import annotations
 

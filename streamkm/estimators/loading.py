@@ -67,7 +67,7 @@ def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
     if isinstance(estimator, MiniBatchKMeans):
         estimator._restore_batches(model)
     if model.stop_reason == KNOWN_CENTROIDS:
-        return estimator  # of no fit
+        return estimator  # not from a fit
     estimator.inertia_, estimator.reads_ = model.inertia, model.reads
     estimator.n_passes_, estimator.bytes_read_ = model.n_passes, model.bytes_read
     if isinstance(estimator, BisectingKMeans):

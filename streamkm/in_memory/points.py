@@ -1,9 +1,10 @@
-"""Weighted points in memory, and the sums and distances that a search asks of them.
+"""Weighted points in memory, and the sums and distances that a search needs.
 
-A search asks thousands of small questions of a few thousand points, so their pieces are fixed in
-size and their statistics are added in one sequence. The fold of `streamkm.engine` adds those of
-blocks in a tree of fan-in eight. The two orders round differently, so neither can replace the other
-without changing results; what they share is the threads (`engine.in_threads`).
+A search computes thousands of statistics of a few thousand points. The points are divided into
+pieces of fixed size, and the statistics of the pieces are added in order. The fold of
+`streamkm.engine` adds those of blocks in a tree of fan-in eight. The two orders round differently,
+so neither can replace the other without changing results; they share only the threads
+(`engine.in_threads`).
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _RANGE = 1e6  # largest distance over the median one, above which float32 is too
 class Points:
     """Points relative to their median, scaled to at most one, with weights of at most one.
 
-    So neither fill values nor units reduce the precision. Centroids are in the same scale; `scaled`
-    and `unscaled` convert them.
+    Fill values and units therefore do not reduce the precision. Centroids are in the same scale;
+    `scaled` and `unscaled` convert them.
 
     Parameters
     ----------

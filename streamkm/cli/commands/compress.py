@@ -131,7 +131,7 @@ def _write_palettes(archive: Archive, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, palette in archive.palettes().items():
         texts = {"json": palette.to_json()}
-        if palette.dtype == np.uint8:  # as far as GIMP goes
+        if palette.dtype == np.uint8:  # GIMP palettes have 8 bits
             texts["gpl"] = palette.to_gpl(name)
         for suffix, text in texts.items():
             with whole_file(folder / f"{name}.{suffix}") as partial:

@@ -203,7 +203,7 @@ def _by_phase(result: FitResult | None, unit: str) -> dict[str, float]:
 
 
 def _n_left_out(result: FitResult | None) -> int:
-    """Rows without a label. Rows have no weights here, so their weight is their number."""
+    """Number of rows without a label; without weights, the sum of weights is the number of rows."""
     gathered = result.state.best.statistic if result else None
     if result is None or gathered is None:
         return 0

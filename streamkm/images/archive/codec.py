@@ -191,9 +191,9 @@ def _place(key: str, ndim: int) -> tuple[str, list[int]]:
 
 
 def _reaching(store: Any, path: str) -> tuple[Any, str]:
-    """Return a store and the path in it, for a path that may be above the root of a store.
+    """Return the store and the path in it for a path that may lead above the root of `store`.
 
-    A stack, or its pixels, may be opened with a store whose root is there.
+    This happens if a stack or its array of pixels is opened by itself, as the root of its store.
     """
     up = path.split("/").count("..")
     if not up:

@@ -30,7 +30,7 @@ _DIMS: tuple[str, ...] = (*_IMAGE, "y", "x")
 
 
 def create_stack(archive: Path, stack: Stack, n_colors: int) -> None:
-    """Create the empty arrays of a stack, and write what is known of its images.
+    """Create the empty arrays of a stack, and write the names of its images.
 
     Parameters
     ----------

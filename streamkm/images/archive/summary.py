@@ -63,7 +63,7 @@ class Summary:
 
     @property
     def bits_per_pixel(self) -> float:
-        """Of all that is stored."""
+        """Stored bits per pixel, including palettes and names."""
         return 8 * self.nbytes / self.n_pixels
 
     @property

@@ -43,7 +43,7 @@ class Catalogue(Statistic):
         whole = hashlib.sha256()
         for header in self.headers:
             item = header.item
-            assert not isinstance(item, Held)  # a search never finds one
+            assert not isinstance(item, Held)  # `find_items` does not return any
             stamp = item.stamp if isinstance(item, Plane) else f"{item.size} {item.file.stamp}"
             light = replace(header, item=None)  # type: ignore[arg-type]
             whole.update(f"{item.where}\0{stamp}\0{light}\n".encode())
