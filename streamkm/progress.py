@@ -11,20 +11,20 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a phase of a run is.
+    """Progress of a phase of a run.
 
     Parameters
     ----------
     phase : str
         Name of the phase, such as 'ingest', 'headers', 'colours' or 'codes'.
     done : int
-        Units of the phase that are finished.
+        Number of finished units of the phase.
     total : int or None
-        Units of the phase in all, or None where that is not known.
+        Number of all units of the phase, or None if it is unknown.
     unit : str
-        What is counted, in the plural: 'shards', 'batches', 'blocks'.
+        Name of the units, in the plural: 'shards', 'batches', 'blocks'.
     nbytes : int
-        Decoded bytes of the units that are finished; 0 where they are not known.
+        Decoded bytes of the finished units; 0 if they are unknown.
     """
 
     phase: str

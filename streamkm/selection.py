@@ -51,11 +51,11 @@ def sweep(
         Restarts of every k.
     init : str
         Name of a seeding method. 'auto' is 'coreset' for the first restart of every k, so that the
-        minimum of the distortions is a good one, and 'random' for the other restarts, whose spread
+        minimum of the distortions is low, and 'random' for the other restarts, whose spread
         shows how much restarts differ.
     validation : as `X`, or None
         Data with the same features. They are read once, for the loss of every fit on them. If they
-        cannot be used, a warning is given, and the sweep is returned without these losses.
+        cannot be used, a warning is issued, and the sweep is returned without these losses.
     sample_weight : array-like of the row shape, or None
         Weight of each row of X.
     mask : array-like of the row shape, bool, or None
@@ -81,7 +81,7 @@ def sweep(
         there, the sweep resumes from it, with the result of an uninterrupted one. `max_iter`,
         `tol`, `loss_tol`, `memory_limit` and the validation data may differ.
     checkpoint_every : float
-        Least number of seconds between two saved states.
+        Minimum number of seconds between two saved states.
     watch : callable or None
         Called with the `FitState` after every wave of a read.
 
@@ -99,7 +99,7 @@ def sweep(
     Raises
     ------
     DataError
-        A ValueError that names what is wrong with the data, or with the values of k.
+        If the data cannot be clustered, or the values of k are invalid.
     MemoryLimitError
         If the work does not fit `memory_limit`.
     CheckpointError

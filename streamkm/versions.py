@@ -9,5 +9,5 @@ _NAMES = ("streamkm", "numpy", "numba", "dask", "zarr")
 
 
 def versions() -> dict[str, str]:
-    """Of Python, streamkm and what it computes with."""
+    """Return the versions of Python, streamkm and the libraries that it computes with."""
     return {"python": platform.python_version(), **{name: version(name) for name in _NAMES}}

@@ -1,4 +1,4 @@
-"""The outputs that took their names while a command ran, for its message after Ctrl-C."""
+"""The outputs that a command has published, for its message after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WRITTEN: ContextVar[list[Path] | None] = ContextVar("written", default=None)
 
 @contextmanager
 def recording() -> Iterator[list[Path]]:
-    """A list to which each output is added when it takes its name, in this thread.
+    """Yield a list to which each output is added when it is published, in this thread.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def recording() -> Iterator[list[Path]]:
 
 
 def record(target: Path) -> None:
-    """Add an output that has just taken its name."""
+    """Add an output that was just published."""
     written = _WRITTEN.get()
     if written is not None:
         written.append(target)

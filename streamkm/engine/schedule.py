@@ -120,7 +120,7 @@ def _named() -> Iterator[None]:
     from distributed import (
         CancelledError,
         KilledWorker,
-    )  # already imported by whoever made the Client
+    )  # already imported by the creator of the Client
     from distributed.comm import CommClosedError
 
     try:

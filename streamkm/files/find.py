@@ -77,7 +77,7 @@ def need(module: str, what: str) -> Any:
 
 
 def other_kind(path: str) -> str:
-    """Return advice for data that are not opened by ingest; empty if there is none.
+    """Return advice for data that `ingest` does not open; empty if there is none.
 
     Examples
     --------

@@ -68,7 +68,7 @@ def _files(source: str, kind: str | None) -> tuple[File, ...]:
     suffixes = _suffixes(kind)
     wanted = [path for path in paths if not searched or _is_wanted(path, suffixes)]
     files = tuple(File.from_info(fs, path, found[path]) for path in wanted)
-    # Where one file and its kind are named, its content may be of another kind than its name.
+    # A single file with a given kind may have a name of another kind.
     looked = kind is None or (kind == "images" and searched)
     images = [path for path in paths if looked and unread(path)]
     if not files or (not searched and images):

@@ -39,7 +39,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Request:
-    """What a reader is created from.
+    """Arguments from which a reader is created.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ _NAMES = "file"  # the array of the names of images
 
 
 def remaining_marks(partial: Path) -> dict[str, Any]:
-    """The marks of an unfinished store, or none; ``done`` is among them until it is whole."""
+    """Return the marks of an unfinished store, if any; delete temporary files of a killed write."""
     marks = marks_of(partial)
     if "ingest" not in marks:
         return {}
@@ -38,7 +38,7 @@ def remaining_marks(partial: Path) -> dict[str, Any]:
 
 
 def record_in(marks: dict[str, Any]) -> Record | None:
-    """The record of the run that left these marks; every store keeps its sources and options."""
+    """Return the record of the run that wrote these marks, or None without marks."""
     if not marks:
         return None
     facts = marks["ingest"]
@@ -89,7 +89,7 @@ def create(
 
 
 def _for_xarray(value: float, dtype: np.dtype[Any]) -> Any:
-    """A `_FillValue` as xarray writes it into Zarr 3, where JSON has neither NaN nor all floats."""
+    """Return a `_FillValue` as xarray encodes it in Zarr 3: base64 for floats, which may be NaN."""
     stored = converted(np.array([value]), dtype)[0]
     if dtype.kind != "f":
         return int(stored)
@@ -104,7 +104,7 @@ def write(
     Raises
     ------
     DataError
-        When the source is empty, ends too early, or does not fit the dtype.
+        If the source is empty, ends too early, or has a value that the dtype cannot represent.
     """
     group: Any = zarr.open_group(partial, mode="r+")
     form, data = source.form, storing_all(group[source.form.name])

@@ -22,7 +22,7 @@ _HISTORY = ("inertia", "shift", "empty", "relocated", "read")
 
 def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
     """Write a model as a Zarr group: arrays `centroids` and `history/*`, and attributes."""
-    import zarr  # takes a quarter of a second, which a fit in memory does not need
+    import zarr  # takes a quarter of a second; not needed for a fit in memory
 
     scaling, shift = _unshifted(model.scaling)
     with whole(target, MODEL, overwrite, model.fit) as partial:

@@ -174,7 +174,7 @@ def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) 
 
 
 def _apart_by_suffix(output: Output, other: Output) -> bool:
-    """Return whether two outputs may share a folder, as their files have other suffixes."""
+    """Return whether two outputs may share a folder: their files have different suffixes."""
     if not output.suffixes or not other.suffixes or set(output.suffixes) & set(other.suffixes):
         return False
     one_file = isinstance(output, File) and isinstance(other, File) and output.path == other.path

@@ -85,7 +85,7 @@ def _wrong(name: Any, coord: xr.DataArray) -> str | None:
         return "Zarr does not accept its name"
     if coord.dtype.kind in _PLAIN:
         return None
-    import xarray as xr  # loaded by the caller, who passed a DataArray
+    import xarray as xr  # already imported by the caller
     from zarr.storage import MemoryStore
 
     bare = xr.Dataset({"x": coord.variable}).drop_encoding()

@@ -98,7 +98,7 @@ def _as_meant(data: xr.DataArray) -> xr.DataArray:
 
 
 def _exact(data: xr.DataArray, missing: Missing | None) -> xr.DataArray:
-    """The float64 variable of one with 64-bit integers; refuse integers that it would round."""
+    """Return a variable of 64-bit integers as float64; refuse integers that this would round."""
     if data.dtype.kind not in "iu" or data.dtype.itemsize < 8:
         return data
     where = f"the variable {str(data.name)!r}"
@@ -117,7 +117,7 @@ def _floats(values: AnyArray, where: str, missing: Missing | None) -> AnyArray:
 
 def _without(data: xr.DataArray, missing: Missing) -> xr.DataArray:
     """The variable with NaN instead of missing values."""
-    import xarray as xr  # loaded by whoever gave the data
+    import xarray as xr  # already imported by the caller
 
     there = xr.apply_ufunc(missing.valid, data, dask="parallelized", output_dtypes=[np.dtype(bool)])
     return data.where(there)
@@ -147,7 +147,7 @@ def results_like(
     names : names of the clusters, for labels
     spare : whether rows may have been left out
     """
-    import xarray as xr  # half a second; loaded by whoever gave the data
+    import xarray as xr  # already imported by the caller
 
     dimensions = tuple(str(d) for d in data.dims)
     features = feature_axes(data.ndim, dimensions, feature_dim)

@@ -93,7 +93,7 @@ def label_array(
     folder: Path, grid: LabelGrid, dimensions: Dimensions, attributes: Mapping[str, Any]
 ) -> Any:
     """Create a label array, or open that of a stopped run, with these attributes."""
-    import zarr  # takes a quarter of a second, which a fit in memory does not need
+    import zarr  # takes a quarter of a second; not needed for a fit in memory
 
     array = zarr.open_array(
         folder,
@@ -181,6 +181,6 @@ class DataArrayLabels:
         return label_array(folder / "labels", grid, self.dimensions, self.like.attrs)
 
     def finish(self, target: Path) -> Any:
-        import xarray as xr  # loaded by the caller, who passed a DataArray
+        import xarray as xr  # already imported by the caller
 
         return xr.open_zarr(target, consolidated=False, mask_and_scale=False)["labels"]

@@ -42,7 +42,7 @@ class OmeImage:
         DataError
             If the path is not an OME-Zarr image of version 0.5.
         """
-        import zarr  # takes a quarter of a second, which other labels do not need
+        import zarr  # takes a quarter of a second; only label images need it
 
         root = local(path)
         try:

@@ -13,7 +13,7 @@ from streamkm.rows import is_a
 _LOCAL = ("", "file", "local")
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs"}
 _MAGIC = frozenset("*?[")
-_MEMORY = "store "  # and the id of a store without an address
+_MEMORY = "store "  # followed by the id of a store that has no address
 
 
 @dataclass(frozen=True)

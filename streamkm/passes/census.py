@@ -49,12 +49,12 @@ class Counted(Statistic):
         )
 
     def check(self) -> None:
-        """Raise an error for rows that no fit can use, or when none is left.
+        """Raise an error for rows that no fit can use, or if no row is left.
 
         Raises
         ------
         NonFiniteError, DataError
-            As `check_values`; also when no row has a positive weight.
+            As for `check_values`, and if no row has a positive weight.
         """
         self.check_values()
         if self.rows == 0:

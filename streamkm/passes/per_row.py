@@ -39,7 +39,7 @@ class PerRow(Checkpointable, ABC, Generic[S]):
 
     @property
     def comparable(self) -> PerRow[Any]:
-        """A pass with the same answers, of fields that a checkpoint can store and compare."""
+        """An equivalent pass whose fields a checkpoint can store and compare."""
         return self
 
     @abstractmethod

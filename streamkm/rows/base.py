@@ -1,4 +1,4 @@
-"""What rows of every kind have: an array, its layout, its blocks, weights and a mask."""
+"""Base class of rows of an array, with its layout, block plan, weights and mask."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamkm.rows.plan import BlockPlan
 
 @dataclass(frozen=True)
 class ArrayRows:
-    """Rows of an array; the subclasses state the parameters."""
+    """Rows of an array; the subclasses document the parameters."""
 
     array: Any
     layout: Layout
@@ -33,5 +33,5 @@ class ArrayRows:
 
     @property
     def beside(self) -> tuple[Any, ...]:
-        """Arrays of the row shape."""
+        """The weights and the mask, if given."""
         return tuple(a for a in (self.weights, self.mask) if a is not None)

@@ -75,7 +75,7 @@ def in_batches(rows: Rows, batch_size: int, budget: Budget) -> Rows:
     Raises
     ------
     MemoryLimitError
-        When the blocks cannot be held to the limit.
+        If the blocks do not fit in the memory limit.
     """
     if not isinstance(rows, StoredRows) or batch_size >= rows.layout.n_rows:
         return rows

@@ -28,7 +28,7 @@ def _parts() -> Any:
     Zarr copies every chunk of every read on its single event-loop thread, while the requesting
     threads wait.
     """
-    from zarr.buffer.cpu import NDBuffer  # loaded by whoever made the array
+    from zarr.buffer.cpu import NDBuffer  # already imported by the caller
 
     class Parts(NDBuffer):
         def __init__(self, array: Any) -> None:

@@ -66,7 +66,7 @@ def coordinate(data: Any, dim: str | None) -> Coordinate | None:
         return Coordinate(data.coords[dim], str(dim))
     if dim is None or not is_a(data, "zarr.Array") or not data.path:
         return None
-    import zarr  # loaded by whoever gave the array
+    import zarr  # already imported by the caller
 
     path = "/".join((*data.path.split("/")[:-1], dim))
     try:

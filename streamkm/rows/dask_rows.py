@@ -39,7 +39,7 @@ class DaskRows(ArrayRows):
     in_memory = False
     resident_nbytes = 0
     ahead = False
-    cached = False  # whoever made the array decides whether its blocks are persisted
+    cached = False  # the creator of the array may persist its blocks
 
     @property
     def for_answers(self) -> DaskRows:
@@ -75,7 +75,7 @@ class DaskRows(ArrayRows):
 
     def _blockwise(self, call: Call, name: str, axes: tuple[int, ...], **kwargs: Any) -> Any:
         """Apply `call` to each block; the rows are at these axes of the result."""
-        import dask.array as da  # takes half a second; already imported by the caller
+        import dask.array as da  # already imported by the caller
 
         beside = [da.expand_dims(a, self.layout.feature_axes) for a in self.beside]
         which = (self.weights is not None, self.mask is not None)
@@ -175,7 +175,7 @@ def open_dask(
 
 def check_blocks(array: Any) -> None:
     """Raise an error for a Dask array whose blocks are not NumPy arrays."""
-    from dask.array.utils import meta_from_array  # loaded by whoever made the array
+    from dask.array.utils import meta_from_array  # already imported by the caller
 
     meta = meta_from_array(array)
     if not isinstance(meta, np.ndarray):

@@ -50,8 +50,8 @@ def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
 def is_conclusive(found: Mapping[str, Any]) -> bool:
     """Whether other data would have another fingerprint.
 
-    It is so for stores that can be listed, files, and masks in memory; of a Dask array only the
-    chunk sizes are compared, of other arrays in memory some values.
+    This holds for stores that can be listed, files, and masks in memory. For a Dask array, only the
+    chunk sizes are compared; for other arrays in memory, only some values.
     """
     parts = (found[name] for name in ("data", "masked", "weights", "mask") if name in found)
     return all("bytes" in part or "values" in part for part in parts)
@@ -114,7 +114,7 @@ def _entries(store: Any, path: str) -> Iterator[Entry]:
     elif is_a(store, "zarr.storage.FsspecStore"):
         yield from _remote(store, path)
     elif is_a(store, "zarr.storage.ObjectStore"):
-        import obstore  # loaded by whoever made the store
+        import obstore  # already imported by the caller
 
         for page in obstore.list(store.store, path or None):
             for item in page:
@@ -138,7 +138,7 @@ def _files(root: str) -> Iterator[Entry]:
 
 
 def _remote(store: Any, path: str) -> Iterator[Entry]:
-    import fsspec  # loaded by Zarr
+    import fsspec  # already imported by Zarr
 
     options = {k: v for k, v in store.fs.storage_options.items() if k != "asynchronous"}
     protocol = store.fs.protocol

@@ -25,7 +25,7 @@ _RECORD = "stored_whole"
 
 def storing_all(array: Any) -> Any:
     """Return the Zarr array configured to store chunks that hold only the fill value, too."""
-    import zarr  # loaded by whoever made the array
+    import zarr  # already imported by the caller
 
     config: Any = {"order": array.order, "write_empty_chunks": True}
     return zarr.Array(zarr.AsyncArray(array.metadata, array.store_path, config))
@@ -112,7 +112,7 @@ def _key_pattern(array: Any) -> re.Pattern[str]:
 
 def _recorded(array: Any) -> list[int] | None:
     """Return the shape for which every chunk was stored, or None if the array is not recorded."""
-    import zarr  # loaded by whoever made the array
+    import zarr  # already imported by the caller
 
     around, _, name = array.path.rpartition("/")
     if not name:

@@ -56,7 +56,7 @@ def is_masked(data: Any) -> bool:
     if is_a(data, "xarray.DataArray") and data.chunks:
         data = data.data
     if is_a(data, "dask.array.Array"):
-        from dask.array.utils import meta_from_array  # loaded by whoever made the array
+        from dask.array.utils import meta_from_array  # already imported by the caller
 
         return isinstance(meta_from_array(data), np.ma.MaskedArray)
     return isinstance(data, np.ma.MaskedArray) and np.ma.getmask(data) is not np.ma.nomask

@@ -72,7 +72,7 @@ class Mapped:
 
     @property
     def stamp(self) -> dict[str, Any]:
-        """What tells it from another, without reading it."""
+        """Properties that identify the array, without reading it."""
         return {**_stamp(self.path), "offset": self.offset, "strides": list(self.strides)}
 
     def __getitem__(self, region: Any) -> AnyArray:
@@ -122,13 +122,13 @@ class Hdf5:
 
     @property
     def stamp(self) -> dict[str, Any]:
-        """What tells it from another, without reading it."""
+        """Properties that identify the array, without reading it."""
         return {**_stamp(self.path), "name": self.name}
 
     def __getitem__(self, region: Any) -> AnyArray:
         if self.dataset:  # the file is open
             return np.asarray(self.dataset[region])
-        import h5py  # loaded by whoever opened the file
+        import h5py  # already imported by the caller
 
         _check_identity(self.path, self.identity, self.path)
         try:

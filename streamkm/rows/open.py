@@ -105,7 +105,7 @@ def open_rows(
     weights, mask = beside("sample_weight", sample_weight), beside("mask", mask)
     lazy = any(is_a(a, "dask.array.Array") for a in (weights, mask))
     if lazy and not is_a(array, "dask.array.Array"):
-        import dask.array as da  # loaded by whoever gave them
+        import dask.array as da  # already imported by the caller
 
         plan = open_stored(array, layout, (None, None), budget).plan
         sizes = iter(plan.chunks)

@@ -90,7 +90,7 @@ def lazy_numbers(table: Any) -> Any:
 
 
 def _block(part: Any, columns: list[str], dtype: np.dtype[Any]) -> Any:
-    import pandas as pd  # loaded by whoever made the table
+    import pandas as pd  # already imported by the caller
 
     values = np.empty((0, len(columns)), dtype) if part is None else _joined(part, dtype)
     return pd.DataFrame(values, columns=columns)

@@ -235,7 +235,7 @@ def _with_labels(
         return state, error
     except (RunAgain, CheckpointError):
         raise
-    except Exception as error:  # which must not cost the model
+    except Exception as error:  # without labels, the model is still saved
         progress.read("loss")
         return _evaluated(rows, state, watch), error
 
@@ -246,5 +246,5 @@ def _evaluated(rows: Rows, state: FitState, watch: Sequence[StateCallback]) -> F
         return iterate(rows, replace(state, folded=None), watch=watch)
     except (RunAgain, CheckpointError):
         raise
-    except Exception:  # the model is worth more than its loss
+    except Exception:  # the model is saved without its loss
         return state

@@ -234,9 +234,9 @@ class _Progress:
                     OutputWarning,
                 )
             return
-        with suppress(DataChangedError):  # the last save is of the old data, and stays
+        with suppress(DataChangedError):  # the last save, of the old data, is kept
             self.save()
-        if not isinstance(error, (RunAgain, DataChangedError)):  # which say so themselves
+        if not isinstance(error, (RunAgain, DataChangedError)):  # their messages name the labels
             warn(
                 f"the labels so far are in {partial}; run the labelling again to resume, or remove "
                 "it",

@@ -15,7 +15,7 @@ from streamkm.warn import warn
 
 @dataclass(frozen=True)
 class MiniBatchOptions(FitOptions):
-    """What mini-batch k-means fits; `MiniBatchKMeans` describes each option.
+    """Options of mini-batch k-means; `MiniBatchKMeans` describes each of them.
 
     Parameters
     ----------

@@ -121,7 +121,7 @@ class FitOptions:
     metric: str = "euclidean"
     random_state: int | np.random.RandomState = 0
 
-    auto_restarts: ClassVar[int] = 10  # of random rows and functions, as in scikit-learn
+    auto_restarts: ClassVar[int] = 10  # for random rows and functions, as in scikit-learn
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -172,12 +172,12 @@ class FitOptions:
         return True
 
     def plan(self, rows: Rows, budget: Budget) -> Rows:
-        """The rows in the blocks that the fit reads; `budget` is what these may take."""
+        """Return the rows in the blocks that the fit reads, whose size `budget` limits."""
         return rows
 
     @property
     def scaling(self) -> Scaling | None:
-        """The scaling that belongs to the metric, and is not learned."""
+        """The scaling that the metric requires, which is not learned from the data, or None."""
         return UnitLength() if self.metric == "cosine" else None
 
     def budget(self, memory_limit: int | None) -> Budget:
@@ -197,7 +197,7 @@ class FitOptions:
         Raises
         ------
         DataError
-            If either is wrong; the message names the cause.
+            If there are too few rows, or the centroids have another shape.
         """
         check_enough(rows.layout.n_rows, self.n_clusters)
         centroids = self.first_centroids(rows.layout.names)

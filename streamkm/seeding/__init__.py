@@ -1,4 +1,4 @@
-"""Seeding: the first centroids of a fit. One file a method.
+"""Seeding: the first centroids of a fit. One file for each method.
 
 Every module of this package is imported here, so that each registers its methods.
 """

@@ -28,7 +28,7 @@ class Task:
     n_rows : int
         Rows of the data.
     sample : int
-        Rows of a sample that memory has room for.
+        Maximum number of rows of a sample, by the available memory.
     """
 
     k: int
@@ -42,8 +42,8 @@ class Seeding(Checkpointable, ABC):
     """State of a seeding method between two reads.
 
     A method never reads: `ask` returns the pass to run over all rows, and `tell` takes its
-    statistic and returns the next state, or the centroids. So the driver can put the passes of many
-    restarts into one read, and save the state between any two reads.
+    statistic and returns the next state, or the centroids. Therefore the driver can combine the
+    passes of many restarts in one read, and save the state between any two reads.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Seeding(Checkpointable, ABC):
 
     @property
     def blocks(self) -> tuple[int, ...] | None:
-        """Numbers of the blocks that the next pass is run over, or None for all."""
+        """Numbers of the blocks that the next pass reads, or None for all."""
         return None
 
     @abstractmethod

@@ -1,9 +1,10 @@
 """Seeding on a coreset: a weighted sample, which is searched for centroids in memory. Two reads.
 
 The first read draws a pilot sample uniformly, and a rough solution is computed from it. The second
-read draws rows by their sensitivity about that solution, so that the sample holds every row that
-could matter much to some centroids, such as the rows of a tiny far cluster (Bachem, Lucic and
-Krause, "Practical coreset constructions", 2017). Sampling errors fall as 1 / sqrt(m).
+read draws rows by their sensitivity about that solution, so that the sample contains every row
+with a large share in the loss of some centroids, such as the rows of a tiny distant cluster
+(Bachem, Lucic and Krause, "Practical coreset constructions", 2017). Sampling errors fall as
+1 / sqrt(m).
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from streamkm.seeding.base import Seeding, Task, exactly_k
 from streamkm.seeding.registry import register
 
 _PILOT, _PILOT_PER_CLUSTER = 4096, 64  # rows of the pilot sample
-_SEARCH_PER_CLUSTER = 64  # least rows of the sample that is searched
+_SEARCH_PER_CLUSTER = 64  # minimum number of rows of the sample that is searched
 _STARTS, _STARTS_PER_CLUSTER = 16384, 128  # rows on which starts are compared
 _STEP = 2e9  # multiplications of one step of the search: a fraction of a second
-# The sample is drawn again where it had to lower its threshold by more than this factor.
+# The sample is drawn again if it had to lower its threshold by more than this factor.
 _OVERFULL = 4
-_DRAWS = 2  # sensitivity samples at most, after the first
+_DRAWS = 2  # maximum number of further sensitivity samples
 _NEGLIGIBLE = 1e-9  # share of the variance below which the pilot's loss counts as zero
 _CERTAIN = 64.0  # threshold from which every row of rate one is drawn
 
 
 def least_sample(k: int) -> int:
-    """Return the least rows of a sample that is worth a search."""
+    """Return the minimum number of rows of a sample for k clusters."""
     return max(_PILOT, _SEARCH_PER_CLUSTER * k)
 
 
@@ -67,20 +68,20 @@ class PilotSolution(Checkpointable):
 )
 @dataclass(frozen=True)
 class Coreset(Seeding):
-    """Draw a pilot, draw a sensitivity sample, search it.
+    """Draw a pilot sample, then a sample by sensitivity, and search it for centroids.
 
     Parameters
     ----------
     n_rows : int
         Rows of the data.
     most : int
-        Most rows of a sample.
+        Maximum number of rows of a sample.
     threshold : float
         Key threshold of the pilot.
     pilot : PilotSolution, optional
         None until the pilot is drawn.
     draws : int
-        Sensitivity samples drawn so far.
+        Number of discarded sensitivity samples.
     """
 
     n_rows: int
@@ -114,7 +115,7 @@ class Coreset(Seeding):
                 return replace(self, threshold=threshold if threshold < _CERTAIN else np.inf)
             return replace(self, pilot=_solve_pilot(sample, self.k, self.seed))
         if sample.threshold < self._sensitivity_threshold / _OVERFULL and self.draws < _DRAWS:
-            # The pilot missed most of the spread, so far rows crowd out all others.
+            # The pilot missed most of the spread, so distant rows would fill the sample.
             pilot = replace(self.pilot, scale=_corrected_scale(sample, self.pilot))
             return replace(self, pilot=pilot, draws=self.draws + 1)
         return self._centroids(sample)
@@ -159,7 +160,7 @@ def _solve_pilot(pilot: Sampled, k: int, seed: int) -> PilotSolution:
     if solution is None:
         with _points(pilot) as points:
             solution = start(points, k, seed)
-    unit = float(pilot.estimates.max())  # weights may be of any size
+    unit = float(pilot.estimates.max())  # because weights may have any magnitude
     weights = pilot.estimates / unit
     labels, d2 = _nearest(pilot, solution)
     counts = np.bincount(labels, weights, minlength=len(solution))
@@ -170,14 +171,14 @@ def _solve_pilot(pilot: Sampled, k: int, seed: int) -> PilotSolution:
     loss = float(losses.sum())
     _, from_mean = _nearest(pilot, np.average(pilot.values, axis=0, weights=weights)[None])
     spread = float((weights * from_mean).sum())
-    if not loss > _NEGLIGIBLE * spread:  # all pilot rows are at centroids: weight distances more
+    if not loss > _NEGLIGIBLE * spread:  # all pilot rows are at centroids
         return PilotSolution(centroids, 1 / spread / unit if spread > 0 else 1.0, base / unit)
     base = (losses / loss / counts + base) / 3
     return PilotSolution(centroids, 1 / (3 * loss) / unit, base / unit)
 
 
 def _corrected_scale(sample: Sampled, pilot: PilotSolution) -> float:
-    """Return the scale at which the rates by distance sum to a third, given the far rows."""
+    """Return the scale at which the rates by distance sum to a third, estimated from a sample."""
     _, d2 = _nearest(sample, pilot.centroids)
     return 1 / (3 * float((sample.estimates * d2).sum()))
 

@@ -1,4 +1,4 @@
-"""Farthest-first traversal (Gonzalez, Theor. Comput. Sci. 38, 1985), exact. One read a centroid."""
+"""Exact farthest-first traversal (Gonzalez, Theor. Comput. Sci. 38, 1985), k reads."""
 
 from __future__ import annotations
 

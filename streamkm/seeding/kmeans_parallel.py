@@ -1,8 +1,8 @@
 """k-means|| (Bahmani et al., "Scalable k-means++", PVLDB 5(7), 2012). Four reads.
 
 The first read draws 2k rows uniformly, and each of two more draws 2k rows in proportion to their
-squared distance to all rows drawn before. Draws use keys, not coin flips, so they need no total
-beforehand and always return 2k rows where there are as many. The last read assigns all rows to
+squared distance to all rows drawn before. Draws use keys, so they do not need the total weight
+beforehand, and return exactly 2k rows if the data have as many. The last read assigns all rows to
 these candidates; the means of the cells, weighted by their rows, are clustered in memory.
 """
 

@@ -1,4 +1,4 @@
-"""Base class of methods that choose one row a read, given the rows chosen before."""
+"""Base class of methods that choose one row in each read, given the rows chosen before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamkm.seeding.base import Seeding, append_rows, exactly_k
 
 @dataclass(frozen=True)
 class OneByOne(Seeding):
-    """Add one row a read until there are k; `ask` of a subclass draws the next row.
+    """Add one row in each read until there are k; `ask` of a subclass draws the next row.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ S = TypeVar("S", bound=Seeding)
 
 @dataclass(frozen=True)
 class Method:
-    """A seeding method, what it costs, and when a fit that begins with it stops.
+    """A seeding method, its costs, and the stop rule of fits that begin with it.
 
     Parameters
     ----------
@@ -22,11 +22,11 @@ class Method:
     summary : str
         One line for the table in docs/seeding.md.
     reads : callable
-        Reads of the data, from k.
+        Number of reads of the data, as a function of k.
     width : callable
-        Centroids and candidates of the method's widest pass, from k.
+        Number of centroids or candidates of the method's widest pass, as a function of k.
     least_sample : callable, optional
-        Rows that its sample needs at least, from k. None if the method keeps no sample.
+        Minimum number of rows of its sample, as a function of k. None if it has no sample.
     reading_tol : float, optional
         With ``loss_tol="auto"``, stop iterating when a read of the data lowers the loss by a
         smaller share than this. None for no such rule.
@@ -41,7 +41,7 @@ class Method:
 
 
 METHODS: dict[str, Method] = {}
-AUTO = "coreset"  # what docs/seeding.md found best
+AUTO = "coreset"  # the best method in docs/seeding.md
 
 
 def register(

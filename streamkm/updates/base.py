@@ -91,7 +91,7 @@ class Update(Checkpointable, ABC, Generic[U]):
     rules: StopRules = field(default_factory=StopRules)
     costs_reads: bool = True
 
-    uses_table: ClassVar[bool] = True  # of all distinct rows, where there is one
+    uses_table: ClassVar[bool] = True  # whether a table of distinct rows may replace the data
 
     def seeding(self, method: str, task: Task) -> Seeding:
         """Return the seeding of the first centroids, before its first read."""
