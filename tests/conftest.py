@@ -30,7 +30,7 @@ def mixture(n, d, k, seed=0, offset=0.0, dtype=np.float32):
     return (offset + centres[rng.integers(k, size=n)] + rng.normal(size=(n, d))).astype(dtype)
 
 
-# Put on the path of some jobs; a system may have a module of its name.
+# A sitecustomize module for the path of some jobs, which would shadow that of the system.
 collect_ignore = ["slurm/slow"]
 
 

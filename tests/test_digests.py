@@ -1,4 +1,4 @@
-"""The bits of fits, sweeps, labels and archives are those that were frozen."""
+"""Fits, sweeps, labels and archives have the frozen bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact farthest-first traversal (Gonzalez, Theor. Comput. Sci. 38, 1985), k reads."""
+"""Exact farthest-first traversal (Gonzalez, Theor. Comput. Sci. 38, 1985). It takes k reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""k-means++ (Arthur and Vassilvitskii, SODA 2007), exact. It takes k reads."""
+"""Exact k-means++ (Arthur and Vassilvitskii, SODA 2007). It takes k reads."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def answers(server, where):
         try:
             urllib.request.urlopen(where, timeout=1)
         except urllib.error.HTTPError:
-            return True  # the demand for a key is expected
+            return True  # the server runs, and rejects requests without a key
         except OSError:
             time.sleep(0.2)
     server.kill()

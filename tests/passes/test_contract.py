@@ -1,4 +1,4 @@
-"""Every pass of the package is held to the contract."""
+"""Every pass of the package satisfies the contract."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_merged_picks_are_within_their_bound(chunks, seed):
     merged = map_reduce(FarthestFirst(12, seed, 0), rows).values
     exact = reference.farthest_first(X, seed, 12)
     assert merged.shape == (12, 3)
-    # exact <= 2 best, so best >= exact / 2, and 4 best >= 2 exact is what may be claimed of it.
+    # best <= exact, so the bound 4 * best on the merged radius is at most 4 * exact.
     assert radius(X, merged) <= 4 * radius(X, exact)
     assert radius(X, merged) <= 2 * radius(X, exact)  # observed here
 

@@ -1,4 +1,4 @@
-"""Every update is put through the contract."""
+"""Every update satisfies the contract."""
 
 from __future__ import annotations
 
