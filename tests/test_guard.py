@@ -152,7 +152,7 @@ def test_the_peak_of_a_process_does_not_grow_with_the_store(tmp_path):
         stored(tmp_path / f"{n}", n, chunk=2**14, features=16)
         command = [sys.executable, "-m", "streamkm", "fit", tmp_path / f"{n}", "-k", "5", "--json"]
         command += ["-o", tmp_path / f"m{n}", "--labels", tmp_path / f"l{n}", "--init", "random"]
-        command += ["--max-iter", "3", "--memory-limit", "300MiB"]  # none fits
+        command += ["--max-iter", "3", "--memory-limit", "300MiB"]  # no store fits in memory
         run = subprocess.run(
             [str(word) for word in command],
             env={**os.environ, "DASK_NUM_WORKERS": "1"},

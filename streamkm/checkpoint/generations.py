@@ -17,7 +17,7 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import CheckpointError, CheckpointWarning, NotACheckpointError
 from streamkm.warn import warn
 
-FORMAT = 2  # from 2 on, the facts of a run are one record
+FORMAT = 2  # since format 2, a state has one record of its run
 KIND = "streamkm checkpoint"
 _KEPT = 2
 _CHUNK_NBYTES = 16 * 2**20

@@ -1,4 +1,4 @@
-"""The record of a resumable run, and what a run saves: its record and its state."""
+"""The record of a resumable run, and a saved state with its record."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _of_mappings(values: list[object]) -> bool:
 
 
 def may_resume(before: Record | None, now: Record, left: Path, overwrite: bool) -> bool:
-    """Whether a run resumes the unfinished output of an earlier run, rather than start again.
+    """Whether a run resumes the unfinished output of an earlier run, instead of starting again.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ class Header:
 
     @property
     def nbytes(self) -> int:
-        """Decoded."""
+        """Decoded bytes of the image."""
         itemsize = np.dtype(self.dtype).itemsize
         return self.height * self.width * (self.channels + self.alpha) * itemsize
 
@@ -108,7 +108,7 @@ def check(header: Header, most_nbytes: int | None, held: int = 0) -> Header:
 
 
 def with_its_profile(header: Header) -> Header:
-    """Return the header without a colour profile of another colour model than that of the pixels.
+    """Return the header without its profile if the colour model of the profile does not match.
 
     A CMYK profile does not apply to the RGB pixels, and a grey PNG cannot have a profile for
     colours. Images of bands keep their profile.

@@ -164,7 +164,7 @@ def _metadata(image: Any, turned: int, exif: bytes) -> dict[str, Any]:
     dpi = [float(value) for value in image.info.get("dpi", ())]
     if len(dpi) == 2 and all(map(math.isfinite, dpi)):
         about["dpi"] = dpi
-    if exif and image.format != "TIFF":  # that of a TIFF is in its pages
+    if exif and image.format != "TIFF":  # `tiff.pages` reads the EXIF data of a TIFF
         about["exif"] = base64.b64encode(made_upright(exif)).decode()
     icc = _profile(image)
     if icc:

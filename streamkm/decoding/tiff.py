@@ -185,7 +185,7 @@ def _exif(tags: Any, start: bytes, stream: BinaryIO) -> bytes:
             if tag in tags:
                 alone = exif()
                 alone[tag] = _value(tags, tag, start, stream)
-                alone.tobytes()  # not everything that can be read can be written
+                alone.tobytes()  # raises an error for values that cannot be written
                 valid[tag] = alone[tag]
     return bytes(valid.tobytes()) if len(valid) else b""
 
@@ -209,7 +209,7 @@ def from_page(stream: BinaryIO, at: int) -> BinaryIO:
     at : byte at which the page's directory begins
     """
     start = _start(stream)
-    place = 8 if _big(start) else 4  # of the pointer to the first directory, and its size
+    place = 8 if _big(start) else 4  # position and size of the first pointer
     pointer = at.to_bytes(place, "little" if start[:1] == b"I" else "big")
     head = start[:place] + pointer
     window = Window(stream, 0, stream.seek(0, io.SEEK_END), head=head, closes=False)

@@ -142,8 +142,8 @@ class MiniBatchKMeans(IterativeEstimator):
     """
 
     _options_class: ClassVar[type[FitOptions]] = MiniBatchOptions
-    _batch_state: MiniBatchState | None = None  # after the last batch
-    _seed: int = 0  # of the draws after it
+    _batch_state: MiniBatchState | None = None  # state after the last batch
+    _seed: int = 0  # key of the draws of further batches
 
     def __init__(
         self,
@@ -265,7 +265,7 @@ class MiniBatchKMeans(IterativeEstimator):
 
     def _store(self, state: FitState, names: Sequence[str] | None) -> None:
         super()._store(state, names)
-        del self.history_  # only the last batches are remembered
+        del self.history_  # no history of the batches is stored
         update = self._take_state(state, names)
         batches = update.batches
         self.n_iter_ = math.ceil(self.n_steps_ / batches.per_epoch)

@@ -153,7 +153,7 @@ def described(scene: Any, bands: Sequence[int]) -> tuple[dict[str, Coordinate], 
     nodata = nodata_of(scene)
     if nodata is not None:
         attributes["_FillValue"] = nodata
-    if any(scene.descriptions):  # of all bands, because they are looked up by band number
+    if any(scene.descriptions):  # one for every band, because names are looked up by band number
         attributes["long_name"] = [name or "" for name in scene.descriptions]
     return beside, attributes
 

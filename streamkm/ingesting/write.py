@@ -1,4 +1,4 @@
-"""Write a source to a Zarr store, a shard at a time, and resume what a killed run wrote."""
+"""Write a source to a Zarr store, a shard at a time, and resume a killed run."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def storable(like: xr.DataArray) -> xr.DataArray:
         if not isinstance(dimension, str) or not dimension:
             raise DataError(f"the name of the dimension {dimension!r} is not a string: rename it.")
     lost = {name: why for name, coord in like.coords.items() if (why := _wrong(name, coord))}
-    copy = like.drop_vars(list(lost)).copy(deep=False)  # with attributes of its own
+    copy = like.drop_vars(list(lost)).copy(deep=False)  # has its own attributes
     copy.attrs = json_attributes(like.attrs, lost)
     for name in list(copy.coords):
         if copy.coords[name].dtype.kind == "U":  # Zarr v3 has no dtype for text of fixed length

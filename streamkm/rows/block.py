@@ -121,7 +121,7 @@ class Block:
         return cls(values, weights, 0, (0,), (n,), (n,))
 
     def __sizeof__(self) -> int:
-        """Size including the arrays, from which a cluster's worker knows its memory use."""
+        """Size including the arrays, by which a worker of a cluster measures its memory."""
         arrays = (self.values, self.weights, self.places)
         return object.__sizeof__(self) + sum(a.nbytes for a in arrays if a is not None)
 

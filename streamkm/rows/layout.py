@@ -19,7 +19,7 @@ _KINDS = "buif"
 
 @dataclass(frozen=True)
 class Layout:
-    """Row axes and feature axes of the data, and what is applied to the rows.
+    """Row axes and feature axes of the data, and the transformations of the rows.
 
     Parameters
     ----------

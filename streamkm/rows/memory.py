@@ -21,7 +21,7 @@ PROCESS_NBYTES = 256 * 2**20
 # Larger blocks are not read faster and take more memory [docs/benchmarks.md].
 BLOCK_NBYTES = 32 * 2**20
 # Memory of a block while it is read, in blocks: itself, its decoded chunks, their stored bytes, and
-# what the allocator retains of the one before [measured: 3.5 to 4.9, docs/benchmarks.md].
+# memory of the previous block in the allocator [measured: 3.5 to 4.9, docs/benchmarks.md].
 _COPIES = 5
 # Maximum bytes of rows that stay in memory between reads.
 TABLE_NBYTES = 16 * 2**20

@@ -249,7 +249,7 @@ def _paired(own: set[str], wanted: set[str]) -> dict[str, str]:
 
 
 def _counts(names: Names, others: Names) -> bool:
-    """Return whether names are a mere numbering of the features, and the others are not."""
+    """Return whether names only number the features, and the other names do not."""
     if any(re.fullmatch(r"f?\d+", name) for name in others):
         return False
     starts = (("", 0), ("", 1), ("f", 0))

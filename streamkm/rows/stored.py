@@ -224,7 +224,7 @@ def unit_of(rows: StoredRows, row_nbytes: int) -> list[int]:
 
 
 def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> StoredRows:
-    """Return the rows in a plan, by default their own, with what the budget allows for them.
+    """Return the rows in a plan, by default their own, with caching and read-ahead by the budget.
 
     Raises
     ------

@@ -148,7 +148,7 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
     def stop(self, state: AcceleratedState, reason: str) -> AcceleratedState:
         cached = (
             state.cached if state.pending is None else None
-        )  # that read has not led to a step yet
+        )  # while a step is pending, its read is not used yet
         return replace(super().stop(state, reason), cached=cached)
 
     def restart(self, state: AcceleratedState) -> AcceleratedState:

@@ -22,7 +22,7 @@ COLUMNS = list("abcdef")
 
 
 def expected_failures(estimator):
-    """As of scikit-learn's MiniBatchKMeans: repeated rows are drawn and split into batches anew."""
+    """Scikit-learn's MiniBatchKMeans fails this check, too: repeated rows change the batches."""
     name = "check_sample_weight_equivalence_on_dense_data"
     return {name: "draws"} if isinstance(estimator, MiniBatchKMeans) else {}
 

@@ -153,7 +153,7 @@ def test_a_resumed_fit_may_change_max_no_improvement(tmp_path, blobs, before):
 @pytest.mark.parametrize("max_iter", [1, 2])
 @pytest.mark.parametrize("labels", [False, True])
 def test_a_resumed_fit_may_change_compute_labels(tmp_path, blobs, labels, max_iter):
-    """Also without further batches."""
+    """This includes resuming without further batches."""
     options = {"random_state": 0, "max_no_improvement": None}
     where = {"checkpoint": tmp_path / "ckpt", "checkpoint_every": 0}
     MiniBatchKMeans(5, compute_labels=not labels, max_iter=1, **options, **where).fit(blobs)

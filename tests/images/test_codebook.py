@@ -93,7 +93,7 @@ def test_stages_end_at_a_quality(flower, staged):
     np.testing.assert_array_equal(reached.codewords, staged.codewords)
 
 
-@pytest.mark.parametrize("k", [20, 300])  # by search, and by division
+@pytest.mark.parametrize("k", [20, 300])  # found by search, and by division
 def test_no_chunking_changes_a_bit(tmp_path, no_table, flower, k):
     expected = fit_codebook(flower, k, stages=2)
     for number, chunks in enumerate((97, 1250)):
@@ -219,7 +219,7 @@ def test_training_resumes_cached_rows_in_another_block_plan(flower, tmp_path, mo
 
     with pytest.raises(Killed):
         fit_codebook(array, 20, stages=2, max_iter=3, saved=tmp_path / "s", watch=[kill])
-    monkeypatch.setattr(rows.stored, "_SMALLEST_NBYTES", 2**20)  # as another memory limit does
+    monkeypatch.setattr(rows.stored, "_SMALLEST_NBYTES", 2**20)  # another block size
     states = []
     found = fit_codebook(
         array, 20, stages=2, max_iter=3, saved=tmp_path / "s", watch=[states.append]

@@ -280,7 +280,7 @@ def test_a_long_npy_takes_the_memory_of_shards(tmp_path):
     streamkm.ingest(tmp_path / "x.npy", tmp_path / "o.zarr", chunk="64KiB", shard="256KiB")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 4 * 2**20  # of 16 MiB
+    assert peak < 4 * 2**20  # the store has 16 MiB
 
 
 def test_tables_and_images_come_in_pieces(x, tmp_path, monkeypatch):

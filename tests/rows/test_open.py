@@ -292,11 +292,11 @@ def test_blocks_are_kept_only_when_the_projection_with_all_of_them_is_within_the
         need = budget.projected(block, rows.plan.n_blocks) + rows.cached_nbytes
         assert rows.fits_in_memory == (need <= limit)
         decided.add((rows.fits_in_memory, rows.ahead))
-        if rows.ahead:  # beside what is kept
+        if rows.ahead:  # one more thread fits beside the cached blocks
             more = replace(budget, threads=3).projected(block, rows.plan.n_blocks)
             assert more + rows.fits_in_memory * rows.cached_nbytes <= limit
     assert len(decided) == 4
-    assert not open_rows(store, budget=Budget(2**33, threads=2)).fits_in_memory  # not for a fit
+    assert not open_rows(store, budget=Budget(2**33, threads=2)).fits_in_memory  # fits=False
 
 
 def test_without_a_limit_only_data_small_beside_the_machine_are_kept(tmp_path):

@@ -70,7 +70,7 @@ def test_labels_of_data_that_change_while_they_are_written_are_not_published(sto
 
 
 def test_labels_of_changed_data_are_not_used_once_the_data_are_restored(store):
-    chunk = store / "c" / "10" / "0"  # of the second wave
+    chunk = store / "c" / "10" / "0"  # a chunk of the second wave
     before, times = chunk.read_bytes(), chunk.stat()
 
     def change(n_blocks):

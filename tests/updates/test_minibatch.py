@@ -75,7 +75,7 @@ def test_steps_with_weights_and_reassignment_are_those_of_the_oracle():
     first = np.concatenate([FIRST[:3], FIRST[3:] + 1e3])
     rows = rows_of(X, 64, sample_weight=weights)
     found = stepped(rows, 64, 30, first, reassignment_ratio=0.05)
-    assert np.abs(found[1][0].centroids).max() < 500  # of rows, after two batches
+    assert np.abs(found[1][0].centroids).max() < 500  # near rows after two batches
     check_against_the_oracle(found, X, first, weights, 0.05)
 
 

@@ -10,4 +10,4 @@ import click
 @click.option("--variable", help="Array in a Zarr group.")
 @click.option("--all", "all_of_it", is_flag=True, help="List every image of an archive.")
 def command() -> None:
-    """Show what a model, sweep, checkpoint (also of a running fit), archive or Zarr array holds."""
+    """Show the contents of a model, sweep, archive or Zarr array, or progress of a checkpoint."""

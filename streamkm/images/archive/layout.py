@@ -25,7 +25,7 @@ from streamkm.rows import storing_all
 FORMAT = 1
 _LEVEL = 5  # level of zstd: higher levels take as long as decoding a photograph and save 1 %
 _IMAGE = ("image",)
-_EVERY: Any = {"write_empty_chunks": True}  # so that a missing chunk was lost
+_EVERY: Any = {"write_empty_chunks": True}  # a missing chunk is therefore a lost one
 _DIMS: tuple[str, ...] = (*_IMAGE, "y", "x")
 
 

@@ -224,7 +224,7 @@ class _Training:
         values, weights = sample.values, sample.estimates
         divided = split(values, weights, self.k)
         # If the sample has fewer than k distinct rows, surplus centroids move to far rows of the
-        # data. Else the few empty clusters among very many are not worth the reads.
+        # data. Otherwise a few empty clusters among many do not justify further reads.
         centroids, relocate = np.resize(divided, (self.k, divided.shape[1])), len(divided) < self.k
         if np.isfinite(sample.threshold):  # the sample does not contain all rows
             sampled_rows = rows_in_memory(values, weights)

@@ -114,7 +114,7 @@ class Run:
             searched = tracked(tables.parts, "palettes", "palettes", self._read.watch)
             for kind, number, colours in searched:
                 own, found = fitted.setdefault(kind, []), self._options.search(colours)
-                own += [found] * (number + 1 - len(own))  # of a folder of damaged images, any
+                own += [found] * (number + 1 - len(own))  # for folders without valid images
             for stack in counted:
                 own = fitted.get(stack.kind, [])
                 own += own[-1:] * (max(stack.palettes) + 1 - len(own))

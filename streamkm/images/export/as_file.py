@@ -74,7 +74,7 @@ def _by_gdal(pixels: AnyArray, driver: str, profile: bytes | None) -> bytes:
         options["SOURCE_ICC_PROFILE"] = base64.b64encode(profile).decode()
     options |= {"height": height, "width": width, "count": count, "dtype": pixels.dtype}
     with memory() as file:
-        with placeless():  # not while it is compressed, because other threads would wait
+        with placeless():  # not during compression, because other threads would wait
             opened = file.open(driver=driver, **options)
         with opened as out:
             out.write(np.moveaxis(pixels, -1, 0))
