@@ -15,7 +15,6 @@ from streamkm.outputs.check import (
     CheckpointOutput,
     File,
     Folder,
-    Output,
     Store,
     check_outputs,
     check_store,
@@ -33,9 +32,8 @@ from streamkm.outputs.marks import (
     fit_of,
     kind_of,
     marks_of,
-    zarr_around,
 )
-from streamkm.outputs.places import Place, overlap, place_of
+from streamkm.outputs.places import place_of
 
 __all__ = [
     "ARCHIVE",
@@ -49,8 +47,6 @@ __all__ = [
     "Folder",
     "LabelGrid",
     "LabelStore",
-    "Output",
-    "Place",
     "PlainLabels",
     "Store",
     "alone",
@@ -62,7 +58,6 @@ __all__ = [
     "local",
     "marks_of",
     "number",
-    "overlap",
     "partial_of",
     "partials_of",
     "place_of",
@@ -73,5 +68,4 @@ __all__ = [
     "refuse_overlap",
     "whole",
     "whole_file",
-    "zarr_around",
 ]

@@ -29,7 +29,7 @@ class Output(Protocol):
         """Suffixes of the files that it writes; empty if it uses the whole path exclusively."""
         ...
 
-    def check(self) -> Any:
+    def check(self) -> None:
         """Raise an error if it cannot be written."""
         ...
 
@@ -52,22 +52,18 @@ class Store:
     suffixes: tuple[str, ...] = ()
     part_of: Path | None = None
 
-    def check(self) -> Path:
+    def check(self) -> None:
         target = local(self.path)
         recover(target)
         check_free(target, self.overwrite, self.kind)
         _check_parent(target)
         around = zarr_around(target.parent)
-        allowed = around is None or (
-            self.part_of is not None and around.is_relative_to(self.part_of)
-        )
-        if around is not None and not allowed:
+        if around and not (self.part_of and around.is_relative_to(self.part_of)):
             raise OutputExistsError(
                 f"{self.path} lies inside {around}, which is a {kind_of(around) or 'Zarr store'}; "
                 "name a place outside it."
             )
         _try(target)
-        return target
 
 
 @dataclass(frozen=True)
@@ -87,10 +83,9 @@ class File:
     overwrite: bool
     remote: bool = False
 
-    def check(self) -> Path | None:
-        place = _named(self.path)
-        if self.remote and place.local is None:
-            return None
+    def check(self) -> None:
+        if self.remote and _named(self.path).local is None:
+            return
         target = local(self.path)
         if target.suffix.lower() not in self.suffixes:
             raise DataError(f"{self.path} needs one of the suffixes {', '.join(self.suffixes)}.")
@@ -101,7 +96,6 @@ class File:
         if target.exists() and not self.overwrite:
             raise OutputExistsError(f"{self.path} exists; name another file, or pass --overwrite.")
         _try(target)
-        return target
 
 
 @dataclass(frozen=True)
@@ -119,7 +113,7 @@ class Folder:
     suffixes: tuple[str, ...]
     overwrite: bool
 
-    def check(self) -> Path:
+    def check(self) -> None:
         target = local(self.path)
         if target.exists() and not target.is_dir():
             raise OutputExistsError(f"{self.path} is a file; name a folder.")
@@ -130,7 +124,6 @@ class Folder:
                 f"{self.path} is not empty; name another folder, or pass --overwrite."
             )
         _try(target / "x" if target.is_dir() else target)
-        return target
 
 
 @dataclass(frozen=True)

@@ -71,11 +71,6 @@ def place_of(what: Any, pattern: bool = False) -> Place | None:
     return None if what is None else _of_store(what)
 
 
-def overlap(one: Place, other: Place) -> bool:
-    """Return whether two places are the same, or one is inside the other."""
-    return relation(one, other) is not None
-
-
 def relation(one: Place, other: Place) -> str | None:
     """Return the relation of a place to another: ``same``, ``inside``, ``around`` or None.
 
