@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from streamkm.cli.parse.options import Bytes, Finite, cluster_options, search_options
+from streamkm.cli.parse.options import Finite, cluster_options, memory_option, search_options
 
 
 class Patch(click.ParamType[tuple[int, int]]):
@@ -68,9 +68,7 @@ class Patch(click.ParamType[tuple[int, int]]):
 )
 @click.option("--dither", is_flag=True, help="Apply Floyd-Steinberg dithering.")
 @search_options
-@click.option(
-    "--memory-limit", type=Bytes(), metavar="SIZE", help="Maximum memory, such as 512MiB."
-)
+@memory_option
 @click.option(
     "--skip-bad", is_flag=True, help="Leave out damaged and hostile files, and list them."
 )

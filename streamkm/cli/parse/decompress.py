@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import Bytes, cluster_options
+from streamkm.cli.parse.options import cluster_options, memory_option
 
 
 @click.command(name="decompress")
@@ -13,9 +13,7 @@ from streamkm.cli.parse.options import Bytes, cluster_options
 @click.option("-o", "--output", required=True, metavar="DIR", help="Folder of the files.")
 @click.option("--missing", is_flag=True, help="Write only files that do not exist.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
-@click.option(
-    "--memory-limit", type=Bytes(), metavar="SIZE", help="Maximum memory, such as 512MiB."
-)
+@memory_option
 @cluster_options
 def command() -> None:
     """Write images of an ARCHIVE as PNG files (TIFF for bands): all, or those of some NAMES.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import click
 
 from streamkm.cli.parse.options import (
-    Finite,
     Seconds,
     checkpoint_options,
     cluster_options,
     data_options,
+    dry_run_option,
     init_option,
+    iteration_options,
+    json_option,
+    seed_option,
 )
 
 
@@ -35,20 +38,7 @@ from streamkm.cli.parse.options import (
     show_default=True,
     help="Iterate on the rows in memory between reads, or run Lloyd's steps on all rows only.",
 )
-@click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
-@click.option(
-    "--tol",
-    type=Finite(0),
-    default=1e-4,
-    show_default=True,
-    help="Stop when the sum of squared centroid shifts is below this times the variance.",
-)
-@click.option(
-    "--loss-tol",
-    type=Finite(0),
-    help="Stop when the relative decrease of the loss is below this; the default is 1e-3 after a "
-    "coreset if iterations need reads. 0 disables it.",
-)
+@iteration_options
 @click.option(
     "--time-limit",
     type=Seconds(),
@@ -61,13 +51,13 @@ from streamkm.cli.parse.options import (
     type=click.Choice(["standard", "robust"]),
     help="Scale features by mean and deviation, or by median and quartiles; needs one more read.",
 )
-@click.option("--seed", "random_state", type=click.IntRange(0), default=0, show_default=True)
+@seed_option
 @data_options
 @checkpoint_options
 @cluster_options
-@click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing.")
+@dry_run_option
 @click.option("--plot", "picture", metavar="FILE.png", help="Also draw the loss of each iteration.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def command() -> None:
     """Cluster the rows of the Zarr array DATA (a path or URL)."""

@@ -30,142 +30,6 @@ def registered_names(package: str) -> list[str]:
     )
 
 
-def init_option(command: F) -> F:
-    """Add the option that names a seeding method; the command compares it with the registry."""
-    names = ", ".join(["auto", *registered_names("seeding")])
-    option = click.option(
-        "--init",
-        metavar="METHOD",
-        default="auto",
-        show_default=True,
-        help=f"Seeding method: {names}.",
-    )
-    return option(command)
-
-
-def data_options(command: F) -> F:
-    """Add the options of the data and of the memory limit."""
-    for option in (
-        click.option(
-            "--memory-limit",
-            type=Bytes(),
-            metavar="SIZE",
-            help="Maximum peak memory of this process, such as 2GiB.",
-        ),
-        click.option(
-            "--feature-dim",
-            "feature_dims",
-            multiple=True,
-            metavar="DIM",
-            help="Feature dimension of N-d data, by name or number; may be repeated.",
-        ),
-        click.option(
-            "--nodata",
-            type=Nodata(),
-            metavar="VALUES",
-            default="auto",
-            show_default=True,
-            help="Leave out rows with one of these values, such as 0,nan; auto uses the array's "
-            "_FillValue, missing_value or nodata, and none keeps all rows.",
-        ),
-        click.option("--variable", help="Array in a Zarr group."),
-    ):
-        command = option(command)
-    return command
-
-
-def cluster_options(command: F) -> F:
-    """Add the options of the scheduler."""
-    for option in (
-        click.option("--performance-report", "report", metavar="FILE.html", help="Dask's report."),
-        click.option(
-            "--dashboard",
-            metavar="HOST:PORT",
-            help="Address of Dask's dashboard (default: loopback, any free port).",
-        ),
-        click.option(
-            "--workers",
-            type=click.IntRange(1),
-            help="Number of processes, or maximum of Slurm jobs.",
-        ),
-        click.option(
-            "--scheduler",
-            metavar="[threads|processes|slurm|ADDRESS]",
-            help="Where blocks are computed (default: threads of this process).",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def search_options(command: F) -> F:
-    """Add the options of the search for a palette."""
-    for option in (
-        click.option(
-            "--seed",
-            "random_state",
-            type=click.IntRange(0),
-            default=0,
-            show_default=True,
-            help="Random seed.",
-        ),
-        click.option(
-            "--n-init",
-            type=click.IntRange(1),
-            default=1,
-            show_default=True,
-            help="Number of starts of the search.",
-        ),
-        click.option(
-            "--space",
-            type=click.Choice(["srgb", "oklab"]),
-            default="srgb",
-            show_default=True,
-            help="Colour space of the distances: stored values, or perceptual colours.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def checkpoint_options(command: F) -> F:
-    """Add the options of checkpoints."""
-    for option in (
-        click.option(
-            "--again-code",
-            type=click.IntRange(1, 255),
-            default=75,
-            show_default=True,
-            help="Exit code of a run that stopped early and must be run again.",
-        ),
-        click.option(
-            "--signals",
-            metavar="NAMES",
-            default="TERM,INT,USR1,USR2",
-            show_default=True,
-            help="Signals that stop a run with a checkpoint at the end of the current wave.",
-        ),
-        click.option(
-            "--checkpoint-reads", type=click.IntRange(1), help="Maximum reads between checkpoints."
-        ),
-        click.option(
-            "--checkpoint-every",
-            type=Seconds(),
-            metavar="TIME",
-            default="60s",
-            show_default=True,
-            help="Time between checkpoints.",
-        ),
-        click.option(
-            "--checkpoint",
-            metavar="CKPT",
-            help="Folder or URL of the checkpoint; the same command starts and resumes the run.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 class Finite(click.FloatRange):
     """A finite number in a range."""
 
@@ -212,3 +76,150 @@ class Bytes(click.ParamType[int]):
             return parse_bytes(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Return a decorator that adds options in this order."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def init_option(command: F) -> F:
+    """Add the option that names a seeding method; the command compares it with the registry."""
+    names = ", ".join(["auto", *registered_names("seeding")])
+    option = click.option(
+        "--init",
+        metavar="METHOD",
+        default="auto",
+        show_default=True,
+        help=f"Seeding method: {names}.",
+    )
+    return option(command)
+
+
+memory_option = click.option(
+    "--memory-limit",
+    type=Bytes(),
+    metavar="SIZE",
+    help="Maximum peak memory of this process, such as 2GiB.",
+)
+seed_option = click.option(
+    "--seed",
+    "random_state",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Random seed.",
+)
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+iteration_options = _together(
+    click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True),
+    click.option(
+        "--tol",
+        type=Finite(0),
+        default=1e-4,
+        show_default=True,
+        help="Stop when the sum of squared centroid shifts is below this times the variance.",
+    ),
+    click.option(
+        "--loss-tol",
+        type=Finite(0),
+        help="Stop when the relative decrease of the loss is below this; the default is 1e-3 "
+        "after a coreset if iterations need reads. 0 disables it.",
+    ),
+)
+data_options = _together(
+    click.option("--variable", help="Array in a Zarr group."),
+    click.option(
+        "--nodata",
+        type=Nodata(),
+        metavar="VALUES",
+        default="auto",
+        show_default=True,
+        help="Leave out rows with one of these values, such as 0,nan; auto uses the array's "
+        "_FillValue, missing_value or nodata, and none keeps all rows.",
+    ),
+    click.option(
+        "--feature-dim",
+        "feature_dims",
+        multiple=True,
+        metavar="DIM",
+        help="Feature dimension of N-d data, by name or number; may be repeated.",
+    ),
+    memory_option,
+)
+cluster_options = _together(
+    click.option(
+        "--scheduler",
+        metavar="[threads|processes|slurm|ADDRESS]",
+        help="Where blocks are computed (default: threads of this process).",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        help="Number of processes, or maximum of Slurm jobs.",
+    ),
+    click.option(
+        "--dashboard",
+        metavar="HOST:PORT",
+        help="Address of Dask's dashboard (default: loopback, any free port).",
+    ),
+    click.option("--performance-report", "report", metavar="FILE.html", help="Dask's report."),
+)
+search_options = _together(
+    click.option(
+        "--space",
+        type=click.Choice(["srgb", "oklab"]),
+        default="srgb",
+        show_default=True,
+        help="Colour space of the distances: stored values, or perceptual colours.",
+    ),
+    click.option(
+        "--n-init",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Number of starts of the search.",
+    ),
+    seed_option,
+)
+checkpoint_options = _together(
+    click.option(
+        "--checkpoint",
+        metavar="CKPT",
+        help="Folder or URL of the checkpoint; the same command starts and resumes the run.",
+    ),
+    click.option(
+        "--checkpoint-every",
+        type=Seconds(),
+        metavar="TIME",
+        default="60s",
+        show_default=True,
+        help="Time between checkpoints.",
+    ),
+    click.option(
+        "--checkpoint-reads", type=click.IntRange(1), help="Maximum reads between checkpoints."
+    ),
+    click.option(
+        "--signals",
+        metavar="NAMES",
+        default="TERM,INT,USR1,USR2",
+        show_default=True,
+        help="Signals that stop a run with a checkpoint at the end of the current wave.",
+    ),
+    click.option(
+        "--again-code",
+        type=click.IntRange(1, 255),
+        default=75,
+        show_default=True,
+        help="Exit code of a run that stopped early and must be run again.",
+    ),
+)

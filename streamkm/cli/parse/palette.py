@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import Bytes, search_options
+from streamkm.cli.parse.options import memory_option, search_options
 
 
 @click.command(name="palette")
@@ -19,9 +19,7 @@ from streamkm.cli.parse.options import Bytes, search_options
     metavar="FILE",
     help="Also write the palette: swatches (.png), GIMP (.gpl), or .json; may be repeated.",
 )
-@click.option(
-    "--memory-limit", type=Bytes(), metavar="SIZE", help="Maximum memory, such as 512MiB."
-)
+@memory_option
 @click.option("--skip-bad", is_flag=True, help="Leave out damaged files.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def command() -> None:

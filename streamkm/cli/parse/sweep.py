@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from streamkm.cli.parse.options import Finite, checkpoint_options, data_options, init_option
+from streamkm.cli.parse.options import (
+    checkpoint_options,
+    data_options,
+    dry_run_option,
+    init_option,
+    iteration_options,
+    json_option,
+    seed_option,
+)
 
 
 class Clusters(click.ParamType[list[int]]):
@@ -45,17 +53,15 @@ class Clusters(click.ParamType[list[int]]):
 @click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
 @click.option("--validation", metavar="DATA2", help="Rows for a validation loss, read once.")
 @init_option
-@click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True)
-@click.option("--tol", type=Finite(0), default=1e-4, show_default=True)
-@click.option("--loss-tol", type=Finite(0), help="As in fit.")
-@click.option("--seed", "random_state", type=click.IntRange(0), default=0, show_default=True)
+@iteration_options
+@seed_option
 @data_options
 @checkpoint_options
 @click.option(
     "--plot", "picture", metavar="FILE.png", help="Also plot the distortions and the elbow."
 )
-@click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@dry_run_option
+@json_option
 @click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 def command() -> None:
     """Fit every k to the rows of DATA, in as many reads as the slowest fit takes.
