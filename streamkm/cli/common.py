@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from streamkm.cli.ui.say import safe, say
+from streamkm.cli.ui.say import safe, say_aside
 from streamkm.errors import RunAgain, StreamkmError
 from streamkm.written import recording
 
@@ -37,7 +37,7 @@ def plain_errors() -> Iterator[None]:
         with recording() as written:
             yield
     except RunAgain as stopped:
-        say(str(stopped), err=True)
+        say_aside(str(stopped))
         sys.exit(stopped.code)
     except StreamkmError as error:
         raise click.ClickException(safe(str(error))) from error
@@ -52,10 +52,9 @@ def plain_errors() -> Iterator[None]:
         if written:
             names = ", ".join(str(path) for path in written)
             others = f"written: {names}; no other output was written or changed"
-        say(
+        say_aside(
             f"\n{what}; {others}. Checkpoints and the labels of finished waves stay valid: "
-            "run the same command to resume.",
-            err=True,
+            "run the same command to resume."
         )
         sys.exit(143 if isinstance(stopped, Terminated) else 130)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import dask
 
-from streamkm.cli.ui.say import say
+from streamkm.cli.ui.say import say_aside
 from streamkm.errors import ClusterError, DataError
 
 _LOOPBACK = "127.0.0.1:0"
@@ -88,7 +88,7 @@ def _client(
             "or check its address and TLS settings."
         ) from error
     if scheduler in _OURS:
-        say(f"dashboard: {client.dashboard_link}", err=True)
+        say_aside(f"dashboard: {client.dashboard_link}")
     return client
 
 
@@ -148,7 +148,7 @@ def _wait_for_a_worker(client: Any) -> None:
         try:
             client.wait_for_workers(1, timeout=_NOTICE)
         except TimeoutError:
-            say("no worker has joined yet; squeue shows why its job is pending", err=True)
+            say_aside("no worker has joined yet; squeue shows why its job is pending")
         else:
             return
 

@@ -15,7 +15,7 @@ from streamkm.cli.common import peak_memory
 from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.ui.bar import ProgressBar
-from streamkm.cli.ui.say import say
+from streamkm.cli.ui.say import say, say_aside
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import DataError, RunAgain
 from streamkm.files.names import shown
@@ -76,7 +76,7 @@ def run(
             count = _write_files(archive, png, "--overwrite" if held else "--missing", limit, watch)
     _say_skipped(archive.skipped)
     for line in notice_lines(archive.notices):
-        say(line, err=True)
+        say_aside(line)
     if png is not None:
         say(f"{png}: {count:,} file{'s' * (count != 1)}")
     if palettes is not None:
@@ -87,10 +87,9 @@ def run(
     found = summary(archive)
     wanted = options["quality"]
     if wanted is not None and found.psnr < wanted:
-        say(
+        say_aside(
             f"the PSNR of {found.psnr:.2f} dB is below the requested {wanted:g} dB: allow more "
-            "colours with -k (up to 65,536), or use patches with more --stages.",
-            err=True,
+            "colours with -k (up to 65,536), or use patches with more --stages."
         )
     peak, seconds = peak_memory(), time.monotonic() - began
     say(
@@ -122,7 +121,7 @@ def _write_files(
     except KeyboardInterrupt:
         raise RunAgain(f"\nInterrupted; {fix}", 130) from None
     except Exception:
-        say(fix, err=True)
+        say_aside(fix)
         raise
     return len(found)
 
@@ -155,4 +154,4 @@ def _say_skipped(skipped: list[tuple[str, str]]) -> None:
         if len(names) > _ALIKE:
             lines.append(f"left out {len(names):,} ({names[0]}, ...): {reason}")
     for line in lines:
-        say(line, err=True)
+        say_aside(line)

@@ -15,7 +15,7 @@ from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import checkpoint_options, data_options, fit_parameters
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.progress import ReadProgress
-from streamkm.cli.ui.say import say, say_aside
+from streamkm.cli.ui.say import say_aside
 from streamkm.errors import LabelsError
 from streamkm.fitting import FitState, same_data
 from streamkm.models.model import Model
@@ -32,13 +32,7 @@ from streamkm.outputs import (
     plain,
 )
 from streamkm.rows import Budget
-from streamkm.runs.fit import (
-    FitResult,
-    LabelWriter,
-    fit,
-    model_from_fit,
-    prepare,
-)
+from streamkm.runs.fit import FitResult, LabelWriter, fit, model_from_fit, prepare
 from streamkm.runs.fit_labels import fit_labels
 from streamkm.runs.forecast import forecast_fit
 from streamkm.runs.options import DataOptions, FitOptions
@@ -49,8 +43,6 @@ def run(
     output: str,
     labels: str | None,
     *,
-    dry_run: bool,
-    as_json: bool,
     overwrite: bool,
     **given: Any,
 ) -> None:
@@ -62,8 +54,8 @@ def run(
     model = outputs.finished_model(source, parameters)
     limit = source.memory_limit
     if model is not None:
-        say(f"the run of {outputs.checkpoint} is complete; its result is {output}.", err=True)
-        show(_result(model, None, outputs, limit), as_json)
+        say_aside(f"the run of {outputs.checkpoint} is complete; its result is {output}.")
+        show(_result(model, None, outputs, limit), given["as_json"])
         return
     pictures = plot_file(given["picture"], overwrite)
     report = report_file(given["report"], overwrite or bool(outputs.identity))
@@ -71,8 +63,8 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         prepared = prepare(source, options)
-        if dry_run:
-            show(forecast_fit(prepared, labels is not None), as_json)
+        if given["dry_run"]:
+            show(forecast_fit(prepared, labels is not None), given["as_json"])
             return
         for path in (output, *([labels] if labels else [])):
             stack.enter_context(alone(local(path)))
@@ -89,7 +81,7 @@ def run(
     model = model_from_fit(result, parameters)
     if given["picture"]:
         save_plot("loss", model, given["picture"])
-    show(_result(model, result, outputs, limit), as_json)
+    show(_result(model, result, outputs, limit), given["as_json"])
     if result.failure is not None:
         again = _predict_command(output, data, str(labels), given)
         raise LabelsError(output, result.failure, again) from result.failure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from streamkm.cli.ui.console import PlainConsole
@@ -52,10 +52,8 @@ def show_archive(path: str, all_of_it: bool) -> None:
 
 
 def _table(images: list[ImageSummary]) -> Table:
-    table = Table(box=None)
-    for title, justify in (("image", "left"), ("size", "right"), ("PSNR dB", "right")):
-        table.add_column(title, justify=justify)  # type: ignore[arg-type]
-    table.add_column("SSIM", justify="right")
+    numbers = (Column(title, justify="right") for title in ("size", "PSNR dB", "SSIM"))
+    table = Table("image", *numbers, box=None)
     for image in images:
         size = f"{image.width}x{image.height}"
         table.add_row(Text(shown(image.name)), size, f"{image.psnr:.2f}", f"{image.ssim:.4f}")

@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from streamkm.cli.ui.bar import ProgressBar
-from streamkm.cli.ui.say import say
+from streamkm.cli.ui.say import say, say_aside
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import RunAgain
 from streamkm.ingesting import ingest
@@ -47,13 +47,11 @@ def _say_left_out(array: Any, output: str) -> None:
     left_out = array.attrs.get("left_out", [])
     if left_out:
         names = ", ".join(left_out)
-        say(f"left out, because not all of their values are numbers: {names}", err=True)
+        say_aside(f"left out, because not all of their values are numbers: {names}")
     for line in notice_lines(array.attrs.get("notices", [])):
-        say(line, err=True)
+        say_aside(line)
     skipped = marks_of(output).get("skipped", [])
     if skipped:
         more = f", and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
-        say(
-            f"left out {len(skipped):,} damaged images: {', '.join(skipped[:_NAMED])}{more}",
-            err=True,
-        )
+        names = ", ".join(skipped[:_NAMED])
+        say_aside(f"left out {len(skipped):,} damaged images: {names}{more}")

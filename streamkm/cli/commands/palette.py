@@ -11,7 +11,7 @@ from rich.text import Text
 
 from streamkm.cli.ui.bar import ProgressBar
 from streamkm.cli.ui.console import PlainConsole
-from streamkm.cli.ui.say import say
+from streamkm.cli.ui.say import say_aside
 from streamkm.errors import DataError
 from streamkm.images.archive.archive import Archive
 from streamkm.images.colour.options import Search, shares_of
@@ -92,4 +92,4 @@ def _write(palette: Palette, path: Path) -> None:
             partial.write_text(palette.to_gpl(path.stem))
         else:
             partial.write_text(palette.to_json())
-    say(str(path), err=True)
+    say_aside(str(path))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 import zarr
 
-from streamkm.cli.common import dimensions
 from streamkm.cli.files import may_replace, plot_file, save_plot
 from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import checkpoint_options, data_options, fit_parameters
@@ -30,7 +27,7 @@ from streamkm.outputs import (
 )
 from streamkm.rows import record_whole
 from streamkm.runs.forecast import forecast_sweep
-from streamkm.runs.sweep import PreparedSweep, SweepOptions, prepare_sweep, sweep
+from streamkm.runs.sweep import SweepOptions, prepare_sweep, sweep
 
 
 def run(
@@ -38,27 +35,28 @@ def run(
     output: str,
     validation: str | None,
     *,
-    dry_run: bool,
-    as_json: bool,
     overwrite: bool,
     **given: Any,
 ) -> None:
     """Fit every k, write the sweep, print its table and the elbow."""
-    parameters, saving = fit_parameters(given), checkpoint_options(given)
+    options = SweepOptions.from_parameters(fit_parameters(given) | {"silhouette_rows": 2000})
+    saving = checkpoint_options(given)
     target, checkpoint = local(output), given["checkpoint"]
     overwrite = may_replace(output, fit_in(checkpoint), overwrite)
     saved = None if checkpoint is None else CheckpointOutput(checkpoint)
     outputs = [Store(output, SWEEP, overwrite), saved, plot_file(given["picture"], overwrite)]
     check_outputs(outputs, [data, validation])
-    prepared = _prepared(data, validation, given, parameters)
-    if dry_run:
-        show(forecast_sweep(prepared), as_json)
+    source = data_options(data, given)
+    held_out = None if validation is None else data_options(validation, given)
+    prepared = prepare_sweep(source, options, held_out)
+    if given["dry_run"]:
+        show(forecast_sweep(prepared), given["as_json"])
         return
     with alone(target), ReadProgress(prepared.rows) as bar:
         result = sweep(prepared, saving, bar.callbacks)
         result.attrs["parameters"] |= {
-            "nodata": given["nodata"],
-            "feature_dim": dimensions(given["feature_dims"]),
+            "nodata": source.nodata,
+            "feature_dim": source.feature_dim,
             "data": data,
             "validation": validation,
             "variable": given["variable"],
@@ -67,19 +65,10 @@ def run(
         _write(result, target, overwrite)
     if given["picture"]:
         save_plot("elbow", result, given["picture"])
-    if as_json:
+    if given["as_json"]:
         say(strict_json(_facts(result)))
     else:
         show_sweep(result)
-
-
-def _prepared(
-    data: str, validation: str | None, given: dict[str, Any], parameters: dict[str, Any]
-) -> PreparedSweep:
-    """The sweep with the options of the command as options of a run."""
-    options = SweepOptions.from_parameters(parameters | {"silhouette_rows": 2000})
-    others = None if validation is None else data_options(validation, given)
-    return prepare_sweep(data_options(data, given), options, others)
 
 
 def _write(result: xr.Dataset, target: Path, overwrite: bool) -> None:
@@ -90,11 +79,7 @@ def _write(result: xr.Dataset, target: Path, overwrite: bool) -> None:
 
 
 def _facts(result: xr.Dataset) -> dict[str, Any]:
-    columns = {name: _plain(result[name].values) for name in COLUMNS if name in result}
+    columns = {name: result[name].values.tolist() for name in COLUMNS if name in result}
     attributes = {a: result.attrs[a] for a in ("elbow", "elbow_strength", "verdict", "reads")}
     ks, steps = result["n_clusters"].values, result["iterations"].values.max(axis=1)
     return {"n_clusters": ks.tolist(), **columns, "iterations": steps.tolist(), **attributes}
-
-
-def _plain(values: np.ndarray[Any, Any]) -> list[float | None]:
-    return [None if math.isnan(value) else value for value in values.tolist()]

@@ -41,7 +41,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
     def __enter__(self) -> Self:
         super().__enter__()
         self._bar.__enter__()
-        self._show(0)
+        self.advance_to(0)
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -55,7 +55,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         """Show a wave; print the result of a read, or of the last of several steps in memory."""
         self._now = replace(self._now, total=state.plan.n_blocks)
         if state.read_blocks:
-            self._show(state.read_blocks)  # single tasks of a cluster are not reported
+            self.advance_to(state.read_blocks)  # single tasks of a cluster are not reported
             return
         seconds = time.monotonic() - self._began
         line = f"{describe(state)}, {show_seconds(seconds)}"
@@ -63,15 +63,11 @@ class ReadProgress(Callback):  # type: ignore[misc]
             each = 1 / max(seconds, 1e-9)
             line += f", {show_bytes(self._nbytes * each)}/s, {self._n_rows * each:,.0f} rows/s"
         elif not state.done and seconds < SILENCE:
-            self._show(0)  # the next step counts its blocks from 0
+            self.advance_to(0)  # the next step counts its blocks from 0
             return
         self._read = state.n_passes
         self.say(line)
         self.next_read("in memory" if state.in_memory else f"read {state.n_passes + 1}")
-
-    def advance_to(self, n_blocks: int) -> None:
-        """Set the finished blocks of the running read, which may have been resumed."""
-        self._show(n_blocks)
 
     def searching(self, words: str) -> None:
         """Show a step of a search in memory."""
@@ -81,13 +77,14 @@ class ReadProgress(Callback):  # type: ignore[misc]
         """Start the bar of a read."""
         self._began = time.monotonic()
         self._now = replace(self._now, phase=name)
-        self._show(0)
+        self.advance_to(0)
 
     def _block_done(self, key: Any, *_: Any) -> None:
         if isinstance(key, tuple) and str(key[0]).endswith("-block"):
-            self._show(self._now.done + 1)
+            self.advance_to(self._now.done + 1)
 
-    def _show(self, done: int) -> None:
+    def advance_to(self, done: int) -> None:
+        """Set the finished blocks of the running read, which may have been resumed."""
         n_blocks = self._now.total or 1
         self._now = replace(self._now, done=done, nbytes=self._nbytes * done // n_blocks)
         self._bar.show(self._now)

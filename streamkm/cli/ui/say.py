@@ -30,14 +30,14 @@ def safe(text: str) -> str:
     )
 
 
-def say(text: str, err: bool = False) -> None:
-    """Print a line, to the standard output or the standard error stream."""
-    click.echo(safe(text), err=err)
+def say(text: str) -> None:
+    """Print a line to the standard output."""
+    click.echo(safe(text))
 
 
 def say_aside(text: str) -> None:
     """Print a line to the standard error stream."""
-    say(text, err=True)
+    click.echo(safe(text), err=True)
 
 
 def strict_json(facts: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from streamkm.cli.ui.console import PlainConsole
 from streamkm.sizes import show_bytes
@@ -25,9 +25,8 @@ def show_sweep(found: Any) -> None:
     shown = {name: title for name, title in COLUMNS.items() if name in found}
     ks = found["n_clusters"].values.tolist()
     iterations = found["iterations"].values.max(axis=1).tolist()
-    table = Table(box=None)
-    for title in ("k", *shown.values(), "steps"):
-        table.add_column(title, justify="right")
+    titles = ("k", *shown.values(), "steps")
+    table = Table(*(Column(title, justify="right") for title in titles), box=None)
     for place, k in enumerate(ks):
         values = (f"{found[name].values[place]:.5g}" for name in shown)
         table.add_row(str(k), *values, str(iterations[place]))
