@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from streamkm.engine import map_rows
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.opening import all_or_nothing, data_options
 from streamkm.estimators.parameters import fit_options
@@ -14,7 +13,7 @@ from streamkm.passes import Closest, PerRow, Tree, TreeLabels
 from streamkm.runs.bisecting import bisect, prepare_bisecting
 from streamkm.runs.options import FitOptions
 
-STRATEGIES = ("biggest_inertia", "largest_cluster")
+_STRATEGIES = ("biggest_inertia", "largest_cluster")
 
 
 class BisectingKMeans(CentroidEstimator):
@@ -127,18 +126,15 @@ class BisectingKMeans(CentroidEstimator):
         options = self._options()
         given, data = data_options(self, X, sample_weight, mask, None)
         prepared = prepare_bisecting(data, options)
-        rows, dtype = prepared.rows, given.label_dtype(options.n_clusters, prepared.rows)
-        labels = None if given.is_lazy else np.empty(rows.layout.row_shape, dtype)
+        labels = given.empty_labels(options.n_clusters, prepared.rows)
         result = bisect(prepared, self.bisecting_strategy == "largest_cluster", labels)
         centroids = np.array([leaf.centroid for leaf in result.leaves])
-        self._take(centroids, result.scaling, rows.layout.names)
+        self._take(centroids, result.scaling, prepared.rows.layout.names)
         self.tree_ = result.tree
         self.inertia_ = sum(leaf.loss for leaf in result.leaves)
         self.n_passes_, self.bytes_read_ = result.reads.total, result.reads.bytes_read
         self.reads_ = result.reads.by_phase
-        rows = result.rows
-        answers = map_rows(self._question(dtype), rows) if labels is None else labels
-        self.labels_ = given.like(answers, rows, self._names())
+        self._set_labels(given, result.rows, labels)
         return self
 
     def _closest(self, n: int) -> Closest:
@@ -154,9 +150,9 @@ class BisectingKMeans(CentroidEstimator):
 
     def _options(self) -> FitOptions:
         """The checked options of every split."""
-        if self.bisecting_strategy not in STRATEGIES:
+        if self.bisecting_strategy not in _STRATEGIES:
             raise ValueError(
-                f"bisecting_strategy={self.bisecting_strategy!r}; use one of {STRATEGIES}."
+                f"bisecting_strategy={self.bisecting_strategy!r}; use one of {_STRATEGIES}."
             )
         if not isinstance(self.init, str):
             raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.outputs import DataArrayLabels, LabelStore
 from streamkm.outputs.data_arrays import FEATURE, results_like, stacked
@@ -79,6 +80,12 @@ class InputData:
         """
         plain = np.dtype(np.int32)
         return label_dtype(n_clusters, may_lack(rows)) if self.of_lazy_kind else plain
+
+    def empty_labels(self, n_clusters: int, rows: Rows) -> AnyArray | None:
+        """An array that a fit fills with its labels; None if labels stay lazy."""
+        if self.is_lazy:
+            return None
+        return np.empty(rows.layout.row_shape, self.label_dtype(n_clusters, rows))
 
     def label_store(self, rows: Rows, dtype: np.dtype[Any], names: Sequence[str]) -> LabelStore:
         """The layout of a store of labels; that of a DataArray includes its coordinates.

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
-import numpy as np
 from sklearn.utils import check_random_state
 
 from streamkm.arrays import Float64Array
-from streamkm.engine import map_rows
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import InputData
-from streamkm.estimators.messages import ending, progress_of, warn_of_ending, warn_of_one_init
+from streamkm.estimators.messages import ending, verbose_progress, warn_of_ending, warn_of_one_init
 from streamkm.estimators.opening import all_or_nothing, data_options, given_centroids, names_of
 from streamkm.estimators.parameters import fit_options
 from streamkm.fitting import FitState
@@ -83,16 +81,13 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         checkpoint = self._checkpoint_options()
         given, prepared = self._prepare(X, sample_weight, mask, names, self._options())
         options, rows = prepared.options, prepared.rows
-        labels = None
-        if options.labels_data and not given.is_lazy:
-            dtype = given.label_dtype(options.n_clusters, rows)
-            labels = np.empty(rows.layout.row_shape, dtype)
+        labels = given.empty_labels(options.n_clusters, rows) if options.labels_data else None
         result = fit(
             prepared,
             checkpoint=checkpoint,
             labels=labels,
             number_like=like,
-            progress=progress_of(self.verbose),
+            progress=verbose_progress(self.verbose),
         )
         if self.verbose:
             print(ending(result.state))
@@ -101,9 +96,7 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         if cluster_names is not None and len(cluster_names) == options.n_clusters:
             self.cluster_names_ = cluster_names
         if options.labels_data:
-            rows = result.rows
-            answers = map_rows(self._labels(given, rows), rows) if labels is None else labels
-            self.labels_ = given.like(answers, rows, self._names())
+            self._set_labels(given, result.rows, labels)
         return self
 
     def _prepare(

@@ -17,7 +17,7 @@ from streamkm.warn import warn
 _SILENCE = 5.0  # seconds between two lines
 
 
-def progress_of(verbose: int) -> ProgressCallbacks:
+def verbose_progress(verbose: int) -> ProgressCallbacks:
     """Functions that print the progress of a fit, if it is verbose."""
     if not verbose:
         return ProgressCallbacks()

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from streamkm.arrays import Float64Array
-from streamkm.engine import map_reduce, map_rows, write_rows
+from streamkm.engine import map_reduce, write_rows
 from streamkm.estimators.data import InputData
 from streamkm.estimators.iterative import IterativeEstimator
 from streamkm.estimators.opening import all_or_nothing, names_of
@@ -244,15 +242,13 @@ class MiniBatchKMeans(IterativeEstimator):
         """Set labels and loss of a batch if they are requested; return the estimator."""
         if not self.compute_labels:
             return self
-        question = self._labels(given, rows)
-        if given.is_lazy:
-            labels = map_rows(question, rows)
+        labels = given.empty_labels(len(self.cluster_centers_), rows)
+        if labels is None:
             statistic: Assigned = map_reduce(Lloyd(self._centroids), rows)
         else:
-            labels = np.empty(rows.layout.row_shape, question.dtype)
-            statistic = write_rows(question, rows, labels)
+            statistic = write_rows(self._labels(given, rows), rows, labels)
         self.inertia_ = float(statistic.inertia(self._centroids))
-        self.labels_ = given.like(labels, rows, self._names())
+        self._set_labels(given, rows, labels)
         return self
 
     def _options(self) -> MiniBatchOptions:
