@@ -23,7 +23,7 @@ _DIGEST = re.compile("[0-9a-f]{16,}")
 class Record:
     """Description of a resumable run: its options, data and versions.
 
-    All mappings are strict JSON, so that a record that was stored equals the one it was made from.
+    All mappings are strict JSON, so that a loaded record equals the stored one.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Difference:
-    """The first thing in which two records differ.
+    """The first difference of two records.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Difference:
 
 
 def difference(before: Record, now: Record) -> Difference | None:
-    """The first thing that forbids a run to resume another, or None.
+    """The first difference because of which a run cannot resume another, or None.
 
     Options that are free, the identity, the seconds and the number of runs are not compared.
     Versions come last, so a difference of versions means that everything else is the same.

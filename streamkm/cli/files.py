@@ -11,7 +11,7 @@ from streamkm.outputs import File, fit_of, local, recover, whole_file
 
 
 def may_replace(path: str, identity: str, overwrite: bool) -> bool:
-    """Recover the output of a killed run; return whether the run may replace what is there.
+    """Recover the output of a killed run; return whether the run may replace an existing one.
 
     A run with a checkpoint may replace what an earlier run of the same `identity` wrote.
     """

@@ -42,7 +42,7 @@ def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
         For a file that is damaged, not an image, of an unsupported kind, or too large; the message
         names the file. A TIFF is refused with all its pages.
     ReadError
-        When the disk or the network fails.
+        If the disk or the network fails.
     """
     if isinstance(item, Plane):
         return [check(stacks.header_of(item), most_nbytes, item.held)]
@@ -84,7 +84,7 @@ def decode(header: Header, most_nbytes: int | None = None) -> Pixels:
     DamagedError
         For an image that is damaged or differs from its header; the message names the image.
     ReadError
-        When the disk or the network fails.
+        If the disk or the network fails.
     """
     item = header.item
     check(header, most_nbytes, item.held if isinstance(item, Plane) else 0)

@@ -46,7 +46,7 @@ def wave_size() -> int:
 
 
 def on_threads(here: bool = False) -> bool:
-    """Return whether work runs on threads of this process: if `here`, or as Dask is set."""
+    """Return whether work runs on threads of this process: if `here`, or by Dask's setting."""
     configured = dask.config.get("scheduler", None)
     return here or (configured in (None, "threads", "threading") and client() is None)
 

@@ -74,7 +74,7 @@ class InputData:
         return self.of_lazy_kind and not here
 
     def label_dtype(self, n_clusters: int, rows: Rows) -> np.dtype[Any]:
-        """int32 for plain arrays, as in scikit-learn; else the smallest dtype of every label.
+        """int32 for plain arrays, as in scikit-learn; else the smallest unsigned dtype.
 
         One further value is needed if rows may be left out.
         """

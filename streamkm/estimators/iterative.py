@@ -59,7 +59,8 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         Raises
         ------
         streamkm.errors.DataError
-            If the data cannot be clustered; a ValueError that names the cause and the fix.
+            If the data cannot be clustered; the message names the cause and the fix. The error is
+            a ValueError, too.
         streamkm.errors.MemoryLimitError
             If the work does not fit in `memory_limit`.
         streamkm.errors.CheckpointError

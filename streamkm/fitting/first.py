@@ -93,7 +93,7 @@ def first_sweep_state(
     Raises
     ------
     DataError
-        When there are fewer rows than clusters.
+        If there are fewer rows than clusters.
     """
     check_enough(rows.layout.n_rows, max(n_clusters))
     update = ScatterUpdate(rules or StopRules())

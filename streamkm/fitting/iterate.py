@@ -147,5 +147,5 @@ def describe(state: FitState) -> str:
 
 
 def _number(reads: float) -> str:
-    """A number of reads as text; with two decimals where some were of a few blocks."""
+    """A number of reads as text, with two decimals if some reads were of some blocks only."""
     return str(reads) if isinstance(reads, int) else f"{reads:.2f}"

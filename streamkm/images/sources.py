@@ -41,14 +41,14 @@ def find_items(
     """Find all images of folders, patterns, files, tars, zips, TIFFs, Zarr arrays and URLs.
 
     Folders are searched recursively. Hidden files in folders are ignored; links and files of other
-    kinds are left out and listed. A source that is given itself is used, also if it is a link.
+    kinds are left out and listed. A source that is given explicitly is used even if it is a link.
 
     Parameters
     ----------
     sources : paths, URLs, folders or patterns
     spool : folder to which compressed tars are unpacked as plain tars, in which images can be read
         in any order; an existing tar is used again. Without it, compressed tars are refused.
-    skip_bad : whether to leave out and list what would be an error: damaged archives (whose members
+    skip_bad : whether to leave out and list what is an error otherwise: damaged archives (members
         before the damage are used), names that point elsewhere, and duplicate names
 
     Returns

@@ -51,8 +51,8 @@ def _npz(request: Request) -> Npy:
 class Npy:
     """Arrays of npy or npz files that agree in all axes but the first.
 
-    They are read by seeking, not by memory mapping, which is the same for files, URLs and members
-    of an npz, and a truncated file causes an error instead of a signal.
+    They are read by seeking, not by memory mapping. This works for files, URLs and members of an
+    npz alike, and a truncated file causes an error instead of a signal.
 
     Parameters
     ----------

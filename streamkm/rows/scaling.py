@@ -94,9 +94,9 @@ class UnitLength(Checkpointable):
 class Shifted(Checkpointable):
     """Rows x - origin, scaled afterwards if there is a further scaling.
 
-    For data that are far from zero compared with their spread, whose sums and means of stored
-    values would lose too many digits. The difference is exact also for integers of 64 bits that
-    float64 cannot represent.
+    It is used for data far from zero compared with their spread, because sums and means of the
+    stored values would lose too many digits. The difference is exact, also for integers of 64 bits
+    that float64 cannot represent.
 
     Parameters
     ----------

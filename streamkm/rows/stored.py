@@ -209,7 +209,7 @@ def open_stored(array: Any, layout: Layout, beside: tuple[Any, Any], budget: Bud
 
 
 def unit_of(rows: StoredRows, row_nbytes: int) -> list[int]:
-    """Fewest rows along each row axis that are read together: those of a chunk or shard, or one."""
+    """Minimum number of rows read together along each row axis: a chunk, a shard, or one row."""
     array, layout = rows.array, rows.layout
     if rows.in_memory:
         return [1] * len(layout.row_axes)
