@@ -120,7 +120,7 @@ def _of_tiff(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Iterator[
             with suppress(SyntaxError):  # kinds that Pillow does not support
                 found = pillow.header_of(item, "TIFF", from_here, page.number, most_nbytes)
                 found = replace(found, at=page.at)
-        found = found or raster.header_of(item, "TIFF", stream, page, most_nbytes)
+        found = found or raster.header_of(item, stream, page, most_nbytes)
         lost = (*found.lost, COPIES) if page.copies else found.lost
         metadata = found.metadata | page.metadata
         yield replace(found, icc=page.icc, metadata=metadata, lost=lost)

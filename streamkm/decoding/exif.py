@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-XMP = 700  # TIFF tag
-_ORIENTATION = 274
+ORIENTATION, XMP = 274, 700  # TIFF tags
 _PREFIX = b"Exif\0\0"
 _IN_XMP = re.compile(rb"tiff:Orientation(?:=[\"']|>)([0-9])")
 # Integer types and their bytes: BYTE, SHORT, LONG and the signed types.
@@ -66,6 +65,6 @@ def _place(exif: bytes) -> slice | None:
     first = start + number(start + 4, 4)
     for entry in range(first + 2, min(first + 2 + 12 * number(first, 2), len(exif) - 11), 12):
         kind = number(entry + 2, 2)
-        if number(entry, 2) == _ORIENTATION and kind in _TYPES and number(entry + 4, 4) == 1:
+        if number(entry, 2) == ORIENTATION and kind in _TYPES and number(entry + 4, 4) == 1:
             return slice(entry + 8, entry + 8 + _TYPES[kind])
     return None

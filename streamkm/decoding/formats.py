@@ -22,7 +22,7 @@ _CLASSES = {
     "PPM": "PpmImagePlugin.PpmImageFile",
     "AVIF": "AvifImagePlugin.AvifImageFile",
 }
-_BEGIN = {
+_SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"GIF8": "GIF",
@@ -52,8 +52,8 @@ def format_of(head: bytes, name: str) -> str:
     >>> format_of(b"P6 4 4 255 ...", "x.ppm")
     'PPM'
     """
-    for begin, found in _BEGIN.items():
-        if head.startswith(begin):
+    for signature, found in _SIGNATURES.items():
+        if head.startswith(signature):
             # A camera raw file is a TIFF whose first page is a small preview.
             if found == "TIFF" and (why := unread(name)):
                 raise DamagedError(f"{shown(name)}: {why}, or leave it out with --skip-bad.")

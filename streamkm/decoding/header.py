@@ -13,6 +13,7 @@ from streamkm.files.items import Item
 from streamkm.files.names import shown
 from streamkm.sizes import show_bytes
 
+DTYPES = ("uint8", "uint16")  # of pixels
 # Notices of parts that are left out. There are few texts, because images are counted by text.
 FRAMES = "only the first frame of an animation is read"
 COPIES = "reduced copies and masks among the pages of a TIFF are left out"

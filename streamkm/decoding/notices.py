@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from streamkm.decoding.header import Header
 from streamkm.files.names import shown
 
-Notice = tuple[
-    str, int, str
-]  # the part that is left out, the number of images, and the name of the first one
+# The part that is left out, the number of images, and the name of the first one.
+Notice = tuple[str, int, str]
 
 
 def notices_of(headers: Iterable[Header]) -> tuple[Notice, ...]:

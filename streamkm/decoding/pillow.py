@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.decoding.exif import XMP, made_upright, orientation, orientation_in
+from streamkm.decoding.exif import ORIENTATION, XMP, made_upright, orientation, orientation_in
 from streamkm.decoding.formats import open_with_pillow
 from streamkm.decoding.header import FRAMES, GAMMA, Header, Pixels, check, page_name
 from streamkm.decoding.png import Png, png_of
@@ -19,7 +19,6 @@ from streamkm.files.find import need
 from streamkm.files.items import Item
 from streamkm.files.names import shown
 
-_ORIENTATION = 274
 _BAND = 2**22  # pixels
 # Number of colours, and alpha, of the pixels of each mode of Pillow.
 _KINDS = {"L": (1, False), "LA": (1, True), "RGB": (3, False), "RGBA": (3, True)}
@@ -66,7 +65,7 @@ def header_of(
 
 def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
     """Decode the pixels, upright."""
-    key = key_of(stream) if found == "PNG" else None
+    key = png_of(stream).key if found == "PNG" else None
     image = open_with_pillow(found, stream)
     if key:
         image.info.pop("transparency", None)  # Pillow's value for samples that are not scaled
@@ -81,11 +80,6 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
             image.info.pop("transparency", None)
         pixels = _values(image, _mode(image, header.name))
     return Pixels(pixels.colour, keyed(pixels.colour, key)) if key else pixels
-
-
-def key_of(stream: BinaryIO) -> tuple[int, ...] | None:
-    """Return the transparent colour of a PNG as decoded samples."""
-    return png_of(stream).key
 
 
 def _values(image: Any, mode: str) -> Pixels:
@@ -114,7 +108,7 @@ def _values(image: Any, mode: str) -> Pixels:
 def _orientation(image: Any, exif: bytes, png: Png | None) -> int:
     """Return the EXIF orientation, 1 to 8."""
     if image.format == "TIFF":
-        return orientation(image.tag_v2.get(_ORIENTATION), image.tag_v2.get(XMP))
+        return orientation(image.tag_v2.get(ORIENTATION), image.tag_v2.get(XMP))
     xmp = png.xmp if png else image.info.get("xmp")
     return orientation(orientation_in(exif), xmp)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 _SIGNATURE = 8
-_WANTED = (b"tRNS", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"acTL", b"gAMA", b"sRGB", b"iCCP")
+_WANTED = (b"tRNS", b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"gAMA", b"sRGB", b"iCCP")
 _MOST = 2**24  # maximum bytes of a chunk that is read, and of its unpacked content
 _XMP = b"XML:com.adobe.xmp"
 _RAW = (b"Raw profile type exif", b"Raw profile type APP1")
@@ -28,7 +28,6 @@ class Png:
     key : transparent colour as decoded samples, or None
     exif : EXIF data, or empty
     xmp : XMP, or empty
-    frames : number of frames of an animation; otherwise 1
     gamma : gamma, if the file has no other description of its colours, or None
     """
 
@@ -37,7 +36,6 @@ class Png:
     key: tuple[int, ...] | None = None
     exif: bytes = b""
     xmp: bytes = b""
-    frames: int = 1
     gamma: float | None = None
 
     @property
@@ -61,7 +59,6 @@ def png_of(stream: BinaryIO) -> Png:
     found = _chunks(stream)
     exif = found.chunks.get(b"eXIf", b"")
     exif = _PREFIX + exif if exif else _raw_profile(found.texts)
-    frames = found.chunks.get(b"acTL", b"")[:4]
     gamma = found.chunks.get(b"gAMA", b"") if not found.chunks.keys() & {b"sRGB", b"iCCP"} else b""
     return Png(
         bits,
@@ -69,7 +66,6 @@ def png_of(stream: BinaryIO) -> Png:
         _key(found.chunks.get(b"tRNS", b""), bits, kind),
         exif,
         found.texts.get(_XMP, b""),
-        max(1, int.from_bytes(frames)),
         int.from_bytes(gamma) / 100_000 if len(gamma) == 4 else None,
     )
 

@@ -9,9 +9,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.decoding.header import Header, Pixels, check, page_name
-from streamkm.decoding.pillow import key_of, keyed
+from streamkm.decoding.header import DTYPES, Header, Pixels, check, page_name
+from streamkm.decoding.pillow import keyed
 from streamkm.decoding.placeless import placeless
+from streamkm.decoding.png import png_of
 from streamkm.decoding.samples import Samples, pixels_of
 from streamkm.decoding.tiff import Page, samples_at
 from streamkm.errors import DamagedError
@@ -20,7 +21,6 @@ from streamkm.files.find import need
 from streamkm.files.items import Item, Plane, Span
 from streamkm.files.names import shown
 
-_DTYPES = ("uint8", "uint16")
 _DRIVERS = {"TIFF": "GTiff", "PNG": "PNG"}
 _UNREAD = {
     **{4: "a mask", 8: "CIE L*a*b* colour", 9: "ICC L*a*b* colour", 10: "ITU L*a*b* colour"},
@@ -31,23 +31,20 @@ _UNREAD = {
 _SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
 
 
-def header_of(
-    item: Item, found: str, stream: BinaryIO, page: Page, most_nbytes: int | None
-) -> Header:
+def header_of(item: Item, stream: BinaryIO, page: Page, most_nbytes: int | None) -> Header:
     """Read the header of a page of a TIFF.
 
     Parameters
     ----------
     item : the file
-    found : format of the file by Pillow's name
     stream : bytes of the file
     page : the page
     most_nbytes : maximum decoded bytes of an image
     """
     name, turned = page_name(item, page.number), page.orientation
-    with _opened(item, found, stream, page.number, name) as scene:
+    with _opened(item, "TIFF", stream, page.number, name) as scene:
         kinds = sorted(set(scene.dtypes))
-        if len(kinds) > 1 or kinds[0] not in _DTYPES:
+        if len(kinds) > 1 or kinds[0] not in DTYPES:
             raise DamagedError(
                 f"{shown(name)} has dtype {' and '.join(kinds)}; images need uint8 or uint16: "
                 "convert it, leave it out with --skip-bad, or use streamkm ingest."
@@ -58,7 +55,7 @@ def header_of(
         height, width = scene.height, scene.width
         if turned > 4:
             height, width = width, height
-        metadata = {"format": found, "mode": f"{scene.count} x {kinds[0]}"} | _described(scene)
+        metadata = {"format": "TIFF", "mode": f"{scene.count} x {kinds[0]}"} | _described(scene)
         if not samples.as_stored:
             metadata.pop("nodata", None)  # a value of samples, not of pixels
         held = max(y * x for y, x in scene.block_shapes) * np.dtype(kinds[0]).itemsize
@@ -84,7 +81,7 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
     found : format of the file by Pillow's name
     stream : bytes of the file
     """
-    key = key_of(stream) if found == "PNG" else None
+    key = png_of(stream).key if found == "PNG" else None
     with _opened(header.item, found, stream, header.page, header.name) as scene:
         if found == "TIFF":
             samples = _as_read(scene, samples_at(stream, header.at), header.name)

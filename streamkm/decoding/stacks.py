@@ -16,16 +16,14 @@ import zarr
 
 from streamkm.arrays import AnyArray
 from streamkm.decoding.axes import Axes, axes_of
-from streamkm.decoding.header import Header, Pixels
+from streamkm.decoding.header import DTYPES, Header, Pixels
 from streamkm.errors import DamagedError, DataError, ReadError
 from streamkm.files.items import Plane
 from streamkm.rows.fingerprint import stamp_of
 from streamkm.rows.open import dimension_names, open_zarr
 
-_MOST = (
-    10**7
-)  # maximum number of images of an array, because a hostile shape may be arbitrarily large
-_DTYPES = ("uint8", "uint16")
+# Maximum number of images of an array, because a hostile shape may be arbitrarily large.
+_MOST = 10**7
 
 
 def planes(store: str, name: str) -> Iterator[Plane]:
@@ -47,7 +45,7 @@ def planes(store: str, name: str) -> Iterator[Plane]:
     alpha = channels == 4 and not axes.bands
     stacked = [size for kind, size in zip(axes.kinds, array.shape, strict=True) if not kind]
     count = math.prod(stacked)
-    if array.dtype.name not in _DTYPES:
+    if array.dtype.name not in DTYPES:
         raise DamagedError(
             f"{store} has dtype {array.dtype}; images need uint8 or uint16: convert it, or leave "
             "it out with --skip-bad."
@@ -159,27 +157,27 @@ class _Blocks:
     def __init__(self, address: str) -> None:
         self._array = open_zarr(address, None)
         self._lock = threading.Lock()
-        self._kept: list[tuple[tuple[int, ...], AnyArray]] = []
+        self._cached: list[tuple[tuple[int, ...], AnyArray]] = []
 
     def plane(self, item: Plane) -> AnyArray:
         """Return the values of a plane, with axes in the order of the array."""
         chunks = [c for axis, c in zip(item.axes, self._array.chunks, strict=True) if not axis]
-        begin = tuple(i // c * c for i, c in zip(item.index, chunks, strict=True))
+        first = tuple(i // c * c for i, c in zip(item.index, chunks, strict=True))
         if all(c == 1 for c in chunks):
             return self._read(item, item.index, (1,) * len(chunks))
         with self._lock:
-            block = next((values for at, values in self._kept if at == begin), None)
+            block = next((values for at, values in self._cached if at == first), None)
             if block is None:
-                block = self._read(item, begin, chunks, False)
-                self._kept = [*self._kept[-1:], (begin, block)]
-        places = iter(i - b for i, b in zip(item.index, begin, strict=True))
+                block = self._read(item, first, chunks, False)
+                self._cached = [*self._cached[-1:], (first, block)]
+        places = iter(i - at for i, at in zip(item.index, first, strict=True))
         found: AnyArray = block[tuple(slice(None) if axis else next(places) for axis in item.axes)]
         return found
 
     def _read(
-        self, item: Plane, begin: Sequence[int], counts: Sequence[int], one: bool = True
+        self, item: Plane, first: Sequence[int], counts: Sequence[int], one: bool = True
     ) -> AnyArray:
-        runs = iter(zip(begin, counts, strict=True))
+        runs = iter(zip(first, counts, strict=True))
         region: list[Any] = []
         for axis in item.axes:
             if axis:

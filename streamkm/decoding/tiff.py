@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeVar, cast
 
-from streamkm.decoding.exif import XMP, orientation
+from streamkm.decoding.exif import ORIENTATION, XMP, orientation
 from streamkm.decoding.samples import Samples, samples_of
 from streamkm.errors import DamagedError
 from streamkm.files.damage import damage
@@ -23,7 +23,7 @@ _SUBFILE, _COLOURS, _EXTRA, _FORMAT, _DNG = 254, 320, 338, 339, 50706
 _GEO = (33550, 33922, 34264, 34735)
 _ICC, _EXIF, _GPS, _INTEROP = 34675, 34665, 34853, 40965
 # Tags about the origin of an image, not about the storage of pixels.
-_KEPT = (270, 271, 272, 305, 306, 315, 33432, _EXIF, _GPS)
+_ORIGIN = (270, 271, 272, 305, 306, 315, 33432, _EXIF, _GPS)
 _DIRECTORIES = (_EXIF, _GPS, _INTEROP)
 _REDUCED, _MASK = 1, 4
 # Numbers of samples that Pillow supports, by photometric interpretation: grey, RGB, palette, CMYK,
@@ -64,12 +64,12 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
     """Return the images of a TIFF without reduced copies and masks."""
     start = _start(stream)
     directory = _directory(start)
-    seen: set[int] = set()
+    visited: set[int] = set()
     unique = _UniqueMetadata(stream.seek(0, io.SEEK_END))
     at, number = directory.next, 0
     page: Page | None = None
-    while at and at not in seen:
-        seen.add(at)
+    while at and at not in visited:
+        visited.add(at)
         number += 1
         directory = _directory(start, stream, at)
         if _DNG in directory:
@@ -78,7 +78,7 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
             raise ValueError(f"directory {number} at byte {at} does not describe an image")
         kind = directory.get(_SUBFILE, 0)
         if number == 1 or not (isinstance(kind, int) and kind & (_REDUCED | _MASK)):
-            turned = orientation(directory.get(274), directory.get(XMP))
+            turned = orientation(directory.get(ORIENTATION), directory.get(XMP))
             icc = directory.get(_ICC)
             icc = unique.once(icc) if isinstance(icc, bytes) and icc else None
             metadata = {"icc": icc_name(icc)} if icc else {}
@@ -180,7 +180,7 @@ def _exif(tags: Any, start: bytes, stream: BinaryIO) -> bytes:
     """Return the metadata of a page's origin as EXIF, without damaged parts."""
     exif = need("PIL.Image", "images").Exif
     valid = exif()
-    for tag in _KEPT:
+    for tag in _ORIGIN:
         with suppress(DamagedError), damage("EXIF"):
             if tag in tags:
                 alone = exif()

@@ -40,7 +40,7 @@ _KINDS = {
         _PHOTO,
     ),
 }
-_BEGIN = {
+_SIGNATURES = {
     b"\xff\x0a": "x.jxl",
     b"\0\0\0\x0cJXL ": "x.jxl",
     b"\0\0\0\x0cjP  ": "x.jp2",
@@ -86,4 +86,5 @@ def unread(name: str, head: bytes = b"") -> str | None:
         return unread("x.heic")
     if head[4:12] == b"ftypcrx ":
         return unread("x.cr3")
-    return next((unread(like) for begin, like in _BEGIN.items() if head.startswith(begin)), None)
+    found = (like for signature, like in _SIGNATURES.items() if head.startswith(signature))
+    return next(map(unread, found), None)
