@@ -13,7 +13,7 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
 from streamkm.ingesting.exact import converted, not_representable
-from streamkm.ingesting.registry import Request, register
+from streamkm.ingesting.registry import SourceRequest, register
 from streamkm.ingesting.source import Form, Piece, Stream, names_beside
 
 _BLOCK = 4 * 2**20  # bytes of text parsed together; a row must fit
@@ -35,12 +35,12 @@ class Csv(Stream):
 
     Parameters
     ----------
-    request : Request
+    request : SourceRequest
         All files have the same columns. Without columns, all numeric columns are read; the dtype
         is float64 by default, the delimiter a tab in .tsv and a comma elsewhere.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: SourceRequest) -> None:
         super().__init__()
         files, dtype, columns = request.files, request.dtype, request.options.columns
         self._arrow, self._csv = need("pyarrow", "CSV files"), need("pyarrow.csv", "CSV files")

@@ -17,7 +17,7 @@ _IMAGES = {"images", "geotiff"}
 
 
 @dataclass(frozen=True)
-class Given:
+class SourceFiles:
     """The files of one argument."""
 
     source: str
@@ -37,7 +37,7 @@ class Given:
         }
 
 
-def find(sources: Sequence[str], kind: str | None) -> tuple[str, list[Given]]:
+def find(sources: Sequence[str], kind: str | None) -> tuple[str, list[SourceFiles]]:
     """Return the kind of all files, and the files of each argument in the order of their names.
 
     Parameters
@@ -52,14 +52,14 @@ def find(sources: Sequence[str], kind: str | None) -> tuple[str, list[Given]]:
     DataError
         If there are no files, or they have several kinds or an unknown one.
     """
-    given = [Given(source, _files(source, kind)) for source in sources]
-    kinds = sorted({k for g in given for f in g.files if (k := kind or kind_of(f.path))})
+    found = [SourceFiles(source, _files(source, kind)) for source in sources]
+    kinds = sorted({k for each in found for f in each.files if (k := kind or kind_of(f.path))})
     if len(kinds) > 1:
         raise DataError(
             f"the files have several kinds ({', '.join(kinds)}), and a store is made from one: "
             "select files by name, or pass --kind."
         )
-    return kinds[0], given
+    return kinds[0], found
 
 
 def _files(source: str, kind: str | None) -> tuple[File, ...]:

@@ -13,7 +13,7 @@ from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File, need
 from streamkm.files.names import TIFFS
 from streamkm.ingesting.exact import converted
-from streamkm.ingesting.registry import Request, register
+from streamkm.ingesting.registry import SourceRequest, register
 from streamkm.ingesting.scene import Scene, bands_of, described, is_masked, nodata_of, packed
 from streamkm.ingesting.source import Coordinate, Form, Piece, Region
 
@@ -36,12 +36,12 @@ class GeoTiff:
 
     Parameters
     ----------
-    request : Request
+    request : SourceRequest
         Each file is a scene, and all have the same grid. The dtype is that of the scenes by
         default, or a wider one if integers need a nodata value.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: SourceRequest) -> None:
         files, dtype = request.files, request.dtype
         self.skipped: list[str] = []
         self._rasterio = need("rasterio", "GeoTIFF files")

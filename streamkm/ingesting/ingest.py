@@ -17,7 +17,7 @@ from streamkm.checkpoint import Record, may_resume
 from streamkm.errors import DataError, ReadError, StreamkmError
 from streamkm.ingesting.find import find
 from streamkm.ingesting.plan import plan
-from streamkm.ingesting.registry import KINDS, Options, Request
+from streamkm.ingesting.registry import KINDS, KindOptions, SourceRequest
 from streamkm.ingesting.source import Source
 from streamkm.ingesting.write import create, record_in, remaining_marks, write
 from streamkm.outputs import INGEST, alone, check_store, whole
@@ -108,10 +108,10 @@ def ingest(
     if twice:
         raise DataError(f"the column {twice[0]!r} is named twice; name each column once.")
     target = check_store(out, INGEST, overwrite, names)
-    found, given = find(names, kind)
+    kind, found = find(names, kind)
     names_of_columns = None if columns is None else list(columns)
-    options = Options(names_of_columns, variable, no_header, delimiter, skip_bad)
-    _check_options(found, options)
+    options = KindOptions(names_of_columns, variable, no_header, delimiter, skip_bad)
+    _check_options(kind, options)
     try:
         wanted = None if dtype is None else np.dtype(dtype)
     except TypeError:
@@ -121,15 +121,15 @@ def ingest(
         "chunk": parse_bytes(chunk),
         "shard": None if shard is None else parse_bytes(shard),
     }
-    asked = {"kind": found, **asdict(options), **sizes}
-    record = Record(INGEST, asked, {"sources": [g.facts() for g in given]})
+    asked = {"kind": kind, **asdict(options), **sizes}
+    record = Record(INGEST, asked, {"sources": [each.facts() for each in found]})
     with alone(target), whole(target, INGEST, overwrite, "ingest") as partial:
         left = remaining_marks(partial)
         resumes = may_resume(record_in(left), record, partial, overwrite)
         if not resumes or "done" in left:
-            files = [file for g in given for file in g.files]
-            request = Request(files, wanted, options, left["skipped"] if resumes else [])
-            reader = KINDS[found].reader(request)
+            files = [file for each in found for file in each.files]
+            request = SourceRequest(files, wanted, options, left["skipped"] if resumes else [])
+            reader = KINDS[kind].reader(request)
             with _remote_errors(names), closing(reader) as source:
                 _fill(partial, source, wanted, record, resumes, watch)
     made: zarr.Array[Any] = open_zarr(target, None)
@@ -160,7 +160,7 @@ def _fill(
         raise
 
 
-def _check_options(kind: str, options: Options) -> None:
+def _check_options(kind: str, options: KindOptions) -> None:
     """Raise an error for an option that the kind of the files does not take."""
     for option, value in asdict(options).items():
         if value not in (None, False) and option not in KINDS[kind].options:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File
-from streamkm.ingesting.registry import Request, register
+from streamkm.ingesting.registry import SourceRequest, register
 from streamkm.ingesting.source import Form, Piece, Region
 
 
@@ -34,41 +33,24 @@ class _Part:
     suffixes=(".npy",),
     summary="(row, ..., feature), files joined along the first axis; read by seeking",
 )
-def _npy(request: Request) -> Npy:
-    return Npy(request.files)
-
-
-@register(
-    "npz",
-    suffixes=(".npz",),
-    summary="as npy; `--variable` selects one of several arrays",
-    options=("variable",),
-)
-def _npz(request: Request) -> Npy:
-    return Npy(request.files, True, request.options.variable)
-
-
 class Npy:
-    """Arrays of npy or npz files that agree in all axes but the first.
+    """Arrays of npy files that agree in all axes but the first.
 
     They are read by seeking, not by memory mapping. This works for files, URLs and members of an
     npz alike, and a truncated file causes an error instead of a signal.
 
     Parameters
     ----------
-    files : at least one file
-    packed : whether they are npz
-    variable : name of the array in each npz, or None for the only array
+    request : SourceRequest
+        The dtype of the store is that of the arrays by default.
     """
 
-    def __init__(
-        self, files: Sequence[File], packed: bool = False, variable: str | None = None
-    ) -> None:
+    def __init__(self, request: SourceRequest) -> None:
         self.skipped: list[str] = []
-        self._packed, self._variable = packed, variable
+        self._variable = request.options.variable
         self._files = ExitStack()
         self._opened: tuple[_Part | None, Any] = None, None
-        self._parts = [self._part(file) for file in files]
+        self._parts = [self._part(file) for file in request.files]
         first = self._parts[0]
         for part in self._parts[1:]:
             if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
@@ -106,7 +88,7 @@ class Npy:
         if not shape:
             raise DataError(f"{file.path} holds a single number, not rows.")
         shape = shape if len(shape) > 1 else (*shape, 1)
-        local = file.local and not self._packed
+        local = self._is_plain(file)
         if fortran and not local:
             raise DataError(
                 f"{file.path} is in Fortran order, which is supported for local npy files only: "
@@ -151,13 +133,30 @@ class Npy:
         self._opened = None, None
         self._files.close()
 
+    def _is_plain(self, file: File) -> bool:
+        """Return whether a file is an array on this machine, of known size."""
+        return file.local
+
     def _open(self, file: File, closing: ExitStack) -> Any:
-        """Open the npy, or the member of an npz, as a file."""
-        opened = closing.enter_context(file.open())
-        if not self._packed:
-            return opened
+        """Open the array as a file."""
+        return closing.enter_context(file.open())
+
+
+@register(
+    "npz",
+    suffixes=(".npz",),
+    summary="as npy; `--variable` selects one of several arrays",
+    options=("variable",),
+)
+class Npz(Npy):
+    """One array of each npz file, as for `Npy`; the option `variable` names it."""
+
+    def _is_plain(self, file: File) -> bool:
+        return False
+
+    def _open(self, file: File, closing: ExitStack) -> Any:
         try:
-            members = closing.enter_context(zipfile.ZipFile(opened))
+            members = closing.enter_context(zipfile.ZipFile(super()._open(file, closing)))
         except zipfile.BadZipFile as error:
             raise DataError(f"{file.path} is not an npz file: {error}.") from error
         names = sorted(name.removesuffix(".npy") for name in members.namelist())

@@ -14,7 +14,7 @@ from streamkm.errors import DataError
 from streamkm.files.find import File, need
 from streamkm.ingesting.csv import DIGITS, matrix, numbers
 from streamkm.ingesting.exact import converted
-from streamkm.ingesting.registry import Request, register
+from streamkm.ingesting.registry import SourceRequest, register
 from streamkm.ingesting.source import Form, Piece, Stream, names_beside
 
 _BATCH = 8 * 2**20  # decoded bytes of a batch
@@ -32,12 +32,12 @@ class Parquet(Stream):
 
     Parameters
     ----------
-    request : Request
+    request : SourceRequest
         All files have the same columns. Without columns, all numeric columns or the only column of
         vectors are read; the dtype is the common dtype of the columns by default.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: SourceRequest) -> None:
         super().__init__()
         files, columns = request.files, request.options.columns
         self._arrow = need("pyarrow", "Parquet files")

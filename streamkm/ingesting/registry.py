@@ -13,8 +13,8 @@ from streamkm.ingesting.source import Source
 
 
 @dataclass(frozen=True)
-class Options:
-    """Options of `ingest` that only some kinds of files take.
+class KindOptions:
+    """KindOptions of `ingest` that only some kinds of files take.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Request:
+class SourceRequest:
     """Arguments from which a reader is created.
 
     Parameters
@@ -47,7 +47,7 @@ class Request:
         At least one file; all files of the run, in order.
     dtype : numpy.dtype, optional
         The requested dtype of the store.
-    options : Options
+    options : KindOptions
         Those that the kind does not take have their defaults.
     skipped : sequence of str
         Names of damaged files that an interrupted run has left out.
@@ -55,11 +55,11 @@ class Request:
 
     files: Sequence[File]
     dtype: np.dtype[Any] | None
-    options: Options
+    options: KindOptions
     skipped: Sequence[str] = ()
 
 
-Reader = Callable[[Request], Source]
+Reader = Callable[[SourceRequest], Source]
 R = TypeVar("R", bound=Reader)
 
 
@@ -70,13 +70,13 @@ class Kind:
     Parameters
     ----------
     reader : callable
-        Returns the `Source` for a `Request`.
+        Returns the `Source` for a `SourceRequest`.
     suffixes : tuple of str
         Lower-case endings of the names of such files.
     summary : str
         One line for the table in docs/ingest.md: the array and the reader.
     options : tuple of str
-        Fields of `Options` that the reader uses.
+        Fields of `KindOptions` that the reader uses.
     named_suffixes : tuple of str
         Further endings, of files that are found in folders only if the kind is named.
     """
@@ -118,7 +118,10 @@ def register(
         raise ValueError(f"the kind {name!r} is registered already; choose another name.")
     for suffix in suffixes:
         if (other := kind_of(suffix)) is not None:
-            raise ValueError(f"files {suffix!r} are of the kind {other!r} already.")
+            raise ValueError(
+                f"the kind {other!r} already reads files with the suffix {suffix!r}; choose "
+                "another suffix."
+            )
 
     def add(reader: R) -> R:
         KINDS[name] = Kind(reader, suffixes, summary, options, named_suffixes)

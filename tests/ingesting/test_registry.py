@@ -41,5 +41,5 @@ def test_a_reader_gets_only_the_options_that_its_kind_declares(x, tmp_path, monk
 def test_a_kind_and_a_suffix_can_be_registered_once():
     with pytest.raises(ValueError, match="'csv' is registered already"):
         register("csv", suffixes=(".c",), summary="")
-    with pytest.raises(ValueError, match="files '.x.npy' are of the kind 'npy' already"):
+    with pytest.raises(ValueError, match="'npy' already reads files with the suffix '.x.npy'"):
         register("other", suffixes=(".x.npy",), summary="")
