@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
+
+from streamkm.errors import DataError
 
 IMAGES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".avif"),
@@ -10,6 +14,25 @@ IMAGES = (
 )
 TIFFS = (".tif", ".tiff")
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+def source_names(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Return one or several sources as a list of paths and URLs.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+
+    Examples
+    --------
+    >>> source_names("a.png"), source_names(["a.png", "b.png"])
+    (['a.png'], ['a.png', 'b.png'])
+    """
+    several = [sources] if isinstance(sources, (str, os.PathLike)) else sources
+    if not several:
+        raise DataError("no sources were given.")
+    return [os.fspath(source) for source in several]
 
 
 def shown(name: str) -> str:

@@ -78,7 +78,7 @@ def tar_members(
             tar.members = []  # type: ignore[attr-defined]  # otherwise the list of members grows
 
 
-def of_tar(file: File, stem: str, spool: Path | None) -> Iterator[Span | Left]:
+def tar_members_of(file: File, stem: str, spool: Path | None) -> Iterator[Span | Left]:
     """Yield the members of a tar, in its order, with their byte positions.
 
     Parameters
@@ -122,7 +122,7 @@ def _member(file: File, stem: str, member: tarfile.TarInfo) -> Span | Left:
     return Span(name, file, member.offset_data, member.size)
 
 
-def of_zip(file: File, stem: str) -> Iterator[Zipped | Left]:
+def zip_members_of(file: File, stem: str) -> Iterator[Zipped | Left]:
     """Yield the members of a zip, in the order of its directory.
 
     Parameters

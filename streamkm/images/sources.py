@@ -12,7 +12,7 @@ from streamkm.errors import DamagedError, DataError
 from streamkm.files.folders import Leaf, inside
 from streamkm.files.items import Item, Plane, Span, Zipped
 from streamkm.files.names import IMAGES, TARS, TIFFS, shown, wrong_with
-from streamkm.files.packed import Left, of_tar, of_zip
+from streamkm.files.packed import Left, tar_members_of, zip_members_of
 from streamkm.files.unread import unread
 
 _IMAGES = (*IMAGES, *TIFFS)
@@ -62,25 +62,25 @@ def find_items(
     DataError
         If there are no images, or two with the same name.
     """
-    finding = _Finding(spool, skip_bad)
+    search = _Search(spool, skip_bad)
     named = [os.fspath(source) for source in sources]
     for source in named:
-        before = len(finding.found.items), len(finding.found.left_out)
-        finding.source(source)
-        if before == (len(finding.found.items), len(finding.found.left_out)):
-            finding.refuse(source, f"it contains no images of a supported format ({_KNOWN})")
-    if not finding.found.items:
-        left = finding.found.left_out
+        before = len(search.found.items), len(search.found.left_out)
+        search.source(source)
+        if before == (len(search.found.items), len(search.found.left_out)):
+            search.refuse(source, f"it contains no images of a supported format ({_KNOWN})")
+    if not search.found.items:
+        left = search.found.left_out
         why = f" Left out: {'; '.join(f'{n} ({r})' for n, r in left[:3])}" if left else ""
         raise DataError(f"{' '.join(named)}: there are no images ({_KNOWN}).{why}")
-    return finding.found
+    return search.found
 
 
 _NO_IMAGE = "not an image, by its name"
 _KNOWN = ", ".join((*_IMAGES, *TARS, *_ZIP, ".zarr"))
 
 
-class _Finding:
+class _Search:
     """The images that have been found so far."""
 
     def __init__(self, spool: Path | None, skip_bad: bool) -> None:
@@ -112,9 +112,9 @@ class _Finding:
         if file is None:
             self._all(leaf.where, stacks.planes(leaf.where, stem))
         elif lower.endswith(TARS):
-            self._all(leaf.where, of_tar(file, stem, self._spool))
+            self._all(leaf.where, tar_members_of(file, stem, self._spool))
         elif lower.endswith(_ZIP):
-            self._all(leaf.where, of_zip(file, stem))
+            self._all(leaf.where, zip_members_of(file, stem))
         elif leaf.searched and not lower.endswith(_IMAGES):
             self.leave(leaf.name, unread(leaf.name) or _NO_IMAGE)
         else:

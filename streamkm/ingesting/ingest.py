@@ -15,6 +15,7 @@ import zarr
 
 from streamkm.checkpoint import Record, may_resume
 from streamkm.errors import DataError, ReadError, StreamkmError
+from streamkm.files.names import source_names
 from streamkm.ingesting.find import find
 from streamkm.ingesting.plan import plan
 from streamkm.ingesting.registry import KINDS, KindOptions, SourceRequest
@@ -98,10 +99,7 @@ def ingest(
     ...     streamkm.ingest(f"{folder}/x.npy", f"{folder}/x.zarr").shape
     (4, 4)
     """
-    several = [sources] if isinstance(sources, (str, os.PathLike)) else sources
-    names = [os.fspath(source) for source in several]
-    if not names:
-        raise DataError("no sources were given.")
+    names = source_names(sources)
     if kind is not None and kind not in KINDS:
         raise DataError(f"kind={kind!r} is not known; use one of {', '.join(sorted(KINDS))}.")
     twice = [name for name in columns or () if list(columns or ()).count(name) > 1]

@@ -30,7 +30,7 @@ from streamkm.images import (
 from streamkm.images.archive.summary import summary
 from streamkm.images.coding.stack import Batch, Stack
 from streamkm.images.compression import reads, run
-from streamkm.images.compression.catalogue import Files, Look
+from streamkm.images.compression.catalogue import ReadHeaders
 from streamkm.images.sources import find_items
 from streamkm.versions import versions
 from tests.images.conftest import PNG, encoded, noise, put, read
@@ -77,10 +77,10 @@ def test_a_run_goes_on_with_other_memory_or_cores(tmp_path, monkeypatch, later):
         return lambda _, nbytes: of[1 if nbytes > 32 * 20 * 3 else 2]
 
     monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0)
-    monkeypatch.setattr(reads.Room, "workers", workers({1: 1, 2: 2}))
+    monkeypatch.setattr(reads.ImageMemory, "workers", workers({1: 1, 2: 2}))
     with pytest.raises(Killed):
         compress(tmp_path / "in", tmp_path / "o.zarr", 8, watch=[kill])
-    monkeypatch.setattr(reads.Room, "workers", workers(later))
+    monkeypatch.setattr(reads.ImageMemory, "workers", workers(later))
     archive = compress(tmp_path / "in", tmp_path / "o.zarr", 8)
     assert len(archive.palettes()["rgb"]) == 4
     assert summary(archive).psnr == np.inf
@@ -290,7 +290,7 @@ def test_the_metadata_of_an_image_are_read_without_those_of_all_others(tmp_path)
     for number in range(130):
         put(tmp_path / "in", f"{number}.jpg", photo)
     items = find_items([str(tmp_path / "in")]).items
-    catalogue = Look(2**20, False)(Files(tuple(items)))
+    catalogue = ReadHeaders(2**20, False)(items)
     assert len(pickle.dumps(catalogue)) < 130 * 1000  # the EXIF data stay in the files
     archive = compress(tmp_path / "in", tmp_path / "o.zarr", 4)
     assert archive.group["images/8x8-rgb/metadata"].chunks == (128,)

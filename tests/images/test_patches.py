@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from streamkm.images.codebook.patches import grid, patches, seen_patches, unpatched
+from streamkm.images.codebook.patches import grid, patches, unpatched, visible_patches
 
 sizes = st.integers(1, 17)
 
@@ -52,7 +52,7 @@ def test_hidden_pixels_take_the_mean_of_the_visible_ones_of_their_patch(dtype):
     pixels = image(5, 9, 2, dtype)
     opacity = np.full((5, 9), 255, np.uint8)
     opacity[0, 0], opacity[1, :2], opacity[:2, 4:6] = 0, (3, 100), 0
-    rows, weights = seen_patches(pixels, opacity, (2, 2))
+    rows, weights = visible_patches(pixels, opacity, (2, 2))
     assert rows.dtype == dtype
     assert weights.shape == (3, 5)
     assert weights[0].tolist() == [0 + 255 + 3 + 100, 4 * 255, 0, 4 * 255, 4 * 255]
@@ -62,6 +62,6 @@ def test_hidden_pixels_take_the_mean_of_the_visible_ones_of_their_patch(dtype):
     want[0, 2] = 0
     np.testing.assert_array_equal(rows, want)
     for opaque in (None, np.full((5, 9), 200, np.uint8)):
-        rows, weights = seen_patches(pixels, opaque, (2, 2))
+        rows, weights = visible_patches(pixels, opaque, (2, 2))
         np.testing.assert_array_equal(rows, patches(pixels, (2, 2)))
         assert (weights == 4 * (255 if opaque is None else 200)).all()

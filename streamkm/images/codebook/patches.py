@@ -46,7 +46,7 @@ def patches(pixels: AnyArray, shape: tuple[int, int] = (4, 4)) -> AnyArray:
     return np.ascontiguousarray(apart.swapaxes(1, 2)).reshape(rows, columns, math.prod(shape) * c)
 
 
-def seen_patches(
+def visible_patches(
     pixels: AnyArray, opacity: Opacity | None, shape: tuple[int, int]
 ) -> tuple[AnyArray, npt.NDArray[np.int64]]:
     """Return patches without the colours of fully transparent pixels, and their weights.

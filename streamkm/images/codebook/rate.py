@@ -1,4 +1,4 @@
-"""Bits per pixel of codebooks, and the choice of a codebook for a rate."""
+"""Choice of a codebook for a number of bits per pixel."""
 
 from __future__ import annotations
 
@@ -13,17 +13,6 @@ _CODEWORDS = 4096
 # this difference.
 _WORTH_A_STAGE = 3.0
 _ROUNDING = 1e-9
-
-
-def bits_per_pixel(k: int, stages: int, shape: tuple[int, int] = (4, 4)) -> float:
-    """Return the bits per pixel of the codes, before compression.
-
-    Examples
-    --------
-    >>> bits_per_pixel(256, 2)
-    1.0
-    """
-    return stages * math.log2(k) / math.prod(shape)
 
 
 def choose(

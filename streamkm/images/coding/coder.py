@@ -9,14 +9,14 @@ from typing import Protocol
 from streamkm.arrays import AnyArray
 from streamkm.decoding.header import Pixels
 from streamkm.images.codebook.codebook import Codebook
-from streamkm.images.codebook.patches import seen_patches, unpatched
+from streamkm.images.codebook.patches import unpatched, visible_patches
 from streamkm.images.coding.stack import Batch
 from streamkm.images.coding.tables import colours_of
 from streamkm.images.colour.opacity import Opacity
 from streamkm.images.colour.options import Search
 from streamkm.images.colour.palette import Palette
 
-_KEPT = 2  # number of palettes whose tables, of up to 32 MiB, are cached
+_CACHED = 2  # number of palettes whose tables, of up to 32 MiB, are cached
 
 
 class Coder(Protocol):
@@ -75,7 +75,7 @@ class PatchCoder:
         return self.patch[0]
 
     def codes(self, pixels: AnyArray, opacity: Opacity | None = None) -> AnyArray:
-        rows, _ = seen_patches(pixels, opacity, self.patch)
+        rows, _ = visible_patches(pixels, opacity, self.patch)
         codes = self.codebook.codes(rows.reshape(-1, rows.shape[-1]))
         return codes.reshape(*rows.shape[:2], -1)
 
@@ -100,7 +100,7 @@ class Shared:
     def for_image(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
         several = self.coders[batch.kind]
         coder = several[batch.palettes[place]]
-        if len(several) > _KEPT and isinstance(coder, PaletteCoder):
+        if len(several) > _CACHED and isinstance(coder, PaletteCoder):
             return PaletteCoder(Palette(coder.palette.colours, coder.palette.space))
         return coder
 

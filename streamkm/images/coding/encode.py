@@ -31,14 +31,12 @@ _STRIP = 2**18  # approximate number of pixels that are encoded together
 
 
 @dataclass(frozen=True)
-class Encoded(Statistic):
-    """Number of encoded images; images that could not be decoded are recorded in the archive."""
-
-    n_images: int = 0
+class Written(Statistic):
+    """Result of a task that writes, which has no other result."""
 
     @classmethod
-    def combine(cls, parts: Sequence[Encoded]) -> Encoded:
-        return cls(sum(part.n_images for part in parts))
+    def combine(cls, parts: Sequence[Written]) -> Written:
+        return cls()
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Encode:
     most_nbytes: int
     skip_bad: bool
 
-    def __call__(self, batch: Batch) -> Encoded:
+    def __call__(self, batch: Batch) -> Written:
         group: Any = zarr.open_group(self.archive / "images" / batch.stack, mode="r+")
         n = len(batch.headers)
         codes = np.zeros((n, *group["codes"].shape[1:]), group["codes"].dtype)
@@ -95,10 +93,9 @@ class Encode:
             report = self.archive / DAMAGED_IN / f"{batch.stack}-{batch.start}.json"
             report.parent.mkdir(exist_ok=True)
             report.write_text(json.dumps(bad))
-        storing_all(group["quality"])[batch.region] = (
-            quality  # written last, as the mark of a complete batch
-        )
-        return Encoded(n - len(bad))
+        # Written last, as the mark of a complete batch.
+        storing_all(group["quality"])[batch.region] = quality
+        return Written()
 
     def _encoded(self, pixels: Pixels, coder: Coder, out: AnyArray) -> tuple[float, float, float]:
         """Write the codes of an image; return its PSNR in dB, SSIM and mean opacity."""

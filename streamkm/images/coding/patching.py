@@ -12,8 +12,8 @@ import zarr
 
 from streamkm.decoding.decode import decode
 from streamkm.errors import DamagedError
-from streamkm.images.codebook.patches import seen_patches
-from streamkm.images.coding.encode import Encoded
+from streamkm.images.codebook.patches import visible_patches
+from streamkm.images.coding.encode import Written
 from streamkm.images.coding.stack import Batch, Stack
 from streamkm.images.colour.opacity import opacity_of
 
@@ -73,7 +73,7 @@ class WritePatches:
     most_nbytes: int
     skip_bad: bool
 
-    def __call__(self, batch: Batch) -> Encoded:
+    def __call__(self, batch: Batch) -> Written:
         array: Any = zarr.open_array(self.folder / batch.stack, mode="r+")
         out = np.zeros((len(batch.headers), *array.shape[1:]), array.dtype)
         weights = np.zeros(out.shape[:-1], np.int64)
@@ -85,12 +85,12 @@ class WritePatches:
                     raise
                 continue
             opacity = opacity_of(pixels.alpha)
-            out[place], weights[place] = seen_patches(pixels.colour, opacity, self.patch)
+            out[place], weights[place] = visible_patches(pixels.colour, opacity, self.patch)
         array[batch.region] = out
         if (self.folder / _OPACITY).exists():
             opacities: Any = zarr.open_array(self.folder / _OPACITY / batch.stack, mode="r+")
             opacities[batch.region] = weights
-        return Encoded(len(out))
+        return Written()
 
 
 def rows_of(folder: Path, stacks: Sequence[Stack]) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamkm.decoding.header import Header
+from streamkm.images.codebook.patches import grid
 
 _CHUNK = 512  # codes along each side of a chunk
 _TOGETHER = 4 * 2**20  # pixels of small images in one shard
@@ -79,8 +80,8 @@ class Stack:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of the codes of a stage."""
-        first, (high, wide) = self.headers[0], self.patch
-        return len(self.headers), -(-first.height // high), -(-first.width // wide)
+        first = self.headers[0]
+        return len(self.headers), *grid((first.height, first.width), self.patch)
 
     @property
     def chunks(self) -> tuple[int, int, int]:
@@ -103,6 +104,11 @@ class Stack:
         for start in range(0, len(self.headers), step):
             headers = self.headers[start : start + step]
             yield Batch(self.name, self.kind, start, headers, self.palettes[start : start + step])
+
+
+def batches_of(stacks: Sequence[Stack]) -> list[Batch]:
+    """Return the batches of all stacks."""
+    return [batch for stack in stacks for batch in stack.batches()]
 
 
 def kind_of(header: Header) -> str:

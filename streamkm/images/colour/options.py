@@ -39,22 +39,21 @@ class Search:
         if not len(colours.keys):
             space = space_of(colours.channels, self.space)
             return Palette(np.zeros((1, colours.channels), colours.dtype), space)
-        best = self._of(colours, self.n_colors)
+        best = self._fitted(colours, self.n_colors)
         if self.quality is None or psnr_of(best, colours) < self.quality:
             return best
         least, most = 1, len(best.colours)
-        while (
-            least < most
-        ):  # the error falls with the number of colours, except for the variation of the search
+        # The error falls with the number of colours, except for the variation of the search.
+        while least < most:
             middle = (least + most) // 2
-            found = self._of(colours, middle)
+            found = self._fitted(colours, middle)
             if psnr_of(found, colours) >= self.quality:
                 best, most = found, middle
             else:
                 least = middle + 1
         return best
 
-    def _of(self, colours: Colours, k: int) -> Palette:
+    def _fitted(self, colours: Colours, k: int) -> Palette:
         return fit_palette(colours, k, space=self.space, n_init=self.n_init, seed=self.seed)
 
 

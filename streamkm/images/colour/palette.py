@@ -165,7 +165,7 @@ class Palette:
         DataError
             If the text is of another form.
         """
-        with palette_files.of_form("a streamkm palette"):
+        with palette_files.text_errors("a streamkm palette"):
             return cls(*palette_files.from_json(text))
 
     def to_gpl(self, name: str) -> str:
@@ -209,7 +209,7 @@ class Palette:
         DataError
             If the text is of another form.
         """
-        with palette_files.of_form("a GIMP palette"):
+        with palette_files.text_errors("a GIMP palette"):
             return cls(palette_files.from_gpl(text), space)
 
     @cached_property

@@ -13,7 +13,7 @@ from streamkm.errors import DataError
 
 
 @contextmanager
-def of_form(form: str) -> Iterator[None]:
+def text_errors(form: str) -> Iterator[None]:
     """Convert exceptions for text of another form to an error that names the form."""
     try:
         yield

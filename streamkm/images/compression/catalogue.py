@@ -65,22 +65,14 @@ class Catalogue(Statistic):
         )
 
 
-@dataclass(frozen=True)
-class Files:
-    """The files of a task."""
-
-    items: tuple[Item, ...]
-
-
-def shares(items: Sequence[Item]) -> list[Files]:
+def file_groups(items: Sequence[Item]) -> list[tuple[Item, ...]]:
     """Divide files into tasks."""
-    starts = range(0, len(items), _FILES)
-    return [Files(tuple(items[at : at + _FILES])) for at in starts]
+    return [tuple(items[at : at + _FILES]) for at in range(0, len(items), _FILES)]
 
 
 @dataclass(frozen=True)
-class Look:
-    """Read the headers of some files.
+class ReadHeaders:
+    """Read the headers of the files of a task.
 
     Parameters
     ----------
@@ -91,12 +83,12 @@ class Look:
     most_nbytes: int
     skip_bad: bool
 
-    def __call__(self, files: Files) -> Catalogue:
+    def __call__(self, items: Sequence[Item]) -> Catalogue:
         found: list[Header] = []
         profiles: dict[str, bytes] = {}
         bad = []
         notices: tuple[Notice, ...] = ()
-        for item in files.items:
+        for item in items:
             try:
                 own = headers(item, self.most_nbytes)
                 notices = together([notices, notices_of(own)])

@@ -7,14 +7,14 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 
-from streamkm.errors import DataError, StreamkmError
+from streamkm.errors import StreamkmError
+from streamkm.files.names import source_names
 from streamkm.images.archive.archive import Archive
-from streamkm.images.compression.options import Options
-from streamkm.images.compression.room import Room
+from streamkm.images.compression.memory import ImageMemory
+from streamkm.images.compression.options import CompressOptions
 from streamkm.images.compression.run import Run
 from streamkm.outputs import ARCHIVE, alone, check_store, marks_of, whole
 from streamkm.progress import PhaseCallback
-from streamkm.sizes import parse_bytes
 
 
 def compress(
@@ -104,11 +104,8 @@ def compress(
     ...     archive["x.png"].shape
     (4, 4, 3)
     """
-    several = [sources] if isinstance(sources, (str, os.PathLike)) else sources
-    names = [os.fspath(source) for source in several]
-    if not names:
-        raise DataError("no sources were given.")
-    options = Options.from_arguments(
+    names = source_names(sources)
+    options = CompressOptions.from_arguments(
         n_colors=n_colors,
         per=per,
         patch=patch,
@@ -120,11 +117,11 @@ def compress(
         n_init=n_init,
         seed=random_state,
     )
-    room = Room.from_limit(None if memory_limit is None else parse_bytes(memory_limit))
-    options = replace(options, cells=room.cells)
+    memory = ImageMemory.from_limit(memory_limit)
+    options = replace(options, cells=memory.cells)
     target = check_store(out, ARCHIVE, overwrite, names)
     with alone(target), whole(target, ARCHIVE, overwrite, "compress") as partial:
-        run = Run(partial, options, room, skip_bad, tuple(watch))
+        run = Run(partial, options, memory, skip_bad, tuple(watch))
         try:
             run.open(names, overwrite)
         except StreamkmError:

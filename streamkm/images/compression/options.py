@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 from streamkm.errors import DataError
-from streamkm.fitting import FitState
-from streamkm.images.codebook.codebook import Codebook
 from streamkm.images.codebook.rate import choose
-from streamkm.images.codebook.training import fit_codebook
 from streamkm.images.colour.options import Search
 from streamkm.images.colour.spaces import SPACES
 from streamkm.numbers import real_number, whole_number
@@ -25,7 +20,7 @@ _COLORS = 256
 
 
 @dataclass(frozen=True)
-class Options:
+class CompressOptions:
     """Options that determine the bytes of an archive.
 
     Parameters
@@ -61,7 +56,7 @@ class Options:
         space: str,
         n_init: int,
         seed: int,
-    ) -> Options:
+    ) -> CompressOptions:
         """Check the arguments of `compress` and convert them.
 
         Raises
@@ -113,30 +108,6 @@ class Options:
     def search(self) -> Search:
         """The search for palettes."""
         return Search(self.n_colors, self.space, self.n_init, self.seed, self.quality)
-
-    def train(
-        self,
-        rows: Any,
-        weights: Any,
-        memory_limit: int | None,
-        watch: Callable[[FitState], Any],
-        saved: Path,
-    ) -> Codebook:
-        """Train the codebook of patches (n, d) with weights (n,) or None.
-
-        `watch` is called with every state of the fits, which are saved in the folder `saved`.
-        """
-        return fit_codebook(
-            rows,
-            self.n_colors,
-            sample_weight=weights,
-            stages=self.stages,
-            until_psnr=self.quality,
-            memory_limit=memory_limit,
-            seed=self.seed,
-            watch=[watch],
-            saved=saved,
-        )
 
 
 def _sides(patch: Any) -> tuple[int, int]:

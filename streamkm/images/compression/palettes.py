@@ -9,20 +9,19 @@ from pathlib import Path
 
 from streamkm.decoding.notices import notice_lines, together
 from streamkm.errors import DataError, LeftOutWarning
+from streamkm.files.names import source_names
 from streamkm.files.unread import unread
-from streamkm.images.coding.stack import stacks_of
+from streamkm.images.coding.stack import batches_of, stacks_of
 from streamkm.images.coding.tables import Count, Tables
 from streamkm.images.colour.options import Search
 from streamkm.images.colour.palette import Palette
-from streamkm.images.compression.catalogue import Look, shares
+from streamkm.images.compression.memory import ImageMemory
 from streamkm.images.compression.options import MOST_COLORS
 from streamkm.images.compression.reads import Reader
-from streamkm.images.compression.room import Room
 from streamkm.images.sources import find_items
 from streamkm.numbers import whole_number
 from streamkm.passes import Colours
 from streamkm.progress import PhaseCallback, tracked
-from streamkm.sizes import parse_bytes
 from streamkm.warn import warn
 
 
@@ -49,14 +48,12 @@ def count_colours(
     DataError
         If there is no image, or an image of bands, which has no colours.
     """
-    several = [sources] if isinstance(sources, (str, os.PathLike)) else sources
-    names = [os.fspath(source) for source in several]
-    room = Room.from_limit(None if memory_limit is None else parse_bytes(memory_limit))
+    names = source_names(sources)
+    memory = ImageMemory.from_limit(memory_limit)
     with tempfile.TemporaryDirectory(prefix="streamkm-") as spool:
         found = find_items(names, spool=Path(spool), skip_bad=skip_bad)
-        look = Look(room.image_nbytes, skip_bad)
-        read = Reader(room, tuple(watch))
-        catalogue = read.look(look, shares(found.items))
+        read = Reader(memory, tuple(watch))
+        catalogue = read.catalogue(found.items, skip_bad)
         if not catalogue.headers:
             raise DataError(f"no readable image was found in {' '.join(names[:3])}.")
         left = [(f"left out: {reason}", 1, name) for name, reason in found.left_out if unread(name)]
@@ -69,9 +66,8 @@ def count_colours(
             raise DataError(
                 f"images of bands ({bands}) have no palette; cluster them with streamkm fit."
             )
-        batches = [batch for stack in stacks for batch in stack.batches()]
-        count = Count(room.cells, room.image_nbytes, skip_bad)
-        tables: Tables = read("colours", count, batches)
+        count = Count(memory.cells, memory.image_nbytes, skip_bad)
+        tables: Tables = read("colours", count, batches_of(stacks))
     if not tables.parts:
         raise DataError(f"every image in {' '.join(names[:3])} is damaged.")
     return {kind: colours for kind, _, colours in tables.parts}

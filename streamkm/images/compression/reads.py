@@ -12,9 +12,10 @@ import dask
 
 from streamkm.checkpoint import Periodic, Record, difference, load_progress
 from streamkm.engine import Folded, Listed, folding, threads, wave_size
+from streamkm.files.items import Item
 from streamkm.fitting import FitState
-from streamkm.images.compression.catalogue import Catalogue, Files
-from streamkm.images.compression.room import Room
+from streamkm.images.compression.catalogue import Catalogue, ReadHeaders, file_groups
+from streamkm.images.compression.memory import ImageMemory
 from streamkm.progress import PhaseCallback, Progress
 from streamkm.versions import versions
 
@@ -33,11 +34,11 @@ class Reader:
 
     Parameters
     ----------
-    room : Room
+    memory : ImageMemory
     watch : each is called with a `Progress` after every wave
     """
 
-    room: Room
+    memory: ImageMemory
     watch: tuple[PhaseCallback, ...] = ()
 
     def report(self, phase: str, done: int, total: int, unit: str = "batches") -> None:
@@ -45,9 +46,10 @@ class Reader:
         for report in self.watch:
             report(Progress(phase, done, total, unit))
 
-    def look(self, call: Any, shares: Sequence[Files]) -> Catalogue:
-        """The catalogue of the headers of some files."""
-        catalogue: Catalogue = self._fold("headers", call, shares, threads(), (0, len(shares)))
+    def catalogue(self, items: Sequence[Item], skip_bad: bool) -> Catalogue:
+        """The catalogue of the headers of some files; damaged files may be skipped."""
+        read, groups = ReadHeaders(self.memory.image_nbytes, skip_bad), file_groups(items)
+        catalogue: Catalogue = self._fold("headers", read, groups, threads(), (0, len(groups)))
         return catalogue
 
     def __call__(
@@ -67,7 +69,7 @@ class Reader:
         """
         groups: dict[int, list[Sized]] = {}
         for batch in batches:
-            groups.setdefault(self.room.workers(batch.nbytes), []).append(batch)
+            groups.setdefault(self.memory.workers(batch.nbytes), []).append(batch)
         parts: list[Any] = []
         done = 0
         for workers, group in sorted(groups.items()):

@@ -22,16 +22,17 @@ from streamkm.images.archive.layout import (
     write_palettes,
     write_profiles,
 )
+from streamkm.images.codebook.training import fit_codebook
 from streamkm.images.coding.coder import Own, Shared
 from streamkm.images.coding.encode import DAMAGED_IN, Encode, damaged_in
 from streamkm.images.coding.patching import WritePatches, create_patches, rows_of
-from streamkm.images.coding.stack import Batch, Stack, owners_of, stacks_of
+from streamkm.images.coding.stack import Stack, batches_of, owners_of, stacks_of
 from streamkm.images.coding.tables import Count, Tables
 from streamkm.images.colour.palette import Palette
-from streamkm.images.compression.catalogue import Look, shares, unique
-from streamkm.images.compression.options import Options
+from streamkm.images.compression.catalogue import unique
+from streamkm.images.compression.memory import ImageMemory
+from streamkm.images.compression.options import CompressOptions
 from streamkm.images.compression.reads import Reader
-from streamkm.images.compression.room import Room
 from streamkm.images.sources import find_items
 from streamkm.outputs import ARCHIVE, marks_of
 from streamkm.progress import PhaseCallback, tracked
@@ -47,8 +48,8 @@ class Run:
     Parameters
     ----------
     partial : Path of the unfinished archive
-    options : Options
-    room : Room
+    options : CompressOptions
+    memory : ImageMemory
     skip_bad : whether damaged images are skipped
     watch : each is called with a `Progress`
     """
@@ -56,13 +57,13 @@ class Run:
     def __init__(
         self,
         partial: Path,
-        options: Options,
-        room: Room,
+        options: CompressOptions,
+        memory: ImageMemory,
         skip_bad: bool,
         watch: tuple[PhaseCallback, ...],
     ) -> None:
-        self._partial, self._options, self._room = partial, options, room
-        self._skip_bad, self._read = skip_bad, Reader(room, watch)
+        self._partial, self._options, self._memory = partial, options, memory
+        self._skip_bad, self._read = skip_bad, Reader(memory, watch)
         self._bad: list[tuple[str, str]] = []
         self._notices: tuple[Notice, ...] = ()
         self._stacks: tuple[Stack, ...] = ()
@@ -75,8 +76,8 @@ class Run:
                 raise DataError(f"{name} is already an archive; decompress it first.")
         spool = self._partial / "spool"
         found = find_items(names, spool=spool, skip_bad=self._skip_bad)
-        look = Look(self._room.image_nbytes, self._skip_bad)
-        catalogue = unique(self._read.look(look, shares(found.items)), self._skip_bad)
+        catalogue = self._read.catalogue(found.items, self._skip_bad)
+        catalogue = unique(catalogue, self._skip_bad)
         self._bad = [*found.left_out, *catalogue.bad]
         self._notices = catalogue.notices
         self._source_nbytes = catalogue.source_nbytes
@@ -107,9 +108,9 @@ class Run:
         saved = self._partial / "colours"
         if counted and self._options.per != "image" and not self._marked("counted"):
             tables_in_all = len({(s.kind, number) for s in counted for number in s.palettes})
-            cells = self._room.cells_each(tables_in_all)
-            count = Count(cells, self._room.image_nbytes, self._skip_bad)
-            tables: Tables = self._read("colours", count, _batches(counted), saved)
+            cells = self._memory.cells_each(tables_in_all)
+            count = Count(cells, self._memory.image_nbytes, self._skip_bad)
+            tables: Tables = self._read("colours", count, batches_of(counted), saved)
             fitted: dict[str, list[Palette]] = {}
             searched = tracked(tables.parts, "palettes", "palettes", self._read.watch)
             for kind, number, colours in searched:
@@ -134,16 +135,25 @@ class Run:
 
     def _train(self, kind: str, stacks: Sequence[Stack]) -> None:
         """Extract the patches of all images of a kind, and train their codebook."""
-        folder, patch = self._partial / "patches" / kind, self._options.patch
+        folder, options = self._partial / "patches" / kind, self._options
         if not self._marked(f"cutting {kind}"):
             create_patches(folder, stacks)
             self._mark(f"cutting {kind}")
-        write = WritePatches(folder, patch, self._room.image_nbytes, self._skip_bad)
-        self._read("patches", write, _batches(stacks), folder / "cut")
-        limit, saved = self._room.limit, folder / "trained"
+        write = WritePatches(folder, options.patch, self._memory.image_nbytes, self._skip_bad)
+        self._read("patches", write, batches_of(stacks), folder / "cut")
         rows, weights = rows_of(folder, stacks)
-        codebook = self._options.train(rows, weights, limit, self._read.report_training, saved)
-        write_codebook(self._partial, kind, codebook, patch)
+        codebook = fit_codebook(
+            rows,
+            options.n_colors,
+            sample_weight=weights,
+            stages=options.stages,
+            until_psnr=options.quality,
+            memory_limit=self._memory.limit,
+            seed=options.seed,
+            watch=[self._read.report_training],
+            saved=folder / "trained",
+        )
+        write_codebook(self._partial, kind, codebook, options.patch)
 
     def encode(self) -> None:
         """Write the codes that are still missing."""
@@ -152,13 +162,13 @@ class Run:
                 create_stack(self._partial, stack, self._options.n_colors)
             self._mark("laid_out")
         shared = Shared(coders_in(self._partial, self._options.space))
-        own = Own(self._options.search, self._room.cells, shared)
+        own = Own(self._options.search, self._memory.cells, shared)
         coders = own if self._options.per == "image" else shared
         encode = Encode(
-            self._partial, coders, self._options.dither, self._room.image_nbytes, self._skip_bad
+            self._partial, coders, self._options.dither, self._memory.image_nbytes, self._skip_bad
         )
         missing = {stack.name: unfinished(self._partial, stack.name) for stack in self._stacks}
-        batches = _batches(self._stacks)
+        batches = batches_of(self._stacks)
         left = [batch for batch in batches if missing[batch.stack][batch.region].any()]
         if left:
             self._read("codes", encode, left)
@@ -202,7 +212,3 @@ class Run:
 
     def _mark(self, step: str) -> None:
         zarr.open_group(self._partial, mode="r+").update_attributes({step: True})
-
-
-def _batches(stacks: Sequence[Stack]) -> list[Batch]:
-    return [batch for stack in stacks for batch in stack.batches()]

@@ -14,14 +14,14 @@ from pathlib import Path, PurePosixPath
 from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
 from streamkm.files.names import wrong_with
 from streamkm.images.archive.archive import Archive
-from streamkm.images.coding.encode import Encoded
+from streamkm.images.coding.encode import Written
+from streamkm.images.compression.memory import ImageMemory
 from streamkm.images.compression.reads import Reader
-from streamkm.images.compression.room import Room
 from streamkm.images.export.as_file import as_file, suffix_of
 from streamkm.images.export.placing import check_places
 from streamkm.outputs import local, refuse_in_a_store
 from streamkm.progress import PhaseCallback
-from streamkm.sizes import parse_bytes, show_bytes
+from streamkm.sizes import show_bytes
 
 
 def decompress(
@@ -92,7 +92,7 @@ def decompress(
     folder = local(out)
     refuse_in_a_store(out, folder)
     opened = archive if isinstance(archive, Archive) else Archive(archive)
-    room = Room.from_limit(None if memory_limit is None else parse_bytes(memory_limit))
+    memory = ImageMemory.from_limit(memory_limit)
     files = files_of(opened, folder, opened.chosen(names))
     there = [] if overwrite else [name for name, file in files.items() if file.exists()]
     if there and not missing:
@@ -103,13 +103,13 @@ def decompress(
     wanted = {name: files[name] for name in files if name not in set(there)}
     portions = _portions(opened, wanted)
     largest = max((portion.nbytes for portion in portions), default=0)
-    if room.limit is not None and largest > room.image_nbytes:
+    if memory.limit is not None and largest > memory.image_nbytes:
         raise MemoryLimitError(
             f"an image of {opened.path} has {show_bytes(largest)} when decoded, over the limit of "
-            f"{show_bytes(room.image_nbytes)} for one image: raise the memory limit."
+            f"{show_bytes(memory.image_nbytes)} for one image: raise the memory limit."
         )
     if portions:
-        Reader(room, tuple(watch))("files", WriteFiles(opened), portions)
+        Reader(memory, tuple(watch))("files", WriteFiles(opened), portions)
     return list(files.values())
 
 
@@ -145,9 +145,8 @@ def _portions(archive: Archive, files: dict[str, Path]) -> list[Portion]:
         numbers, names = zip(*sorted(some), strict=True)
         pixels = archive.stacks[stack]["pixels"]
         nbytes = math.prod(pixels.shape[1:]) * pixels.dtype.itemsize
-        where = tuple(
-            files[name].absolute() for name in names
-        )  # workers may have other working directories
+        # Absolute, because workers may have other working directories.
+        where = tuple(files[name].absolute() for name in names)
         portions.append(Portion(stack, numbers, names, where, nbytes))
     return portions
 
@@ -163,7 +162,7 @@ class WriteFiles:
 
     archive: Archive
 
-    def __call__(self, portion: Portion) -> Encoded:
+    def __call__(self, portion: Portion) -> Written:
         first, last = portion.numbers[0], portion.numbers[-1]
         lines = self.archive.stacks[portion.stack]["metadata"][first : last + 1]
         for number, name, file in zip(portion.numbers, portion.names, portion.files, strict=True):
@@ -176,7 +175,7 @@ class WriteFiles:
                 partial.rename(file)
             finally:
                 partial.unlink(missing_ok=True)
-        return Encoded(len(portion.names))
+        return Written()
 
 
 def files_of(archive: Archive, folder: Path, names: Sequence[str]) -> dict[str, Path]:
@@ -211,13 +210,13 @@ def _paths(archive: Archive) -> dict[str, str]:
     The paths do not depend on the selection of images.
     """
     first = {place.stack: name for name, place in archive.places.items()}
-    of = {stack: suffix_of(archive, name) for stack, name in first.items()}
+    suffixes = {stack: suffix_of(archive, name) for stack, name in first.items()}
     stems = Counter(str(PurePosixPath(name).with_suffix("")) for name in archive)
     folders = {str(parent) for name in archive for parent in PurePosixPath(name).parents}
     paths: dict[str, str] = {}
     taken: set[str] = set()
     for name, place in archive.places.items():
-        suffix, stem = of[place.stack], str(PurePosixPath(name).with_suffix(""))
+        suffix, stem = suffixes[place.stack], str(PurePosixPath(name).with_suffix(""))
         path = f"{stem if stems[stem] == 1 else name}{suffix}"
         while path in taken or path in folders:
             path += suffix

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from streamkm.engine import threads
 from streamkm.errors import MemoryLimitError
 from streamkm.rows import PROCESS_NBYTES, memory_here
-from streamkm.sizes import show_bytes
+from streamkm.sizes import parse_bytes, show_bytes
 
 _CELL_NBYTES = 8 + 8 + 3 * 8  # a cell of a table of colours: key, count and sums
 _TABLES = 12  # tables that wait to be combined, or are being combined
@@ -20,7 +20,7 @@ _SHARE = 0.25  # share of the memory of the machine, if no limit is given
 
 
 @dataclass(frozen=True)
-class Room:
+class ImageMemory:
     """Memory that tables and images may use.
 
     Parameters
@@ -35,14 +35,17 @@ class Room:
     cells: int
 
     @classmethod
-    def from_limit(cls, limit: int | None) -> Room:
-        """The memory that a limit leaves, before any image is known.
+    def from_limit(cls, memory_limit: str | int | None) -> ImageMemory:
+        """The memory that a limit, in bytes or as text, leaves before any image is known.
 
         Raises
         ------
+        DataError
+            If the text is not a size.
         MemoryLimitError
             If the limit leaves too little memory for a colour table.
         """
+        limit = None if memory_limit is None else parse_bytes(memory_limit)
         nbytes = int(_SHARE * memory_here()) if limit is None else limit - PROCESS_NBYTES
         cells = min(_MOST_CELLS, nbytes // 4 // (_TABLES * _CELL_NBYTES))
         if cells < _LEAST_CELLS:
