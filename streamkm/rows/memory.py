@@ -63,6 +63,7 @@ class Budget:
     fits : whether the rows are for a fit, which may have a table of distinct rows
     summaries : number of restarts that have a sample or boundary rows
     summary_rows : minimum number of rows of each sample
+    answer_share : further bytes of the result for a row, as a share of those of its values
     """
 
     limit: int | None = None
@@ -73,6 +74,7 @@ class Budget:
     fits: bool = False
     summaries: int = 0
     summary_rows: int = 0
+    answer_share: float = 0.0
 
     @property
     def _to_keep(self) -> float:
@@ -94,7 +96,8 @@ class Budget:
     def row_nbytes(self, layout: Layout, beside: Sequence[Any], masked: bool) -> int:
         """Bytes of a row in a block: its values, weight and mask, and its result."""
         own = layout.n_features * layout.dtype.itemsize
-        nbytes: int = own + self.answer_nbytes + sum(a.dtype.itemsize for a in beside)
+        answer = self.answer_nbytes + int(self.answer_share * own)
+        nbytes: int = own + answer + sum(a.dtype.itemsize for a in beside)
         # A block without some rows, or with reordered features, is a copy.
         copied = (layout.missing, layout.block_map, layout.order)
         if masked or any(cause is not None for cause in copied):

@@ -205,6 +205,19 @@ def test_training_goes_on_where_it_was_broken_off(kind, often, flower, tmp_path,
     assert len(again) <= 2
 
 
+def test_training_opens_the_store_once(flower, tmp_path, monkeypatch):
+    stored(tmp_path / "x", flower[:500], 100)
+    opened, zarr_open = [], zarr.open
+
+    def count(where, **options):
+        opened.append(str(where))
+        return zarr_open(where, **options)
+
+    monkeypatch.setattr(zarr, "open", count)
+    assert fit_codebook(tmp_path / "x", 20, stages=2).n_stages == 2
+    assert opened.count(str(tmp_path / "x")) == 1
+
+
 @pytest.mark.usefixtures("out_of_core")
 def test_training_resumes_cached_rows_in_another_block_plan(flower, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "KEPT_SHARE", 1)

@@ -37,7 +37,7 @@ MOST_CODEWORDS = 2**16  # a code is two bytes at most
 # A search for more codewords takes minutes; its gain over dividing, 0.15 dB at 256, falls with k.
 _SEARCHED = 256
 _LEAST_SAMPLE = 65_536
-_SAMPLED_A_CODEWORD = 8
+_SAMPLED_A_CODEWORD = 8  # minimum; there are more if memory allows
 # A step on the sample that gains less than this overfits the sample.
 _SAMPLE_RULES = StopRules(loss_tol=1e-2)
 # A smaller relative gain, 0.02 dB, is not worth a read.
@@ -125,24 +125,23 @@ def fit_codebook(
         until_psnr = real_number("until_psnr", until_psnr, above=True)
     if memory_limit is not None:
         memory_limit = parse_bytes(memory_limit)
-    budget = Budget(memory_limit, threads(), k, fits=True, summaries=1, summary_rows=sampled(k))
+    budget = Budget(
+        memory_limit,
+        threads(),
+        k,
+        fits=True,
+        summaries=1,
+        summary_rows=max(_LEAST_SAMPLE, _SAMPLED_A_CODEWORD * k),
+        # Residuals are twice as wide as pixels, and the projection counts a block five times.
+        answer_share=0.5 if stages > 1 else 0.0,
+    )
     rows = open_rows(data, sample_weight=sample_weight, budget=budget)
     codebook = Codebook.empty(rows.layout.dtype, rows.layout.n_features)
-    if stages > 1:
-        # Residuals are twice as wide as pixels, and the projection counts a block five times.
-        wider = 8 + rows.layout.n_features * rows.layout.dtype.itemsize // 2
-        wide = replace(budget, answer_nbytes=wider)
-        rows = open_rows(data, sample_weight=sample_weight, budget=wide)
     room = replace(budget, n_features=rows.layout.n_features).room(rows.layout)
     rules = StopRules(max_iter, loss_tol=_WORTH_A_READ)
     training = _Training(k, stages, until_psnr, rules, room, budget, seed, tuple(watch), saved)
     with caching(rows) as cached:
         return training.train(cached, codebook)
-
-
-def sampled(k: int) -> int:
-    """Least number of rows in a sample for k codewords; there are more if memory allows."""
-    return max(_LEAST_SAMPLE, _SAMPLED_A_CODEWORD * k)
 
 
 @dataclass(frozen=True)
