@@ -14,9 +14,6 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.images.archive.stack import StackArrays
 from streamkm.images.archive.store import ArchiveStore
-from streamkm.images.colour.palette import Palette
-from streamkm.images.colour.spaces import space_of
-from streamkm.outputs.reading import attribute, group_in
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -108,12 +105,6 @@ class Archive(ArchiveStore, Mapping[str, "xr.DataArray"]):
                 raise DataError(f"{self.path} has no image {name!r}{hint}")
             found.update(dict.fromkeys(meant))
         return list(found)
-
-    @property
-    def patch(self) -> tuple[int, int]:
-        """Height and width of a patch; (1, 1) for palettes."""
-        high, wide = self.parameters["patch"]
-        return int(high), int(wide)
 
     def has_palette(self, name: str) -> bool:
         """Return whether the codes of an image are colours, not patches or bands.
@@ -227,27 +218,6 @@ class Archive(ArchiveStore, Mapping[str, "xr.DataArray"]):
         palettes = self._shared_array(f"palettes/{stack.kind}", 3)
         return np.asarray(palettes[int(self._value("palette", name))])
 
-    def palettes(self) -> dict[str, Palette]:
-        """Return the palettes that images share.
-
-        Returns
-        -------
-        dict of str to Palette
-            By kind, such as 'rgb'; several palettes of a kind also by number and folder.
-        """
-        found = {}
-        space = str(self.parameters["space"])
-        palettes = group_in(self.group, "palettes")
-        for kind in () if palettes is None else sorted(palettes.array_keys()):
-            array = self._shared_array(f"palettes/{kind}", 3)
-            several = np.asarray(array[...])
-            folders = attribute(array, "of")
-            for number, colours in enumerate(several):
-                folder = str(folders[number]).replace("/", "-")
-                name = kind if len(several) == 1 else f"{kind}-{number}-{folder}".rstrip("-")
-                found[name] = Palette(colours, space_of(colours.shape[1], space))
-        return found
-
     def metadata(self, name: str) -> dict[str, Any]:
         """Return the metadata of the file of an image.
 
@@ -278,20 +248,3 @@ class Archive(ArchiveStore, Mapping[str, "xr.DataArray"]):
             The profile; None if the image has none.
         """
         return self.profile_named(self.metadata(name).get("icc"))
-
-    def profile_named(self, icc: str | None) -> bytes | None:
-        """Return an ICC profile by the name in the metadata of its images.
-
-        Parameters
-        ----------
-        icc : str or None
-            Value of ``icc`` in the metadata.
-
-        Returns
-        -------
-        bytes or None
-            The profile; None for None.
-        """
-        if icc is None:
-            return None
-        return np.asarray(self._shared_array(f"profiles/{icc}", 1)[...]).tobytes()

@@ -1,4 +1,4 @@
-"""Archives on disk: their attributes, their stacks, and the location of each image."""
+"""Archives on disk: attributes, stacks, arrays that images share, and where each image is."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import zarr
 
 from streamkm.errors import DataError
 from streamkm.images.archive.stack import StackArrays
+from streamkm.images.colour.palette import Palette
+from streamkm.images.colour.spaces import space_of
 from streamkm.outputs import ARCHIVE, marks_of
-from streamkm.outputs.reading import group_in, stored
+from streamkm.outputs.reading import attribute, group_in, stored
 from streamkm.rows import EVERY_CHUNK, MARK, refuse_incomplete
 from streamkm.rows.open import forget_listings
 
@@ -91,13 +93,6 @@ class ArchiveStore:
         marks = group_in(self.group, MARK)
         return marks is not None and EVERY_CHUNK.items() <= dict(marks.attrs).items()
 
-    def _shared_array(self, path: str, ndim: int) -> Any:
-        """Open an array outside the stacks, such as the palettes that images share."""
-        found = stored(self.group, path, ndim)
-        if self._all_stored:
-            refuse_incomplete(found)
-        return found
-
     @cached_property
     def places(self) -> dict[str, Place]:
         """Location of each image, in the order of stacks and names."""
@@ -164,6 +159,57 @@ class ArchiveStore:
             for name in set(self._datasets[stack].variables):
                 arrays[str(name)]  # an error if compress did not write it
         return self._datasets[stack]
+
+    @property
+    def patch(self) -> tuple[int, int]:
+        """Height and width of a patch; (1, 1) for palettes."""
+        high, wide = self.parameters["patch"]
+        return int(high), int(wide)
+
+    def palettes(self) -> dict[str, Palette]:
+        """Return the palettes that images share.
+
+        Returns
+        -------
+        dict of str to Palette
+            By kind, such as 'rgb'; several palettes of a kind also by number and folder.
+        """
+        found = {}
+        space = str(self.parameters["space"])
+        palettes = group_in(self.group, "palettes")
+        for kind in () if palettes is None else sorted(palettes.array_keys()):
+            array = self._shared_array(f"palettes/{kind}", 3)
+            several = np.asarray(array[...])
+            folders = attribute(array, "of")
+            for number, colours in enumerate(several):
+                folder = str(folders[number]).replace("/", "-")
+                name = kind if len(several) == 1 else f"{kind}-{number}-{folder}".rstrip("-")
+                found[name] = Palette(colours, space_of(colours.shape[1], space))
+        return found
+
+    def profile_named(self, icc: str | None) -> bytes | None:
+        """Return an ICC profile by the name in the metadata of its images.
+
+        Parameters
+        ----------
+        icc : str or None
+            Value of ``icc`` in the metadata.
+
+        Returns
+        -------
+        bytes or None
+            The profile; None for None.
+        """
+        if icc is None:
+            return None
+        return np.asarray(self._shared_array(f"profiles/{icc}", 1)[...]).tobytes()
+
+    def _shared_array(self, path: str, ndim: int) -> Any:
+        """Open an array outside the stacks."""
+        found = stored(self.group, path, ndim)
+        if self._all_stored:
+            refuse_incomplete(found)
+        return found
 
     def _check(self) -> None:
         """Raise an error if the archive was replaced after it was opened."""
