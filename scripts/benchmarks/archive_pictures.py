@@ -74,13 +74,13 @@ def spaces(k: int) -> None:
 def stages(k: int) -> None:
     """Draw a photograph, and its patches by one and by two codes."""
     photograph = load_sample_image("flower.jpg")
-    cut = patches(photograph)
+    cut = patches(photograph, (4, 4))
     rows = cut.reshape(-1, cut.shape[-1])
     row = [("photograph", photograph[FLOWER])]
     for n in (1, 2):
         codebook = fit_codebook(rows, k, stages=n)
         decoded = codebook.decode(codebook.codes(rows)).reshape(cut.shape)
-        made = unpatched(decoded, photograph.shape)
+        made = unpatched(decoded, photograph.shape, (4, 4))
         row.append((f"--patch 4x4 --stages {n}, {codebook.psnr:.1f} dB", made[FLOWER]))
     save(sheet([row]), "stages.png")
 

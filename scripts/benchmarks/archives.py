@@ -32,7 +32,7 @@ from report import table
 
 from streamkm.images import Archive, compress, decompress
 from streamkm.images.archive.summary import arrays_of, summary
-from streamkm.images.colour.options import Search
+from streamkm.images.colour.palette_search import PaletteSearch
 from streamkm.images.compression.palettes import count_colours
 from streamkm.passes import Colours
 
@@ -71,13 +71,13 @@ def search(folder: Path) -> None:
     read = time.perf_counter() - began
     sizes = ", ".join(f"{kind}: {len(c.keys):,} cells" for kind, c in tables.items())
     print(f"one read of the pixels: {read:.2f} s; {sizes}")
-    timed(tables, [Search(256)])  # the overhead of the first search
-    plain = timed(tables, [Search(256)])
+    timed(tables, [PaletteSearch(256)])  # the overhead of the first search
+    plain = timed(tables, [PaletteSearch(256)])
     rows = []
     for name, searches in (
-        ("k=256", [Search(256)]),
-        ("k=16, 64, 256", [Search(k) for k in KS]),
-        *((f"k={k}, 10 starts", [Search(k, n_init=10)]) for k in KS),
+        ("k=256", [PaletteSearch(256)]),
+        ("k=16, 64, 256", [PaletteSearch(k) for k in KS]),
+        *((f"k={k}, 10 starts", [PaletteSearch(k, n_init=10)]) for k in KS),
     ):
         seconds = timed(tables, searches)
         more = (seconds - plain) / (read + plain)
@@ -85,7 +85,7 @@ def search(folder: Path) -> None:
     print("\n".join(table(("searched", "seconds", "beside read and one search"), rows)))
 
 
-def timed(tables: dict[str, Colours], searches: Sequence[Search]) -> float:
+def timed(tables: dict[str, Colours], searches: Sequence[PaletteSearch]) -> float:
     began = time.perf_counter()
     for colours in tables.values():
         for one in searches:

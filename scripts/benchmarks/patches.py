@@ -9,6 +9,7 @@ scikit-learn. Bits per pixel are given for the codes alone and for the codes wit
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,6 @@ from report import table
 from sklearn.datasets import load_sample_images
 
 from streamkm.images.codebook.patches import patches
-from streamkm.images.codebook.rate import bits_per_pixel
 from streamkm.images.codebook.training import fit_codebook
 from streamkm.images.colour.quality import psnr
 
@@ -46,7 +46,7 @@ def measured(images: list[np.ndarray], shape: tuple[int, int], k: int, stages: i
         start = time.perf_counter()
         one.codes(rows)
         encoded = time.perf_counter() - start
-        bits = bits_per_pixel(k, n, shape)
+        bits = n * math.log2(k) / math.prod(shape)
         beside = one.codewords.astype(np.int16).nbytes * 8 / pixels
         quality = psnr(codebook.distortions[n - 1], codebook.dtype)
         cells = (f"{shape[0]} x {shape[1]}", f"{k:,}", n, f"{bits:.2f}", f"{bits + beside:.2f}")

@@ -95,7 +95,7 @@ class Scene:
             pairs = zip(getattr(self, f"_{name}"), getattr(first, f"_{name}"), strict=True)
             unlike = [(own, other) for own, other in pairs if own != other and own and other]
             if unlike:
-                raise self._of_bands(first, f"{unlike[0][0]!r}, not {unlike[0][1]!r}", name)
+                raise self._bands_error(first, f"{unlike[0][0]!r}, not {unlike[0][1]!r}", name)
         nodata = [None if s._nodata[0] is None else str(s._nodata[0]) for s in (first, self)]
         self._check(
             {"nodata value": nodata[0]}, {"nodata value": nodata[1]}, first
@@ -124,9 +124,9 @@ class Scene:
         try:
             return reordering(tuple(own), tuple(want), (self.path, first.path))
         except DataError as error:
-            raise self._of_bands(first, f"{own}, not {want}", by) from error
+            raise self._bands_error(first, f"{own}, not {want}", by) from error
 
-    def _of_bands(self, first: Scene, what: str, name: str) -> DataError:
+    def _bands_error(self, first: Scene, what: str, name: str) -> DataError:
         return DataError(
             f"{self.path} has bands {what} as in {first.path}, so the scenes cannot be "
             f"stacked. Correct the {name} with rasterio in the mode r+, or ingest the "

@@ -25,7 +25,7 @@ from tests import reference
 @pytest.fixture(scope="module")
 def flower():
     """Patches of 4 x 4 x 3 of a part of a photograph."""
-    return patches(load_sample_image("flower.jpg")[100:300, 200:400]).reshape(-1, 48)
+    return patches(load_sample_image("flower.jpg")[100:300, 200:400], (4, 4)).reshape(-1, 48)
 
 
 @pytest.fixture(scope="module")

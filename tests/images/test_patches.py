@@ -28,18 +28,18 @@ def test_an_image_is_its_patches(h, w, c, down, across):
 
 def test_a_patch_is_a_place_of_the_image():
     pixels = image(12, 8, 3)
-    np.testing.assert_array_equal(patches(pixels)[2, 1].reshape(4, 4, 3), pixels[8:12, 4:8])
+    np.testing.assert_array_equal(patches(pixels, (4, 4))[2, 1].reshape(4, 4, 3), pixels[8:12, 4:8])
 
 
 def test_over_the_edge_it_repeats():
     pixels = image(5, 6, 3)
-    last = patches(pixels)[1, 1].reshape(4, 4, 3)
+    last = patches(pixels, (4, 4))[1, 1].reshape(4, 4, 3)
     np.testing.assert_array_equal(last, pixels[[4, 4, 4, 4]][:, [4, 5, 5, 5]])
 
 
 def test_a_single_pixel_fills_a_patch():
     pixels = image(1, 1, 3)
-    assert (patches(pixels).reshape(16, 3) == pixels[0, 0]).all()
+    assert (patches(pixels, (4, 4)).reshape(16, 3) == pixels[0, 0]).all()
 
 
 def test_patches_of_one_pixel_are_a_view():

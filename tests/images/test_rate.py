@@ -31,4 +31,4 @@ def test_the_rate_is_kept_and_used(each, shape, most):
 
 def test_less_than_a_bit_a_patch_is_refused():
     with pytest.raises(DataError, match="larger patches"):
-        choose(0.05)
+        choose(0.05, (4, 4))

@@ -14,8 +14,8 @@ from streamkm.cli.ui.console import PlainConsole
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import DataError
 from streamkm.images.archive.archive import Archive
-from streamkm.images.colour.options import Search, shares_of
 from streamkm.images.colour.palette import Palette
+from streamkm.images.colour.palette_search import PaletteSearch, shares_of
 from streamkm.images.compression.palettes import count_colours
 from streamkm.images.export.sheet import in_8_bits, save_swatches
 from streamkm.in_memory.monitor import monitored
@@ -43,7 +43,7 @@ def run(
         for kind, palette in Archive(sources[0]).palettes().items():
             found[kind] = (palette, None)
     else:
-        search = Search(n_colors, space, n_init, random_state)
+        search = PaletteSearch(n_colors, space, n_init, random_state)
         with ProgressBar() as bar, monitored(bar.step):
             tables = count_colours(sources, watch=[bar.show], **options)
             for kind in tracked(tables, "palettes", "palettes", [bar.show]):

@@ -12,18 +12,18 @@ from streamkm.images.colour.opacity import Opacity
 from streamkm.passes.colours import OPAQUE
 
 
-def grid(extent: tuple[int, int], shape: tuple[int, int] = (4, 4)) -> tuple[int, int]:
+def grid(extent: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
     """Return the numbers of rows and columns of patches that cover an image.
 
     Examples
     --------
-    >>> grid((533, 800))
+    >>> grid((533, 800), (4, 4))
     (134, 200)
     """
     return -(-extent[0] // shape[0]), -(-extent[1] // shape[1])
 
 
-def patches(pixels: AnyArray, shape: tuple[int, int] = (4, 4)) -> AnyArray:
+def patches(pixels: AnyArray, shape: tuple[int, int]) -> AnyArray:
     """Return the patches of an image, each as a row of features.
 
     Parameters
@@ -81,9 +81,7 @@ def visible_patches(
     return rows, weights.sum(axis=-1)
 
 
-def unpatched(
-    patches: AnyArray, extent: tuple[int, int, int], shape: tuple[int, int] = (4, 4)
-) -> AnyArray:
+def unpatched(patches: AnyArray, extent: tuple[int, int, int], shape: tuple[int, int]) -> AnyArray:
     """Return the image of patches.
 
     Parameters

@@ -15,9 +15,7 @@ _WORTH_A_STAGE = 3.0
 _ROUNDING = 1e-9
 
 
-def choose(
-    bits: float, shape: tuple[int, int] = (4, 4), *, most: int = _CODEWORDS
-) -> tuple[int, int]:
+def choose(bits: float, shape: tuple[int, int], *, most: int = _CODEWORDS) -> tuple[int, int]:
     """Return numbers of codewords and stages with at most `bits` per pixel.
 
     The number of stages is the smallest that `most` codewords allow, because at the same rate one
@@ -41,13 +39,13 @@ def choose(
 
     Examples
     --------
-    >>> choose(0.75)
+    >>> choose(0.75, (4, 4))
     (4096, 1)
-    >>> choose(1.0)
+    >>> choose(1.0, (4, 4))
     (256, 2)
-    >>> choose(0.8)
+    >>> choose(0.8, (4, 4))
     (4096, 1)
-    >>> choose(1.0, most=65536)
+    >>> choose(1.0, (4, 4), most=65536)
     (65536, 1)
     """
     each = bits * math.prod(shape)

@@ -13,8 +13,8 @@ from streamkm.images.codebook.patches import unpatched, visible_patches
 from streamkm.images.coding.stack import Batch
 from streamkm.images.coding.tables import colours_of
 from streamkm.images.colour.opacity import Opacity
-from streamkm.images.colour.options import Search
 from streamkm.images.colour.palette import Palette
+from streamkm.images.colour.palette_search import PaletteSearch
 
 _CACHED = 2  # number of palettes whose tables, of up to 32 MiB, are cached
 
@@ -92,7 +92,7 @@ class Coders(Protocol):
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedCoders:
     """Existing coders, by kind and number."""
 
     coders: Mapping[str, tuple[Coder, ...]]
@@ -106,19 +106,19 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnCoders:
     """A palette for each image, fitted to its colours.
 
     Parameters
     ----------
-    search : Search
+    search : PaletteSearch
     cells : maximum number of cells of the table of an image's colours
     shared : coders of images of bands, whose codebook is shared by all images
     """
 
-    search: Search
+    search: PaletteSearch
     cells: int
-    shared: Shared
+    shared: SharedCoders
 
     def for_image(self, batch: Batch, place: int, pixels: Pixels) -> Coder:
         if batch.kind in self.shared.coders:

@@ -9,7 +9,7 @@ from typing import Any
 
 from streamkm.errors import DataError
 from streamkm.images.codebook.rate import choose
-from streamkm.images.colour.options import Search
+from streamkm.images.colour.palette_search import PaletteSearch
 from streamkm.images.colour.spaces import SPACES
 from streamkm.numbers import real_number, whole_number
 
@@ -105,9 +105,9 @@ class CompressOptions:
         return asdict(self) | {"patch": list(self.patch)}
 
     @property
-    def search(self) -> Search:
+    def search(self) -> PaletteSearch:
         """The search for palettes."""
-        return Search(self.n_colors, self.space, self.n_init, self.seed, self.quality)
+        return PaletteSearch(self.n_colors, self.space, self.n_init, self.seed, self.quality)
 
 
 def _sides(patch: Any) -> tuple[int, int]:

@@ -13,8 +13,8 @@ from streamkm.files.names import source_names
 from streamkm.files.unread import unread
 from streamkm.images.coding.stack import batches_of, stacks_of
 from streamkm.images.coding.tables import Count, Tables
-from streamkm.images.colour.options import Search
 from streamkm.images.colour.palette import Palette
+from streamkm.images.colour.palette_search import PaletteSearch
 from streamkm.images.compression.memory import ImageMemory
 from streamkm.images.compression.options import MOST_COLORS
 from streamkm.images.compression.reads import Reader
@@ -135,6 +135,6 @@ def find_palettes(
     tables = count_colours(sources, skip_bad=skip_bad, memory_limit=memory_limit, watch=watch)
     wanted = [(kind, k) for kind in tables for k in numbers]
     return {
-        (kind, k): Search(k, space, n_init, seed)(tables[kind])
+        (kind, k): PaletteSearch(k, space, n_init, seed)(tables[kind])
         for kind, k in tracked(wanted, "palettes", "palettes", watch)
     }

@@ -23,7 +23,7 @@ from streamkm.images.archive.layout import (
     write_profiles,
 )
 from streamkm.images.codebook.training import fit_codebook
-from streamkm.images.coding.coder import Own, Shared
+from streamkm.images.coding.coder import OwnCoders, SharedCoders
 from streamkm.images.coding.encode import DAMAGED_IN, Encode, damaged_in
 from streamkm.images.coding.patching import WritePatches, create_patches, rows_of
 from streamkm.images.coding.stack import Stack, batches_of, owners_of, stacks_of
@@ -161,8 +161,8 @@ class Run:
             for stack in self._stacks:
                 create_stack(self._partial, stack, self._options.n_colors)
             self._mark("laid_out")
-        shared = Shared(coders_in(self._partial, self._options.space))
-        own = Own(self._options.search, self._memory.cells, shared)
+        shared = SharedCoders(coders_in(self._partial, self._options.space))
+        own = OwnCoders(self._options.search, self._memory.cells, shared)
         coders = own if self._options.per == "image" else shared
         encode = Encode(
             self._partial, coders, self._options.dither, self._memory.image_nbytes, self._skip_bad

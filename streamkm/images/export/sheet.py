@@ -64,11 +64,11 @@ def contact_sheet(archive: Archive, most: int = _MOST) -> Any:
     return need("PIL.Image", "images").fromarray(paper)
 
 
-def thumbnail(archive: Archive, name: str, side: int = _SIDE) -> AnyArray:
+def thumbnail(archive: Archive, name: str) -> AnyArray:
     """Return a thumbnail (y, x, 3) of limited size, uint8, on a white background."""
     pixels = archive[name]
     height, width, _ = pixels.shape
-    shrink = max(1, max(height, width) // (2 * side))  # a coarse subset, which Pillow then resizes
+    shrink = max(1, max(height, width) // (2 * _SIDE))  # a coarse subset, which Pillow then resizes
     values = in_8_bits(pixels.values[::shrink, ::shrink])
     clear = values[..., -1:] if archive.has_alpha(name) else None
     colours = values[..., : archive.n_colours(name)]
@@ -77,7 +77,7 @@ def thumbnail(archive: Archive, name: str, side: int = _SIDE) -> AnyArray:
         share = clear / 255
         colours = (colours * share + _PAPER * (1 - share)).astype(np.uint8)
     small = need("PIL.Image", "images").fromarray(np.ascontiguousarray(colours))
-    small.thumbnail((side, side))
+    small.thumbnail((_SIDE, _SIDE))
     return np.asarray(small)
 
 

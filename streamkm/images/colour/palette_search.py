@@ -1,4 +1,4 @@
-"""Options of the search for palettes, including a required quality."""
+"""Search for a palette of a number of colours or of a required quality."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streamkm.passes import Colours
 
 
 @dataclass(frozen=True)
-class Search:
+class PaletteSearch:
     """A search for the palette of a table of colours.
 
     Parameters
