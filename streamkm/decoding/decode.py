@@ -57,7 +57,7 @@ def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
                 "with --skip-bad."
             )
         if found == "TIFF":
-            return [with_its_profile(page) for page in _of_tiff(item, stream, most_nbytes)]
+            return [with_its_profile(page) for page in _tiff_headers(item, stream, most_nbytes)]
         if found == "PNG" and isinstance(item, Span) and not (item.file.local or item.far):
             with item.open(all_of_it=True) as whole:  # its chunks, including those after the pixels
                 return [with_its_profile(pillow.header_of(item, found, whole, 1, most_nbytes))]
@@ -112,7 +112,7 @@ def _decoded(header: Header, item: Span | Zipped | Held) -> Pixels:
         return pillow.decode(header, found, stream)
 
 
-def _of_tiff(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Iterator[Header]:
+def _tiff_headers(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Iterator[Header]:
     for page in pages(stream):
         found = None
         if not page.raster:

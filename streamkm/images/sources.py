@@ -121,7 +121,7 @@ class _Search:
             self._add(Span(leaf.name, file, 0, file.size))
 
     def _all(self, where: str, images: Iterator[Span | Zipped | Plane | Left]) -> None:
-        """Yield the images of an archive, as far as it can be read."""
+        """Add the images of an archive, as far as it can be read."""
         try:
             for image in images:
                 if isinstance(image, Left):

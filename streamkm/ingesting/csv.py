@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -12,13 +12,12 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
-from streamkm.ingesting.exact import converted, not_representable
+from streamkm.ingesting.arrow import EXACT, matrix
+from streamkm.ingesting.exact import not_representable
 from streamkm.ingesting.registry import SourceRequest, register
 from streamkm.ingesting.source import Form, Piece, Stream, names_beside
 
 _BLOCK = 4 * 2**20  # bytes of text parsed together; a row must fit
-_EXACT = 2.0**53  # float64 represents every integer below it
-DIGITS = 18  # digits of a decimal that fits in int64
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
@@ -171,7 +170,7 @@ class Csv(Stream):
         found = {}
         for name in batch.schema.names:
             values = batch.column(name).to_numpy(zero_copy_only=False)
-            places = np.flatnonzero(np.abs(values) >= _EXACT)
+            places = np.flatnonzero(np.abs(values) >= EXACT)
             if places.size:
                 found[name] = places, values[places]
         return found
@@ -189,52 +188,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def matrix(batch: Any, dtype: np.dtype[Any], file: File, whole: Collection[str] = ()) -> AnyArray:
-    """Convert a record batch to a matrix; missing values become NaN.
-
-    Parameters
-    ----------
-    batch : pyarrow.RecordBatch
-    dtype : dtype of the result
-    file : file of the batch, for messages
-    whole : names of columns of floats that were parsed from integers
-
-    Raises
-    ------
-    DataError
-        If values are missing for an integer dtype, or the dtype cannot represent a value.
-    """
-    values = np.empty((batch.num_rows, batch.num_columns), dtype)
-    for place, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
-        where = f"{file.path}: column {name!r}"
-        if column.null_count and dtype.kind != "f":
-            raise DataError(
-                f"{where} has {column.null_count} missing values, which {dtype} cannot represent: "
-                "fill or drop them, or pass --dtype float64."
-            )
-        own = column.drop_null() if column.null_count else column
-        made = converted(numbers(own, where), dtype, where, name in whole)
-        if column.null_count:
-            values[:, place] = np.nan
-            values[column.is_valid().to_numpy(zero_copy_only=False), place] = made
-        else:
-            values[:, place] = made
-    return values
-
-
-def numbers(column: Any, where: str) -> AnyArray:
-    """Convert a column without nulls to NumPy; decimals become the nearest float64."""
-    if not str(column.type).startswith("decimal"):
-        return np.asarray(column.to_numpy(zero_copy_only=False))
-    if column.type.scale <= 0 and column.type.precision <= DIGITS:
-        return np.asarray(column.cast("int64").to_numpy(zero_copy_only=False))
-    # Converted by way of text, which is parsed to the nearest; pyarrow's conversion may be off by a
-    # digit.
-    values = np.asarray(column.cast("string").cast("float64").to_numpy(zero_copy_only=False))
-    for place in np.flatnonzero(np.abs(values) >= _EXACT):
-        said = column[int(place)].as_py()
-        if said == said.to_integral_value() and int(said) != int(values[place]):
-            raise not_representable(said, values.dtype, where)
-    return values

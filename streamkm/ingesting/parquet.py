@@ -12,7 +12,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
-from streamkm.ingesting.csv import DIGITS, matrix, numbers
+from streamkm.ingesting.arrow import DIGITS, matrix, numbers
 from streamkm.ingesting.exact import converted
 from streamkm.ingesting.registry import SourceRequest, register
 from streamkm.ingesting.source import Form, Piece, Stream, names_beside
