@@ -42,7 +42,7 @@ def main(output: str) -> None:
     apart = np.abs((songs[same] - songs[heard]) / songs.std(axis=0)).sum(axis=1)
     following = same[apart.argsort()[1:4]]
     print(f"after song {heard} ({names[km.labels_[heard]]}): songs {following.tolist()}")
-    print(f"{np.mean(names[km.labels_] == kinds):.1%} of the songs are named as they were meant")
+    print(f"{np.mean(names[km.labels_] == kinds):.1%} of the songs have the name of their kind")
     print(f"stopped by {km.stop_reason_}")
     _, ax = plt.subplots(figsize=(8, 6), layout="constrained")
     streamkm.plot.clusters(km, songs, ax)

@@ -183,8 +183,8 @@ def page(results: dict[str, Any], stem: str) -> str:
         "# Speed\n",
         f"Made by `scripts/bench speed{' --quick' * machine['quick']}` on {machine['date']}: "
         f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
-        f"{versions}; in {minutes:.0f} minutes. Every process is held to those cores by its CPU "
-        "affinity, which all the libraries go by, and by `OMP_NUM_THREADS` and its like.\n",
+        f"{versions}; in {minutes:.0f} minutes. Every process is restricted to these cores by its "
+        "CPU affinity, which all libraries respect, and by variables such as `OMP_NUM_THREADS`.\n",
         f"![Shares of the floor, and loss by bytes read]({stem}.png)\n",
     ]
     for part, section in SECTIONS.items():

@@ -76,8 +76,8 @@ def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
     if hasattr(estimator, "tree_"):
         raise DataError(
             f"{type(estimator).__name__} labels rows by a tree, which the public API of "
-            "scikit-learn cannot represent. Pass `cluster_centers_` on instead: the nearest center "
-            "is nearly always the same label."
+            "scikit-learn cannot represent. Use `cluster_centers_`: the label of a row is nearly "
+            "always its nearest center."
         )
     scaling: Scaling | None = estimator._scaling
     centroids = estimator._centroids.astype(dtype)

@@ -76,7 +76,7 @@ def find_items(
     return search.found
 
 
-_NO_IMAGE = "not an image, by its name"
+_NO_IMAGE = "its name is not that of an image"
 _KNOWN = ", ".join((*_IMAGES, *TARS, *_ZIP, ".zarr"))
 
 

@@ -43,7 +43,7 @@ class Survey:
         if size != size_of_first:
             raise DataError(
                 f"{shown(header.name)} has the size {size}, but the first image, "
-                f"{shown(first.name)}, has {size_of_first}: all images of a store have one size."
+                f"{shown(first.name)}, has {size_of_first}: all images need the same size."
             )
         channels = header.channels
         if channels != first.channels and not {channels, first.channels} <= {1, 3}:

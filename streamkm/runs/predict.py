@@ -142,7 +142,7 @@ def write_into(out: Any, question: PerRow[S], rows: Rows, n_clusters: int) -> S:
         raise DataError(f"out has shape {out.shape}; the rows have {rows.plan.row_shape}.")
     most = n_clusters - 1 + may_lack(rows)
     if out.dtype.kind not in "iu" or np.iinfo(out.dtype).max < most:
-        raise DataError(f"out has dtype {out.dtype}, which does not hold labels up to {most}.")
+        raise DataError(f"out has dtype {out.dtype}, which cannot hold labels up to {most}.")
     return write_rows(question, rows, out)
 
 

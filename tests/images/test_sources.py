@@ -59,7 +59,7 @@ def test_a_folder_is_searched_to_the_bottom_and_sorted(tree):
     found = find_items([tree])
     check(found)
     assert names(found) == SORTED
-    assert found.left_out == [("notes.txt", "not an image, by its name")]
+    assert found.left_out == [("notes.txt", "its name is not that of an image")]
 
 
 def test_links_that_are_found_are_left_out_and_links_that_are_named_are_not(tree, tmp_path):
@@ -92,7 +92,7 @@ def test_patterns_and_single_files(tree):
 def test_a_tar_by_the_bytes_of_its_members(tree, tmp_path):
     found = find_items([packed(tree, tmp_path / "t.tar")])
     check(found, "t/")
-    assert ("t/notes.txt", "not an image, by its name") in found.left_out
+    assert ("t/notes.txt", "its name is not that of an image") in found.left_out
     item = found.items[0]
     stored = (tmp_path / "t.tar").read_bytes()[item.start : item.start + item.size]
     assert stored == encoded(IMAGES[item.name[2:]])
@@ -119,7 +119,7 @@ def test_a_compressed_tar_is_unpacked_once(end, tree, tmp_path, monkeypatch):
 def test_a_zip(method, tree, tmp_path):
     found = find_items([packed(tree, tmp_path / "t.zip", compression=method)])
     check(found, "t/")
-    assert ("t/notes.txt", "not an image, by its name") in found.left_out
+    assert ("t/notes.txt", "its name is not that of an image") in found.left_out
 
 
 def test_archives_in_a_folder_are_searched_and_archives_in_archives_are_not(tree, tmp_path):

@@ -28,10 +28,8 @@ def run(
         try:
             files = decompress(archive, output, names or None, watch=[bar.show], **options)
         except KeyboardInterrupt:
-            fix = "--missing writes the others"
+            fix = "--missing writes the other files"
             if options["overwrite"]:  # some may belong to another archive
-                fix = "the same command writes them all again"
-            raise RunAgain(
-                f"\nInterrupted; files that are there are whole, and {fix}.", 130
-            ) from None
+                fix = "the same command replaces all files"
+            raise RunAgain(f"\nInterrupted; existing files are complete, and {fix}.", 130) from None
     say(f"{output}: {len(files):,} file{'s' * (len(files) != 1)}")

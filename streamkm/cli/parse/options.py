@@ -165,7 +165,7 @@ cluster_options = _together(
     click.option(
         "--workers",
         type=click.IntRange(1),
-        help="Number of processes, or maximum of Slurm jobs.",
+        help="Number of processes, or maximum number of Slurm jobs.",
     ),
     click.option(
         "--dashboard",
@@ -206,7 +206,9 @@ checkpoint_options = _together(
         help="Time between checkpoints.",
     ),
     click.option(
-        "--checkpoint-reads", type=click.IntRange(1), help="Maximum reads between checkpoints."
+        "--checkpoint-reads",
+        type=click.IntRange(1),
+        help="Maximum number of reads between checkpoints.",
     ),
     click.option(
         "--signals",
