@@ -14,7 +14,7 @@ from streamkm.ingesting.source import Source
 
 @dataclass(frozen=True)
 class KindOptions:
-    """KindOptions of `ingest` that only some kinds of files take.
+    """Options of `ingest` that only some kinds of files take.
 
     Parameters
     ----------

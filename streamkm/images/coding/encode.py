@@ -32,7 +32,7 @@ _STRIP = 2**18  # approximate number of pixels that are encoded together
 
 @dataclass(frozen=True)
 class Written(Statistic):
-    """Result of a task that writes, which has no other result."""
+    """Statistic of tasks that only write; it has no content."""
 
     @classmethod
     def combine(cls, parts: Sequence[Written]) -> Written:

@@ -72,7 +72,7 @@ def _check_kinds(folder: Path, files: Mapping[str, Path]) -> None:
         if path.is_relative_to(folder)
     )
     for path, is_folder in (*((p, True) for p in inner), *((f, False) for f in files.values())):
-        # For these errors, a parent causes another one.
+        # The path does not exist, or a parent is a file, which is reported for the parent.
         with suppress(FileNotFoundError, NotADirectoryError):
             if stat.S_ISDIR(path.stat().st_mode) != is_folder:
                 kind, other = ("folder", "file") if is_folder else ("file", "folder")
