@@ -22,10 +22,10 @@ MAX_COMPLEXITY, MAX_PARAMETERS, WINDOW = 10, 7, 6
 # Another interpreter runs this with TREE on its path; it prints the files of called functions.
 TRACE = """
 import sys, threading
-seen = set()
+names = set()
 def profile(frame, event, arg):
     if event == "call" and frame.f_code.co_name != "<module>":
-        seen.add(frame.f_code.co_filename)
+        names.add(frame.f_code.co_filename)
 import streamkm, streamkm.cli
 {imports}
 threading.setprofile(profile)
@@ -36,7 +36,7 @@ finally:
     sys.setprofile(None)
     threading.setprofile(None)
     root = streamkm.__path__[0]
-    files = sorted(name[len(root) + 1 :] for name in seen if name.startswith(root))
+    files = sorted(name[len(root) + 1 :] for name in names if name.startswith(root))
     open(sys.argv[1], "w").write("\\n".join(files))
 """
 STORE = """

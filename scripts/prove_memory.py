@@ -49,7 +49,7 @@ def main() -> None:
     peaks = []
     try:
         print(f"cap {CAP / 1e9} GB of data, limit {LIMIT}, k=50, 5 iterations, labels written")
-        print("| store GB | kept | blocks | projected MiB | measured peak MiB | reads |")
+        print("| store GB | cached | blocks | projected MiB | measured peak MiB | reads |")
         print("|---|---|---|---|---|---|")
         for size in sizes:
             data = folder / "data.zarr"
@@ -63,11 +63,11 @@ def main() -> None:
                 sys.exit(f"the fit of {size} GB failed:\n{run.stderr}")
             result = json.loads(run.stdout)
             peak, projected = result["peak_memory_bytes"], promised["projected_memory_bytes"]
-            kept = promised["cached_bytes"] is not None
-            if not kept:
+            cached = promised["cached_bytes"] is not None
+            if not cached:
                 peaks.append(peak)
             print(
-                f"| {size:g} | {'yes' if kept else 'no'} | {promised['blocks']} "
+                f"| {size:g} | {'yes' if cached else 'no'} | {promised['blocks']} "
                 f"| {projected / 2**20:.0f} | {peak / 2**20:.0f} | {result['reads']} |",
                 flush=True,
             )

@@ -56,11 +56,11 @@ def whole(folder: Path, here: Path) -> None:
     run = [sys.executable, str(Path(__file__).with_name("decodes.py")), *command]
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     print(done.stdout, f"{time.monotonic() - began:.1f} s with the start of Python", sep="")
-    told = summary(Archive(out))
+    sums = summary(Archive(out))
     print(
-        f"{told.decoded_nbytes / 1e9:.2f} GB decoded, {told.source_nbytes / 1e6:.1f} MB of files; "
-        f"{told.nbytes / 1e6:.2f} MB, {told.bits_per_pixel:.3f} bits a pixel, "
-        f"{told.psnr:.2f} dB, SSIM {told.ssim:.4f}"
+        f"{sums.decoded_nbytes / 1e9:.2f} GB decoded, {sums.source_nbytes / 1e6:.1f} MB of files; "
+        f"{sums.nbytes / 1e6:.2f} MB, {sums.bits_per_pixel:.3f} bits a pixel, "
+        f"{sums.psnr:.2f} dB, SSIM {sums.ssim:.4f}"
     )
 
 
@@ -82,7 +82,7 @@ def search(folder: Path) -> None:
         seconds = timed(tables, searches)
         more = (seconds - plain) / (read + plain)
         rows.append((name, f"{seconds:.2f}", f"{more:+.1%}"))
-    print("\n".join(table(("searched", "seconds", "beside read and one search"), rows)))
+    print("\n".join(table(("searched", "seconds", "increase over the read and one search"), rows)))
 
 
 def timed(tables: dict[str, Colours], searches: Sequence[PaletteSearch]) -> float:
@@ -125,14 +125,14 @@ def honest(sources: list[Path], here: Path) -> None:
 
 def archived(sources: list[Path], out: Path, name: str, k: int, **more: object) -> Cells:
     archive = compress(sources, out, k, **more)  # type: ignore[arg-type]
-    told = summary(archive)
+    sums = summary(archive)
     group = zarr.open_group(str(out), mode="r")
     beside = (
         sum(a.nbytes_stored() for a in arrays_of(group["codebooks"])) if "stages" in more else 0
     )
     if beside:
         name += f" ({beside / 1e3:.0f} kB of it the codebook)"
-    return [name, k, told.nbytes, float(np.mean([image.psnr for image in told.images]))]
+    return [name, k, sums.nbytes, float(np.mean([image.psnr for image in sums.images]))]
 
 
 def size(paths: Sequence[Path]) -> int:

@@ -98,9 +98,9 @@ def timed(question: Pass, rows: StoredRows) -> tuple[float, float]:
 def in_memory(rows: StoredRows) -> StoredRows:
     """Return rows in memory with the same blocks, as many as fit."""
     n = min(rows.layout.n_rows, LIMIT // (4 * FEATURES))
-    kept = open_rows(rows.array[:n])
+    part = open_rows(rows.array[:n])
     edges = tuple(e for e in rows.plan.edges[0] if e < n)
-    return replace(kept, plan=type(rows.plan)(((*edges, n),)))
+    return replace(part, plan=type(rows.plan)(((*edges, n),)))
 
 
 def main() -> None:
@@ -114,11 +114,8 @@ def main() -> None:
         f"{n_rows * FEATURES * 4 / 2**30:.1f} GiB of float32, {FEATURES} features, under 512 MiB;"
     )
     print(f"{threads()} cores; ms, median of {rounds}; cpu of all cores")
-    print(
-        "| chunks | decoder | k | decode (cpu) | compute (cpu) | both (cpu) | GB/s | both/slower ",
-        end="",
-    )
-    print("| both/(cpu/cores) |")
+    heads = ("chunks", "decoder", "k", "decode (cpu)", "compute (cpu)", "both (cpu)", "GB/s")
+    print(f"| {' | '.join(heads)} | both / slower | both / (cpu / cores) |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, how in STORES.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +131,7 @@ def main() -> None:
                 part = in_memory(rows)
                 scale = n_rows / part.layout.n_rows
                 questions = {k: Lloyd(part.array[:k].astype(np.float64)) for k in ks}
-                seen: dict[object, list[tuple[float, float]]] = {}
+                times: dict[object, list[tuple[float, float]]] = {}
                 for turn in range(rounds + 1):
                     for k, question in (("decode", Count()), *questions.items()):
                         if options.cold:
@@ -142,17 +139,17 @@ def main() -> None:
                         read = timed(question, rows)
                         spent = timed(question, part) if k != "decode" else (0.0, 0.0)
                         if turn:
-                            seen.setdefault(k, []).append(read)
-                            seen.setdefault(("memory", k), []).append(
+                            times.setdefault(k, []).append(read)
+                            times.setdefault(("memory", k), []).append(
                                 (spent[0] * scale, spent[1] * scale)
                             )
-                show(name, theirs, rows, ks, seen)
+                show(name, theirs, rows, ks, times)
 
 
-def show(name: str, decoder: str, rows: StoredRows, ks: tuple[int, ...], seen: dict) -> None:
+def show(name: str, decoder: str, rows: StoredRows, ks: tuple[int, ...], times: dict) -> None:
     middle = {
-        key: [statistics.median(column) for column in zip(*times, strict=True)]
-        for key, times in seen.items()
+        key: [statistics.median(column) for column in zip(*pairs, strict=True)]
+        for key, pairs in times.items()
     }
     decode, rate = middle["decode"], rows.layout.nbytes / 1e6
     for k in ks:

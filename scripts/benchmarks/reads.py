@@ -63,16 +63,16 @@ def anderson(rows: Rows, seeds: np.ndarray, tol: float, memory: int = 5) -> tupl
     reads, refused = 0, 0
     for _ in range(_MOST):
         reads += 1
-        told = map_reduce(Lloyd(centroids), rows)
-        loss = told.inertia(centroids)
+        assigned = map_reduce(Lloyd(centroids), rows)
+        loss = assigned.inertia(centroids)
         if loss > best and safe is not None:
             centroids, safe, images, residuals = safe, None, [], []
             refused += 1
             continue
         best = min(best, loss)
-        image = told.means(otherwise=centroids)
+        image = assigned.means(otherwise=centroids)
         residual = (image - centroids).ravel()
-        if residual @ residual <= tol * told.variance(centroids):
+        if residual @ residual <= tol * assigned.variance(centroids):
             break
         images, residuals = [*images, image.ravel()][-memory:], [*residuals, residual][-memory:]
         centroids, safe = image, None

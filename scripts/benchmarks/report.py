@@ -50,9 +50,9 @@ def least(row: dict[str, Any], rates: dict[str, float]) -> float:
 
 def rates_of(results: dict[str, Any]) -> dict[str, float]:
     """Return the best rates of the whole run, because a floor is the best of the machine."""
-    seen = [row["rates"] for row in results.get("iterations", ())]
-    seen += [results["roofline"]] if "roofline" in results else []
-    return {name: max(one[name] for one in seen) for name in ("float32", "float64", "memory")}
+    rates = [row["rates"] for row in results.get("iterations", ())]
+    rates += [results["roofline"]] if "roofline" in results else []
+    return {name: max(one[name] for one in rates) for name in ("float32", "float64", "memory")}
 
 
 def roofline(results: dict[str, Any]) -> Iterator[str]:
@@ -75,12 +75,12 @@ def iterations(results: dict[str, Any]) -> Iterator[str]:
     yield "step) / m, with tol=0. In every round, each library runs once on the same data and"
     yield "centroids, in its own process; *bare read* is one fold of the pass of streamkm"
     yield "without a fit. The floor is the larger of 2·n·d·k / gemm rate and bytes / memory"
-    yield "rate. The ratio is the minimum of the fastest peer over that of streamkm, followed"
-    yield "by the goal. scikit-learn gets uint8 rows as float32. dask-ml has one round, and"
+    yield "rate. The speed ratio is the minimum of the fastest other library over that of"
+    yield "streamkm. scikit-learn gets uint8 rows as float32. dask-ml has one round, and"
     yield "none if its n x k distances do not fit. In *disturbed* rounds, the matrix products"
     yield f"of the machine took more than 1 / {QUIET} of their least time in the median,"
     yield "because another program ran.\n"
-    head = ("n, d, k", "floor", *PEERS, "bare read", "x fastest peer", "goal")
+    head = ("n, d, k", "floor", *PEERS, "bare read", "speed ratio (library)", "goal")
     rows = []
     for row in results["iterations"]:
         n, d, k, dtype = row["shape"]
@@ -108,7 +108,8 @@ def scaling(results: dict[str, Any]) -> Iterator[str]:
             for n, s, p in zip(rows["rows"], rows["seconds"], rows["peaks"], strict=True)
         ),
     )
-    yield f"Time x {rows['ratio']:.2f}, peak x {rows['peak ratio']:.2f}.\n"
+    yield f"Twice the rows take {rows['ratio']:.2f} times as long, with"
+    yield f"{rows['peak ratio']:.2f} times the peak memory.\n"
     n, d, k, _ = workers["shape"]
     yield f"{n:,} x {d}, k={k} in memory, one step: {workers['workers'][1]} workers are"
     yield f"{workers['speedup']:.2f} times as fast as one.\n"

@@ -64,8 +64,8 @@ def main() -> None:
     hold_cores()
     warnings.simplefilter("ignore")
     stem = FOLDER / ("speed-quick" if asked.quick else "speed")
-    kept = stem.with_suffix(".json")
-    results = json.loads(kept.read_text()) if kept.exists() else {}
+    saved = stem.with_suffix(".json")
+    results = json.loads(saved.read_text()) if saved.exists() else {}
     took = results.get("machine", {}).get("seconds", {})
     results["machine"] = this_machine(asked.quick) | {"seconds": took}
     FOLDER.mkdir(exist_ok=True)
@@ -77,9 +77,9 @@ def main() -> None:
         for row in () if isinstance(made, dict) else made:
             results[part].append(row)
             print(part, json.dumps(row), flush=True)
-            kept.write_text(json.dumps(results, indent=1))  # save after every part of a long run
+            saved.write_text(json.dumps(results, indent=1))  # save after every part of a long run
         took[part] = time.perf_counter() - began
-        kept.write_text(json.dumps(results, indent=1))
+        saved.write_text(json.dumps(results, indent=1))
     stem.with_suffix(".md").write_text(report.page(results, stem.name))
     from picture import picture  # not at the top, because every process imports this file again
 
