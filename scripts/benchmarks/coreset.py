@@ -15,7 +15,7 @@ from streamkm import KMeans
 from streamkm.engine import map_reduce
 from streamkm.passes import Lloyd
 from streamkm.rows import Block, open_rows
-from streamkm.seeding import Seeding, Task
+from streamkm.seeding import Task
 from streamkm.seeding.coreset import Coreset
 
 K = 50
@@ -30,13 +30,10 @@ def loss(block: Block, centroids: np.ndarray) -> float:
 def coreset(x: np.ndarray, size: int, seed: int) -> Block:
     rows = open_rows(x)
     state = Coreset.from_task(Task(K, seed, len(x), size))
-    while isinstance(state, Seeding):
-        sample = map_reduce(state.ask(), rows)
-        if getattr(state, "rough", None) is not None:
-            small = sample.lowest(size)
-            return Block.from_values(small.values, small.estimates)
-        state = state.tell(sample)
-    raise AssertionError("the sample is the second answer")
+    while state.pilot is None:
+        state = state.tell(map_reduce(state.ask(), rows))
+    small = map_reduce(state.ask(), rows).lowest(size)
+    return Block.from_values(small.values, small.estimates)
 
 
 def main() -> None:
