@@ -90,10 +90,10 @@ def decode(header: Header, most_nbytes: int | None = None) -> Pixels:
     check(header, most_nbytes, item.held if isinstance(item, Plane) else 0)
     with damage(header.name, *_errors()):
         pixels = stacks.decode(item) if isinstance(item, Plane) else _decoded(header, item)
-        said = (header.height, header.width, header.channels)
-        if pixels.colour.shape != said or pixels.colour.dtype != np.dtype(header.dtype):
+        declared = (header.height, header.width, header.channels)
+        if pixels.colour.shape != declared or pixels.colour.dtype != np.dtype(header.dtype):
             raise ValueError(
-                f"the header declares {said}, but the pixels have shape {pixels.colour.shape}"
+                f"the header declares {declared}, but the pixels have shape {pixels.colour.shape}"
             )
         if header.alpha != (pixels.alpha is not None):
             raise ValueError("the header and the pixels disagree about alpha")

@@ -94,14 +94,14 @@ def check(header: Header, most_nbytes: int | None, held: int = 0) -> Header:
     DamagedError
         For a width or height of zero, and for more bytes than allowed.
     """
-    says = (
+    declared = (
         f"the header of {shown(header.name)} declares {header.width:,} x {header.height:,} pixels"
     )
     if min(header.height, header.width, header.channels) < 1:
-        raise DamagedError(f"{says}: the image is empty.")
+        raise DamagedError(f"{declared}: the image is empty.")
     if most_nbytes is not None and max(header.nbytes, held) > most_nbytes:
         raise DamagedError(
-            f"{says}, {show_bytes(max(header.nbytes, held))} decoded, over the limit of "
+            f"{declared}, {show_bytes(max(header.nbytes, held))} decoded, over the limit of "
             f"{show_bytes(most_nbytes)} for one image: raise --memory-limit, or leave it out with "
             "--skip-bad."
         )

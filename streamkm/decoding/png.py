@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO
 
 _SIGNATURE = 8
@@ -44,46 +44,41 @@ class Png:
         return _KINDS.get(self.kind) if self.bits == 16 and self.kind != 0 else None
 
 
-@dataclass(slots=True)
-class _Chunks:
-    """The first chunk of each name, and of texts for each keyword."""
-
-    chunks: dict[bytes, bytes] = field(default_factory=dict)
-    texts: dict[bytes, bytes] = field(default_factory=dict)
-
-
 def png_of(stream: BinaryIO) -> Png:
     """Read the properties of a PNG; damage after its header is left to the decoder."""
     stream.seek(_SIGNATURE)
     _, _, _, _, bits, kind = struct.unpack(">I4sIIBB", stream.read(18))
-    found = _chunks(stream)
-    exif = found.chunks.get(b"eXIf", b"")
-    exif = _PREFIX + exif if exif else _raw_profile(found.texts)
-    gamma = found.chunks.get(b"gAMA", b"") if not found.chunks.keys() & {b"sRGB", b"iCCP"} else b""
+    chunks, texts = _chunks(stream)
+    exif = chunks.get(b"eXIf", b"")
+    exif = _PREFIX + exif if exif else _raw_profile(texts)
+    gamma = chunks.get(b"gAMA", b"") if not chunks.keys() & {b"sRGB", b"iCCP"} else b""
     return Png(
         bits,
         kind,
-        _key(found.chunks.get(b"tRNS", b""), bits, kind),
+        _key(chunks.get(b"tRNS", b""), bits, kind),
         exif,
-        found.texts.get(_XMP, b""),
+        texts.get(_XMP, b""),
         int.from_bytes(gamma) / 100_000 if len(gamma) == 4 else None,
     )
 
 
-def _chunks(stream: BinaryIO) -> _Chunks:
-    found, at = _Chunks(), _SIGNATURE
+def _chunks(stream: BinaryIO) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+    """Return the first chunk of each name, and the first text of each keyword."""
+    chunks: dict[bytes, bytes] = {}
+    texts: dict[bytes, bytes] = {}
+    at = _SIGNATURE
     while True:
         stream.seek(at)
         start = stream.read(8)
         if len(start) < 8 or start[4:] == b"IEND":
-            return found
+            return chunks, texts
         length, name = int.from_bytes(start[:4]), start[4:]
         if name in _WANTED and length <= _MOST:
             content = stream.read(length)
             if name in (b"iTXt", b"tEXt", b"zTXt"):
-                _text(name, content, found.texts)
+                _text(name, content, texts)
             else:
-                found.chunks.setdefault(name, content)
+                chunks.setdefault(name, content)
         at += 12 + length
 
 

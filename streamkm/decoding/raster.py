@@ -90,8 +90,8 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
             samples = Samples(kind, 16, header.alpha and key is None)
         turned = int(header.metadata.get("orientation", 1))
         size = (scene.height, scene.width)[:: -1 if turned > 4 else 1]
-        said = (header.height, header.width, header.channels)
-        if (*size, samples.channels(scene.count)) != said or not samples.fits(scene.count):
+        declared = (header.height, header.width, header.channels)
+        if (*size, samples.channels(scene.count)) != declared or not samples.fits(scene.count):
             raise ValueError("the header has changed since it was first read")
         values = upright(np.moveaxis(scene.read(), 0, -1), turned)
     if samples.converted:

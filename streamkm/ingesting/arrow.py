@@ -59,7 +59,7 @@ def numbers(column: Any, where: str) -> AnyArray:
     # digit.
     values = np.asarray(column.cast("string").cast("float64").to_numpy(zero_copy_only=False))
     for place in np.flatnonzero(np.abs(values) >= EXACT):
-        said = column[int(place)].as_py()
-        if said == said.to_integral_value() and int(said) != int(values[place]):
-            raise not_representable(said, values.dtype, where)
+        decimal = column[int(place)].as_py()
+        if decimal == decimal.to_integral_value() and int(decimal) != int(values[place]):
+            raise not_representable(decimal, values.dtype, where)
     return values

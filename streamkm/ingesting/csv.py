@@ -158,11 +158,13 @@ class Csv(Stream):
             text = next(found for at, found in spelled if at == number)
             for name, (places, values) in large.items():
                 for place, value in zip(places, values, strict=True):
-                    said = text.column(name)[int(place)].as_py().strip()
-                    if _WHOLE.fullmatch(said) and not (
-                        np.isfinite(value) and int(said) == int(value)
+                    digits = text.column(name)[int(place)].as_py().strip()
+                    if _WHOLE.fullmatch(digits) and not (
+                        np.isfinite(value) and int(digits) == int(value)
                     ):
-                        raise not_representable(said, self._parsed, f"{file.path}: column {name!r}")
+                        raise not_representable(
+                            digits, self._parsed, f"{file.path}: column {name!r}"
+                        )
         return matrix(batch, self._dtype, file, self._whole)
 
     def _large(self, batch: Any) -> dict[str, tuple[AnyArray, AnyArray]]:
@@ -176,10 +178,10 @@ class Csv(Stream):
         return found
 
     def _failure(self, file: File, error: Exception) -> DataError:
-        said = str(error)
+        reason = str(error)
         for number, name in enumerate(getattr(self, "_names", ())):
-            said = said.replace(f"In CSV column #{number}:", f"column {name!r}:")
-        return DataError(f"{file.path}: {said}. Repair the file, or select columns by --columns.")
+            reason = reason.replace(f"In CSV column #{number}:", f"column {name!r}:")
+        return DataError(f"{file.path}: {reason}. Repair the file, or select columns by --columns.")
 
 
 def _is_number(text: str) -> bool:

@@ -135,17 +135,17 @@ class GeoTiff:
                 out[...] = converted(scene.read(bands, window=window), out.dtype, file.path)
             return
         stored = scene.read(bands, window=window, out_dtype=self._stored)
-        gone = scene.read_masks(bands, window=window) == 0
+        missing = scene.read_masks(bands, window=window) == 0
         for alpha in self._alphas:
-            gone |= scene.read(alpha, window=window) == 0
-        stored[gone] = 0  # the values of missing pixels are undefined and need not fit the dtype
+            missing |= scene.read(alpha, window=window) == 0
+        stored[missing] = 0  # the values of missing pixels are undefined and need not fit the dtype
         out[...] = converted(stored, out.dtype, file.path)
-        if nodata_of(scene) is None and np.any((out == self._fill) & ~gone):
+        if nodata_of(scene) is None and np.any((out == self._fill) & ~missing):
             raise DataError(
                 f"{file.path} has pixels of the value {self._fill}, which {out.dtype} needs for "
                 "masked pixels: pass a wider --dtype, or float64."
             )
-        out[gone] = self._fill
+        out[missing] = self._fill
 
     def close(self) -> None:
         self._opened = None, None
