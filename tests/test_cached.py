@@ -166,8 +166,7 @@ def test_a_fit_that_is_broken_off_leaves_nothing_behind(error, where, path, clus
         with pytest.raises(error):
             broken()
         assert not held[0].cached
-        assert not getattr(held[0], "blocks", None)
-        assert not getattr(held[0], "futures", None)
+        assert not held[0].blocks
         assert nothing_left(cluster)
 
 
@@ -201,7 +200,7 @@ def test_a_cluster_keeps_what_its_memory_holds_twice_in_sizes_it_knows(path, clu
         assert not keeps(most + 1)
         with caching(rows_of(path)) as rows:
             map_reduce(Census(), rows)
-            kept = [future.key for future in rows.futures.values()]
+            kept = [future.key for future in rows.blocks.values()]
             sizes = cluster.run_on_scheduler(
                 lambda dask_scheduler: [dask_scheduler.tasks[key].nbytes for key in kept]
             )

@@ -108,7 +108,7 @@ class Generations:
 
     def save(self, tree: Any, arrays: Arrays) -> None:
         """Write the next state, add it to the list, then delete all but the last two."""
-        states = self._states()
+        states = self._listed("states")
         name = f"state-{1 + max((int(old[6:]) for old in states), default=0):08d}"
         content, places = _packed(arrays)
         # An existing state of this name is incomplete.
@@ -134,9 +134,6 @@ class Generations:
         if there:
             del self._root[name]
 
-    def _states(self) -> list[str]:
-        return self._listed("states")
-
     def _listed(self, name: str) -> list[str]:
         listed: Any = self._root.attrs.get(name, [])
         return list(listed)
@@ -149,7 +146,7 @@ class Generations:
         CheckpointError
             If there are states, but none is complete.
         """
-        states = self._states()
+        states = self._listed("states")
         for name in reversed(states):
             try:
                 return self._load(name)

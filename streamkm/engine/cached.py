@@ -38,28 +38,28 @@ def caching(rows: Rows) -> Iterator[Rows]:
     Rows whose blocks an outer context caches are yielded as they are.
     The blocks are released at the end, also if an error keeps a reference to the rows.
     """
-    is_cached = isinstance(rows, CachedRows | WorkerCachedRows)
-    if is_cached or not isinstance(rows, StoredRows) or not can_cache(rows):
+    if isinstance(rows, CachedRows) or not isinstance(rows, StoredRows) or not can_cache(rows):
         yield rows
         return
-    cluster = client()
-    held: CachedRows | WorkerCachedRows = CachedRows(**_parts(rows))
+    cluster, parts = client(), _parts(rows)
+    held: CachedRows = ProcessCachedRows(**parts)
     if cluster is not None:
-        held = WorkerCachedRows(**_parts(rows), client=cluster)
+        held = WorkerCachedRows(**parts, client=cluster)
     try:
         yield held
     finally:
-        held.release()
+        held.closed.set()  # tasks that still run after a failure cache nothing
+        held.clear()
 
 
 @dataclass(frozen=True)
 class CachedRows(StoredRows):
-    """Stored rows whose blocks stay in this process after they have been read.
+    """Stored rows whose blocks stay in memory after they have been read.
 
     Other processes receive the stored rows without blocks and read the data themselves.
     """
 
-    blocks: dict[int, Block] = field(default_factory=dict, repr=False, compare=False)
+    blocks: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
     closed: Event = field(default_factory=Event, repr=False, compare=False)
 
     @property
@@ -67,23 +67,14 @@ class CachedRows(StoredRows):
         return len(self.blocks) == self.plan.n_blocks
 
     def in_plan(self, plan: BlockPlan) -> StoredRows:
+        """The same rows in another plan, whose numbers denote other blocks than the cached ones."""
         if plan == self.plan:
             return self
-        self.blocks.clear()
-        return _uncached(self, plan)
+        self.clear()
+        return StoredRows(**_parts(self) | {"plan": plan})
 
-    def block_beside(self, number: int, beside: Beside) -> Block:
-        block = self.blocks.get(number)
-        if block is None:
-            block = super().block_beside(number, beside)
-            if not self.closed.is_set():
-                self.blocks[number] = block
-        return replace(
-            block, scaling=self.layout.scaling
-        )  # the scaling may be learned after the read
-
-    def release(self) -> None:
-        self.closed.set()  # tasks that still run after a failure cache nothing
+    def clear(self) -> None:
+        """Release the blocks."""
         self.blocks.clear()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -91,50 +82,48 @@ class CachedRows(StoredRows):
 
 
 @dataclass(frozen=True)
-class WorkerCachedRows(StoredRows):
-    """Stored rows whose blocks stay on the workers that read them, as futures.
+class ProcessCachedRows(CachedRows):
+    """Stored rows whose blocks stay in this process."""
+
+    def block_beside(self, number: int, beside: Beside) -> Block:
+        block = self.blocks.get(number)
+        if block is None:
+            block = super().block_beside(number, beside)
+            if not self.closed.is_set():
+                self.blocks[number] = block
+        # The scaling may be learned after the read.
+        return replace(block, scaling=self.layout.scaling)
+
+
+@dataclass(frozen=True)
+class WorkerCachedRows(CachedRows):
+    """Stored rows whose blocks stay on the workers that read them; `blocks` holds their futures.
 
     Blocks of a lost worker are read again by Dask.
     """
 
     client: Any = None
-    futures: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def cached(self) -> bool:
-        return len(self.futures) == self.plan.n_blocks
-
-    def in_plan(self, plan: BlockPlan) -> StoredRows:
-        if plan == self.plan:
-            return self
-        self.release()
-        return _uncached(self, plan)
 
     def graph(self, call: Call, name: str, numbers: Sequence[int]) -> tuple[Graph, list[Any]]:
-        wanted = [number for number in numbers if number not in self.futures]
+        wanted = [number for number in numbers if number not in self.blocks]
         if wanted:
             source = self.client.submit(StoredRows, **_parts(self.to_send), key=f"{name}-rows")
             beside = [self.beside_of(number) for number in wanted]
             reads = self.client.map(
-                _read, wanted, beside, source=source, key=f"{name}-kept", pure=False
+                _read, wanted, beside, source=source, key=f"{name}-cached", pure=False
             )
-            self.futures.update(zip(wanted, reads, strict=True))
+            self.blocks.update(zip(wanted, reads, strict=True))
         question, scaling = f"{name}-pass", f"{name}-scaling"
         keys = [(f"{name}-block", number) for number in numbers]
         graph: Graph = {question: call, scaling: self.layout.scaling}
         for key in keys:
-            graph[key] = (_call, question, self.futures[key[1]], scaling)
+            graph[key] = (_call, question, self.blocks[key[1]], scaling)
         return graph, keys
 
-    def release(self) -> None:
-        for future in self.futures.values():
+    def clear(self) -> None:
+        for future in self.blocks.values():
             future.release()
-        self.futures.clear()
-
-
-def _uncached(rows: StoredRows, plan: BlockPlan) -> StoredRows:
-    """The rows in another plan, whose numbers denote other blocks than the cached ones."""
-    return StoredRows(**_parts(rows) | {"plan": plan})
+        super().clear()
 
 
 def _parts(rows: StoredRows) -> dict[str, Any]:

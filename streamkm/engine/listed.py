@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import call as call_on
 from typing import Any
 
 
@@ -34,9 +35,5 @@ class Listed:
         graph: dict[Any, Any] = {question: call}
         keys: list[Any] = [(f"{name}-block", number) for number in numbers]
         for key in keys:
-            graph[key] = (_call, question, self.pieces[key[1]])
+            graph[key] = (call_on, question, self.pieces[key[1]])
         return graph, keys
-
-
-def _call(call: Callable[[Any], Any], piece: Any) -> Any:
-    return call(piece)

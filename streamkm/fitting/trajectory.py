@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +14,6 @@ from streamkm.rows import Scaling
 from streamkm.seeding import Seeding
 from streamkm.updates import Request, Step, StopRules, Update, UpdateState
 from streamkm.updates.stopping import DROPPED, TIME_LIMIT
-
-Phase = Literal["seeding", "iterating", "done"]
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,8 @@ class Trajectory(Checkpointable):
     interrupted: Seeding | None = None
 
     @property
-    def phase(self) -> Phase:
-        if self.state is None:
-            return "seeding"
-        return "done" if self.update.done(self.state) else "iterating"
-
-    @property
     def done(self) -> bool:
-        return self.phase == "done"
+        return self.state is not None and self.update.done(self.state)
 
     @property
     def evaluating(self) -> bool:

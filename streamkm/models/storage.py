@@ -16,7 +16,8 @@ from streamkm.outputs.reading import absent, attribute, group_in, read
 from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
 
 FORMAT = 1
-_NUMBERS = ("nodata", "tol", "loss_tol", "distortion_tol", "time_limit")  # names of parameters
+# Parameters whose strings, such as 'nan', are numbers that JSON cannot represent.
+_NUMBERS = ("nodata", "tol", "loss_tol", "distortion_tol", "time_limit")
 _HISTORY = ("inertia", "shift", "empty", "relocated", "read")
 
 
@@ -139,7 +140,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     facts = {name: attribute(group, name) for name in known}
     facts |= {"inertia": number(facts["inertia"]), "fit": attributes.get("fit", "")}
     facts |= {name: attributes.get(name, {}) for name in ("reads", "batches")}
-    facts["parameters"] = {n: _asked(n, value) for n, value in facts["parameters"].items()}
+    given = facts["parameters"].items()
+    facts["parameters"] = {n: number(value) if n in _NUMBERS else value for n, value in given}
     facts |= {name: attributes.get(name, []) for name in ("features", "names")}
     scaling: Scaling | None = UnitLength() if attributes.get("scaling") == "UnitLength" else None
     if attributes.get("scaling") == "Standardised":
@@ -161,8 +163,3 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         scaled=None if scaling is None else read(group, "scaled_centroids", 2),
         **facts,
     )
-
-
-def _asked(name: str, value: Any) -> Any:
-    """Return a parameter as it was given; strings such as 'nan' become numbers where applicable."""
-    return number(value) if name in _NUMBERS else value

@@ -46,18 +46,6 @@ class DaskRows(ArrayRows):
         """The same rows in blocks that per-row answers can be written in."""
         return self
 
-    def mapped(self, call: Call, name: str) -> Any:
-        """Return a lazy array of boxed results, one for each block; each task reads and calls."""
-        ndim = self.array.ndim
-        return self._blockwise(
-            _Boxed(call, (1,) * ndim),
-            name,
-            self.layout.row_axes,
-            dtype=object,
-            meta=np.empty((0,) * ndim, object),
-            chunks=tuple((1,) * n for n in self.array.numblocks),
-        )
-
     def answers(self, call: Call, name: str, dtype: np.dtype[Any], width: int | None) -> Any:
         """Return a lazy array of the results of `call` for each row, in the chunks of the rows."""
         axes = self.layout.row_axes
@@ -88,7 +76,15 @@ class DaskRows(ArrayRows):
 
     def graph(self, call: Call, name: str, numbers: Sequence[int]) -> tuple[Graph, list[Any]]:
         """Return tasks for the blocks of these numbers, fused with the array's, and their keys."""
-        mapped = self.mapped(call, name)
+        ndim = self.array.ndim
+        mapped = self._blockwise(
+            _Boxed(call, (1,) * ndim),
+            name,
+            self.layout.row_axes,
+            dtype=object,
+            meta=np.empty((0,) * ndim, object),
+            chunks=tuple((1,) * n for n in self.array.numblocks),
+        )
         # Feature axes have one chunk each, so C order over all axes is C order over the row axes
         # wherever they stand.
         places = np.unravel_index(numbers, mapped.numblocks)

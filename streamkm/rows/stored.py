@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import call as call_on
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,7 @@ class StoredRows(ArrayRows):
         keys: list[Any] = [(f"{name}-block", number) for number in numbers]
         if self.in_memory:  # views in this process; other processes receive only their rows
             for key in keys:
-                graph[key] = (_call, question, self.block(key[1]))
+                graph[key] = (call_on, question, self.block(key[1]))
             return graph, keys
         graph[source] = self.to_send
         for key in keys:
@@ -181,10 +182,6 @@ def _patiently(array: Any, region: tuple[slice, ...]) -> AnyArray:
         except Exception:  # every kind of store has its own errors
             time.sleep(wait)
     return read(array, region)
-
-
-def _call(call: Call, block: Block) -> Any:
-    return call(block)
 
 
 def _read_and_call(call: Call, rows: StoredRows, number: int, *beside: Any) -> Any:
@@ -223,16 +220,15 @@ def unit_of(rows: StoredRows, row_nbytes: int) -> list[int]:
     return unit
 
 
-def within(rows: StoredRows, budget: Budget, plan: BlockPlan | None = None) -> StoredRows:
-    """Return the rows in a plan, by default their own, with caching and read-ahead by the budget.
+def within(rows: StoredRows, budget: Budget, plan: BlockPlan) -> StoredRows:
+    """Return the rows in a plan, with caching and read-ahead by the budget.
 
     Raises
     ------
     MemoryLimitError
         If the budget does not allow the blocks in flight.
     """
-    array, plan = rows.array, plan or rows.plan
-    rows = rows.in_plan(plan)
+    array, rows = rows.array, rows.in_plan(plan)
     row_nbytes = budget.row_nbytes(rows.layout, rows.beside, rows.mask is not None)
     block, resident = plan.largest * row_nbytes, rows.resident_nbytes
     budget.check(block, plan.n_blocks, resident)
