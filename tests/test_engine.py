@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamkm import engine
-from streamkm.engine import fold, map_reduce, map_rows, write_rows
+from streamkm.engine import fold, folding, last, map_reduce, map_rows, write_rows
 from streamkm.errors import ReadError
 from streamkm.fitting import first_state, iterate
 from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
@@ -353,6 +354,24 @@ def test_workers_hold_statistics_never_blocks_and_get_the_pass_once_a_wave(kind,
 
 
 @pytest.mark.parametrize("room", [Room(0, 4096), Room(6000, 4096)], ids=["coreset", "table"])
+class Pids(frozenset):
+    """The processes that read some blocks."""
+
+    @classmethod
+    def combine(cls, parts):
+        return cls().union(*parts)
+
+
+def test_the_reads_of_a_fit_share_their_processes(many):
+    def pids():
+        return last(folding(lambda block: Pids([os.getpid()]), many, 512)).total()
+
+    with dask.config.set(scheduler="processes", num_workers=1), engine.same_processes():
+        first = pids()
+        assert len(first) == 1
+        assert pids() == first
+
+
 def test_a_fit_is_the_same_bits_on_a_cluster_and_in_processes(many, cluster, room):
     """The table stays with the client; its passes are not sent to the workers."""
 

@@ -7,11 +7,12 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import dask
+import dask.multiprocessing
 from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 from threadpoolctl import threadpool_limits
@@ -95,10 +96,35 @@ def _asked(n_threads: int, here: bool) -> dict[str, Any]:
         return asked | {"pool": _pool(n_threads) if given is None else given}
     if dask.config.get("scheduler", None) in PROCESSES:
         asked["num_workers"] = n_threads
+        pools: dict[int, ProcessPoolExecutor] | None = getattr(_pools, "processes", None)
+        if pools is not None:
+            if n_threads not in pools:
+                context = dask.multiprocessing.get_context()
+                pools[n_threads] = ProcessPoolExecutor(n_threads, mp_context=context)
+            asked["pool"] = pools[n_threads]
     return asked
 
 
 _pools = threading.local()
+
+
+@contextmanager
+def same_processes() -> Iterator[None]:
+    """Run all reads within the block on the same processes, if Dask's scheduler is of processes.
+
+    Dask starts new processes for every `dask.compute`, which takes seconds. A pool or an
+    initializer in Dask's configuration is left to Dask.
+    """
+    configured = ("pool", "multiprocessing.initializer")
+    if hasattr(_pools, "processes") or any(dask.config.get(n, None) for n in configured):
+        yield
+        return
+    _pools.processes = {}
+    try:
+        yield
+    finally:
+        for pool in _pools.__dict__.pop("processes").values():
+            pool.shutdown()
 
 
 def _pool(n_threads: int) -> ThreadPoolExecutor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.engine import caching, write_rows
+from streamkm.engine import caching, same_processes, write_rows
 from streamkm.errors import DataError
 from streamkm.fitting import (
     FitState,
@@ -132,7 +132,7 @@ def bisect(prepared: PreparedFit, by_weight: bool, labels: AnyArray | None = Non
     n_seeds = options.n_clusters * options.n_init
     seeds = restart_seeds(draw_seed(options.random_state), n_seeds)
     rows = learn_scaling(prepared.rows, options.scale)
-    with caching(rows) as cached:
+    with same_processes(), caching(rows) as cached:
         tree, leaves, reads, scaling = _grown(prepared, cached, seeds, by_weight)
         if labels is not None:
             write_rows(TreeLabels(tree, labels.dtype), with_scaling(cached, scaling), labels)

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from streamkm.engine import caching
+from streamkm.engine import caching, same_processes
 from streamkm.fitting import (
     Checkpoint,
     FitState,
@@ -132,6 +132,7 @@ def running(
     """
     progress = progress or ProgressCallbacks()
     with ExitStack() as stack:
+        stack.enter_context(same_processes())
         stack.enter_context(monitored(progress.search))
         watch: list[StateCallback] = [progress.state]
         saved, is_new = None, True

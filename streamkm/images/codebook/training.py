@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import Float64Array
-from streamkm.engine import caching, threads
+from streamkm.engine import caching, same_processes, threads
 from streamkm.fitting import FitState, StateCallback, first_state, iterate
 from streamkm.images.codebook.codebook import Codebook
 from streamkm.images.codebook.stage import FirstRead, first_read, residual_rows
@@ -140,7 +140,7 @@ def fit_codebook(
     room = replace(budget, n_features=rows.layout.n_features).room(rows.layout)
     rules = StopRules(max_iter, loss_tol=_WORTH_A_READ)
     training = _Training(k, stages, until_psnr, rules, room, budget, seed, tuple(watch), saved)
-    with caching(rows) as cached:
+    with same_processes(), caching(rows) as cached:
         return training.train(cached, codebook)
 
 
