@@ -66,6 +66,12 @@ class CachedRows(StoredRows):
     def cached(self) -> bool:
         return len(self.blocks) == self.plan.n_blocks
 
+    def uncached(self, numbers: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if not self.blocks:
+            return numbers
+        places = range(self.plan.n_blocks) if numbers is None else numbers
+        return tuple(number for number in places if number not in self.blocks)
+
     def in_plan(self, plan: BlockPlan) -> StoredRows:
         """The same rows in another plan, whose numbers denote other blocks than the cached ones."""
         if plan == self.plan:

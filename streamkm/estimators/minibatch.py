@@ -233,7 +233,7 @@ class MiniBatchKMeans(IterativeEstimator):
         update = self._options().one_step.update.on_rows(rows, Room(0, 0), self._seed)
         state = self._batch_state or update.init(self._centroids)
         state = replace(update.restart(state), centroids=self._centroids)
-        state = update.tell(state, map_reduce(update.ask(state).question, rows))
+        state = update.tell(state, map_reduce(update.ask(state), rows))
         self._take(state.centroids, self._scaling, names_of(self))
         self._batch_state, self.n_steps_ = state, state.n_steps
         return self._label(given, rows)

@@ -8,7 +8,7 @@ from typing import Any
 
 from streamkm.engine import folding, wave_size
 from streamkm.fitting.scaling import with_scaling
-from streamkm.fitting.state import Blocks, FitState
+from streamkm.fitting.state import BlockNumbers, FitState
 from streamkm.passes import Census, Distinct, Extents, Pass, Product
 from streamkm.rows import Rows, rows_in_memory
 
@@ -44,11 +44,11 @@ def fit(
             return
         passes, blocks = state.ask()
         opening = _opening(state, blocks)
-        in_memory = state.table is not None or rows.cached
+        read = () if state.table is not None else rows.uncached(blocks)
         n_blocks = source.plan.n_blocks if blocks is None else len(blocks)
         question = Product((*opening, *passes))
         for folded in folding(question, source, wave or wave_size(), state.folded, blocks):
-            state = replace(state, folded=folded, in_memory=in_memory)
+            state = replace(state, folded=folded, in_memory=read == ())
             if folded.n_blocks < n_blocks:
                 yield state
         assert state.folded is not None
@@ -58,7 +58,7 @@ def fit(
             state = _opened(rows, state, statistics, blocks)
             source = _source(rows, state)
         else:
-            state = state.tell(statistics, in_memory)
+            state = state.tell(statistics, read)
         yield state
 
 
@@ -69,7 +69,7 @@ def _source(rows: Rows, state: FitState) -> Rows:
     return rows_in_memory(state.table.values, state.table.weights)
 
 
-def _opening(state: FitState, blocks: Blocks) -> tuple[Pass[Any], ...]:
+def _opening(state: FitState, blocks: BlockNumbers) -> tuple[Pass[Any], ...]:
     """The extra passes of the first read; the table needs a read of all blocks."""
     if state.reads.total > state.reads.opening:
         return ()
@@ -77,7 +77,9 @@ def _opening(state: FitState, blocks: Blocks) -> tuple[Pass[Any], ...]:
     return (Census(), Extents(), table, *state.extra_passes)
 
 
-def _opened(rows: Rows, state: FitState, statistics: Sequence[Any], blocks: Blocks) -> FitState:
+def _opened(
+    rows: Rows, state: FitState, statistics: Sequence[Any], blocks: BlockNumbers
+) -> FitState:
     """The state after the first read; with shifted rows or a table, the first state again."""
     census, extent, table, *answers = statistics
     census.check() if blocks is None else census.check_values()
@@ -86,4 +88,4 @@ def _opened(rows: Rows, state: FitState, statistics: Sequence[Any], blocks: Bloc
     n_extra = len(state.extra_passes)
     state = replace(state, extra_statistics=tuple(answers[:n_extra]))
     whole = table.complete and blocks is None
-    return state.on_table(table) if whole else state.tell(answers[n_extra:])
+    return state.on_table(table) if whole else state.tell(answers[n_extra:], blocks)

@@ -14,7 +14,7 @@ from streamkm.arrays import AnyArray
 from streamkm.engine import write_rows
 from streamkm.fitting.fit import fit
 from streamkm.fitting.scaling import with_scaling
-from streamkm.fitting.state import FitState
+from streamkm.fitting.state import BlockNumbers, FitState
 from streamkm.in_memory.monitor import monitored
 from streamkm.passes import LookedUp, PerRow
 from streamkm.rows import Rows
@@ -73,10 +73,10 @@ def label(rows: Rows, state: FitState, out: AnyArray) -> FitState:
 
     The same read computes the loss of the final centroids if `iterate` skipped it.
     """
-    cached = rows.cached
+    read = rows.uncached(None)
     question = label_pass(rows, state, out.dtype)
     rows = with_scaling(rows, state.scaling)
-    return labelled(state, write_rows(question, rows, out), cached)
+    return labelled(state, write_rows(question, rows, out), read)
 
 
 def label_pass(rows: Rows, state: FitState, dtype: np.dtype[Any]) -> PerRow[Any]:
@@ -90,18 +90,16 @@ def label_pass(rows: Rows, state: FitState, dtype: np.dtype[Any]) -> PerRow[Any]
     return question
 
 
-def labelled(state: FitState, statistic: Any, cached: bool) -> FitState:
+def labelled(state: FitState, statistic: Any, read: BlockNumbers) -> FitState:
     """The state after all labels were written.
 
     Parameters
     ----------
     state : FitState
     statistic : of all rows under `label_pass`
-    cached : whether the rows were in memory, so that labelling took no read
+    read : numbers of the blocks that were not in memory, or None for all
     """
-    state = replace(state, in_memory=cached, label_blocks=state.plan.n_blocks)
-    if not cached:
-        state = replace(state, reads=state.reads.one_more("labelling"))
+    state = replace(state.after_read("labelling", read), label_blocks=state.plan.n_blocks)
     if state.best.evaluating:
         state = replace(state, trajectories=(state.best.tell(statistic),))
     return state

@@ -18,7 +18,7 @@ from streamkm.passes import Pass, Table
 from streamkm.rows import BlockPlan, Room, Scaling, Shifted
 from streamkm.updates.stopping import DROPPED
 
-Blocks = tuple[int, ...] | None
+BlockNumbers = tuple[int, ...] | None  # None for all blocks
 
 
 @dataclass(frozen=True)
@@ -95,27 +95,29 @@ class FitState(Checkpointable):
         """The phase that the next read belongs to."""
         return "iterations" if self.can_stop else "seeding"
 
-    def ask(self) -> tuple[tuple[Pass[Any], ...], Blocks]:
-        """Return the passes of the next read and the numbers of its blocks, or None for all.
+    def ask(self) -> tuple[tuple[Pass[Any], ...], BlockNumbers]:
+        """Return the passes of the next read and the numbers of its blocks.
 
         The first trajectory that is not done determines the blocks. Trajectories that request the
         same blocks share the read.
         """
         requests = [t.ask() for t in self.trajectories if not t.done]
-        blocks = requests[0].blocks
-        return tuple(r.question for r in requests if r.blocks == blocks), blocks
+        _, blocks = requests[0]
+        return tuple(question for question, own in requests if own == blocks), blocks
 
-    def tell(self, statistics: Sequence[Any], in_memory: bool = False) -> FitState:
-        """Return the state after the statistics of the passes that `ask` returned."""
+    def tell(self, statistics: Sequence[Any], read: BlockNumbers) -> FitState:
+        """Return the state after the statistics of the passes that `ask` returned.
+
+        `read` are the numbers of the blocks that were not in memory.
+        """
         _, blocks = self.ask()
         answers = iter(statistics)
         trajectories = tuple(
-            t if t.done or t.ask().blocks != blocks else t.tell(next(answers))
+            t if t.done or t.ask()[1] != blocks else t.tell(next(answers))
             for t in self.trajectories
         )
-        reads = self.reads if in_memory else self._one_more(self.phase, blocks)
         trajectories = halved(trajectories) if self.halving else trajectories
-        return replace(self, trajectories=trajectories, reads=reads, in_memory=in_memory)
+        return replace(self.after_read(self.phase, read), trajectories=trajectories)
 
     def advance(self) -> FitState | None:
         """Return the state after steps that need no pass over the data, or None."""
@@ -130,11 +132,10 @@ class FitState(Checkpointable):
         """Return the state with the iterations ended for an external reason."""
         return replace(self, trajectories=tuple(t.stop(reason) for t in self.trajectories))
 
-    def shifted(self, shift: Shifted, blocks: Blocks = None) -> FitState:
+    def shifted(self, shift: Shifted, read: BlockNumbers) -> FitState:
         """Return the first state for shifted rows; the read so far has found the shift."""
         trajectories = tuple(t.scaled(shift) for t in self.trajectories)
-        reads = self._one_more("opening", blocks)
-        return replace(self, trajectories=trajectories, reads=reads, scaling=shift)
+        return replace(self.after_read("opening", read), trajectories=trajectories, scaling=shift)
 
     def on_table(self, table: Table) -> FitState:
         """Return the first state with the table instead of the data.
@@ -145,10 +146,11 @@ class FitState(Checkpointable):
         reads = self.reads.one_more(self.phase)
         return replace(self, trajectories=trajectories, reads=reads, table=table, in_memory=True)
 
-    def _one_more(self, phase: str, blocks: Blocks) -> Reads:
-        """Return the reads after one more, of some blocks or of all."""
-        if blocks is None:
-            return self.reads.one_more(phase)
-        sizes = [math.prod(s.stop - s.start for s in self.plan.region(n)) for n in blocks]
+    def after_read(self, phase: str, read: BlockNumbers) -> FitState:
+        """Return the state with one more read of these blocks, which were not in memory."""
+        if read is None:
+            return replace(self, reads=self.reads.one_more(phase), in_memory=False)
+        sizes = [math.prod(s.stop - s.start for s in self.plan.region(n)) for n in read]
         row_nbytes = self.reads.nbytes // math.prod(self.plan.row_shape)
-        return self.reads.part(phase, sum(sizes) * row_nbytes)
+        reads = self.reads.part(phase, sum(sizes) * row_nbytes)
+        return replace(self, reads=reads, in_memory=not read)

@@ -10,9 +10,10 @@ import numpy as np
 from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.in_memory.monitor import current_monitor
+from streamkm.passes import Pass
 from streamkm.rows import Scaling
 from streamkm.seeding import Seeding
-from streamkm.updates import Request, Step, StopRules, Update, UpdateState
+from streamkm.updates import Step, StopRules, Update, UpdateState
 from streamkm.updates.stopping import DROPPED, TIME_LIMIT
 
 
@@ -70,12 +71,15 @@ class Trajectory(Checkpointable):
         """Statistic of the last pass under the final centroids, once known."""
         return None if self.state is None else self.state.statistic
 
-    def ask(self) -> Request:
-        """Return the next read; only for a trajectory that is not done."""
+    def ask(self) -> tuple[Pass[Any], tuple[int, ...] | None]:
+        """Return the next pass and the numbers of its blocks, or None for all.
+
+        Only for a trajectory that is not done.
+        """
         if self.state is not None:
-            return self.update.ask(self.state)
+            return self.update.ask(self.state), self.update.blocks(self.state)
         assert self.seeding is not None
-        return Request(self.seeding.ask(), self.seeding.blocks)
+        return self.seeding.ask(), self.seeding.blocks
 
     def tell(self, statistic: Any) -> Trajectory:
         """Return the state after a statistic.

@@ -31,6 +31,10 @@ class ArrayRows:
         """The function applied to every block once it is read, or None."""
         return self.layout.block_map
 
+    def uncached(self, numbers: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        """Of blocks of these numbers those that are not in memory; None for all blocks."""
+        return numbers
+
     @property
     def beside(self) -> tuple[Any, ...]:
         """The weights and the mask, if given."""

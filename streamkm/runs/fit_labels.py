@@ -48,7 +48,7 @@ def fit_labels(
         The state after labelling. Labels of the same centroids and data are not written again.
     """
     assert state.best.centroids is not None
-    cached, rows = rows.cached, with_scaling(rows, state.scaling)
+    read, rows = rows.uncached(None), with_scaling(rows, state.scaling)
     dtype = label_dtype(len(state.best.centroids), may_lack(rows))
     question = label_pass(rows, state, dtype)
     run = LabelRun(target, overwrite, plain_labels(rows, dtype), question, rows, message)
@@ -58,11 +58,11 @@ def fit_labels(
 
     def on_wave(folded: Folded) -> None:
         for function in watch:
-            function(replace(state, label_blocks=folded.n_blocks, in_memory=cached))
+            function(replace(state, label_blocks=folded.n_blocks, in_memory=read == ()))
 
     with run.write(on_wave, seconds, identity) as statistic:
         if not state.labelled:
-            state = labelled(state, statistic, cached)
+            state = labelled(state, statistic, read)
             for function in watch:
                 function(state)
         yield state

@@ -6,7 +6,7 @@ from streamkm.updates.accelerated import (
     AcceleratedUpdate,
     BoundaryRows,
 )
-from streamkm.updates.base import Request, Update, UpdateState
+from streamkm.updates.base import Update, UpdateState
 from streamkm.updates.lloyd import LloydState, LloydUpdate, LossesUpdate, ScatterUpdate
 from streamkm.updates.minibatch import Batches, MiniBatchState, MiniBatchUpdate, PartialSeeding
 from streamkm.updates.spherical import SphericalUpdate
@@ -25,7 +25,6 @@ __all__ = [
     "MiniBatchState",
     "MiniBatchUpdate",
     "PartialSeeding",
-    "Request",
     "ScatterUpdate",
     "SphericalUpdate",
     "Step",

@@ -14,9 +14,8 @@ from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.engine import map_reduce
 from streamkm.in_memory.lloyd import lloyd_steps
-from streamkm.passes import Assigned, Boundary, KeepBoundary, Lloyd
+from streamkm.passes import Assigned, Boundary, KeepBoundary, Lloyd, Pass
 from streamkm.rows import Room, Rows, rows_in_memory
-from streamkm.updates.base import Request
 from streamkm.updates.lloyd import LloydState, LloydSteps
 from streamkm.updates.step import Step
 
@@ -120,9 +119,9 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
     def on_table(self) -> Self:
         return replace(super().on_table(), most=0)
 
-    def ask(self, state: AcceleratedState) -> Request:
+    def ask(self, state: AcceleratedState) -> Pass[Any]:
         if self._caches(state):
-            return Request(KeepBoundary(state.centroids, self.most))
+            return KeepBoundary(state.centroids, self.most)
         return super().ask(state)
 
     def tell(self, state: AcceleratedState, statistic: Any) -> AcceleratedState:

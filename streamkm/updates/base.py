@@ -24,21 +24,6 @@ from streamkm.updates.stopping import DROPPED, NOTHING_MOVED, TIME_LIMIT, StopRu
 
 
 @dataclass(frozen=True)
-class Request:
-    """The next read of an update.
-
-    Parameters
-    ----------
-    question : Pass
-    blocks : distinct numbers of the blocks to read, in the order in which they are folded, or None
-        for all blocks
-    """
-
-    question: Pass[Any]
-    blocks: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
 class UpdateState(Checkpointable):
     """State of an update between two reads.
 
@@ -102,8 +87,12 @@ class Update(Checkpointable, ABC, Generic[U]):
         """Return the first state from given centroids (k, d)."""
 
     @abstractmethod
-    def ask(self, state: U) -> Request:
-        """Return the next read; only for a state that is not done."""
+    def ask(self, state: U) -> Pass[Any]:
+        """Return the next pass; only for a state that is not done."""
+
+    def blocks(self, state: U) -> tuple[int, ...] | None:
+        """Return the distinct numbers of the blocks of the next pass, in order, or None for all."""
+        return None
 
     @abstractmethod
     def tell(self, state: U, statistic: Any) -> U:

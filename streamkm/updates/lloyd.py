@@ -10,7 +10,7 @@ import numpy as np
 from streamkm.arrays import Float64Array
 from streamkm.errors import LossRoseError
 from streamkm.passes import Assigned, DrawFarthest, Lloyd, Losses, Pass, Scatter, TopRows
-from streamkm.updates.base import Request, Update, UpdateState
+from streamkm.updates.base import Update, UpdateState
 from streamkm.updates.relocating import relocated
 from streamkm.updates.step import Step
 from streamkm.updates.stopping import NOTHING_MOVED
@@ -61,11 +61,11 @@ class LloydSteps(Update[L], Generic[L]):
         """Return the next centroids (k, d); those of empty clusters are rows of `otherwise`."""
         return statistic.means(otherwise)
 
-    def ask(self, state: L) -> Request:
+    def ask(self, state: L) -> Pass[Any]:
         if state.pending is not None:
             empty = int(np.count_nonzero(state.pending.counts == 0))
-            return Request(DrawFarthest(empty, state.centroids))
-        return Request(self.step(state.centroids))
+            return DrawFarthest(empty, state.centroids)
+        return self.step(state.centroids)
 
     def tell(self, state: L, statistic: Any) -> L:
         if state.pending is not None:

@@ -15,7 +15,7 @@ from streamkm.kernels import exponentials
 from streamkm.passes import Assigned, Census, DrawUniform, Lloyd, Pass, Product, Products
 from streamkm.rows import Room, Rows
 from streamkm.seeding import Seeding, Task, method_of
-from streamkm.updates.base import Request, Update, UpdateState
+from streamkm.updates.base import Update, UpdateState
 from streamkm.updates.stopping import DROPPED, MAX_ITER, NO_IMPROVEMENT, SHIFT, TIME_LIMIT
 
 _REASSIGN_EACH = 10  # rows per cluster between two reassignments, as in scikit-learn
@@ -190,14 +190,15 @@ class MiniBatchUpdate(Update[MiniBatchState]):
     def init(self, centroids: Float64Array) -> MiniBatchState:
         return MiniBatchState(centroids, counts=np.zeros(len(centroids)))
 
-    def ask(self, state: MiniBatchState) -> Request:
+    def ask(self, state: MiniBatchState) -> Product:
         passes: list[Pass[Any]] = [Census(), Lloyd(state.centroids)]
-        if state.evaluating:
-            return Request(Product(tuple(passes)))
-        if self._reassigns(state) and self.reassignment_ratio > 0:
+        if not state.evaluating and self._reassigns(state) and self.reassignment_ratio > 0:
             most = min(len(state.centroids), max(1, self.batches.rows_each // 2))
             passes.append(DrawUniform(most, self.batches.seed, _DRAWS + state.n_steps))
-        return Request(Product(tuple(passes)), self.batches.blocks(state.n_steps))
+        return Product(tuple(passes))
+
+    def blocks(self, state: MiniBatchState) -> tuple[int, ...] | None:
+        return None if state.evaluating else self.batches.blocks(state.n_steps)
 
     def tell(self, state: MiniBatchState, statistic: Products | Assigned) -> MiniBatchState:
         if isinstance(

@@ -65,8 +65,8 @@ class UpdateContract:
                 numbers = range(N_BLOCKS) if blocks is None else blocks
                 parts = [[p(block) for p in passes] for block in blocks_of(numbers)]
                 answers = [type(column[0]).combine(column) for column in zip(*parts, strict=True)]
-                told = state.tell(answers)
-                assert alike(state.tell(answers), told)
+                told = state.tell(answers, blocks)
+                assert alike(state.tell(answers, blocks), told)
             else:
                 told = advanced
                 assert alike(state.advance(), told)

@@ -21,7 +21,6 @@ from streamkm.updates import (
     LloydUpdate,
     LossesUpdate,
     MiniBatchUpdate,
-    Request,
     ScatterUpdate,
     SphericalUpdate,
     Update,
@@ -37,12 +36,11 @@ class FewBlocksUpdate(LloydUpdate):
 
     never_rises: ClassVar[bool] = False
 
-    def ask(self, state):
+    def blocks(self, state):
         if state.evaluating:
-            return super().ask(state)
+            return None
         first = self.most * len(state.history)
-        blocks = tuple((first + at) % N_BLOCKS for at in range(self.most))
-        return Request(self.step(state.centroids), blocks)
+        return tuple((first + at) % N_BLOCKS for at in range(self.most))
 
 
 MONOTONE = (

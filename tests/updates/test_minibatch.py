@@ -39,9 +39,9 @@ def stepped(rows, batch_size, n_steps, init=FIRST, **options):
     trajectory = start(rows, batch_size, init, **options).trajectories[0]
     update, state, found = trajectory.update, trajectory.state, []
     for _ in range(n_steps):
-        request = update.ask(state)
-        statistic = last(folding(request.question, rows, 8, blocks=request.blocks)).total()
-        blocks = [rows.block(number) for number in request.blocks]
+        places = update.blocks(state)
+        statistic = last(folding(update.ask(state), rows, 8, blocks=places)).total()
+        blocks = [rows.block(number) for number in places]
         numbers = np.concatenate([block.row_numbers(0, block.n_rows) for block in blocks])
         state = update.tell(state, statistic)
         found.append((state, numbers))
