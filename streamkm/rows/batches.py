@@ -14,6 +14,7 @@ from streamkm.rows.plan import BlockPlan, plan_blocks
 from streamkm.rows.stored import StoredRows, unit_of, within
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
+_PIECES = 16  # blocks of a batch at most; smaller blocks would cost more time for each row
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,11 @@ class InterleavedRows(StoredRows):
 
 
 def in_batches(rows: Rows, batch_size: int, budget: Budget) -> Rows:
-    """The same rows in blocks of at most `batch_size` rows, as far as storage allows.
+    """The same rows in blocks of which batches of `batch_size` rows are drawn.
 
-    Blocks of rows in memory are interleaved. Those of a store are whole chunks or shards, at least
-    one. A Dask array keeps its chunks.
+    Blocks of rows in memory are interleaved and have `batch_size` rows. A block of a store is one
+    chunk or shard, or several where a batch would otherwise have more than 16 blocks. A Dask array
+    keeps its chunks.
 
     Parameters
     ----------
@@ -82,16 +84,15 @@ def in_batches(rows: Rows, batch_size: int, budget: Budget) -> Rows:
     layout = rows.layout
     if rows.in_memory and all(isinstance(a, np.ndarray) for a in rows.beside):
         plan = plan_blocks((layout.n_rows,), (1,), 1, batch_size)
-        parts = {name: getattr(rows, name) for name in rows.__dataclass_fields__}
-        return InterleavedRows(
-            **(parts | {"plan": plan}), stride=_stride(layout.n_rows), contiguous=rows
-        )
-    if batch_size >= rows.plan.largest:
+        parts = vars(rows) | {"plan": plan}
+        return InterleavedRows(**parts, stride=_stride(layout.n_rows), contiguous=rows)
+    most = batch_size // _PIECES
+    if most >= rows.plan.largest:
         return rows
     budget = replace(budget, n_features=layout.n_features)
     row_nbytes = budget.row_nbytes(layout, rows.beside, rows.mask is not None)
     unit = unit_of(rows, row_nbytes)
-    plan = plan_blocks(layout.row_shape, unit, row_nbytes, batch_size * row_nbytes)
+    plan = plan_blocks(layout.row_shape, unit, row_nbytes, most * row_nbytes)
     return within(rows, budget, plan)
 
 

@@ -60,8 +60,9 @@ class MiniBatchOptions(FitOptions):
 
     @property
     def one_step(self) -> Self:
-        """The options of a single step on all rows, without an evaluation."""
-        return replace(self, batch_size=None, init_size=None, max_iter=1, compute_labels=False)
+        """The options of a single step on all rows, without an evaluation or a time limit."""
+        single = replace(self, batch_size=None, init_size=None, max_iter=1, time_limit=None)
+        return replace(single, compute_labels=False)
 
     @property
     def rules(self) -> StopRules:

@@ -49,6 +49,33 @@ def test_a_store_is_read_in_parts(tmp_path, blobs, no_table):
     assert np.array_equal(labelled.labels_.compute(), labelled.predict(blobs))
 
 
+def test_blocks_from_the_cache_do_not_count_as_read(tmp_path, blobs, no_table, monkeypatch):
+    monkeypatch.setattr("streamkm.rows.memory.KEPT_SHARE", 1)
+    stored = zarr.create_array(tmp_path / "x", data=blobs, chunks=(250, 6))
+    options = {"batch_size": 500, "init_size": 1000, "random_state": 0, "max_no_improvement": 2}
+    km = MiniBatchKMeans(8, **options, compute_labels=False).fit(stored)
+    assert km.reads_["seeding"]["bytes"] == 1000 * 24
+    assert km.bytes_read_ <= blobs.nbytes
+    labelled = MiniBatchKMeans(8, **options).fit(stored)
+    assert (labelled.n_passes_, labelled.bytes_read_) == (1, blobs.nbytes)
+
+
+def test_a_store_and_a_dask_array_of_the_same_chunks_give_the_same_bits(tmp_path, no_table):
+    """A batch has several chunks, which need not be neighbours."""
+    x = np.sort(mixture(6000, 3, 6, seed=5, dtype=np.float64), axis=0)
+    stored = zarr.create_array(tmp_path / "x", data=x, chunks=(250, 3))
+    options = {"batch_size": 1000, "random_state": 0}
+    found = MiniBatchKMeans(6, **options).fit(stored)
+    lazy = MiniBatchKMeans(6, **options).fit(da.from_array(x, chunks=(250, 3)))
+    assert found.cluster_centers_.tobytes() == lazy.cluster_centers_.tobytes()
+    assert found.n_steps_ == lazy.n_steps_
+
+
+def test_a_first_partial_fit_takes_its_step_under_any_time_limit(blobs):
+    km = MiniBatchKMeans(5, time_limit=0, random_state=0).partial_fit(blobs)
+    assert km.n_steps_ == 1
+
+
 def test_partial_fits_are_steps_of_the_oracle(blobs):
     x = blobs.astype(np.float64)
     batches = [np.arange(first, first + 500) for first in range(0, 5000, 500)]

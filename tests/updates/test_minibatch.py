@@ -161,7 +161,7 @@ def test_reads_count_the_blocks_that_were_read(store, monkeypatch):
     monkeypatch.setattr(kind, "block_beside", counted)
     with dask.config.set(scheduler="synchronous"):
         state = iterate(rows, start(rows, 300, "random", init_size=500))
-    sizes = np.minimum(280, 3000 - 280 * np.array(numbers))
+    sizes = np.minimum(70, 3000 - 70 * np.array(numbers))
     assert state.reads.bytes_read == sizes.sum() * 32
     assert state.n_passes == sizes.sum() / 3000
     assert state.reads.by_phase["seeding"] == {"reads": 560 / 3000, "bytes": 560 * 32}
@@ -205,7 +205,7 @@ def test_stop_rules(store):
     def fitted(rules):
         return iterate(rows, start(rows, 300, FIRST, rules=rules)).best
 
-    assert rows.n_blocks == 11
+    assert rows.n_blocks == 43  # four in a batch
     whole = fitted(StopRules(3, 0.0))
     assert (whole.stop_reason, whole.state.n_steps) == (MAX_ITER, 3 * 11)
     assert fitted(StopRules(3, 1.0)).stop_reason == "centroid shift"
