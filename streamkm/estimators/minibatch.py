@@ -43,7 +43,8 @@ class MiniBatchKMeans(IterativeEstimator):
     batch_size : int, default=1024
         Number of rows of a mini-batch. For data in memory, the rows come from the whole array. For
         a store, it consists of whole chunks or shards from all over the store: as many as
-        `batch_size` holds, and at least one. A Dask array is used in its chunks. `batch_size_` is the number that was used.
+        `batch_size` holds, and at least one. A Dask array is used in its chunks. `batch_size_` is
+        the number that was used.
     verbose : int, default=0
         If not 0, print a line after every batch, and the reason for the end.
     compute_labels : bool, default=True
