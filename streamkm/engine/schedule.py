@@ -46,7 +46,7 @@ def wave_size() -> int:
     return size
 
 
-def on_threads(here: bool = False) -> bool:
+def on_threads(here: bool) -> bool:
     """Return whether work runs on threads of this process: if `here`, or by Dask's setting."""
     configured = dask.config.get("scheduler", None)
     return here or (configured in (None, "threads", "threading") and client() is None)
@@ -72,7 +72,7 @@ def in_threads(work: Callable[[int], Any], count: int) -> Iterator[Any]:
         wait(waiting)
 
 
-def results(graphs: Iterator[Delayed], here: bool = False, ahead: bool = False) -> Iterator[Any]:
+def results(graphs: Iterator[Delayed], here: bool, ahead: bool) -> Iterator[Any]:
     """Yield the results of the waves in order; a cluster gets the next wave before one ends.
 
     `here` runs the work on threads of this process, for rows in its memory. With `ahead` there is

@@ -81,7 +81,10 @@ def predict(
     known = load_model(model) if n_clusters is None else model_from_sweep(model, n_clusters)
     rows = _open(known, data)
     dtype = label_dtype(len(known.centroids), may_lack(rows))
-    question, store = label_pass_of(known, dtype), plain_labels(rows, dtype)
+    question: PerRow[Any] = Labels(known.scaled_centroids, dtype)
+    if known.tree is not None:
+        question = TreeLabels(Tree(*known.tree), dtype)
+    store = plain_labels(rows, dtype)
     run = LabelRun(local(output.path), output.overwrite, store, question, rows, message)
     if watching is None:
         statistic = write_labels(run)
@@ -110,13 +113,6 @@ def write_labels(run: LabelRun[S], watch: WaveCallback | None = None) -> S:
     """
     with alone(run.target), run.write(watch) as statistic:
         return statistic
-
-
-def label_pass_of(model: Model, dtype: np.dtype[Any]) -> PerRow[Any]:
-    """Return the pass that labels rows by the nearest centroid, or by the tree of the model."""
-    if model.tree is not None:
-        return TreeLabels(Tree(*model.tree), dtype)
-    return Labels(model.scaled_centroids, dtype)
 
 
 def write_into(out: Any, question: PerRow[S], rows: Rows, n_clusters: int) -> S:
