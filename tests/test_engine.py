@@ -359,7 +359,7 @@ class Pids(frozenset):
 
     @classmethod
     def combine(cls, parts):
-        return cls().union(*parts)
+        return cls(frozenset().union(*parts))
 
 
 def test_the_reads_of_a_fit_share_their_processes(many):
