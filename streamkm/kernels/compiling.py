@@ -1,8 +1,10 @@
-"""Time spent on compiling kernels, as reported by Numba's events, for the log and the progress."""
+"""Compilation of kernels: its time, as reported by Numba, and signals that arrive meanwhile."""
 
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
 from contextlib import AbstractContextManager
 from typing import Any
@@ -16,6 +18,9 @@ _log = logging.getLogger("streamkm")
 class Compiling(event.Listener):
     """Count the kernels that this process compiles; kernels from the cache are not counted.
 
+    Signals that raise an exception, such as Ctrl-C, are raised when the compilation ends, because
+    callbacks of LLVM lose exceptions.
+
     Attributes
     ----------
     kernels : int, number of compiled specialisations
@@ -27,12 +32,15 @@ class Compiling(event.Listener):
         self.kernels = 0
         self.seconds = 0.0
         self.often = "once on this machine"
-        self._began: list[
-            float
-        ] = []  # Numba compiles under one lock; nested events are kernels called by kernels
+        # Numba compiles under one lock; nested events are kernels called by kernels.
+        self._began: list[float] = []
+        self._handlers: dict[int, Any] = {}
+        self._signals: list[int] = []
 
     def on_start(self, event: Any) -> None:
         if _ours(event):
+            if not self._began:
+                self._defer_signals()
             self._began.append(time.monotonic())
 
     def on_end(self, event: Any) -> None:
@@ -47,6 +55,21 @@ class Compiling(event.Listener):
                 self.often = "in every process"
             name = kernel.py_func.__name__
             _log.info("compiled kernel %s, %s: %.1f s", name, self.often, seconds)
+            self._raise_signals()
+
+    def _defer_signals(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if callable(handler := signal.getsignal(number)):
+                    self._handlers[number] = handler
+                    signal.signal(number, lambda number, _: self._signals.append(number))
+
+    def _raise_signals(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        deferred, self._handlers, self._signals = self._signals, {}, []
+        for number in deferred:
+            signal.raise_signal(number)
 
 
 def _ours(event: Any) -> bool:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
+import pytest
 import zarr
+from numba.core import event
 
 import streamkm
 from streamkm.kernels import few
@@ -119,3 +123,25 @@ def test_no_kernel_is_compiled_twice_for_arrays_that_differ_only_in_layout(tmp_p
 def test_a_change_of_the_vectors_changes_the_file_that_numba_looks_at():
     source = Path(few.__file__).with_name("_vectors.py").read_bytes()
     assert hashlib.sha256(source).hexdigest()[:16] == few.VECTORS
+
+
+def test_ctrl_c_during_a_compilation_is_raised_when_it_ends():
+    reached = []
+
+    class CtrlC(event.Listener):
+        def on_start(self, event):
+            signal.raise_signal(signal.SIGINT)
+            reached.append("compiler")
+
+        def on_end(self, event):
+            reached.append("end")
+
+    def successor(x):
+        return x + 1
+
+    successor.__module__ = "streamkm.kernels.successor"
+    handler = signal.getsignal(signal.SIGINT)
+    with event.install_listener("numba:compile", CtrlC()), pytest.raises(KeyboardInterrupt):
+        numba.njit(successor)(1)
+    assert reached[0] == "compiler"
+    assert signal.getsignal(signal.SIGINT) == handler
