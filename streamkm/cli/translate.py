@@ -10,16 +10,16 @@ import click
 
 from streamkm.cli.common import dimensions
 from streamkm.cli.signals import numbers_of, stopping
-from streamkm.rows.open import open_zarr
 from streamkm.runs.options import CheckpointOptions, DataOptions
 from streamkm.seeding import method_of
 
 
 def data_options(path: str, given: Mapping[str, Any]) -> DataOptions:
-    """Open a store, and return the options by which a run reads it."""
+    """Return the options with which a run opens a store."""
     return DataOptions(
-        open_zarr(path, given["variable"]),
+        path,
         feature_dim=dimensions(given["feature_dims"]),
+        variable=given["variable"],
         nodata=given["nodata"],
         memory_limit=given["memory_limit"],
     )
