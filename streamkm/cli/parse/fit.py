@@ -9,10 +9,9 @@ from streamkm.cli.parse.options import (
     checkpoint_options,
     cluster_options,
     data_options,
-    dry_run_option,
     init_option,
     iteration_options,
-    json_option,
+    print_options,
     seed_option,
 )
 
@@ -55,9 +54,8 @@ from streamkm.cli.parse.options import (
 @data_options
 @checkpoint_options
 @cluster_options
-@dry_run_option
 @click.option("--plot", "picture", metavar="FILE.png", help="Also draw the loss of each iteration.")
-@json_option
+@print_options
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def command() -> None:
     """Cluster the rows of the Zarr array DATA (a path or URL)."""

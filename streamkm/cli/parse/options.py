@@ -116,10 +116,10 @@ seed_option = click.option(
     show_default=True,
     help="Random seed.",
 )
-dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing."
+print_options = _together(
+    click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 iteration_options = _together(
     click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True),
     click.option(

@@ -9,10 +9,9 @@ import click
 from streamkm.cli.parse.options import (
     checkpoint_options,
     data_options,
-    dry_run_option,
     init_option,
     iteration_options,
-    json_option,
+    print_options,
     seed_option,
 )
 
@@ -60,8 +59,7 @@ class Clusters(click.ParamType[list[int]]):
 @click.option(
     "--plot", "picture", metavar="FILE.png", help="Also plot the distortions and the elbow."
 )
-@dry_run_option
-@json_option
+@print_options
 @click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 def command() -> None:
     """Fit every k to the rows of DATA, in as many reads as the slowest fit takes.
