@@ -353,7 +353,6 @@ def test_workers_hold_statistics_never_blocks_and_get_the_pass_once_a_wave(kind,
         assert len(passes) == len(set(passes)) <= (4 if kind == "store" else 1)
 
 
-@pytest.mark.parametrize("room", [Room(0, 4096), Room(6000, 4096)], ids=["coreset", "table"])
 class Pids(frozenset):
     """The processes that read some blocks."""
 
@@ -372,6 +371,7 @@ def test_the_reads_of_a_fit_share_their_processes(many):
         assert pids() == first
 
 
+@pytest.mark.parametrize("room", [Room(0, 4096), Room(6000, 4096)], ids=["coreset", "table"])
 def test_a_fit_is_the_same_bits_on_a_cluster_and_in_processes(many, cluster, room):
     """The table stays with the client; its passes are not sent to the workers."""
 

@@ -99,7 +99,7 @@ def labelled(state: FitState, statistic: Any, read: BlockNumbers) -> FitState:
     statistic : of all rows under `label_pass`
     read : numbers of the blocks that were not in memory, or None for all
     """
-    state = replace(state.after_read("labelling", read), label_blocks=state.plan.n_blocks)
+    state = replace(state.after_read("labelling", read), labelled=True)
     if state.best.evaluating:
         state = replace(state, trajectories=(state.best.tell(statistic),))
     return state

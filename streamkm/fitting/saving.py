@@ -85,8 +85,7 @@ class Checkpoint:
         state = _under(saved.state, rules)
         if saved.record.free.get("labels") != self._saving.record.free.get("labels"):
             state = _without_last_read(state)
-        if not state.labelled:
-            state = replace(state, label_blocks=0)  # the store of labels has its own progress
+        state = replace(state, label_blocks=0)  # the store of labels has its own progress
         return state, with_scaling(in_plan(self._rows, state.plan, budget), state.scaling), False
 
     def resume(self) -> Saved[FitState] | None:
@@ -162,7 +161,7 @@ def _under(state: FitState, rules: Sequence[StopRules]) -> FitState:
     trajectories = tuple(trajectory.under(own) for trajectory, own in pairs)
     if all(a is b for a, b in zip(trajectories, state.trajectories, strict=True)):
         return state
-    return replace(state, trajectories=trajectories, folded=None, label_blocks=0)
+    return replace(state, trajectories=trajectories, folded=None, labelled=False)
 
 
 def _without_last_read(state: FitState) -> FitState:

@@ -37,7 +37,8 @@ class FitState(Checkpointable):
     table : Table of all distinct rows if they are few; it then replaces the data
     in_memory : whether the last answer came without a read: from the table, cached blocks or rows
     folded : Folded, the partial statistics of the current read, or None between reads
-    label_blocks : blocks whose labels under the final centroids were written
+    labelled : whether all labels under the final centroids were written
+    label_blocks : finished blocks of a read that writes labels, 0 outside one
     scaling : Scaling that is applied to the rows before every pass, or None
     """
 
@@ -51,6 +52,7 @@ class FitState(Checkpointable):
     table: Table | None = None
     in_memory: bool = False
     folded: Folded | None = None
+    labelled: bool = False
     label_blocks: int = 0
     scaling: Scaling | None = None
 
@@ -69,16 +71,9 @@ class FitState(Checkpointable):
         return min(racing, key=lambda t: np.inf if t.inertia is None else t.inertia)
 
     @property
-    def labelled(self) -> bool:
-        """Whether all labels under the final centroids were written."""
-        return self.label_blocks == self.plan.n_blocks
-
-    @property
     def read_blocks(self) -> int:
         """Finished blocks of the current read, also of labelling; 0 between reads."""
-        if self.folded is not None:
-            return self.folded.n_blocks
-        return 0 if self.labelled else self.label_blocks
+        return self.label_blocks if self.folded is None else self.folded.n_blocks
 
     @property
     def can_stop(self) -> bool:

@@ -68,7 +68,8 @@ def states_saved(run, last=None):
 def moments(states):
     """Numbers of states in the seeding, in the iterations, and in the last read."""
     assert states[2].folded
-    assert states[-3].folded
+    assert states[-3].read_blocks
+    assert not states[-3].labelled
     assert all(trajectory.stop_reason for trajectory in states[-3].trajectories)
     return 3, len(states) // 2, len(states) - 2
 
