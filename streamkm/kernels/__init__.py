@@ -1,7 +1,7 @@
 """Numerical loops over arrays, in NumPy and Numba only."""
 
 from streamkm.kernels.add import add
-from streamkm.kernels.centroids import Centroids, squared_distances
+from streamkm.kernels.centroids import Centroids, Prepared, squared_distances
 from streamkm.kernels.colours import interleave, look_up, merge, n_runs, runs, separate
 from streamkm.kernels.compiling import compiling
 from streamkm.kernels.distinct import RowTable
@@ -14,6 +14,7 @@ from streamkm.kernels.squared_length import squared_length
 __all__ = [
     "Centroids",
     "Diffusion",
+    "Prepared",
     "RowTable",
     "add",
     "compiling",

@@ -11,6 +11,8 @@ There are two implementations, chosen by measurement [docs/benchmarks.md]: vecto
 
 from __future__ import annotations
 
+import threading
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,14 @@ import numpy.typing as npt
 from streamkm.arrays import Float64Array, FloatArray, Int32Array
 from streamkm.kernels import many as _loops
 from streamkm.kernels.few import few_features
+from streamkm.kernels.leading import Leading
 from streamkm.kernels.many import FOUR, many_features
+from streamkm.kernels.pruned import pruned_features
+
+Answer = tuple[Int32Array, Float64Array]  # labels and squared distances
 
 _FEW = 24  # features
+_ROWS = 512  # minimum number of rows of a tile for which leading directions are tried
 
 
 class Centroids:
@@ -58,11 +65,12 @@ class Centroids:
             bound = [longest * (factor + direct), 2.0 * np.sqrt(longest) * factor, direct]
             slack = np.array(bound).astype(precision)
         # The bound holds without underflow and overflow; otherwise every row is decided directly.
-        if not float(limits.tiny) / float(limits.eps) ** 2 < longest < float(limits.max) / 64:
+        trusted = float(limits.tiny) / float(limits.eps) ** 2 < longest < float(limits.max) / 64
+        if not trusted:
             slack[:] = np.inf
-        self._ready = (origin, scaled, norms, slack)
+        self._ready, self._trusted = (origin, scaled, norms, slack), trusted
         self._features = (0,) * d if d <= _FEW else ()
-        self._answer = (np.empty(0, np.int32), np.empty(0))
+        self._answers = threading.local()
 
     def nearest(self, x: FloatArray) -> tuple[Int32Array, Float64Array]:
         """Return the labels (n,) and squared distances (n,) of a tile `x` (n, d)."""
@@ -86,12 +94,13 @@ class Centroids:
         """Return the labels (n,), squared distances (n,) and weighted loss of a tile.
 
         The rows are added to `sums` (k, d) and their weights (n,) to `counts` (k,). The returned
-        arrays are valid until the next call: with few features, new arrays for every tile would
-        take 20 % of the time, nearly all of it for clean pages of the system.
+        arrays are valid until the thread's next call: with few features, new arrays for every tile
+        would take 20 % of the time, nearly all of it for clean pages of the system.
         """
-        if len(self._answer[0]) < len(x):
-            self._answer = (np.empty(len(x), np.int32), np.empty(len(x)))
-        labels, d2 = self._answer[0][: len(x)], self._answer[1][: len(x)]
+        answer: Answer | None = getattr(self._answers, "last", None)
+        if answer is None or len(answer[0]) < len(x):
+            self._answers.last = answer = (np.empty(len(x), np.int32), np.empty(len(x)))
+        labels, d2 = answer[0][: len(x)], answer[1][: len(x)]
         loss = self._run(x, (labels, d2), None, (weights, sums, counts))
         return labels, d2, loss
 
@@ -100,7 +109,51 @@ class Centroids:
         if self._features:
             few = (self._ready, self._features)
             return float(few_features(x, self.values, *few, answer, gaps, total))
+        leading = self._choice(x)
+        if leading is not None:
+            return float(pruned_features(x, self.values, leading, answer, gaps, total))
         return float(many_features(x, self.values, self._ready, answer, gaps, total))
+
+    def n_directions(self, x: FloatArray) -> int:
+        """Return the number of directions on which a tile is projected, 0 for none."""
+        leading = self._choice(x)
+        return 0 if leading is None else leading[2].shape[2] - 2
+
+    def _choice(self, x: FloatArray) -> Any:
+        """Return the arguments of `pruned_features` for a tile, or None for a plain product."""
+        enough = len(x) >= _ROWS and not self._features
+        return self._leading.choose(x) if enough and self._leading else None
+
+    @cached_property
+    def _leading(self) -> Leading | None:
+        """Leading directions, computed for the first tile of enough rows, or None if useless."""
+        return Leading.from_centroids(self.values, self._ready[0]) if self._trusted else None
+
+
+class Prepared:
+    """Centroids prepared once in each precision, for all blocks that a process compares with them.
+
+    A copy in another process prepares its own.
+
+    Parameters
+    ----------
+    values : ndarray of shape (k, d), float64
+    """
+
+    def __init__(self, values: Float64Array) -> None:
+        self._values, self._lock = values, threading.Lock()
+        self._made: dict[np.dtype[Any], Centroids] = {}
+
+    def __call__(self, dtype: npt.DTypeLike) -> Centroids:
+        """Return the centroids for tiles of float32 or float64."""
+        precision = np.dtype(dtype)
+        with self._lock:
+            if precision not in self._made:
+                self._made[precision] = Centroids(self._values, precision)
+            return self._made[precision]
+
+    def __reduce__(self) -> Any:
+        return Prepared, (self._values,)
 
 
 def squared_distances(x: FloatArray, centroids: Float64Array) -> Float64Array:

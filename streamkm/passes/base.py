@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Self, TypeVar
 
+from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
+from streamkm.kernels import Prepared
 from streamkm.rows import Block
 
 
@@ -33,6 +36,16 @@ class Pass(Checkpointable, ABC, Generic[S]):
     @abstractmethod
     def __call__(self, block: Block) -> S:
         """The statistic of one block."""
+
+
+class WithCentroids:
+    """A question that compares rows with `centroids` (k, d), which are prepared once."""
+
+    centroids: Float64Array
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        return Prepared(self.centroids)
 
 
 @dataclass(frozen=True)

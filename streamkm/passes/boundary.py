@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array, Int32Array
-from streamkm.kernels import Centroids, add, squared_length
-from streamkm.passes.base import Pass, Statistic
+from streamkm.kernels import add, squared_length
+from streamkm.passes.base import Pass, Statistic, WithCentroids
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.rows import Block, Tile
 
@@ -139,7 +139,7 @@ def _squares(block: Block) -> int:
 
 
 @dataclass(frozen=True)
-class KeepBoundary(Pass[Boundary]):
+class KeepBoundary(WithCentroids, Pass[Boundary]):
     """Assign every row; return the sums of rows with large margins, and the other rows themselves.
 
     Parameters
@@ -161,7 +161,7 @@ class KeepBoundary(Pass[Boundary]):
             return self.identity()
         share = self.most * block.n_rows / math.prod(block.row_shape)
         most, reach = min(self.most, math.ceil(_UNEVEN * share)), np.inf
-        centroids = Centroids(self.centroids, block.dtype)
+        centroids = self.prepared(block.dtype)
         rest = _Rest(block, self.centroids.shape)
         columns: list[Any] = [np.empty(0, kind) for kind in ("f8", "f8", "i4", np.intp)]
         for tile in block.tiles():

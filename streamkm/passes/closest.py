@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.kernels import Centroids
-from streamkm.passes.base import Pass, Statistic
+from streamkm.passes.base import Pass, Statistic, WithCentroids
 from streamkm.passes.lloyd import refuse_bad
 from streamkm.passes.tree import Tree
 from streamkm.rows import Block
@@ -78,7 +77,7 @@ class Nearest(Statistic):
 
 
 @dataclass(frozen=True)
-class Closest(Pass[Nearest]):
+class Closest(WithCentroids, Pass[Nearest]):
     """Find the rows of each cluster that are nearest to its centroid.
 
     Parameters
@@ -103,7 +102,7 @@ class Closest(Pass[Nearest]):
     def __call__(self, block: Block) -> Nearest:
         if block.n_rows == 0:
             return self.identity()
-        centroids = Centroids(self.centroids, block.dtype)
+        centroids = self.prepared(block.dtype)
         best = self._none(self.centroids.shape[1], block.values.dtype)
         for tile in block.tiles():
             labels, d2 = centroids.nearest(tile.x)

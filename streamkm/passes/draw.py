@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import Float64Array, Int32Array
-from streamkm.kernels import Centroids, exponentials
-from streamkm.passes.base import Pass, Statistic
+from streamkm.kernels import exponentials
+from streamkm.passes.base import Pass, Statistic, WithCentroids
 from streamkm.rows import Block, Tile
 
 
@@ -126,7 +126,7 @@ class DrawUniform(_Draw):
 
 
 @dataclass(frozen=True)
-class DrawSquaredDistance(_Draw):
+class DrawSquaredDistance(WithCentroids, _Draw):
     """Draw rows in proportion to weight * squared distance to the nearest centroid (D**2)."""
 
     seed: int
@@ -134,7 +134,7 @@ class DrawSquaredDistance(_Draw):
     centroids: Float64Array
 
     def keyed(self, block: Block) -> Iterator[tuple[Tile, Float64Array, Int32Array]]:
-        centroids = Centroids(self.centroids, block.dtype)
+        centroids = self.prepared(block.dtype)
         for tile in block.tiles():
             labels, d2 = centroids.nearest(tile.x)
             draws = exponentials(_numbers(block, tile), self.seed, self.stream)
@@ -142,13 +142,13 @@ class DrawSquaredDistance(_Draw):
 
 
 @dataclass(frozen=True)
-class DrawFarthest(_Draw):
+class DrawFarthest(WithCentroids, _Draw):
     """Find the rows farthest from their nearest centroid; ties go to the lowest row number."""
 
     centroids: Float64Array
 
     def keyed(self, block: Block) -> Iterator[tuple[Tile, Float64Array, Int32Array]]:
-        centroids = Centroids(self.centroids, block.dtype)
+        centroids = self.prepared(block.dtype)
         for tile in block.tiles():
             labels, d2 = centroids.nearest(tile.x)
             yield tile, np.where((tile.weights > 0) & (d2 > 0), -d2, np.inf), labels

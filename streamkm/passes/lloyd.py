@@ -11,8 +11,8 @@ import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import NonFiniteError
-from streamkm.kernels import Centroids, squared_length
-from streamkm.passes.base import Pass, Statistic
+from streamkm.kernels import squared_length
+from streamkm.passes.base import Pass, Statistic, WithCentroids
 from streamkm.rows import Block
 
 
@@ -101,7 +101,7 @@ class Assigned(Statistic):
 
 
 @dataclass(frozen=True)
-class Lloyd(Pass[Assigned]):
+class Lloyd(WithCentroids, Pass[Assigned]):
     """Assign every row to the nearest centroid (k, d), float64, and sum the rows of each."""
 
     centroids: Float64Array
@@ -133,7 +133,7 @@ class Lloyd(Pass[Assigned]):
         """
         if block.n_rows == 0:
             return self.identity()
-        centroids = Centroids(self.centroids, block.dtype)
+        centroids = self.prepared(block.dtype)
         sums, counts = np.zeros(self.centroids.shape), np.zeros(len(self.centroids))
         loss, squares = 0.0, 0
         for tile in block.tiles():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic
 
 import numpy as np
@@ -59,11 +60,15 @@ class Labels(PerRow[Assigned]):
     dtype: np.dtype[Any]
 
     def identity(self) -> Assigned:
-        return Lloyd(self.centroids).identity()
+        return self._step.identity()
 
     def __call__(self, block: Block) -> tuple[AnyArray, Assigned]:
         labels = np.empty(block.n_rows, self.dtype)
-        return labels, Lloyd(self.centroids).assign(block, labels)
+        return labels, self._step.assign(block, labels)
+
+    @cached_property
+    def _step(self) -> Lloyd:
+        return Lloyd(self.centroids)
 
 
 @dataclass(frozen=True)

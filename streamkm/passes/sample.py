@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.kernels import Centroids, exponentials
-from streamkm.passes.base import Pass, Statistic
+from streamkm.kernels import exponentials
+from streamkm.passes.base import Pass, Statistic, WithCentroids
 from streamkm.rows import Block, Tile
 
 
@@ -132,7 +132,7 @@ class SampleUniform(_Sample):
 
 
 @dataclass(frozen=True)
-class SampleSensitive(_Sample):
+class SampleSensitive(WithCentroids, _Sample):
     """Sample rows with rates that bound their sensitivity.
 
     The sensitivity of a row is its largest share in the loss of any centroids. With the centroids
@@ -151,7 +151,7 @@ class SampleSensitive(_Sample):
     base: Float64Array
 
     def rated(self, block: Block) -> Iterator[tuple[Tile, Float64Array]]:
-        centroids = Centroids(self.centroids, block.dtype)
+        centroids = self.prepared(block.dtype)
         for tile in block.tiles():
             labels, d2 = centroids.nearest(tile.x)
             yield tile, tile.weights * (self.scale * d2 + self.base[labels])

@@ -1,0 +1,158 @@
+"""Leading directions of centroids, and the bounds of distances that projections on them give.
+
+The directions are those of a randomised subspace iteration (Halko, Martinsson and Tropp 2011, SIAM
+Review 53(2), section 4.5) on the centroids about their mean. They leave out as little of the
+centroids as possible. They affect the time of a step only, never a label.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from streamkm.arrays import AnyArray, Float64Array, FloatArray
+from streamkm.kernels.pruned import BLOCK, PANEL, choose_directions
+
+_DIRECTIONS = (6, 14, 30, 62, 126)  # a multiple of 8 with the two other columns of a bound
+_ITERATIONS = 2  # of the subspace iteration
+_SAMPLE = 1024  # centroids from which the directions are computed
+# Costs in multiplications of a matrix product, by measurement [docs/benchmarks.md].
+_BOUND = 8  # of a comparison of a bound or a score
+_FEATURE = 6  # of a feature of a pair that is measured
+_ROW = 40  # of a feature of a row, beyond those of a plain product
+_WORTH = 0.7  # share of the cost of a plain product up to which bounds are used
+_PART = 64  # approximate number of features of a part of a row
+
+
+class Leading:
+    """Projections of centroids on their leading directions.
+
+    Parameters
+    ----------
+    values : ndarray of shape (k, d), float64
+    origin : ndarray of shape (d,), of the precision of the tiles
+    choices : numbers of directions
+    """
+
+    def __init__(self, values: Float64Array, origin: FloatArray, choices: list[int]) -> None:
+        k, d = values.shape
+        centred = values - origin
+        self._dtype = origin.dtype
+        self._lengths = np.einsum("kd,kd->k", centred, centred)
+        n_parts = max(1, round(d / _PART))
+        size = 8 * math.ceil(d / n_parts / 8)
+        n_parts = math.ceil(d / size)
+        self._shape = (n_parts, size)
+        self._origin = self._in_parts(origin)
+        self._parts = self._in_parts(centred.astype(self._dtype)).reshape(k, n_parts, size)
+        self._basis, self._defect = _directions(centred, choices[-1])
+        self._rounded_basis = self._basis.astype(self._dtype)
+        projected = centred @ self._basis
+        columns = np.zeros((len(choices), choices[-1] + 2, k), self._dtype)
+        for one, p in zip(columns, choices, strict=True):
+            one[: p + 2] = self._columns_of(projected[:, :p])
+        self._columns = columns
+        margins = np.array([self._margins(p) for p in choices], self._dtype)
+        norms = self._lengths.astype(self._dtype)
+        costs = [*(_cost(p, k, d) for p in choices), _FEATURE * d, _limit(k, d)]
+        self._trial = (np.array(choices), columns, norms, margins, np.array(costs, np.float64))
+        self._made: dict[int, Any] = {}
+
+    @classmethod
+    def from_centroids(cls, values: Float64Array, origin: FloatArray) -> Leading | None:
+        """Return the directions, or None if bounds cannot cost less than a plain product."""
+        k, d = values.shape
+        useful = [p for p in _DIRECTIONS if p <= min(d, k) // 2 and _cost(p, k, d) < _limit(k, d)]
+        return cls(values, origin, useful) if useful else None
+
+    def choose(self, x: FloatArray) -> Any:
+        """Return the arguments of `pruned_features` for a tile, or None for a plain product.
+
+        The choice depends on the tile and the centroids only: it is the same on every scheduler.
+        """
+        chosen = choose_directions(x, self._origin, self._parts, self._rounded_basis, self._trial)
+        return None if chosen < 0 else self._arguments(chosen)
+
+    def _in_parts(self, values: AnyArray) -> AnyArray:
+        """Return an array whose last axis is filled up with zeros to whole parts."""
+        n_parts, size = self._shape
+        whole = np.zeros((*values.shape[:-1], n_parts * size), values.dtype)
+        whole[..., : values.shape[-1]] = values
+        return whole
+
+    def _error(self, p: int) -> float:
+        """Return the error of a projection on p directions, relative to the length of a row."""
+        unit = float(np.finfo(self._dtype).eps) / 2
+        factor: int = sum(self._shape) + 4
+        return factor * unit * math.sqrt(p) + self._defect
+
+    def _margins(self, p: int) -> FloatArray:
+        """Return the factors of the rounding errors, as `pruned_features` expects them.
+
+        Sums over features have m = size + number of parts as the factor of their error (Higham
+        2002, section 4.2), in units of half an epsilon. All factors are increased by half.
+        """
+        limits, double = np.finfo(self._dtype), float(np.finfo(np.float64).eps) / 2
+        unit, m, error = float(limits.eps) / 2, sum(self._shape), self._error(p)
+        d = len(self._basis)
+        residual = 2 * (m + p + 8) * unit + 2 * error
+        # The distance and the length of a row, the sum of p + 2 products, and the projections.
+        bound = (2 * m + 16 + 2 * (p + 6)) * unit + error + 2 * (d + 8) * double
+        longest = np.sqrt(self._lengths.max()) * (1 + 4 * unit)
+        factor = 1.5 * bound
+        largest = factor * float(limits.max) / 64
+        relative = 1.5 * ((m + 8) * unit + (d + 8) * double)
+        margins = [1.5 * residual, factor, longest, largest, relative, 2 * unit]
+        return np.array(margins, self._dtype)
+
+    def _columns_of(self, projected: Float64Array) -> FloatArray:
+        """Return -2 c', -2 s and |c|^2 of all centroids, shape (p + 2, k)."""
+        rest = self._lengths - np.einsum("kp,kp->k", projected, projected)
+        double = float(np.finfo(np.float64).eps)
+        margin = (2 * self._defect + 4 * (len(self._basis) + 8) * double) * self._lengths
+        above = np.sqrt(np.maximum(rest, 0) + margin) * (1 + 2 * float(np.finfo(self._dtype).eps))
+        columns = np.column_stack([-2 * projected, -2 * above, self._lengths])
+        return columns.T.astype(self._dtype)
+
+    def _arguments(self, chosen: int) -> Any:
+        if chosen not in self._made:
+            choices, columns, _, margins, _ = self._trial
+            k, p = len(self._lengths), choices[chosen]
+            n_panels = math.ceil(k / PANEL)
+            panel = BLOCK * math.ceil(k / n_panels / BLOCK)
+            padded = np.zeros((p + 2, n_panels * panel), self._dtype)
+            padded[-1] = np.finfo(self._dtype).max / 4  # padding is far from all rows
+            padded[:, :k] = columns[chosen, : p + 2]
+            short = np.ascontiguousarray(padded.reshape(p + 2, n_panels, panel).swapaxes(0, 1))
+            basis = np.zeros((*self._shape, p + 2), self._dtype)
+            basis.reshape(-1, p + 2)[: len(self._basis), :p] = self._rounded_basis[:, :p]
+            self._made[chosen] = (self._origin, self._parts, basis, short, margins[chosen])
+        return self._made[chosen]
+
+
+def _cost(p: int, k: int, d: int) -> float:
+    """Return the cost of a row with p directions, before any pair is measured."""
+    return (p + 2) * (d + k) + _BOUND * k + _ROW * d
+
+
+def _limit(k: int, d: int) -> float:
+    """Return the cost of a row up to which bounds are used."""
+    return _WORTH * k * (d + _BOUND)
+
+
+def _directions(centred: Float64Array, p: int) -> tuple[Float64Array, float]:
+    """Return p orthonormal directions (d, p), the most important first, and their defect.
+
+    The defect is the Frobenius norm of the difference of their products from the identity.
+    """
+    rows = centred[:: math.ceil(len(centred) / _SAMPLE)].astype(np.float32)
+    rows /= max(float(np.abs(rows).max(initial=0)), float(np.finfo(np.float32).tiny))
+    basis = np.random.default_rng(0).standard_normal((centred.shape[1], p), np.float32)
+    for _ in range(_ITERATIONS):
+        basis, _ = np.linalg.qr(rows.T @ (rows @ basis))
+    projected = rows.astype(np.float64) @ basis
+    _, turned = np.linalg.eigh(projected.T @ projected)
+    exact, _ = np.linalg.qr(basis.astype(np.float64) @ turned[:, ::-1])
+    return exact, float(np.linalg.norm(exact.T @ exact - np.eye(p)))
