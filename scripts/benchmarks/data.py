@@ -48,11 +48,12 @@ def pixels() -> np.ndarray:
     return load_sample_image("china.jpg").reshape(-1, 3)
 
 
-def patches(step: int = 3) -> np.ndarray:
-    """8 x 8 x 3 patches of a photograph, at every `step` pixels."""
+def patches(step: int = 3, size: int = 8) -> np.ndarray:
+    """Square patches of a photograph in three colours, at every `step` pixels."""
     image = load_sample_image("china.jpg").astype(np.float32) / 255
-    windows = np.lib.stride_tricks.sliding_window_view(image, (8, 8), axis=(0, 1))
-    return np.ascontiguousarray(np.moveaxis(windows[::step, ::step], 2, -1).reshape(-1, 192))
+    windows = np.lib.stride_tricks.sliding_window_view(image, (size, size), axis=(0, 1))
+    rows = np.moveaxis(windows[::step, ::step], 2, -1).reshape(-1, 3 * size**2)
+    return np.ascontiguousarray(rows)
 
 
 def landsat() -> np.ndarray:
@@ -133,6 +134,16 @@ SETS: dict[str, Callable[[], np.ndarray]] = {
     "heavy": heavy,
     "tiny": tiny,
     "noise": lambda: np.random.default_rng(3).random((200_000, 8), dtype=np.float32),
+}
+
+# In random order, for the time of a step.
+SHUFFLED: dict[str, Callable[[], np.ndarray]] = {
+    "patches 8 x 8": lambda: patches(1),
+    "patches 16 x 16": lambda: patches(2, 16),
+    "words": words,
+    "mnist": mnist,
+    "landsat": landsat,
+    "pixels": pixels,
 }
 
 # Too large for the table of distinct rows and for a summary of all rows; only on request.

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from data import SHUFFLED
 
 Fitted = tuple[np.ndarray, int]  # centroids, and the number of steps
 SAMPLE = 20_000
@@ -16,16 +17,23 @@ BLOCKS = 16
 
 
 @lru_cache(maxsize=1)
-def made(n: int, d: int, k: int, dtype: str, floats: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows without clusters, on which Lloyd needs many steps, and the first k as centroids.
+def made(shape: Any, floats: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and the first k of them as centroids.
 
-    `floats` holds the same values, converted beforehand for peers that do not support integers.
+    A shape is (n, d, k, dtype) for rows without clusters, on which Lloyd needs many steps, or
+    (name, k) for a real data set. `floats` holds the same values, converted
+    beforehand for peers that do not support integers.
     """
     rng = np.random.default_rng(0)
-    if np.dtype(dtype).kind == "u":
-        x = rng.integers(0, 256, (n, d), dtype)
+    if isinstance(shape[0], str):
+        name, k = shape
+        x = rng.permutation(SHUFFLED[name]())
     else:
-        x = rng.standard_normal((n, d), dtype=np.float64 if dtype == "float64" else np.float32)
+        n, d, k, dtype = shape
+        if np.dtype(dtype).kind == "u":
+            x = rng.integers(0, 256, (n, d), dtype)
+        else:
+            x = rng.standard_normal((n, d), dtype=np.float64 if dtype == "float64" else np.float32)
     if floats and x.dtype.kind == "u":
         x = x.astype(np.float32)
     return x, x[:k].copy()
@@ -66,6 +74,16 @@ def faiss(x: np.ndarray, init: np.ndarray, steps: int) -> Fitted:
     return fitted.centroids, len(fitted.iteration_stats)
 
 
+def super_kmeans(x: np.ndarray, init: np.ndarray, steps: int) -> Fitted:
+    """Approximate: pairs are pruned by a statistical test; it accepts no initial centroids."""
+    from faiss import SuperKmeans
+
+    all_rows = {"max_points_per_centroid": len(x), "min_points_per_centroid": 1}
+    fitted = SuperKmeans(x.shape[1], len(init), niter=steps, **all_rows)
+    fitted.train(x)
+    return fitted.centroids, len(fitted.iteration_stats)
+
+
 def dask_ml(x: np.ndarray, init: np.ndarray, steps: int) -> Fitted:
     import dask.array as da
     from dask_ml.cluster import KMeans
@@ -82,6 +100,9 @@ PEERS: dict[str, Callable[[np.ndarray, np.ndarray, int], Fitted]] = {
     "faiss": faiss,
     "dask-ml": dask_ml,
 }
+APPROXIMATE: dict[str, Callable[[np.ndarray, np.ndarray, int], Fitted]] = {
+    "SuperKmeans": super_kmeans,
+}
 
 
 def two_fits(name: str, shape: Any, steps: int) -> tuple[float, float, float]:
@@ -89,11 +110,11 @@ def two_fits(name: str, shape: Any, steps: int) -> tuple[float, float, float]:
 
     A first fit, which is not counted, allocates the memory that the next fits reuse.
     """
-    x, init = made(*shape, floats=name != "streamkm")
+    x, init = made(shape, floats=name != "streamkm")
     spent = []
     for asked in (1, 1, 1 + steps):
         began = time.perf_counter()
-        centroids, done = PEERS[name](x, init, asked)
+        centroids, done = (PEERS | APPROXIMATE)[name](x, init, asked)
         spent.append(time.perf_counter() - began)
         if done != asked:
             raise RuntimeError(f"{name} ended after {done} steps of {asked} on {shape}")
@@ -116,7 +137,7 @@ def bare_read(shape: Any, steps: int) -> float:
     from streamkm.passes import Lloyd
     from streamkm.rows import open_rows
 
-    x, init = made(*shape, floats=False)
+    x, init = made(shape, floats=False)
     rows, question = open_rows(x), Lloyd(init.astype(np.float64))
     map_reduce(question, rows)
     began = time.perf_counter()

@@ -1,6 +1,6 @@
 """The speed of streamkm, compared with its peers and with the rates of the machine.
 
-    scripts/bench speed [--quick] [--parts roofline,iterations,scaling,end-to-end,graphs]
+    scripts/bench speed [--quick] [--parts roofline,iterations,real,scaling,end-to-end,graphs]
 
 The results are written to docs/benchmarks/speed.json after every part, and then to a table and a
 figure, speed.md and speed.png. With --quick (minutes) the names are speed-quick.*.
@@ -31,6 +31,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
 PARTS = {
     "roofline": roofline.run,
     "iterations": iterations.run,
+    "real": iterations.run_real,
     "scaling": scaling.run,
     "end-to-end": end_to_end.run,
     "graphs": graphs.run,
