@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import Any
 
 import dask
 import dask.multiprocessing
 from dask.delayed import Delayed
 from dask.system import CPU_COUNT
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from streamkm.errors import ClusterError
 
@@ -204,4 +205,13 @@ def client() -> Any:
 
 def one_blas_thread() -> AbstractContextManager[Any]:
     """Limit BLAS to one thread for a whole read, because Dask uses all cores."""
-    return threadpool_limits(1, user_api="blas")  # type: ignore[no-any-return]
+    return _loaded_blas(len(sys.modules)).limit(limits=1)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=1)
+def _loaded_blas(n_modules: int) -> ThreadpoolController:
+    """Return the BLAS libraries of this process.
+
+    They are searched again only after an import, because a search takes five milliseconds.
+    """
+    return ThreadpoolController().select(user_api="blas")
