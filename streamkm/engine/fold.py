@@ -18,7 +18,13 @@ import numpy as np
 from dask.delayed import Delayed
 
 from streamkm.checkpointable import Checkpointable
-from streamkm.engine.schedule import in_threads, on_threads, one_blas_thread, results
+from streamkm.engine.schedule import (
+    in_threads,
+    on_threads,
+    one_blas_thread,
+    results,
+    same_processes,
+)
 from streamkm.passes import Pass, Statistic
 from streamkm.passes.base import S
 from streamkm.rows import DaskRows, Rows, StoredRows
@@ -163,8 +169,9 @@ class _Mapped:
 
 
 def last(states: Iterator[T]) -> T:
-    """Return the last item of an iterator that is not empty."""
-    return deque(states, maxlen=1)[0]
+    """Return the last item of an iterator of the waves of a read, which is not empty."""
+    with same_processes():
+        return deque(states, maxlen=1)[0]
 
 
 def _spans(first: int, total: int, wave: int) -> Iterator[tuple[range, int]]:

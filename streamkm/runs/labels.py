@@ -20,7 +20,7 @@ from typing import Any, Generic
 import numpy as np
 
 from streamkm.checkpoint import Periodic, Record, difference, flatten, load_progress
-from streamkm.engine import Folded, wave_size, writing
+from streamkm.engine import Folded, same_processes, wave_size, writing
 from streamkm.errors import DataChangedError, OutputWarning, RunAgain
 from streamkm.fitting import refuse_changes
 from streamkm.outputs import (
@@ -151,7 +151,8 @@ class LabelRun(Generic[S]):
                 f"resuming the labels of {self.target}, block {n_blocks:,} of "
                 f"{self.rows.n_blocks:,}"
             )
-        with whole(self.target, LABELS, self.overwrite, progress.identity) as partial:
+        target = whole(self.target, LABELS, self.overwrite, progress.identity)
+        with target as partial, same_processes():
             try:
                 grid = LabelGrid(self.rows.plan, self.question.dtype, int(self.question.fill))
                 marks = self._marks | ({"fit": fit} if fit else {})
