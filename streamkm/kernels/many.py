@@ -9,7 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels._jit import kernel
+from streamkm.kernels._settling import direct, settle
 
+# Hash of `_settling`: a change there must change this file, because Numba's cache checks only this
+# file [a test compares them].
+SETTLING = "e5f968494cf2047f"
 FOUR = 4  # centroids whose scores are compared together
 PANEL = 128  # centroids of one matrix product, so that its scores for a strip stay in the L2 cache
 WIDE = 8192  # bytes of the scores of a row
@@ -30,8 +34,9 @@ def _load_along(x, start, width, origin, along, lengths):  # type: ignore[no-unt
 
 
 @kernel
-def _keep(s0, s1, s2, s3, c, i, best, second, label):  # type: ignore[no-untyped-def]
+def _keep(scores, c, i, best, second, label):  # type: ignore[no-untyped-def]
     """Update the two lowest scores of row i with those of the four centroids c to c + 3."""
+    s0, s1, s2, s3 = scores
     left, right = s1 < s0, s3 < s2
     low, above = s1 if left else s0, s0 if left else s1
     at = c + 1 if left else c
@@ -66,7 +71,7 @@ def _scan(along, scaled, norms, best, second, label, scores):  # type: ignore[no
             for i in range(len(best)):
                 s0, s1 = panel[p, i] + n0, panel[p + 1, i] + n1
                 s2, s3 = panel[p + 2, i] + n2, panel[p + 3, i] + n3
-                _keep(s0, s1, s2, s3, number, i, best, second, label)
+                _keep((s0, s1, s2, s3), number, i, best, second, label)
 
 
 @kernel
@@ -85,15 +90,6 @@ def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-de
 
 
 @kernel
-def _direct(row, centroid):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for j in range(row.shape[0]):
-        difference = np.float64(row[j]) - centroid[j]
-        total += difference * difference
-    return total
-
-
-@kernel
 def _decide_again(row, bound, centroids, norms, scores):  # type: ignore[no-untyped-def]
     """Return the label of a row by direct distances to the centroids within its score's bound.
 
@@ -109,41 +105,11 @@ def _decide_again(row, bound, centroids, norms, scores):  # type: ignore[no-unty
     for c in range(len(centroids)):
         # "score <= ..." would be false for NaN; such scores are in doubt, too.
         if not scores[c] - lowest > bound:
-            distance = _direct(row, centroids[c])
+            distance = direct(row, centroids[c])
             if distance < best:
                 best = distance
                 label = c
     return label
-
-
-@kernel
-def _settle(x, start, width, label, sure, centroids, answer, gaps, total):  # type: ignore[no-untyped-def]
-    """Write a strip's labels, distances and gaps; add to the total; return the loss.
-
-    Outputs are answer (labels, d2), gaps or None, and total (weights, sums, counts) or None.
-    """
-    labels, d2 = answer
-    d = x.shape[1]
-    loss = 0.0
-    for i in range(width):
-        at = start + i
-        chosen = label[i]
-        distance = 0.0
-        for j in range(d):
-            difference = np.float64(x[at, j]) - centroids[chosen, j]
-            distance += difference * difference
-        labels[at] = chosen
-        d2[at] = distance
-        if gaps is not None:
-            gaps[at] = max(0.0, np.float64(sure[i]))
-        if total is not None:
-            weights, sums, counts = total
-            w = weights[at]
-            for j in range(d):
-                sums[chosen, j] += w * np.float64(x[at, j])
-            counts[chosen] += w
-            loss += w * distance
-    return loss
 
 
 @kernel
@@ -175,7 +141,7 @@ def many_features(x, centroids, ready, answer, gaps, total):  # type: ignore[no-
                 else:  # only the scores of the last panel are available
                     np.dot(scaled, along[i], own)
                 label[i] = _decide_again(x[start + i], lengths[i], centroids, norms, own)
-        loss += _settle(x, start, width, label, second, centroids, answer, gaps, total)
+        loss += settle(x, start, width, (label, second), centroids, answer, gaps, total)
     return loss
 
 
@@ -183,4 +149,4 @@ def many_features(x, centroids, ready, answer, gaps, total):  # type: ignore[no-
 def squared_distances(x, centroids, out):  # type: ignore[no-untyped-def]
     for i in range(x.shape[0]):
         for c in range(centroids.shape[0]):
-            out[i, c] = _direct(x[i], centroids[c])
+            out[i, c] = direct(x[i], centroids[c])

@@ -18,7 +18,11 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels._jit import kernel
+from streamkm.kernels._settling import direct, settle
 
+# Hash of `_settling`: a change there must change this file, because Numba's cache checks only this
+# file [a test compares them].
+SETTLING = "e5f968494cf2047f"
 PANEL = 512  # most centroids of a matrix product, so that the bounds of a strip stay in L2
 STRIP = 128  # rows of one matrix product
 BLOCK = 16  # bounds whose minimum is compared first
@@ -127,13 +131,15 @@ def _limit(found, offset, both):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _measure(bounds, lows, first, parts, i, centred, offset, found, both):  # type: ignore[no-untyped-def]
+def _measure(bounds, lows, first, row, found, both):  # type: ignore[no-untyped-def]
     """Measure the centroids of a panel that can be nearest; return (lowest, second, label).
 
-    `found` is the result of the panels before, `bounds` are those of this panel without |x|^2, from
-    which `offset` is subtracted. With `both`, the second lowest distance is found, too. The
-    centroid of the lowest bound is measured first, because its distance excludes most others.
+    `row` is (parts, number, centroids, offset), `found` the result of the panels before. `bounds`
+    are those of this panel without |x|^2, from which the offset is subtracted. With `both`, the
+    second lowest distance is found, too. The centroid of the lowest bound is measured first,
+    because its distance excludes most others.
     """
+    parts, i, centred, offset = row
     lowest, nearest = _minima(bounds, i, lows)
     if not lowest <= _limit(found, offset, both):
         return found
@@ -145,15 +151,6 @@ def _measure(bounds, lows, first, parts, i, centred, offset, found, both):  # ty
                     c = first + v
                     found = _insert(_distance(parts, i, centred, c), c, found)
     return found
-
-
-@kernel
-def _direct(row, centroid):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for j in range(row.shape[0]):
-        difference = np.float64(row[j]) - centroid[j]
-        total += difference * difference
-    return total
 
 
 @kernel
@@ -185,34 +182,10 @@ def _decide_again(row, centroids, strip, limit, high, relative, shift, work):  #
             if not work[v] > limit:
                 low, _ = _between(_distance(parts, i, centred, c), relative, shift)
                 if not low > high:
-                    distance = _direct(row, centroids[c])
+                    distance = direct(row, centroids[c])
                     if distance < best:
                         best, label = distance, c
     return label
-
-
-@kernel
-def _settle(x, start, width, label, sure, centroids, answer, gaps, total):  # type: ignore[no-untyped-def]
-    """Write a strip's labels, distances and gaps; add to the total; return the loss."""
-    labels, d2 = answer
-    d = x.shape[1]
-    loss = 0.0
-    for i in range(width):
-        at = start + i
-        chosen = label[i]
-        distance = _direct(x[at], centroids[chosen])
-        labels[at] = chosen
-        d2[at] = distance
-        if gaps is not None:
-            gaps[at] = max(0.0, np.float64(sure[i]))
-        if total is not None:
-            weights, sums, counts = total
-            w = weights[at]
-            for j in range(d):
-                sums[chosen, j] += w * np.float64(x[at, j])
-            counts[chosen] += w
-            loss += w * distance
-    return loss
 
 
 @kernel
@@ -246,7 +219,7 @@ def pruned_features(x, centroids, leading, answer, gaps, total):  # type: ignore
                 if slack[i] < np.inf:
                     row = (parts, i, centred, lengths[i] - slack[i])
                     found = (best[i], second[i], label[i])
-                    found = _measure(bounds, some, first, *row, found, both)
+                    found = _measure(bounds, some, first, row, found, both)
                     best[i], second[i], label[i] = found
         for i in range(width):
             shift = rounding * (np.sqrt(lengths[i]) + longest)
@@ -261,7 +234,7 @@ def pruned_features(x, centroids, leading, answer, gaps, total):  # type: ignore
                 label[i] = _decide_again(x[start + i], centroids, strip, *again)
                 sure = best.dtype.type(0)
             second[i] = sure
-        loss += _settle(x, start, width, label, second, centroids, answer, gaps, total)
+        loss += settle(x, start, width, (label, second), centroids, answer, gaps, total)
     return loss
 
 

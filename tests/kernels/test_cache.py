@@ -17,7 +17,7 @@ import zarr
 from numba.core import event
 
 import streamkm
-from streamkm.kernels import few
+from streamkm.kernels import few, many, pruned
 
 _USE = """
 import warnings, numpy as np
@@ -120,9 +120,13 @@ def test_no_kernel_is_compiled_twice_for_arrays_that_differ_only_in_layout(tmp_p
     assert _run(tmp_path, code=_EVERYTHING).stdout == ""
 
 
-def test_a_change_of_the_vectors_changes_the_file_that_numba_looks_at():
-    source = Path(few.__file__).with_name("_vectors.py").read_bytes()
-    assert hashlib.sha256(source).hexdigest()[:16] == few.VECTORS
+@pytest.mark.parametrize(
+    ("included", "found"),
+    [("_vectors", few.VECTORS), ("_settling", many.SETTLING), ("_settling", pruned.SETTLING)],
+)
+def test_a_change_of_an_included_file_changes_the_file_that_numba_looks_at(included, found):
+    source = Path(few.__file__).with_name(f"{included}.py").read_bytes()
+    assert hashlib.sha256(source).hexdigest()[:16] == found
 
 
 def test_ctrl_c_during_a_compilation_is_raised_when_it_ends():
