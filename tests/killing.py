@@ -16,6 +16,7 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import zarr
 from zarr.storage import LocalStore
 
@@ -82,61 +83,55 @@ class Events:
     @contextmanager
     def around(self):
         """Hooks before and after each event."""
-        hooked = []
-
-        def hook(owner, name, wrapper):
-            before = owner.__dict__[name]
-            hooked.append((owner, name, before))
-            setattr(owner, name, wrapper(before))
-
-        def writing(before):
-            async def call(store, key, *args, **options):
-                self.happened(f"{self.phase} before {before.__name__} {key}")
-                await before(store, key, *args, **options)
-                self.happened(f"{self.phase} after {before.__name__} {key}")
-
-            return call
-
-        def renaming(before):
-            def call(path, target):
-                self.happened(f"outputs before rename {Path(target).name}")
-                found = before(path, target)
-                self.happened(f"outputs after rename {Path(target).name}")
-                return found
-
-            return call
-
-        def seeing(before):
-            def call(checkpoint, state):
-                self.phase = "labelling" if state.label_blocks else state.phase
-                self.happened(f"{self.phase} wave {position(state)}")
-                if state.n_passes == SIGNALLED_AFTER and not self._signal.exists():
-                    self._signal.touch()
-                    os.kill(os.getpid(), signal.SIGTERM)  # handled at the end of the next wave
-                return before(checkpoint, state)
-
-            return call
-
-        def catching(before):
-            def call(stopping, number, frame):
-                self.phase = "signal"
-                self.happened("signal before it is caught")
-                before(stopping, number, frame)
-                self.happened("signal after it is caught")
-
-            return call
-
+        hooks = [
+            (LocalStore, "set", self._writing),
+            (LocalStore, "delete_dir", self._writing),
+            (Path, "rename", self._renaming),
+            (Checkpoint, "on_state", self._seeing),
+            (Stopping, "catch", self._catching),
+        ]
         self.phase = "start"  # the next writes belong to this phase
-        hook(LocalStore, "set", writing)
-        hook(LocalStore, "delete_dir", writing)
-        hook(Path, "rename", renaming)
-        hook(Checkpoint, "on_state", seeing)
-        hook(Stopping, "catch", catching)
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            for owner, name, wrapper in hooks:
+                patch.setattr(owner, name, wrapper(owner.__dict__[name]))
             yield
-        finally:
-            for owner, name, before in hooked:
-                setattr(owner, name, before)
+
+    def _writing(self, before):
+        async def call(store, key, *args, **options):
+            self.happened(f"{self.phase} before {before.__name__} {key}")
+            await before(store, key, *args, **options)
+            self.happened(f"{self.phase} after {before.__name__} {key}")
+
+        return call
+
+    def _renaming(self, before):
+        def call(path, target):
+            self.happened(f"outputs before rename {Path(target).name}")
+            found = before(path, target)
+            self.happened(f"outputs after rename {Path(target).name}")
+            return found
+
+        return call
+
+    def _seeing(self, before):
+        def call(checkpoint, state):
+            self.phase = "labelling" if state.label_blocks else state.phase
+            self.happened(f"{self.phase} wave {position(state)}")
+            if state.n_passes == SIGNALLED_AFTER and not self._signal.exists():
+                self._signal.touch()
+                os.kill(os.getpid(), signal.SIGTERM)  # handled at the end of the next wave
+            return before(checkpoint, state)
+
+        return call
+
+    def _catching(self, before):
+        def call(stopping, number, frame):
+            self.phase = "signal"
+            self.happened("signal before it is caught")
+            before(stopping, number, frame)
+            self.happened("signal after it is caught")
+
+        return call
 
 
 def position(state):
