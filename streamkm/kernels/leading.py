@@ -50,14 +50,13 @@ class Leading:
         self._basis, self._defect = _directions(centred, choices[-1])
         self._rounded_basis = self._basis.astype(self._dtype)
         projected = centred @ self._basis
-        columns = np.zeros((len(choices), choices[-1] + 2, k), self._dtype)
-        for one, p in zip(columns, choices, strict=True):
-            one[: p + 2] = self._columns_of(projected[:, :p])
-        self._columns = columns
+        columns = np.ascontiguousarray(-2 * projected.T, self._dtype)
+        residuals = np.array([self._residuals(projected[:, :p]) for p in choices], self._dtype)
         margins = np.array([self._margins(p) for p in choices], self._dtype)
         norms = self._lengths.astype(self._dtype)
         costs = [*(_cost(p, k, d) for p in choices), _FEATURE * d, _limit(k, d)]
-        self._trial = (np.array(choices), columns, norms, margins, np.array(costs, np.float64))
+        columns_of = (columns, residuals, norms)
+        self._trial = (np.array(choices), columns_of, margins, np.array(costs, np.float64))
         self._made: dict[int, Any] = {}
 
     @classmethod
@@ -107,24 +106,24 @@ class Leading:
         margins = [1.5 * residual, factor, longest, largest, relative, 2 * unit]
         return np.array(margins, self._dtype)
 
-    def _columns_of(self, projected: Float64Array) -> FloatArray:
-        """Return -2 c', -2 s and |c|^2 of all centroids, shape (p + 2, k)."""
+    def _residuals(self, projected: Float64Array) -> Float64Array:
+        """Return -2 s (k,), with s an upper bound of what the projections (k, p) leave out."""
         rest = self._lengths - np.einsum("kp,kp->k", projected, projected)
         double = float(np.finfo(np.float64).eps)
         margin = (2 * self._defect + 4 * (len(self._basis) + 8) * double) * self._lengths
         above = np.sqrt(np.maximum(rest, 0) + margin) * (1 + 2 * float(np.finfo(self._dtype).eps))
-        columns = np.column_stack([-2 * projected, -2 * above, self._lengths])
-        return columns.T.astype(self._dtype)
+        residuals: Float64Array = -2 * above
+        return residuals
 
     def _arguments(self, chosen: int) -> Any:
         if chosen not in self._made:
-            choices, columns, _, margins, _ = self._trial
+            choices, (columns, residuals, norms), margins, _ = self._trial
             k, p = len(self._lengths), choices[chosen]
             n_panels = math.ceil(k / PANEL)
             panel = BLOCK * math.ceil(k / n_panels / BLOCK)
             padded = np.zeros((p + 2, n_panels * panel), self._dtype)
             padded[-1] = np.finfo(self._dtype).max / 4  # padding is far from all rows
-            padded[:, :k] = columns[chosen, : p + 2]
+            padded[:p, :k], padded[p, :k], padded[p + 1, :k] = columns[:p], residuals[chosen], norms
             short = np.ascontiguousarray(padded.reshape(p + 2, n_panels, panel).swapaxes(0, 1))
             basis = np.zeros((*self._shape, p + 2), self._dtype)
             basis.reshape(-1, p + 2)[: len(self._basis), :p] = self._rounded_basis[:, :p]

@@ -243,11 +243,12 @@ def choose_directions(x, origin, centred, basis, trial):  # type: ignore[no-unty
     """Return the position of the cheapest number of directions, or -1 for a plain product.
 
     The pairs that would be measured are counted on a few rows of the tile. `trial` is (choices,
-    columns, norms, margins, costs): the numbers of directions; for each of them -2 c' and -2 s (p +
-    1, k); |c|^2 (k,); for each choice the factors of the rounding errors; and the costs of a row of
-    each choice without its pairs, of a pair, and at most.
+    (columns, residuals, norms), margins, costs): the numbers of directions; -2 c' of the most
+    directions (p, k), -2 s of each choice (choices, k) and |c|^2 (k,); the factors of the rounding
+    errors of each choice; and the costs of a row of each choice without its pairs, of a pair, and
+    at most.
     """
-    choices, columns, norms, margins, costs = trial
+    choices, (columns, residuals, norms), margins, costs = trial
     d, k = x.shape[1], len(norms)
     every = max(1, len(x) // TRIED)
     parts = np.zeros((centred.shape[1], TRIED, centred.shape[2]), x.dtype)
@@ -260,18 +261,16 @@ def choose_directions(x, origin, centred, basis, trial):  # type: ignore[no-unty
     chosen, cost = -1, costs[-1]
     for g in range(len(choices)):
         p = choices[g]
-        leading = np.empty((TRIED, p + 1), x.dtype)
+        bounds = np.dot(np.ascontiguousarray(projected[:, :p]), columns[:p])
+        measured = 0
         for i in range(TRIED):
             squares = x.dtype.type(0)
             for j in range(p):
-                leading[i, j] = projected[i, j]
                 squares += projected[i, j] * projected[i, j]
             rest = max(lengths[i] - squares, x.dtype.type(0))
-            leading[i, p] = np.sqrt(rest + margins[g, 0] * lengths[i])
-        bounds = np.dot(leading, columns[g, : p + 1])
-        bounds += norms
-        measured = 0
-        for i in range(TRIED):
+            above = np.sqrt(rest + margins[g, 0] * lengths[i])
+            for c in range(k):
+                bounds[i, c] += norms[c] + above * residuals[g, c]
             reach = np.sqrt(lengths[i]) + margins[g, 2]
             limit = _distance(parts, i, centred, bounds[i].argmin()) - lengths[i]
             limit += margins[g, 1] * reach * reach

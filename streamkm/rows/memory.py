@@ -122,7 +122,8 @@ class Budget:
     def projected(self, block_nbytes: int, n_blocks: int, resident_nbytes: int = 0) -> int:
         """Return the projected peak bytes of a process that reads blocks of `block_nbytes`."""
         levels = math.ceil(math.log(max(n_blocks, 2), 8))
-        # A thread holds a statistic and its centroids in two precisions.
+        # A thread holds a statistic. Threads share the centroids and their projections, which take
+        # 1.5 statistics, and 3.2 while they are computed, before the tree holds any [measured].
         statistics = (3 * self.threads + 7 * levels) * self.statistic_nbytes
         statistics += (self.threads + 7) * self.table_nbytes
         statistics += _SAMPLE_COPIES * self.sample_nbytes

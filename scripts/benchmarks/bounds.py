@@ -1,0 +1,118 @@
+"""Bounds by leading directions, compared with plain products, on one thread.
+
+    scripts/bench bounds [--rows 16384] [--rounds 5]
+
+Each cell is the median of the ratios of the interleaved rounds. The centroids are those after two
+steps from random rows. Labels, distances and sums of all variants are compared for equal bits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+from data import SHUFFLED
+from report import table
+from threadpoolctl import threadpool_limits
+
+from streamkm.kernels import Centroids
+from streamkm.kernels.many import many_features
+from streamkm.kernels.pruned import pruned_features
+from streamkm.passes import Lloyd
+from streamkm.rows import Block
+
+CASES = [
+    ("patches 16 x 16", 1024),
+    ("patches 16 x 16", 256),
+    ("patches 8 x 8", 1024),
+    ("patches 8 x 8", 256),
+    ("mnist", 256),
+    ("mnist", 100),
+    ("words", 1000),
+    ("noise", 1024),
+]
+HEAD = ("rows, d, k", "plain, us a row", "p: speed relative to plain", "chosen", "with the choice")
+
+
+def rows_of(name: str, n: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    if name == "noise":
+        return rng.standard_normal((n, 128), np.float32)
+    return np.ascontiguousarray(rng.permutation(SHUFFLED[name]())[:n])
+
+
+def after_two_steps(x: np.ndarray, k: int) -> np.ndarray:
+    centroids = x[:k].astype(np.float64)
+    for _ in range(2):
+        centroids = Lloyd(centroids)(Block.from_values(x)).means(centroids)
+    return centroids
+
+
+class Variants:
+    """Folds of all rows by each kernel, tile by tile, as a pass makes them."""
+
+    def __init__(self, x: np.ndarray, k: int) -> None:
+        self.values = after_two_steps(x, k)
+        self.centroids = Centroids(self.values, x.dtype)
+        self.tiles = [tile.x for tile in Block.from_values(x).tiles()]
+        self.n = len(x)
+        leading = self.centroids._leading
+        self.calls: dict[object, Callable[..., float]] = {"plain": self._plain}
+        for chosen, p in enumerate(leading._trial[0] if leading else ()):
+            self.calls[int(p)] = self._pruned(leading._arguments(chosen))
+        self.calls["chosen"] = self.centroids._run
+
+    def _plain(self, x: np.ndarray, *outputs: object) -> float:
+        return many_features(x, self.values, self.centroids._ready, *outputs)
+
+    def _pruned(self, arguments: object) -> Callable[..., float]:
+        return lambda x, *outputs: pruned_features(x, self.values, arguments, *outputs)
+
+    def fold(self, name: object) -> tuple[float, list[np.ndarray]]:
+        """Return the seconds of a fold and its results."""
+        sums, counts, results = np.zeros_like(self.values), np.zeros(len(self.values)), []
+        weights = np.ones(max(map(len, self.tiles)))
+        began = time.perf_counter()
+        for x in self.tiles:
+            answer = np.empty(len(x), np.int32), np.empty(len(x))
+            self.calls[name](x, answer, None, (weights[: len(x)], sums, counts))
+            results += answer
+        return time.perf_counter() - began, [*results, sums, counts]
+
+
+def measured(name: str, k: int, n: int, rounds: int) -> list[str]:
+    """Return a row of the table."""
+    x = rows_of(name, n)
+    variants = Variants(x, k)
+    _, expected = variants.fold("plain")
+    for variant in variants.calls:
+        _, found = variants.fold(variant)
+        assert all(map(np.array_equal, expected, found)), (name, k, variant)
+    seconds = [{v: variants.fold(v)[0] for v in variants.calls} for _ in range(rounds)]
+    speeds = {
+        v: float(np.median([one["plain"] / one[v] for one in seconds])) for v in variants.calls
+    }
+    numbers = {variants.centroids.n_directions(tile) for tile in variants.tiles}
+    return [
+        f"{name}, {x.shape[1]}, {k}",
+        f"{min(one['plain'] for one in seconds) / variants.n * 1e6:.2f}",
+        ", ".join(f"{v}: {speed:.2f}" for v, speed in speeds.items() if isinstance(v, int)),
+        ", ".join(str(p) if p else "plain" for p in sorted(numbers)),
+        f"{speeds['chosen']:.2f}",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=16_384)
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    with threadpool_limits(1):
+        found = [measured(name, k, asked.rows, asked.rounds) for name, k in CASES]
+    print("\n".join(table(HEAD, found)))
+
+
+if __name__ == "__main__":
+    main()
