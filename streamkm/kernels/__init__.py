@@ -1,4 +1,4 @@
-"""Numerical loops over arrays, in NumPy and Numba only."""
+"""Numerical loops over arrays, in NumPy and Numba."""
 
 from streamkm.kernels.add import add
 from streamkm.kernels.centroids import Centroids, Prepared, squared_distances

@@ -8,9 +8,11 @@ centroids as possible. They affect the time of a step only, never a label.
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from streamkm.arrays import AnyArray, Float64Array, FloatArray
 from streamkm.kernels.pruned import BLOCK, PANEL, choose_directions
@@ -24,6 +26,7 @@ _FEATURE = 6  # of a feature of a pair that is measured
 _ROW = 40  # of a feature of a row, beyond those of a plain product
 _WORTH = 0.7  # share of the cost of a plain product up to which bounds are used
 _PART = 64  # approximate number of features of a part of a row
+_ALONE = threading.Lock()
 
 
 class Leading:
@@ -47,9 +50,12 @@ class Leading:
         self._shape = (n_parts, size)
         self._origin = self._in_parts(origin)
         self._parts = self._in_parts(centred.astype(self._dtype)).reshape(k, n_parts, size)
-        self._basis, self._defect = _directions(centred, choices[-1])
+        # Several threads of BLAS would round the directions differently, so the choice of a tile,
+        # and with it its gaps, would depend on the scheduler.
+        with _ALONE, threadpool_limits(1, user_api="blas"):
+            self._basis, self._defect = _directions(centred, choices[-1])
+            projected = centred @ self._basis
         self._rounded_basis = self._basis.astype(self._dtype)
-        projected = centred @ self._basis
         columns = np.ascontiguousarray(-2 * projected.T, self._dtype)
         residuals = np.array([self._residuals(projected[:, :p]) for p in choices], self._dtype)
         margins = np.array([self._margins(p) for p in choices], self._dtype)

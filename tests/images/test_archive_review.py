@@ -86,7 +86,8 @@ def test_a_run_goes_on_with_other_memory_or_cores(tmp_path, monkeypatch, later):
     assert summary(archive).psnr == np.inf
 
 
-def test_info_shows_the_progress_of_a_compression(tmp_path, monkeypatch):
+def kill_in_the_read_of_colours(tmp_path, monkeypatch):
+    """Compress four images until the first block of colours is saved."""
     for number in range(4):
         put(tmp_path / "in", f"{number}.png", encoded(plain(60 * number + 10, 30 + number)))
 
@@ -97,6 +98,10 @@ def test_info_shows_the_progress_of_a_compression(tmp_path, monkeypatch):
     monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0)
     with pytest.raises(Killed):
         compress(tmp_path / "in", tmp_path / "o.zarr", 8, watch=[kill])
+
+
+def test_info_shows_the_progress_of_a_compression(tmp_path, monkeypatch):
+    kill_in_the_read_of_colours(tmp_path, monkeypatch)
     [saved] = tmp_path.glob(".o.zarr.partial-*/colours/*")
     shown = CliRunner().invoke(main, ["info", str(saved)])
     assert shown.exit_code == 0, shown.output
@@ -105,16 +110,7 @@ def test_info_shows_the_progress_of_a_compression(tmp_path, monkeypatch):
 
 
 def test_damaged_progress_and_other_versions_are_warnings(tmp_path, monkeypatch):
-    for number in range(4):
-        put(tmp_path / "in", f"{number}.png", encoded(plain(60 * number + 10, 30 + number)))
-
-    def kill(now):
-        if now.phase == "colours" and now.done:
-            raise Killed
-
-    monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0)
-    with pytest.raises(Killed):
-        compress(tmp_path / "in", tmp_path / "o.zarr", 8, watch=[kill])
+    kill_in_the_read_of_colours(tmp_path, monkeypatch)
     for path in tmp_path.glob(".o.zarr.partial-*/colours/*/state-*/zarr.json"):
         path.write_text("damaged")
     monkeypatch.setattr(run, "versions", lambda: versions() | {"numpy": "1.0"})

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from streamkm.kernels import Centroids
 from streamkm.passes import Lloyd
@@ -158,6 +159,15 @@ def test_bounds_are_chosen_for_correlated_rows_and_never_for_noise(monkeypatch):
     assert n_directions(correlated(2000, 128), 200) > 0
     assert n_directions(correlated(2000, 128), 20) == 0  # so few are cheaper to compare plainly
     assert n_directions(correlated(500, 128), 200) == 0  # a trial would cost too much
+
+
+def test_the_directions_do_not_depend_on_the_threads_of_blas():
+    centroids = correlated(700, 192, noise=2.0).astype(np.float64)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(Centroids(centroids, np.float32)._leading._basis)
+    assert np.array_equal(*found)
 
 
 def test_centroids_that_are_equal_or_few_or_on_a_line():
