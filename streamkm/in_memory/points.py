@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from streamkm.arrays import AnyArray, Float64Array, Int32Array
+from streamkm.arrays import AnyArray, Float64Array, FloatArray, Int32Array
 from streamkm.engine import in_threads, one_blas_thread
 from streamkm.in_memory.monitor import current_monitor
 from streamkm.kernels import Centroids, squared_distances
@@ -24,13 +24,16 @@ from streamkm.rows import Block, read_only
 
 T = TypeVar("T")
 _PIECE = 8192  # points of a task; fixed, so that sums do not depend on the number of cores
+_MEDIAN = 4096  # points of which the median is computed
+_DIRECT = 4  # cost of a direct distance, in those of a matrix product
 _RANGE = 1e6  # largest distance over the median one, above which float32 is too coarse
 
 
 class Points:
     """Points relative to their median, scaled to at most one, with weights of at most one.
 
-    Fill values and units therefore do not reduce the precision. Centroids are in the same scale;
+    The median is that of at most 4,096 of them. Fill values and units therefore do not reduce the
+    precision. Centroids are in the same scale;
     `scaled` and `unscaled` convert them.
 
     Parameters
@@ -47,14 +50,16 @@ class Points:
     weights : ndarray of shape (m,), float64
         Scaled weights.
     multiplications : float
-        Multiplications so far, a clock that runs alike on every machine.
+        Multiplications of matrix products that take as long as all steps so far: a clock that runs
+        alike on every machine.
     step : str
         Description of the current step, for the monitor.
     """
 
     def __init__(self, values: AnyArray, weights: Float64Array) -> None:
-        self._pieces = [slice(at, at + _PIECE) for at in range(0, len(values), _PIECE)]
-        self._origin = np.array([np.median(column) for column in values.T], np.float64)
+        self._n_points = len(values)
+        some = values[:: -(-len(values) // _MEDIAN)]
+        self._origin = np.array([np.median(column) for column in some.T], np.float64)
         sizes = np.concatenate(
             self._map(lambda piece: np.abs(values[piece] - self._origin).max(axis=1))
         )
@@ -64,7 +69,7 @@ class Points:
         scaled = np.empty(values.shape, np.float32 if narrow else np.float64)
 
         def fill(piece: slice) -> None:
-            scaled[piece] = (values[piece] - self._origin) / self._scale
+            scaled[piece] = self.scaled(values[piece])
 
         self._map(fill)
         self.values = read_only(scaled)
@@ -73,9 +78,9 @@ class Points:
         self.step = ""
         self._monitor = current_monitor()
 
-    def scaled(self, centroids: Float64Array) -> Float64Array:
-        """Convert centroids (k, d) from data units."""
-        scaled: Float64Array = (centroids - self._origin) / self._scale
+    def scaled(self, rows: AnyArray) -> Float64Array:
+        """Convert rows or centroids (k, d) from data units."""
+        scaled: Float64Array = (rows - self._origin) / self._scale
         return scaled
 
     def unscaled(self, centroids: Float64Array) -> Float64Array:
@@ -95,7 +100,7 @@ class Points:
 
     def distances(self, centroids: Float64Array) -> Float64Array:
         """Return the squared distances (m, k) to a few centroids."""
-        self._count(len(centroids))
+        self._count(_DIRECT * len(centroids))
         parts = self._map(lambda piece: squared_distances(self.values[piece], centroids))
         return np.concatenate(parts)
 
@@ -110,6 +115,16 @@ class Points:
         labels, d2, gaps = (np.concatenate(column) for column in zip(*parts, strict=True))
         return labels, d2, gaps
 
+    def project(self, rows: AnyArray, origin: Float64Array, basis: Float64Array) -> FloatArray:
+        """Return scaled projections (m, p) of rows (m, d) in data units, from a scaled origin."""
+        projected = np.empty((len(rows), basis.shape[1]), self.values.dtype)
+
+        def fill(piece: slice) -> None:
+            projected[piece] = (self.scaled(rows[piece]) - origin) @ basis
+
+        self._map(fill, len(rows))
+        return projected
+
     def out_of_time(self) -> bool:
         """Return whether the deadline has passed, so that the search must end."""
         return self._monitor.out_of_time()
@@ -118,8 +133,11 @@ class Points:
         self.multiplications += float(self.values.size) * k
         self._monitor.report(self.step)
 
-    def _map(self, call: Callable[[slice], T]) -> list[T]:
-        return list(in_threads(lambda number: call(self._pieces[number]), len(self._pieces)))
+    def _map(self, call: Callable[[slice], T], n_rows: int | None = None) -> list[T]:
+        """Call a function with each piece of the points, or of another number of rows."""
+        starts = range(0, self._n_points if n_rows is None else n_rows, _PIECE)
+        pieces = [slice(at, at + _PIECE) for at in starts]
+        return list(in_threads(lambda number: call(pieces[number]), len(pieces)))
 
 
 @contextmanager

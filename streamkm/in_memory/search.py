@@ -1,12 +1,14 @@
 """Search for the best centroids of points in memory.
 
-Several k-means++ starts, alternately greedy and plain, are followed by breathing on the best ones:
-centroids are added where the error is largest and removed where they are needed least, which leaves
-local minima that restarts run into (Fritzke, "The breathing k-means algorithm", arXiv:2006.15666).
+A start by splitting and several k-means++ starts, alternately greedy and plain, are followed by
+breathing on the best ones: centroids are added where the error is largest and removed where they
+are needed least, which leaves local minima that restarts run into (Fritzke, "The breathing k-means
+algorithm", arXiv:2006.15666).
 
 All work is bounded by a number of multiplications, not by time, so that the same points give the
-same centroids. Only a deadline ends a search earlier, between two steps: missing centroids are then
-drawn at once, Lloyd's steps and breathing end, and the best centroids so far are the result.
+same centroids: about as many as `_STEPS` Lloyd steps of the points take. Only a deadline ends a
+search earlier, between two steps: missing centroids are then drawn at once, Lloyd's steps and
+breathing end, and the best centroids so far are the result.
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ _BREATH = 5  # centroids that are added and removed at once
 _CYCLES = 40
 _ITERATIONS = 100
 _FEW_CLUSTERS = 32  # up to this k, starts differ much from each other
-_MANY_STARTS, _SOME_STARTS = 32, 8  # for few clusters, and for more
-_STARTS = 1.2e9  # multiplications of one Lloyd step of all starts together
-_BREATHS = 4e11  # multiplications of breathing: about ten seconds on two cores
+_MANY_STARTS, _SOME_STARTS = 32, 4  # for few clusters, and for more
+_STEPS = 100  # Lloyd steps of the points that take as long as the search
+_LEAST, _MOST = 5e8, 4e11  # multiplications of a search: 0.1 and about ten seconds on two cores
 _ROUGH, _FINE, _FINEST = 1e-3, 1e-4, 1e-6  # relative decreases of the loss at which steps end
 
 
 def start(points: Points, k: int, seed: int) -> Float64Array:
-    """Return a rough solution (k, d): a greedy k-means++ start and a few Lloyd steps."""
+    """Return a rough solution (k, d) after a greedy k-means++ start and a few Lloyd steps."""
     points.step = "rough solution"
     rough, _ = lloyd(points, plusplus(points, k, _generator(seed)), _ROUGH)
     return points.unscaled(rough)
@@ -53,13 +55,12 @@ def search(points: Points, k: int, seed: int, few: Points | None = None) -> Floa
     """
     rng = _generator(seed)
     first = few or points
+    most = min(max(_STEPS * points.values.size * k, _LEAST), _MOST)
     many = _MANY_STARTS if k <= _FEW_CLUSTERS else _SOME_STARTS
-    affordable = int(_STARTS / (first.values.size * k))
-    many = min(many, max(1, affordable))
     starts: list[tuple[Float64Array, float]] = []
-    for number in range(many):
-        first.step = f"start {number + 1} of {many}"
-        starts.append(lloyd(first, plusplus(first, k, rng, greedy=number % 2 == 0), _ROUGH))
+    while len(starts) < many and (first.multiplications < most / 2 or not starts):
+        first.step = f"start {len(starts) + 1} of at most {many}"
+        starts.append(lloyd(first, _start(first, k, rng, len(starts)), _ROUGH))
         if first.out_of_time():
             break
     starts.sort(key=lambda result: result[1])
@@ -69,18 +70,27 @@ def search(points: Points, k: int, seed: int, few: Points | None = None) -> Floa
             break
         points.step = f"breathing on start {place + 1}"
         scaled = points.scaled(first.unscaled(centroids))
-        improved, loss = _breathe(points, scaled, rng, _BREATHS)
+        improved, loss = _breathe(points, scaled, rng, most)
         if loss < lowest or not len(best):
             best, lowest = improved, loss
     points.step = "last steps"
     return points.unscaled(lloyd(points, best, _FINEST)[0])
 
 
+def _start(points: Points, k: int, rng: np.random.Generator, number: int) -> Float64Array:
+    """Return the start (k, d) of a number: the first by splitting, then greedy and plain ones."""
+    if number == 0:
+        divided = split(points.values, points.weights, k)
+        if len(divided) == k:
+            return divided
+    return plusplus(points, k, rng, greedy=number % 2 == 1)
+
+
 def settle(
     points: Points, centroids: Float64Array, drop: float = 1e-5, most: float = np.inf
 ) -> Float64Array:
     """Return centroids (k, d) after Lloyd steps, of about `most` multiplications."""
-    points.step = "steps on the whole sample"
+    points.step = "Lloyd steps"
     return points.unscaled(lloyd(points, points.scaled(centroids), drop, most)[0])
 
 

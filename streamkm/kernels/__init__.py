@@ -7,6 +7,7 @@ from streamkm.kernels.compiling import compiling
 from streamkm.kernels.distinct import RowTable
 from streamkm.kernels.dithering import Diffusion
 from streamkm.kernels.draw import exponentials
+from streamkm.kernels.leading import leading_directions
 from streamkm.kernels.similarity import structural_similarity
 from streamkm.kernels.splitting import split
 from streamkm.kernels.squared_length import squared_length
@@ -20,6 +21,7 @@ __all__ = [
     "compiling",
     "exponentials",
     "interleave",
+    "leading_directions",
     "look_up",
     "merge",
     "n_runs",

@@ -53,7 +53,8 @@ class Leading:
         # Several threads of BLAS would round the directions differently, so the choice of a tile,
         # and with it its gaps, would depend on the scheduler.
         with _ALONE, threadpool_limits(1, user_api="blas"):
-            self._basis, self._defect = _directions(centred, choices[-1])
+            some = centred[:: math.ceil(k / _SAMPLE)]
+            self._basis, self._defect = leading_directions(some, choices[-1])
             projected = centred @ self._basis
         self._rounded_basis = self._basis.astype(self._dtype)
         columns = np.ascontiguousarray(-2 * projected.T, self._dtype)
@@ -147,14 +148,15 @@ def _limit(k: int, d: int) -> float:
     return _WORTH * k * (d + _BOUND)
 
 
-def _directions(centred: Float64Array, p: int) -> tuple[Float64Array, float]:
-    """Return p orthonormal directions (d, p), the most important first, and their defect.
+def leading_directions(centred: Float64Array, p: int) -> tuple[Float64Array, float]:
+    """Return p orthonormal directions (d, p), which leave out little of the rows, and their defect.
 
-    The defect is the Frobenius norm of the difference of their products from the identity.
+    The most important direction is the first. The defect is the Frobenius norm of the difference of
+    their products from the identity. The bits depend on the number of threads of BLAS.
     """
-    rows = centred[:: math.ceil(len(centred) / _SAMPLE)].astype(np.float32)
+    rows = centred.astype(np.float32)
     rows /= max(float(np.abs(rows).max(initial=0)), float(np.finfo(np.float32).tiny))
-    basis = np.random.default_rng(0).standard_normal((centred.shape[1], p), np.float32)
+    basis = np.random.default_rng(0).standard_normal((rows.shape[1], p), np.float32)
     for _ in range(_ITERATIONS):
         basis, _ = np.linalg.qr(rows.T @ (rows @ basis))
     projected = rows.astype(np.float64) @ basis

@@ -17,7 +17,8 @@ import numpy as np
 from streamkm.arrays import Float64Array, Int32Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.in_memory.points import Points, in_memory
-from streamkm.in_memory.search import search, settle, start
+from streamkm.in_memory.search import search, settle, split_start
+from streamkm.in_memory.subspace import DIRECTIONS, Subspace
 from streamkm.kernels import Centroids
 from streamkm.passes import Distinct, Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.rows import Block, read_only
@@ -25,9 +26,12 @@ from streamkm.seeding.base import Seeding, Task, exactly_k
 from streamkm.seeding.registry import register
 
 _PILOT, _PILOT_PER_CLUSTER = 4096, 64  # rows of the pilot sample
-_SEARCH_PER_CLUSTER = 64  # minimum number of rows of the sample that is searched
-_STARTS, _STARTS_PER_CLUSTER = 16384, 128  # rows on which starts are compared
-_STEP = 2e9  # multiplications of one step of the search: a fraction of a second
+_SEARCHED, _SEARCH_LEAST, _SEARCH_MOST = 16384, 64, 512  # rows searched, in all and per cluster
+_STEP = 4e9  # multiplications of a step of the search, unless the rows become too few
+_STARTS, _STARTS_PER_CLUSTER = 8192, 128  # rows on which starts are compared
+# Bounds of Lloyd's steps on the sample: multiplications, or the work of iterations over all rows.
+_SETTLING, _ITERATIONS = 4e11, 2
+_ROUGH = 1e-3  # relative decrease of the loss at which Lloyd's steps on the pilot end
 # The sample is drawn again if it had to lower its threshold by more than this factor.
 _OVERFULL = 4
 _DRAWS = 2  # maximum number of further sensitivity samples
@@ -37,7 +41,7 @@ _CERTAIN = 64.0  # threshold from which every row of rate one is drawn
 
 def least_sample(k: int) -> int:
     """Return the minimum number of rows of a sample for k clusters."""
-    return max(_PILOT, _SEARCH_PER_CLUSTER * k)
+    return max(_PILOT, _SEARCH_LEAST * k)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class Coreset(Seeding):
                 # Few rows have weight: draw a larger pilot.
                 threshold = self.threshold * _PILOT / max(1, len(sample.keys))
                 return replace(self, threshold=threshold if threshold < _CERTAIN else np.inf)
-            return replace(self, pilot=_solve_pilot(sample, self.k, self.seed))
+            return replace(self, pilot=_solve_pilot(sample, self.k))
         if sample.threshold < self._sensitivity_threshold / _OVERFULL and self.draws < _DRAWS:
             # The pilot missed most of the spread, so distant rows would fill the sample.
             pilot = replace(self.pilot, scale=_corrected_scale(sample, self.pilot))
@@ -129,19 +133,21 @@ class Coreset(Seeding):
         few = _distinct(sample, self.k)
         if few is not None:
             return exactly_k(few, self.k)
-        affordable = _STEP / (self.k * sample.values.shape[1])
-        searched = sample.lowest(int(max(_SEARCH_PER_CLUSTER * self.k, affordable)))
-        first = searched.lowest(max(_STARTS, _STARTS_PER_CLUSTER * self.k))
-        with _points(first) as starts, _points(searched) as points:
-            centroids = search(points, self.k, self.seed, starts)
-        if searched is sample:
-            return centroids
         with _points(sample) as points:
-            return settle(points, centroids)
+            space = Subspace(points)
+            affordable = _STEP / (self.k * min(sample.values.shape[1], DIRECTIONS))
+            enough = max(_SEARCHED, min(_SEARCH_MOST * self.k, int(affordable)))
+            searched = sample.lowest(max(enough, _SEARCH_LEAST * self.k))
+            first = searched.lowest(max(_STARTS, _STARTS_PER_CLUSTER * self.k))
+            with _points(first, space) as starts, _points(searched, space) as projected:
+                centroids = search(projected, self.k, self.seed, starts)
+            iterations = _ITERATIONS * float(self.n_rows) * self.k * sample.values.shape[1]
+            return settle(points, space.lift(centroids), most=max(_SETTLING, iterations))
 
 
-def _points(sample: Sampled) -> AbstractContextManager[Points]:
-    return in_memory(sample.values, sample.estimates)
+def _points(sample: Sampled, space: Subspace | None = None) -> AbstractContextManager[Points]:
+    values = space.project(sample.values) if space else sample.values
+    return in_memory(values, sample.estimates)
 
 
 def _distinct(sample: Sampled, k: int) -> Float64Array | None:
@@ -150,7 +156,7 @@ def _distinct(sample: Sampled, k: int) -> Float64Array | None:
     return table.values.astype(np.float64) if table.complete else None
 
 
-def _solve_pilot(pilot: Sampled, k: int, seed: int) -> PilotSolution:
+def _solve_pilot(pilot: Sampled, k: int) -> PilotSolution:
     """Solve the pilot, and set rates that sum to about one over all rows.
 
     A third of the rates is for the squared distance to the solution, a third for the cell's share
@@ -159,7 +165,10 @@ def _solve_pilot(pilot: Sampled, k: int, seed: int) -> PilotSolution:
     solution = _distinct(pilot, k)
     if solution is None:
         with _points(pilot) as points:
-            solution = start(points, k, seed)
+            space = Subspace(points)
+            with _points(pilot, space) as projected:
+                rough = settle(projected, split_start(projected, k), _ROUGH)
+            solution = settle(points, space.lift(rough), most=0)
     unit = float(pilot.estimates.max())  # because weights may have any magnitude
     weights = pilot.estimates / unit
     labels, d2 = _nearest(pilot, solution)

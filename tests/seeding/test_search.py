@@ -9,6 +9,7 @@ from sklearn.cluster import KMeans as SklearnKMeans
 from streamkm import KMeans
 from streamkm.in_memory import search
 from streamkm.in_memory.points import in_memory
+from streamkm.in_memory.subspace import DIRECTIONS, Subspace
 from streamkm.kernels import Centroids
 from tests import reference
 from tests.conftest import mixture
@@ -71,15 +72,64 @@ def test_the_unit_of_the_weights_does_not_matter(weight):
     assert reference.inertia(GOOD, km.cluster_centers_) <= 1.001 * KMeans(12).fit(GOOD).inertia_
 
 
-def test_the_search_is_bounded_in_work(monkeypatch):
-    monkeypatch.setattr(search, "_BREATHS", 1e7)
-    with in_memory(GOOD, np.ones(len(GOOD))) as points:
+@pytest.mark.parametrize("steps", [5, 20, 100])
+def test_the_work_of_a_search_is_that_of_a_number_of_steps(steps, monkeypatch):
+    """Beyond it, a start or a cycle of breathing that has begun ends, and the last steps follow."""
+    monkeypatch.setattr(search, "_STEPS", steps)
+    monkeypatch.setattr(search, "_LEAST", 0)
+    noise = np.random.default_rng(0).random((20_000, 3))
+    with in_memory(noise, np.ones(len(noise))) as points:
         search.search(points, 60, 0)
-        few = points.multiplications
-    monkeypatch.undo()
-    with in_memory(GOOD, np.ones(len(GOOD))) as points:
-        search.search(points, 60, 0)
-    assert few < 0.5 * points.multiplications
+    longest = 2 * search._ITERATIONS  # the last cycle and the last steps
+    assert steps <= points.multiplications / (noise.size * 60) <= steps + longest
+
+
+def planted(n, d, k, seed=0):
+    """Rows of k clusters in a random subspace of ten dimensions, and noise in all d."""
+    rng = np.random.default_rng(seed)
+    centers = rng.normal(size=(k, 10)) @ np.linalg.qr(rng.normal(size=(d, 10)))[0].T
+    return (centers[rng.integers(k, size=n)] + 0.05 * rng.normal(size=(n, d))).astype(np.float32)
+
+
+def projected(x, weights=None):
+    weights = np.ones(len(x)) if weights is None else weights
+    with in_memory(x, weights) as points:
+        space = Subspace(points)
+        return space, space.project(x)
+
+
+def test_leading_directions_contain_the_clusters():
+    x = planted(3000, 100, 12) * np.float32(1e-12) + np.float32(3e-11)
+    space, few = projected(x)
+    assert few.shape == (3000, DIRECTIONS)
+    with in_memory(few, np.ones(len(x))) as points:
+        centroids = space.lift(search.search(points, 12, 0))
+    want = KMeans(12, random_state=0).fit(x)
+    assert reference.inertia(x, centroids) <= 1.01 * want.inertia_
+
+
+def test_a_projection_is_a_contraction_that_keeps_the_distances_of_the_subspace():
+    x = planted(500, 80, 7).astype(np.float64)
+    space, few = projected(x)
+    lifted = space.lift(few)
+    np.testing.assert_allclose(space.project(lifted), few, atol=1e-9)
+    kept = reference.squared_distances(lifted[:50], lifted)
+    assert (kept <= reference.squared_distances(x[:50], x) * (1 + 1e-9) + 1e-12).all()
+    assert np.square(x - lifted).sum() < 0.1 * np.square(x - x.mean(axis=0)).sum()
+
+
+def test_fill_values_leave_the_directions_to_the_other_rows():
+    x = planted(3000, 60, 12)
+    filled = np.concatenate([x, np.full((7, 60), 9.97e36, np.float32)])
+    km = KMeans(13, random_state=0).fit(filled)
+    want = KMeans(12, random_state=0).fit(x).inertia_
+    assert reference.inertia(x, km.cluster_centers_) <= 1.001 * want
+
+
+def test_few_features_are_not_projected():
+    space, same = projected(GOOD)
+    assert same is GOOD
+    assert space.lift(GOOD[:3]) is not None
 
 
 @pytest.mark.parametrize("d", [2, 20])
