@@ -31,7 +31,7 @@ _STEP = 4e9  # multiplications of a step of the search, unless the rows become t
 _STARTS, _STARTS_PER_CLUSTER = 8192, 128  # rows on which starts are compared
 # Bounds of Lloyd's steps on the sample: multiplications, or the work of iterations over all rows.
 _SETTLING, _ITERATIONS = 4e11, 2
-_ROUGH = 1e-3  # relative decrease of the loss at which Lloyd's steps on the pilot end
+_ROUGH = 1e-2  # relative decrease of the loss at which Lloyd's steps on the pilot end
 # The sample is drawn again if it had to lower its threshold by more than this factor.
 _OVERFULL = 4
 _DRAWS = 2  # maximum number of further sensitivity samples
