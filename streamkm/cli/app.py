@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import sys
 import warnings
+from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -43,6 +44,15 @@ class _Lazy(click.Group):
         command: click.Command = import_module(f"streamkm.cli.parse.{cmd_name}").command
         command.callback = partial(_run, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], _COMMANDS, n=1)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"there is no command {args[0]!r}.{meant}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

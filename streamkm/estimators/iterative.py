@@ -47,9 +47,10 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         y : ignored
             Not used, present for API consistency.
         sample_weight : array of the row shape or None, default=None
-            Weight of each row, in any of the forms of `X`.
+            Weight of each row, in any of the forms of `X`. A DataArray with some of the dimensions
+            of the rows, such as ``numpy.cos(numpy.deg2rad(X.lat))``, is repeated along the others.
         mask : array of the row shape or None, default=None
-            Rows where it is False are left out.
+            Rows where it is False are left out. Repeated like `sample_weight`.
 
         Returns
         -------

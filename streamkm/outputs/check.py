@@ -17,6 +17,12 @@ from streamkm.outputs.places import Place, place_of, relation
 
 Name = str | os.PathLike[str]
 
+# Suffixes of kinds of files that people may expect; a Zarr store may have any other name.
+_TABLES = (".csv", ".tsv", ".txt", ".json", ".parquet", ".pq", ".arrow", ".feather", ".xlsx")
+_ARRAYS = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".npy", ".npz", ".mat", ".tif", ".tiff")
+_OTHERS = (".png", ".jpg", ".jpeg", ".zip", ".tar", ".gz", ".pkl", ".pickle", ".joblib")
+_OF_FILES = frozenset((*_TABLES, *_ARRAYS, *_OTHERS))
+
 
 class Output(Protocol):
     """An output of a run."""
@@ -54,6 +60,12 @@ class Store:
 
     def check(self) -> None:
         target = local(self.path)
+        if target.suffix.lower() in _OF_FILES:
+            raise DataError(
+                f"{self.path} would be a Zarr store, which is a folder, and not a {target.suffix} "
+                "file; give it the suffix .zarr, and convert it afterwards, for example with "
+                "xarray.open_zarr."
+            )
         recover(target)
         check_free(target, self.overwrite, self.kind)
         _check_parent(target)

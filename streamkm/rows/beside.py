@@ -1,9 +1,11 @@
-"""Weights and masks: one value for each row, matched with the data by dimension and coordinate."""
+"""Weights and masks: a value for each row, matched with the data by dimension and coordinate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from streamkm.errors import DataError
 from streamkm.rows.coordinates import coordinate, same
@@ -22,7 +24,8 @@ def matched(
     """Return weights or a mask as an array in the order of the rows.
 
     Dimensions are matched by name, in any order, where both sides name all of them; their
-    coordinates must then be those of the data.
+    coordinates must then be those of the data. Along dimensions that the argument lacks, such as
+    the longitude for weights by latitude, its values are repeated, as in xarray.
 
     Parameters
     ----------
@@ -37,26 +40,44 @@ def matched(
         If dimensions, coordinates, shape or dtype do not match the rows.
     """
     source, array, dims = given
-    if dims and row_dims and all(dims) and all(row_dims):
-        if set(dims) != set(row_dims) or len(dims) != len(row_dims):
-            raise DataError(
-                f"{name} has dimensions {list(dims)}; one value per row needs {list(row_dims)}."
-            )
-        places = tuple(dims.index(dim) for dim in row_dims)
-        if places != tuple(range(len(places))):
-            array = _lazily(array).transpose(places)
-        for dim in row_dims:
-            _check_coordinate(name, source, data, dim)
     if is_masked(array):
         raise DataError(
             f"{name} is a masked array; fill it, and leave rows out with mask= or a weight of 0."
         )
+    if dims and row_dims and all(dims) and all(row_dims):
+        if len(set(dims)) != len(dims) or not set(dims) <= set(row_dims):
+            raise DataError(
+                f"{name} has dimensions {list(dims)}; give one value for each row, or for each "
+                f"place along some of the dimensions of the rows, {list(row_dims)}."
+            )
+        places = tuple(dims.index(dim) for dim in row_dims if dim in dims)
+        if places != tuple(range(len(places))):
+            array = _lazily(array).transpose(places)
+        for dim in dims:
+            _check_coordinate(name, source, data, dim)
+        if len(dims) < len(row_dims):
+            present = [dim in dims for dim in row_dims]
+            own = tuple(n for n, there in zip(row_shape, present, strict=True) if there)
+            check_beside(array, own, name)
+            array = _repeated(_lazily(array), present, row_shape)
     check_beside(array, row_shape, name)
     return array
 
 
+def _repeated(array: Any, present: list[bool], shape: tuple[int, ...]) -> Any:
+    """Return a view of a NumPy or Dask array with the dimensions that are not present added."""
+    if any(np.isnan(n) for n in shape):
+        raise DataError("the number of rows is unknown; give one value for each row.")
+    array = array[tuple(slice(None) if there else None for there in present)]
+    if not is_a(array, "dask.array.Array"):
+        return np.broadcast_to(np.asarray(array), shape)
+    import dask.array as da
+
+    return da.broadcast_to(array, shape)
+
+
 def _lazily(array: Any) -> Any:
-    """Wrap a Zarr array so that it can be transposed without reading it."""
+    """Wrap a Zarr array so that it can be rearranged without reading it."""
     if not is_a(array, "zarr.Array"):
         return array
     import dask.array as da  # takes half a second

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import click
 import numpy as np
 import pytest
 import xarray as xr
@@ -299,6 +300,33 @@ def test_only_what_streamkm_wrote_is_overwritten(store, tmp_path):
     plain = ["fit", store, "--variable", "x", "-k", 3, "-o", tmp_path / "new"]
     assert "exists" in run(*plain, "--plot", tmp_path / "picture.png", code=1).stderr
     assert (tmp_path / "picture.png").read_text() == "keep"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["fitt", "x"], "Did you mean 'fit'?"),
+        (["Predict", "x"], "Did you mean 'predict'?"),
+        (["xyz"], "there is no command 'xyz'.\n"),
+        (["fit", "x", "-o", "m", "-k", "2-12"], "use `streamkm sweep -k 2:12`"),
+        (["fit", "x", "-o", "m", "-k", "2,4"], "use `streamkm sweep -k 2,4`"),
+        (["fit", "x", "-o", "m", "-k", "two"], "'two' is not a valid integer"),
+        (["fit", "x", "-o", "m", "-k", "-2"], "-2 is not in the range"),
+        (["sweep", "x", "-o", "m", "-k", "2-12"], "Did you mean 2:12?"),
+        (["sweep", "x", "-o", "m", "-k", "2..12,20"], "Did you mean 2:12,20?"),
+        (["fit", "x", "-o", "m", "-k", "2", "--variable", "a", "--variable", "b"], "a and b: one"),
+    ],
+)
+def test_what_was_probably_meant_is_named(arguments, hint):
+    result = run(*arguments, code=2)
+    assert hint in result.output
+    assert "Did you mean" in hint or "Did you mean" not in result.output
+
+
+def test_every_option_has_a_text():
+    for name in main.list_commands(None):
+        for option in main.get_command(None, name).params:
+            assert isinstance(option, click.Argument) or option.help, (name, option.name)
 
 
 @pytest.mark.parametrize("wish", ["x", "0", "3:1", "1:2:3:4", ""])

@@ -279,3 +279,22 @@ def test_outputs_elsewhere_are_refused(home, output):
     with pytest.raises(DataError):
         streamkm.images.decompress("archive", output)
     assert digest(home) == before
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".npy", ".PARQUET", ".csv", ".tif", ".zip"])
+def test_a_store_is_not_named_like_a_file_of_another_kind(tmp_path, suffix):
+    """A folder of the name labels.nc would be found by nobody who looks for a netCDF file."""
+    x = np.random.default_rng(0).random((200, 3))
+    zarr.save_array(tmp_path / "x.zarr", x)
+    model, data, wrong = tmp_path / "m.zarr", tmp_path / "x.zarr", tmp_path / f"out{suffix}"
+    run("fit", data, "-k", 2, "-o", model)
+    for command in (
+        ("fit", data, "-k", 2, "-o", wrong),
+        ("fit", data, "-k", 2, "-o", tmp_path / "n.zarr", "--labels", wrong),
+        ("predict", model, data, "-o", wrong),
+        ("sweep", data, "-k", "2:3", "-o", wrong),
+    ):
+        assert f"not a {suffix} file" in run(*command, code=1)
+    with pytest.raises(DataError, match=r"give it the suffix \.zarr"):
+        streamkm.KMeans(2, random_state=0).fit(x).save(wrong)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.zarr", "x.zarr"]

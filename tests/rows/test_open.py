@@ -249,6 +249,48 @@ def test_named_weights_are_matched_by_name(cube):
         open_rows(named, feature_dim="band", sample_weight=weights.rename(x="time"))
 
 
+@pytest.mark.parametrize("dims", [("y",), ("x",), ("time",), ("x", "time"), ("time", "y")])
+@pytest.mark.parametrize("kind", ["numpy", "dask", "mask"])
+@pytest.mark.parametrize("chunks", [None, {"time": 2, "y": 11}])
+def test_weights_along_some_dimensions_are_repeated_along_the_others(dims, kind, chunks):
+    """Weights such as the cosine of the latitude have the bits of weights for every row."""
+    rng = np.random.default_rng(0)
+    sizes = {"time": 5, "band": 3, "y": 30, "x": 20}
+    data = xr.DataArray(rng.random(tuple(sizes.values()), np.float32), dims=tuple(sizes))
+    data = data.assign_coords(y=np.linspace(60, -60, 30))
+    own = rng.random([sizes[dim] for dim in dims])
+    weights = xr.DataArray(own > 0.3 if kind == "mask" else own, dims=dims)
+    if "y" in dims:
+        weights = weights.assign_coords(y=data["y"])
+    whole = weights.broadcast_like(data.isel(band=0)).transpose("time", "y", "x")
+    name = "mask" if kind == "mask" else "sample_weight"
+    if kind == "dask":
+        weights = weights.chunk({dims[0]: 4})
+    if chunks:
+        data = data.chunk(chunks)
+    centroids = rng.random((4, 3))
+    one, two = (
+        map_reduce(Lloyd(centroids), open_rows(data, feature_dim="band", **{name: given}))
+        for given in (weights, whole)
+    )
+    assert one.sums.tobytes() == two.sums.tobytes()
+    assert one.counts.tobytes() == two.counts.tobytes()
+
+
+def test_weights_along_some_dimensions_must_match_them(cube):
+    named = xr.DataArray(cube, dims=("band", "y", "x"), coords={"y": np.arange(30.0)})
+
+    def opened(weights):
+        return open_rows(named, feature_dim="band", sample_weight=weights)
+
+    with pytest.raises(DataError, match=r"coordinates of sample_weight along 'y' differ"):
+        opened(xr.DataArray(np.ones(30), dims="y", coords={"y": np.arange(30.0) + 1}))
+    with pytest.raises(DataError, match=r"sample_weight has shape \(1,\)"):
+        opened(xr.DataArray(np.ones(1), dims="x"))
+    with pytest.raises(DataError, match=r"has dimensions \['band'\]; give one value for each row"):
+        opened(xr.DataArray(np.ones(4), dims="band"))
+
+
 def test_blocks_are_whole_chunks_of_stored_weights_too(tmp_path):
     x = zarr.create_array(tmp_path / "x", shape=(90_000, 100), chunks=(1000, 100), dtype="f4")
     w = zarr.create_array(tmp_path / "w", shape=(90_000,), chunks=(1500,), dtype="f8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.clusters import NumberOfClusters
 from streamkm.cli.parse.options import (
     Seconds,
     checkpoint_options,
@@ -18,7 +19,7 @@ from streamkm.cli.parse.options import (
 
 @click.command(name="fit")
 @click.argument("data")
-@click.option("-k", "--n-clusters", type=click.IntRange(1), required=True, help="Clusters.")
+@click.option("-k", "--n-clusters", type=NumberOfClusters(1), required=True, help="Clusters.")
 @click.option("-o", "--output", required=True, metavar="MODEL.zarr", help="The model.")
 @click.option("--labels", metavar="LABELS.zarr", help="Also write the label of every row.")
 @init_option

@@ -78,6 +78,17 @@ class Bytes(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+def _one(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> str | None:
+    if len(given) > 1:
+        raise click.BadParameter(
+            f"{' and '.join(given)}: one array is clustered. In Python, KMeans.fit takes an "
+            "xarray.Dataset, whose variables are the features.",
+            ctx,
+            param,
+        )
+    return given[0] if given else None
+
+
 def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Return a decorator that adds options in this order."""
 
@@ -121,7 +132,13 @@ print_options = _together(
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
 )
 iteration_options = _together(
-    click.option("--max-iter", type=click.IntRange(1), default=300, show_default=True),
+    click.option(
+        "--max-iter",
+        type=click.IntRange(1),
+        default=300,
+        show_default=True,
+        help="Maximum number of iterations.",
+    ),
     click.option(
         "--tol",
         type=Finite(0),
@@ -137,7 +154,7 @@ iteration_options = _together(
     ),
 )
 data_options = _together(
-    click.option("--variable", help="Array in a Zarr group."),
+    click.option("--variable", multiple=True, callback=_one, help="Array in a Zarr group."),
     click.option(
         "--nodata",
         type=Nodata(),

@@ -9,7 +9,14 @@ from streamkm.cli.parse.options import memory_option, search_options
 
 @click.command(name="palette")
 @click.argument("sources", nargs=-1, required=True, metavar="IMG...")
-@click.option("-k", "--n-colors", type=click.IntRange(1, 65536), default=16, show_default=True)
+@click.option(
+    "-k",
+    "--n-colors",
+    type=click.IntRange(1, 65536),
+    default=16,
+    show_default=True,
+    help="Maximum number of colours.",
+)
 @search_options
 @click.option(
     "-o",

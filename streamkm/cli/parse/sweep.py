@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
+from streamkm.cli.parse.clusters import NumbersOfClusters
 from streamkm.cli.parse.options import (
     checkpoint_options,
     data_options,
@@ -16,33 +15,12 @@ from streamkm.cli.parse.options import (
 )
 
 
-class Clusters(click.ParamType[list[int]]):
-    """Numbers of clusters, such as 1:20 (20 included), 10:100:10 or 2,4,8."""
-
-    name = "k"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> list[int]:
-        try:
-            numbers: set[int] = set()
-            for part in value.split(","):
-                first, *rest = [int(number) for number in part.split(":")]
-                last, step, *more = [*rest, *(first, 1)[len(rest) :]]
-                if more:
-                    raise ValueError(value)
-                numbers |= set(range(first, last + 1, step))
-            if not numbers or min(numbers) < 1:
-                raise ValueError(value)
-        except ValueError:
-            self.fail(f"{value!r}: write 1:20, 10:100:10 or 2,4,8.", param, ctx)
-        return sorted(numbers)
-
-
 @click.command(name="sweep")
 @click.argument("data")
 @click.option(
     "-k",
     "--n-clusters",
-    type=Clusters(),
+    type=NumbersOfClusters(),
     required=True,
     help="1:20 (20 included), 10:100:10 or 2,4,8.",
 )
