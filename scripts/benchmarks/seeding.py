@@ -86,12 +86,20 @@ def dask_mls(x: np.ndarray, k: int, seed: int) -> tuple[float, float, float]:
     return inertia(x, fitted.cluster_centers_), next(blocks) / chunked.npartitions, seconds
 
 
+def one_start(x: np.ndarray, k: int, seed: int) -> tuple[float, float, float]:
+    """Return loss, iterations and seconds of scikit-learn with its defaults: one start."""
+    began = time.perf_counter()
+    fitted = SklearnKMeans(k, random_state=seed).fit(x.astype(np.float32))
+    seconds = time.perf_counter() - began
+    return inertia(x, fitted.cluster_centers_), fitted.n_iter_, seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("-k", default="10,50,256")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--kinds", default="streamkm,beyond memory,dask-ml")
+    parser.add_argument("--kinds", default="streamkm,one start,beyond memory,dask-ml")
     parser.add_argument("--init", help="compare these methods beyond memory instead")
     asked = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
@@ -100,6 +108,7 @@ def main() -> None:
         "streamkm": ours,
         "beyond memory": ours_beyond_memory,
         "dask-ml": dask_mls,
+        "one start": one_start,
     }
     kinds = {name: kinds[name] for name in asked.kinds.split(",")}
     if asked.init:

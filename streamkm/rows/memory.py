@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ SAMPLE_NBYTES = 64 * 2**20  # for one restart
 SAMPLES_NBYTES = 256 * 2**20  # for all restarts
 # Without a limit, blocks are cached up to this fraction of the machine's memory.
 KEPT_SHARE = 0.25
+_SMALL_BLOCK = 2**20  # bytes of chunks that are small, but not slow to read
+_NOTABLE = 0.95  # share of a projection below which a change is worth naming
 _SAMPLE_COPIES = 3  # the sample, the parts it is combined from, and the search
 _BESIDE_A_DISTINCT_ROW = 8 + 8 + 8  # weight, hash, slots
 _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
@@ -164,6 +166,24 @@ class Budget:
                 f"{show_bytes(self.statistic_nbytes)}, the run needs {show_bytes(need)} "
                 f"({show_bytes(PROCESS_NBYTES)} of it for the process itself, "
                 f"{show_bytes(resident_nbytes)} for input or labels in memory), over the limit of "
-                f"{show_bytes(self.limit)}. Raise the limit, use fewer threads "
-                "(DASK_NUM_WORKERS=1), or store the data in smaller chunks."
+                f"{show_bytes(self.limit)}. {self._advice(block_nbytes, n_blocks, resident_nbytes)}"
             )
+
+    def _advice(self, block_nbytes: int, n_blocks: int, resident_nbytes: int) -> str:
+        """Return what lowers the projection notably, with the new projections."""
+        need = self.projected(block_nbytes, n_blocks, resident_nbytes)
+        small = min(block_nbytes, _SMALL_BLOCK)
+        changes = {
+            "one thread (DASK_NUM_WORKERS=1)": (replace(self, threads=1), block_nbytes),
+            f"the data in chunks of {show_bytes(small)}": (self, small),
+        }
+        if self.summary_rows:
+            name = 'one restart and init="random" (--init random), which needs no sample'
+            changes[name] = (replace(self, summaries=0, summary_rows=0), block_nbytes)
+        lower = sorted(
+            (budget.projected(nbytes, n_blocks, resident_nbytes), change)
+            for change, (budget, nbytes) in changes.items()
+        )
+        helps = [f"{show_bytes(n)} with {change}" for n, change in lower if n < _NOTABLE * need]
+        falls = f" The need falls to {', or to '.join(helps)}." if helps else ""
+        return f"Raise the limit.{falls}"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from streamkm.errors import MemoryLimitError
@@ -50,6 +52,32 @@ def test_the_budget_gives_blocks_that_it_projects_to_fit():
 def test_work_over_the_limit_is_refused_with_the_numbers():
     with pytest.raises(MemoryLimitError, match=r"32.0 MiB.*2 threads.*over the limit of 330.0 MiB"):
         Budget(330 * 2**20, threads=2).check(BLOCK_NBYTES, 10)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 64])
+@pytest.mark.parametrize("clusters", [3, 20_000])
+@pytest.mark.parametrize("summary_rows", [0, 640_000])
+@pytest.mark.parametrize("block", [2**20, BLOCK_NBYTES])
+def test_the_advice_of_a_refusal_is_only_what_helps_and_holds(
+    threads, clusters, summary_rows, block
+):
+    """Following it needs what the message says, which is notably less."""
+    budget = Budget(257 * 2**20, threads, clusters, 300, summaries=1, summary_rows=summary_rows)
+    need = budget.projected(block, 100)
+    with pytest.raises(MemoryLimitError) as refused:
+        budget.check(block, 100)
+    advice = str(refused.value)
+    followed = {
+        "with one thread": replace(budget, threads=1).projected(block, 100),
+        "with the data in chunks": budget.projected(2**20, 100),
+        "with one restart and init": replace(budget, summaries=0, summary_rows=0).projected(
+            block, 100
+        ),
+    }
+    for text, nbytes in followed.items():
+        possible = summary_rows or "init" not in text
+        assert (text in advice) == bool(nbytes < 0.95 * need and possible), (text, advice)
+        assert text not in advice or f"{show_bytes(nbytes)} {text}" in advice
 
 
 def test_without_a_limit_blocks_have_the_full_size():
