@@ -117,7 +117,7 @@ def elbow(sweep: xr.Dataset | str, ax: Axes | None = None) -> Axes:
             ax.plot(
                 k, sweep[f"{name}_min"].values, "--", color=colour, lw=1, label=f"{name} (least)"
             )
-    if sweep.attrs["elbow"] is not None:
+    if sweep.attrs["elbow"]:
         ax.axvline(sweep.attrs["elbow"], color=_MARK, lw=1, ls=":", zorder=0)
     ax.set_xlabel("number of clusters k")
     ax.set_ylabel("distortion (mean squared distance)")

@@ -11,8 +11,8 @@ import xarray as xr
 from streamkm.estimators.data import InputData, weights_of
 from streamkm.estimators.parameters import checked_random_state
 from streamkm.fitting import FitState
+from streamkm.models.sweep import add_parameters
 from streamkm.numbers import real_number
-from streamkm.outputs import plain
 from streamkm.runs import sweep as runs
 from streamkm.runs.options import CheckpointOptions, memory_bytes
 from streamkm.runs.running import ProgressCallbacks
@@ -94,7 +94,9 @@ def sweep(
         For the best restart of each k: `calinski_harabasz` (weights count as repeated rows),
         `davies_bouldin` (about the centroids), `silhouette` (of the sample), `centroids` (padded
         with NaN) and `history` (the distortion of every iteration).
-        Attributes: `elbow`, `elbow_strength`, `verdict`, `n_passes`, `bytes_read`, `reads`.
+        Attributes: `elbow` (0 if none is clear), `elbow_strength`, `verdict`, `n_passes`,
+        `bytes_read`, and `reads`, `parameters` and `versions` as JSON, so that `to_netcdf` can
+        store them.
 
     Raises
     ------
@@ -144,5 +146,5 @@ def sweep(
         checkpoint=None if checkpoint is None else CheckpointOptions(checkpoint, seconds),
         progress=ProgressCallbacks() if watch is None else ProgressCallbacks(watch),
     )
-    result.attrs["parameters"] |= plain({"nodata": nodata, "feature_dim": feature_dim})
+    add_parameters(result, {"nodata": nodata, "feature_dim": feature_dim})
     return result

@@ -133,7 +133,7 @@ def sweep(data: Any) -> str:
     found = streamkm.sweep(data, range(1, 6), init="random", n_init=2, max_iter=20)
     centroids = np.nan_to_num(found["centroids"].values) + 0.0
     text = [f"{value:.10e}" for value in found["train_distortion"].values.ravel()]
-    text += [str(found.attrs["n_passes"]), str(found.attrs["elbow"])]
+    text += [str(found.attrs["n_passes"]), str(found.attrs["elbow"] or None)]
     return hashlib.sha256(centroids.tobytes() + " ".join(text).encode()).hexdigest()[:16]
 
 

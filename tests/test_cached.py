@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import pickle
 import shutil
 import time
@@ -123,7 +124,9 @@ def test_an_estimator_and_a_sweep_read_every_chunk_once(counting, run, monkeypat
     if run == "KMeans":
         found = KMeans(7, random_state=0).fit(counting).reads_
     else:
-        found = sweep(counting, range(1, 4), max_iter=5, silhouette_rows=0).attrs["reads"]
+        found = json.loads(
+            sweep(counting, range(1, 4), max_iter=5, silhouette_rows=0).attrs["reads"]
+        )
     assert found == {"seeding": {"reads": 1, "bytes": X.nbytes}}
     assert counting.store.reads == Counter({f"c/{n}/0": 1 for n in range(99)})
 

@@ -95,7 +95,7 @@ def test_numbers_of_numpy_in_a_sweep():
         X, [1, 2, 3], n_init=2, max_iter=200, tol=0.5, silhouette_rows=200, random_state=3
     )
     assert found.drop_attrs().identical(want.drop_attrs())
-    json.dumps(found.attrs["parameters"])
+    assert json.loads(found.attrs["parameters"])["random_state"] == 3
 
 
 BAD = [np.nan, np.inf, -1.0, "1", None, 1j]

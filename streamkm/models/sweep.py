@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError, NotAModelError
 from streamkm.models.model import Model
-from streamkm.outputs import SWEEP
+from streamkm.outputs import SWEEP, plain
 from streamkm.outputs.reading import stored
 from streamkm.rows import Shifted, refuse_lost
 
@@ -97,6 +99,16 @@ def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
     return sweep
 
 
+def as_text(facts: Mapping[str, Any]) -> str:
+    """Return facts as JSON, because netCDF's attributes are numbers and texts only."""
+    return json.dumps(plain(facts), allow_nan=False)
+
+
+def add_parameters(sweep: xr.Dataset, parameters: Mapping[str, Any]) -> None:
+    """Add parameters to the attribute of a sweep."""
+    sweep.attrs["parameters"] = as_text(json.loads(sweep.attrs["parameters"]) | dict(parameters))
+
+
 def centroids_of(found: xr.Dataset | str | os.PathLike[str], n_clusters: int) -> Float64Array:
     """Return the best centroids of one k of a sweep, such as for `KMeans(init=...)`.
 
@@ -148,7 +160,7 @@ def model_from_sweep(path: str | os.PathLike[str], n_clusters: int) -> Model:
         scaling = Shifted(origin, float(sweep.attrs["spread"]))
     return Model(
         _of_one_k(sweep, "centroids", n_clusters),
-        parameters=sweep.attrs["parameters"],
+        parameters=json.loads(sweep.attrs["parameters"]),
         features=sweep.attrs.get("features", []),
         scaling=scaling,
         scaled=scaled,

@@ -80,7 +80,7 @@ def sweep_table(fits: SweepFits, sample: Sampled | None, n_rows: float | None) -
     table["history"] = (("n_clusters", "iteration"), _padded(history))
     elbow = find_elbow(fits.n_clusters, table["train_min"].values.tolist(), n_rows or weight)
     table.attrs |= {
-        "elbow": elbow.n_clusters if elbow.clear else None,
+        "elbow": elbow.n_clusters if elbow.clear else 0,
         "elbow_strength": elbow.strength,
         "verdict": str(elbow),
         "weight": weight,

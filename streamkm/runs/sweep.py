@@ -16,6 +16,7 @@ from streamkm.errors import DataError, ValidationWarning
 from streamkm.fitting import FitState, first_sweep_state, fit_budget, restart_seeds
 from streamkm.fitting.scaling import with_scaling
 from streamkm.heap import one_heap
+from streamkm.models.sweep import as_text
 from streamkm.models.sweep_table import SweepFits, add_distortions, sweep_table
 from streamkm.numbers import whole_number
 from streamkm.outputs import SWEEP
@@ -188,13 +189,13 @@ def sweep(
         "kind": SWEEP,
         "n_passes": state.n_passes,
         "bytes_read": state.reads.bytes_read,
-        "reads": state.reads.by_phase,
+        "reads": as_text(state.reads.by_phase),
         "features": list(prepared.rows.layout.names or ()),
-        "parameters": {
-            **{name: getattr(options.fit, name) for name in ("init", "n_init", "max_iter", "tol")},
-            "random_state": prepared.seed if is_seed_known else None,
-        },
-        "versions": versions(),
+        "parameters": as_text(
+            {name: getattr(options.fit, name) for name in ("init", "n_init", "max_iter", "tol")}
+            | {"random_state": prepared.seed if is_seed_known else None}
+        ),
+        "versions": as_text(versions()),
     }
     if run.identity:
         table.attrs["fit"] = run.identity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.cli.ui.sweep_table import COLUMNS, show_sweep
+from streamkm.models.sweep import add_parameters
 from streamkm.outputs import (
     SWEEP,
     CheckpointOutput,
@@ -54,13 +56,14 @@ def run(
         return
     with alone(target), ReadProgress(prepared.rows) as bar:
         result = sweep(prepared, saving, bar.callbacks)
-        result.attrs["parameters"] |= {
+        parameters = {
             "nodata": source.nodata,
             "feature_dim": source.feature_dim,
             "data": data,
             "validation": validation,
             "variable": given["variable"],
         }
+        add_parameters(result, parameters)
         result.attrs = plain(result.attrs)
         _write(result, target, overwrite)
     if given["picture"]:
@@ -80,6 +83,10 @@ def _write(result: xr.Dataset, target: Path, overwrite: bool) -> None:
 
 def _facts(result: xr.Dataset) -> dict[str, Any]:
     columns = {name: result[name].values.tolist() for name in COLUMNS if name in result}
-    attributes = {a: result.attrs[a] for a in ("elbow", "elbow_strength", "verdict", "reads")}
+    attributes = {
+        "elbow": result.attrs["elbow"] or None,
+        **{name: result.attrs[name] for name in ("elbow_strength", "verdict")},
+        "reads": json.loads(result.attrs["reads"]),
+    }
     ks, steps = result["n_clusters"].values, result["iterations"].values.max(axis=1)
     return {"n_clusters": ks.tolist(), **columns, "iterations": steps.tolist(), **attributes}
