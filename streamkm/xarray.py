@@ -7,6 +7,7 @@ from typing import Any
 import xarray as xr
 
 from streamkm.estimators import KMeans
+from streamkm.selection import sweep
 
 __all__ = ["Clustering"]
 
@@ -70,3 +71,29 @@ class Clustering:
         """
         model = KMeans(n_clusters, feature_dim=feature_dim, **parameters)
         return model.fit(self._data, sample_weight=sample_weight, mask=mask)
+
+    def sweep(self, n_clusters: Any, feature_dim: Any = None, **arguments: Any) -> xr.Dataset:
+        """Fit every k of a range to the object in shared reads.
+
+        Parameters
+        ----------
+        n_clusters : int or sequence of int
+            Increasing numbers of clusters.
+        feature_dim : hashable, int, or sequence of these, or None
+            As in `fit`.
+        **arguments : object
+            Other arguments of `streamkm.sweep`, such as `sample_weight` and `mask`.
+
+        Returns
+        -------
+        xarray.Dataset
+            See `streamkm.sweep`.
+
+        Examples
+        --------
+        >>> import numpy as np, xarray as xr, streamkm.xarray
+        >>> series = xr.DataArray(np.arange(40.0).reshape(2, 20) % 5, dims=("band", "time"))
+        >>> series.streamkm.sweep(range(1, 4), "band")["n_clusters"].values.tolist()
+        [1, 2, 3]
+        """
+        return sweep(self._data, n_clusters, feature_dim=feature_dim, **arguments)
