@@ -233,7 +233,9 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         found = np.full(len(self.cluster_centers_), None, dtype=object)
         for cluster in np.unique(labels[(labels >= 0) & (labels < len(found))]):
             own, often = np.unique(names[labels == cluster], return_counts=True)
-            found[cluster] = own[often.argmax()]
+            name = own[often.argmax()]
+            plain_kinds = (np.str_, np.integer, np.floating, np.bool_)  # not times
+            found[cluster] = name.item() if isinstance(name, plain_kinds) else name
         self.cluster_names_ = found
         return found
 

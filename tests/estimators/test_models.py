@@ -102,6 +102,17 @@ def test_clusters_of_fewer_rows_than_were_asked_for():
         KMeans.from_centroids([[0.0]]).representatives(x, 0)
 
 
+@pytest.mark.parametrize(
+    ("names", "want"),
+    [([4, 4, 7], [4, 7]), ([True, True, False], [True, False]), (["a", "b", "c"], ["a", "c"])],
+)
+def test_names_are_plain_python_objects(names, want):
+    model = KMeans.from_centroids([[0.0], [10.0]])
+    found = model.name_clusters([[0.1], [0.2], [9.5]], np.array(names))
+    assert found.tolist() == want
+    assert [type(name) for name in found] == [type(name) for name in want]
+
+
 def test_clusters_get_the_name_that_most_of_their_rows_have(tmp_path):
     model = KMeans.from_centroids([[0.0], [5.0], [9.0]])
     names = model.name_clusters([[0.1], [0.2], [0.3], [9.5], [9.6]], ["b", "a", "a", "z", "c"])
