@@ -30,4 +30,5 @@ def fit_budget(
         fits=True,
         summaries=max(len(n_clusters) * len(least), len(methods) * keeps),
         summary_rows=max(least, default=0),
+        unsampled=len(methods) * keeps,
     )

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from streamkm.arrays import AnyArray, Float64Array, FloatArray, Int32Array
+from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.engine import in_threads, one_blas_thread
 from streamkm.in_memory.monitor import current_monitor
 from streamkm.kernels import Centroids, squared_distances
@@ -29,12 +30,35 @@ _DIRECT = 4  # cost of a direct distance, in those of a matrix product
 _RANGE = 1e6  # largest distance over the median one, above which float32 is too coarse
 
 
+@dataclass(frozen=True)
+class Frame:
+    """An origin and a scale of rows.
+
+    Parameters
+    ----------
+    origin : ndarray of shape (d,), float64
+    scale : float
+    """
+
+    origin: Float64Array
+    scale: float
+
+    def scaled(self, rows: AnyArray) -> Float64Array:
+        """Convert rows (m, d) from data units."""
+        scaled: Float64Array = (rows - self.origin) / self.scale
+        return scaled
+
+    def unscaled(self, rows: Float64Array) -> Float64Array:
+        """Convert rows (m, d) to data units."""
+        unscaled: Float64Array = rows * self.scale + self.origin
+        return unscaled
+
+
 class Points:
     """Points relative to their median, scaled to at most one, with weights of at most one.
 
-    The median is that of at most 4,096 of them. Fill values and units therefore do not reduce the
-    precision. Centroids are in the same scale;
-    `scaled` and `unscaled` convert them.
+    Fill values and units therefore do not reduce the precision. The median is that of at most 4,096
+    points. Centroids are in the same scale; `scaled` and `unscaled` convert them.
 
     Parameters
     ----------
@@ -49,6 +73,8 @@ class Points:
         Scaled points.
     weights : ndarray of shape (m,), float64
         Scaled weights.
+    frame : Frame
+        Median and scale.
     multiplications : float
         Multiplications of matrix products that take as long as all steps so far: a clock that runs
         alike on every machine.
@@ -59,17 +85,15 @@ class Points:
     def __init__(self, values: AnyArray, weights: Float64Array) -> None:
         self._n_points = len(values)
         some = values[:: -(-len(values) // _MEDIAN)]
-        self._origin = np.array([np.median(column) for column in some.T], np.float64)
-        sizes = np.concatenate(
-            self._map(lambda piece: np.abs(values[piece] - self._origin).max(axis=1))
-        )
+        origin = np.array([np.median(column) for column in some.T], np.float64)
+        sizes = np.concatenate(self._map(lambda piece: np.abs(values[piece] - origin).max(axis=1)))
         largest = float(sizes.max())
-        self._scale = largest if largest > 0 else 1.0
+        self.frame = Frame(origin, largest if largest > 0 else 1.0)
         narrow = values.dtype == np.float32 and largest <= _RANGE * float(np.median(sizes))
         scaled = np.empty(values.shape, np.float32 if narrow else np.float64)
 
         def fill(piece: slice) -> None:
-            scaled[piece] = self.scaled(values[piece])
+            scaled[piece] = self.frame.scaled(values[piece])
 
         self._map(fill)
         self.values = read_only(scaled)
@@ -78,15 +102,13 @@ class Points:
         self.step = ""
         self._monitor = current_monitor()
 
-    def scaled(self, rows: AnyArray) -> Float64Array:
-        """Convert rows or centroids (k, d) from data units."""
-        scaled: Float64Array = (rows - self._origin) / self._scale
-        return scaled
+    def scaled(self, centroids: Float64Array) -> Float64Array:
+        """Convert centroids (k, d) from data units."""
+        return self.frame.scaled(centroids)
 
     def unscaled(self, centroids: Float64Array) -> Float64Array:
         """Convert centroids (k, d) to data units."""
-        unscaled: Float64Array = centroids * self._scale + self._origin
-        return unscaled
+        return self.frame.unscaled(centroids)
 
     def assign(self, centroids: Float64Array) -> Assigned:
         """Return the statistic of Lloyd's step."""
@@ -115,16 +137,6 @@ class Points:
         labels, d2, gaps = (np.concatenate(column) for column in zip(*parts, strict=True))
         return labels, d2, gaps
 
-    def project(self, rows: AnyArray, origin: Float64Array, basis: Float64Array) -> FloatArray:
-        """Return scaled projections (m, p) of rows (m, d) in data units, from a scaled origin."""
-        projected = np.empty((len(rows), basis.shape[1]), self.values.dtype)
-
-        def fill(piece: slice) -> None:
-            projected[piece] = (self.scaled(rows[piece]) - origin) @ basis
-
-        self._map(fill, len(rows))
-        return projected
-
     def out_of_time(self) -> bool:
         """Return whether the deadline has passed, so that the search must end."""
         return self._monitor.out_of_time()
@@ -133,11 +145,14 @@ class Points:
         self.multiplications += float(self.values.size) * k
         self._monitor.report(self.step)
 
-    def _map(self, call: Callable[[slice], T], n_rows: int | None = None) -> list[T]:
-        """Call a function with each piece of the points, or of another number of rows."""
-        starts = range(0, self._n_points if n_rows is None else n_rows, _PIECE)
-        pieces = [slice(at, at + _PIECE) for at in starts]
-        return list(in_threads(lambda number: call(pieces[number]), len(pieces)))
+    def _map(self, call: Callable[[slice], T]) -> list[T]:
+        return in_pieces(call, self._n_points)
+
+
+def in_pieces(call: Callable[[slice], T], n_rows: int) -> list[T]:
+    """Return the results of a function for pieces of rows, which threads compute, in order."""
+    pieces = [slice(at, at + _PIECE) for at in range(0, n_rows, _PIECE)]
+    return list(in_threads(lambda number: call(pieces[number]), len(pieces)))
 
 
 @contextmanager

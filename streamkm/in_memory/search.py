@@ -6,7 +6,8 @@ are needed least, which leaves local minima that restarts run into (Fritzke, "Th
 algorithm", arXiv:2006.15666).
 
 All work is bounded by a number of multiplications, not by time, so that the same points give the
-same centroids: about as many as `_STEPS` Lloyd steps of the points take. Only a deadline ends a
+same centroids: about as many as `_STEPS` Lloyd steps of the points take, beside the steps that have
+begun by then and the last ones. Only a deadline ends a
 search earlier, between two steps: missing centroids are then drawn at once, Lloyd's steps and
 breathing end, and the best centroids so far are the result.
 """
@@ -63,14 +64,15 @@ def search(points: Points, k: int, seed: int, few: Points | None = None) -> Floa
         starts.append(lloyd(first, _start(first, k, rng, len(starts)), _ROUGH))
         if first.out_of_time():
             break
+    spent = first.multiplications if first is not points else 0.0
     starts.sort(key=lambda result: result[1])
     best, lowest = np.empty((0, 0)), np.inf
     for place, (centroids, _) in enumerate(starts[: 3 if k <= _FEW_CLUSTERS else 2]):
-        if place and points.out_of_time():
+        if place and (points.out_of_time() or points.multiplications > most - spent):
             break
         points.step = f"breathing on start {place + 1}"
         scaled = points.scaled(first.unscaled(centroids))
-        improved, loss = _breathe(points, scaled, rng, most)
+        improved, loss = _breathe(points, scaled, rng, most - spent)
         if loss < lowest or not len(best):
             best, lowest = improved, loss
     points.step = "last steps"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ _FEATURE = 6  # of a feature of a pair that is measured
 _ROW = 40  # of a feature of a row, beyond those of a plain product
 _WORTH = 0.7  # share of the cost of a plain product up to which bounds are used
 _PART = 64  # approximate number of features of a part of a row
-_ALONE = threading.Lock()
+_ALONE = threading.RLock()
 
 
 class Leading:
@@ -52,7 +54,7 @@ class Leading:
         self._parts = self._in_parts(centred.astype(self._dtype)).reshape(k, n_parts, size)
         # Several threads of BLAS would round the directions differently, so the choice of a tile,
         # and with it its gaps, would depend on the scheduler.
-        with _ALONE, threadpool_limits(1, user_api="blas"):
+        with _on_one_thread():
             some = centred[:: math.ceil(k / _SAMPLE)]
             self._basis, self._defect = leading_directions(some, choices[-1])
             projected = centred @ self._basis
@@ -152,8 +154,20 @@ def leading_directions(centred: Float64Array, p: int) -> tuple[Float64Array, flo
     """Return p orthonormal directions (d, p), which leave out little of the rows, and their defect.
 
     The most important direction is the first. The defect is the Frobenius norm of the difference of
-    their products from the identity. The bits depend on the number of threads of BLAS.
+    their products from the identity.
     """
+    with _on_one_thread():
+        return _directions(centred, p)
+
+
+@contextmanager
+def _on_one_thread() -> Iterator[None]:
+    """Limit BLAS to one thread, of one caller at a time, so that results have the same bits."""
+    with _ALONE, threadpool_limits(1, user_api="blas"):
+        yield
+
+
+def _directions(centred: Float64Array, p: int) -> tuple[Float64Array, float]:
     rows = centred.astype(np.float32)
     rows /= max(float(np.abs(rows).max(initial=0)), float(np.finfo(np.float32).tiny))
     basis = np.random.default_rng(0).standard_normal((rows.shape[1], p), np.float32)

@@ -60,10 +60,12 @@ class Store:
 
     def check(self) -> None:
         target = local(self.path)
-        if target.suffix.lower() in _OF_FILES:
+        suffix = Path(os.fspath(self.path)).suffix.lower()
+        is_new = self.part_of is None and not target.exists()
+        if is_new and suffix in _OF_FILES:
             raise DataError(
-                f"{self.path} would be a Zarr store, which is a folder, and not a {target.suffix} "
-                "file; give it the suffix .zarr, and convert it afterwards, for example with "
+                f"{self.path} would be a Zarr store, which is a folder, and not a {suffix} file; "
+                "give it the suffix .zarr. Labels and sweeps can be converted afterwards, with "
                 "xarray.open_zarr."
             )
         recover(target)

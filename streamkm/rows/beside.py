@@ -21,7 +21,7 @@ def matched(
     row_dims: Sequence[str | None] | None,
     row_shape: tuple[int, ...],
 ) -> Any:
-    """Return weights or a mask as an array in the order of the rows.
+    """Return weights or a mask in the order of the rows, of length one along repeated dimensions.
 
     Dimensions are matched by name, in any order, where both sides name all of them; their
     coordinates must then be those of the data. Along dimensions that the argument lacks, such as
@@ -58,31 +58,27 @@ def matched(
         if len(dims) < len(row_dims):
             present = [dim in dims for dim in row_dims]
             own = tuple(n for n, there in zip(row_shape, present, strict=True) if there)
-            check_beside(array, own, name)
-            array = _repeated(_lazily(array), present, row_shape)
+            check_beside(array, own, f"{name} along {list(dims)}")
+            return _with_all_axes(_lazily(array), present, row_shape)
     check_beside(array, row_shape, name)
     return array
 
 
-def _repeated(array: Any, present: list[bool], shape: tuple[int, ...]) -> Any:
-    """Return a view of a NumPy or Dask array with the dimensions that are not present added."""
+def _with_all_axes(array: Any, present: list[bool], shape: tuple[int, ...]) -> Any:
+    """Return an array with axes of length one where dimensions are missing."""
     if any(np.isnan(n) for n in shape):
         raise DataError("the number of rows is unknown; give one value for each row.")
-    array = array[tuple(slice(None) if there else None for there in present)]
-    if not is_a(array, "dask.array.Array"):
-        return np.broadcast_to(np.asarray(array), shape)
-    import dask.array as da
-
-    return da.broadcast_to(array, shape)
+    array = array if is_a(array, "dask.array.Array") else np.asarray(array)
+    return array[tuple(slice(None) if there else None for there in present)]
 
 
 def _lazily(array: Any) -> Any:
-    """Wrap a Zarr array so that it can be rearranged without reading it."""
-    if not is_a(array, "zarr.Array"):
+    """Wrap an array on disk so that it can be rearranged without reading it."""
+    if hasattr(array, "transpose"):
         return array
     import dask.array as da  # takes half a second
 
-    return da.from_zarr(array)
+    return da.from_zarr(array) if is_a(array, "zarr.Array") else da.from_array(array)
 
 
 def _check_coordinate(name: str, given: Any, data: Any, dim: str | None) -> None:

@@ -137,7 +137,6 @@ def open_dask(
 
     `count` is False for lazy results, for which the chunk sizes need not be known.
     """
-    import dask.array as da
 
     opening_reads, axes = 0, layout.feature_axes
     unknown = any(np.isnan(n) for n in array.shape)
@@ -161,12 +160,24 @@ def open_dask(
             "the Zarr store itself",
             ManyBlocksWarning,
         )
-    weights, mask = (a if a is None or unknown else da.asarray(a).rechunk(chunks) for a in beside)
+    weights, mask = (
+        a if a is None or unknown else _in_chunks(a, layout.row_shape, chunks) for a in beside
+    )
     rows = DaskRows(array, layout, plan, weights, mask, opening_reads)
     if plan.is_known:
         row_nbytes = budget.row_nbytes(layout, rows.beside, mask is not None)
         budget.check(plan.largest * row_nbytes, plan.n_blocks, 0)
     return rows
+
+
+def _in_chunks(array: Any, shape: tuple[int, ...], chunks: tuple[tuple[int, ...], ...]) -> Any:
+    """Return weights or a mask in chunks; axes of length one are repeated within each chunk."""
+    import dask.array as da
+
+    lengths = zip(array.shape, shape, chunks, strict=True)
+    own = tuple(sizes if n == whole else (1,) for n, whole, sizes in lengths)
+    array = da.asarray(array).rechunk(own)
+    return array if array.shape == shape else da.broadcast_to(array, shape, chunks=chunks)
 
 
 def check_blocks(array: Any) -> None:

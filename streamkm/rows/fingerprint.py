@@ -70,7 +70,8 @@ def _of(array: Any) -> dict[str, Any]:
     if isinstance(array, (Mapped, Hdf5)):
         return array.stamp
     if array.dtype == bool:  # a mask: one byte for each row
-        return {"values": _digest(np.ascontiguousarray(array).tobytes())}
+        own = tuple(slice(None) if stride else slice(1) for stride in array.strides)
+        return {"values": _digest(np.ascontiguousarray(array[own]).tobytes())}
     array = np.ma.getdata(array)
     places = np.linspace(0, array.size - 1, min(array.size, _SAMPLED)).astype(np.int64)
     return {"some values": _digest(array[np.unravel_index(places, array.shape)].tobytes())}

@@ -66,6 +66,8 @@ class Budget:
     summaries : number of restarts that have a sample or boundary rows
     summary_rows : minimum number of rows of each sample
     answer_share : further bytes of the result for a row, as a share of those of its values
+    unsampled : number of summaries with a seeding method that has no sample; None if the caller
+        cannot choose a method
     """
 
     limit: int | None = None
@@ -77,6 +79,7 @@ class Budget:
     summaries: int = 0
     summary_rows: int = 0
     answer_share: float = 0.0
+    unsampled: int | None = None
 
     @property
     def _to_keep(self) -> float:
@@ -177,12 +180,13 @@ class Budget:
             "one thread (DASK_NUM_WORKERS=1)": (replace(self, threads=1), block_nbytes),
             f"the data in chunks of {show_bytes(small)}": (self, small),
         }
-        if self.summary_rows:
-            name = 'one restart and init="random" (--init random), which needs no sample'
-            changes[name] = (replace(self, summaries=0, summary_rows=0), block_nbytes)
+        if self.summary_rows and self.unsampled is not None:
+            name = 'init="random" and n_init=1 (--init random), which need no sample'
+            without = replace(self, summaries=self.unsampled, summary_rows=0)
+            changes[name] = (without, block_nbytes)
         lower = sorted(
-            (budget.projected(nbytes, n_blocks, resident_nbytes), change)
-            for change, (budget, nbytes) in changes.items()
+            (budget.projected(nbytes, n_blocks * -(-block_nbytes // nbytes), resident_nbytes), name)
+            for name, (budget, nbytes) in changes.items()
         )
         helps = [f"{show_bytes(n)} with {change}" for n, change in lower if n < _NOTABLE * need]
         falls = f" The need falls to {', or to '.join(helps)}." if helps else ""

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from streamkm.errors import DataError, MemoryLimitError
 from streamkm.files.find import other_kind
 from streamkm.rows.beside import matched
@@ -113,6 +115,10 @@ def open_rows(
         array = as_meant(da.from_array(array, chunks=chunks), dtype)
     if is_a(array, "dask.array.Array"):
         return open_dask(array, layout, (weights, mask), budget, count or mask is not None)
+    weights, mask = (
+        np.broadcast_to(a, layout.row_shape) if isinstance(a, np.ndarray) else a
+        for a in (weights, mask)
+    )
     return open_stored(array, layout, (weights, mask), budget)
 
 

@@ -74,7 +74,7 @@ class StoredRows(ArrayRows):
         """Bytes of the input and of a memory map's labels that are in this process anyway."""
         arrays = (self.array, *self.beside)
         labels = _LABEL_NBYTES * self.layout.n_rows if isinstance(self.array, Mapped) else 0
-        return labels + sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
+        return labels + sum(_held_nbytes(a) for a in arrays if isinstance(a, np.ndarray))
 
     @property
     def cached_nbytes(self) -> int:
@@ -182,6 +182,13 @@ def _patiently(array: Any, region: tuple[slice, ...]) -> AnyArray:
         except Exception:  # every kind of store has its own errors
             time.sleep(wait)
     return read(array, region)
+
+
+def _held_nbytes(array: AnyArray) -> int:
+    """Return the bytes of an array; axes along which a view repeats its values take none."""
+    lengths = zip(array.shape, array.strides, strict=True)
+    n_values: int = math.prod(n for n, stride in lengths if stride)
+    return array.itemsize * n_values
 
 
 def _read_and_call(call: Call, rows: StoredRows, number: int, *beside: Any) -> Any:

@@ -133,21 +133,30 @@ class Coreset(Seeding):
         few = _distinct(sample, self.k)
         if few is not None:
             return exactly_k(few, self.k)
+        start = self._searched(sample)
+        iterations = _ITERATIONS * float(self.n_rows) * self.k * sample.values.shape[1]
         with _points(sample) as points:
-            space = Subspace(points)
-            affordable = _STEP / (self.k * min(sample.values.shape[1], DIRECTIONS))
-            enough = max(_SEARCHED, min(_SEARCH_MOST * self.k, int(affordable)))
-            searched = sample.lowest(max(enough, _SEARCH_LEAST * self.k))
-            first = searched.lowest(max(_STARTS, _STARTS_PER_CLUSTER * self.k))
-            with _points(first, space) as starts, _points(searched, space) as projected:
-                centroids = search(projected, self.k, self.seed, starts)
-            iterations = _ITERATIONS * float(self.n_rows) * self.k * sample.values.shape[1]
-            return settle(points, space.lift(centroids), most=max(_SETTLING, iterations))
+            return settle(points, start, most=max(_SETTLING, iterations))
+
+    def _searched(self, sample: Sampled) -> Float64Array:
+        """Return the best centroids found on the leading directions of a part of the sample."""
+        space = _subspace(sample)
+        affordable = _STEP / (self.k * min(sample.values.shape[1], DIRECTIONS))
+        enough = max(_SEARCHED, min(_SEARCH_MOST * self.k, int(affordable)))
+        part = sample.lowest(max(enough, _SEARCH_LEAST * self.k))
+        first = part.lowest(max(_STARTS, _STARTS_PER_CLUSTER * self.k))
+        with _points(first, space) as starts, _points(part, space) as points:
+            return space.lift(search(points, self.k, self.seed, starts))
 
 
 def _points(sample: Sampled, space: Subspace | None = None) -> AbstractContextManager[Points]:
     values = space.project(sample.values) if space else sample.values
     return in_memory(values, sample.estimates)
+
+
+def _subspace(sample: Sampled) -> Subspace:
+    with _points(sample) as points:
+        return Subspace(points)
 
 
 def _distinct(sample: Sampled, k: int) -> Float64Array | None:
@@ -164,10 +173,10 @@ def _solve_pilot(pilot: Sampled, k: int) -> PilotSolution:
     """
     solution = _distinct(pilot, k)
     if solution is None:
+        space = _subspace(pilot)
+        with _points(pilot, space) as points:
+            rough = settle(points, split_start(points, k), _ROUGH)
         with _points(pilot) as points:
-            space = Subspace(points)
-            with _points(pilot, space) as projected:
-                rough = settle(projected, split_start(projected, k), _ROUGH)
             solution = settle(points, space.lift(rough), most=0)
     unit = float(pilot.estimates.max())  # because weights may have any magnitude
     weights = pilot.estimates / unit

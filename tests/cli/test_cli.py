@@ -310,17 +310,34 @@ def test_only_what_streamkm_wrote_is_overwritten(store, tmp_path):
         (["xyz"], "there is no command 'xyz'.\n"),
         (["fit", "x", "-o", "m", "-k", "2-12"], "use `streamkm sweep -k 2:12`"),
         (["fit", "x", "-o", "m", "-k", "2,4"], "use `streamkm sweep -k 2,4`"),
+        (["sweep", "x", "-o", "m", "-k", "12-2"], "write 1:20, 10:100:10 or 2,4,8.\n"),
+        (["fit", "x", "-o", "m", "-k", "1:10000000000"], "is not a valid integer"),
+        (["FIT", "x"], "Did you mean 'fit'?"),
         (["fit", "x", "-o", "m", "-k", "two"], "'two' is not a valid integer"),
         (["fit", "x", "-o", "m", "-k", "-2"], "-2 is not in the range"),
         (["sweep", "x", "-o", "m", "-k", "2-12"], "Did you mean 2:12?"),
         (["sweep", "x", "-o", "m", "-k", "2..12,20"], "Did you mean 2:12,20?"),
-        (["fit", "x", "-o", "m", "-k", "2", "--variable", "a", "--variable", "b"], "a and b: one"),
+        (
+            ["fit", "x", "-o", "m", "-k", "2", "--variable", "a", "--variable", "b"],
+            "a and b: name one",
+        ),
     ],
 )
 def test_what_was_probably_meant_is_named(arguments, hint):
     result = run(*arguments, code=2)
     assert hint in result.output
     assert "Did you mean" in hint or "Did you mean" not in result.output
+
+
+def test_a_command_that_does_not_exist_is_completed_without_a_traceback():
+    line = {
+        "_STREAMKM_COMPLETE": "bash_complete",
+        "COMP_WORDS": "streamkm fitt ",
+        "COMP_CWORD": "2",
+    }
+    command = [sys.executable, "-c", "from streamkm.cli import main; main(prog_name='streamkm')"]
+    done = subprocess.run(command, env={**os.environ, **line}, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
 
 
 def test_every_option_has_a_text():

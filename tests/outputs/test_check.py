@@ -294,7 +294,7 @@ def test_a_store_is_not_named_like_a_file_of_another_kind(tmp_path, suffix):
         ("predict", model, data, "-o", wrong),
         ("sweep", data, "-k", "2:3", "-o", wrong),
     ):
-        assert f"not a {suffix} file" in run(*command, code=1)
+        assert f"not a {suffix.lower()} file" in run(*command, code=1)
     with pytest.raises(DataError, match=r"give it the suffix \.zarr"):
         streamkm.KMeans(2, random_state=0).fit(x).save(wrong)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.zarr", "x.zarr"]

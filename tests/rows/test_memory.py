@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from streamkm.errors import MemoryLimitError
+from streamkm.fitting.budget import fit_budget
 from streamkm.rows import Budget
 from streamkm.rows.memory import BLOCK_NBYTES, PROCESS_NBYTES
 from streamkm.sizes import parse_bytes, show_bytes
@@ -54,30 +56,32 @@ def test_work_over_the_limit_is_refused_with_the_numbers():
         Budget(330 * 2**20, threads=2).check(BLOCK_NBYTES, 10)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 64])
-@pytest.mark.parametrize("clusters", [3, 20_000])
-@pytest.mark.parametrize("summary_rows", [0, 640_000])
-@pytest.mark.parametrize("block", [2**20, BLOCK_NBYTES])
-def test_the_advice_of_a_refusal_is_only_what_helps_and_holds(
-    threads, clusters, summary_rows, block
-):
-    """Following it needs what the message says, which is notably less."""
-    budget = Budget(257 * 2**20, threads, clusters, 300, summaries=1, summary_rows=summary_rows)
-    need = budget.projected(block, 100)
-    with pytest.raises(MemoryLimitError) as refused:
-        budget.check(block, 100)
-    advice = str(refused.value)
-    followed = {
-        "with one thread": replace(budget, threads=1).projected(block, 100),
-        "with the data in chunks": budget.projected(2**20, 100),
-        "with one restart and init": replace(budget, summaries=0, summary_rows=0).projected(
-            block, 100
-        ),
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("clusters", [3, 1000, 10_000])
+@pytest.mark.parametrize("init", ["coreset", "random"])
+@pytest.mark.parametrize("block", [2**20, BLOCK_NBYTES, 8 * BLOCK_NBYTES])
+def test_following_the_advice_of_a_refusal_needs_what_it_says(keeps, clusters, init, block):
+    """Each change that it names lowers the need notably, to what the changed run is refused for."""
+
+    def refused(init=init, block=block, one_thread=False):
+        budget = fit_budget(257 * 2**20, [init], [clusters], keeps)
+        budget = replace(budget, n_features=700, threads=1 if one_thread else budget.threads)
+        with pytest.raises(MemoryLimitError) as error:
+            budget.check(block, 6400 * 2**20 // block)
+        return str(error.value)
+
+    message = refused()
+    need, _, advice = message.partition("Raise the limit")
+    changed = {
+        "one thread": refused(one_thread=True),
+        "the data in chunks of 1.0 MiB": refused(block=2**20),
+        'init="random" and n_init=1': refused(init="random"),
     }
-    for text, nbytes in followed.items():
-        possible = summary_rows or "init" not in text
-        assert (text in advice) == bool(nbytes < 0.95 * need and possible), (text, advice)
-        assert text not in advice or f"{show_bytes(nbytes)} {text}" in advice
+    for name, other in changed.items():
+        needs = re.search(r"the run needs (.*?) \(", other)[1]
+        lower = parse_bytes(needs) < 0.94 * parse_bytes(re.search(r"needs (.*?) \(", need)[1])
+        assert (f"{needs} with {name}" in advice) or not lower, (name, needs, message)
+    assert init != "random" or "init" not in advice
 
 
 def test_without_a_limit_blocks_have_the_full_size():

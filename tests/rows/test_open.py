@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import tracemalloc
 from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,6 +20,7 @@ from streamkm.engine import map_reduce
 from streamkm.errors import DataError, ManyBlocksWarning, MemoryLimitError
 from streamkm.passes import Lloyd
 from streamkm.rows import Budget, DaskRows, open_rows
+from streamkm.rows.fingerprint import fingerprint
 from tests import reference
 
 SHAPE = (4, 30, 20)  # band, y, x
@@ -277,6 +279,36 @@ def test_weights_along_some_dimensions_are_repeated_along_the_others(dims, kind,
     assert one.counts.tobytes() == two.counts.tobytes()
 
 
+@pytest.mark.parametrize("kind", ["weights", "mask"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_repeated_weights_take_no_memory_for_the_rows(kind, lazy, tmp_path):
+    """Also where they are fingerprinted, counted in a budget, or cut into blocks of Dask."""
+    shape, dims = (3000, 2, 90, 180), ("time", "band", "lat", "lon")
+    store = zarr.create_array(
+        tmp_path / "x", shape=shape, chunks=(100, 2, 90, 180), dtype="f4", dimension_names=dims
+    )
+    data = xr.DataArray(da.from_zarr(store), dims=dims) if lazy else store
+    own = np.linspace(0.1, 1, 90) if kind == "weights" else np.linspace(0, 1, 90) > 0.5
+    given = xr.DataArray(own, dims="lat")
+    tracemalloc.start()
+    try:
+        rows = open_rows(
+            data,
+            feature_dim="band",
+            budget=Budget(2**30, n_features=2),
+            **{"sample_weight" if kind == "weights" else "mask": given},
+        )
+        fingerprint(rows)
+        beside = rows.weights if kind == "weights" else rows.mask
+        block = np.asarray(beside[:100])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(block, np.broadcast_to(own[:, None], (100, 90, 180)))
+    assert rows.layout.n_rows == 3000 * 90 * 180
+    assert peak < 40e6  # a byte for each row is 49 MB
+
+
 def test_weights_along_some_dimensions_must_match_them(cube):
     named = xr.DataArray(cube, dims=("band", "y", "x"), coords={"y": np.arange(30.0)})
 
@@ -285,7 +317,7 @@ def test_weights_along_some_dimensions_must_match_them(cube):
 
     with pytest.raises(DataError, match=r"coordinates of sample_weight along 'y' differ"):
         opened(xr.DataArray(np.ones(30), dims="y", coords={"y": np.arange(30.0) + 1}))
-    with pytest.raises(DataError, match=r"sample_weight has shape \(1,\)"):
+    with pytest.raises(DataError, match=r"sample_weight along \[.x.\] has shape \(1,\)"):
         opened(xr.DataArray(np.ones(1), dims="x"))
     with pytest.raises(DataError, match=r"has dimensions \['band'\]; give one value for each row"):
         opened(xr.DataArray(np.ones(4), dims="band"))

@@ -126,10 +126,31 @@ def test_fill_values_leave_the_directions_to_the_other_rows():
     assert reference.inertia(x, km.cluster_centers_) <= 1.001 * want
 
 
+@pytest.mark.parametrize("fill", [9.97e36, 0.0])
+def test_directions_are_those_of_rows_that_are_not_all_equal(fill):
+    """Most rows are zero, as in sparse or masked data, and a few may be fill values."""
+    x = planted(2000, 60, 12)
+    many = np.concatenate([x, np.zeros((3000, 60), np.float32), np.full((7, 60), fill, np.float32)])
+    with in_memory(many, np.ones(len(many))) as points:
+        space = Subspace(points)
+    kept = space.project(x).astype(np.float64).var(axis=0).sum()
+    whole = np.square((x - x.mean(axis=0)) / points.frame.scale).mean(axis=0).sum()
+    assert kept > 0.9 * whole
+
+
+def test_weights_of_any_size_have_directions():
+    x = planted(9001, 40, 5)
+    weights = np.full(len(x), 1e-30)
+    weights[1] = 1e300
+    _, few = projected(x, weights)
+    assert np.isfinite(few).all()
+    assert np.ptp(few, axis=0).min() > 0
+
+
 def test_few_features_are_not_projected():
     space, same = projected(GOOD)
     assert same is GOOD
-    assert space.lift(GOOD[:3]) is not None
+    assert np.array_equal(space.lift(GOOD[:3]), GOOD[:3])
 
 
 @pytest.mark.parametrize("d", [2, 20])

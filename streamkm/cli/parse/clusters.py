@@ -13,13 +13,9 @@ class NumberOfClusters(click.IntRange):
     """A number of clusters; for several there is another command."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        several = _as_range(str(value))
-        if not several.isdecimal():
-            with suppress(ValueError):
-                _numbers(several)
-                self.fail(
-                    f"{value!r}: for several k, use `streamkm sweep -k {several}`", param, ctx
-                )
+        if isinstance(value, str) and _is_several(_as_range(value)):
+            meant = _as_range(value)
+            self.fail(f"{value!r}: for several k, use `streamkm sweep -k {meant}`", param, ctx)
         number: int = super().convert(value, param, ctx)
         return number
 
@@ -34,7 +30,7 @@ class NumbersOfClusters(click.ParamType[list[int]]):
             return _numbers(value)
         except ValueError:
             meant = _as_range(value)
-            more = f" Did you mean {meant}?" if meant != value else ""
+            more = f" Did you mean {meant}?" if meant != value and _is_several(meant) else ""
             self.fail(f"{value!r}: write 1:20, 10:100:10 or 2,4,8.{more}", param, ctx)
 
 
@@ -56,6 +52,15 @@ def _numbers(value: str) -> list[int]:
     if not numbers or min(numbers) < 1:
         raise ValueError(value)
     return sorted(numbers)
+
+
+def _is_several(value: str) -> bool:
+    """Return whether a text has the form of several numbers."""
+    if not re.fullmatch(r"\d{1,9}([:,]\d{1,9})+", value):
+        return False
+    with suppress(ValueError):
+        return bool(_numbers(value))
+    return False
 
 
 def _as_range(value: str) -> str:

@@ -79,10 +79,10 @@ class Bytes(click.ParamType[int]):
 
 
 def _one(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> str | None:
-    if len(given) > 1:
+    if len(set(given)) > 1:
         raise click.BadParameter(
-            f"{' and '.join(given)}: one array is clustered. In Python, KMeans.fit takes an "
-            "xarray.Dataset, whose variables are the features.",
+            f"{' and '.join(given)}: name one array. In Python, an xarray.Dataset can be given, "
+            "whose variables are the features.",
             ctx,
             param,
         )
