@@ -16,6 +16,7 @@ import streamkm
 from streamkm.errors import DataError, ValidationWarning
 from streamkm.fitting import first_state, iterate, restart_seeds
 from streamkm.fitting.elbow import find_elbow
+from streamkm.models.sweep import model_from_sweep
 from streamkm.rows import Room, open_rows
 from streamkm.updates import AcceleratedUpdate, StopRules
 from tests import reference
@@ -258,6 +259,15 @@ def test_the_first_restart_of_each_k_is_a_good_one():
         found = streamkm.sweep(x, range(1, 11), n_init=n_init)
         assert found.attrs["elbow"] == 7
     assert (found["train_distortion"][6] > 1.5 * found["train_min"][6]).any()
+
+
+@pytest.mark.parametrize("damaged", [{"init": "auto"}, "{", "3", None])
+def test_parameters_that_are_no_text_are_one_error(blobs, tmp_path, damaged):
+    found = streamkm.sweep(blobs, [1, 2])
+    found.attrs["parameters"] = damaged
+    found.to_zarr(tmp_path / "s.zarr", zarr_format=3, consolidated=False)
+    with pytest.raises(DataError, match="'parameters' of the sweep is not a JSON text"):
+        model_from_sweep(tmp_path / "s.zarr", 2)
 
 
 def test_it_survives_a_store(blobs, tmp_path):

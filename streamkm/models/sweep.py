@@ -106,7 +106,17 @@ def as_text(facts: Mapping[str, Any]) -> str:
 
 def add_parameters(sweep: xr.Dataset, parameters: Mapping[str, Any]) -> None:
     """Add parameters to the attribute of a sweep."""
-    sweep.attrs["parameters"] = as_text(json.loads(sweep.attrs["parameters"]) | dict(parameters))
+    sweep.attrs["parameters"] = as_text(_parameters(sweep) | dict(parameters))
+
+
+def _parameters(sweep: xr.Dataset) -> dict[str, Any]:
+    try:
+        return dict(json.loads(sweep.attrs["parameters"]))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            "the attribute 'parameters' of the sweep is not a JSON text: it is damaged, or an "
+            "older version wrote it. Run the sweep again."
+        ) from error
 
 
 def centroids_of(found: xr.Dataset | str | os.PathLike[str], n_clusters: int) -> Float64Array:
@@ -160,7 +170,7 @@ def model_from_sweep(path: str | os.PathLike[str], n_clusters: int) -> Model:
         scaling = Shifted(origin, float(sweep.attrs["spread"]))
     return Model(
         _of_one_k(sweep, "centroids", n_clusters),
-        parameters=json.loads(sweep.attrs["parameters"]),
+        parameters=_parameters(sweep),
         features=sweep.attrs.get("features", []),
         scaling=scaling,
         scaled=scaled,

@@ -140,8 +140,11 @@ def test_masks_and_weights_are_matched_by_name(cube):
         cube, sample_weight=xr.ones_like(mask, dtype=float), mask=mask
     )
     assert np.array_equal(model.labels_ != 255, mask.transpose("time", "y", "x"))
-    with pytest.raises(DataError, match=r"mask has dimensions \['y'\]"):
-        model.fit(cube, mask=xr.DataArray(np.ones(30, bool), dims="y"))
+    rows = xr.DataArray(np.arange(30) % 3 > 0, dims="y")  # repeated along time and x
+    used = model.fit(cube, mask=rows).labels_ != 255
+    assert np.array_equal(used, np.broadcast_to(rows.values[:, None], used.shape))
+    with pytest.raises(DataError, match=r"mask has dimensions \['band'\]; give one value for each"):
+        model.fit(cube, mask=xr.DataArray(np.ones(4, bool), dims="band"))
 
 
 def test_names_given_to_clusters_are_in_the_map(cube):
