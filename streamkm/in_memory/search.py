@@ -7,9 +7,9 @@ algorithm", arXiv:2006.15666).
 
 All work is bounded by a number of multiplications, not by time, so that the same points give the
 same centroids: about as many as `_STEPS` Lloyd steps of the points take, beside the steps that have
-begun by then and the last ones. Only a deadline ends a
-search earlier, between two steps: missing centroids are then drawn at once, Lloyd's steps and
-breathing end, and the best centroids so far are the result.
+begun by then and the last ones. Only a deadline ends a search earlier, between two steps: missing
+centroids are then drawn at once, Lloyd's steps and breathing end, and the best centroids so far are
+the result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CYCLES = 40
 _ITERATIONS = 100
 _FEW_CLUSTERS = 32  # up to this k, starts differ much from each other
 _MANY_STARTS, _SOME_STARTS = 32, 4  # for few clusters, and for more
-_STEPS = 100  # Lloyd steps of the points that take as long as the search
+_STEPS = 100  # Lloyd steps of the points whose work bounds the starts and the breathing
 _LEAST, _MOST = 5e8, 4e11  # multiplications of a search: 0.1 and about ten seconds on two cores
 _ROUGH, _FINE, _FINEST = 1e-3, 1e-4, 1e-6  # relative decreases of the loss at which steps end
 

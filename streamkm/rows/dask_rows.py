@@ -137,7 +137,6 @@ def open_dask(
 
     `count` is False for lazy results, for which the chunk sizes need not be known.
     """
-
     opening_reads, axes = 0, layout.feature_axes
     unknown = any(np.isnan(n) for n in array.shape)
     if unknown and count:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import Any
 
 import click
@@ -55,12 +54,13 @@ def _numbers(value: str) -> list[int]:
 
 
 def _is_several(value: str) -> bool:
-    """Return whether a text has the form of several numbers."""
-    if not re.fullmatch(r"\d{1,9}([:,]\d{1,9})+", value):
+    """Return whether a text means several numbers, of at most six digits."""
+    if not re.fullmatch(r"\d{1,6}([:,]\d{1,6})+", value):
         return False
-    with suppress(ValueError):
-        return bool(_numbers(value))
-    return False
+    try:
+        return len(_numbers(value)) > 1
+    except ValueError:
+        return False
 
 
 def _as_range(value: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.options import variable_option
+
 
 @click.command(name="info")
 @click.argument("path")
-@click.option("--variable", help="Array in a Zarr group.")
+@variable_option
 @click.option("--all", "all_of_it", is_flag=True, help="List every image of an archive.")
 def command() -> None:
     """Show the contents of a model, sweep, archive or Zarr array, or progress of a checkpoint."""

@@ -79,6 +79,7 @@ class Bytes(click.ParamType[int]):
 
 
 def _one(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """Return the value of an option that may be repeated with the same value only."""
     if len(set(given)) > 1:
         raise click.BadParameter(
             f"{' and '.join(given)}: name one array. In Python, an xarray.Dataset can be given, "
@@ -153,8 +154,11 @@ iteration_options = _together(
         "after a coreset if iterations need reads. 0 disables it.",
     ),
 )
+variable_option = click.option(
+    "--variable", multiple=True, callback=_one, help="Array in a Zarr group."
+)
 data_options = _together(
-    click.option("--variable", multiple=True, callback=_one, help="Array in a Zarr group."),
+    variable_option,
     click.option(
         "--nodata",
         type=Nodata(),
