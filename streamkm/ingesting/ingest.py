@@ -24,7 +24,7 @@ from streamkm.ingesting.write import create, record_in, remaining_marks, write
 from streamkm.outputs import INGEST, alone, check_store, whole
 from streamkm.progress import PhaseCallback
 from streamkm.rows.layout import Layout
-from streamkm.rows.open import open_zarr
+from streamkm.rows.paths import open_zarr
 from streamkm.sizes import parse_bytes
 
 

@@ -11,16 +11,14 @@ from streamkm.outputs.atomic import (
     whole_file,
 )
 from streamkm.outputs.attributes import number, plain
-from streamkm.outputs.check import (
+from streamkm.outputs.check import check_outputs, check_store, refuse_overlap
+from streamkm.outputs.destinations import (
     CheckpointOutput,
     File,
     Folder,
     Store,
-    check_outputs,
-    check_store,
     local,
     refuse_in_a_store,
-    refuse_overlap,
 )
 from streamkm.outputs.label_store import DataArrayLabels, LabelGrid, LabelStore, PlainLabels
 from streamkm.outputs.marks import (

@@ -3,152 +3,13 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from streamkm.errors import DataError, OutputExistsError
-from streamkm.outputs.atomic import check_free, recover
-from streamkm.outputs.marks import kind_of, zarr_around
-from streamkm.outputs.places import Place, place_of, relation
-
-Name = str | os.PathLike[str]
-
-# Suffixes of kinds of files that people may expect; a Zarr store may have any other name.
-_TABLES = (".csv", ".tsv", ".txt", ".json", ".parquet", ".pq", ".arrow", ".feather", ".xlsx")
-_ARRAYS = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".npy", ".npz", ".mat", ".tif", ".tiff")
-_OTHERS = (".png", ".jpg", ".jpeg", ".zip", ".tar", ".gz", ".pkl", ".pickle", ".joblib")
-_OF_FILES = frozenset((*_TABLES, *_ARRAYS, *_OTHERS))
-
-
-class Output(Protocol):
-    """An output of a run."""
-
-    @property
-    def path(self) -> Any: ...
-
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """Suffixes of the files that it writes; empty if it uses the whole path exclusively."""
-        ...
-
-    def check(self) -> None:
-        """Raise an error if it cannot be written."""
-        ...
-
-
-@dataclass(frozen=True)
-class Store:
-    """A Zarr store: a model, labels, a sweep, an archive or ingested data.
-
-    Parameters
-    ----------
-    path : local path or file:// URL
-    kind : the `kind` attribute that it will have
-    overwrite : whether a store of that kind may be replaced
-    part_of : the Zarr group inside which it belongs, such as an OME-Zarr image, or None
-    """
-
-    path: Name
-    kind: str
-    overwrite: bool
-    suffixes: tuple[str, ...] = ()
-    part_of: Path | None = None
-
-    def check(self) -> None:
-        target = local(self.path)
-        suffix = Path(os.fspath(self.path)).suffix.lower()
-        is_new = self.part_of is None and not target.exists()
-        if is_new and suffix in _OF_FILES:
-            raise DataError(
-                f"{self.path} would be a Zarr store, which is a folder, and not a {suffix} file; "
-                "give it the suffix .zarr. Labels and sweeps can be converted afterwards, with "
-                "xarray.open_zarr."
-            )
-        recover(target)
-        check_free(target, self.overwrite, self.kind)
-        _check_parent(target)
-        around = zarr_around(target.parent)
-        if around and not (self.part_of and around.is_relative_to(self.part_of)):
-            raise OutputExistsError(
-                f"{self.path} lies inside {around}, which is a {kind_of(around) or 'Zarr store'}; "
-                "name a place outside it."
-            )
-        _try(target)
-
-
-@dataclass(frozen=True)
-class File:
-    """A plain file, such as a picture.
-
-    Parameters
-    ----------
-    path : local path or file:// URL
-    suffixes : suffixes that it may have
-    overwrite : whether a file that exists may be replaced
-    remote : whether it may be a URL of another file system
-    """
-
-    path: Name
-    suffixes: tuple[str, ...]
-    overwrite: bool
-    remote: bool = False
-
-    def check(self) -> None:
-        if self.remote and _named(self.path).local is None:
-            return
-        target = local(self.path)
-        if target.suffix.lower() not in self.suffixes:
-            raise DataError(f"{self.path} needs one of the suffixes {', '.join(self.suffixes)}.")
-        _check_parent(target)
-        refuse_in_a_store(self.path, target)
-        if target.is_dir():
-            raise OutputExistsError(f"{self.path} is a folder; name a file.")
-        if target.exists() and not self.overwrite:
-            raise OutputExistsError(f"{self.path} exists; name another file, or pass --overwrite.")
-        _try(target)
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder of plain files.
-
-    Parameters
-    ----------
-    path : local path or file:// URL
-    suffixes : suffixes of the files
-    overwrite : whether the folder may contain files already
-    """
-
-    path: Name
-    suffixes: tuple[str, ...]
-    overwrite: bool
-
-    def check(self) -> None:
-        target = local(self.path)
-        if target.exists() and not target.is_dir():
-            raise OutputExistsError(f"{self.path} is a file; name a folder.")
-        _check_parent(target)
-        refuse_in_a_store(self.path, target)
-        if target.is_dir() and any(target.iterdir()) and not self.overwrite:
-            raise OutputExistsError(
-                f"{self.path} is not empty; name another folder, or pass --overwrite."
-            )
-        _try(target / "x" if target.is_dir() else target)
-
-
-@dataclass(frozen=True)
-class CheckpointOutput:
-    """A checkpoint, which is checked when it is opened."""
-
-    path: Any
-    suffixes: tuple[str, ...] = ()
-
-    def check(self) -> None:
-        """Check nothing."""
+from streamkm.errors import OutputExistsError
+from streamkm.outputs.destinations import File, Name, Output, Store, local, named
+from streamkm.outputs.places import place_of, relation
 
 
 def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) -> None:
@@ -169,7 +30,7 @@ def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) 
     known = [output for output in outputs if output is not None]
     for output in known:
         if isinstance(output.path, (str, os.PathLike)):
-            _named(output.path)
+            named(output.path)
     for number, output in enumerate(known):
         for given in inputs:
             refuse_overlap(output.path, given)
@@ -215,66 +76,3 @@ def refuse_overlap(path: Any, other: Any) -> None:
         "around": f"{shown} lies inside {output}",
     }
     raise OutputExistsError(f"{how[found]}; name another output.")
-
-
-def local(path: Name) -> Path:
-    """Return the local path of an output, with links resolved.
-
-    Raises
-    ------
-    DataError
-        For URLs of other file systems, and an empty path.
-    """
-    found = _named(path).local
-    if found is None:
-        raise DataError(f"{path} is not local; write the output to a local folder, then upload it.")
-    return found
-
-
-def _named(path: Name) -> Place:
-    if not os.fspath(path):
-        raise DataError("the path of an output is empty; name the output.")
-    place = place_of(path)
-    assert place is not None
-    return place
-
-
-def _check_parent(target: Path) -> None:
-    if not target.parent.is_dir():
-        raise DataError(f"{target.parent} is not a folder; create it first.")
-
-
-def refuse_in_a_store(path: Name, target: Path) -> None:
-    """Raise an error for plain files in a Zarr store.
-
-    Raises
-    ------
-    OutputExistsError
-        If the path is in a store; the message names it.
-    """
-    around = zarr_around(target)
-    if around is not None:
-        raise OutputExistsError(
-            f"{path} lies in the Zarr store {around}, which other files would damage; name a path "
-            "outside it."
-        )
-
-
-def _try(target: Path) -> None:
-    """Create and delete a folder beside the target, with a name of the maximum length.
-
-    Raises
-    ------
-    DataError
-        If this fails; the message gives the cause.
-    """
-    trial = target.with_name(f".{target.name}.partial-once-{uuid.uuid4().hex[:8]}")
-    try:
-        trial.mkdir()
-    except OSError as error:
-        raise DataError(f"{target} cannot be written: {error.strerror or error}.") from error
-    finally:
-        with suppress(OSError):
-            trial.rmdir()
-    if target.is_dir() and not os.access(target, os.W_OK | os.X_OK):
-        raise DataError(f"{target} exists and is not writable, so it cannot be replaced.")

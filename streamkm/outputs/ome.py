@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from streamkm.errors import DataError
-from streamkm.outputs.check import Store, local
+from streamkm.outputs.destinations import Store, local
 from streamkm.outputs.label_store import Dimensions, LabelGrid, label_array
 from streamkm.outputs.marks import LABELS
 

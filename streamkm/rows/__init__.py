@@ -16,9 +16,10 @@ from streamkm.rows.lost import (
     storing_all,
 )
 from streamkm.rows.machine import memory_here
+from streamkm.rows.matching import reordering
 from streamkm.rows.memory import PROCESS_NBYTES, Budget, Room
 from streamkm.rows.missing import Missing
-from streamkm.rows.names import Named, column_names, reordering
+from streamkm.rows.names import Named, column_names
 from streamkm.rows.nodata import missing_in
 from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.plan import BlockPlan

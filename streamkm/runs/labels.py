@@ -37,7 +37,7 @@ from streamkm.outputs.label_store import LabelGrid, LabelStore
 from streamkm.passes import PerRow, no_label
 from streamkm.passes.base import S
 from streamkm.rows import Rows, StoredRows, fingerprint, is_a, is_conclusive, may_lack
-from streamkm.rows.open import dimension_names
+from streamkm.rows.paths import dimension_names
 from streamkm.versions import versions
 from streamkm.warn import warn
 

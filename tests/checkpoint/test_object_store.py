@@ -25,7 +25,7 @@ from streamkm.errors import LockedError
 from streamkm.fitting import checkpointing
 from streamkm.images.sources import find_items
 from streamkm.rows import fingerprint, open_rows
-from streamkm.rows.open import open_zarr
+from streamkm.rows.paths import open_zarr
 from tests.conftest import mixture
 from tests.images.conftest import deep_png, encoded, noise, put, write_raster, write_tar
 from tests.ingesting.test_runs import digest

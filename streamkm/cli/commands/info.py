@@ -15,7 +15,7 @@ from streamkm.models.model import Model
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import open_sweep
 from streamkm.outputs import ARCHIVE, kind_of
-from streamkm.rows.open import dimension_names, open_zarr
+from streamkm.rows.paths import dimension_names, open_zarr
 from streamkm.sizes import show_bytes
 
 

@@ -11,7 +11,7 @@ from streamkm.decoding.notices import notice_lines
 from streamkm.errors import RunAgain
 from streamkm.ingesting import ingest
 from streamkm.outputs import marks_of
-from streamkm.rows.open import dimension_names
+from streamkm.rows.paths import dimension_names
 from streamkm.sizes import show_bytes
 
 _NAMED = 20  # maximum number of damaged files that are listed

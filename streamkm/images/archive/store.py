@@ -18,7 +18,7 @@ from streamkm.images.colour.spaces import space_of
 from streamkm.outputs import ARCHIVE, marks_of
 from streamkm.outputs.reading import attribute, group_in, stored
 from streamkm.rows import EVERY_CHUNK, MARK, refuse_incomplete
-from streamkm.rows.open import forget_listings
+from streamkm.rows.paths import forget_listings
 
 if TYPE_CHECKING:
     import xarray as xr

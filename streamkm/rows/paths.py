@@ -1,0 +1,104 @@
+"""Zarr arrays that are given by a path or URL."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from streamkm.errors import DataError
+from streamkm.files.find import other_kind
+from streamkm.rows.kinds import is_a
+
+_SHOWN = 20  # maximum number of array names in a message
+
+
+def dimension_names(array: Any) -> tuple[str | None, ...] | None:
+    """Return the dimension names of a Zarr array: the field of v3, or xarray's attribute of v2."""
+    names = getattr(array.metadata, "dimension_names", None)
+    names = names or array.attrs.get("_ARRAY_DIMENSIONS")
+    return tuple(names) if names else None
+
+
+def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
+    """Open a Zarr array by path or URL, or the `variable` or only array of a group.
+
+    A variable in a nested group is given by its path, 'a/b'. A local .zip file is a store, too.
+
+    Coordinates do not count as arrays of a group: arrays with at most one dimension, and those in
+    the attribute `coordinates`.
+
+    Raises
+    ------
+    DataError
+        If there is no such store or variable; the message lists the arrays.
+    """
+    import zarr  # takes a quarter of a second; not needed for data in memory
+
+    where = os.fspath(path)
+    try:
+        packed = where.lower().endswith(".zip") and Path(where).is_file()
+        node = zarr.open(zarr.storage.ZipStore(where, mode="r") if packed else where, mode="r")
+    except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
+        there = "" if "://" in where or Path(where).exists() else ": no such path"
+        known = "" if there else other_kind(where)
+        files = " For files of other kinds: streamkm ingest." if not (there or known) else ""
+        raise DataError(
+            f"{where} {known}" if known else f"{where} is not a Zarr array or group{there}.{files}"
+        ) from error
+    except Exception as error:  # object stores have errors of their own
+        raise DataError(
+            f"{where} cannot be opened ({type(error).__name__}: {error}). Check the address, "
+            "the credentials and the network."
+        ) from error
+    if isinstance(node, zarr.Array):
+        if variable is not None:
+            raise DataError(f"{where} is a single array; leave out the variable {variable!r}.")
+        return _in_its_group(where, node)
+    forget_listings(node)
+    if variable is not None:
+        try:
+            found = node[variable]
+        except (KeyError, ValueError):
+            found = None
+        if isinstance(found, zarr.Array):
+            return found
+    arrays = dict(node.arrays())
+    attributes = [node.attrs, *(array.attrs for array in arrays.values())]
+    named = {name for some in attributes for name in str(some.get("coordinates", "")).split()}
+    data = [array for name, array in arrays.items() if array.ndim > 1 and name not in named]
+    data = data or list(arrays.values())
+    if variable is None and len(data) == 1:
+        return data[0]
+    if not arrays or variable is not None:  # possibly in a nested group
+        below = node.members(max_depth=None)
+        arrays = {path: found for path, found in below if isinstance(found, zarr.Array)}
+    names = sorted(arrays)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    has = "" if variable is None else f" without {variable!r}"
+    raise DataError(
+        f"{where} is a group{has}: name one of its arrays {names[:_SHOWN]}{more}, by --variable "
+        "or, in Python, as zarr.open_group(path)['name']."
+        if names
+        else f"{where} is a group{has} that holds no arrays."
+    )
+
+
+def forget_listings(group: Any) -> None:
+    """Discard cached listings of a Zarr group's file system, so that members are listed again."""
+    if is_a(group.store, "zarr.storage.FsspecStore"):
+        group.store.fs.invalidate_cache()
+
+
+def _in_its_group(where: str, array: Any) -> Any:
+    """Open an array that is given by its path from its group, which has its coordinates."""
+    import zarr
+
+    parent, _, name = where.rstrip("/").rpartition("/")
+    if not parent or not any(dimension_names(array) or ()):
+        return array
+    try:
+        zarr.open_group(parent, mode="r", zarr_format=array.metadata.zarr_format)
+        return zarr.open_array(parent, path=name, mode="r", zarr_format=array.metadata.zarr_format)
+    except Exception:  # the parent is not a group; object stores have their own errors
+        return array
