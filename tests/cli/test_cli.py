@@ -320,8 +320,8 @@ def test_only_what_streamkm_wrote_is_overwritten(store, tmp_path):
         (
             ["fit", "x", "-o", "m", "-k", "2", "--variable", "a", "--variable", "b"],
             "a and b: name one",
-            (["info", "x", "--variable", "a", "--variable", "b"], "a and b: name one"),
         ),
+        (["info", "x", "--variable", "a", "--variable", "b"], "a and b: name one"),
     ],
 )
 def test_what_was_probably_meant_is_named(arguments, hint):
