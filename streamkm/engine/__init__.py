@@ -4,13 +4,7 @@ from streamkm.engine.cached import caching, can_cache
 from streamkm.engine.fold import WAVE, Folded, folding, last, map_reduce
 from streamkm.engine.listed import Listed
 from streamkm.engine.per_row import map_rows, write_rows, writing
-from streamkm.engine.schedule import (
-    in_threads,
-    one_blas_thread,
-    same_processes,
-    threads,
-    wave_size,
-)
+from streamkm.engine.schedule import in_threads, same_processes, threads, wave_size
 
 __all__ = [
     "WAVE",
@@ -23,7 +17,6 @@ __all__ = [
     "last",
     "map_reduce",
     "map_rows",
-    "one_blas_thread",
     "same_processes",
     "threads",
     "wave_size",

@@ -21,10 +21,10 @@ from streamkm.checkpointable import Checkpointable
 from streamkm.engine.schedule import (
     in_threads,
     on_threads,
-    one_blas_thread,
     results,
     same_processes,
 )
+from streamkm.kernels import one_blas_thread
 from streamkm.passes import Pass, Statistic
 from streamkm.passes.base import S
 from streamkm.rows import DaskRows, Rows, StoredRows

@@ -1,4 +1,4 @@
-"""Execution of graphs on the user's scheduler or Client, with one thread for BLAS."""
+"""Execution of graphs on the user's scheduler or Client."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager
-from functools import lru_cache
+from contextlib import contextmanager
 from typing import Any
 
 import dask
 import dask.multiprocessing
 from dask.delayed import Delayed
 from dask.system import CPU_COUNT
-from threadpoolctl import ThreadpoolController
 
 from streamkm.errors import ClusterError
 
@@ -201,17 +199,3 @@ def client() -> Any:
         return distributed.default_client()
     except ValueError:
         return None
-
-
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """Limit BLAS to one thread for a whole read, because Dask uses all cores."""
-    return _loaded_blas(len(sys.modules)).limit(limits=1)  # type: ignore[no-any-return]
-
-
-@lru_cache(maxsize=1)
-def _loaded_blas(n_modules: int) -> ThreadpoolController:
-    """Return the BLAS libraries of this process.
-
-    They are searched again only after an import, because a search takes five milliseconds.
-    """
-    return ThreadpoolController().select(user_api="blas")

@@ -17,9 +17,9 @@ from typing import TypeVar
 import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array, Int32Array
-from streamkm.engine import in_threads, one_blas_thread
+from streamkm.engine import in_threads
 from streamkm.in_memory.monitor import current_monitor
-from streamkm.kernels import Centroids, squared_distances
+from streamkm.kernels import Centroids, one_blas_thread, squared_distances
 from streamkm.passes import Assigned, Lloyd
 from streamkm.rows import Block, read_only
 

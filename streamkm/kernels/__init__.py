@@ -1,6 +1,7 @@
 """Numerical loops over arrays, in NumPy and Numba."""
 
 from streamkm.kernels.add import add
+from streamkm.kernels.blas import one_blas_thread
 from streamkm.kernels.centroids import Centroids, Prepared, squared_distances
 from streamkm.kernels.colours import interleave, look_up, merge, n_runs, runs, separate
 from streamkm.kernels.compiling import compiling
@@ -25,6 +26,7 @@ __all__ = [
     "look_up",
     "merge",
     "n_runs",
+    "one_blas_thread",
     "runs",
     "separate",
     "split",

@@ -8,15 +8,12 @@ centroids as possible. They affect the time of a step only, never a label.
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from streamkm.arrays import AnyArray, Float64Array, FloatArray
+from streamkm.kernels.blas import one_blas_thread
 from streamkm.kernels.pruned import BLOCK, PANEL, choose_directions
 
 _DIRECTIONS = (6, 14, 30, 62, 126)  # a multiple of 8 with the two other columns of a bound
@@ -28,7 +25,6 @@ _FEATURE = 6  # of a feature of a pair that is measured
 _ROW = 40  # of a feature of a row, beyond those of a plain product
 _WORTH = 0.7  # share of the cost of a plain product up to which bounds are used
 _PART = 64  # approximate number of features of a part of a row
-_ALONE = threading.RLock()
 
 
 class Leading:
@@ -54,7 +50,7 @@ class Leading:
         self._parts = self._in_parts(centred.astype(self._dtype)).reshape(k, n_parts, size)
         # Several threads of BLAS would round the directions differently, so the choice of a tile,
         # and with it its gaps, would depend on the scheduler.
-        with _on_one_thread():
+        with one_blas_thread():
             some = centred[:: math.ceil(k / _SAMPLE)]
             self._basis, self._defect = leading_directions(some, choices[-1])
             projected = centred @ self._basis
@@ -156,15 +152,8 @@ def leading_directions(centred: Float64Array, p: int) -> tuple[Float64Array, flo
     The most important direction is the first. The defect is the Frobenius norm of the difference of
     their products from the identity.
     """
-    with _on_one_thread():
+    with one_blas_thread():
         return _directions(centred, p)
-
-
-@contextmanager
-def _on_one_thread() -> Iterator[None]:
-    """Limit BLAS to one thread, of one caller at a time, so that results have the same bits."""
-    with _ALONE, threadpool_limits(1, user_api="blas"):
-        yield
 
 
 def _directions(centred: Float64Array, p: int) -> tuple[Float64Array, float]:

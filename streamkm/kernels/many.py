@@ -15,10 +15,8 @@ from streamkm.kernels._settling import direct, settle
 # file [a test compares them].
 SETTLING = "e5f968494cf2047f"
 FOUR = 4  # centroids whose scores are compared together
-PANEL = 128  # centroids of one matrix product, so that its scores for a strip stay in the L2 cache
-WIDE = 8192  # bytes of the scores of a row
-ALONG = 2**22  # bytes of the rows of a strip
-STRIP = 256  # minimum number of rows of a strip
+PANEL = 512  # most centroids of one matrix product, whose scores for a strip stay near the L2 cache
+STRIP = 256  # most rows of one matrix product
 
 
 @kernel
@@ -116,8 +114,7 @@ def _decide_again(row, bound, centroids, norms, scores):  # type: ignore[no-unty
 def many_features(x, centroids, ready, answer, gaps, total):  # type: ignore[no-untyped-def]
     """Write a tile's answer (labels, d2) and gaps or None; add to the total; return the loss."""
     origin, scaled, norms, slack = ready
-    wide = max(STRIP, min(WIDE // x.itemsize, ALONG // (x.itemsize * x.shape[1])))
-    strips = max(1, -(-len(x) // wide))
+    strips = max(1, -(-len(x) // STRIP))
     wide = -(-len(x) // strips)  # of similar sizes, so that the last is padded little
     along = np.empty((wide, x.shape[1]), x.dtype)
     lengths = np.empty(wide, x.dtype)

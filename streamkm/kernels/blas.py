@@ -1,0 +1,47 @@
+"""One thread for BLAS while streamkm computes, because its own threads use all cores."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+_LOCK = threading.Lock()
+_limits: list[tuple[ThreadpoolController, Any]] = []  # what is limited now, and how to end it
+_callers = 0
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Limit BLAS to one thread.
+
+    The limit belongs to the process and ends with the last of the callers that overlap. Otherwise
+    the end of one fit would give BLAS several threads, which round differently, within another fit.
+    """
+    global _callers
+    libraries = _loaded_blas(len(sys.modules))
+    with _LOCK:
+        _callers += 1
+        if not _limits or _limits[-1][0] is not libraries:  # the first, or after an import
+            _limits.append((libraries, libraries.limit(limits=1)))
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _callers -= 1
+            while _limits and not _callers:
+                _limits.pop()[1].restore_original_limits()
+
+
+@lru_cache(maxsize=1)
+def _loaded_blas(n_modules: int) -> ThreadpoolController:
+    """Return the BLAS libraries of this process.
+
+    They are searched again only after an import, because a search takes five milliseconds.
+    """
+    return ThreadpoolController().select(user_api="blas")
