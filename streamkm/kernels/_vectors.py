@@ -6,7 +6,7 @@ vectorizes use 256 bits on machines with 512. These instructions use Numba's ext
 splits the vectors where the machine has narrower registers.
 
 Arrays are C-contiguous, and indices are not checked. Numba's cache does not detect changes of this
-file: after a change, update its hash in `few`.
+file: after a change, update its hash in `few` and `many`.
 """
 
 from __future__ import annotations
@@ -91,6 +91,17 @@ def load(typing, array, row, column):  # type: ignore[no-untyped-def]
         return _load(context, builder, array, args[0], args[1:], kind.lanes)
 
     return kind(array, types.intp, types.intp), code
+
+
+@intrinsic
+def load_like(typing, array, at, like):  # type: ignore[no-untyped-def]
+    """Load a vector of the length of `like` from array[at:]."""
+    kind = Vector(array.dtype, like.lanes)
+
+    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return _load(context, builder, array, args[0], args[1:2], kind.lanes)
+
+    return kind(array, types.intp, like), code
 
 
 @intrinsic

@@ -22,7 +22,7 @@ from streamkm.arrays import Float64Array, FloatArray, Int32Array
 from streamkm.kernels import many as _loops
 from streamkm.kernels.few import few_features
 from streamkm.kernels.leading import Leading
-from streamkm.kernels.many import FOUR, many_features
+from streamkm.kernels.many import many_features
 from streamkm.kernels.pruned import pruned_features
 
 Answer = tuple[Int32Array, Float64Array]  # labels and squared distances
@@ -43,8 +43,7 @@ class Centroids:
     def __init__(self, values: Float64Array, dtype: npt.DTypeLike) -> None:
         precision = np.dtype(dtype)
         self.values = np.ascontiguousarray(values, dtype=np.float64)
-        k, d = self.values.shape
-        whole = -(-k // FOUR) * FOUR  # padding to a multiple of four is infinitely far away
+        d = self.values.shape[1]
         limits = np.finfo(precision)
         # |score error| <= (d + 8) u (|c|^2 + 2 |x||c|) for a sum in any order (Higham 2002,
         # section 3.1) with u = eps / 2; twice that, because two scores are compared; and increased
@@ -53,15 +52,13 @@ class Centroids:
         # Error bound of direct float64 distances far from all centroids:
         # 2 (d + 4) u64 (|x| + |c|)^2 each, and (a + b)^2 <= 2 (a^2 + b^2).
         direct = 8.0 * (d + 4) * float(np.finfo(np.float64).eps)
-        scaled = np.zeros((whole, d), precision)
-        norms = np.full(whole, np.inf, precision)
         with np.errstate(over="ignore"):
             origin = self.values.mean(axis=0).astype(precision)
             centred = self.values - origin
             lengths = np.einsum("kd,kd->k", centred, centred)
             longest = float(lengths.max())
-            scaled[:k] = -2.0 * centred
-            norms[:k] = lengths
+            scaled = (-2.0 * centred).astype(precision)
+            norms = lengths.astype(precision)
             bound = [longest * (factor + direct), 2.0 * np.sqrt(longest) * factor, direct]
             slack = np.array(bound).astype(precision)
         # The bound holds without underflow and overflow; otherwise every row is decided directly.

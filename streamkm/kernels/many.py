@@ -10,11 +10,12 @@ import numpy as np
 
 from streamkm.kernels._jit import kernel
 from streamkm.kernels._settling import direct, settle
+from streamkm.kernels._vectors import fill, load, load_like, plus_times, store, where_less
 
-# Hash of `_settling`: a change there must change this file, because Numba's cache checks only this
-# file [a test compares them].
+# Hashes of `_settling` and `_vectors`: a change there must change this file, because Numba's cache
+# checks only this file [a test compares them].
 SETTLING = "e5f968494cf2047f"
-FOUR = 4  # centroids whose scores are compared together
+VECTORS = "03f53acea6ff1ccb"
 PANEL = 512  # most centroids of one matrix product, whose scores for a strip stay near the L2 cache
 STRIP = 256  # most rows of one matrix product
 
@@ -32,44 +33,27 @@ def _load_along(x, start, width, origin, along, lengths):  # type: ignore[no-unt
 
 
 @kernel
-def _keep(scores, c, i, best, second, label):  # type: ignore[no-untyped-def]
-    """Update the two lowest scores of row i with those of the four centroids c to c + 3."""
-    s0, s1, s2, s3 = scores
-    left, right = s1 < s0, s3 < s2
-    low, above = s1 if left else s0, s0 if left else s1
-    at = c + 1 if left else c
-    other, beyond = s3 if right else s2, s2 if right else s3
-    where = c + 3 if right else c + 2
-    further = other < low
-    high = low if further else other
-    low = other if further else low
-    at = where if further else at
-    rest = above if above < beyond else beyond
-    high = high if high < rest else rest
-    b, q = best[i], second[i]
-    closer = low < b
-    last = b if closer else low
-    high = high if high < last else last
-    second[i] = q if q < high else high
-    best[i] = low if closer else b
-    label[i] = at if closer else label[i]
-
-
-@kernel
 def _scan(along, scaled, norms, best, second, label, scores):  # type: ignore[no-untyped-def]
-    """Write the scores to `scores` by one matrix product for each panel of centroids."""
+    """Find the two lowest scores and the centroid of the lowest; `scores` are of the last panel."""
+    one = scores.dtype.type(1)
     for first in range(0, len(norms), PANEL):
         size = min(PANEL, len(norms) - first)
         panel = scores[:size]
         np.dot(scaled[first : first + size], along.T, panel)
-        for p in range(0, size, FOUR):
-            c = first + p
-            n0, n1, n2, n3 = norms[c], norms[c + 1], norms[c + 2], norms[c + 3]
-            number = np.int32(c)
-            for i in range(len(best)):
-                s0, s1 = panel[p, i] + n0, panel[p + 1, i] + n1
-                s2, s3 = panel[p + 2, i] + n2, panel[p + 3, i] + n3
-                _keep((s0, s1, s2, s3), number, i, best, second, label)
+        for i in range(0, len(best), 64 // panel.itemsize):
+            like = load(panel, 0, i)
+            low, next_low = load_like(best, i, like), load_like(second, i, like)
+            at = load_like(label, i, like)
+            for p in range(size):
+                c = first + p
+                score = plus_times(fill(norms[c], low), one, load(panel, p, i))
+                at = where_less(score, low, fill(np.int32(c), low), at)
+                higher = where_less(score, low, low, score)
+                low = where_less(score, low, score, low)
+                next_low = where_less(higher, next_low, higher, next_low)
+            store(best, i, low)
+            store(second, i, next_low)
+            store(label, i, at)
 
 
 @kernel
@@ -115,7 +99,9 @@ def many_features(x, centroids, ready, answer, gaps, total):  # type: ignore[no-
     """Write a tile's answer (labels, d2) and gaps or None; add to the total; return the loss."""
     origin, scaled, norms, slack = ready
     strips = max(1, -(-len(x) // STRIP))
-    wide = -(-len(x) // strips)  # of similar sizes, so that the last is padded little
+    lanes = 64 // x.itemsize
+    # Strips of similar sizes, so that the last is padded little, and of whole vectors.
+    wide = lanes * -(-len(x) // (strips * lanes))
     along = np.empty((wide, x.shape[1]), x.dtype)
     lengths = np.empty(wide, x.dtype)
     best, second = np.empty(wide, x.dtype), np.empty(wide, x.dtype)

@@ -22,6 +22,7 @@ _WIDE_TILE_NBYTES = (
 )  # for long rows, because a matrix product needs a minimum number of rows
 _WIDE_TILE_ROWS = 2048
 _TILE_ROWS = 65536
+_STRIP = 256  # rows that the kernels process together
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,10 @@ class Block:
         rows, features = self.values.shape
         nbytes = features * self.dtype.itemsize
         wide = min(_WIDE_TILE_ROWS, _WIDE_TILE_NBYTES // nbytes)
-        step = min(_TILE_ROWS, max(256, wide, _TILE_NBYTES // nbytes))
-        step -= step % 256
+        most = min(_TILE_ROWS, max(_STRIP, wide, _TILE_NBYTES // nbytes)) // _STRIP
+        # Tiles of similar sizes, because a matrix product of a few last rows is slow.
+        n_tiles = max(1, math.ceil(rows / (most * _STRIP)))
+        step = _STRIP * max(1, math.ceil(rows / (n_tiles * _STRIP)))
         ones = np.ones(min(step, rows)) if self.weights is None else None
         for start in range(0, rows, step):
             stop = min(start + step, rows)

@@ -122,7 +122,12 @@ def test_no_kernel_is_compiled_twice_for_arrays_that_differ_only_in_layout(tmp_p
 
 @pytest.mark.parametrize(
     ("included", "found"),
-    [("_vectors", few.VECTORS), ("_settling", many.SETTLING), ("_settling", pruned.SETTLING)],
+    [
+        ("_vectors", few.VECTORS),
+        ("_vectors", many.VECTORS),
+        ("_settling", many.SETTLING),
+        ("_settling", pruned.SETTLING),
+    ],
 )
 def test_a_change_of_an_included_file_changes_the_file_that_numba_looks_at(included, found):
     source = Path(few.__file__).with_name(f"{included}.py").read_bytes()
