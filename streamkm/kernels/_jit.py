@@ -19,12 +19,21 @@ _FASTMATH = {"contract", "reassoc", "nsz"}
 def kernel(function: F) -> F:
     """Compile `function` on its first call, without the GIL, for one thread, with a cache on disk.
 
-    The cache is in the folder of the source, in Numba's per-user folder where that is not
-    writable, or in ``NUMBA_CACHE_DIR``. Where neither folder is writable, every process compiles
-    the kernel again and a `KernelCacheWarning` is issued.
+    The compiler may change the order of sums. The cache is in the folder of the source, in Numba's
+    per-user folder where that is not writable, or in ``NUMBA_CACHE_DIR``. Where neither folder is
+    writable, every process compiles the kernel again and a `KernelCacheWarning` is issued.
     """
+    return _compiled(function, _FASTMATH)
+
+
+def ordered_kernel(function: F) -> F:
+    """Compile like `kernel`, with sums in the order of the source, on every processor."""
+    return _compiled(function, False)
+
+
+def _compiled(function: F, fastmath: Any) -> F:
     try:
-        compiled = numba.njit(nogil=True, cache=True, fastmath=_FASTMATH)(function)
+        compiled = numba.njit(nogil=True, cache=True, fastmath=fastmath)(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
@@ -33,5 +42,5 @@ def kernel(function: F) -> F:
             "again (seconds); set NUMBA_CACHE_DIR to a writable folder",
             KernelCacheWarning,
         )
-        compiled = numba.njit(nogil=True, fastmath=_FASTMATH)(function)
+        compiled = numba.njit(nogil=True, fastmath=fastmath)(function)
     return cast(F, compiled)

@@ -78,7 +78,7 @@ def _summed(builder: Any, value: Any) -> Any:
     while value.type.count > 1:
         half = value.type.count // 2
         halves = [_shuffle(builder, value, value, range(i, i + half)) for i in (0, half)]
-        value = builder.fadd(*halves, flags=_FAST)
+        value = builder.fadd(*halves)
     return builder.extract_element(value, _INT32(0))
 
 
@@ -216,7 +216,11 @@ def _rows(context: Any, builder: Any, kind: Any, array: Any, row: Any, width: in
 
 @intrinsic
 def row_distance(typing, x, row, centroids, c, features):  # type: ignore[no-untyped-def]
-    """Return the squared distance of row x[row] and centroid centroids[c], in float64."""
+    """Return the squared distance of row x[row] and centroid centroids[c], in float64.
+
+    In an `ordered_kernel` no processor changes a bit. Otherwise Numba lets the compiler change the
+    order of the sum, also differently for each call.
+    """
     width = len(features)
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
@@ -228,9 +232,9 @@ def row_distance(typing, x, row, centroids, c, features):  # type: ignore[no-unt
         if twice:
             zero, order = ir.Constant(apart[0].type, [0.0] * lanes), range(lanes + twice, 2 * lanes)
             apart[-1] = _shuffle(builder, zero, apart[-1], [*range(twice), *order])
-        total = builder.fmul(apart[0], apart[0], flags=_FAST)
+        total = builder.fmul(apart[0], apart[0])
         for one in apart[1:]:
-            total = builder.fadd(builder.fmul(one, one, flags=_FAST), total, flags=_FAST)
+            total = builder.fadd(builder.fmul(one, one), total)
         return _summed(builder, total)
 
     return types.float64(x, types.intp, centroids, types.intp, features), code

@@ -28,6 +28,7 @@ def one_blas_thread() -> Iterator[None]:
     with _LOCK:
         _callers += 1
         if not _limits or _limits[-1][0] is not libraries:  # the first, or after an import
+            _release(libraries)
             _limits.append((libraries, libraries.limit(limits=1)))
     try:
         yield
@@ -35,7 +36,20 @@ def one_blas_thread() -> Iterator[None]:
         with _LOCK:
             _callers -= 1
             while _limits and not _callers:
-                _limits.pop()[1].restore_original_limits()
+                libraries, limit = _limits.pop()
+                _release(libraries)
+                limit.restore_original_limits()
+                _release(libraries)
+
+
+def _release(libraries: ThreadpoolController) -> None:
+    """Let this thread set the limit, whichever thread set it last.
+
+    threadpoolctl from 3.8 on ignores all threads but one while that holds a limit.
+    """
+    for library in libraries.lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
 
 
 @lru_cache(maxsize=1)

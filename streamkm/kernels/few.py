@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamkm.kernels._jit import kernel
+from streamkm.kernels._jit import kernel, ordered_kernel
 from streamkm.kernels._vectors import (
     add_row,
     columns_of_four,
@@ -22,7 +22,7 @@ from streamkm.kernels._vectors import (
 
 # Hash of `_vectors`: a change there must change this file, because Numba's cache checks only this
 # file [a test compares them].
-VECTORS = "03f53acea6ff1ccb"
+VECTORS = "44654feabb4abdd6"
 FOUR = 4  # features loaded together
 STRIP = 256  # rows scored together
 
@@ -82,12 +82,18 @@ def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-de
         second[i] = sure
 
 
+@ordered_kernel
+def _distance(x, i, centroids, c, features):  # type: ignore[no-untyped-def]
+    """Return the squared distance in float64, with the same rounding for equal centroids."""
+    return row_distance(x, i, centroids, c, features)
+
+
 @kernel
 def _decide_again(x, i, centroids, features):  # type: ignore[no-untyped-def]
     label = 0
-    best = row_distance(x, i, centroids, 0, features)
+    best = _distance(x, i, centroids, 0, features)
     for c in range(1, len(centroids)):
-        distance = row_distance(x, i, centroids, c, features)
+        distance = _distance(x, i, centroids, c, features)
         if distance < best:
             best = distance
             label = c
@@ -108,7 +114,7 @@ def _settle(x, label, sure, centroids, features, answer, gaps, total):  # type: 
         chosen = np.int64(label[i])
         if chosen < 0:
             chosen = _decide_again(x, i, centroids, features)
-        distance = row_distance(x, i, centroids, chosen, features)
+        distance = _distance(x, i, centroids, chosen, features)
         labels[i] = chosen
         d2[i] = distance
         if gaps is not None:

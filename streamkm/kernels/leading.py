@@ -8,6 +8,7 @@ centroids as possible. They affect the time of a step only, never a label.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from streamkm.kernels.blas import one_blas_thread
 from streamkm.kernels.pruned import BLOCK, PANEL, choose_directions
 
 _DIRECTIONS = (6, 14, 30, 62, 126)  # a multiple of 8 with the two other columns of a bound
+_FIRST = 30  # directions that are computed first
+_HOPEFUL = 0.25  # share of pairs that these may leave where more directions are worth a trial
 _ITERATIONS = 2  # of the subspace iteration
 _SAMPLE = 1024  # centroids from which the directions are computed
 # Costs in multiplications of a matrix product, by measurement [docs/benchmarks.md].
@@ -35,9 +38,12 @@ class Leading:
     values : ndarray of shape (k, d), float64
     origin : ndarray of shape (d,), of the precision of the tiles
     choices : numbers of directions
+    more : larger numbers of directions, computed once a tile needs them
     """
 
-    def __init__(self, values: Float64Array, origin: FloatArray, choices: list[int]) -> None:
+    def __init__(
+        self, values: Float64Array, origin: FloatArray, choices: list[int], more: list[int]
+    ) -> None:
         k, d = values.shape
         centred = values - origin
         self._dtype = origin.dtype
@@ -63,21 +69,39 @@ class Leading:
         columns_of = (columns, residuals, norms)
         self._trial = (np.array(choices), columns_of, margins, np.array(costs, np.float64))
         self._made: dict[int, Any] = {}
+        self._centroids, self._more = (values, origin), more
+        self._least = _cost(more[0], k, d) if more else math.inf
 
     @classmethod
     def from_centroids(cls, values: Float64Array, origin: FloatArray) -> Leading | None:
         """Return the directions, or None if bounds cannot cost less than a plain product."""
         k, d = values.shape
         useful = [p for p in _DIRECTIONS if p <= min(d, k) // 2 and _cost(p, k, d) < _limit(k, d)]
-        return cls(values, origin, useful) if useful else None
+        first = [p for p in useful if p <= _FIRST] or useful
+        return cls(values, origin, first, useful[len(first) :]) if useful else None
 
     def choose(self, x: FloatArray) -> Any:
         """Return the arguments of `pruned_features` for a tile, or None for a plain product.
 
         The choice depends on the tile and the centroids only: it is the same on every scheduler.
         """
-        chosen = choose_directions(x, self._origin, self._parts, self._rounded_basis, self._trial)
-        return None if chosen < 0 else self._arguments(chosen)
+        return self._cheapest(x)[1]
+
+    def _cheapest(self, x: FloatArray) -> tuple[float, Any]:
+        """Return the cost of the cheapest choice for a tile, and its arguments."""
+        chosen, cost, share = choose_directions(
+            x, self._origin, self._parts, self._rounded_basis, self._trial
+        )
+        if self._least < cost and share <= _HOPEFUL:
+            wider_cost, arguments = self._wider._cheapest(x)
+            if wider_cost < cost:
+                return wider_cost, arguments
+        return cost, None if chosen < 0 else self._arguments(chosen)
+
+    @cached_property
+    def _wider(self) -> Leading:
+        """More directions; they cost several times as much to compute."""
+        return Leading(*self._centroids, self._more, [])
 
     def _in_parts(self, values: AnyArray) -> AnyArray:
         """Return an array whose last axis is filled up with zeros to whole parts."""

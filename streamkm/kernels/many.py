@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels._jit import kernel
-from streamkm.kernels._settling import direct, settle
+from streamkm.kernels._settling import deciding, direct, settle
 from streamkm.kernels._vectors import fill, load, load_like, plus_times, store, where_less
 
 # Hashes of `_settling` and `_vectors`: a change there must change this file, because Numba's cache
 # checks only this file [a test compares them].
-SETTLING = "e5f968494cf2047f"
-VECTORS = "03f53acea6ff1ccb"
+SETTLING = "5ec2491a5167a7ca"
+VECTORS = "44654feabb4abdd6"
 PANEL = 512  # most centroids of one matrix product, whose scores for a strip stay near the L2 cache
 STRIP = 256  # most rows of one matrix product
 
@@ -87,7 +87,7 @@ def _decide_again(row, bound, centroids, norms, scores):  # type: ignore[no-unty
     for c in range(len(centroids)):
         # "score <= ..." would be false for NaN; such scores are in doubt, too.
         if not scores[c] - lowest > bound:
-            distance = direct(row, centroids[c])
+            distance = deciding(row, centroids[c])
             if distance < best:
                 best = distance
                 label = c

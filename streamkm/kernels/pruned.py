@@ -18,11 +18,11 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels._jit import kernel
-from streamkm.kernels._settling import direct, settle
+from streamkm.kernels._settling import deciding, settle
 
 # Hash of `_settling`: a change there must change this file, because Numba's cache checks only this
 # file [a test compares them].
-SETTLING = "e5f968494cf2047f"
+SETTLING = "5ec2491a5167a7ca"
 PANEL = 512  # most centroids of a matrix product, so that the bounds of a strip stay in L2
 STRIP = 128  # rows of one matrix product
 BLOCK = 16  # bounds whose minimum is compared first
@@ -182,7 +182,7 @@ def _decide_again(row, centroids, strip, limit, high, relative, shift, work):  #
             if not work[v] > limit:
                 low, _ = _between(_distance(parts, i, centred, c), relative, shift)
                 if not low > high:
-                    distance = direct(row, centroids[c])
+                    distance = deciding(row, centroids[c])
                     if distance < best:
                         best, label = distance, c
     return label
@@ -240,13 +240,13 @@ def pruned_features(x, centroids, leading, answer, gaps, total):  # type: ignore
 
 @kernel
 def choose_directions(x, origin, centred, basis, trial):  # type: ignore[no-untyped-def]
-    """Return the position of the cheapest number of directions, or -1 for a plain product.
+    """Return the position of the cheapest number of directions, its cost, and a share of pairs.
 
-    The pairs that would be measured are counted on a few rows of the tile. `trial` is (choices,
-    (columns, residuals, norms), margins, costs): the numbers of directions; -2 c' of the most
-    directions (p, k), -2 s of each choice (choices, k) and |c|^2 (k,); the factors of the rounding
-    errors of each choice; and the costs of a row of each choice without its pairs, of a pair, and
-    at most.
+    The position is -1 for a plain product. The share is that of the pairs that the most directions
+    would leave to be measured, counted on a few rows of the tile. `trial` is (choices, (columns,
+    residuals, norms), margins, costs): the numbers of directions; -2 c' of the most directions
+    (p, k), -2 s of each choice (choices, k) and |c|^2 (k,); the factors of the rounding errors of
+    each choice; and the costs of a row of each choice without its pairs, of a pair, and at most.
     """
     choices, (columns, residuals, norms), margins, costs = trial
     d, k = x.shape[1], len(norms)
@@ -258,7 +258,7 @@ def choose_directions(x, origin, centred, basis, trial):  # type: ignore[no-unty
     _load(rows, 0, TRIED, origin, parts, lengths)
     rows -= origin[:d]
     projected = np.dot(rows, basis)
-    chosen, cost = -1, costs[-1]
+    chosen, cost, measured = -1, costs[-1], 0
     for g in range(len(choices)):
         p = choices[g]
         bounds = np.dot(np.ascontiguousarray(projected[:, :p]), columns[:p])
@@ -279,4 +279,4 @@ def choose_directions(x, origin, centred, basis, trial):  # type: ignore[no-unty
         tried = costs[g] + costs[-2] * measured / TRIED
         if tried < cost:
             cost, chosen = tried, g
-    return chosen
+    return chosen, cost, measured / (TRIED * k)

@@ -56,6 +56,16 @@ def test_ties_go_to_the_lowest_index(d):
     assert labels.tolist() == [1, 0, 3, 0]
 
 
+@pytest.mark.parametrize("d", [1, 3, 5, 7, 8, 12, 20, 33])
+def test_the_first_of_equal_centroids_is_chosen(d):
+    """Also for rows whose distances are rounded, and the first centroid, which is compared apart."""
+    rng = np.random.default_rng(0)
+    centroids = np.repeat(rng.normal(size=(20, d)), 2, axis=0)
+    x = (centroids[rng.integers(0, 40, 5000)] + rng.normal(size=(5000, d))).astype(np.float32)
+    labels, _ = Centroids(centroids, np.float32).nearest(x)
+    assert (labels % 2 == 0).all()
+
+
 @pytest.mark.parametrize("d", [3, 40])
 def test_a_row_gets_the_same_answer_wherever_it_stands_in_a_tile(d):
     x = mixture(700, d, 6)

@@ -170,6 +170,23 @@ def test_the_directions_do_not_depend_on_the_threads_of_blas():
     assert np.array_equal(*found)
 
 
+def test_more_directions_are_computed_only_where_the_first_leave_few_pairs(monkeypatch):
+    monkeypatch.undo()
+    rng = np.random.default_rng(0)
+
+    def tried(spread):
+        """Whether more directions were tried, and how many were chosen, for such a spectrum."""
+        x = (rng.normal(size=(4000, 256)) * spread).astype(np.float32)
+        ready = Centroids(x[:1500].astype(np.float64), np.float32)
+        chosen = ready.n_directions(x[2000:])
+        return "_wider" in vars(ready._leading), chosen
+
+    sizes = np.arange(1, 257)
+    assert tried(np.exp(-sizes / 3.0)) == (False, 6)  # no other number can be cheaper
+    assert tried(np.ones(256)) == (False, 0)
+    assert tried(sizes**-0.65) == (True, 62)
+
+
 def test_centroids_that_are_equal_or_few_or_on_a_line():
     x = correlated()
     line = np.linspace(-1, 1, K)[:, None] * x[0]
