@@ -28,12 +28,12 @@ def kernel(function: F) -> F:
 
 def ordered_kernel(function: F) -> F:
     """Compile like `kernel`, with sums in the order of the source, on every processor."""
-    return _compiled(function, False)
+    return _compiled(function, False, forceinline=True)
 
 
-def _compiled(function: F, fastmath: Any) -> F:
+def _compiled(function: F, fastmath: Any, **options: Any) -> F:
     try:
-        compiled = numba.njit(nogil=True, cache=True, fastmath=fastmath)(function)
+        compiled = numba.njit(nogil=True, cache=True, fastmath=fastmath, **options)(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
@@ -42,5 +42,5 @@ def _compiled(function: F, fastmath: Any) -> F:
             "again (seconds); set NUMBA_CACHE_DIR to a writable folder",
             KernelCacheWarning,
         )
-        compiled = numba.njit(nogil=True, fastmath=fastmath)(function)
+        compiled = numba.njit(nogil=True, fastmath=fastmath, **options)(function)
     return cast(F, compiled)

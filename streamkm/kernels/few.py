@@ -24,6 +24,7 @@ from streamkm.kernels._vectors import (
 # file [a test compares them].
 VECTORS = "44654feabb4abdd6"
 FOUR = 4  # features loaded together
+SHORT = 8  # features up to which two centroids are scored together, instead of four
 STRIP = 256  # rows scored together
 
 
@@ -48,24 +49,55 @@ def _load_across(x, start, width, origin, columns, lengths, features):  # type: 
 
 
 @kernel
+def _keep(score, c, found):  # type: ignore[no-untyped-def]
+    """Return the two lowest scores and the centroid of the lowest, with those of centroid c."""
+    low, next_low, at = found
+    at = where_less(score, low, fill(np.int32(c), low), at)
+    higher = where_less(score, low, low, score)
+    low = where_less(score, low, score, low)
+    return low, where_less(higher, next_low, higher, next_low), at
+
+
+@kernel
 def _scan(columns, scaled, norms, k, best, second, label, features):  # type: ignore[no-untyped-def]
-    """Write the two lowest scores and the centroid of the lowest."""
+    """Write the two lowest scores and the centroid of the lowest.
+
+    Several centroids share a load of the rows; of four, the scores of few features would wait for
+    the comparisons.
+    """
     infinity = columns.dtype.type(np.inf)
     for i in range(0, STRIP, 64 // columns.itemsize):
         low = fill(infinity, load(columns, 0, i))
-        next_low = low
-        at = fill(np.int32(0), low)
-        for c in range(k):
-            score = fill(norms[c], low)
+        found = (low, low, fill(np.int32(0), low))
+        c = 0
+        while len(features) > SHORT and c + 4 <= k:
+            s0, s1 = fill(norms[c], low), fill(norms[c + 1], low)
+            s2, s3 = fill(norms[c + 2], low), fill(norms[c + 3], low)
             for j in range(len(features)):
-                score = plus_times(score, scaled[c, j], load(columns, j, i))
-            at = where_less(score, low, fill(np.int32(c), low), at)
-            higher = where_less(score, low, low, score)
-            low = where_less(score, low, score, low)
-            next_low = where_less(higher, next_low, higher, next_low)
-        store(best, i, low)
-        store(second, i, next_low)
-        store(label, i, at)
+                column = load(columns, j, i)
+                s0 = plus_times(s0, scaled[c, j], column)
+                s1 = plus_times(s1, scaled[c + 1, j], column)
+                s2 = plus_times(s2, scaled[c + 2, j], column)
+                s3 = plus_times(s3, scaled[c + 3, j], column)
+            found = _keep(s1, c + 1, _keep(s0, c, found))
+            found = _keep(s3, c + 3, _keep(s2, c + 2, found))
+            c += 4
+        while len(features) <= SHORT and c + 2 <= k:
+            s0, s1 = fill(norms[c], low), fill(norms[c + 1], low)
+            for j in range(len(features)):
+                column = load(columns, j, i)
+                s0 = plus_times(s0, scaled[c, j], column)
+                s1 = plus_times(s1, scaled[c + 1, j], column)
+            found = _keep(s1, c + 1, _keep(s0, c, found))
+            c += 2
+        for last in range(c, k):
+            s0 = fill(norms[last], low)
+            for j in range(len(features)):
+                s0 = plus_times(s0, scaled[last, j], load(columns, j, i))
+            found = _keep(s0, last, found)
+        store(best, i, found[0])
+        store(second, i, found[1])
+        store(label, i, found[2])
 
 
 @kernel

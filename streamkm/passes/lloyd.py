@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import numpy as np
 
@@ -38,10 +37,9 @@ class Assigned(Statistic):
 
     @classmethod
     def combine(cls, parts: Sequence[Assigned]) -> Assigned:
-        # An empty block has no dtype, so its sums have the narrowest one.
         return cls(
-            reduce(np.add, [p.sums for p in parts]),
-            reduce(np.add, [p.counts for p in parts]),
+            _added([p.sums for p in parts]),
+            _added([p.counts for p in parts]),
             sum(p.loss for p in parts),
             sum(p.squares for p in parts),
         )
@@ -152,6 +150,17 @@ class Lloyd(WithCentroids, Pass[Assigned]):
         if block.is_integer:  # whole numbers below 2**53 are exact in float64
             return Assigned(sums.astype(np.int64), counts.astype(np.int64), 0.0, squares)
         return Assigned(sums, counts, loss)
+
+
+def _added(arrays: Sequence[AnyArray]) -> AnyArray:
+    """Return the sum of arrays, added in order to one new array.
+
+    An empty block has no dtype, so its sums have the narrowest one.
+    """
+    total = arrays[0].astype(np.result_type(*arrays))
+    for array in arrays[1:]:
+        total += array
+    return total
 
 
 def refuse_bad(block: Block, start: int, d2: Float64Array) -> None:

@@ -86,8 +86,9 @@ class Layout:
 
     def matrix(self, values: AnyArray) -> AnyArray:
         """Return a block's values as (rows, features); a view where strides and order allow it."""
-        moved = np.moveaxis(values, self.feature_axes, range(-len(self.feature_axes), 0))
-        matrix = moved.reshape(-1, self.n_features)
+        if self.feature_axes != (values.ndim - 1,):
+            values = np.moveaxis(values, self.feature_axes, range(-len(self.feature_axes), 0))
+        matrix = values.reshape(-1, self.n_features)
         return matrix if self.order is None else matrix[:, list(self.order)]
 
     def full_region(self, region: tuple[slice, ...]) -> tuple[slice, ...]:

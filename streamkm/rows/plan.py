@@ -71,7 +71,11 @@ class BlockPlan(Checkpointable):
 
     def index(self, number: int) -> tuple[int, ...]:
         """Return the position of a block in the grid."""
-        return tuple(int(i) for i in np.unravel_index(number, self.grid))
+        index: list[int] = []
+        for size in reversed(self.grid):
+            number, place = divmod(number, size)
+            index.append(place)
+        return tuple(reversed(index))
 
     def region(self, number: int) -> tuple[slice, ...]:
         """Return the rows of a block: a slice for each row axis."""
