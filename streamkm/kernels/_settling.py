@@ -1,41 +1,46 @@
-"""Distances that decide labels, and sums of a strip of rows whose labels are known."""
+"""Distances that decide labels, and sums of a strip of rows with known labels, for many features.
+
+All operations have a fixed order, so these numbers have the same bits on every processor.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from streamkm.kernels._jit import kernel, ordered_kernel
+from streamkm.kernels._jit import ordered_kernel
+from streamkm.kernels._vectors import add_columns, add_squares, fill, load, summed
 
-
-@kernel
-def direct(row, centroid):  # type: ignore[no-untyped-def]
-    """Return the squared distance in float64, by differences."""
-    total = 0.0
-    for j in range(row.shape[0]):
-        difference = np.float64(row[j]) - centroid[j]
-        total += difference * difference
-    return total
+_BOTH = 16  # features of two vectors, because an addition waits for the one before
 
 
 @ordered_kernel
-def deciding(row, centroid):  # type: ignore[no-untyped-def]
-    """Return the squared distance in float64, with the same rounding on every processor.
+def measured(x, at, centroids, c, total):  # type: ignore[no-untyped-def]
+    """Return the squared distance of row x[at] and centroid c in float64, by differences.
 
-    Four sums are independent, because each addition waits for the one before.
+    The row is also added to `total` (weights, sums, counts), or to nothing if it is None.
     """
-    n = row.shape[0]
-    s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
-    for j in range(0, n - 3, 4):
-        a, b = np.float64(row[j]) - centroid[j], np.float64(row[j + 1]) - centroid[j + 1]
-        c, d = np.float64(row[j + 2]) - centroid[j + 2], np.float64(row[j + 3]) - centroid[j + 3]
-        s0, s1, s2, s3 = s0 + a * a, s1 + b * b, s2 + c * c, s3 + d * d
-    for j in range(n - n % 4, n):
-        e = np.float64(row[j]) - centroid[j]
-        s0 += e * e
-    return (s0 + s1) + (s2 + s3)
+    d = x.shape[1]
+    first = fill(0.0, load(centroids, 0, 0))
+    second = first
+    whole = d - d % _BOTH
+    for j in range(0, whole, _BOTH):
+        first = add_squares(first, x, at, centroids, c, j)
+        second = add_squares(second, x, at, centroids, c, j + _BOTH // 2)
+        if total is not None:
+            add_columns(total[1], c, total[0][at], x, at, j)
+            add_columns(total[1], c, total[0][at], x, at, j + _BOTH // 2)
+    distance = summed(first) + summed(second)
+    for j in range(whole, d):
+        value = np.float64(x[at, j])
+        distance += (value - centroids[c, j]) * (value - centroids[c, j])
+        if total is not None:
+            total[1][c, j] += total[0][at] * value
+    if total is not None:
+        total[2][c] += total[0][at]
+    return distance
 
 
-@kernel
+@ordered_kernel
 def settle(x, start, width, decided, centroids, answer, gaps, total):  # type: ignore[no-untyped-def]
     """Write a strip's labels, distances and gaps; add to the total; return the loss.
 
@@ -44,24 +49,14 @@ def settle(x, start, width, decided, centroids, answer, gaps, total):  # type: i
     """
     label, sure = decided
     labels, d2 = answer
-    d = x.shape[1]
     loss = 0.0
     for i in range(width):
         at = start + i
-        chosen = label[i]
-        distance = 0.0
-        for j in range(d):
-            difference = np.float64(x[at, j]) - centroids[chosen, j]
-            distance += difference * difference
+        chosen = np.int64(label[i])
         labels[at] = chosen
-        d2[at] = distance
+        d2[at] = measured(x, at, centroids, chosen, total)
         if gaps is not None:
             gaps[at] = max(0.0, np.float64(sure[i]))
         if total is not None:
-            weights, sums, counts = total
-            w = weights[at]
-            for j in range(d):
-                sums[chosen, j] += w * np.float64(x[at, j])
-            counts[chosen] += w
-            loss += w * distance
+            loss += total[0][at] * d2[at]
     return loss

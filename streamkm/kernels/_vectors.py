@@ -6,7 +6,7 @@ vectorizes use 256 bits on machines with 512. These instructions use Numba's ext
 splits the vectors where the machine has narrower registers.
 
 Arrays are C-contiguous, and indices are not checked. Numba's cache does not detect changes of this
-file: after a change, update its hash in `few` and `many`.
+file: after a change, update its hash in `few`, `many` and `pruned`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numba.extending import intrinsic, models, register_model
 _NBYTES = 64
 _FAST = ("contract", "reassoc", "nsz")  # as in `_jit`
 _INT32 = ir.IntType(32)
+_WIDE = 8  # numbers of a vector of float64
 
 
 class Vector(types.Type):
@@ -214,12 +215,57 @@ def _rows(context: Any, builder: Any, kind: Any, array: Any, row: Any, width: in
     return [builder.fpext(v, ir.VectorType(ir.DoubleType(), v.type.count)) for v in loaded]
 
 
+def _wide(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    """Load a vector of float64 from array[row, column:]."""
+    value = _load(context, builder, kind, array, at, _WIDE)
+    if kind.dtype == types.float64:
+        return value
+    return builder.fpext(value, ir.VectorType(ir.DoubleType(), _WIDE))
+
+
+@intrinsic
+def add_squares(typing, total, x, row, centroids, c, column):  # type: ignore[no-untyped-def]
+    """Return total + (x[row, column:] - centroids[c, column:]) ** 2 as a vector of float64."""
+
+    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        mine = _wide(context, builder, x, args[1], (args[2], args[5]))
+        its = _wide(context, builder, centroids, args[3], (args[4], args[5]))
+        apart = builder.fsub(mine, its)
+        return builder.fadd(args[0], builder.fmul(apart, apart))
+
+    return total(total, x, types.intp, centroids, types.intp, types.intp), code
+
+
+@intrinsic
+def add_columns(typing, sums, c, weight, x, row, column):  # type: ignore[no-untyped-def]
+    """Add weight * x[row, column:] to sums[c, column:], for a vector of columns."""
+
+    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        mine = _wide(context, builder, x, args[3], (args[4], args[5]))
+        place = (args[1], args[5])
+        before = _wide(context, builder, sums, args[0], place)
+        product = builder.fmul(_splat(builder, args[2], _WIDE), mine)
+        return _store(context, builder, sums, args[0], place, builder.fadd(before, product))
+
+    return types.void(sums, types.intp, types.float64, x, types.intp, types.intp), code
+
+
+@intrinsic
+def summed(typing, vector):  # type: ignore[no-untyped-def]
+    """Return the sum of the numbers of a vector, halves first."""
+
+    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return _summed(builder, args[0])
+
+    return vector.dtype(vector), code
+
+
 @intrinsic
 def row_distance(typing, x, row, centroids, c, features):  # type: ignore[no-untyped-def]
     """Return the squared distance of row x[row] and centroid centroids[c], in float64.
 
-    In an `ordered_kernel` no processor changes a bit. Otherwise Numba lets the compiler change the
-    order of the sum, also differently for each call.
+    In an `ordered_kernel`, as for all instructions without flags, no processor changes a bit.
+    Otherwise Numba lets the compiler change the order of the sum, also differently for each call.
     """
     width = len(features)
 
@@ -250,9 +296,9 @@ def add_row(typing, sums, c, weight, x, row, features):  # type: ignore[no-untyp
         totals = _rows(context, builder, sums, args[0], args[1], width)
         # All vectors are loaded before any is stored, so overlapping ones have the same sums.
         for (first, lanes), value, total in zip(_pieces(width), mine, totals, strict=True):
-            product = builder.fmul(_splat(builder, args[2], lanes), value, flags=_FAST)
+            product = builder.fmul(_splat(builder, args[2], lanes), value)
             at = (args[1], ir.Constant(args[1].type, first))
-            total = builder.fadd(total, product, flags=_FAST)
+            total = builder.fadd(total, product)
             _store(context, builder, sums, args[0], at, total)
         return context.get_dummy_value()
 

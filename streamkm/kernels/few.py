@@ -22,7 +22,7 @@ from streamkm.kernels._vectors import (
 
 # Hash of `_vectors`: a change there must change this file, because Numba's cache checks only this
 # file [a test compares them].
-VECTORS = "44654feabb4abdd6"
+VECTORS = "5b296845eaeac2e3"
 FOUR = 4  # features loaded together
 SHORT = 8  # features up to which two centroids are scored together, instead of four
 STRIP = 256  # rows scored together
@@ -115,24 +115,18 @@ def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-de
 
 
 @ordered_kernel
-def _distance(x, i, centroids, c, features):  # type: ignore[no-untyped-def]
-    """Return the squared distance in float64, with the same rounding for equal centroids."""
-    return row_distance(x, i, centroids, c, features)
-
-
-@kernel
 def _decide_again(x, i, centroids, features):  # type: ignore[no-untyped-def]
     label = 0
-    best = _distance(x, i, centroids, 0, features)
+    best = row_distance(x, i, centroids, 0, features)
     for c in range(1, len(centroids)):
-        distance = _distance(x, i, centroids, c, features)
+        distance = row_distance(x, i, centroids, c, features)
         if distance < best:
             best = distance
             label = c
     return label
 
 
-@kernel
+@ordered_kernel
 def _settle(x, label, sure, centroids, features, answer, gaps, total):  # type: ignore[no-untyped-def]
     """Write a strip's labels, distances and gaps, decide rows in doubt; add to the total.
 
@@ -146,7 +140,7 @@ def _settle(x, label, sure, centroids, features, answer, gaps, total):  # type: 
         chosen = np.int64(label[i])
         if chosen < 0:
             chosen = _decide_again(x, i, centroids, features)
-        distance = _distance(x, i, centroids, chosen, features)
+        distance = row_distance(x, i, centroids, chosen, features)
         labels[i] = chosen
         d2[i] = distance
         if gaps is not None:

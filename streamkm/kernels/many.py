@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels._jit import kernel
-from streamkm.kernels._settling import deciding, direct, settle
+from streamkm.kernels._settling import measured, settle
 from streamkm.kernels._vectors import fill, load, load_like, plus_times, store, where_less
 
 # Hashes of `_settling` and `_vectors`: a change there must change this file, because Numba's cache
 # checks only this file [a test compares them].
-SETTLING = "5ec2491a5167a7ca"
-VECTORS = "44654feabb4abdd6"
+SETTLING = "d621b451ff2f9553"
+VECTORS = "5b296845eaeac2e3"
 PANEL = 512  # most centroids of one matrix product, whose scores for a strip stay near the L2 cache
 STRIP = 256  # most rows of one matrix product
 
@@ -72,8 +72,8 @@ def _certain(slack, lengths, best, second, label):  # type: ignore[no-untyped-de
 
 
 @kernel
-def _decide_again(row, bound, centroids, norms, scores):  # type: ignore[no-untyped-def]
-    """Return the label of a row by direct distances to the centroids within its score's bound.
+def _decide_again(x, at, bound, centroids, norms, scores):  # type: ignore[no-untyped-def]
+    """Return the label of row x[at] by direct distances to the centroids within its score's bound.
 
     `scores` do not contain the norms. Many long rows are in doubt, and all k distances of such a
     row would cost far more than its scores.
@@ -87,7 +87,7 @@ def _decide_again(row, bound, centroids, norms, scores):  # type: ignore[no-unty
     for c in range(len(centroids)):
         # "score <= ..." would be false for NaN; such scores are in doubt, too.
         if not scores[c] - lowest > bound:
-            distance = deciding(row, centroids[c])
+            distance = measured(x, at, centroids, c, None)
             if distance < best:
                 best = distance
                 label = c
@@ -123,13 +123,23 @@ def many_features(x, centroids, ready, answer, gaps, total):  # type: ignore[no-
                     own[:] = scores[:, i]
                 else:  # only the scores of the last panel are available
                     np.dot(scaled, along[i], own)
-                label[i] = _decide_again(x[start + i], lengths[i], centroids, norms, own)
+                label[i] = _decide_again(x, start + i, lengths[i], centroids, norms, own)
         loss += settle(x, start, width, (label, second), centroids, answer, gaps, total)
     return loss
+
+
+@kernel
+def _direct(row, centroid):  # type: ignore[no-untyped-def]
+    """Return the squared distance in float64, by differences."""
+    total = 0.0
+    for j in range(row.shape[0]):
+        difference = np.float64(row[j]) - centroid[j]
+        total += difference * difference
+    return total
 
 
 @kernel
 def squared_distances(x, centroids, out):  # type: ignore[no-untyped-def]
     for i in range(x.shape[0]):
         for c in range(centroids.shape[0]):
-            out[i, c] = direct(x[i], centroids[c])
+            out[i, c] = _direct(x[i], centroids[c])

@@ -18,11 +18,12 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels._jit import kernel
-from streamkm.kernels._settling import deciding, settle
+from streamkm.kernels._settling import measured, settle
 
-# Hash of `_settling`: a change there must change this file, because Numba's cache checks only this
-# file [a test compares them].
-SETTLING = "5ec2491a5167a7ca"
+# Hashes of `_settling` and `_vectors`: a change there must change this file, because Numba's cache
+# checks only this file [a test compares them].
+VECTORS = "5b296845eaeac2e3"
+SETTLING = "d621b451ff2f9553"
 PANEL = 512  # most centroids of a matrix product, so that the bounds of a strip stay in L2
 STRIP = 128  # rows of one matrix product
 BLOCK = 16  # bounds whose minimum is compared first
@@ -165,13 +166,13 @@ def _between(distance, relative, shift):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _decide_again(row, centroids, strip, limit, high, relative, shift, work):  # type: ignore[no-untyped-def]
-    """Return the label of a row by direct distances to the centroids that can be nearest.
+def _decide_again(place, centroids, strip, limit, high, relative, shift, work):  # type: ignore[no-untyped-def]
+    """Return the label of row x[at] by direct distances to the centroids that can be nearest.
 
-    `high` is an upper bound of the lowest squared distance; where it is NaN or infinite, all
-    centroids are compared. `limit` is that of the bounds.
+    `place` is (x, at). `high` is an upper bound of the lowest squared distance; where it is NaN or
+    infinite, all centroids are compared. `limit` is that of the bounds.
     """
-    parts, i, centred, projected, short = strip
+    (x, at), (parts, i, centred, projected, short) = place, strip
     label, best = 0, np.inf
     for panel in range(len(short)):
         np.dot(projected[i], short[panel], work)
@@ -182,7 +183,7 @@ def _decide_again(row, centroids, strip, limit, high, relative, shift, work):  #
             if not work[v] > limit:
                 low, _ = _between(_distance(parts, i, centred, c), relative, shift)
                 if not low > high:
-                    distance = deciding(row, centroids[c])
+                    distance = measured(x, at, centroids, c, None)
                     if distance < best:
                         best, label = distance, c
     return label
@@ -231,7 +232,7 @@ def pruned_features(x, centroids, leading, answer, gaps, total):  # type: ignore
                 limit = best[i] - lengths[i] + slack[i]
                 strip = (parts, i, centred, projected, short)
                 again = (limit, high, relative, shift, bounds[0])
-                label[i] = _decide_again(x[start + i], centroids, strip, *again)
+                label[i] = _decide_again((x, start + i), centroids, strip, *again)
                 sure = best.dtype.type(0)
             second[i] = sure
         loss += settle(x, start, width, (label, second), centroids, answer, gaps, total)

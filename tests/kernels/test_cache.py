@@ -125,6 +125,7 @@ def test_no_kernel_is_compiled_twice_for_arrays_that_differ_only_in_layout(tmp_p
     [
         ("_vectors", few.VECTORS),
         ("_vectors", many.VECTORS),
+        ("_vectors", pruned.VECTORS),
         ("_settling", many.SETTLING),
         ("_settling", pruned.SETTLING),
     ],

@@ -1,7 +1,7 @@
-"""Labels have the same bits on processors with fewer vector instructions.
+"""Labels, distances and sums have the same bits on processors with fewer vector instructions.
 
 A child process uses the instructions that every 64-bit x86 processor has, both in compiled kernels
-and in BLAS, and labels the same rows by each kind of kernel.
+and in BLAS, and assigns the same rows by each kind of kernel.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from streamkm.kernels import Centroids
+from streamkm.rows import read_only
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,14 +41,18 @@ def digests():
     found = []
     for x, centroids in cases():
         ready = Centroids(centroids.astype(np.float64), np.float32)
-        labels, _ = ready.nearest(np.ascontiguousarray(x))
+        x = read_only(np.ascontiguousarray(x))
+        sums, counts = np.zeros(centroids.shape), np.zeros(len(centroids))
+        weights = np.random.default_rng(1).random(len(x))
+        labels, d2, loss = ready.gather(x, read_only(weights), sums, counts)
         used = "many" if x.shape[1] > 24 else "few"
         used = "pruned" if ready.n_directions(x) else used
-        found.append(f"{used} {hashlib.sha256(labels.tobytes()).hexdigest()}")
+        numbers = (labels, d2, np.array(loss), sums, counts)
+        found.append(f"{used} {hashlib.sha256(b''.join(n.tobytes() for n in numbers)).hexdigest()}")
     return found
 
 
-def test_labels_do_not_depend_on_the_vector_instructions():
+def test_an_assignment_does_not_depend_on_the_vector_instructions():
     here = digests()
     assert {line.split()[0] for line in here} == {"few", "many", "pruned"}
     fewer = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}

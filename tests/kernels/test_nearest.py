@@ -58,7 +58,7 @@ def test_ties_go_to_the_lowest_index(d):
 
 @pytest.mark.parametrize("d", [1, 3, 5, 7, 8, 12, 20, 33])
 def test_the_first_of_equal_centroids_is_chosen(d):
-    """Also for rows whose distances are rounded, and the first centroid, which is compared apart."""
+    """Also where distances are rounded, and for the very first, which is compared apart."""
     rng = np.random.default_rng(0)
     centroids = np.repeat(rng.normal(size=(20, d)), 2, axis=0)
     x = (centroids[rng.integers(0, 40, 5000)] + rng.normal(size=(5000, d))).astype(np.float32)
