@@ -195,6 +195,36 @@ def columns_of_four(typing, x, row, column, origin, columns, at):  # type: ignor
     return types.void(x, index, index, origin, columns, index), code
 
 
+@intrinsic
+def columns_of_few(typing, x, row, origin, columns, at, features):  # type: ignore[no-untyped-def]
+    """Store a vector of rows minus their origin in columns[:, at:], for one to three features.
+
+    The rows are loaded as one vector, from which each column takes its numbers.
+    """
+    lanes, width = lanes_of(x.dtype), len(features)
+
+    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def number(value: int) -> Any:
+            return ir.Constant(args[1].type, value)
+
+        if width > 3:  # the caller's branch for few features is compiled but never taken
+            return context.get_dummy_value()
+        index = builder.mul(args[1], number(width))
+        struct = context.make_array(x)(context, builder, args[0])
+        flat = ir.VectorType(context.get_value_type(x.dtype), lanes * width)
+        rows = builder.load(builder.bitcast(builder.gep(struct.data, [index]), flat.as_pointer()))
+        rows.align = x.dtype.bitwidth // 8
+        for j in range(width):
+            column = _shuffle(builder, rows, rows, range(j, lanes * width, width))
+            moved = builder.load(_place(context, builder, origin, args[2], (number(j),), 1))
+            moved = _splat(builder, builder.extract_element(moved, _INT32(0)), lanes)
+            to = (number(j), args[4])
+            _store(context, builder, columns, args[3], to, builder.fsub(column, moved))
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp, origin, columns, types.intp, features), code
+
+
 def _pieces(width: int) -> list[tuple[int, int]]:
     """Return the starts and lengths of the vectors of a row; the last overlaps the one before.
 

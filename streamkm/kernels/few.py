@@ -11,6 +11,7 @@ import numpy as np
 from streamkm.kernels._jit import kernel, ordered_kernel
 from streamkm.kernels._vectors import (
     add_row,
+    columns_of_few,
     columns_of_four,
     fill,
     load,
@@ -22,7 +23,7 @@ from streamkm.kernels._vectors import (
 
 # Hash of `_vectors`: a change there must change this file, because Numba's cache checks only this
 # file [a test compares them].
-VECTORS = "5b296845eaeac2e3"
+VECTORS = "0e817a3673298e2e"
 FOUR = 4  # features loaded together
 SHORT = 8  # features up to which two centroids are scored together, instead of four
 STRIP = 256  # rows scored together
@@ -32,12 +33,15 @@ STRIP = 256  # rows scored together
 def _load_across(x, start, width, origin, columns, lengths, features):  # type: ignore[no-untyped-def]
     """Write the rows minus the origin to `columns` (d, n), and their squared lengths (n,)."""
     d, lanes = len(features), 64 // x.itemsize
-    whole = width - width % lanes if d >= FOUR else 0
+    whole = width - width % lanes
     for i in range(0, whole, lanes):
-        for j in range(d // FOUR):
-            columns_of_four(x, start + i, FOUR * j, origin, columns, i)
-        if d % FOUR:
-            columns_of_four(x, start + i, d - FOUR, origin, columns, i)
+        if d < FOUR:
+            columns_of_few(x, start + i, origin, columns, i, features)
+        else:
+            for j in range(d // FOUR):
+                columns_of_four(x, start + i, FOUR * j, origin, columns, i)
+            if d % FOUR:
+                columns_of_four(x, start + i, d - FOUR, origin, columns, i)
     for j in range(d):
         for i in range(whole, width):
             columns[j, i] = x[start + i, j] - origin[j]

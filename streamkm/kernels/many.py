@@ -15,7 +15,7 @@ from streamkm.kernels._vectors import fill, load, load_like, plus_times, store, 
 # Hashes of `_settling` and `_vectors`: a change there must change this file, because Numba's cache
 # checks only this file [a test compares them].
 SETTLING = "d621b451ff2f9553"
-VECTORS = "5b296845eaeac2e3"
+VECTORS = "0e817a3673298e2e"
 PANEL = 512  # most centroids of one matrix product, whose scores for a strip stay near the L2 cache
 STRIP = 256  # most rows of one matrix product
 
