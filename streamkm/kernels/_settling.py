@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels._jit import ordered_kernel
-from streamkm.kernels._vectors import add_columns, add_squares, fill, load, summed
+from streamkm.kernels._vectors import fill, load
+from streamkm.kernels._wide import add_columns, add_squares, summed
 
 _BOTH = 16  # features of two vectors, because an addition waits for the one before
 

@@ -5,8 +5,7 @@ vectorize the few features of one row, because Numba disables that pass (SLP). T
 vectorizes use 256 bits on machines with 512. These instructions use Numba's extension API; LLVM
 splits the vectors where the machine has narrower registers.
 
-Arrays are C-contiguous, and indices are not checked. Numba's cache does not detect changes of this
-file: after a change, update its hash in `few`, `many` and `pruned`.
+Arrays are C-contiguous, and indices are not checked.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from numba.extending import intrinsic, models, register_model
 _NBYTES = 64
 _FAST = ("contract", "reassoc", "nsz")  # as in `_jit`
 _INT32 = ir.IntType(32)
-_WIDE = 8  # numbers of a vector of float64
 
 
 class Vector(types.Type):
@@ -53,34 +51,30 @@ def _place(context: Any, builder: Any, kind: Any, array: Any, at: Any, lanes: in
     return builder.bitcast(builder.gep(struct.data, [index]), vector.as_pointer())
 
 
-def _load(context: Any, builder: Any, kind: Any, array: Any, at: Any, lanes: int) -> Any:
+def load_vector(context: Any, builder: Any, kind: Any, array: Any, at: Any, lanes: int) -> Any:
+    """Emit a load from array[row, column:] or array[at:], for an intrinsic."""
     value = builder.load(_place(context, builder, kind, array, at, lanes))
     value.align = kind.dtype.bitwidth // 8
     return value
 
 
-def _store(context: Any, builder: Any, kind: Any, array: Any, at: Any, value: Any) -> Any:
+def store_vector(context: Any, builder: Any, kind: Any, array: Any, at: Any, value: Any) -> Any:
+    """Emit a store to array[row, column:] or array[at:]."""
     where = _place(context, builder, kind, array, at, value.type.count)
     builder.store(value, where).align = kind.dtype.bitwidth // 8
     return context.get_dummy_value()
 
 
-def _shuffle(builder: Any, a: Any, b: Any, lanes: Any) -> Any:
+def shuffle(builder: Any, a: Any, b: Any, lanes: Any) -> Any:
+    """Emit the vector of the given lanes of two vectors."""
     order = ir.Constant(ir.VectorType(_INT32, len(lanes)), list(lanes))
     return builder.shuffle_vector(a, b, order)
 
 
-def _splat(builder: Any, value: Any, lanes: int) -> Any:
+def splat(builder: Any, value: Any, lanes: int) -> Any:
+    """Emit a vector of one repeated number."""
     empty = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
-    return _shuffle(builder, builder.insert_element(empty, value, _INT32(0)), empty, [0] * lanes)
-
-
-def _summed(builder: Any, value: Any) -> Any:
-    while value.type.count > 1:
-        half = value.type.count // 2
-        halves = [_shuffle(builder, value, value, range(i, i + half)) for i in (0, half)]
-        value = builder.fadd(*halves)
-    return builder.extract_element(value, _INT32(0))
+    return shuffle(builder, builder.insert_element(empty, value, _INT32(0)), empty, [0] * lanes)
 
 
 @intrinsic
@@ -89,7 +83,7 @@ def load(typing, array, row, column):  # type: ignore[no-untyped-def]
     kind = Vector(array.dtype, lanes_of(array.dtype))
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _load(context, builder, array, args[0], args[1:], kind.lanes)
+        return load_vector(context, builder, array, args[0], args[1:], kind.lanes)
 
     return kind(array, types.intp, types.intp), code
 
@@ -100,7 +94,7 @@ def load_like(typing, array, at, like):  # type: ignore[no-untyped-def]
     kind = Vector(array.dtype, like.lanes)
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _load(context, builder, array, args[0], args[1:2], kind.lanes)
+        return load_vector(context, builder, array, args[0], args[1:2], kind.lanes)
 
     return kind(array, types.intp, like), code
 
@@ -110,7 +104,7 @@ def store(typing, array, at, vector):  # type: ignore[no-untyped-def]
     """Write a vector to array[at:]."""
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _store(context, builder, array, args[0], args[1:2], args[2])
+        return store_vector(context, builder, array, args[0], args[1:2], args[2])
 
     return types.void(array, types.intp, vector), code
 
@@ -121,7 +115,7 @@ def fill(typing, value, like):  # type: ignore[no-untyped-def]
     kind = Vector(value, like.lanes)
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _splat(builder, args[0], like.lanes)
+        return splat(builder, args[0], like.lanes)
 
     return kind(value, like), code
 
@@ -131,7 +125,7 @@ def plus_times(typing, total, factor, vector):  # type: ignore[no-untyped-def]
     """Return total + factor * vector for a scalar `factor`."""
 
     def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        product = builder.fmul(_splat(builder, args[1], vector.lanes), args[2], flags=_FAST)
+        product = builder.fmul(splat(builder, args[1], vector.lanes), args[2], flags=_FAST)
         return builder.fadd(args[0], product, flags=_FAST)
 
     return vector(vector, vector.dtype, vector), code
@@ -164,21 +158,23 @@ def columns_of_four(typing, x, row, column, origin, columns, at):  # type: ignor
             while len(parts) > 1:
                 both = range(2 * parts[0].type.count)
                 pairs = zip(parts[::2], parts[1::2], strict=True)
-                parts = [_shuffle(builder, a, b, both) for a, b in pairs]
+                parts = [shuffle(builder, a, b, both) for a, b in pairs]
             return parts[0]
 
         def mixed(a: Any, b: Any, order: tuple[int, ...]) -> Any:
             fours = range(0, lanes, 4)
-            return _shuffle(
+            return shuffle(
                 builder, a, b, [f + o if o < 4 else f + o - 4 + lanes for f in fours for o in order]
             )
 
-        four = _load(context, builder, origin, args[3], args[2:3], 4)
+        four = load_vector(context, builder, origin, args[3], args[2:3], 4)
         moved = joined([four] * (lanes // 4))
         rows = []
         for first in range(4):
             parts = [
-                _load(context, builder, x, args[0], (builder.add(args[1], number(i)), args[2]), 4)
+                load_vector(
+                    context, builder, x, args[0], (builder.add(args[1], number(i)), args[2]), 4
+                )
                 for i in range(first, lanes, 4)
             ]
             rows.append(builder.fsub(joined(parts), moved))
@@ -188,7 +184,7 @@ def columns_of_four(typing, x, row, column, origin, columns, at):  # type: ignor
             order = (2, 3, 6, 7) if i % 2 else (0, 1, 4, 5)
             column = mixed(halves[i // 2], halves[2 + i // 2], order)
             to = (builder.add(args[2], number(i)), args[5])
-            _store(context, builder, columns, args[4], to, column)
+            store_vector(context, builder, columns, args[4], to, column)
         return context.get_dummy_value()
 
     index = types.intp
@@ -215,121 +211,11 @@ def columns_of_few(typing, x, row, origin, columns, at, features):  # type: igno
         rows = builder.load(builder.bitcast(builder.gep(struct.data, [index]), flat.as_pointer()))
         rows.align = x.dtype.bitwidth // 8
         for j in range(width):
-            column = _shuffle(builder, rows, rows, range(j, lanes * width, width))
+            column = shuffle(builder, rows, rows, range(j, lanes * width, width))
             moved = builder.load(_place(context, builder, origin, args[2], (number(j),), 1))
-            moved = _splat(builder, builder.extract_element(moved, _INT32(0)), lanes)
+            moved = splat(builder, builder.extract_element(moved, _INT32(0)), lanes)
             to = (number(j), args[4])
-            _store(context, builder, columns, args[3], to, builder.fsub(column, moved))
+            store_vector(context, builder, columns, args[3], to, builder.fsub(column, moved))
         return context.get_dummy_value()
 
     return types.void(x, types.intp, origin, columns, types.intp, features), code
-
-
-def _pieces(width: int) -> list[tuple[int, int]]:
-    """Return the starts and lengths of the vectors of a row; the last overlaps the one before.
-
-    Vectors of 256 bits are faster here than wider ones that cross cache lines.
-    """
-    lanes = 4 if width >= 4 else min(width, 2)
-    return [(min(first, width - lanes), lanes) for first in range(0, width, lanes)]
-
-
-def _rows(context: Any, builder: Any, kind: Any, array: Any, row: Any, width: int) -> list[Any]:
-    """Load a row of `width` numbers as vectors of float64."""
-    loaded = [
-        _load(context, builder, kind, array, (row, ir.Constant(row.type, first)), lanes)
-        for first, lanes in _pieces(width)
-    ]
-    if kind.dtype == types.float64:
-        return loaded
-    return [builder.fpext(v, ir.VectorType(ir.DoubleType(), v.type.count)) for v in loaded]
-
-
-def _wide(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
-    """Load a vector of float64 from array[row, column:]."""
-    value = _load(context, builder, kind, array, at, _WIDE)
-    if kind.dtype == types.float64:
-        return value
-    return builder.fpext(value, ir.VectorType(ir.DoubleType(), _WIDE))
-
-
-@intrinsic
-def add_squares(typing, total, x, row, centroids, c, column):  # type: ignore[no-untyped-def]
-    """Return total + (x[row, column:] - centroids[c, column:]) ** 2 as a vector of float64."""
-
-    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        mine = _wide(context, builder, x, args[1], (args[2], args[5]))
-        its = _wide(context, builder, centroids, args[3], (args[4], args[5]))
-        apart = builder.fsub(mine, its)
-        return builder.fadd(args[0], builder.fmul(apart, apart))
-
-    return total(total, x, types.intp, centroids, types.intp, types.intp), code
-
-
-@intrinsic
-def add_columns(typing, sums, c, weight, x, row, column):  # type: ignore[no-untyped-def]
-    """Add weight * x[row, column:] to sums[c, column:], for a vector of columns."""
-
-    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        mine = _wide(context, builder, x, args[3], (args[4], args[5]))
-        place = (args[1], args[5])
-        before = _wide(context, builder, sums, args[0], place)
-        product = builder.fmul(_splat(builder, args[2], _WIDE), mine)
-        return _store(context, builder, sums, args[0], place, builder.fadd(before, product))
-
-    return types.void(sums, types.intp, types.float64, x, types.intp, types.intp), code
-
-
-@intrinsic
-def summed(typing, vector):  # type: ignore[no-untyped-def]
-    """Return the sum of the numbers of a vector, halves first."""
-
-    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _summed(builder, args[0])
-
-    return vector.dtype(vector), code
-
-
-@intrinsic
-def row_distance(typing, x, row, centroids, c, features):  # type: ignore[no-untyped-def]
-    """Return the squared distance of row x[row] and centroid centroids[c], in float64.
-
-    In an `ordered_kernel`, as for all instructions without flags, no processor changes a bit.
-    Otherwise Numba lets the compiler change the order of the sum, also differently for each call.
-    """
-    width = len(features)
-
-    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        mine = _rows(context, builder, x, args[0], args[1], width)
-        its = _rows(context, builder, centroids, args[2], args[3], width)
-        apart = [builder.fsub(a, b) for a, b in zip(mine, its, strict=True)]
-        lanes = apart[0].type.count
-        twice = -width % lanes
-        if twice:
-            zero, order = ir.Constant(apart[0].type, [0.0] * lanes), range(lanes + twice, 2 * lanes)
-            apart[-1] = _shuffle(builder, zero, apart[-1], [*range(twice), *order])
-        total = builder.fmul(apart[0], apart[0])
-        for one in apart[1:]:
-            total = builder.fadd(builder.fmul(one, one), total)
-        return _summed(builder, total)
-
-    return types.float64(x, types.intp, centroids, types.intp, features), code
-
-
-@intrinsic
-def add_row(typing, sums, c, weight, x, row, features):  # type: ignore[no-untyped-def]
-    """Add weight * x[row] to sums[c]."""
-    width = len(features)
-
-    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        mine = _rows(context, builder, x, args[3], args[4], width)
-        totals = _rows(context, builder, sums, args[0], args[1], width)
-        # All vectors are loaded before any is stored, so overlapping ones have the same sums.
-        for (first, lanes), value, total in zip(_pieces(width), mine, totals, strict=True):
-            product = builder.fmul(_splat(builder, args[2], lanes), value)
-            at = (args[1], ir.Constant(args[1].type, first))
-            total = builder.fadd(total, product)
-            _store(context, builder, sums, args[0], at, total)
-        return context.get_dummy_value()
-
-    return types.void(sums, types.intp, types.float64, x, types.intp, features), code

@@ -10,20 +10,19 @@ import numpy as np
 
 from streamkm.kernels._jit import kernel, ordered_kernel
 from streamkm.kernels._vectors import (
-    add_row,
     columns_of_few,
     columns_of_four,
     fill,
     load,
     plus_times,
-    row_distance,
     store,
     where_less,
 )
+from streamkm.kernels._wide import add_row, row_distance
 
-# Hash of `_vectors`: a change there must change this file, because Numba's cache checks only this
+# Hash of the included files, which must change with them, because Numba's cache checks only this
 # file [a test compares them].
-VECTORS = "0e817a3673298e2e"
+INCLUDED = "9825a9b4510596fc"
 FOUR = 4  # features loaded together
 SHORT = 8  # features up to which two centroids are scored together, instead of four
 STRIP = 256  # rows scored together

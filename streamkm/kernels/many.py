@@ -12,10 +12,9 @@ from streamkm.kernels._jit import kernel
 from streamkm.kernels._settling import measured, settle
 from streamkm.kernels._vectors import fill, load, load_like, plus_times, store, where_less
 
-# Hashes of `_settling` and `_vectors`: a change there must change this file, because Numba's cache
-# checks only this file [a test compares them].
-SETTLING = "d621b451ff2f9553"
-VECTORS = "0e817a3673298e2e"
+# Hash of the included files, which must change with them, because Numba's cache checks only this
+# file [a test compares them].
+INCLUDED = "9825a9b4510596fc"
 PANEL = 512  # most centroids of one matrix product, whose scores for a strip stay near the L2 cache
 STRIP = 256  # most rows of one matrix product
 

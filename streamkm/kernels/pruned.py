@@ -20,10 +20,9 @@ import numpy as np
 from streamkm.kernels._jit import kernel
 from streamkm.kernels._settling import measured, settle
 
-# Hashes of `_settling` and `_vectors`: a change there must change this file, because Numba's cache
-# checks only this file [a test compares them].
-VECTORS = "0e817a3673298e2e"
-SETTLING = "d621b451ff2f9553"
+# Hash of the included files, which must change with them, because Numba's cache checks only this
+# file [a test compares them].
+INCLUDED = "9825a9b4510596fc"
 PANEL = 512  # most centroids of a matrix product, so that the bounds of a strip stay in L2
 STRIP = 128  # rows of one matrix product
 BLOCK = 16  # bounds whose minimum is compared first
