@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
 
 from streamkm.cli.common import dimensions
 from streamkm.cli.signals import numbers_of, stopping
+from streamkm.errors import DataError
+from streamkm.rows.paths import open_zarr
 from streamkm.runs.options import CheckpointOptions, DataOptions
 from streamkm.seeding import method_of
 
@@ -25,6 +28,34 @@ def data_options(path: str, given: Mapping[str, Any]) -> DataOptions:
     )
 
 
+def row_options(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the weights and the mask of the rows of the store at `path`, for `DataOptions`.
+
+    Raises
+    ------
+    DataError
+        If one is neither a Zarr array nor the name of an array in the group at `path`.
+    """
+    return {
+        "sample_weight": _beside(path, given.get("weights")),
+        "mask": _beside(path, given["mask"]),
+    }
+
+
+def _beside(path: str, given: str | None) -> Any:
+    if given is None or not ("://" in path or Path(path).exists()):
+        return None  # the error of missing data comes from opening them
+    if "://" in given or Path(given).exists():
+        return open_zarr(given, None)
+    try:
+        return open_zarr(path, given)
+    except DataError as error:
+        raise DataError(
+            f"{given} is neither the path of a Zarr array nor the name of an array in the group "
+            f"{path}."
+        ) from error
+
+
 def fit_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a fit with the names and values of `FitOptions`.
 
@@ -37,6 +68,8 @@ def fit_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
         method_of(given["init"])
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="'--init'") from error
+    if given.get("metric") == "cosine" and given.get("scale"):
+        raise click.BadParameter("--metric cosine does not scale features", param_hint="'--scale'")
     return {**given, "loss_tol": "auto" if given["loss_tol"] is None else given["loss_tol"]}
 
 

@@ -25,6 +25,38 @@ from streamkm.runs.predict import write_into, write_labels
 class Exports(Fitted):
     """Methods that write labels or the model, or convert the estimator."""
 
+    def centroid_table(self) -> Any:
+        """Return the centroids and the sizes of their clusters as a table, for example to print.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each cluster, with its name or number as the index. Columns are `count`, the
+            weight of its rows, and `share`, its part of the whole weight, if a fit found them; and
+            the features, by name or number, in units of the data.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> x = np.array([[0.0, 1.0], [0.0, 3.0], [9.0, 9.0]])
+        >>> table = streamkm.KMeans(2, init=x[1:]).fit(x).centroid_table()
+        >>> table["count"].tolist(), table[1].tolist()
+        ([2.0, 1.0], [2.0, 9.0])
+        """
+        import pandas as pd
+
+        check_is_fitted(self)
+        features = getattr(self, "feature_names_in_", range(self.n_features_in_))
+        names = getattr(self, "cluster_names_", None)
+        numbers = range(len(self.cluster_centers_))
+        index = pd.Index(numbers if names is None else self._names(), name="cluster")
+        table = pd.DataFrame(self.cluster_centers_, index, list(features))
+        counts = getattr(self, "counts_", None)
+        if counts is not None:
+            table.insert(0, "share", counts / counts.sum(), allow_duplicates=True)
+            table.insert(0, "count", counts, allow_duplicates=True)
+        return table
+
     def write_labels(self, X: Any, out: Any, *, mask: Any = None, overwrite: bool = False) -> Any:
         """Label every row into a Zarr store, in one read.
 

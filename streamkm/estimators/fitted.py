@@ -119,7 +119,8 @@ class Fitted(BaseEstimator):
             del self.feature_names_in_  # from an earlier fit
         self._scaling, self._scaled = scaling, centroids
         self.cluster_centers_ = centroids if scaling is None else scaling.back(centroids)
-        if hasattr(self, "cluster_names_"):
-            del self.cluster_names_  # from other clusters
+        for name in ("cluster_names_", "counts_"):
+            if hasattr(self, name):
+                delattr(self, name)  # of other clusters
         self.n_features_in_ = centroids.shape[1]
         self._n_features_out = len(centroids)

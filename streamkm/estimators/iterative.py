@@ -168,3 +168,5 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         self.bytes_read_ = state.reads.bytes_read
         self.reads_ = state.reads.by_phase
         self.stop_reason_ = best.stop_reason
+        if best.counts is not None:
+            self.counts_ = best.counts

@@ -113,6 +113,8 @@ shape (n_clusters, n_features), fitted model or callable, default='auto'
         Reads and bytes of each phase: 'opening', 'seeding', 'iterations', 'labelling'.
     stop_reason_ : str
         The rule that ended the fit.
+    counts_ : ndarray of shape (n_clusters,), float64
+        Weight of the rows of each cluster; without weights, their number.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), object

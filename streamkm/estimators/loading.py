@@ -77,12 +77,14 @@ def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
     estimator.stop_reason_ = model.stop_reason
     if not isinstance(estimator, MiniBatchKMeans):
         estimator.history_, estimator.n_iter_ = model.history, len(model.history)
+        if model.counts is not None:
+            estimator.counts_ = model.counts
     return estimator
 
 
 def _class_of(model: Model) -> type[KMeans | BisectingKMeans | MiniBatchKMeans]:
     """Return the class of the estimator that a model stores."""
-    if model.counts is not None:
+    if model.batches:
         return MiniBatchKMeans
     if model.tree is not None:
         return BisectingKMeans

@@ -54,7 +54,8 @@ class Model:
     init : ndarray of shape (k, d), float64, or None
         Initial centroids that were given.
     counts : ndarray of shape (k,), float64, or None
-        Weight of the rows of each cluster in all mini-batches; None for other fits.
+        Weight of the rows of each cluster, of all mini-batches together if there are some; None if
+        unknown.
     batches : dict of str to int
         Numbers that describe the mini-batches, such as `n_steps`; empty for other fits.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import NonFiniteError
@@ -86,6 +87,10 @@ class Assigned(Statistic):
         )
         variance: float = (self.inertia(centroids) + between) / (total * centroids.shape[1])
         return max(0.0, variance)
+
+    def reordered(self, order: npt.NDArray[np.intp]) -> Assigned:
+        """Return the statistic of the clusters in another order."""
+        return Assigned(self.sums[order], self.counts[order], self.loss, self.squares)
 
     def about(self, before: Float64Array, after: Float64Array) -> Assigned:
         """Return the statistic with the same labels and the loss for other centroids (k, d)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,12 @@ from streamkm.cli.common import dimensions, peak_memory
 from streamkm.cli.files import may_replace, plot_file, report_file, save_plot
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.signals import fit_in
-from streamkm.cli.translate import checkpoint_options, data_options, fit_parameters
+from streamkm.cli.translate import (
+    checkpoint_options,
+    data_options,
+    fit_parameters,
+    row_options,
+)
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say_aside
@@ -48,7 +53,8 @@ def run(
 ) -> None:
     """Fit, write the model and the labels, and print the result."""
     options = FitOptions.from_parameters(fit_parameters(given))
-    source, saving = data_options(data, given), checkpoint_options(given)
+    saving = checkpoint_options(given)
+    source = replace(data_options(data, given), **row_options(data, given))
     parameters = _parameters(data, given, options)
     outputs = Outputs.from_paths(output, labels, given["checkpoint"], overwrite)
     model = outputs.finished_model(source, parameters)
@@ -59,7 +65,7 @@ def run(
         return
     pictures = plot_file(given["picture"], overwrite)
     report = report_file(given["report"], overwrite or bool(outputs.identity))
-    check_outputs([*outputs.stores, pictures, report], [data])
+    check_outputs([*outputs.stores, pictures, report], [data, given["weights"], given["mask"]])
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         prepared = prepare(source, options)
@@ -152,15 +158,16 @@ class Outputs:
 def _parameters(data: str, given: dict[str, Any], options: FitOptions) -> dict[str, Any]:
     """The options that the model stores."""
     names = dimensions(given["feature_dims"])
-    where = {"data": data, "variable": given["variable"], "feature_dim": list(names or ())}
-    return vars(options) | {"nodata": given["nodata"]} | where
+    where = {name: given[name] for name in ("variable", "weights", "mask", "nodata")}
+    return vars(options) | where | {"data": data, "feature_dim": list(names or ())}
 
 
 def _predict_command(output: str, data: str, labels: str, given: dict[str, Any]) -> str:
     """The command that writes the labels of a stored model."""
     words = ["streamkm", "predict", output, data, "-o", labels]
     words += [word for name in given["feature_dims"] for word in ("--feature-dim", name)]
-    words += [] if given["variable"] is None else ["--variable", given["variable"]]
+    for name in ("variable", "mask"):
+        words += [] if given[name] is None else [f"--{name}", given[name]]
     limit = given["memory_limit"]
     words += [] if limit is None else ["--memory-limit", str(limit)]
     words += ["--overwrite"] if local(labels).exists() else []

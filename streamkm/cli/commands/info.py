@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from streamkm.checkpoint.generations import KIND as CHECKPOINT
+from streamkm.cli.ui.clusters import show_clusters
 from streamkm.cli.ui.facts import show_table
 from streamkm.cli.ui.sweep_table import show_sweep
 from streamkm.decoding.notices import notice_lines
@@ -29,14 +30,16 @@ def run(path: str, variable: str | None, all_of_it: bool) -> None:
         show_table(import_module("streamkm.cli.commands.info_checkpoint").facts_of(path))
         return
     try:
-        facts = _of_model(load_model(path))
+        model = load_model(path)
+        show_table(_of_model(model))
+        show_clusters(model)
+        return
     except NotAModelError:
         if variable is None:
             with suppress(NotAModelError):
                 show_sweep(open_sweep(path))
                 return
-        facts = _of_array(open_zarr(path, variable))
-    show_table(facts)
+        show_table(_of_array(open_zarr(path, variable)))
 
 
 def _of_model(model: Model) -> dict[str, str]:

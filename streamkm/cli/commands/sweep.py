@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ import zarr
 
 from streamkm.cli.files import may_replace, plot_file, save_plot
 from streamkm.cli.signals import fit_in
-from streamkm.cli.translate import checkpoint_options, data_options, fit_parameters
+from streamkm.cli.translate import (
+    checkpoint_options,
+    data_options,
+    fit_parameters,
+    row_options,
+)
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, strict_json
@@ -47,8 +53,8 @@ def run(
     overwrite = may_replace(output, fit_in(checkpoint), overwrite)
     saved = None if checkpoint is None else CheckpointOutput(checkpoint)
     outputs = [Store(output, SWEEP, overwrite), saved, plot_file(given["picture"], overwrite)]
-    check_outputs(outputs, [data, validation])
-    source = data_options(data, given)
+    check_outputs(outputs, [data, validation, given["weights"], given["mask"]])
+    source = replace(data_options(data, given), **row_options(data, given))
     held_out = None if validation is None else data_options(validation, given)
     prepared = prepare_sweep(source, options, held_out)
     if given["dry_run"]:
@@ -62,6 +68,8 @@ def run(
             "data": data,
             "validation": validation,
             "variable": given["variable"],
+            "weights": given["weights"],
+            "mask": given["mask"],
         }
         add_parameters(result, parameters)
         result.attrs = plain(result.attrs)

@@ -13,6 +13,7 @@ from streamkm.cli.parse.options import (
     init_option,
     iteration_options,
     print_options,
+    row_options,
     seed_option,
 )
 
@@ -47,12 +48,20 @@ from streamkm.cli.parse.options import (
     "with a checkpoint, exit before it ends.",
 )
 @click.option(
+    "--metric",
+    type=click.Choice(["euclidean", "cosine"]),
+    default="euclidean",
+    show_default=True,
+    help="Distance; with cosine, rows are divided by their length (spherical k-means).",
+)
+@click.option(
     "--scale",
     type=click.Choice(["standard", "robust"]),
     help="Scale features by mean and deviation, or by median and quartiles; needs one more read.",
 )
 @seed_option
 @data_options
+@row_options
 @checkpoint_options
 @cluster_options
 @click.option("--plot", "picture", metavar="FILE.png", help="Also draw the loss of each iteration.")

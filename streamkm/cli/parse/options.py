@@ -109,7 +109,8 @@ def init_option(command: F) -> F:
         metavar="METHOD",
         default="auto",
         show_default=True,
-        help=f"Seeding method: {names}.",
+        help=f"Method that finds the first centroids: {names}. auto is coreset, a search in a "
+        "sample, which takes 2 reads; k-means++ and farthest take k reads, random none.",
     )
     return option(command)
 
@@ -176,6 +177,21 @@ data_options = _together(
         help="Feature dimension of N-d data, by name or number; may be repeated.",
     ),
     memory_option,
+)
+mask_option = click.option(
+    "--mask",
+    metavar="ARRAY",
+    help="Rows to use, where this array is true: path or URL of a Zarr array, or name of an array "
+    "in the group DATA. Dimensions are matched by name.",
+)
+row_options = _together(
+    click.option(
+        "--weights",
+        metavar="ARRAY",
+        help="Weights of the rows, given like --mask. Along dimensions that the array lacks, it is "
+        "repeated.",
+    ),
+    mask_option,
 )
 cluster_options = _together(
     click.option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import data_options
+from streamkm.cli.parse.options import data_options, mask_option
 
 
 @click.command(name="predict")
@@ -17,6 +17,7 @@ from streamkm.cli.parse.options import data_options
     "-o", "--output", required=True, metavar="LABELS.zarr", help="Where the labels are stored."
 )
 @data_options
+@mask_option
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:
     """Label the rows of the Zarr array DATA with MODEL, or one k of a sweep, in one read."""

@@ -11,6 +11,7 @@ from streamkm.cli.parse.options import (
     init_option,
     iteration_options,
     print_options,
+    row_options,
     seed_option,
 )
 
@@ -33,6 +34,7 @@ from streamkm.cli.parse.options import (
 @iteration_options
 @seed_option
 @data_options
+@row_options
 @checkpoint_options
 @click.option(
     "--plot", "picture", metavar="FILE.png", help="Also plot the distortions and the elbow."

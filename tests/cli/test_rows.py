@@ -1,0 +1,130 @@
+"""Weights, masks and the metric on the command line, compared with Python."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import zarr
+from click.testing import CliRunner
+
+import streamkm
+from streamkm.cli import main
+
+K = 3
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A cube (y, x, band) with weights by row and column, weights by row, and a mask."""
+    rng = np.random.default_rng(0)
+    group = zarr.create_group(tmp_path / "cube")
+    arrays = {
+        "bands": (rng.normal(size=(30, 40, 4)) + 1, ("y", "x", "band")),
+        "area": (rng.random((30, 40)), ("y", "x")),
+        "by_row": (rng.random(30), ("y",)),
+        "land": (rng.random((30, 40)) < 0.7, ("y", "x")),
+    }
+    for name, (values, dims) in arrays.items():
+        group.create_array(name, data=values, dimension_names=dims)
+    return tmp_path / "cube"
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def fit(store, *more, code=0):
+    of = ["--variable", "bands", "--feature-dim", "band", "-k", K, "--json"]
+    return run("fit", store, *of, "-o", store.parent / "model", *more, code=code)
+
+
+def fitted(store, kind=streamkm.KMeans, **beside):
+    data = zarr.open_group(store)["bands"]
+    return kind(K, random_state=0, feature_dim="band").fit(data, **beside)
+
+
+@pytest.mark.parametrize("name", ["area", "by_row"])
+def test_weights_by_name_and_by_path_are_those_of_python(store, name):
+    weights = zarr.open_group(store)[name]
+    expected = fitted(store, sample_weight=weights)
+    for given in (name, store / name):
+        found = json.loads(fit(store, "--weights", given, "--overwrite").stdout)
+        assert found["inertia"] == expected.inertia_
+        model = streamkm.load(store.parent / "model")
+        assert np.array_equal(model.cluster_centers_, expected.cluster_centers_)
+        assert np.array_equal(model.counts_, expected.counts_)
+    assert expected.counts_.sum() == pytest.approx(
+        np.broadcast_to(weights[...].reshape(30, -1), (30, 40)).sum()
+    )
+
+
+def test_a_mask_leaves_rows_out_of_a_fit_and_of_labels(store):
+    mask = zarr.open_group(store)["land"]
+    labels = store.parent / "labels"
+    fit(store, "--mask", "land", "--labels", labels)
+    inside = mask[...]
+    written = zarr.open_array(labels)[...]
+    assert ((written < K) == inside).all()
+    model = streamkm.load(store.parent / "model")
+    assert model.counts_.sum() == inside.sum()
+    assert model.counts_.tolist() == np.bincount(written[inside]).tolist()
+    of = ["--variable", "bands", "--feature-dim", "band", "--mask", "land"]
+    result = run("predict", store.parent / "model", store, *of, "-o", store.parent / "again")
+    assert f"{(~inside).sum():,} left out" in result.output
+    assert np.array_equal(zarr.open_array(store.parent / "again")[...], written)
+
+
+def test_the_metric_is_that_of_spherical_k_means(store):
+    fit(store, "--metric", "cosine")
+    expected = fitted(store, streamkm.SphericalKMeans)
+    model = streamkm.load(store.parent / "model")
+    assert isinstance(model, streamkm.SphericalKMeans)
+    assert np.array_equal(model.cluster_centers_, expected.cluster_centers_)
+    assert (
+        "--metric cosine does not scale"
+        in fit(store, "--metric", "cosine", "--scale", "robust", "--overwrite", code=2).output
+    )
+
+
+def test_a_sweep_takes_weights_but_not_for_its_validation_data(store):
+    of = ["--variable", "bands", "--feature-dim", "band", "-k", "1:3", "--weights", "area"]
+    run("sweep", store, *of, "--validation", store, "-o", store.parent / "sweep")
+    found = streamkm.open_sweep(store.parent / "sweep")
+    group = zarr.open_group(store)
+    expected = streamkm.sweep(
+        group["bands"],
+        range(1, 4),
+        feature_dim="band",
+        sample_weight=group["area"],
+        validation=group["bands"],
+    )
+    for name in ("train_distortion", "validation_distortion"):
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_a_name_that_is_no_array_is_one_line_before_any_work(store):
+    result = fit(store, "--weights", "areas", code=1)
+    assert "areas is neither the path of a Zarr array nor the name of an array" in result.output
+    assert not (store.parent / "model").exists()
+    result = run(
+        "fit", store.parent / "none", "-k", 2, "-o", store.parent / "m", "--mask", "land", code=1
+    )
+    assert "no such path" in result.output
+
+
+def test_info_shows_the_clusters_of_a_model(store):
+    fit(store, "--weights", "area")
+    model = streamkm.load(store.parent / "model")
+    shown = run("info", store.parent / "model").output
+    for number, (count, center) in enumerate(
+        zip(model.counts_, model.cluster_centers_, strict=True)
+    ):
+        line = next(line for line in shown.splitlines() if line.split()[:1] == [str(number)])
+        cells = line.split()[1:]
+        assert float(cells[0]) == pytest.approx(count)
+        assert cells[1] == f"{count / model.counts_.sum():.1%}"
+        assert [float(cell) for cell in cells[2:]] == pytest.approx(center, rel=1e-3)
