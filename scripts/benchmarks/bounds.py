@@ -2,8 +2,10 @@
 
     scripts/bench bounds [--rows 16384] [--rounds 5]
 
-Each cell is the median of the ratios of the interleaved rounds. The centroids are those after two
-steps from random rows. Labels, distances and sums of all variants are compared for equal bits.
+Each speed is the median of the ratios of the interleaved rounds. The centroids are those after two
+steps from random rows. Labels, distances and sums of all variants are compared for equal bits. The
+share of the pairs that bounds leave is computed by NumPy, for 256 rows, with the distance of the
+nearest centroid as the threshold.
 """
 
 from __future__ import annotations
@@ -33,7 +35,14 @@ CASES = [
     ("words", 1000),
     ("noise", 1024),
 ]
-HEAD = ("rows, d, k", "plain, us a row", "p: speed relative to plain", "chosen", "with the choice")
+HEAD = (
+    "rows, d, k",
+    "plain, us a row",
+    "p: pairs left, %",
+    "p: speed relative to plain",
+    "chosen",
+    "with the choice",
+)
 
 
 def rows_of(name: str, n: int) -> np.ndarray:
@@ -58,11 +67,30 @@ class Variants:
         self.centroids = Centroids(self.values, x.dtype)
         self.tiles = [tile.x for tile in Block.from_values(x).tiles()]
         self.n = len(x)
-        leading = self.centroids._leading
+        first = self.centroids._leading
+        stages = [first, first._wider] if first and first._more else [first] * bool(first)
         self.calls: dict[object, Callable[..., float]] = {"plain": self._plain}
-        for chosen, p in enumerate(leading._trial[0] if leading else ()):
-            self.calls[int(p)] = self._pruned(leading._arguments(chosen))
+        self.left: dict[int, float] = {}
+        for stage in stages:
+            for chosen, p in enumerate(map(int, stage._trial[0])):
+                self.calls[p] = self._pruned(stage._arguments(chosen))
+                self.left[p] = self._share_left(x[:: max(1, len(x) // 256)], stage._basis[:, :p])
         self.calls["chosen"] = self.centroids._run
+
+    def _share_left(self, x: np.ndarray, basis: np.ndarray) -> float:
+        """Return the share of the pairs whose bound is at most the distance of the nearest."""
+        origin = self.values.mean(axis=0)
+        rows, centroids = x - origin, self.values - origin
+        squares = [(each**2).sum(axis=1) for each in (rows, centroids)]
+        ahead = [each @ basis for each in (rows, centroids)]
+        rest = [
+            np.sqrt(np.maximum(square - (near**2).sum(axis=1), 0))
+            for square, near in zip(squares, ahead, strict=True)
+        ]
+        bounds = squares[0][:, None] + squares[1] - 2 * (ahead[0] @ ahead[1].T)
+        bounds -= 2 * rest[0][:, None] * rest[1]
+        nearest = (squares[0][:, None] + squares[1] - 2 * rows @ centroids.T).min(axis=1)
+        return float((bounds <= nearest[:, None] * (1 + 1e-12)).mean())
 
     def _plain(self, x: np.ndarray, *outputs: object) -> float:
         return many_features(x, self.values, self.centroids._ready, *outputs)
@@ -98,6 +126,7 @@ def measured(name: str, k: int, n: int, rounds: int) -> list[str]:
     return [
         f"{name}, {x.shape[1]}, {k}",
         f"{min(one['plain'] for one in seconds) / variants.n * 1e6:.2f}",
+        ", ".join(f"{p}: {100 * share:.2g}" for p, share in variants.left.items()),
         ", ".join(f"{v}: {speed:.2f}" for v, speed in speeds.items() if isinstance(v, int)),
         ", ".join(str(p) if p else "plain" for p in sorted(numbers)),
         f"{speeds['chosen']:.2f}",

@@ -26,10 +26,10 @@ def one_blas_thread() -> Iterator[None]:
     global _callers
     libraries = _loaded_blas(len(sys.modules))
     with _LOCK:
-        _callers += 1
         if not _limits or _limits[-1][0] is not libraries:  # the first, or after an import
             _release(libraries)
             _limits.append((libraries, libraries.limit(limits=1)))
+        _callers += 1
     try:
         yield
     finally:
