@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,32 +29,32 @@ def data_options(path: str, given: Mapping[str, Any]) -> DataOptions:
     )
 
 
-def row_options(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def arrays_beside(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the weights and the mask of the rows of the store at `path`, for `DataOptions`.
 
     Raises
     ------
     DataError
-        If one is neither a Zarr array nor the name of an array in the group at `path`.
+        If one is neither the name of an array in the group at `path` nor the path of an array.
     """
     return {
-        "sample_weight": _beside(path, given.get("weights")),
-        "mask": _beside(path, given["mask"]),
+        "sample_weight": _array_beside(path, given.get("weights"), "--weights"),
+        "mask": _array_beside(path, given["mask"], "--mask"),
     }
 
 
-def _beside(path: str, given: str | None) -> Any:
+def _array_beside(path: str, given: str | None, option: str) -> Any:
     if given is None or not ("://" in path or Path(path).exists()):
         return None  # the error of missing data comes from opening them
-    if "://" in given or Path(given).exists():
-        return open_zarr(given, None)
-    try:
-        return open_zarr(path, given)
-    except DataError as error:
-        raise DataError(
-            f"{given} is neither the path of a Zarr array nor the name of an array in the group "
-            f"{path}."
-        ) from error
+    if "://" not in given:
+        with suppress(DataError):
+            return open_zarr(path, given)
+        if not Path(given).exists():
+            raise DataError(
+                f"{option} {given} is neither the name of an array in the group {path} nor the "
+                "path of a Zarr array."
+            )
+    return open_zarr(given, None)
 
 
 def fit_parameters(given: Mapping[str, Any]) -> dict[str, Any]:

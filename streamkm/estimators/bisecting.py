@@ -132,6 +132,7 @@ class BisectingKMeans(CentroidEstimator):
         self._take(centroids, result.scaling, prepared.rows.layout.names)
         self.tree_ = result.tree
         self.inertia_ = sum(leaf.loss for leaf in result.leaves)
+        self.counts_ = np.array([leaf.weight for leaf in result.leaves])
         self.n_passes_, self.bytes_read_ = result.reads.total, result.reads.bytes_read
         self.reads_ = result.reads.by_phase
         self._set_labels(given, result.rows, labels)

@@ -70,6 +70,8 @@ def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
         return estimator  # not from a fit
     estimator.inertia_, estimator.reads_ = model.inertia, model.reads
     estimator.n_passes_, estimator.bytes_read_ = model.n_passes, model.bytes_read
+    if model.counts is not None and not model.batches:
+        estimator.counts_ = model.counts
     if isinstance(estimator, BisectingKMeans):
         assert model.tree is not None
         estimator.tree_ = Tree(*model.tree)
@@ -77,8 +79,6 @@ def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
     estimator.stop_reason_ = model.stop_reason
     if not isinstance(estimator, MiniBatchKMeans):
         estimator.history_, estimator.n_iter_ = model.history, len(model.history)
-        if model.counts is not None:
-            estimator.counts_ = model.counts
     return estimator
 
 

@@ -11,7 +11,7 @@ from streamkm.kernels._jit import ordered_kernel
 from streamkm.kernels._vectors import fill, load
 from streamkm.kernels._wide import add_columns, add_squares, summed
 
-_BOTH = 16  # features of two vectors, because an addition waits for the one before
+_BOTH = 16  # features of two accumulators, because each addition waits for the one before
 
 
 @ordered_kernel

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamkm.kernels._jit import kernel
+from streamkm.kernels._jit import ordered_kernel
 
 
-@kernel
+@ordered_kernel
 def add(x, weights, labels, d2, sums, counts):  # type: ignore[no-untyped-def]
     """Add a tile to `sums` (k, d) and `counts` (k,), and return its loss.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +67,7 @@ class Centroids:
             slack[:] = np.inf
         self._ready, self._trusted = (origin, scaled, norms, slack), trusted
         self._features = (0,) * d if d <= _FEW else ()
-        self._answers = threading.local()
+        self._answers, self._lock = threading.local(), threading.Lock()
 
     def nearest(self, x: FloatArray) -> tuple[Int32Array, Float64Array]:
         """Return the labels (n,) and squared distances (n,) of a tile `x` (n, d)."""
@@ -124,7 +124,12 @@ class Centroids:
     @cached_property
     def _leading(self) -> Leading | None:
         """Leading directions, computed for the first tile of enough rows, or None if useless."""
-        return Leading.from_centroids(self.values, self._ready[0]) if self._trusted else None
+        with self._lock:
+            if "_leading" not in self.__dict__:  # no other thread has computed them meanwhile
+                origin = self._ready[0]
+                known = Leading.from_centroids(self.values, origin) if self._trusted else None
+                self.__dict__["_leading"] = known
+            return cast("Leading | None", self.__dict__["_leading"])
 
 
 class Prepared:

@@ -8,8 +8,8 @@ centroids as possible. They affect the time of a step only, never a label.
 from __future__ import annotations
 
 import math
-from functools import cached_property
-from typing import Any
+import threading
+from typing import Any, cast
 
 import numpy as np
 
@@ -70,6 +70,7 @@ class Leading:
         self._trial = (np.array(choices), columns_of, margins, np.array(costs, np.float64))
         self._made: dict[int, Any] = {}
         self._centroids, self._more = (values, origin), more
+        self._lock, self._made_wider = threading.Lock(), cast("Leading | None", None)
         self._least = _cost(more[0], k, d) if more else math.inf
 
     @classmethod
@@ -77,7 +78,7 @@ class Leading:
         """Return the directions, or None if bounds cannot cost less than a plain product."""
         k, d = values.shape
         useful = [p for p in _DIRECTIONS if p <= min(d, k) // 2 and _cost(p, k, d) < _limit(k, d)]
-        first = [p for p in useful if p <= _FIRST] or useful
+        first = [p for p in useful if p <= _FIRST]
         return cls(values, origin, first, useful[len(first) :]) if useful else None
 
     def choose(self, x: FloatArray) -> Any:
@@ -98,10 +99,15 @@ class Leading:
                 return wider_cost, arguments
         return cost, None if chosen < 0 else self._arguments(chosen)
 
-    @cached_property
+    @property
     def _wider(self) -> Leading:
-        """More directions; they cost several times as much to compute."""
-        return Leading(*self._centroids, self._more, [])
+        """More directions, which cost several times as much to compute."""
+        with self._lock:
+            if self._made_wider is None:
+                wider = Leading(*self._centroids, self._more, [])
+                wider._parts, wider._lengths = self._parts, self._lengths
+                self._made_wider = wider
+            return self._made_wider
 
     def _in_parts(self, values: AnyArray) -> AnyArray:
         """Return an array whose last axis is filled up with zeros to whole parts."""

@@ -14,7 +14,7 @@ from streamkm.kernels._vectors import fill, load, load_like, plus_times, store, 
 
 # Hash of the included files, which must change with them, because Numba's cache checks only this
 # file [a test compares them].
-INCLUDED = "9825a9b4510596fc"
+INCLUDED = "c4aed95d78d49861"
 PANEL = 512  # most centroids of one matrix product, whose scores for a strip stay near the L2 cache
 STRIP = 256  # most rows of one matrix product
 

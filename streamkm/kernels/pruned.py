@@ -22,7 +22,7 @@ from streamkm.kernels._settling import measured, settle
 
 # Hash of the included files, which must change with them, because Numba's cache checks only this
 # file [a test compares them].
-INCLUDED = "9825a9b4510596fc"
+INCLUDED = "c4aed95d78d49861"
 PANEL = 512  # most centroids of a matrix product, so that the bounds of a strip stay in L2
 STRIP = 128  # rows of one matrix product
 BLOCK = 16  # bounds whose minimum is compared first
@@ -258,11 +258,11 @@ def choose_directions(x, origin, centred, basis, trial):  # type: ignore[no-unty
     _load(rows, 0, TRIED, origin, parts, lengths)
     rows -= origin[:d]
     projected = np.dot(rows, basis)
-    chosen, cost, measured = -1, costs[-1], 0
+    chosen, cost, n_left = -1, costs[-1], 0
     for g in range(len(choices)):
         p = choices[g]
         bounds = np.dot(np.ascontiguousarray(projected[:, :p]), columns[:p])
-        measured = 0
+        n_left = 0
         for i in range(TRIED):
             squares = x.dtype.type(0)
             for j in range(p):
@@ -275,8 +275,8 @@ def choose_directions(x, origin, centred, basis, trial):  # type: ignore[no-unty
             limit = _distance(parts, i, centred, bounds[i].argmin()) - lengths[i]
             limit += margins[g, 1] * reach * reach
             for c in range(k):
-                measured += bounds[i, c] <= limit
-        tried = costs[g] + costs[-2] * measured / TRIED
+                n_left += bounds[i, c] <= limit
+        tried = costs[g] + costs[-2] * n_left / TRIED
         if tried < cost:
             cost, chosen = tried, g
-    return chosen, cost, measured / (TRIED * k)
+    return chosen, cost, n_left / (TRIED * k)

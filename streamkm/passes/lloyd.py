@@ -160,7 +160,7 @@ class Lloyd(WithCentroids, Pass[Assigned]):
 def _added(arrays: Sequence[AnyArray]) -> AnyArray:
     """Return the sum of arrays, added in order to one new array.
 
-    An empty block has no dtype, so its sums have the narrowest one.
+    Those of an empty block are integers, also beside sums of floats.
     """
     total = arrays[0].astype(np.result_type(*arrays))
     for array in arrays[1:]:

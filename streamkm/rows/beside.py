@@ -13,6 +13,8 @@ from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import check_beside
 from streamkm.rows.nodata import is_masked
 
+_SMALL_NBYTES = 64 * 2**20
+
 
 def matched(
     name: str,
@@ -52,14 +54,14 @@ def matched(
             )
         places = tuple(dims.index(dim) for dim in row_dims if dim in dims)
         if places != tuple(range(len(places))):
-            array = _lazily(array).transpose(places)
+            array = _arranged(array).transpose(places)
         for dim in dims:
             _check_coordinate(name, source, data, dim)
         if len(dims) < len(row_dims):
             present = [dim in dims for dim in row_dims]
             own = tuple(n for n, there in zip(row_shape, present, strict=True) if there)
             check_beside(array, own, f"{name} along {list(dims)}")
-            return _with_all_axes(_lazily(array), present, row_shape)
+            return _with_all_axes(_arranged(array), present, row_shape)
     check_beside(array, row_shape, name)
     return array
 
@@ -72,10 +74,15 @@ def _with_all_axes(array: Any, present: list[bool], shape: tuple[int, ...]) -> A
     return array[tuple(slice(None) if there else None for there in present)]
 
 
-def _lazily(array: Any) -> Any:
-    """Wrap an array on disk so that it can be rearranged without reading it."""
+def _arranged(array: Any) -> Any:
+    """Return an array that can be rearranged: a small array on disk is read, a large one is lazy.
+
+    With lazy weights, the data are lazy, too, and have no fingerprint.
+    """
     if hasattr(array, "transpose"):
         return array
+    if array.size * array.dtype.itemsize <= _SMALL_NBYTES:
+        return np.asarray(array[...])
     import dask.array as da  # takes half a second
 
     return da.from_zarr(array) if is_a(array, "zarr.Array") else da.from_array(array)

@@ -72,6 +72,8 @@ class BlockPlan(Checkpointable):
     def index(self, number: int) -> tuple[int, ...]:
         """Return the position of a block in the grid."""
         index: list[int] = []
+        if not 0 <= number < self.n_blocks:
+            raise IndexError(f"block {number} of {self.n_blocks}")
         for size in reversed(self.grid):
             number, place = divmod(number, size)
             index.append(place)

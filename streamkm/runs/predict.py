@@ -77,7 +77,7 @@ def predict(
     MemoryLimitError
         If a block does not fit the limit.
     """
-    check_outputs([output], [model, data.data])
+    check_outputs([output], [model, data.data, data.mask])
     known = load_model(model) if n_clusters is None else model_from_sweep(model, n_clusters)
     rows = _open(known, data)
     dtype = label_dtype(len(known.centroids), may_lack(rows))

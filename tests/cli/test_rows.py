@@ -62,6 +62,36 @@ def test_weights_by_name_and_by_path_are_those_of_python(store, name):
     )
 
 
+@pytest.mark.parametrize("name", ["area", "by_row"])
+def test_weighted_rows_are_not_counted_as_left_out_and_a_fit_resumes_with_its_weights_only(
+    store, name
+):
+    more = ["--weights", name, "--checkpoint", store.parent / "ckpt"]
+    found = json.loads(fit(store, *more).stdout)
+    assert found["rows_left_out"] is None
+    assert "is complete" in fit(store, *more).stderr
+    zarr.open_group(store)[name][3] = 0.5
+    assert "changed" in fit(store, *more, code=1).output
+
+
+def test_an_array_of_the_data_comes_before_a_path_of_the_same_name(store, monkeypatch):
+    monkeypatch.chdir(store.parent)
+    (store.parent / "land").mkdir()
+    fit(store, "--mask", "land", "--labels", "labels")
+    inside = zarr.open_group(store)["land"][...]
+    assert streamkm.load("model").counts_.sum() == inside.sum()
+
+
+def test_an_output_may_not_replace_the_mask(store):
+    mask = store.parent / "labels"
+    fit(store, "--labels", mask)
+    result = fit(store, "--mask", mask, "--labels", mask, "--overwrite", code=1)
+    assert "is the same place as" in result.output
+    of = ["--variable", "bands", "--feature-dim", "band", "--mask", mask, "--overwrite"]
+    result = run("predict", store.parent / "model", store, *of, "-o", mask, code=1)
+    assert "is the same place as" in result.output
+
+
 def test_a_mask_leaves_rows_out_of_a_fit_and_of_labels(store):
     mask = zarr.open_group(store)["land"]
     labels = store.parent / "labels"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import streamkm
-from streamkm import KMeans
+from streamkm import BisectingKMeans, KMeans
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3000, 3))
@@ -32,6 +32,14 @@ def test_counts_are_the_weights_of_the_labels(data, options, weights):
     labels = np.asarray(km.labels_).astype(int)
     assert km.counts_.dtype == np.float64
     np.testing.assert_allclose(km.counts_, np.bincount(labels, weights, 4))
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_counts_of_bisected_clusters(weights, tmp_path):
+    km = BisectingKMeans(5, random_state=0).fit(X, sample_weight=weights)
+    np.testing.assert_allclose(km.counts_, np.bincount(km.labels_, weights, 5))
+    km.save(tmp_path / "m")
+    assert streamkm.load(tmp_path / "m").counts_.tolist() == km.counts_.tolist()
 
 
 def test_a_refit_numbers_the_counts_like_the_clusters():

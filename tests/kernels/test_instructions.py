@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamkm.kernels import Centroids
+from streamkm.kernels import Centroids, add
 from streamkm.rows import read_only
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +31,8 @@ def cases():
         repeated = np.repeat(x[: k // 2], 2, axis=0)  # two centroids are equal
         yield (repeated[rng.integers(0, len(repeated), 3000)] + x) / 2, repeated
         yield x * np.float32(1e-22), x[:k] * np.float32(1e-22)  # squares are denormal
+    x = rng.normal(size=(3000, 3))
+    yield x, x[:7] + 1e-3
     directions = rng.normal(size=(4, 200))
     near = (rng.normal(size=(3000, 4)) @ directions).astype(np.float32)  # bounds exclude most pairs
     near += rng.normal(size=near.shape).astype(np.float32) / 50
@@ -40,14 +42,16 @@ def cases():
 def digests():
     found = []
     for x, centroids in cases():
-        ready = Centroids(centroids.astype(np.float64), np.float32)
+        ready = Centroids(centroids.astype(np.float64), x.dtype)
         x = read_only(np.ascontiguousarray(x))
         sums, counts = np.zeros(centroids.shape), np.zeros(len(centroids))
         weights = np.random.default_rng(1).random(len(x))
         labels, d2, loss = ready.gather(x, read_only(weights), sums, counts)
         used = "many" if x.shape[1] > 24 else "few"
         used = "pruned" if ready.n_directions(x) else used
-        numbers = (labels, d2, np.array(loss), sums, counts)
+        again = np.zeros(centroids.shape), np.zeros(len(centroids))
+        added = add(x, read_only(weights), read_only(labels), read_only(d2), *again)
+        numbers = (labels, d2, np.array([loss, added]), sums, counts, *again)
         found.append(f"{used} {hashlib.sha256(b''.join(n.tobytes() for n in numbers)).hexdigest()}")
     return found
 

@@ -4,6 +4,7 @@ import math
 import pickle
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,9 @@ def test_blocks_grow_along_the_last_axis_first():
 def test_numbers_run_in_c_order():
     plan = BlockPlan(((0, 2, 4), (0, 3, 6, 7)))
     assert [plan.index(n) for n in range(plan.n_blocks)] == list(np.ndindex(2, 3))
+    for beyond in (-1, plan.n_blocks):
+        with pytest.raises(IndexError, match=f"block {beyond} of 6"):
+            plan.index(beyond)
 
 
 @given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=6), min_size=1, max_size=3))

@@ -13,10 +13,10 @@ from streamkm.cli.files import may_replace, plot_file, report_file, save_plot
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import (
+    arrays_beside,
     checkpoint_options,
     data_options,
     fit_parameters,
-    row_options,
 )
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.progress import ReadProgress
@@ -54,7 +54,7 @@ def run(
     """Fit, write the model and the labels, and print the result."""
     options = FitOptions.from_parameters(fit_parameters(given))
     saving = checkpoint_options(given)
-    source = replace(data_options(data, given), **row_options(data, given))
+    source = replace(data_options(data, given), **arrays_beside(data, given))
     parameters = _parameters(data, given, options)
     outputs = Outputs.from_paths(output, labels, given["checkpoint"], overwrite)
     model = outputs.finished_model(source, parameters)
@@ -65,7 +65,7 @@ def run(
         return
     pictures = plot_file(given["picture"], overwrite)
     report = report_file(given["report"], overwrite or bool(outputs.identity))
-    check_outputs([*outputs.stores, pictures, report], [data, given["weights"], given["mask"]])
+    check_outputs([*outputs.stores, pictures, report], [data, source.sample_weight, source.mask])
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         prepared = prepare(source, options)
@@ -202,9 +202,9 @@ def _by_phase(result: FitResult | None, unit: str) -> dict[str, float]:
 
 
 def _n_left_out(result: FitResult | None) -> int:
-    """Number of rows without a label; without weights, the sum of weights is the number of rows."""
+    """Number of rows without a label; 0 with weights, whose sum is not the number of rows."""
     gathered = result.state.best.statistic if result else None
-    if result is None or gathered is None:
+    if result is None or gathered is None or result.rows.weights is not None:
         return 0
     return result.rows.layout.n_rows - round(float(gathered.weight))
 

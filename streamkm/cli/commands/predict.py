@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from streamkm.cli.translate import data_options, row_options
+from streamkm.cli.translate import arrays_beside, data_options
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.outputs import LABELS, Store
@@ -27,7 +27,7 @@ def run(
 ) -> None:
     """Write the label of every row; print the inertia."""
     store = Store(output, LABELS, overwrite)
-    source = replace(data_options(data, given), **row_options(data, given))
+    source = replace(data_options(data, given), **arrays_beside(data, given))
     found = predict(model, source, store, n_clusters, _bar, say_aside)
     left_out = f", {found.n_left_out:,} left out" if found.n_left_out else ""
     inertia = "" if found.inertia is None else f", inertia {found.inertia:.6g}"

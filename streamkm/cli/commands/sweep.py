@@ -13,10 +13,10 @@ import zarr
 from streamkm.cli.files import may_replace, plot_file, save_plot
 from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import (
+    arrays_beside,
     checkpoint_options,
     data_options,
     fit_parameters,
-    row_options,
 )
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.progress import ReadProgress
@@ -53,8 +53,8 @@ def run(
     overwrite = may_replace(output, fit_in(checkpoint), overwrite)
     saved = None if checkpoint is None else CheckpointOutput(checkpoint)
     outputs = [Store(output, SWEEP, overwrite), saved, plot_file(given["picture"], overwrite)]
-    check_outputs(outputs, [data, validation, given["weights"], given["mask"]])
-    source = replace(data_options(data, given), **row_options(data, given))
+    source = replace(data_options(data, given), **arrays_beside(data, given))
+    check_outputs(outputs, [data, validation, source.sample_weight, source.mask])
     held_out = None if validation is None else data_options(validation, given)
     prepared = prepare_sweep(source, options, held_out)
     if given["dry_run"]:

@@ -29,7 +29,11 @@ from streamkm.cli.parse.options import (
     "-o", "--output", required=True, metavar="SWEEP.zarr", help="Where the result is stored."
 )
 @click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
-@click.option("--validation", metavar="DATA2", help="Rows for a validation loss, read once.")
+@click.option(
+    "--validation",
+    metavar="DATA2",
+    help="Rows for a validation loss, read once, without --weights and --mask.",
+)
 @init_option
 @iteration_options
 @seed_option

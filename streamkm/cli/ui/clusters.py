@@ -15,15 +15,17 @@ def show_clusters(model: Model) -> None:
     """Print the size of each cluster and the first features of its centroid."""
     k, d = model.centroids.shape
     features = (model.features or [f"feature {j}" for j in range(d)])[:_FEATURES]
-    sizes = [] if model.counts is None else ["rows", "share"]
+    counts = None if model.batches else model.counts  # batches count rows repeatedly
+    sizes = [] if counts is None else ["count", "share"]
     columns = (Column(name, justify="right") for name in (*sizes, *features))
     table = Table(Column("cluster"), *columns, box=None)
     for number in range(min(k, _ROWS)):
         name = model.names[number] if model.names else None
         cells = [f"{value:.4g}" for value in model.centroids[number, :_FEATURES]]
-        if model.counts is not None:
-            count = model.counts[number]
-            cells = [f"{count:,.10g}", f"{count / model.counts.sum():.1%}", *cells]
+        if counts is not None:
+            count = float(counts[number])
+            shown = f"{int(count):,}" if count.is_integer() else f"{count:,.6g}"
+            cells = [shown, f"{count / counts.sum():.1%}", *cells]
         table.add_row(str(number) if name is None else f"{number} {name}", *cells)
     console = PlainConsole()
     console.print(table)
