@@ -71,7 +71,7 @@ def test_weighted_rows_are_not_counted_as_left_out_and_a_fit_resumes_with_its_we
     assert found["rows_left_out"] is None
     assert "is complete" in fit(store, *more).stderr
     zarr.open_group(store)[name][3] = 0.5
-    assert "changed" in fit(store, *more, code=1).output
+    assert "belongs to other data: " in fit(store, *more, code=1).output
 
 
 def test_an_array_of_the_data_comes_before_a_path_of_the_same_name(store, monkeypatch):
@@ -138,7 +138,7 @@ def test_a_sweep_takes_weights_but_not_for_its_validation_data(store):
 
 def test_a_name_that_is_no_array_is_one_line_before_any_work(store):
     result = fit(store, "--weights", "areas", code=1)
-    assert "areas is neither the path of a Zarr array nor the name of an array" in result.output
+    assert "--weights areas is neither the name of an array in the group" in result.output
     assert not (store.parent / "model").exists()
     result = run(
         "fit", store.parent / "none", "-k", 2, "-o", store.parent / "m", "--mask", "land", code=1
@@ -155,6 +155,6 @@ def test_info_shows_the_clusters_of_a_model(store):
     ):
         line = next(line for line in shown.splitlines() if line.split()[:1] == [str(number)])
         cells = line.split()[1:]
-        assert float(cells[0]) == pytest.approx(count)
+        assert float(cells[0]) == pytest.approx(count, rel=1e-5)
         assert cells[1] == f"{count / model.counts_.sum():.1%}"
         assert [float(cell) for cell in cells[2:]] == pytest.approx(center, rel=1e-3)
