@@ -53,7 +53,7 @@ def test_the_help_of_every_command_loads_nothing_heavy(command):
 @pytest.mark.parametrize("command", ["fit", "sweep"])
 def test_the_command_line_offers_every_seeding(command):
     shown = CliRunner().invoke(main, [command, "--help"], terminal_width=1000).output
-    assert f"Seeding method: {', '.join(['auto', *sorted(METHODS)])}." in shown
+    assert f"first centroids: {', '.join(['auto', *sorted(METHODS)])}." in shown
 
 
 def test_a_fit_in_memory_needs_no_library_of_other_peoples_arrays():

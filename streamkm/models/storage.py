@@ -47,6 +47,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
                     "features": model.features,
                     "names": model.names,
                     "batches": model.batches,
+                    "counted": model.counts is not None,
                 }
             ),
         )
@@ -159,7 +160,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         history=history,
         scaling=scaling,
         init=read(group, "init", 2) if "init" in group else None,
-        counts=read(group, "counts", 1) if "counts" in group else None,
+        counts=read(group, "counts", 1) if attributes.get("counted", "counts" in group) else None,
         scaled=None if scaling is None else read(group, "scaled_centroids", 2),
         **facts,
     )
