@@ -67,8 +67,9 @@ class Variants:
         self.centroids = Centroids(self.values, x.dtype)
         self.tiles = [tile.x for tile in Block.from_values(x).tiles()]
         self.n = len(x)
-        first = self.centroids._leading
-        stages = [first, first._wider] if first and first._more else [first] * bool(first)
+        first = self.centroids._leading()
+        stages = [first] if first else []
+        stages += [first._wider()] if first and np.isfinite(first._least) else []
         self.calls: dict[object, Callable[..., float]] = {"plain": self._plain}
         self.left: dict[int, float] = {}
         for stage in stages:

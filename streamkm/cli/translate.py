@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import click
 from streamkm.cli.common import dimensions
 from streamkm.cli.signals import numbers_of, stopping
 from streamkm.errors import DataError
-from streamkm.rows.paths import open_zarr
+from streamkm.rows.paths import open_beside, open_zarr
 from streamkm.runs.options import CheckpointOptions, DataOptions
 from streamkm.seeding import method_of
 
@@ -44,11 +43,12 @@ def arrays_beside(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _array_beside(path: str, given: str | None, option: str) -> Any:
-    if given is None or not ("://" in path or Path(path).exists()):
-        return None  # the error of missing data comes from opening them
+    if given is None:
+        return None
     if "://" not in given:
-        with suppress(DataError):
-            return open_zarr(path, given)
+        found = open_beside(path, given)
+        if found is not None:
+            return found
         if not Path(given).exists():
             raise DataError(
                 f"{option} {given} is neither the name of an array in the group {path} nor the "

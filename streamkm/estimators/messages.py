@@ -76,7 +76,7 @@ def warn_of_ending(state: FitState, max_iter: int) -> None:
     """Warn of clusters without rows, and of a fit that `max_iter` ended."""
     best = state.best
     assert best.centroids is not None
-    statistic = best.statistic  # None if `refit` has renumbered the clusters
+    statistic = best.statistic  # None if unknown
     k = len(best.centroids)
     n_distinct = np.count_nonzero(statistic.counts) if statistic else k
     if n_distinct < k:

@@ -29,9 +29,9 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
         # A checkpoint belongs to a single run.
         if name != "checkpoint" and (name not in _SCALARS or value is None or np.isscalar(value))
     }
-    counts, batches = getattr(
-        estimator, "_stored_batches", (getattr(estimator, "counts_", None), {})
-    )
+    counts, batches = getattr(estimator, "counts_", None), {}
+    if hasattr(estimator, "_stored_batches"):
+        counts, batches = estimator._stored_batches
     parameters = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in parameters.items()}
     tree = estimator._tree if hasattr(estimator, "tree_") else None
     model = Model(

@@ -10,7 +10,7 @@ import numpy as np
 from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.in_memory.monitor import current_monitor
-from streamkm.passes import Assigned, Pass
+from streamkm.passes import Pass
 from streamkm.rows import Scaling
 from streamkm.seeding import Seeding
 from streamkm.updates import Step, StopRules, Update, UpdateState
@@ -145,11 +145,10 @@ class Trajectory(Checkpointable):
         """Return the trajectory with its final clusters in another order."""
         assert self.state is not None
         centroids, statistic = self.state.centroids[order], self.statistic
-        statistic = statistic.reordered(order) if isinstance(statistic, Assigned) else None
+        statistic = None if statistic is None else statistic.reordered(order)
         return replace(self, state=replace(self.state, centroids=centroids, statistic=statistic))
 
     @property
     def counts(self) -> Float64Array | None:
         """Weight of the rows of each final cluster (k,), once known."""
-        statistic = self.statistic
-        return statistic.counts.astype(np.float64) if isinstance(statistic, Assigned) else None
+        return None if self.statistic is None else self.statistic.counts.astype(np.float64)

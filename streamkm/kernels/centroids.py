@@ -12,14 +12,15 @@ There are two implementations, chosen by measurement [docs/benchmarks.md]: vecto
 from __future__ import annotations
 
 import threading
-from functools import cached_property
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import Float64Array, FloatArray, Int32Array
 from streamkm.kernels import many as _loops
+from streamkm.kernels._once import Once
 from streamkm.kernels.few import few_features
 from streamkm.kernels.leading import Leading
 from streamkm.kernels.many import many_features
@@ -65,9 +66,12 @@ class Centroids:
         trusted = float(limits.tiny) / float(limits.eps) ** 2 < longest < float(limits.max) / 64
         if not trusted:
             slack[:] = np.inf
-        self._ready, self._trusted = (origin, scaled, norms, slack), trusted
+        self._ready = (origin, scaled, norms, slack)
         self._features = (0,) * d if d <= _FEW else ()
-        self._answers, self._lock = threading.local(), threading.Lock()
+        self._answers = threading.local()
+        # Computed for the first tile of enough rows; None if bounds are useless or not trusted.
+        find = partial(Leading.from_centroids, self.values, origin)
+        self._leading: Once[Leading | None] = Once(find if trusted else lambda: None)
 
     def nearest(self, x: FloatArray) -> tuple[Int32Array, Float64Array]:
         """Return the labels (n,) and squared distances (n,) of a tile `x` (n, d)."""
@@ -119,17 +123,8 @@ class Centroids:
     def _choice(self, x: FloatArray) -> Any:
         """Return the arguments of `pruned_features` for a tile, or None for a plain product."""
         enough = len(x) >= _ROWS and not self._features
-        return self._leading.choose(x) if enough and self._leading else None
-
-    @cached_property
-    def _leading(self) -> Leading | None:
-        """Leading directions, computed for the first tile of enough rows, or None if useless."""
-        with self._lock:
-            if "_leading" not in self.__dict__:  # no other thread has computed them meanwhile
-                origin = self._ready[0]
-                known = Leading.from_centroids(self.values, origin) if self._trusted else None
-                self.__dict__["_leading"] = known
-            return cast("Leading | None", self.__dict__["_leading"])
+        leading = self._leading() if enough else None
+        return None if leading is None else leading.choose(x)
 
 
 class Prepared:

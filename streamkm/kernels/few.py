@@ -1,4 +1,4 @@
-"""Compiled loops for few features: a vector of rows is compared with one centroid after another.
+"""Compiled loops for few features: a vector of rows is compared with several centroids at a time.
 
 Functions that call each other are in one file, because Numba's cache checks only that file for
 changes. `features` is a tuple of the length of a row, so that loops are unrolled for each length.

@@ -8,12 +8,13 @@ centroids as possible. They affect the time of a step only, never a label.
 from __future__ import annotations
 
 import math
-import threading
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array, FloatArray
+from streamkm.kernels._once import Once
 from streamkm.kernels.blas import one_blas_thread
 from streamkm.kernels.pruned import BLOCK, PANEL, choose_directions
 
@@ -69,9 +70,10 @@ class Leading:
         columns_of = (columns, residuals, norms)
         self._trial = (np.array(choices), columns_of, margins, np.array(costs, np.float64))
         self._made: dict[int, Any] = {}
-        self._centroids, self._more = (values, origin), more
-        self._lock, self._made_wider = threading.Lock(), cast("Leading | None", None)
         self._least = _cost(more[0], k, d) if more else math.inf
+        # More directions cost several times as much to compute.
+        shared = (self._parts, self._lengths)
+        self._wider = Once(partial(_with_more, values, origin, more, shared))
 
     @classmethod
     def from_centroids(cls, values: Float64Array, origin: FloatArray) -> Leading | None:
@@ -94,20 +96,10 @@ class Leading:
             x, self._origin, self._parts, self._rounded_basis, self._trial
         )
         if self._least < cost and share <= _HOPEFUL:
-            wider_cost, arguments = self._wider._cheapest(x)
+            wider_cost, arguments = self._wider()._cheapest(x)
             if wider_cost < cost:
                 return wider_cost, arguments
         return cost, None if chosen < 0 else self._arguments(chosen)
-
-    @property
-    def _wider(self) -> Leading:
-        """More directions, which cost several times as much to compute."""
-        with self._lock:
-            if self._made_wider is None:
-                wider = Leading(*self._centroids, self._more, [])
-                wider._parts, wider._lengths = self._parts, self._lengths
-                self._made_wider = wider
-            return self._made_wider
 
     def _in_parts(self, values: AnyArray) -> AnyArray:
         """Return an array whose last axis is filled up with zeros to whole parts."""
@@ -164,6 +156,15 @@ class Leading:
             basis.reshape(-1, p + 2)[: len(self._basis), :p] = self._rounded_basis[:, :p]
             self._made[chosen] = (self._origin, self._parts, basis, short, margins[chosen])
         return self._made[chosen]
+
+
+def _with_more(
+    values: Float64Array, origin: FloatArray, more: list[int], shared: tuple[AnyArray, AnyArray]
+) -> Leading:
+    """Return the projections on more directions, which share the centroids with the others."""
+    wider = Leading(values, origin, more, [])
+    wider._parts, wider._lengths = shared
+    return wider
 
 
 def _cost(p: int, k: int, d: int) -> float:

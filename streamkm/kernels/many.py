@@ -33,7 +33,10 @@ def _load_along(x, start, width, origin, along, lengths):  # type: ignore[no-unt
 
 @kernel
 def _scan(along, scaled, norms, best, second, label, scores):  # type: ignore[no-untyped-def]
-    """Find the two lowest scores and the centroid of the lowest; `scores` are of the last panel."""
+    """Write the two lowest scores of each row, and the centroid of the lowest.
+
+    `scores` holds the scores of one panel of centroids at a time, and of the last one at the end.
+    """
     one = scores.dtype.type(1)
     for first in range(0, len(norms), PANEL):
         size = min(PANEL, len(norms) - first)

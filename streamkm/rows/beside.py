@@ -13,7 +13,7 @@ from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import check_beside
 from streamkm.rows.nodata import is_masked
 
-_SMALL_NBYTES = 64 * 2**20
+_SMALL_NBYTES = 64 * 2**20  # weights or a mask on disk that are read to be rearranged
 
 
 def matched(

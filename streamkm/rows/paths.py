@@ -35,34 +35,14 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     """
     import zarr  # takes a quarter of a second; not needed for data in memory
 
-    where = os.fspath(path)
-    try:
-        packed = where.lower().endswith(".zip") and Path(where).is_file()
-        node = zarr.open(zarr.storage.ZipStore(where, mode="r") if packed else where, mode="r")
-    except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
-        there = "" if "://" in where or Path(where).exists() else ": no such path"
-        known = "" if there else other_kind(where)
-        files = " For files of other kinds: streamkm ingest." if not (there or known) else ""
-        raise DataError(
-            f"{where} {known}" if known else f"{where} is not a Zarr array or group{there}.{files}"
-        ) from error
-    except Exception as error:  # object stores have errors of their own
-        raise DataError(
-            f"{where} cannot be opened ({type(error).__name__}: {error}). Check the address, "
-            "the credentials and the network."
-        ) from error
+    where, node = os.fspath(path), _node(path)
     if isinstance(node, zarr.Array):
         if variable is not None:
             raise DataError(f"{where} is a single array; leave out the variable {variable!r}.")
         return _in_its_group(where, node)
-    forget_listings(node)
-    if variable is not None:
-        try:
-            found = node[variable]
-        except (KeyError, ValueError):
-            found = None
-        if isinstance(found, zarr.Array):
-            return found
+    found = None if variable is None else _member(node, variable)
+    if found is not None:
+        return found
     arrays = dict(node.arrays())
     attributes = [node.attrs, *(array.attrs for array in arrays.values())]
     named = {name for some in attributes for name in str(some.get("coordinates", "")).split()}
@@ -82,6 +62,53 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
         if names
         else f"{where} is a group{has} that holds no arrays."
     )
+
+
+def open_beside(path: str | os.PathLike[str], name: str) -> Any:
+    """Open the array of a name in the group at a path; None if there is none.
+
+    Raises
+    ------
+    DataError
+        If there is no store at the path.
+    """
+    return _member(_node(path), name)
+
+
+def _node(path: str | os.PathLike[str]) -> Any:
+    """Open the Zarr array or group at a path or URL."""
+    import zarr
+
+    where = os.fspath(path)
+    try:
+        packed = where.lower().endswith(".zip") and Path(where).is_file()
+        node = zarr.open(zarr.storage.ZipStore(where, mode="r") if packed else where, mode="r")
+    except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
+        there = "" if "://" in where or Path(where).exists() else ": no such path"
+        known = "" if there else other_kind(where)
+        files = " For files of other kinds: streamkm ingest." if not (there or known) else ""
+        raise DataError(
+            f"{where} {known}" if known else f"{where} is not a Zarr array or group{there}.{files}"
+        ) from error
+    except Exception as error:  # object stores have errors of their own
+        raise DataError(
+            f"{where} cannot be opened ({type(error).__name__}: {error}). Check the address, "
+            "the credentials and the network."
+        ) from error
+    if isinstance(node, zarr.Group):
+        forget_listings(node)
+    return node
+
+
+def _member(node: Any, name: str) -> Any:
+    """Return the array of a name in a group, or None."""
+    import zarr
+
+    try:
+        found = node[name] if isinstance(node, zarr.Group) else None
+    except (KeyError, ValueError):
+        return None
+    return found if isinstance(found, zarr.Array) else None
 
 
 def forget_listings(group: Any) -> None:

@@ -35,7 +35,8 @@ class UpdateState(Checkpointable):
     weight : sum of the weights of all rows; 0 before the first iteration
     stop_reason : name of the rule that ended the iterations, or None
     inertia : loss of the final centroids, or None until it is known
-    statistic : statistic of the last pass under the final centroids, or None
+    statistic : statistic of the last pass under the final centroids, with `counts` (k,), `weight`
+        and `reordered` like `Assigned`, or None
     """
 
     centroids: Float64Array

@@ -38,7 +38,7 @@ def prepared(x, centroids):
 def plain(x, centroids):
     """Centroids that never use bounds."""
     ready = Centroids(centroids.astype(np.float64), x.dtype)
-    ready._leading = None
+    ready._leading = lambda: None
     return ready
 
 
@@ -166,7 +166,7 @@ def test_the_directions_do_not_depend_on_the_threads_of_blas():
     found = []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            found.append(Centroids(centroids, np.float32)._leading._basis)
+            found.append(Centroids(centroids, np.float32)._leading()._basis)
     assert np.array_equal(*found)
 
 
@@ -179,7 +179,7 @@ def test_more_directions_are_computed_only_where_the_first_leave_few_pairs(monke
         x = (rng.normal(size=(4000, 256)) * spread).astype(np.float32)
         ready = Centroids(x[:1500].astype(np.float64), np.float32)
         chosen = ready.n_directions(x[2000:])
-        return ready._leading._made_wider is not None, chosen
+        return ready._leading()._wider.known, chosen
 
     sizes = np.arange(1, 257)
     assert tried(np.exp(-sizes / 3.0)) == (False, 6)  # no other number can be cheaper

@@ -31,15 +31,15 @@ def run(path: str, variable: str | None, all_of_it: bool) -> None:
         return
     try:
         model = load_model(path)
-        show_table(_of_model(model))
-        show_clusters(model)
-        return
     except NotAModelError:
         if variable is None:
             with suppress(NotAModelError):
                 show_sweep(open_sweep(path))
                 return
         show_table(_of_array(open_zarr(path, variable)))
+    else:
+        show_table(_of_model(model))
+        show_clusters(model)
 
 
 def _of_model(model: Model) -> dict[str, str]:

@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from streamkm.cli.parse.options import Finite, cluster_options, memory_option, search_options
+from streamkm.cli.parse.options import (
+    choice_option,
+    cluster_options,
+    memory_option,
+    search_options,
+)
+from streamkm.cli.parse.types import Finite
 
 
 class Patch(click.ParamType[tuple[int, int]]):
@@ -34,12 +40,10 @@ class Patch(click.ParamType[tuple[int, int]]):
     type=click.IntRange(1, 65536),
     help="Maximum number of colours of a palette, or codewords of a stage (default 256).",
 )
-@click.option(
+@choice_option(
     "--per",
-    type=click.Choice(["archive", "group", "image"]),
-    default="archive",
-    show_default=True,
-    help="Use one palette for all images, for each folder, or for each image.",
+    ["archive", "group", "image"],
+    "Use one palette for all images, for each folder, or for each image.",
 )
 @click.option(
     "--patch",

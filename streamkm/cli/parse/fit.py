@@ -6,8 +6,8 @@ import click
 
 from streamkm.cli.parse.clusters import NumberOfClusters
 from streamkm.cli.parse.options import (
-    Seconds,
     checkpoint_options,
+    choice_option,
     cluster_options,
     data_options,
     init_option,
@@ -16,6 +16,7 @@ from streamkm.cli.parse.options import (
     row_options,
     seed_option,
 )
+from streamkm.cli.parse.types import Seconds
 
 
 @click.command(name="fit")
@@ -25,19 +26,15 @@ from streamkm.cli.parse.options import (
 @click.option("--labels", metavar="LABELS.zarr", help="Also write the label of every row.")
 @init_option
 @click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
-@click.option(
+@choice_option(
     "--restarts",
-    type=click.Choice(["all", "halving"]),
-    default="all",
-    show_default=True,
-    help="Run all restarts to the end, or drop the worse half repeatedly.",
+    ["all", "halving"],
+    "Run all restarts to the end, or drop the worse half repeatedly.",
 )
-@click.option(
+@choice_option(
     "--algorithm",
-    type=click.Choice(["auto", "lloyd"]),
-    default="auto",
-    show_default=True,
-    help="Iterate on the rows in memory between reads, or run Lloyd's steps on all rows only.",
+    ["auto", "lloyd"],
+    "Iterate on the rows in memory between reads, or run Lloyd's steps on all rows only.",
 )
 @iteration_options
 @click.option(
@@ -47,12 +44,10 @@ from streamkm.cli.parse.options import (
     help="Maximum time, such as 55m: start no iteration after it, and stop a search in memory; "
     "with a checkpoint, exit before it ends.",
 )
-@click.option(
+@choice_option(
     "--metric",
-    type=click.Choice(["euclidean", "cosine"]),
-    default="euclidean",
-    show_default=True,
-    help="Distance; with cosine, rows are divided by their length (spherical k-means).",
+    ["euclidean", "cosine"],
+    "Distance; with cosine, rows are divided by their length (spherical k-means).",
 )
 @click.option(
     "--scale",

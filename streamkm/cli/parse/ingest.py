@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from streamkm.cli.parse.options import Bytes, registered_names
+from streamkm.cli.parse.options import registered_names
+from streamkm.cli.parse.types import Bytes
 
 
 class Shard(Bytes):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from streamkm.sizes import parse_bytes, parse_seconds
+from streamkm.cli.parse.types import Bytes, Finite, Nodata, Seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,54 +29,6 @@ def registered_names(package: str) -> list[str]:
     )
 
 
-class Finite(click.FloatRange):
-    """A finite number in a range."""
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r}: give a finite number", param, ctx)
-        return number
-
-
-class Seconds(click.ParamType[float]):
-    """A time such as 55m."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        try:
-            return parse_seconds(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Nodata(click.ParamType[Any]):
-    """Numbers such as 0,nan, or a word."""
-
-    name = "nodata"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if value in ("auto", "none", None):
-            return None if value == "none" else value
-        try:
-            return [float(item) for item in str(value).split(",")]
-        except ValueError:
-            self.fail(f"{value!r}: give numbers between commas, auto or none", param, ctx)
-
-
-class Bytes(click.ParamType[int]):
-    """A size such as 2GiB."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        try:
-            return parse_bytes(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 def _one(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> str | None:
     """Return the value of an option that may be repeated with the same value only."""
     if len(set(given)) > 1:
@@ -88,6 +39,12 @@ def _one(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> 
             param,
         )
     return given[0] if given else None
+
+
+def choice_option(name: str, choices: Sequence[str], text: str) -> Callable[[F], F]:
+    """Return an option with a value of these choices; the first is the default."""
+    kind = click.Choice(choices)
+    return click.option(name, type=kind, default=choices[0], show_default=True, help=text)
 
 
 def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -212,12 +169,10 @@ cluster_options = _together(
     click.option("--performance-report", "report", metavar="FILE.html", help="Dask's report."),
 )
 search_options = _together(
-    click.option(
+    choice_option(
         "--space",
-        type=click.Choice(["srgb", "oklab"]),
-        default="srgb",
-        show_default=True,
-        help="Colour space of the distances: stored values, or perceptual colours.",
+        ["srgb", "oklab"],
+        "Colour space of the distances: stored values, or perceptual colours.",
     ),
     click.option(
         "--n-init",

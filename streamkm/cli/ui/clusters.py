@@ -14,7 +14,7 @@ _FEATURES = 6  # features that are shown
 def show_clusters(model: Model) -> None:
     """Print the size of each cluster and the first features of its centroid."""
     k, d = model.centroids.shape
-    features = (model.features or [f"feature {j}" for j in range(d)])[:_FEATURES]
+    features = (model.features or [f"x{j}" for j in range(d)])[:_FEATURES]
     counts = None if model.batches else model.counts  # batches count rows repeatedly
     sizes = [] if counts is None else ["count", "share"]
     columns = (Column(name, justify="right") for name in (*sizes, *features))

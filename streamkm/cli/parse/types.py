@@ -1,0 +1,58 @@
+"""Types of the values of options."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import click
+
+from streamkm.sizes import parse_bytes, parse_seconds
+
+
+class Finite(click.FloatRange):
+    """A finite number in a range."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r}: give a finite number", param, ctx)
+        return number
+
+
+class Seconds(click.ParamType[float]):
+    """A time such as 55m."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        try:
+            return parse_seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Nodata(click.ParamType[Any]):
+    """Numbers such as 0,nan, or a word."""
+
+    name = "nodata"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value in ("auto", "none", None):
+            return None if value == "none" else value
+        try:
+            return [float(item) for item in str(value).split(",")]
+        except ValueError:
+            self.fail(f"{value!r}: give numbers between commas, auto or none", param, ctx)
+
+
+class Bytes(click.ParamType[int]):
+    """A size such as 2GiB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        try:
+            return parse_bytes(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
