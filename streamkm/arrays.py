@@ -1,7 +1,8 @@
-"""Types of NumPy arrays in annotations, by dtype."""
+"""Types of NumPy arrays in annotations, by dtype, and parts of large arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,3 +12,15 @@ AnyArray = npt.NDArray[Any]
 Float64Array = npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.floating]
 Int32Array = npt.NDArray[np.int32]
+
+# Centroids of at least this size are large: only parts of them are copied, their sums are added in
+# the order of the blocks, and no rows are cached between reads.
+LARGE_NBYTES = 2**25
+
+
+def in_parts(array: AnyArray) -> Iterator[slice]:
+    """Yield slices of the rows of an array; a single one unless the array is large."""
+    n_rows = len(array)
+    step = max(1, min(n_rows, n_rows * LARGE_NBYTES // max(array.nbytes, 1)))
+    for first in range(0, max(n_rows, 1), step):
+        yield slice(first, min(first + step, n_rows))

@@ -106,6 +106,12 @@ class _Write:
     question: PerRow[Any]
     out: Any
 
+    def identity(self) -> Any:
+        return self.question.identity()
+
+    def statistic_nbytes(self, n_features: int) -> int:
+        return self.question.statistic_nbytes(n_features)
+
     def __call__(self, block: Block) -> Any:
         values, statistic = self.question(block)
         self.out[_region(block)] = block.filled(values, self.question.fill)
@@ -129,6 +135,12 @@ class _Gathered(Statistic):
 @dataclass(frozen=True)
 class _Gather:
     question: PerRow[Any]
+
+    def identity(self) -> _Gathered:
+        return _Gathered((), self.question.identity())
+
+    def statistic_nbytes(self, n_features: int) -> int:
+        return self.question.statistic_nbytes(n_features)
 
     def __call__(self, block: Block) -> _Gathered:
         values, statistic = self.question(block)

@@ -87,6 +87,12 @@ def results(graphs: Iterator[Delayed], here: bool, ahead: bool) -> Iterator[Any]
         yield result
 
 
+def shared(value: Any) -> Any:
+    """Return a large value for a graph: on a cluster, a future, so that the graph stays small."""
+    cluster = client()
+    return value if cluster is None else cluster.scatter(value, hash=False)
+
+
 def _asked(n_threads: int, here: bool) -> dict[str, Any]:
     """Return arguments of `dask.compute`; Dask's configuration would affect all threads."""
     asked: dict[str, Any] = {"scheduler": "threads"} if here else {}

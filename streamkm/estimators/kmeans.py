@@ -31,7 +31,8 @@ class KMeans(IterativeEstimator):
 shape (n_clusters, n_features), fitted model or callable, default='auto'
         Seeding method, or the first centroids.
 
-        - 'auto' is 'coreset': two reads and a search in memory.
+        - 'auto' is 'coreset': two reads and a search in memory; if the centroids (float64) take
+          32 MiB or more, it is 'random', because a sample for them would take many times as much.
         - 'k-means||' takes four reads and 'random' one read.
         - 'k-means++' (not greedy) and 'farthest' take one read for each centroid.
         - An array, a table or a fitted model gives the first centroids. Named features are put in

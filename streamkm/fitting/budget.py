@@ -10,7 +10,11 @@ from streamkm.seeding import method_of
 
 
 def fit_budget(
-    limit: int | None, inits: Sequence[str], n_clusters: Sequence[int], keeps: bool = True
+    limit: int | None,
+    inits: Sequence[str],
+    n_clusters: Sequence[int],
+    keeps: bool = True,
+    samples_if_small: bool = False,
 ) -> Budget:
     """The memory budget of fits of every k with every restart, all in the same reads.
 
@@ -20,6 +24,7 @@ def fit_budget(
     inits : the seeding method of each restart
     n_clusters : the values of k
     keeps : whether every restart may keep boundary rows, as in a fit but not in a sweep
+    samples_if_small : whether large centroids are random rows instead, as with init="auto"
     """
     methods = [method_of(init) for init in inits]
     least = [m.least_sample(max(n_clusters)) for m in methods if m.least_sample is not None]
@@ -31,4 +36,6 @@ def fit_budget(
         summaries=max(len(n_clusters) * len(least), len(methods) * keeps),
         summary_rows=max(least, default=0),
         unsampled=len(methods) * keeps,
+        largest=max(n_clusters),
+        samples_if_small=samples_if_small,
     )

@@ -37,11 +37,19 @@ class Pass(Checkpointable, ABC, Generic[S]):
     def __call__(self, block: Block) -> S:
         """The statistic of one block."""
 
+    def statistic_nbytes(self, n_features: int) -> int:
+        """Bytes of the statistic of all rows, if it grows with the number of clusters, or 0."""
+        return 0
+
 
 class WithCentroids:
     """A question that compares rows with `centroids` (k, d), which are prepared once."""
 
     centroids: Float64Array
+
+    def statistic_nbytes(self, n_features: int) -> int:
+        """Bytes of one number for each feature of each cluster."""
+        return self.centroids.nbytes
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -71,3 +79,6 @@ class Product(Pass[Products]):
 
     def __call__(self, block: Block) -> Products:
         return Products(tuple(p(block) for p in self.passes))
+
+    def statistic_nbytes(self, n_features: int) -> int:
+        return max((p.statistic_nbytes(n_features) for p in self.passes), default=0)

@@ -93,6 +93,9 @@ class _Draw(Pass[TopRows]):
     def identity(self) -> TopRows:
         return TopRows.none(self.most)
 
+    def statistic_nbytes(self, n_features: int) -> int:
+        return self.most * n_features * 8
+
     def __call__(self, block: Block) -> TopRows:
         best = self.identity()
         for tile, keys, labels in self.keyed(block):
@@ -126,7 +129,7 @@ class DrawUniform(_Draw):
 
 
 @dataclass(frozen=True)
-class DrawSquaredDistance(WithCentroids, _Draw):
+class DrawSquaredDistance(_Draw, WithCentroids):
     """Draw rows in proportion to weight * squared distance to the nearest centroid (D**2)."""
 
     seed: int
@@ -142,7 +145,7 @@ class DrawSquaredDistance(WithCentroids, _Draw):
 
 
 @dataclass(frozen=True)
-class DrawFarthest(WithCentroids, _Draw):
+class DrawFarthest(_Draw, WithCentroids):
     """Find the rows farthest from their nearest centroid; ties go to the lowest row number."""
 
     centroids: Float64Array

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.arrays import AnyArray, Float64Array
+from streamkm.arrays import AnyArray, Float64Array, in_parts
 from streamkm.errors import NonFiniteError
 from streamkm.kernels import squared_length
 from streamkm.passes.base import Pass, Statistic, WithCentroids
+from streamkm.passes.sums import sums_of
 from streamkm.rows import Block
 
 
@@ -23,26 +25,34 @@ class Assigned(Statistic):
     Unweighted integers of at most 16 bits are summed as integers, so the order of the blocks does
     not change any bit, and their loss is computed from `squares`. Other rows are summed in float64.
 
+    With very many clusters, the statistic of a block holds only the clusters of its rows. Combined
+    with a statistic of all clusters, it becomes one of all clusters.
+
     Parameters
     ----------
     sums : ndarray of shape (k, d), int64 or float64, weighted sums of rows
     counts : ndarray of shape (k,), of the same dtype, weights
     loss : float, sum of w * |x - c|**2; 0 where it is computed from `squares`
     squares : int, sum of |x|**2 of integer rows
+    clusters : ndarray of shape (m,), int64, ascending, the clusters of `sums` (m, d) and `counts`
+        (m,); None for all clusters
     """
 
     sums: AnyArray
     counts: AnyArray
     loss: float = 0.0
     squares: int = 0
+    clusters: AnyArray | None = None
 
     @classmethod
     def combine(cls, parts: Sequence[Assigned]) -> Assigned:
+        clusters, places, n_clusters = _common_clusters(parts)
         return cls(
-            _added([p.sums for p in parts]),
-            _added([p.counts for p in parts]),
+            _added([p.sums for p in parts], places, n_clusters),
+            _added([p.counts for p in parts], places, n_clusters),
             sum(p.loss for p in parts),
             sum(p.squares for p in parts),
+            clusters,
         )
 
     @property
@@ -51,9 +61,11 @@ class Assigned(Statistic):
 
     def means(self, otherwise: Float64Array) -> Float64Array:
         """Return the means (k, d) of the clusters; empty ones have rows of `otherwise` (k, d)."""
-        occupied = self.counts > 0
         means = otherwise.copy()
-        means[occupied] = self.sums[occupied] / self.counts[occupied, None]
+        for part in in_parts(means):
+            sums, counts, own = self.sums[part], self.counts[part], means[part]
+            occupied = counts > 0
+            own[occupied] = sums[occupied] / counts[occupied, None]
         return means
 
     def inertia(self, centroids: Float64Array) -> float:
@@ -80,11 +92,13 @@ class Assigned(Statistic):
         """Return the mean variance of the features, from the sums within and between clusters."""
         total = float(self.weight)
         mean = self.sums.sum(axis=0) / total
-        moved = centroids - mean
-        own = self.sums - self.counts[:, None] * centroids
-        between = 2.0 * float((own * moved).sum()) + float(
-            (self.counts * np.einsum("kd,kd->k", moved, moved)).sum()
-        )
+        between = 0.0
+        for part in in_parts(centroids):
+            moved = centroids[part] - mean
+            own = self.sums[part] - self.counts[part, None] * centroids[part]
+            between += 2.0 * float((own * moved).sum()) + float(
+                (self.counts[part] * np.einsum("kd,kd->k", moved, moved)).sum()
+            )
         variance: float = (self.inertia(centroids) + between) / (total * centroids.shape[1])
         return max(0.0, variance)
 
@@ -137,10 +151,10 @@ class Lloyd(WithCentroids, Pass[Assigned]):
         if block.n_rows == 0:
             return self.identity()
         centroids = self.prepared(block.dtype)
-        sums, counts = np.zeros(self.centroids.shape), np.zeros(len(self.centroids))
+        gathering = sums_of(self.centroids, block.n_rows)
         loss, squares = 0.0, 0
         for tile in block.tiles():
-            nearest, d2, lost = centroids.gather(tile.x, tile.weights, sums, counts)
+            nearest, d2, lost = gathering.gather(centroids, tile)
             loss += lost
             if labels is not None:
                 refuse_bad(block, tile.start, d2)
@@ -152,19 +166,40 @@ class Lloyd(WithCentroids, Pass[Assigned]):
                 losses += np.bincount(nearest, tile.weights * d2, minlength=len(losses))
             if block.is_integer:
                 squares += int(squared_length(tile.x))
+        sums, counts, clusters = gathering.result()
         if block.is_integer:  # whole numbers below 2**53 are exact in float64
-            return Assigned(sums.astype(np.int64), counts.astype(np.int64), 0.0, squares)
-        return Assigned(sums, counts, loss)
+            return Assigned(sums.astype(np.int64), counts.astype(np.int64), 0.0, squares, clusters)
+        return Assigned(sums, counts, loss, 0, clusters)
 
 
-def _added(arrays: Sequence[AnyArray]) -> AnyArray:
-    """Return the sum of arrays, added in order to one new array.
+def _common_clusters(parts: Sequence[Assigned]) -> tuple[AnyArray | None, list[Any], int]:
+    """Return the clusters of the sum of the parts, the places of each part, and their number.
 
-    Those of an empty block are integers, also beside sums of floats.
+    Clusters and places are None for all clusters.
     """
-    total = arrays[0].astype(np.result_type(*arrays))
-    for array in arrays[1:]:
-        total += array
+    whole = next((p for p in parts if p.clusters is None), None)
+    if whole is not None:
+        return None, [p.clusters for p in parts], len(whole.counts)
+    held = [p.clusters for p in parts if p.clusters is not None]
+    clusters = np.unique(np.concatenate(held))
+    return clusters, [np.searchsorted(clusters, own) for own in held], len(clusters)
+
+
+def _added(arrays: Sequence[AnyArray], places: Sequence[Any], n_clusters: int) -> AnyArray:
+    """Return the sum of arrays over `n_clusters` clusters, added in order to one new array.
+
+    Arrays of an empty block are integers, also beside sums of floats.
+    """
+    kind = np.result_type(*arrays)
+    if places[0] is None:
+        total, first = arrays[0].astype(kind), 1
+    else:
+        total, first = np.zeros((n_clusters, *arrays[0].shape[1:]), kind), 0
+    for array, place in zip(arrays[first:], places[first:], strict=True):
+        if place is None:
+            total += array
+        else:
+            total[place] += array
     return total
 
 

@@ -25,7 +25,8 @@ class Measured(Assigned):
 
     @classmethod
     def from_assigned(cls, gathered: Assigned, measured: Float64Array) -> Self:
-        return cls(gathered.sums, gathered.counts, gathered.loss, gathered.squares, measured)
+        own = (gathered.sums, gathered.counts, gathered.loss, gathered.squares)
+        return cls(*own, gathered.clusters, measured)
 
     @classmethod
     def combine(cls, parts: Sequence[Assigned]) -> Self:

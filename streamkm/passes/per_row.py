@@ -51,6 +51,10 @@ class PerRow(Checkpointable, ABC, Generic[S]):
     def __call__(self, block: Block) -> tuple[AnyArray, S]:
         """Return the results (n,) or (n, width), and the statistic of the same rows."""
 
+    def statistic_nbytes(self, n_features: int) -> int:
+        """Bytes of the statistic of all rows, if it grows with the number of clusters, or 0."""
+        return 0
+
 
 @dataclass(frozen=True)
 class Labels(PerRow[Assigned]):
@@ -65,6 +69,9 @@ class Labels(PerRow[Assigned]):
     def __call__(self, block: Block) -> tuple[AnyArray, Assigned]:
         labels = np.empty(block.n_rows, self.dtype)
         return labels, self._step.assign(block, labels)
+
+    def statistic_nbytes(self, n_features: int) -> int:
+        return self.centroids.nbytes
 
     @cached_property
     def _step(self) -> Lloyd:
@@ -140,6 +147,9 @@ class LabelsFromOne(PerRow[S]):
 
     def identity(self) -> S:
         return self.labels.identity()
+
+    def statistic_nbytes(self, n_features: int) -> int:
+        return self.labels.statistic_nbytes(n_features)
 
     def __call__(self, block: Block) -> tuple[AnyArray, S]:
         labels, statistic = self.labels(block)

@@ -89,7 +89,7 @@ def in_batches(rows: Rows, batch_size: int, budget: Budget) -> Rows:
     most = batch_size // _PIECES
     if most >= rows.plan.largest:
         return rows
-    budget = replace(budget, n_features=layout.n_features)
+    budget = budget.of(layout)
     row_nbytes = budget.row_nbytes(layout, rows.beside, rows.mask is not None)
     unit = unit_of(rows, row_nbytes)
     plan = plan_blocks(layout.row_shape, unit, row_nbytes, most * row_nbytes)

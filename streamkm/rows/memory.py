@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.arrays import LARGE_NBYTES
 from streamkm.checkpointable import Checkpointable
 from streamkm.errors import MemoryLimitError
 from streamkm.rows.layout import Layout
@@ -34,6 +35,9 @@ _NOTABLE = 0.95  # share of a projection below which a change is worth naming
 _SAMPLE_COPIES = 3  # the sample, the parts it is combined from, and the search
 _BESIDE_A_DISTINCT_ROW = 8 + 8 + 8  # weight, hash, slots
 _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
+# Large centroids (float64): themselves, in the precision of the data, two accumulators while a
+# block is added or sums and means afterwards, and parts of them [measured].
+_LARGE_COPIES = 4.5
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,9 @@ class Budget:
     answer_share : further bytes of the result for a row, as a share of those of its values
     unsampled : number of summaries with a seeding method that has no sample; None if the caller
         cannot choose a method
+    largest : centroids of a single trajectory, at most
+    itemsize : bytes of a stored number
+    samples_if_small : whether large centroids are random rows, which need no sample
     """
 
     limit: int | None = None
@@ -80,6 +87,21 @@ class Budget:
     summary_rows: int = 0
     answer_share: float = 0.0
     unsampled: int | None = None
+    largest: int = 0
+    itemsize: int = 4
+    samples_if_small: bool = False
+
+    def of(self, layout: Layout) -> Budget:
+        """Return the budget for data of this layout."""
+        budget = replace(self, n_features=layout.n_features, itemsize=layout.dtype.itemsize)
+        if budget.large and budget.samples_if_small:
+            return replace(budget, summaries=0, summary_rows=0)
+        return budget
+
+    @property
+    def large(self) -> bool:
+        """Whether the centroids of a trajectory are large."""
+        return self.largest * self.n_features * 8 >= LARGE_NBYTES
 
     @property
     def _to_keep(self) -> float:
@@ -117,7 +139,7 @@ class Budget:
         whole = layout.n_rows * distinct <= 4 * self.table_nbytes
         table = layout.n_rows if whole else self.table_nbytes // distinct
         sampled = max(1, self.summaries) * (row_nbytes + _BESIDE_A_SAMPLED_ROW)
-        return Room(table, max(self.summary_rows, self.sample_nbytes // sampled))
+        return Room(table, max(self.of(layout).summary_rows, self.sample_nbytes // sampled))
 
     @property
     def statistic_nbytes(self) -> int:
@@ -127,20 +149,34 @@ class Budget:
     def projected(self, block_nbytes: int, n_blocks: int, resident_nbytes: int = 0) -> int:
         """Return the projected peak bytes of a process that reads blocks of `block_nbytes`."""
         levels = math.ceil(math.log(max(n_blocks, 2), 8))
-        # A thread holds a statistic. Threads share the centroids and their projections, which take
-        # 1.5 statistics, and 3.2 while they are computed, before the tree holds any [measured].
-        statistics = (3 * self.threads + 7 * levels) * self.statistic_nbytes
+        if self.large:
+            statistics = int(_LARGE_COPIES * self.statistic_nbytes)
+        else:
+            # A thread holds a statistic. Threads share the centroids and their projections, which
+            # take 1.5 statistics, and 3.2 while they are computed, before the tree holds any
+            # [measured].
+            statistics = (3 * self.threads + 7 * levels) * self.statistic_nbytes
         statistics += (self.threads + 7) * self.table_nbytes
         statistics += _SAMPLE_COPIES * self.sample_nbytes
-        blocks = min(self.threads, n_blocks) * _COPIES * block_nbytes
+        blocks = min(self.threads, n_blocks) * self._in_flight(block_nbytes)
         return PROCESS_NBYTES + resident_nbytes + blocks + statistics
+
+    def _in_flight(self, block_nbytes: int) -> int:
+        """Bytes of a block while a thread reads it, and of its sums if the centroids are large.
+
+        Two results for each thread wait to be added, and one more is computed.
+        """
+        if not self.large:
+            return _COPIES * block_nbytes
+        sums = min(8 * block_nbytes // self.itemsize, self.statistic_nbytes)
+        return _COPIES * block_nbytes + 3 * sums
 
     def block_nbytes(self, n_blocks: int = 1, resident_nbytes: int = 0) -> int:
         """Return the bytes of the largest block that the limit allows, at most 32 MiB."""
         if self.limit is None:
             return BLOCK_NBYTES
         left = self.limit - self.projected(0, n_blocks, resident_nbytes)
-        return max(0, min(BLOCK_NBYTES, left // (_COPIES * self.threads)))
+        return max(0, min(BLOCK_NBYTES, left * 2**20 // (self._in_flight(2**20) * self.threads)))
 
     def allows(self, nbytes: int) -> bool:
         """Return whether a peak of `nbytes` is within the limit."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -94,7 +93,7 @@ def open_rows(
         names=own if order is None or names is None else tuple(names),
         order=order,
     )
-    budget = replace(budget, n_features=layout.n_features)
+    budget = budget.of(layout)
     row_dims = None if dims is None else [dims[a] for a in layout.row_axes]
 
     def beside(name: str, given: Any) -> Any:

@@ -108,7 +108,7 @@ def prepare(data: DataOptions, options: FitOptions) -> PreparedFit:
     budget = options.budget(data.memory_limit)
     rows = options.plan(data.open(budget), budget)
     options.check(rows)
-    return PreparedFit(options, rows, budget)
+    return PreparedFit(options.for_rows(rows), rows, budget)
 
 
 def fit(

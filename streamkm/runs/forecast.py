@@ -60,7 +60,7 @@ def _forecast(
         seeding, max_iter, last = 1, 0, 0
     most = seeding + max_iter + last
     block = rows.plan.largest * (a_read // layout.n_rows + budget.answer_nbytes)
-    known = replace(budget, n_features=layout.n_features, threads=budget.threads + int(rows.ahead))
+    known = replace(budget.of(layout), threads=budget.threads + int(rows.ahead))
     return {
         "rows": layout.n_rows,
         "features": layout.n_features,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from streamkm.arrays import Float64Array
+from streamkm.arrays import LARGE_NBYTES, Float64Array
 from streamkm.fitting import SCALES, Checkpoint, FitState, fit_budget
 from streamkm.fitting.first import check_centroids, check_enough
 from streamkm.numbers import real_number, whole_number
@@ -183,7 +183,18 @@ class FitOptions:
     def budget(self, memory_limit: int | None) -> Budget:
         """The memory that the fit needs; given centroids need as much as random rows."""
         method = self.init if isinstance(self.init, str) else "random"
-        return fit_budget(memory_limit, [method] * self.n_init, [self.n_clusters])
+        auto = method == "auto"
+        return fit_budget(
+            memory_limit, [method] * self.n_init, [self.n_clusters], samples_if_small=auto
+        )
+
+    def for_rows(self, rows: Rows) -> Self:
+        """Return the options with random rows in the place of init="auto" if centroids are large.
+
+        A sample with enough rows for so many clusters would take many times their memory.
+        """
+        large = self.n_clusters * rows.layout.n_features * 8 >= LARGE_NBYTES
+        return replace(self, init="random") if large and _is_auto(self.init) else self
 
     def first_centroids(self, names: Sequence[str] | None) -> str | list[Float64Array]:
         """The seeding method, or the given centroids with features in the order of the data."""

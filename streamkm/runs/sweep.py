@@ -122,9 +122,13 @@ def prepare_sweep(
     """
     if data.memory_limit is not None:
         one_heap()
-    budget = fit_budget(data.memory_limit, options.inits, options.n_clusters, keeps=False)
+    auto = options.fit.init == "auto"
+    budget = fit_budget(
+        data.memory_limit, options.inits, options.n_clusters, keeps=False, samples_if_small=auto
+    )
     rows = data.open(budget)
     options.fit.check(rows)
+    options = replace(options, fit=options.fit.for_rows(rows))
     others = None
     if validation is not None:
         others = replace(validation, names=rows.layout.names).open(budget)

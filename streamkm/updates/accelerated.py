@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from streamkm.arrays import Float64Array
+from streamkm.arrays import LARGE_NBYTES, Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.engine import map_reduce
 from streamkm.in_memory.lloyd import lloyd_steps
@@ -156,7 +156,8 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
     def _caches(self, state: AcceleratedState) -> bool:
         """Whether the next read caches rows."""
         wanted = state.pending is None and not state.evaluating and len(state.centroids) > 1
-        return wanted and self.most > 0 and state.plain_reads == 0
+        small = state.centroids.nbytes < LARGE_NBYTES  # the cache holds two copies of them
+        return wanted and small and self.most > 0 and state.plain_reads == 0
 
     def _while_valid(self, state: AcceleratedState) -> AcceleratedState:
         """Drop the cached rows if they no longer determine Lloyd's next step.

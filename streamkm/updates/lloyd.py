@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from streamkm.arrays import Float64Array
+from streamkm.arrays import Float64Array, in_parts
 from streamkm.errors import LossRoseError
 from streamkm.passes import Assigned, DrawFarthest, Lloyd, Losses, Pass, Scatter, TopRows
 from streamkm.updates.base import Update, UpdateState
@@ -101,9 +101,11 @@ class LloydSteps(Update[L], Generic[L]):
         n_empty = int(np.count_nonzero(assigned.counts == 0))
         gathered, n_relocated = (assigned, 0) if far is None else relocated(assigned, far)
         centroids = self.means(gathered, state.centroids)
-        moves = centroids - state.centroids
         inertia = self.loss(assigned, state.centroids)
-        shift = float(np.einsum("kd,kd->", moves, moves))
+        shift = 0.0
+        for part in in_parts(centroids):
+            moves = centroids[part] - state.centroids[part]
+            shift += float(np.einsum("kd,kd->", moves, moves))
         step = Step(inertia, shift, n_empty, n_relocated, read)
         state = replace(state, centroids=centroids, history=(*state.history, step), pending=None)
         reason = self.reason(state)
@@ -132,7 +134,8 @@ def _rounding(state: LloydState, inertia: float) -> float:
     A centroid has an error of up to u in each feature. This changes J by the square of the error,
     summed over all rows, and by its product with the distances of the rows (Cauchy-Schwarz).
     """
-    u = 8 * np.finfo(np.float64).eps * float(np.abs(state.centroids).max())
+    largest = max(float(state.centroids.max()), -float(state.centroids.min()))
+    u = 8 * np.finfo(np.float64).eps * largest
     spread = state.weight * state.centroids.shape[1]
     return float(spread * u * u + 2 * np.sqrt(inertia * spread) * u)
 
