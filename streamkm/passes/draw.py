@@ -8,7 +8,7 @@ total weight need not be known first, and a draw costs one read for any m.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,7 @@ class TopRows(Statistic):
     values : ndarray of shape (m, d), float64
     weights : ndarray of shape (m,), float64
     labels : ndarray of shape (m,), int32, nearest centroid in draws that have centroids
+    hashes : ndarray of shape (m,), uint64, of the values
     """
 
     most: int
@@ -40,6 +41,7 @@ class TopRows(Statistic):
     values: Float64Array
     weights: Float64Array
     labels: Int32Array
+    hashes: npt.NDArray[np.uint64]
 
     @classmethod
     def combine(cls, parts: Sequence[TopRows]) -> TopRows:
@@ -47,37 +49,62 @@ class TopRows(Statistic):
         parts = [p for p in parts if len(p.keys)]  # the identity has no features
         if not parts:
             return cls.none(most)
-        keys = np.concatenate([p.keys for p in parts])
-        numbers = np.concatenate([p.numbers for p in parts])
-        values = np.concatenate([p.values for p in parts])
+        keys, numbers, weights, labels, hashes = (
+            np.concatenate([getattr(p, name) for p in parts])
+            for name in ("keys", "numbers", "weights", "labels", "hashes")
+        )
         order = np.lexsort((numbers, keys))
         # Equal rows are represented by their smallest key, so duplicates are drawn once.
-        size = 2 * most
-        while True:
-            first = _first_of_equals(values[order[:size]])
-            if len(first) >= most or size >= len(order):
-                break
-            size *= 8
-        top = order[first[:most]]
-        weights = np.concatenate([p.weights for p in parts])
-        labels = np.concatenate([p.labels for p in parts])
-        return cls(most, keys[top], numbers[top], values[top], weights[top], labels[top])
+        top = order[_first_of_equals(hashes[order], lambda places: _rows(parts, order[places]))]
+        top = top[:most]
+        rows = _rows(parts, top)
+        return cls(most, keys[top], numbers[top], rows, weights[top], labels[top], hashes[top])
 
     @classmethod
     def none(cls, most: int) -> TopRows:
-        empty, numbers = np.empty(0), np.empty(0, np.int64)
-        return cls(most, empty, numbers, np.empty((0, 0)), empty, np.empty(0, np.int32))
+        empty, numbers, labels = np.empty(0), np.empty(0, np.int64), np.empty(0, np.int32)
+        hashes = np.empty(0, np.uint64)
+        return cls(most, empty, numbers, np.empty((0, 0)), empty, labels, hashes)
 
 
-def _first_of_equals(values: Float64Array) -> npt.NDArray[np.intp]:
-    """Return the positions of the rows (m, d) that equal no earlier row, in ascending order."""
-    bits = np.ascontiguousarray(values + 0.0).view(np.uint64)  # + 0.0 turns minus zero into zero
+def _hashes(values: Float64Array) -> npt.NDArray[np.uint64]:
+    """Return a hash of each row (n, d); equal rows have equal hashes."""
+    bits = (values + 0.0).view(np.uint64)  # + 0.0 turns minus zero into zero
     odd = np.arange(1, 2 * bits.shape[1], 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    hashes = ((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1)
-    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
-    if not np.array_equal(values, values[first[group]]):  # different rows with the same hash
-        first = np.unique(values, axis=0, return_index=True)[1]
-    return np.sort(first)
+    hashes: npt.NDArray[np.uint64] = ((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1)
+    return hashes
+
+
+def _rows(parts: Sequence[TopRows], places: npt.NDArray[np.intp]) -> Float64Array:
+    """Return rows by their places in all parts together, which are not copied as a whole."""
+    rows = np.empty((len(places), parts[0].values.shape[1]))
+    first = 0
+    for part in parts:
+        own = (places >= first) & (places < first + len(part.keys))
+        rows[own] = part.values[places[own] - first]
+        first += len(part.keys)
+    return rows
+
+
+def _first_of_equals(
+    hashes: npt.NDArray[np.uint64], rows: Callable[[npt.NDArray[np.intp]], Float64Array]
+) -> npt.NDArray[np.intp]:
+    """Return the places of the rows that equal no earlier row, in ascending order.
+
+    Only rows with equal hashes are compared; `rows` returns those at some places.
+    """
+    _, first, group, counts = np.unique(
+        hashes, return_index=True, return_inverse=True, return_counts=True
+    )
+    repeated = np.flatnonzero(counts[group] > 1)
+    new = np.ones(len(hashes), bool)
+    new[repeated] = first[group[repeated]] == repeated
+    again = np.flatnonzero(~new)
+    differ = (rows(again) != rows(first[group[again]])).any(axis=1)
+    if differ.any():  # different rows with the same hash
+        new[repeated] = False
+        new[repeated[np.unique(rows(repeated), axis=0, return_index=True)[1]]] = True
+    return np.flatnonzero(new)
 
 
 @dataclass(frozen=True)
@@ -103,13 +130,15 @@ class _Draw(Pass[TopRows]):
             hopeful = np.flatnonzero((keys <= bar) & (keys < np.inf))
             if hopeful.size == 0:
                 continue
+            values = tile.x[hopeful].astype(np.float64)
             found = TopRows(
                 self.most,
                 keys[hopeful],
                 _numbers(block, tile)[hopeful],
-                tile.x[hopeful].astype(np.float64),
+                values,
                 tile.weights[hopeful],
                 labels[hopeful],
+                _hashes(values),
             )
             best = TopRows.combine([best, found])
         return best
