@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from streamkm.estimators import MiniBatchKMeans as MiniBatchKMeans
     from streamkm.estimators import SphericalKMeans as SphericalKMeans
     from streamkm.estimators.loading import load as load
+    from streamkm.estimators.steps import LloydStep as LloydStep
+    from streamkm.estimators.steps import iterate as iterate
     from streamkm.ingesting import ingest as ingest
     from streamkm.models.model import Model as Model
     from streamkm.models.storage import load_model as load_model
@@ -28,12 +30,14 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "BisectingKMeans": "streamkm.estimators",
     "KMeans": "streamkm.estimators",
+    "LloydStep": "streamkm.estimators.steps",
     "MiniBatchKMeans": "streamkm.estimators",
     "Model": "streamkm.models.model",
     "Nearest": "streamkm.passes",
     "SphericalKMeans": "streamkm.estimators",
     "centroids_of": "streamkm.models.sweep",
     "ingest": "streamkm.ingesting",
+    "iterate": "streamkm.estimators.steps",
     "load": "streamkm.estimators.loading",
     "load_model": "streamkm.models.storage",
     "open_sweep": "streamkm.models.sweep",
@@ -43,6 +47,7 @@ _PUBLIC = {
 __all__ = [
     "BisectingKMeans",
     "KMeans",
+    "LloydStep",
     "MiniBatchKMeans",
     "Model",
     "Nearest",
@@ -50,6 +55,7 @@ __all__ = [
     "__version__",
     "centroids_of",
     "ingest",
+    "iterate",
     "load",
     "load_model",
     "open_sweep",

@@ -14,7 +14,7 @@ MODULES = ("streamkm", "streamkm.images", "streamkm.errors", "streamkm.plot", "s
 # Parts that numpydoc reports and this project does not require: extended summary, See Also.
 OPTIONAL = {"ES01", "SA01"}
 # Created by streamkm only, so an example of their construction is not useful.
-MADE_BY_US = {"CodebookCodec", "Nearest", "Progress"}
+MADE_BY_US = {"CodebookCodec", "LloydStep", "Nearest", "Progress"}
 
 
 def public_names():

@@ -7,6 +7,7 @@ from streamkm.updates.accelerated import (
     BoundaryRows,
 )
 from streamkm.updates.base import Update, UpdateState
+from streamkm.updates.counted import CountedState, CountedUpdate
 from streamkm.updates.lloyd import LloydState, LloydUpdate, LossesUpdate, ScatterUpdate
 from streamkm.updates.minibatch import Batches, MiniBatchState, MiniBatchUpdate, PartialSeeding
 from streamkm.updates.spherical import SphericalUpdate
@@ -19,6 +20,8 @@ __all__ = [
     "AcceleratedUpdate",
     "Batches",
     "BoundaryRows",
+    "CountedState",
+    "CountedUpdate",
     "LloydState",
     "LloydUpdate",
     "LossesUpdate",

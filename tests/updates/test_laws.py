@@ -18,6 +18,7 @@ from streamkm.passes import Assigned, Lloyd
 from streamkm.updates import (
     AcceleratedUpdate,
     Batches,
+    CountedUpdate,
     LloydUpdate,
     LossesUpdate,
     MiniBatchUpdate,
@@ -47,6 +48,7 @@ MONOTONE = (
     LloydUpdate(RULES),
     AcceleratedUpdate(RULES),
     AcceleratedUpdate(RULES, settles=False),
+    CountedUpdate(RULES),
     SphericalUpdate(RULES),
     ScatterUpdate(RULES),
     LossesUpdate(RULES),
