@@ -1,21 +1,25 @@
-"""Modules that importing streamkm and commands load, and where imports are allowed."""
+"""What is installed, which modules importing streamkm and commands load, and who may import."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 import zarr
 from click.testing import CliRunner
+from flit_core import buildapi
 
 import streamkm
 from streamkm.cli import main
 from streamkm.seeding import METHODS
 
+ROOT = Path(__file__).parent.parent
 HEAVY = {"numpy", "dask", "numba", "zarr", "xarray", "sklearn", "pandas", "rich"}
 # Modules that a fit of an array or a store does not load (scikit-learn loads pandas if installed).
 WIDE = {"dask.array", "xarray"}
@@ -39,6 +43,37 @@ def modules_after(statement):
 def modules_of_command(*arguments):
     words = [str(word) for word in arguments]
     return modules_after(f"from streamkm.cli import main; main({words}, standalone_mode=False)")
+
+
+def wheel_of(folder, out, monkeypatch):
+    """The texts of the files of the wheel that is built in a folder, without those about it."""
+    monkeypatch.chdir(folder)
+    with ZipFile(out / buildapi.build_wheel(str(out))) as wheel:
+        files = {name: wheel.read(name) for name in wheel.namelist()}
+    return {name: text for name, text in files.items() if not name.endswith(("RECORD", "WHEEL"))}
+
+
+def test_the_wheel_has_the_package_and_no_build_folder_stays(tmp_path, monkeypatch):
+    before = set(ROOT.iterdir())
+    files = wheel_of(ROOT, tmp_path, monkeypatch)
+    assert set(ROOT.iterdir()) == before
+    package = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("streamkm/**/*.py")}
+    assert {name for name in files if ".dist-info" not in name} == package | {"streamkm/py.typed"}
+    about = f"streamkm-{streamkm.__version__}.dist-info"
+    commands = files[f"{about}/entry_points.txt"].decode().splitlines()
+    assert {"streamkm=streamkm.cli:main", "streamkm.codebook=streamkm.images:CodebookCodec"} <= set(
+        commands
+    )
+
+
+def test_the_source_distribution_builds_the_same_wheel(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with tarfile.open(tmp_path / buildapi.build_sdist(str(tmp_path))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    assert (folder / "tests/test_package.py").exists()
+    wheel = wheel_of(folder, tmp_path, monkeypatch)
+    assert wheel == wheel_of(ROOT, tmp_path, monkeypatch)
 
 
 def test_importing_loads_nothing_heavy():
