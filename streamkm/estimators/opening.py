@@ -52,7 +52,8 @@ def data_options(
     names : features to select, in order, or None
     """
     given = InputData.from_data(X, estimator.feature_dim)
-    if not given.of_lazy_kind and estimator.feature_dim is None:
+    # `open_rows` refuses other N-d data, and says which dimension may be the features.
+    if not given.of_lazy_kind and estimator.feature_dim is None and getattr(X, "ndim", 2) <= 2:
         checked = check_array(
             _in_numbers(X),
             dtype="numeric",

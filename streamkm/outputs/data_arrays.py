@@ -150,7 +150,7 @@ def results_like(
     import xarray as xr  # already imported by the caller
 
     dimensions = tuple(str(d) for d in data.dims)
-    features = feature_axes(data.ndim, dimensions, feature_dim)
+    features = feature_axes(data.shape, dimensions, feature_dim)
     dims = [d for axis, d in enumerate(data.dims) if axis not in features]
     coords = {n: c for n, c in data.coords.items() if set(c.dims) <= set(dims)}
     attrs = {n: v for n, v in data.attrs.items() if n not in _OF_VALUES}

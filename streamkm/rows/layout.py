@@ -15,6 +15,7 @@ from streamkm.rows.missing import Missing
 from streamkm.rows.scaling import Scaling
 
 _KINDS = "buif"
+_CHANNELS = (3, 4)  # of colour images, without and with opacity
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Layout:
 
 
 def feature_axes(
-    ndim: int,
+    shape: tuple[int, ...],
     names: tuple[str | None, ...] | None,
     wanted: str | int | tuple[str | int, ...] | list[str | int] | None,
 ) -> tuple[int, ...]:
@@ -108,17 +109,11 @@ def feature_axes(
 
     The default for two-dimensional data is their last axis.
     """
+    ndim = len(shape)
     if wanted is None:
         if ndim == 2:
             return (1,)
-        known = f" Its dimensions are {list(names)}." if names and any(names) else ""
-        raise DataError(
-            f"Found array with dim {ndim}, while dim 2 (rows, features) is required unless "
-            "the feature axes are named: feature_dim=... (--feature-dim), a name or number."
-            f"{known} "
-            "Reshape your data either using array.reshape(-1, 1) if it has a single feature "
-            "or array.reshape(1, -1) if it contains a single sample."
-        )
+        raise DataError(_unknown_features(shape, names))
     axes = []
     for item in wanted if isinstance(wanted, (tuple, list)) else (wanted,):
         if isinstance(item, str):
@@ -138,6 +133,36 @@ def feature_axes(
             f"rows of {ndim}-dimensional data."
         )
     return tuple(axes)
+
+
+def _unknown_features(shape: tuple[int, ...], names: tuple[str | None, ...] | None) -> str:
+    """The message for data that are not of two dimensions, without a feature dimension."""
+    found = f"Found array with dim {len(shape)} and shape {shape}, while dim 2 (rows, features) is "
+    if len(shape) < 2:
+        return (
+            f"{found}required. Reshape your data either using array.reshape(-1, 1) if it has a "
+            "single feature or array.reshape(1, -1) if it contains a single sample."
+        )
+    found += (
+        "required unless the feature dimensions are named: feature_dim=... (--feature-dim), a name "
+        "or number."
+    )
+    if names and any(names):
+        found += f" Its dimensions are {list(names)}."
+    axis = _colour_axis(shape)
+    if axis is None:
+        return found
+    own = names[axis] if names else None
+    given = repr(own) if own else "-1" if axis else "0"
+    found += f" If this is an image, feature_dim={given} (--feature-dim {own or axis}) clusters its"
+    return f"{found} pixels by their {shape[axis]} colour channels."
+
+
+def _colour_axis(shape: tuple[int, ...]) -> int | None:
+    """The axis that may be the colours of an image or of images, or None."""
+    if shape[-1] in _CHANNELS:
+        return len(shape) - 1
+    return 0 if len(shape) == 3 and shape[0] in _CHANNELS else None
 
 
 def check_beside(array: Any, row_shape: tuple[int, ...], name: str = "sample_weight") -> None:

@@ -76,7 +76,7 @@ def open_rows(
     budget = budget or Budget()
     source = _opened(data, variable)
     array, dims = _array_of(source, budget)
-    axes = feature_axes(array.ndim, dims, feature_dim)
+    axes = feature_axes(array.shape, dims, feature_dim)
     own = feature_names(source, array.shape, dims, axes)
     check_unique(own or (), "the data")
     order = reordering(own, names)

@@ -111,26 +111,6 @@ def prepare(data: DataOptions, options: FitOptions) -> PreparedFit:
     return PreparedFit(options.for_rows(rows), rows, budget)
 
 
-def begin(prepared: PreparedFit, progress: ProgressCallbacks) -> FitState:
-    """Return the first state of a fit; learning a scaling takes a read."""
-    options = prepared.options
-    if options.scale is not None:
-        progress.read("read 1: scale")
-    rows = learn_scaling(with_scaling(prepared.rows, options.scaling), options.scale)
-    if options.scale is not None:
-        progress.read("read 2")
-    scaling, init = rows.layout.scaling, prepared.init
-    return first_state(
-        rows,
-        options.n_clusters,
-        init if isinstance(init, str) else [among(each, scaling) for each in init],
-        restart_seeds(draw_seed(options.random_state), options.n_init),
-        options.update,
-        prepared.budget.room(rows.layout),
-        options.restarts == "halving",
-    )
-
-
 def fit(
     prepared: PreparedFit,
     *,
@@ -212,6 +192,26 @@ def model_from_fit(result: FitResult, parameters: dict[str, Any]) -> Model:
         scaled=None if scaling is None else best.centroids,
         features=list(names or ()),
         counts=best.counts,
+    )
+
+
+def begin(prepared: PreparedFit, progress: ProgressCallbacks) -> FitState:
+    """Return the first state; learning a scaling takes a read."""
+    options = prepared.options
+    if options.scale is not None:
+        progress.read("read 1: scale")
+    rows = learn_scaling(with_scaling(prepared.rows, options.scaling), options.scale)
+    if options.scale is not None:
+        progress.read("read 2")
+    scaling, init = rows.layout.scaling, prepared.init
+    return first_state(
+        rows,
+        options.n_clusters,
+        init if isinstance(init, str) else [among(each, scaling) for each in init],
+        restart_seeds(draw_seed(options.random_state), options.n_init),
+        options.update,
+        prepared.budget.room(rows.layout),
+        options.restarts == "halving",
     )
 
 
