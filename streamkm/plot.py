@@ -121,7 +121,7 @@ def elbow(sweep: xr.Dataset | str, ax: Axes | None = None) -> Axes:
         ax.axvline(sweep.attrs["elbow"], color=_MARK, lw=1, ls=":", zorder=0)
     ax.set_xlabel("number of clusters k")
     ax.set_ylabel("distortion (mean squared distance)")
-    ax.set_title(sweep.attrs["verdict"])
+    ax.set_title(sweep.attrs["verdict"].partition(";")[0])
     ax.margins(y=0.08)
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

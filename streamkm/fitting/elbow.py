@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 CLEAR = 0.5
+_ADVICE = "choose k by validation loss, silhouette or use, as in docs/choosing-k.md"
 _NEGLIGIBLE = 1e-12  # a loss of this share of the first one counts as zero
 
 
@@ -46,10 +47,9 @@ class Elbow:
         if self.clear:
             return f"elbow at k={self.n_clusters} (strength {self.strength:.2f})"
         if self.n_clusters is None:
-            return "no clear elbow (too few values of k)"
-        return (
-            f"no clear elbow (the strongest is k={self.n_clusters}, strength {self.strength:.2f})"
-        )
+            return "no clear elbow (too few values of k); give at least three values of k"
+        strongest = f"the strongest is k={self.n_clusters}, strength {self.strength:.2f}"
+        return f"no clear elbow ({strongest}); {_ADVICE}"
 
 
 def find_elbow(
@@ -75,8 +75,8 @@ def find_elbow(
     --------
     >>> str(find_elbow([1, 2, 3, 4, 5, 6], [100, 50, 10, 9, 8.2, 7.6]))
     'elbow at k=3 (strength 0.89)'
-    >>> str(find_elbow([1, 2, 4, 8, 16], [16, 8, 4, 2, 1]))
-    'no clear elbow (the strongest is k=8, strength 0.00)'
+    >>> str(find_elbow([1, 2, 4, 8, 16], [16, 8, 4, 2, 1]))  # doctest: +ELLIPSIS
+    'no clear elbow (the strongest is k=8, strength 0.00); choose k by validation loss, ...'
     """
     inner = [k < n_rows for k in n_clusters]
     ks = np.asarray(n_clusters, np.float64)[inner]

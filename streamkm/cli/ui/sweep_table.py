@@ -13,11 +13,12 @@ COLUMNS = {
     "train_mean": "mean",
     "train_min": "least",
     "train_spread": "spread",
-    "validation_mean": "valid.",
-    "calinski_harabasz": "C.-H.",
-    "davies_bouldin": "D.-B.",
-    "silhouette": "silh.",
+    "validation_mean": "valida-\ntion",
+    "calinski_harabasz": "Calinski-\nHarabasz",
+    "davies_bouldin": "Davies-\nBouldin",
+    "silhouette": "silhouette",
 }
+_LEGEND = "higher is better: Calinski-Harabasz, silhouette; lower is better: Davies-Bouldin"
 
 
 def show_sweep(found: Any) -> None:
@@ -32,7 +33,9 @@ def show_sweep(found: Any) -> None:
         table.add_row(str(k), *values, str(iterations[place]))
     console = PlainConsole()
     console.print(table)
-    console.print(found.attrs["verdict"])
+    console.print(_LEGEND, soft_wrap=True)
+    for line in found.attrs["verdict"].split("; "):
+        console.print(line, soft_wrap=True)
     fits, reads = found["iterations"].size, found.attrs["n_passes"]
     line = f"{fits} fits in {reads} read{'s' * (reads > 1)} of the data, "
     line += show_bytes(found.attrs["bytes_read"])
