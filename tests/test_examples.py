@@ -17,6 +17,7 @@ SAID = {
     "photograph_in_sixteen_colours": "fifty restarts, one read",
     "primer_two_photographs_and_their_elbows": "90 fits in 1 read of the pixels",
     "from_scratch_farthest_first": "farthest||: stopped by nothing moved",
+    "from_scratch_step_by_step": "step 10: J = 2543.0, sizes [",
     "songs_from_the_same_cluster": "of the songs have the name of their kind",
     "land_cover_of_a_cube": "7.5% of these pixels are nodata",
     "one_palette_for_an_album": "14.7 times less than their pixels",

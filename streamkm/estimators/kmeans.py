@@ -107,7 +107,8 @@ shape (n_clusters, n_features), fitted model or callable, default='auto'
         'inertia' (of the centroids before the iteration), 'shift' (sum of squared moves), 'empty'
         and 'relocated' (numbers of clusters), and 'read' (whether the iteration took a read).
     n_passes_ : int
-        Number of reads of the data, for seeding, iterations and labels together.
+        Number of reads of the data, for seeding, iterations and labels together. If all distinct
+        rows fit in memory, it is 1 without the labels, because the fit goes on with them.
     bytes_read_ : int
         Decoded bytes of these reads.
     reads_ : dict

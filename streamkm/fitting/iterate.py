@@ -118,7 +118,8 @@ def describe(state: FitState) -> str:
         return f"read {_number(state.n_passes + 1)}: block {done:,} of {all_blocks:,}"
     read = "in memory" if state.in_memory else f"read {_number(state.n_passes)}"
     if state.table and not state.can_stop:
-        return f"{read}: {len(state.table.weights):,} distinct rows"
+        n_distinct = len(state.table.weights)
+        return f"{read}: all {n_distinct:,} distinct rows, so the fit needs no further read"
     if not state.can_stop:
         return f"{read}: seeding"
     moving = [t for t in state.trajectories if t.history]

@@ -60,7 +60,7 @@ def test_fit_predict_and_info(store, blobs, tmp_path):
     assert written.metadata.dimension_names == ("row",)
     assert written.dtype == np.uint8
     assert fitted.stop_reason in out.stdout
-    assert "in memory: 5,000 distinct rows" in out.stderr
+    assert "in memory: all 5,000 distinct rows, so the fit needs no further read" in out.stderr
     assert fitted.n_passes == 1
     again = tmp_path / "again.zarr"
     said = run("predict", model, store, "--variable", "x", "-o", again).stdout
