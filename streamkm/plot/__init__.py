@@ -1,0 +1,36 @@
+"""Plots of fits and sweeps (needs matplotlib: ``pip install streamkm[plot]``).
+
+Every function draws on the given Axes, or on new ones, and returns them. Legends are placed to the
+right of the axes; a figure with ``layout="constrained"`` makes room for them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+if importlib.util.find_spec("matplotlib") is None:
+    raise ModuleNotFoundError("streamkm.plot needs matplotlib: pip install 'streamkm[plot]'.")
+
+from streamkm.plot.centroid_pictures import centroids
+from streamkm.plot.cluster_scatter import clusters
+from streamkm.plot.elbow_curve import elbow
+from streamkm.plot.label_map import labels
+from streamkm.plot.loss_curve import loss
+from streamkm.plot.nearest_rows import representatives
+from streamkm.plot.silhouette_bars import silhouette
+from streamkm.plot.size_bars import sizes
+
+__all__ = [
+    "centroids",
+    "clusters",
+    "elbow",
+    "labels",
+    "loss",
+    "representatives",
+    "silhouette",
+    "sizes",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,169 @@
+"""A sample of the rows in the colours of their clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+
+from streamkm.arrays import AnyArray, Float64Array, Int32Array
+from streamkm.numbers import whole_number
+from streamkm.passes import DrawUniform
+from streamkm.plot.models import Drawn
+from streamkm.plot.style import (
+    MARKERS,
+    NAMED,
+    colour_scale,
+    colours,
+    legend_beside,
+    new_axes,
+    number_bar,
+    percent,
+    short,
+)
+
+_OUTLINE = (patheffects.withStroke(linewidth=2.5, foreground="white"),)
+_WRITTEN = 12  # maximum number of characters of a name beside a centroid
+
+
+def clusters(
+    model: Any, X: Any, ax: Axes | None = None, *, rows: int = 2000, seed: int = 0
+) -> Axes:
+    """Draw a sample of the rows in the colours of their clusters; this costs one read.
+
+    One or two features are drawn in the units of the data. With more, the axes are the two
+    principal axes of the sample, of scaled rows if the model has a scale. Up to 20 clusters have a
+    colour and a marker each, and a legend; more have a colour bar of their numbers.
+
+    Parameters
+    ----------
+    model : estimator, Model, str or path-like
+        A fitted estimator, a loaded model, or the path of a model.
+    X : array-like of shape (n, d), Zarr or Dask array, or xarray object
+        Rows, as in `KMeans.fit`.
+    ax : matplotlib Axes, or None
+        Axes to draw in; by default new ones.
+    rows : int
+        Number of rows to draw; equal rows are drawn once.
+    seed : int
+        Seed of the sample.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes of the drawing.
+
+    Raises
+    ------
+    DataError
+        If the features are not those of the fit, or all rows are left out.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm, streamkm.plot
+    >>> x = np.random.default_rng(0).normal(size=(200, 2))
+    >>> ax = streamkm.plot.clusters(streamkm.KMeans(3, random_state=0).fit(x), x, rows=50)
+    >>> sum(len(points.get_offsets()) for points in ax.collections) == 50 + 3
+    True
+    """
+    drawn = Drawn.from_model(model)
+    question = DrawUniform(whole_number("rows", rows, 1), seed, 0)
+    sample, labels = drawn.sample(question, drawn.open(X))
+    points, centroids, axis_labels = _on_two_axes(drawn, sample)
+    ax = ax or new_axes()
+    names = drawn.names
+    if len(names) <= NAMED:
+        _draw_named(ax, points, labels, names)
+    else:
+        cmap, norm = colour_scale(len(names))
+        ax.scatter(points[:, 0], points[:, 1], c=labels, cmap=cmap, norm=norm, **_size(len(points)))
+        number_bar(ax, len(names), f"number of the cluster ({len(names)} clusters)")
+    _draw_centroids(ax, centroids, names)
+    if len(names) <= NAMED:
+        legend_beside(ax, ax.get_legend_handles_labels()[0])
+    ax.set_xlabel(axis_labels[0])
+    ax.set_ylabel(axis_labels[1])
+    if sample.shape[1] == 1:
+        ax.set_yticks([])
+        ax.set_ylim(-2, 2)
+    return ax
+
+
+def _on_two_axes(
+    drawn: Drawn, sample: AnyArray
+) -> tuple[Float64Array, Float64Array, tuple[str, str]]:
+    """Return the points (n, 2) and centroids (k, 2) to draw, and the labels of the axes."""
+    n, d = sample.shape
+    if d > 2:
+        return _principal(sample.astype(np.float64), drawn.fitted._centroids, drawn.scaled_as)
+    known = drawn.feature_names or [f"feature {number}" for number in range(d)]
+    unit = drawn.scaled_as if "unit" in drawn.scaled_as else ""
+    points, centroids = drawn.back(sample), drawn.centroids
+    if d == 2:
+        return points, centroids, (known[0] + unit, known[1] + unit)
+    heights = np.random.default_rng(0).uniform(-1, 1, n)
+    at_zero = np.zeros(len(centroids))
+    return (
+        np.column_stack([points[:, 0], heights]),
+        np.column_stack([centroids[:, 0], at_zero]),
+        (known[0] + unit, "(random heights)"),
+    )
+
+
+def _principal(
+    sample: Float64Array, centroids: Float64Array, scaled: str
+) -> tuple[Float64Array, Float64Array, tuple[str, str]]:
+    """Project on the two directions of the largest variance of the sample."""
+    middle = sample.mean(axis=0)
+    _, lengths, axes = np.linalg.svd(sample - middle, full_matrices=False)
+    if len(axes) < 2:  # a single row
+        lengths, axes = np.append(lengths, 0.0), np.vstack([axes, np.zeros_like(axes)])
+    total = np.square(lengths).sum()
+    shares = np.square(lengths[:2]) / (total or 1.0)
+    first, second = (
+        f"{order} principal axis{scaled} ({percent(share, 0)} of variance)"
+        for order, share in zip(("first", "second"), shares, strict=True)
+    )
+    return (sample - middle) @ axes[:2].T, (centroids - middle) @ axes[:2].T, (first, second)
+
+
+def _size(n: int) -> dict[str, Any]:
+    """Smaller and more transparent markers for more points."""
+    alpha = float(np.clip(0.9 * (500 / n) ** 0.35, 0.15, 0.9))
+    return {"s": float(np.clip(24_000 / n, 6, 30)), "alpha": alpha, "linewidths": 0}
+
+
+def _draw_named(ax: Axes, points: Float64Array, labels: Int32Array, names: list[str]) -> None:
+    size = _size(len(points))
+    for number, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True)):
+        own = points[labels == number]
+        marker = MARKERS[number % len(MARKERS)]
+        ax.scatter(own[:, 0], own[:, 1], color=[colour], marker=marker, label=short(name), **size)
+
+
+def _draw_centroids(ax: Axes, centroids: Float64Array, names: list[str]) -> None:
+    ax.scatter(
+        centroids[:, 0],
+        centroids[:, 1],
+        marker="X",
+        s=60,
+        color="black",
+        edgecolors="white",
+        label="centroid",
+        zorder=3,
+    )
+    if len(names) > NAMED:
+        return
+    for name, place in zip(names, centroids, strict=True):
+        ax.annotate(
+            short(name, _WRITTEN),
+            tuple(place),
+            xytext=(5, 4),
+            textcoords="offset points",
+            fontsize="small",
+            fontweight="bold",
+            path_effects=_OUTLINE,
+            zorder=4,
+        )

@@ -1,0 +1,159 @@
+"""A map of labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch, Rectangle
+
+from streamkm.arrays import AnyArray
+from streamkm.errors import DataError
+from streamkm.plot.style import (
+    NAMED,
+    colour_scale,
+    colours,
+    legend_beside,
+    new_axes,
+    number_bar,
+    percent,
+    short,
+)
+from streamkm.rows.nodata import announced
+
+_PIXELS = 1500  # maximum number of pixels along each side of a map
+_NODATA: dict[str, Any] = {"facecolor": "#ececec", "edgecolor": "#a0a0a0", "hatch": "////", "lw": 0}
+_ACROSS = {"x", "lon", "longitude", "easting"}
+_UP = {"y", "lat", "latitude", "northing"}
+_STRETCH = 4  # largest ratio of the sides of a map whose cells are drawn in proportion
+
+
+def labels(labels: xr.DataArray | str | os.PathLike[str], ax: Axes | None = None) -> Axes:
+    """Draw a map of labels, with nodata hatched in grey.
+
+    Up to 20 clusters have a legend with their names, or numbers, and shares of the labelled cells;
+    more have a colour bar of their numbers. xarray masks a fill value only when it decodes a
+    variable, so ``labels_.plot()`` draws it as the highest cluster. Here `_FillValue`, NaN and
+    negative labels are nodata; the labels stay integers.
+
+    Parameters
+    ----------
+    labels : xarray.DataArray, str or path-like
+        Labels with two dimensions, or the path of a store of `write_labels`. Dimensions of length
+        one are dropped. A map with more than 1,500 rows or columns is subsampled; shares are then
+        those of the cells that are drawn. Rows without a coordinate are drawn from the top, as in
+        an image.
+    ax : matplotlib Axes, or None
+        Axes to draw in; by default new ones.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes of the drawing.
+
+    Raises
+    ------
+    DataError
+        If the labels do not have two dimensions.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm, streamkm.plot, streamkm.xarray, xarray as xr
+    >>> scene = xr.DataArray(np.arange(24.0).reshape(2, 3, 4), dims=("band", "y", "x"))
+    >>> scene[:, 0, 0] = np.nan
+    >>> chart = scene.streamkm.fit(2, feature_dim="band", random_state=0).labels_
+    >>> ax = streamkm.plot.labels(chart)
+    >>> int(ax.collections[0].get_array().mask.sum())
+    1
+    >>> ax.get_legend().get_texts()[-1].get_text()
+    'nodata: 8.3 % of all cells'
+    """
+    chart = _two_dimensional(labels)
+    fills = list(announced(chart))
+    shown = chart[tuple(slice(None, None, 1 + n // _PIXELS) for n in chart.shape)].load()
+    shown = shown.where(~(shown.isin(fills) | shown.isnull()) & (shown >= 0))
+    valid = shown.values[np.isfinite(shown.values)].astype(np.int64)
+    names = _names(chart, int(valid.max(initial=0)) + 1)
+    ax = ax or new_axes()
+    cmap, norm = colour_scale(len(names))
+    shown.plot.pcolormesh(ax=ax, cmap=cmap, norm=norm, add_colorbar=False)
+    _orient(ax, shown)
+    missing = 1 - valid.size / max(1, shown.size)
+    if missing:
+        low, high = np.sort([ax.get_xlim(), ax.get_ylim()], axis=1).T
+        ax.add_patch(Rectangle(tuple(low), *(high - low), zorder=0, **_NODATA))
+    _explain(ax, names, valid, missing)
+    ax.set_title(", ".join([f"{len(names)} clusters", *_moments(chart)]), fontsize="medium")
+    return ax
+
+
+def _two_dimensional(labels: Any) -> xr.DataArray:
+    """Open labels, drop dimensions of length one, and put the vertical dimension first."""
+    if isinstance(labels, (str, os.PathLike)):
+        labels = xr.open_zarr(labels, consolidated=False, chunks=None)["labels"]
+    if not isinstance(labels, xr.DataArray) or labels.dtype.kind not in "iuf":
+        raise DataError(
+            "give labels as a DataArray, or the path of labels that write_labels wrote."
+        )
+    squeezed: xr.DataArray = labels
+    if labels.ndim > 2:
+        squeezed = labels.squeeze([d for d in labels.dims if labels.sizes[d] == 1])
+    if squeezed.ndim != 2:
+        raise DataError(
+            f"labels have dimensions {squeezed.dims}; select two, for example labels.isel(time=0)."
+        )
+    first, second = (str(dim).lower() for dim in squeezed.dims)
+    turned = first in _ACROSS or second in _UP
+    return squeezed.transpose() if turned else squeezed
+
+
+def _names(chart: xr.DataArray, least: int) -> list[str]:
+    """Return the name or number of each of at least `least` clusters."""
+    given = str(chart.attrs.get("flag_meanings", "")).split()
+    names = [str(i) if name == f"cluster_{i}" else name for i, name in enumerate(given)]
+    return names + [str(i) for i in range(len(names), least)]
+
+
+def _orient(ax: Axes, shown: xr.DataArray) -> None:
+    """Draw rows without a coordinate from the top, and cells of maps and images in proportion."""
+    up, across = (str(dim) for dim in shown.dims)
+    if up not in shown.coords and not ax.yaxis_inverted():
+        ax.invert_yaxis()
+    plain = up not in shown.coords and across not in shown.coords
+    if plain or {up.lower(), across.lower()} <= _ACROSS | _UP:
+        width, height = abs(np.diff(ax.get_xlim())[0]), abs(np.diff(ax.get_ylim())[0])
+        if 1 / _STRETCH <= width / height <= _STRETCH:
+            ax.set_aspect("equal")
+
+
+def _explain(ax: Axes, names: Sequence[str], valid: AnyArray, missing: float) -> None:
+    """Add the legend, or the colour bar if there are more than `NAMED` clusters."""
+    k, nodata = len(names), f"nodata: {percent(missing)} of all cells"
+    if k > NAMED:
+        label = f"number of the cluster ({k} clusters)"
+        number_bar(ax, k, f"{label}\nhatched: {nodata}" if missing else label)
+        return
+    shares = np.bincount(valid, minlength=k) / max(1, valid.size)
+    handles = [
+        Patch(facecolor=colour, label=f"{short(name)}: {percent(share)}")
+        for name, colour, share in zip(names, colours(k), shares, strict=True)
+    ]
+    if missing:
+        handles.append(Patch(label=nodata, **_NODATA))
+    legend_beside(ax, handles, "cluster: share of\nthe labelled cells")
+
+
+def _moments(chart: xr.DataArray) -> list[str]:
+    """Say which dates, times or heights a map is of, from its scalar coordinates."""
+    said = []
+    for name, coordinate in chart.coords.items():
+        if coordinate.ndim == 0 and name != chart.attrs.get("grid_mapping"):
+            if coordinate.dtype.kind == "M":
+                said.append(f"{name} {np.datetime_as_string(coordinate.values, unit='auto')}")
+            elif coordinate.dtype.kind in "fU" and name != "spatial_ref":
+                said.append(f"{name} {short(str(coordinate.item()))}")
+    return said

@@ -1,0 +1,96 @@
+"""Colours, markers, legends and colour bars that all plots share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
+
+FIRST, SECOND, GREY = "#0072B2", "#D55E00", "#6f6f6f"
+NAMED = 20  # maximum number of clusters with a colour and a legend entry each
+# The first six are of Okabe and Ito (2008). Each other one is the sRGB colour farthest from those
+# before it, as they are seen with normal vision, protanopia, deuteranopia and tritanopia (Machado
+# et al. 2009), of medium lightness, so that it differs from white paper and black marks.
+COLOURS = (
+    *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#8800FF", "#552200"),
+    *("#333344", "#AACC77", "#DD0044", "#BB55FF", "#3333AA", "#551166", "#993377", "#DDAAAA"),
+    *("#446633", "#FF4477", "#665500", "#CC00AA"),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "*")
+LINES = ("-", "--", ":", "-.")
+_BOXES = 256  # maximum number of separate boxes in a colour bar
+_TICKS = 10
+_SHORT = 24  # maximum number of characters of a name in a legend
+
+
+def new_axes(width: float = 7, height: float = 4.5) -> Axes:
+    """Return the axes of a new figure of a size in inches."""
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def colours(k: int) -> list[Any]:
+    """Return a colour for each of k clusters; more than `NAMED` are shades of one scale."""
+    if k <= NAMED:
+        return list(COLOURS[:k])
+    return list(plt.get_cmap("viridis")(np.linspace(0, 1, k)))
+
+
+def colour_scale(k: int) -> tuple[Colormap, Normalize]:
+    """Return the colours of k clusters as a colour map, and the norm that numbers them."""
+    if k > _BOXES:
+        return plt.get_cmap("viridis"), Normalize(-0.5, k - 0.5)
+    return ListedColormap(colours(k)), BoundaryNorm(np.arange(k + 1) - 0.5, k)
+
+
+def number_bar(ax: Axes, k: int, label: str = "cluster") -> None:
+    """Add a colour bar of k clusters, with ticks at the centres of their boxes."""
+    cmap, norm = colour_scale(k)
+    bar = ax.figure.colorbar(ScalarMappable(norm, cmap), ax=ax, label=label)
+    bar.set_ticks(round_steps(k))
+    bar.minorticks_off()
+
+
+def round_steps(n: int, most: int = _TICKS) -> list[int]:
+    """Return at most `most` numbers from 0 to n - 1, in steps of 1, 2, 5, 10, 20, 50 and so on."""
+    steps = (digit * 10**power for power in range(10) for digit in (1, 2, 5))
+    return list(range(0, n, next(step for step in steps if n <= most * step)))
+
+
+def legend_beside(ax: Axes, handles: Sequence[Any], title: str = "cluster") -> None:
+    """Add a legend to the right of the axes, where it covers no data."""
+    made = ax.legend(
+        handles=list(handles),
+        title=title,
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1),
+        borderaxespad=0,
+        frameon=False,
+        fontsize="small",
+        title_fontsize="small",
+        ncols=1 + (len(handles) > NAMED // 2 + 4),
+    )
+    made.set_in_layout(True)
+
+
+def short(name: str, most: int = _SHORT) -> str:
+    """Return a name of at most `most` characters."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share as text.
+
+    Examples
+    --------
+    >>> percent(0.1234), percent(0.00001), percent(0), percent(0.625, 0)
+    ('12.3 %', '<0.1 %', '0 %', '62 %')
+    """
+    least = 10.0**-digits
+    if 0 < 100 * share < least:
+        return f"<{least:.{digits}f} %"
+    return f"{100 * share:.{digits}f} %" if share else "0 %"
