@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.numbers import whole_number
@@ -17,6 +18,7 @@ from streamkm.plot.style import (
     NAMED,
     colour_scale,
     colours,
+    height_for,
     legend_beside,
     new_axes,
     number_bar,
@@ -25,6 +27,7 @@ from streamkm.plot.style import (
 )
 
 _OUTLINE = (patheffects.withStroke(linewidth=2.5, foreground="white"),)
+_CENTROID: dict[str, Any] = {"ls": "", "marker": "X", "ms": 8, "color": "black", "mec": "white"}
 _WRITTEN = 12  # maximum number of characters of a name beside a centroid
 
 
@@ -65,29 +68,28 @@ def clusters(
     >>> import numpy as np, streamkm, streamkm.plot
     >>> x = np.random.default_rng(0).normal(size=(200, 2))
     >>> ax = streamkm.plot.clusters(streamkm.KMeans(3, random_state=0).fit(x), x, rows=50)
-    >>> sum(len(points.get_offsets()) for points in ax.collections) == 50 + 3
-    True
+    >>> sum(len(points.get_offsets()) for points in ax.collections)
+    50
     """
     drawn = Drawn.from_model(model)
     question = DrawUniform(whole_number("rows", rows, 1), seed, 0)
     sample, labels = drawn.sample(question, drawn.open(X))
     points, centroids, axis_labels = _on_two_axes(drawn, sample)
-    ax = ax or new_axes()
     names = drawn.names
+    ax = ax or new_axes(height=height_for(len(names)))
     if len(names) <= NAMED:
-        _draw_named(ax, points, labels, names)
+        entries = _draw_named(ax, points, labels, names)
+        legend_beside(ax, [*entries, Line2D([], [], **_CENTROID, label="centroid")])
     else:
         cmap, norm = colour_scale(len(names))
         ax.scatter(points[:, 0], points[:, 1], c=labels, cmap=cmap, norm=norm, **_size(len(points)))
         number_bar(ax, len(names), f"number of the cluster ({len(names)} clusters)")
     _draw_centroids(ax, centroids, names)
-    if len(names) <= NAMED:
-        legend_beside(ax, ax.get_legend_handles_labels()[0])
     ax.set_xlabel(axis_labels[0])
     ax.set_ylabel(axis_labels[1])
     if sample.shape[1] == 1:
         ax.set_yticks([])
-        ax.set_ylim(-2, 2)
+        ax.set_ylim(-1.4, 1.4)
     return ax
 
 
@@ -135,25 +137,20 @@ def _size(n: int) -> dict[str, Any]:
     return {"s": float(np.clip(24_000 / n, 6, 30)), "alpha": alpha, "linewidths": 0}
 
 
-def _draw_named(ax: Axes, points: Float64Array, labels: Int32Array, names: list[str]) -> None:
-    size = _size(len(points))
+def _draw_named(
+    ax: Axes, points: Float64Array, labels: Int32Array, names: list[str]
+) -> list[Line2D]:
+    """Draw each cluster in its colour and marker; return legend entries, with opaque marks."""
+    entries, size = [], _size(len(points))
     for number, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True)):
-        own = points[labels == number]
-        marker = MARKERS[number % len(MARKERS)]
+        own, marker = points[labels == number], MARKERS[number % len(MARKERS)]
         ax.scatter(own[:, 0], own[:, 1], color=[colour], marker=marker, label=short(name), **size)
+        entries.append(Line2D([], [], ls="", marker=marker, color=colour, label=short(name)))
+    return entries
 
 
 def _draw_centroids(ax: Axes, centroids: Float64Array, names: list[str]) -> None:
-    ax.scatter(
-        centroids[:, 0],
-        centroids[:, 1],
-        marker="X",
-        s=60,
-        color="black",
-        edgecolors="white",
-        label="centroid",
-        zorder=3,
-    )
+    ax.plot(centroids[:, 0], centroids[:, 1], **_CENTROID, label="centroid", zorder=3)
     if len(names) > NAMED:
         return
     for name, place in zip(names, centroids, strict=True):

@@ -13,8 +13,9 @@ from matplotlib.axes import Axes
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import DataError
 from streamkm.numbers import whole_number
+from streamkm.plot.style import bar_beside
 
-_NAMES = 30  # maximum number of features with a name on the axis each
+_NAMES = 20  # maximum number of features with a name on the axis each
 _FEWER = 10
 
 
@@ -82,7 +83,7 @@ def show(ax: Axes, picture: Float64Array) -> None:
     """Draw a mosaic without frame and ticks; grey ones with the range of their values."""
     shown = ax.imshow(picture, cmap="gray", interpolation="nearest")
     if picture.ndim == 2:
-        ax.figure.colorbar(shown, ax=ax, shrink=0.6, label="value (units of the data)")
+        bar_beside(ax, shown, "value (units of the data)")
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
@@ -17,6 +18,7 @@ from streamkm.plot.style import (
     NAMED,
     colour_scale,
     colours,
+    height_for,
     legend_beside,
     new_axes,
     number_bar,
@@ -29,6 +31,7 @@ _PIXELS = 1500  # maximum number of pixels along each side of a map
 _NODATA: dict[str, Any] = {"facecolor": "#ececec", "edgecolor": "#a0a0a0", "hatch": "////", "lw": 0}
 _ACROSS = {"x", "lon", "longitude", "easting"}
 _UP = {"y", "lat", "latitude", "northing"}
+_TICKS = 5  # few, because coordinates such as metres of a grid have many digits
 _STRETCH = 4  # largest ratio of the sides of a map whose cells are drawn in proportion
 
 
@@ -78,7 +81,7 @@ def labels(labels: xr.DataArray | str | os.PathLike[str], ax: Axes | None = None
     shown = shown.where(~(shown.isin(fills) | shown.isnull()) & (shown >= 0))
     valid = shown.values[np.isfinite(shown.values)].astype(np.int64)
     names = _names(chart, int(valid.max(initial=0)) + 1)
-    ax = ax or new_axes()
+    ax = ax or new_axes(height=height_for(len(names)))
     cmap, norm = colour_scale(len(names))
     shown.plot.pcolormesh(ax=ax, cmap=cmap, norm=norm, add_colorbar=False)
     _orient(ax, shown)
@@ -128,6 +131,12 @@ def _orient(ax: Axes, shown: xr.DataArray) -> None:
         width, height = abs(np.diff(ax.get_xlim())[0]), abs(np.diff(ax.get_ylim())[0])
         if 1 / _STRETCH <= width / height <= _STRETCH:
             ax.set_aspect("equal")
+    for axis, dim in ((ax.xaxis, across), (ax.yaxis, up)):
+        if dim not in shown.coords or shown[dim].dtype.kind in "iuf":
+            axis.set_major_locator(MaxNLocator(_TICKS))
+            formatter = ScalarFormatter(useOffset=False)
+            formatter.set_scientific(False)
+            axis.set_major_formatter(formatter)
 
 
 def _explain(ax: Axes, names: Sequence[str], valid: AnyArray, missing: float) -> None:

@@ -14,8 +14,9 @@ from streamkm.numbers import whole_number
 from streamkm.passes import Nearest
 from streamkm.plot.galleries import along_features, as_images, mosaic, show
 from streamkm.plot.models import Drawn
-from streamkm.plot.style import FIRST, NAMED, new_axes, round_steps, short
+from streamkm.plot.style import FIRST, new_axes, round_steps, short
 
+_LINE = 0.15  # height of a name in inches
 _HIGH = 14  # maximum height of a new figure in inches
 
 
@@ -73,7 +74,6 @@ def representatives(
         _images(ax, drawn.names, as_images(values, shape))
     rows = "row" if n == 1 else f"{n} rows"
     ax.set_title(f"the {rows} nearest to each centroid", fontsize="medium")
-    ax.set_ylabel("cluster")
     return ax
 
 
@@ -81,11 +81,12 @@ def _images(ax: Axes, names: Sequence[str], images: Float64Array) -> None:
     k, n, h, w = images.shape[:4]
     gaps = max(1, h // 8), max(1, w // 8)
     show(ax, mosaic(images.reshape(k * n, *images.shape[2:]), n, gaps))
-    ticks = _ticks(k)
+    ticks = _ticks(ax, k)
     ax.set_yticks(
         [i * (h + gaps[0]) + (h - 1) / 2 for i in ticks], [short(names[i]) for i in ticks]
     )
     ax.tick_params(length=0, labelsize="small")
+    ax.set_ylabel("cluster")
 
 
 def _lines(ax: Axes, drawn: Drawn, values: Float64Array) -> None:
@@ -102,13 +103,16 @@ def _lines(ax: Axes, drawn: Drawn, values: Float64Array) -> None:
         ax.plot(x, values[number].T + base, color="black", lw=0.7, alpha=0.6, marker=marker)
         ax.plot(x, centroids[number] + base, color=FIRST, lw=2.5, alpha=0.7, marker=marker)
         ax.axhline((k - 1 - number) * step - 0.05 * (high - low), color="#d0d0d0", lw=0.6, zorder=0)
-    ticks = _ticks(k)
+    ticks = _ticks(ax, k)
     ax.set_yticks(
         [(k - 1 - i) * step + (high - low) / 2 for i in ticks], [short(names[i]) for i in ticks]
     )
     ax.tick_params(axis="y", length=0)
     ax.margins(y=0.01)
+    ax.set_ylabel(f"cluster (each strip from {low:.3g} to {high:.3g})")
 
 
-def _ticks(k: int) -> list[int]:
-    return list(range(k)) if k <= NAMED else round_steps(k)
+def _ticks(ax: Axes, k: int) -> list[int]:
+    """Return the clusters whose names have room."""
+    room = ax.get_window_extent().height / ax.figure.dpi
+    return list(range(k)) if k * _LINE <= room else round_steps(k)

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 
 FIRST, SECOND, GREY = "#0072B2", "#D55E00", "#6f6f6f"
@@ -25,12 +26,19 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "*")
 LINES = ("-", "--", ":", "-.")
 _BOXES = 256  # maximum number of separate boxes in a colour bar
 _TICKS = 10
+_HALF = 14  # maximum number of entries in a legend of the usual height
+_LINE = 0.165  # height of a line of a legend in inches
 _SHORT = 24  # maximum number of characters of a name in a legend
 
 
 def new_axes(width: float = 7, height: float = 4.5) -> Axes:
     """Return the axes of a new figure of a size in inches."""
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def height_for(k: int) -> float:
+    """Return the height of a figure with a legend of k clusters, in inches."""
+    return 5.5 if _HALF < k <= NAMED else 4.5
 
 
 def colours(k: int) -> list[Any]:
@@ -50,9 +58,14 @@ def colour_scale(k: int) -> tuple[Colormap, Normalize]:
 def number_bar(ax: Axes, k: int, label: str = "cluster") -> None:
     """Add a colour bar of k clusters, with ticks at the centres of their boxes."""
     cmap, norm = colour_scale(k)
-    bar = ax.figure.colorbar(ScalarMappable(norm, cmap), ax=ax, label=label)
+    bar = bar_beside(ax, ScalarMappable(norm, cmap), label)
     bar.set_ticks(round_steps(k))
     bar.minorticks_off()
+
+
+def bar_beside(ax: Axes, colours: ScalarMappable, label: str) -> Colorbar:
+    """Add a colour bar to the right of the axes, of their height also if their aspect is fixed."""
+    return ax.figure.colorbar(colours, cax=ax.inset_axes((1.02, 0, 0.04, 1)), label=label)
 
 
 def round_steps(n: int, most: int = _TICKS) -> list[int]:
@@ -63,7 +76,8 @@ def round_steps(n: int, most: int = _TICKS) -> list[int]:
 
 def legend_beside(ax: Axes, handles: Sequence[Any], title: str = "cluster") -> None:
     """Add a legend to the right of the axes, where it covers no data."""
-    made = ax.legend(
+    room = ax.get_window_extent().height / ax.figure.dpi
+    ax.legend(
         handles=list(handles),
         title=title,
         loc="upper left",
@@ -72,9 +86,10 @@ def legend_beside(ax: Axes, handles: Sequence[Any], title: str = "cluster") -> N
         frameon=False,
         fontsize="small",
         title_fontsize="small",
-        ncols=1 + (len(handles) > NAMED // 2 + 4),
+        labelspacing=0.35,
+        alignment="left",
+        ncols=1 if (len(handles) + 2) * _LINE <= room else 2,
     )
-    made.set_in_layout(True)
 
 
 def short(name: str, most: int = _SHORT) -> str:
