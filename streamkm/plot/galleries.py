@@ -27,6 +27,8 @@ def as_images(values: AnyArray, shape: Sequence[int]) -> Float64Array:
     DataError
         If the shape is not that of an image with d values.
     """
+    if np.ndim(shape) != 1:
+        raise DataError(f"shape={shape!r}: give (height, width), for example (28, 28).")
     sizes = tuple(whole_number("shape", size, 1) for size in shape)
     if len(sizes) == 3 and sizes[2] == 1:
         sizes = sizes[:2]

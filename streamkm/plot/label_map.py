@@ -6,8 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
+import zarr
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
@@ -46,10 +48,10 @@ def labels(labels: xr.DataArray | str | os.PathLike[str], ax: Axes | None = None
     Parameters
     ----------
     labels : xarray.DataArray, str or path-like
-        Labels with two dimensions, or the path of a store of `write_labels`. Dimensions of length
-        one are dropped. A map with more than 1,500 rows or columns is subsampled; shares are then
-        those of the cells that are drawn. Rows without a coordinate are drawn from the top, as in
-        an image.
+        Labels with two dimensions, or the path of a store of `write_labels` or of the command
+        line. Dimensions of length one are dropped. A map with more than 1,500 rows or columns is
+        subsampled; shares are then those of the cells that are drawn. Rows without a coordinate
+        are drawn from the top, as in an image.
     ax : matplotlib Axes, or None
         Axes to draw in; by default new ones.
 
@@ -61,7 +63,7 @@ def labels(labels: xr.DataArray | str | os.PathLike[str], ax: Axes | None = None
     Raises
     ------
     DataError
-        If the labels do not have two dimensions.
+        If there are no labels, or they do not have two dimensions.
 
     Examples
     --------
@@ -97,10 +99,11 @@ def labels(labels: xr.DataArray | str | os.PathLike[str], ax: Axes | None = None
 def _two_dimensional(labels: Any) -> xr.DataArray:
     """Open labels, drop dimensions of length one, and put the vertical dimension first."""
     if isinstance(labels, (str, os.PathLike)):
-        labels = xr.open_zarr(labels, consolidated=False, chunks=None)["labels"]
+        labels = _opened(os.fspath(labels))
     if not isinstance(labels, xr.DataArray) or labels.dtype.kind not in "iuf":
         raise DataError(
-            "give labels as a DataArray, or the path of labels that write_labels wrote."
+            "give labels as a DataArray, or the path of labels that write_labels or the command "
+            "line wrote."
         )
     squeezed: xr.DataArray = labels
     if labels.ndim > 2:
@@ -112,6 +115,21 @@ def _two_dimensional(labels: Any) -> xr.DataArray:
     first, second = (str(dim).lower() for dim in squeezed.dims)
     turned = first in _ACROSS or second in _UP
     return squeezed.transpose() if turned else squeezed
+
+
+def _opened(path: str) -> xr.DataArray:
+    """Open the labels of `write_labels`, or an array of labels of the command line, unread."""
+    try:
+        node = zarr.open(path, mode="r")
+    except (FileNotFoundError, zarr.errors.NodeNotFoundError) as error:
+        raise DataError(f"{path} is not a Zarr store of labels.") from error
+    if isinstance(node, zarr.Array):
+        dims = getattr(node.metadata, "dimension_names", None)
+        return xr.DataArray(da.from_zarr(node), dims=dims, attrs=dict(node.attrs))
+    if "labels" not in node:
+        raise DataError(f"{path} is a Zarr group without the array 'labels'.")
+    opened: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None)
+    return opened["labels"]
 
 
 def _names(chart: xr.DataArray, least: int) -> list[str]:

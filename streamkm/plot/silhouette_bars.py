@@ -67,8 +67,9 @@ def silhouette(
     values, labels = drawn.sample(SampleUniform(most, threshold, seed, 0), data)
     if not 1 < len(np.unique(labels)) < len(labels):
         raise DataError(
-            f"the sample of {len(labels)} rows has rows of {len(np.unique(labels))} clusters; "
-            "silhouettes need two clusters, one of them with two rows. Try more rows."
+            f"the sample of {len(labels)} rows has rows of {len(np.unique(labels))} of "
+            f"{len(drawn.names)} clusters; silhouettes need rows of two clusters, and two rows of "
+            "one of them."
         )
     widths = silhouette_samples(values, labels)
     ax = ax or new_axes()
@@ -76,14 +77,9 @@ def silhouette(
     gap, top, places = max(1, len(widths) // 100), 0, []
     for number, colour in enumerate(colours(len(names))):
         own = np.sort(widths[labels == number])[::-1]
-        ax.fill_betweenx(
-            top + np.arange(len(own) + 1),
-            0,
-            [*own, *own[-1:]] or [0],
-            color=colour,
-            lw=0,
-            step="post",
-        )
+        if own.size:
+            edges = top + np.arange(len(own) + 1)
+            ax.fill_betweenx(edges, 0, [*own, own[-1]], color=colour, lw=0, step="post")
         places.append(top + len(own) / 2)
         top += len(own) + gap
     if len(names) <= NAMED:
