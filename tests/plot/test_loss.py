@@ -19,7 +19,6 @@ def test_the_loss_of_every_iteration_and_the_last(blobs):
     assert ax.lines[0].get_ydata().tolist() == [*km.history_["inertia"], km.inertia_]
     assert f"stopped by: {km.stop_reason_}" in ax.get_title()
     assert not ax.texts
-    assert ax.get_legend() is None  # every iteration read the rows
 
 
 def test_a_model_and_its_path_have_the_plot_of_the_estimator(blobs, tmp_path):
@@ -33,8 +32,9 @@ def test_a_model_and_its_path_have_the_plot_of_the_estimator(blobs, tmp_path):
 
 def test_one_iteration_has_its_losses_as_text_and_room_around_them():
     x = np.repeat([[0.0], [1.0], [8.0], [9.0]], 5, axis=0)
-    km = streamkm.KMeans(2, init=np.array([[0.5], [8.5]]), n_init=1).fit(x)
+    km = streamkm.KMeans(2, init=np.array([[0.50001], [8.5]]), n_init=1).fit(x)
     assert len(km.history_) == 1
+    assert 0 < km.history_["inertia"][0] - km.inertia_ < 1e-8
     ax = streamkm.plot.loss(km)
     assert [text.get_text() for text in ax.texts] == ["5", "5"]
     assert ax.get_title().startswith("1 iteration, inertia 5\n")
@@ -53,6 +53,14 @@ def test_lines_mark_the_reads_where_some_iterations_take_none(no_table):
     (lines,) = ax.collections
     assert [segment[0, 0] for segment in lines.get_segments()] == reads.tolist()
     assert legend_of(ax) == [f"{len(reads)} iterations with a read of the data"]
+
+
+def test_no_line_marks_reads_where_every_iteration_is_one(no_table, blobs):
+    km = streamkm.KMeans(5, init="random", n_init=1, random_state=0, algorithm="lloyd").fit(blobs)
+    assert km.history_["read"].all()
+    ax = streamkm.plot.loss(km)
+    assert not ax.collections
+    assert ax.get_legend() is None
 
 
 def test_moved_clusters_are_marked():
