@@ -121,7 +121,7 @@ def test_clusters_have_the_colours_of_scaled_rows(by, tmp_path):
         model = streamkm.load_model(tmp_path / "m") if by == "model" else tmp_path / "m"
     if by == "command line":
         group = zarr.create_group(tmp_path / "x")
-        group.create_array("other", data=np.zeros(3))
+        group.create_array("other", data=np.zeros((40, 20, 2)), dimension_names=list("yxb"))
         group.create_array("rows", data=x.reshape(40, 20, 2), dimension_names=list("yxb"))
         scale = ["--scale", "standard", "--feature-dim", "b", "--variable", "rows"]
         run("fit", tmp_path / "x", "-k", 2, "-o", tmp_path / "m", *scale)
