@@ -110,7 +110,7 @@ def _distortions(ax: Axes, sweep: xr.Dataset) -> None:
             ax.plot(k, least, "--", color=colour, lw=1, label=f"{name} (least)")
     ax.set_xlabel("number of clusters k")
     ax.set_ylabel("distortion\n(mean squared distance)")
-    ax.set_title(sweep.attrs["verdict"], fontsize="medium")
+    ax.set_title(sweep.attrs["verdict"].partition(";")[0], fontsize="medium")
     ax.margins(y=0.08)
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
