@@ -87,8 +87,12 @@ class InputData:
             return None
         return np.empty(rows.layout.row_shape, self.label_dtype(n_clusters, rows))
 
-    def label_store(self, rows: Rows, dtype: np.dtype[Any], names: Sequence[str]) -> LabelStore:
+    def label_store(
+        self, rows: Rows, dtype: np.dtype[Any], names: Sequence[str], of_file: bool
+    ) -> LabelStore:
         """The layout of a store of labels; that of a DataArray includes its coordinates.
+
+        The temporary store `of_file` also has the coordinates of a Zarr array.
 
         Raises
         ------
@@ -96,7 +100,7 @@ class InputData:
             If a dimension or an index cannot be stored.
         """
         if not is_a(self.array, "xarray.DataArray"):
-            return plain_labels(rows, dtype)
+            return plain_labels(rows, dtype, names if of_file else None)
         import dask.array as da  # takes half a second
 
         empty = da.empty(rows.plan.row_shape, dtype=dtype, chunks=-1)

@@ -13,7 +13,7 @@ from streamkm.estimators.data import weights_of
 from streamkm.estimators.fitted import Fitted
 from streamkm.estimators.models import save, to_sklearn
 from streamkm.estimators.opening import check_features, names_of
-from streamkm.outputs import LABELS, check_outputs, check_store, local, refuse_overlap
+from streamkm.outputs import check_outputs, label_format, label_output, local, refuse_overlap
 from streamkm.outputs.ome import OmeImage, OmeLabels
 from streamkm.passes import LabelsFromOne, label_dtype
 from streamkm.rows import is_a
@@ -111,11 +111,12 @@ class Exports(Fitted):
             question = self._question(np.dtype(out.dtype))
             write_into(out, question, rows, len(self.cluster_centers_))
             return out
-        target = check_store(out, LABELS, overwrite, inputs)
-        question = self._labels(given, rows)
-        store = given.label_store(rows, question.dtype, self._names())
-        write_labels(LabelRun(target, overwrite, store, question, rows))
-        return store.finish(target)
+        check_outputs([label_output(out, overwrite)], inputs)
+        question, file = self._labels(given, rows), label_format(out)
+        store = given.label_store(rows, question.dtype, self._names(), file is not None)
+        run = LabelRun(local(out), overwrite, store, question, rows, file=file)
+        write_labels(run)
+        return run.open()
 
     def write_ome_labels(
         self, path: Any, name: str = "clusters", *, mask: Any = None, overwrite: bool = False

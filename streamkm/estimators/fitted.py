@@ -14,6 +14,7 @@ from streamkm.engine import map_rows, threads, write_rows
 from streamkm.estimators.data import InputData
 from streamkm.estimators.opening import check_features, data_options, names_of, warn_of_names
 from streamkm.heap import one_heap
+from streamkm.outputs.data_arrays import flag_names
 from streamkm.passes import Closest, Labels, PerRow
 from streamkm.rows import Budget, Rows, Scaling
 from streamkm.runs.options import memory_bytes
@@ -59,8 +60,7 @@ class Fitted(BaseEstimator):
 
     def _names(self) -> list[str]:
         known = getattr(self, "cluster_names_", None)
-        known = [None] * len(self.cluster_centers_) if known is None else known
-        return [f"cluster_{i}" if name is None else str(name) for i, name in enumerate(known)]
+        return flag_names(None if known is None else list(known), len(self.cluster_centers_))
 
     def _question(self, dtype: np.dtype[Any]) -> PerRow[Any]:
         """The pass that labels rows."""

@@ -8,18 +8,21 @@ from streamkm.outputs.atomic import (
     progress_of,
     recover,
     whole,
-    whole_file,
 )
+from streamkm.outputs.atomic_files import whole_file, whole_file_of_store
 from streamkm.outputs.attributes import number, plain
 from streamkm.outputs.check import check_outputs, check_store, refuse_overlap
 from streamkm.outputs.destinations import (
     CheckpointOutput,
     File,
     Folder,
+    LabelFile,
     Store,
+    label_output,
     local,
     refuse_in_a_store,
 )
+from streamkm.outputs.label_files import LabelFormat, label_format
 from streamkm.outputs.label_store import DataArrayLabels, LabelGrid, LabelStore, PlainLabels
 from streamkm.outputs.marks import (
     ARCHIVE,
@@ -43,6 +46,8 @@ __all__ = [
     "DataArrayLabels",
     "File",
     "Folder",
+    "LabelFile",
+    "LabelFormat",
     "LabelGrid",
     "LabelStore",
     "PlainLabels",
@@ -53,6 +58,8 @@ __all__ = [
     "discard",
     "fit_of",
     "kind_of",
+    "label_format",
+    "label_output",
     "local",
     "marks_of",
     "number",
@@ -66,4 +73,5 @@ __all__ = [
     "refuse_overlap",
     "whole",
     "whole_file",
+    "whole_file_of_store",
 ]

@@ -72,7 +72,7 @@ def whole(target: Path, kind: str, overwrite: bool, mark: str = "") -> Iterator[
     OutputExistsError
         If the target has been created meanwhile and may not be replaced.
     """
-    tag = mark[:8] or f"{_ONCE}{uuid.uuid4().hex[:8]}"
+    tag = _tag(mark)
     partial = _hidden(target, "partial", tag)
     try:
         yield partial
@@ -85,8 +85,12 @@ def whole(target: Path, kind: str, overwrite: bool, mark: str = "") -> Iterator[
 
 
 def partial_of(target: Path, mark: str) -> Path:
-    """The folder of the unfinished store of a run with a mark."""
-    return _hidden(target, "partial", mark[:8])
+    """The folder of the unfinished store of a run with a mark; without a mark, a new name."""
+    return _hidden(target, "partial", _tag(mark))
+
+
+def _tag(mark: str) -> str:
+    return mark[:8] or f"{_ONCE}{uuid.uuid4().hex[:8]}"
 
 
 def partials_of(target: Path, kind: str) -> list[Path]:
@@ -203,28 +207,6 @@ def alone(target: Path) -> Iterator[None]:
     finally:
         if lock is not None:
             lock.release()
-
-
-@contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
-    """Yield a file to write to, which replaces the target when the block succeeds.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with whole_file(Path(folder, "a.txt")) as partial:
-    ...         _ = partial.write_text("whole")
-    ...     os.listdir(folder)
-    ['a.txt']
-    """
-    partial = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}.partial{target.suffix}")
-    try:
-        yield partial
-        partial.replace(target)
-        record(target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _remove(folder: Path, patience: float = 5.0) -> None:

@@ -164,6 +164,18 @@ def results_like(
     return found
 
 
+def flag_names(names: Sequence[str | None] | None, n_clusters: int) -> list[str]:
+    """Return the names of the clusters for `flags`; clusters without a name are numbered.
+
+    Examples
+    --------
+    >>> flag_names(["water", None], 2)
+    ['water', 'cluster_1']
+    """
+    known = names or [None] * n_clusters
+    return [f"cluster_{i}" if name is None else str(name) for i, name in enumerate(known)]
+
+
 def flags(dtype: np.dtype[Any], names: Sequence[str] | None, spare: bool) -> dict[str, Any]:
     """Return the attributes of a label array: CF flags (section 3.5) and its fill value.
 

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.outputs.atomic import check_free, recover
-from streamkm.outputs.marks import kind_of, zarr_around
+from streamkm.outputs.label_files import FORMATS, label_format
+from streamkm.outputs.marks import LABELS, SWEEP, kind_of, zarr_around
 from streamkm.outputs.places import Place, place_of
 
 Name = str | os.PathLike[str]
@@ -64,8 +65,7 @@ class Store:
         if is_new and suffix in _OF_FILES:
             raise DataError(
                 f"{self.path} would be a Zarr store, which is a folder, and not a {suffix} file; "
-                "give it the suffix .zarr. Labels and sweeps can be converted afterwards, with "
-                "xarray.open_zarr."
+                f"give it the suffix .zarr{_or_formats(self.kind)}."
             )
         recover(target)
         check_free(target, self.overwrite, self.kind)
@@ -77,6 +77,13 @@ class Store:
                 "name a place outside it."
             )
         _try(target)
+
+
+def _or_formats(kind: str) -> str:
+    """Return the other suffixes of outputs of a kind, as the end of a sentence."""
+    if kind == LABELS:
+        return f", or one of {', '.join(each.suffix for each in FORMATS)} for a file of that format"
+    return ". A sweep can be converted afterwards, with xarray.open_zarr" if kind == SWEEP else ""
 
 
 @dataclass(frozen=True)
@@ -107,8 +114,36 @@ class File:
         if target.is_dir():
             raise OutputExistsError(f"{self.path} is a folder; name a file.")
         if target.exists() and not self.overwrite:
-            raise OutputExistsError(f"{self.path} exists; name another file, or pass --overwrite.")
+            raise OutputExistsError(
+                f"{self.path} exists; name another file, or pass --overwrite (overwrite=True)."
+            )
         _try(target)
+
+
+class LabelFile(File):
+    """A file of labels, which grow in a hidden store beside it."""
+
+    def check(self) -> None:
+        """Raise an error if it cannot be written, or a package of its format is missing."""
+        known = label_format(self.path)
+        assert known is not None
+        known.check()
+        recover(local(self.path))
+        super().check()
+
+
+def label_output(path: Name, overwrite: bool) -> Store | LabelFile:
+    """Return the output of labels: a file if its suffix is that of a format, otherwise a store.
+
+    Examples
+    --------
+    >>> type(label_output("labels.nc", False)).__name__
+    'LabelFile'
+    """
+    known = label_format(path)
+    if known is None:
+        return Store(path, LABELS, overwrite)
+    return LabelFile(path, (known.suffix,), overwrite)
 
 
 @dataclass(frozen=True)

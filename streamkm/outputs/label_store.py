@@ -84,6 +84,10 @@ class LabelStore(Protocol):
         """
         ...
 
+    def beside(self, folder: Path) -> Mapping[str, Any]:
+        """Return the coordinates and the grid mapping for a file of labels, as Zarr arrays."""
+        ...
+
     def finish(self, target: Path) -> Any:
         """Open the labels of a published store, and list them if the format has a list."""
         ...
@@ -116,13 +120,18 @@ class PlainLabels:
     ----------
     dimensions : names of the row dimensions, or None
     attributes : attributes of the array, beside the marks
+    coordinates : zarr.Array by name; for files, because the store does not contain them
     """
 
     dimensions: Dimensions = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    coordinates: Mapping[str, Any] = field(default_factory=dict)
 
     def create(self, folder: Path, grid: LabelGrid, marks: Mapping[str, Any]) -> Any:
         return label_array(folder, grid, self.dimensions, {**marks, **self.attributes})
+
+    def beside(self, folder: Path) -> Mapping[str, Any]:
+        return self.coordinates
 
     def finish(self, target: Path) -> Any:
         import zarr
@@ -179,6 +188,12 @@ class DataArrayLabels:
         coordinates = self.like.coords.to_dataset().drop_encoding().assign_attrs(marks)
         coordinates.to_zarr(folder, mode="a", zarr_format=3, consolidated=False)
         return label_array(folder / "labels", grid, self.dimensions, self.like.attrs)
+
+    def beside(self, folder: Path) -> Mapping[str, Any]:
+        import zarr
+
+        group = zarr.open_group(folder, mode="r")
+        return {name: array for name, array in group.arrays() if name != "labels"}
 
     def finish(self, target: Path) -> Any:
         import xarray as xr  # already imported by the caller

@@ -1,8 +1,14 @@
-"""Attributes that mark stores of streamkm and their kind."""
+"""Attributes that mark stores of streamkm and their kind.
+
+Files of labels have no attributes of streamkm. Those of a fit with a checkpoint have a hidden note
+beside them instead, which is valid as long as the file is unchanged.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +22,39 @@ _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 
 
 def marks_of(target: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the attributes of a Zarr array or group; empty if none can be read."""
+    """Return the attributes of a Zarr array or group, or of the note of a file; empty if none."""
+    note = note_of(Path(target))
+    if note.is_file() and Path(target).is_file():
+        return _noted(note, Path(target))
     import zarr  # takes a quarter of a second; not needed for a fit in memory
 
     try:
         return dict(zarr.open(os.fspath(target), mode="r").attrs)
     except Exception:  # file systems report missing files in different ways
         return {}
+
+
+def note_of(target: Path) -> Path:
+    """The hidden file with the marks of a file."""
+    return target.with_name(f".{target.name}.fit")
+
+
+def write_note(path: Path, file: Path, marks: Mapping[str, Any]) -> None:
+    """Write the marks of a complete file, which may be renamed but not changed."""
+    path.write_text(json.dumps({"marks": dict(marks), "file": _stamp(file)}))
+
+
+def _noted(note: Path, target: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(note.read_text())
+        return dict(found["marks"]) if found["file"] == _stamp(target) else {}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
+def _stamp(file: Path) -> list[int]:
+    found = file.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def kind_of(target: str | os.PathLike[str]) -> str:

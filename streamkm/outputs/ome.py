@@ -121,6 +121,9 @@ class OmeLabels:
         group.attrs.put({**marks, "ome": self._metadata()})
         return label_array(folder / "0", grid, self.dimensions, {})
 
+    def beside(self, folder: Path) -> Mapping[str, Any]:
+        return {}
+
     def finish(self, target: Path) -> Any:
         import zarr
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import StreamkmWarning
 from streamkm.rows.kinds import is_a
+from streamkm.rows.paths import dimension_names
 from streamkm.warn import warn
 
 _STEP = 65_536  # labels compared together
@@ -79,6 +82,36 @@ def coordinate(data: Any, dim: str | None) -> Coordinate | None:
         return None  # a group, or an array that Zarr cannot read
     known = beside.ndim == 1 and beside.dtype.kind in _KINDS
     return Coordinate(beside, dim) if known else None
+
+
+def arrays_beside(data: Any, dims: Sequence[str | None], shape: Sequence[int]) -> dict[str, Any]:
+    """Return the coordinates and the grid mapping of some dimensions of a Zarr array, by name.
+
+    These are the coordinates of the dimensions, and the arrays in the same group that the
+    attributes `coordinates` and `grid_mapping` name, as in CF. None is read.
+
+    Parameters
+    ----------
+    data : zarr.Array
+    dims, shape : names and lengths of the dimensions
+    """
+    import zarr  # already imported by the caller
+
+    if not data.path or len(set(dims)) < len(dims) or not all(dims):
+        return {}
+    named = (str(data.attrs.get(name, "")).split() for name in ("coordinates", "grid_mapping"))
+    sizes, found = dict(zip(dims, shape, strict=True)), {}
+    for name in dict.fromkeys([*dims, *itertools.chain(*named)]):
+        path = "/".join((*data.path.split("/")[:-1], str(name)))
+        try:
+            array = zarr.open_array(store=data.store, path=path, mode="r")
+        except (FileNotFoundError, PermissionError, KeyError, ValueError):
+            continue  # as in `coordinate`
+        own = dimension_names(array) or ()
+        whole = array.shape == tuple(sizes.get(dim) for dim in own)
+        if whole and len(own) == array.ndim and array.dtype.kind in _KINDS:
+            found[str(name)] = array
+    return found
 
 
 def same(a: Coordinate, b: Coordinate, *, turned: bool = False) -> bool:

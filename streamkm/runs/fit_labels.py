@@ -9,6 +9,8 @@ from pathlib import Path
 
 from streamkm.engine import Folded
 from streamkm.fitting import FitState, StateCallback, label_pass, labelled, with_scaling
+from streamkm.outputs import label_format
+from streamkm.outputs.data_arrays import flag_names
 from streamkm.passes import label_dtype
 from streamkm.rows import Rows, may_lack
 from streamkm.runs.labels import LabelRun, plain_labels
@@ -51,7 +53,10 @@ def fit_labels(
     read, rows = rows.uncached(None), with_scaling(rows, state.scaling)
     dtype = label_dtype(len(state.best.centroids), may_lack(rows))
     question = label_pass(rows, state, dtype)
-    run = LabelRun(target, overwrite, plain_labels(rows, dtype), question, rows, message)
+    file = label_format(target)
+    names = None if file is None else flag_names(None, len(state.best.centroids))
+    store = plain_labels(rows, dtype, names)
+    run = LabelRun(target, overwrite, store, question, rows, message, file)
     if state.labelled and run.is_published:
         yield state
         return

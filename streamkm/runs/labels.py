@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,27 +18,26 @@ from typing import Any, Generic
 
 import numpy as np
 
-from streamkm.checkpoint import Periodic, Record, difference, flatten, load_progress
+from streamkm.checkpoint import Record, flatten
 from streamkm.engine import Folded, same_processes, wave_size, writing
-from streamkm.errors import DataChangedError, OutputWarning, RunAgain
-from streamkm.fitting import refuse_changes
 from streamkm.outputs import (
     LABELS,
+    LabelFormat,
     PlainLabels,
-    discard,
     marks_of,
-    partial_of,
-    partials_of,
-    progress_of,
     whole,
+    whole_file_of_store,
 )
+from streamkm.outputs.data_arrays import flags
 from streamkm.outputs.label_store import LabelGrid, LabelStore
-from streamkm.passes import PerRow, no_label
+from streamkm.outputs.whole_labels import WholeLabels
+from streamkm.passes import PerRow
 from streamkm.passes.base import S
 from streamkm.rows import Rows, StoredRows, fingerprint, is_a, is_conclusive, may_lack
+from streamkm.rows.coordinates import arrays_beside
 from streamkm.rows.paths import dimension_names
+from streamkm.runs.label_progress import LabelProgress
 from streamkm.versions import versions
-from streamkm.warn import warn
 
 WaveCallback = Callable[[Folded], Any]
 
@@ -61,6 +59,8 @@ class LabelRun(Generic[S]):
     rows : Rows
     message : callable or None
         Called with a line of text if the run resumes.
+    file : LabelFormat or None
+        Format of a file at the target; the store is then temporary. None for a store.
     """
 
     target: Path
@@ -69,6 +69,7 @@ class LabelRun(Generic[S]):
     question: PerRow[S]
     rows: Rows
     message: Callable[[str], None] | None = None
+    file: LabelFormat | None = None
 
     @cached_property
     def record(self) -> Record | None:
@@ -111,7 +112,7 @@ class LabelRun(Generic[S]):
     def write(
         self, watch: WaveCallback | None = None, seconds: float | None = None, fit: str = ""
     ) -> Iterator[S]:
-        """Label all rows; the store is published when the block ends without an error.
+        """Label all rows; the store or file is published when the block ends without an error.
 
         A stopped run keeps the labels of its finished waves, and the next run of the same model
         over the same data resumes after them. A run without a finished wave leaves no files.
@@ -144,18 +145,17 @@ class LabelRun(Generic[S]):
         OutputWarning
             If labels of a stopped run are kept for the next run, or cannot be used.
         """
-        progress = _Progress(self.target, self.rows, self.record, seconds)
+        progress = LabelProgress(self.target, self.rows, self.record, seconds)
         n_blocks = progress.folded.n_blocks
         if n_blocks and self.message is not None:
             self.message(
                 f"resuming the labels of {self.target}, block {n_blocks:,} of "
                 f"{self.rows.n_blocks:,}"
             )
-        target = whole(self.target, LABELS, self.overwrite, progress.identity)
-        with target as partial, same_processes():
+        marks = self._marks | ({"fit": fit} if fit else {})
+        with self._published(progress.identity, marks) as partial, same_processes():
             try:
                 grid = LabelGrid(self.rows.plan, self.question.dtype, int(self.question.fill))
-                marks = self._marks | ({"fit": fit} if fit else {})
                 array = self.store.create(partial, grid, marks)
                 read = writing(self.question, self.rows, array, wave_size(), progress.folded)
                 for folded in read:
@@ -163,114 +163,54 @@ class LabelRun(Generic[S]):
                     if watch is not None and folded.n_blocks < self.rows.n_blocks:
                         watch(folded)
                 progress.save()
+                self._write_file(partial, array, marks)
                 yield progress.folded.total()
             except BaseException as error:
                 progress.stop(partial, error)
                 raise
         progress.remove()
 
+    def open(self) -> Any:
+        """Open the labels that were published."""
+        return self.store.finish(self.target) if self.file is None else self.file.open(self.target)
 
-def plain_labels(rows: Rows, dtype: np.dtype[Any]) -> PlainLabels:
-    """The layout of labels in a single array, with the row dimensions of a Zarr array."""
-    names = dimension_names(rows.array) if is_a(rows.array, "zarr.Array") else None
-    dimensions = tuple(names[axis] for axis in rows.layout.row_axes) if names else None
-    return PlainLabels(dimensions, {"_FillValue": no_label(dtype)} if may_lack(rows) else {})
+    def _published(self, identity: str, marks: dict[str, Any]) -> AbstractContextManager[Path]:
+        if self.file is None:
+            return whole(self.target, LABELS, self.overwrite, identity)
+        noted = marks if "fit" in marks else None
+        return whole_file_of_store(self.target, self.overwrite, identity, noted)
+
+    def _write_file(self, partial: Path, array: Any, marks: dict[str, Any]) -> None:
+        """Write the file of labels from the store in a folder that holds all of them."""
+        if self.file is None:
+            return
+        attributes = {name: value for name, value in array.attrs.items() if name not in marks}
+        beside = self.store.beside(partial)
+        self.file.write(WholeLabels(array, attributes, beside), partial / self.target.name)
 
 
-class _Progress:
-    """Partial statistics of the labels of a target, saved beside it.
+def plain_labels(
+    rows: Rows, dtype: np.dtype[Any], names: Sequence[str] | None = None
+) -> PlainLabels:
+    """The layout of labels in a single array, with the row dimensions of a Zarr array.
 
     Parameters
     ----------
-    target : Path
-    rows : Rows, which are compared with the record before every save
-    record : Record of this run, or None if nothing is saved
-    seconds : minimum time between two saves; None means one minute
+    rows : Rows
+    dtype : dtype of the labels
+    names : names of the clusters, for a file; it also has the coordinates of a Zarr array
     """
-
-    def __init__(
-        self, target: Path, rows: Rows, record: Record | None, seconds: float | None
-    ) -> None:
-        self._folder, self._rows, self.folded = progress_of(target), rows, Folded()
-        self._saving: Periodic | None = None
-        if record is not None:
-            self._saving = Periodic.in_folder(self._folder, record, seconds)
-        self._resume(target)
-        if not self.folded.n_blocks:
-            self.save()  # so that the next run finds the partial store and can remove it
-
-    @property
-    def identity(self) -> str:
-        """Mark of the partial store; empty if no later run may use it."""
-        return "" if self._saving is None else self._saving.record.identity
-
-    def advance(self, folded: Folded) -> None:
-        """Take the partial statistics after a wave, and save them if that is due."""
-        self.folded = folded
-        if self._saving is not None and self._saving.due:
-            self.save()
-
-    def save(self) -> None:
-        """Save the partial statistics; warn if that fails.
-
-        Raises
-        ------
-        DataChangedError
-            If the data have changed, so some of the labels may be of other data.
-        """
-        if self._saving is None:
-            return
-        remedy = "Run again to label the data as they are now."
-        refuse_changes(self._saving.record, self._rows, remedy)
-        self._saving.save(self.folded)
-
-    def stop(self, partial: Path, error: BaseException) -> None:
-        """Keep the labels so far for the next run, or remove them if no wave is finished."""
-        if self._saving is None or not self.folded.n_blocks:
-            self.remove()
-            discard(partial)
-            if isinstance(error, KeyboardInterrupt):
-                warn(
-                    "no labels are kept, because the first wave of blocks was not finished",
-                    OutputWarning,
-                )
-            return
-        with suppress(DataChangedError):  # the last save, of the old data, is kept
-            self.save()
-        if not isinstance(error, (RunAgain, DataChangedError)):  # their messages name the labels
-            warn(
-                f"the labels so far are in {partial}; run the labelling again to resume, or remove "
-                "it",
-                OutputWarning,
-            )
-
-    def remove(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _resume(self, target: Path) -> None:
-        """Take over the labels of a stopped run, or remove those of another model or other data."""
-        saved = load_progress(self._folder)
-        if saved is None:
-            for partial in partials_of(target, LABELS):
-                discard(partial)
-            return
-        partial = partial_of(target, saved.record.identity)
-        reason = "its data cannot be compared with the present data"
-        if self._saving is not None:
-            found = difference(saved.record, self._saving.record)
-            if found is None and partial.is_dir():
-                self._saving.resume(saved.record)
-                self.folded = saved.state
-                return
-            reason = found.sentence if found else ""
-        if partial.is_dir() and saved.state.n_blocks:
-            warn(
-                f"the unfinished labels for {target} cannot be used: {reason}. Labelling starts "
-                "again",
-                OutputWarning,
-            )
-        self.remove()
-        discard(partial)
+    known = dimension_names(rows.array) if is_a(rows.array, "zarr.Array") else None
+    dimensions = tuple(known[axis] for axis in rows.layout.row_axes) if known else None
+    attributes = flags(dtype, names, may_lack(rows))
+    if names is None:
+        return PlainLabels(dimensions, attributes)
+    beside = arrays_beside(rows.array, dimensions, rows.layout.row_shape) if dimensions else {}
+    grid = rows.array.attrs.get("grid_mapping") if beside else None
+    others = [name for name in beside if name not in (*(dimensions or ()), grid)]
+    attributes |= {"grid_mapping": grid} if grid in beside else {}
+    attributes |= {"coordinates": " ".join(others)} if others else {}
+    return PlainLabels(dimensions, attributes, beside)
 
 
 def _digest(value: Any) -> str:

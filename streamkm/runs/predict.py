@@ -15,7 +15,8 @@ from streamkm.errors import DataError
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import model_from_sweep
-from streamkm.outputs import Store, alone, check_outputs, local
+from streamkm.outputs import LabelFile, Store, alone, check_outputs, label_format, local
+from streamkm.outputs.data_arrays import flag_names
 from streamkm.passes import Assigned, Labels, PerRow, Tree, TreeLabels, label_dtype
 from streamkm.passes.base import S
 from streamkm.rows import Budget, Rows, may_lack
@@ -45,7 +46,7 @@ class PredictResult:
 def predict(
     model: PathLike,
     data: DataOptions,
-    output: Store,
+    output: Store | LabelFile,
     n_clusters: int | None = None,
     watching: ShowWaves | None = None,
     message: Callable[[str], None] | None = None,
@@ -57,7 +58,7 @@ def predict(
     model : path or URL of a model, or of a sweep
     data : DataOptions
         Their features, and by default their nodata values, are those of the model.
-    output : Store of kind `LABELS`
+    output : as from `label_output`
     n_clusters : which k of a sweep, or None for a model
     watching : callable or None
         Called with the rows; returns a context manager of the `watch` of `LabelRun.write`.
@@ -84,8 +85,10 @@ def predict(
     question: PerRow[Any] = Labels(known.scaled_centroids, dtype)
     if known.tree is not None:
         question = TreeLabels(Tree(*known.tree), dtype)
-    store = plain_labels(rows, dtype)
-    run = LabelRun(local(output.path), output.overwrite, store, question, rows, message)
+    file = label_format(output.path)
+    names = None if file is None else flag_names(known.names, len(known.centroids))
+    store, target = plain_labels(rows, dtype, names), local(output.path)
+    run = LabelRun(target, output.overwrite, store, question, rows, message, file)
     if watching is None:
         statistic = write_labels(run)
     else:
@@ -100,7 +103,7 @@ def predict(
 
 
 def write_labels(run: LabelRun[S], watch: WaveCallback | None = None) -> S:
-    """Write labels under a lock, and publish the store.
+    """Write labels under a lock, and publish the store or file.
 
     Parameters
     ----------

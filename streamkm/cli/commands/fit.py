@@ -26,13 +26,14 @@ from streamkm.fitting import FitState, same_data
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model, save_model
 from streamkm.outputs import (
-    LABELS,
     MODEL,
     CheckpointOutput,
+    LabelFile,
     Store,
     alone,
     check_outputs,
     fit_of,
+    label_output,
     local,
     plain,
 )
@@ -124,11 +125,11 @@ class Outputs:
         return cls(model, labels, checkpoint, identity, *over)
 
     @property
-    def stores(self) -> list[Store | CheckpointOutput | None]:
+    def stores(self) -> list[Store | LabelFile | CheckpointOutput | None]:
         """The outputs that are checked before the run."""
         return [
             Store(self.model, MODEL, self.over_model),
-            None if self.labels is None else Store(self.labels, LABELS, self.over_labels),
+            None if self.labels is None else label_output(self.labels, self.over_labels),
             None if self.checkpoint is None else CheckpointOutput(self.checkpoint),
         ]
 

@@ -10,7 +10,7 @@ from typing import Any
 from streamkm.cli.translate import arrays_beside, data_options
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, say_aside
-from streamkm.outputs import LABELS, Store
+from streamkm.outputs import label_output
 from streamkm.rows import Rows
 from streamkm.runs.labels import WaveCallback
 from streamkm.runs.predict import predict
@@ -26,9 +26,9 @@ def run(
     **given: Any,
 ) -> None:
     """Write the label of every row; print the inertia."""
-    store = Store(output, LABELS, overwrite)
+    target = label_output(output, overwrite)
     source = replace(data_options(data, given), **arrays_beside(data, given))
-    found = predict(model, source, store, n_clusters, _bar, say_aside)
+    found = predict(model, source, target, n_clusters, _bar, say_aside)
     left_out = f", {found.n_left_out:,} left out" if found.n_left_out else ""
     inertia = "" if found.inertia is None else f", inertia {found.inertia:.6g}"
     say(f"{found.n_rows:,} rows labelled{left_out}{inertia}")

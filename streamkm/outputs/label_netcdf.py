@@ -1,0 +1,115 @@
+"""Labels as the variable of a netCDF-4 file, with their coordinates."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.outputs.whole_labels import WholeLabels, pieces
+from streamkm.rows.paths import dimension_names
+
+_CHUNK = 2**18  # values of a chunk of HDF5
+_EPOCH = "since 1970-01-01"
+_UNITS = {"ns": "nanoseconds", "us": "microseconds"}
+_OF_ZARR = ("_ARRAY_DIMENSIONS", "_FillValue")
+
+
+def write(labels: WholeLabels, path: Path) -> None:
+    """Write the labels and the arrays beside them, in pieces."""
+    import h5netcdf
+
+    with h5netcdf.File(path, "w") as file:
+        file.attrs["Conventions"] = "CF-1.11"
+        file.attrs["source"] = f"streamkm {version('streamkm')}"
+        file.dimensions = dict(zip(labels.dimensions, labels.array.shape, strict=True))
+        for name, array in labels.beside.items():
+            _add(file, name, array, dimension_names(array) or (), dict(array.attrs))
+        attributes = dict(labels.attributes)
+        if "flag_values" in attributes:  # CF wants the dtype of the variable
+            flags = attributes["flag_values"]
+            attributes["flag_values"] = np.array(flags, labels.array.dtype)
+        _add(file, "labels", labels.array, labels.dimensions, attributes)
+
+
+def _add(
+    file: Any, name: str, array: Any, dims: tuple[str | None, ...], attributes: dict[str, Any]
+) -> None:
+    """Copy a Zarr array, whose attributes are encoded as by xarray, to a variable."""
+    dtype, encoding = _stored_as(array.dtype)
+    options: dict[str, Any] = {}
+    if array.ndim and array.size:
+        options["chunks"] = _chunks(array.shape, array.chunks)
+        options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    if isinstance(dtype, np.dtype):
+        fill = _fill(attributes.get("_FillValue"))
+        options["fillvalue"] = None if fill is None else dtype.type(fill)
+    variable = file.create_variable(name, dims, dtype, **options)
+    for key, value in {**attributes, **encoding}.items():
+        if key not in _OF_ZARR and value is not None:
+            variable.attrs[key] = _attribute(value)
+    for region, values in pieces(array):
+        variable[region or ...] = _values(values, dtype)
+
+
+def _chunks(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the chunks of the Zarr array, halved until they are small."""
+    sizes = [min(n, c) for n, c in zip(shape, chunks, strict=True)]
+    while np.prod(sizes) > _CHUNK:
+        axis = int(np.argmax(sizes))
+        sizes[axis] = -(-sizes[axis] // 2)
+    return tuple(sizes)
+
+
+def _stored_as(dtype: np.dtype[Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the dtype of a variable in netCDF, and attributes from which xarray decodes it."""
+    import h5py
+
+    if dtype.kind in "OSTU":
+        return h5py.string_dtype(), {}
+    if dtype.kind == "b":
+        return np.dtype("i1"), {"dtype": "bool"}
+    if dtype.kind == "M":
+        unit = "ns" if np.datetime_data(dtype)[0] == "ns" else "us"
+        return np.dtype("i8"), {"units": f"{_UNITS[unit]} {_EPOCH}"}
+    if dtype == np.float16:
+        return np.dtype("f4"), {}
+    return dtype, {}
+
+
+def _values(values: AnyArray, dtype: Any) -> AnyArray:
+    if values.dtype.kind in "STU":
+        texts = [
+            v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in values.flat
+        ]
+        return np.array(texts, object).reshape(values.shape)
+    if values.dtype.kind == "M":
+        unit = "ns" if np.datetime_data(values.dtype)[0] == "ns" else "us"
+        return values.astype(f"M8[{unit}]").astype("i8")
+    return values if values.dtype.kind == "O" else values.astype(dtype)
+
+
+def _fill(value: Any) -> Any:
+    """Return a `_FillValue`, which xarray encodes for floats in Zarr as base64 of 8 bytes."""
+    if isinstance(value, str):
+        return struct.unpack("<d", base64.standard_b64decode(value))[0]
+    return value
+
+
+def _attribute(value: Any) -> Any:
+    """Return an attribute as numbers or text; what netCDF cannot hold becomes JSON."""
+    if isinstance(value, bool):
+        return np.int8(value)
+    if isinstance(value, (str, int, float, np.ndarray, np.generic)):
+        return value
+    if isinstance(value, list) and value:
+        kinds = {type(item) for item in value}
+        if kinds <= {int, float} or kinds == {str}:
+            return value
+    return json.dumps(value)

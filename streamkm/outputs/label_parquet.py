@@ -1,0 +1,68 @@
+"""Labels as a Parquet table, a row for each row of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.outputs.whole_labels import Region, WholeLabels, pieces
+
+LABEL = "label"  # the column of the labels
+_IDS = "iuMSTU"  # kinds of dtype of coordinates that can identify a row
+
+
+def write(labels: WholeLabels, path: Path) -> None:
+    """Write a row group for each piece of the labels.
+
+    The columns are the coordinates along each dimension, its positions if no coordinate identifies
+    them, and the label, which is null for rows that are left out.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer = None
+    try:
+        for region, values in pieces(labels.array):
+            missing = None if labels.fill is None else values.ravel() == labels.fill
+            columns = dict(_columns(labels, region))
+            columns[LABEL] = pa.array(values.ravel(), mask=missing)
+            table = pa.table(columns)
+            if writer is None:
+                writer = pq.ParquetWriter(path, table.schema)
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _columns(labels: WholeLabels, region: Region) -> Iterator[tuple[str, Any]]:
+    shape = tuple(s.stop - s.start for s in region)
+    for axis, (dim, rows) in enumerate(zip(labels.dimensions, region, strict=True)):
+        known = labels.along(axis)
+        for name, coordinate in known.items():
+            yield name, _spread(coordinate.values(rows.start, rows.stop), axis, shape)
+        if dim not in known and not any(c.array.dtype.kind in _IDS for c in known.values()):
+            yield dim, _spread(np.arange(rows.start, rows.stop), axis, shape)
+
+
+def _spread(values: AnyArray, axis: int, shape: tuple[int, ...]) -> Any:
+    """Repeat the values along an axis for all rows of a region."""
+    column = [1] * len(shape)
+    column[axis] = shape[axis]
+    positions = np.broadcast_to(np.arange(shape[axis]).reshape(column), shape).ravel()
+    found = _arrow(values)
+    return found if len(shape) == 1 else found.take(positions)
+
+
+def _arrow(values: AnyArray) -> Any:
+    import pyarrow as pa
+
+    if values.dtype.kind == "S":
+        return pa.array([value.decode(errors="replace") for value in values.tolist()])
+    if values.dtype.kind in "OTU":
+        return pa.array(values.tolist(), pa.string())
+    return pa.array(values.astype(values.dtype.newbyteorder("=")))

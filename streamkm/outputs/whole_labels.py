@@ -1,0 +1,73 @@
+"""Complete labels in a store, from which a file is written in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.rows.coordinates import Coordinate
+from streamkm.rows.paths import dimension_names
+from streamkm.rows.plan import plan_blocks
+
+Region = tuple[slice, ...]
+_PART = 2**18  # values that are read and written together
+
+
+@dataclass(frozen=True)
+class WholeLabels:
+    """The labels of all rows in a store, and what a file contains beside them.
+
+    Parameters
+    ----------
+    array : zarr.Array of the row shape
+    attributes : attributes of the labels; a `_FillValue` is the label of rows that are left out
+    beside : zarr.Array by name
+        Coordinates along some of the dimensions of the labels, and a grid mapping.
+    """
+
+    array: Any
+    attributes: Mapping[str, Any]
+    beside: Mapping[str, Any]
+
+    @property
+    def fill(self) -> int | None:
+        """Label of rows that are left out; None if no row can be left out."""
+        return self.attributes.get("_FillValue")
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Names of the dimensions; those without a name are `row`, or numbered."""
+        ndim = self.array.ndim
+        known = dimension_names(self.array) or (None,) * ndim
+        return tuple(
+            name or ("row" if ndim == 1 else f"dim_{axis}") for axis, name in enumerate(known)
+        )
+
+    def along(self, axis: int) -> dict[str, Coordinate]:
+        """The one-dimensional coordinates along an axis."""
+        dim = self.dimensions[axis]
+        return {
+            name: Coordinate(array, dim)
+            for name, array in self.beside.items()
+            if dimension_names(array) == (dim,)
+        }
+
+
+def pieces(array: Any) -> Iterator[tuple[Region, AnyArray]]:
+    """Yield all values of a Zarr array with their regions.
+
+    Every chunk is decoded once. Memory holds one chunk, or a few small ones, and one piece.
+    """
+    plan = plan_blocks(array.shape, array.chunks, 1, _PART)
+    for number in range(plan.n_blocks):
+        region = plan.region(number)
+        values = np.asarray(array[region])
+        inner = plan_blocks(values.shape, (1,) * values.ndim, 1, _PART)
+        for part in map(inner.region, range(inner.n_blocks)):
+            pairs = zip(region, part, strict=True)
+            place = tuple(slice(r.start + p.start, r.start + p.stop) for r, p in pairs)
+            yield place, np.asarray(values[part])
