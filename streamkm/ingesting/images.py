@@ -18,7 +18,7 @@ from streamkm.files.find import File
 from streamkm.files.items import Held, Item, Span
 from streamkm.files.names import IMAGES, TIFFS, shown
 from streamkm.ingesting.registry import SourceRequest, register
-from streamkm.ingesting.source import Form, Piece, Stream
+from streamkm.ingesting.source import TEXT, Form, Piece, Stream
 from streamkm.ingesting.survey import Survey, in_form
 from streamkm.rows.machine import memory_here
 
@@ -73,6 +73,7 @@ class Images(Stream):
             features=(3,),
             grain=(1, *shape),
             attributes={"coordinates": "file"} | ({"notices": notices} if notices else {}),
+            ids=("file", TEXT),
         )
 
     def pieces(self, start: int) -> Iterator[Piece]:
@@ -85,7 +86,7 @@ class Images(Stream):
             for header in self._headers(load(), self.skipped)[left:]:
                 values = self._values(header)
                 if values is not None:
-                    yield Piece(values[None], (header.name,))
+                    yield Piece(values[None], np.array([header.name], TEXT))
             left = 0
 
     def _surveyed(self) -> Iterator[list[Header]]:

@@ -15,9 +15,10 @@ from streamkm.files.find import File, need
 from streamkm.ingesting.arrow import DIGITS, matrix, numbers
 from streamkm.ingesting.exact import converted
 from streamkm.ingesting.registry import SourceRequest, register
-from streamkm.ingesting.source import Form, Piece, Stream, names_beside
+from streamkm.ingesting.source import TEXT, Form, Piece, Stream, names_beside
 
 _BATCH = 8 * 2**20  # decoded bytes of a batch
+_TAKEN = ("x", "feature", "streamkm", "label", "labels", "zarr.json")  # no names of ids
 _INDEX = "__index_level_"  # pandas' name of an index that it stores as a column
 
 
@@ -25,7 +26,7 @@ _INDEX = "__index_level_"  # pandas' name of an index that it stores as a column
     "parquet",
     suffixes=(".parquet", ".pq"),
     summary="(row, feature); also from one column of vectors; read by pyarrow, by row group",
-    options=("columns",),
+    options=("columns", "id"),
 )
 class Parquet(Stream):
     """Columns of Parquet files, or one column of vectors, one file after another.
@@ -42,7 +43,7 @@ class Parquet(Stream):
         files, columns = request.files, request.options.columns
         self._arrow = need("pyarrow", "Parquet files")
         self._parquet = need("pyarrow.parquet", "Parquet files")
-        self._files = files
+        self._files, self._id = files, request.options.id
         self._lengths = []
         for file in files:
             with self._open(file) as opened:
@@ -51,8 +52,14 @@ class Parquet(Stream):
             if file is files[0]:
                 self._names = list(columns or self._numeric(schema, file))
                 self._dtype, self._vectors = self._type(schema, file)
-                left_out = [] if columns else [n for n in schema.names if n not in self._names]
-            elif self._type(schema, file) != (self._dtype, self._vectors):
+                ids = self._ids(schema, file)
+                known = (*self._names, self._id)
+                left_out = [] if columns else [n for n in schema.names if n not in known]
+            elif (*self._type(schema, file), self._ids(schema, file)) != (
+                self._dtype,
+                self._vectors,
+                ids,
+            ):
                 raise DataError(
                     f"{file.path} has other column types than {files[0].path}; all files "
                     "of a store need the same columns."
@@ -68,8 +75,10 @@ class Parquet(Stream):
             features=(1,),
             grain=(1, d),
             attributes=({"column": self._names[0]} if self._vectors else {})
-            | ({"left_out": left_out} if left_out else {}),
+            | ({"left_out": left_out} if left_out else {})
+            | ({} if ids is None else {"coordinates": ids[0]}),
             beside={} if self._vectors else names_beside("feature", self._names),
+            ids=ids,
         )
 
     @contextmanager
@@ -83,7 +92,7 @@ class Parquet(Stream):
     def _numeric(self, schema: Any, file: File) -> list[str]:
         """Return the columns to use if none are named."""
         numbers = [f.name for f in schema if self._is_number(f.type)]
-        numbers = [name for name in numbers if not name.startswith(_INDEX)]
+        numbers = [n for n in numbers if not n.startswith(_INDEX) and n != self._id]
         vectors = [f.name for f in schema if self._is_vector(f.type)]
         if not (numbers or vectors):
             raise DataError(f"{file.path} has no numeric column, only {list(schema.names)}.")
@@ -109,6 +118,26 @@ class Parquet(Stream):
                 raise DataError(f"{file.path}: column {name!r} holds {kind}, not numbers.")
             found.append(self._in_numpy(kind.value_type if vector else kind))
         return np.result_type(*found), vector
+
+    def _ids(self, schema: Any, file: File) -> tuple[str, np.dtype[Any]] | None:
+        """Return the name and the dtype of the ids, if any."""
+        name, types = self._id, self._arrow.types
+        if name is None:
+            return None
+        if name in _TAKEN or "/" in name or name.startswith("__") or not name.strip("."):
+            raise DataError(f"a store has no room for ids of the name {name!r}; rename the column.")
+        place = schema.get_field_index(name)
+        if place < 0:
+            raise DataError(f"{file.path} has no column {name!r}; it has {schema.names}.")
+        kind = schema.field(place).type
+        kind = kind.value_type if types.is_dictionary(kind) else kind
+        if types.is_integer(kind):
+            return name, np.dtype(kind.to_pandas_dtype())
+        if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+            return name, TEXT
+        raise DataError(
+            f"{file.path}: column {name!r} holds {kind}; ids are integers or text, so convert it."
+        )
 
     def _in_numpy(self, kind: Any) -> np.dtype[Any]:
         """Return the NumPy dtype of a numeric type; decimals of scale 0 are integers."""
@@ -149,15 +178,33 @@ class Parquet(Stream):
                     if first + in_group <= start:
                         first += in_group
                         continue
-                    for batch in opened.iter_batches(rows, [group], columns=self._names):
+                    for batch in opened.iter_batches(rows, [group], columns=self._columns):
                         if first + batch.num_rows > start:
-                            yield Piece(self._values(batch, file)[max(0, start - first) :])
+                            yield self._piece(batch.slice(max(0, start - first)), file)
                         first += batch.num_rows
+
+    @property
+    def _columns(self) -> list[str]:
+        """The columns that are read, each once."""
+        return list(dict.fromkeys([*self._names, *([] if self._id is None else [self._id])]))
+
+    def _piece(self, batch: Any, file: File) -> Piece:
+        values = self._values(batch, file)
+        if self.form.ids is None:
+            return Piece(values)
+        name, dtype = self.form.ids
+        column = batch.column(name)
+        if column.null_count:
+            raise DataError(
+                f"{file.path}: column {name!r} has {column.null_count} missing values among the "
+                "ids; drop or repair those rows."
+            )
+        return Piece(values, np.array(column.to_pylist(), dtype))
 
     def _values(self, batch: Any, file: File) -> AnyArray:
         if not self._vectors:
             return matrix(batch.select(self._names), self._dtype, file)
-        (d,), column = self.form.row_shape, batch.column(0)
+        (d,), column = self.form.row_shape, batch.column(self._names[0])
         values = column.flatten()
         lengths = column.value_lengths() if hasattr(column, "value_lengths") else None
         uneven = lengths is not None and any(n != d for n in lengths.unique().to_pylist())

@@ -28,6 +28,8 @@ class KindOptions:
         Delimiter of values in text.
     skip_bad : bool
         Whether to leave out damaged files.
+    id : str, optional
+        Column of a table that identifies its rows.
     """
 
     columns: list[str] | None = None
@@ -35,6 +37,7 @@ class KindOptions:
     no_header: bool = False
     delimiter: str | None = None
     skip_bad: bool = False
+    id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 
 Region = tuple[slice, ...]
+TEXT = np.dtypes.StringDType()
 
 
 class Coordinate(NamedTuple):
@@ -42,6 +43,7 @@ class Form:
     grain : shape of the smallest unit that the source decodes
     attributes : attributes of the array
     beside : other arrays of the store
+    ids : name and dtype of an array with a value for each place on the first axis, or None
     """
 
     name: str
@@ -53,13 +55,14 @@ class Form:
     grain: tuple[int, ...]
     attributes: dict[str, Any] = field(default_factory=dict)
     beside: dict[str, Coordinate] = field(default_factory=dict)
+    ids: tuple[str, np.dtype[Any]] | None = None
 
 
 class Piece(NamedTuple):
-    """Values, and the names of the files for images."""
+    """Values, and their ids if the source has `Form.ids`."""
 
     values: AnyArray
-    names: tuple[str, ...] = ()
+    ids: AnyArray | None = None
 
 
 class Source(Protocol):
@@ -105,7 +108,7 @@ class Stream(ABC):
             self._pieces = self.pieces(start)
             self._rest = Piece(np.empty((0, *self.form.row_shape)))
         values = np.empty((stop - start, *self.form.row_shape), self.form.dtype)
-        names: tuple[str, ...] = ()
+        ids = []
         filled = 0
         while filled < len(values):
             if not len(self._rest.values):
@@ -113,13 +116,14 @@ class Stream(ABC):
                 if found is None:
                     break
                 self._rest = found
-            some = self._rest.values[: len(values) - filled]
-            values[filled : filled + len(some)] = some
-            names += self._rest.names[: len(some)]
-            filled += len(some)
-            self._rest = Piece(self._rest.values[len(some) :], self._rest.names[len(some) :])
+            some, own = self._rest
+            n = min(len(some), len(values) - filled)
+            values[filled : filled + n] = some[:n]
+            ids += [] if own is None else [own[:n]]
+            filled += n
+            self._rest = Piece(some[n:], None if own is None else own[n:])
         self._at = start + filled
-        return Piece(values[:filled], names)
+        return Piece(values[:filled], np.concatenate(ids) if ids else None)
 
     def close(self) -> None:
         closing = getattr(self._pieces, "close", None)  # closes the generator's files

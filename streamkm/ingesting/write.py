@@ -24,7 +24,7 @@ from streamkm.progress import PhaseCallback, Progress
 from streamkm.rows import EVERY_CHUNK, MARK, record_whole, storing_all
 
 KIND = INGEST
-_NAMES = "file"  # the array of the names of images
+_FEW_IDS = 2**16  # ids in one chunk
 
 
 def remaining_marks(partial: Path) -> dict[str, Any]:
@@ -79,9 +79,16 @@ def create(
             attributes=described,
         )
         array[...] = values
-    if form.dims[0] == "image":
+    if form.ids is not None:
+        name, kind = form.ids
+        few = step[0] <= _FEW_IDS
         group.create_array(
-            _NAMES, shape=(form.n or 0,), chunks=step[:1], dtype=str, dimension_names=form.dims[:1]
+            name,
+            shape=(form.n or 0,),
+            chunks=step[:1] if few else chunks[:1],
+            shards=step[:1] if sharded and not few and step[0] != chunks[0] else None,
+            dtype=str if kind.kind == "T" else kind,
+            dimension_names=form.dims[:1],
         )
     group.create_group(MARK, attributes=EVERY_CHUNK)
     facts: Any = {**record.data, "options": record.asked}
@@ -115,10 +122,10 @@ def write(
         if number < done:
             nbytes += _nbytes(region, data.dtype)
             continue
-        values, names = source.read(region)
+        values, ids = source.read(region)
         if form.n is None and not len(values):
             break
-        _write_shard(group, data, form, region, values, names)
+        _write_shard(group, data, form, region, values, ids)
         nbytes += values.size * data.dtype.itemsize
         group.update_attributes({"done": number + 1, "skipped": source.skipped})
         for report in watch:
@@ -134,9 +141,9 @@ def write(
 
 
 def _write_shard(
-    group: Any, data: Any, form: Form, region: Region, values: AnyArray, names: Sequence[str]
+    group: Any, data: Any, form: Form, region: Region, values: AnyArray, ids: AnyArray | None
 ) -> None:
-    """Write one shard and the names of its rows, if any; a source of unknown length grows."""
+    """Write one shard and the ids of its rows, if any; a source of unknown length grows."""
     first = region[0].start
     stop = first + len(values)
     if form.n is not None and stop < region[0].stop:
@@ -147,10 +154,11 @@ def _write_shard(
     if form.n is None:
         data.resize((stop, *form.row_shape))
     data[(slice(first, stop), *region[1:])] = converted(values, data.dtype)
-    if names:
+    if form.ids is not None and ids is not None:
+        array = group[form.ids[0]]
         if form.n is None:
-            group[_NAMES].resize((stop,))
-        group[_NAMES][first:stop] = np.array(names, object)
+            array.resize((stop,))
+        array[first:stop] = ids
 
 
 def _nbytes(region: Region, dtype: np.dtype[Any]) -> int:

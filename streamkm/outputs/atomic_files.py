@@ -71,7 +71,9 @@ def whole_file_of_store(
         if not marks:
             note.unlink(missing_ok=True)
         record(target)
-        discard(partial)
+        useless = partial_of(target, "")  # no run resumes a store that is deleted in part
+        partial.rename(useless)
+        discard(useless)
     finally:
         file.unlink(missing_ok=True)
         if not mark and partial.exists():

@@ -28,6 +28,11 @@ class Shard(Bytes):
 @click.option(
     "--columns", metavar="A,B,C", help="Columns of a table; by default all numeric columns."
 )
+@click.option(
+    "--id",
+    metavar="COLUMN",
+    help="Column of a Parquet table that identifies its rows; labels keep it.",
+)
 @click.option("--variable", help="Array in an npz file.")
 @click.option("--no-header", is_flag=True, help="The first line of a CSV file is data.")
 @click.option("--delimiter", help="Delimiter of a CSV file; by default a comma (.tsv: a tab).")
