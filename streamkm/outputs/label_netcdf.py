@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import struct
 from importlib.metadata import version
@@ -25,21 +26,88 @@ def write(labels: WholeLabels, path: Path) -> None:
     """Write the labels and the arrays beside them, in pieces."""
     import h5netcdf
 
-    with h5netcdf.File(path, "w") as file:
+    with Sink(path) as sink, h5netcdf.File(sink, "w") as file:
         file.attrs["Conventions"] = "CF-1.11"
         file.attrs["source"] = f"streamkm {version('streamkm')}"
         file.dimensions = dict(zip(labels.dimensions, labels.array.shape, strict=True))
         for name, array in labels.beside.items():
-            _add(file, name, array, dimension_names(array) or (), dict(array.attrs))
+            _add(file, sink, name, array, dimension_names(array) or (), dict(array.attrs))
         attributes = dict(labels.attributes)
         if "flag_values" in attributes:  # CF wants the dtype of the variable
             flags = attributes["flag_values"]
             attributes["flag_values"] = np.array(flags, labels.array.dtype)
-        _add(file, "labels", labels.array, labels.dimensions, attributes)
+        _add(file, sink, "labels", labels.array, labels.dimensions, attributes)
+
+
+class Sink(io.RawIOBase):
+    """A new file that reports a failed write when it is asked, or closed.
+
+    The HDF5 library may crash the process after a failed write, so it is told of none.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = path.open("w+b", buffering=0)
+        self._failed: OSError | None = None
+
+    def check(self) -> None:
+        """Raise the error of the first write that failed."""
+        if self._failed is not None:
+            raise self._failed
+
+    def write(self, content: Any) -> int:
+        rest = memoryview(content).cast("B")
+        size = len(rest)
+        try:
+            while rest and self._failed is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._failed = error
+        return size
+
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(buffer)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self._failed = self._failed or error
+            return size or 0
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+        self.close()
+        if error[0] is None:
+            self.check()
 
 
 def _add(
-    file: Any, name: str, array: Any, dims: tuple[str | None, ...], attributes: dict[str, Any]
+    file: Any,
+    sink: Sink,
+    name: str,
+    array: Any,
+    dims: tuple[str | None, ...],
+    attributes: dict[str, Any],
 ) -> None:
     """Copy a Zarr array, whose attributes are encoded as by xarray, to a variable."""
     dtype, encoding = _stored_as(array.dtype)
@@ -56,6 +124,7 @@ def _add(
             variable.attrs[key] = _attribute(value)
     for region, values in pieces(array):
         variable[region or ...] = _values(values, dtype)
+        sink.check()
 
 
 def _chunks(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:

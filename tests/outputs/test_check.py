@@ -281,9 +281,9 @@ def test_outputs_elsewhere_are_refused(home, output):
     assert digest(home) == before
 
 
-@pytest.mark.parametrize("suffix", [".nc", ".npy", ".PARQUET", ".csv", ".tif", ".zip"])
+@pytest.mark.parametrize("suffix", [".nc4", ".npz", ".PQ", ".csv", ".tif", ".zip"])
 def test_a_store_is_not_named_like_a_file_of_another_kind(tmp_path, suffix):
-    """A folder of the name labels.nc would be found by nobody who looks for a netCDF file."""
+    """A folder of the name labels.csv would be found by nobody who looks for a table."""
     x = np.random.default_rng(0).random((200, 3))
     zarr.save_array(tmp_path / "x.zarr", x)
     model, data, wrong = tmp_path / "m.zarr", tmp_path / "x.zarr", tmp_path / f"out{suffix}"
@@ -294,7 +294,13 @@ def test_a_store_is_not_named_like_a_file_of_another_kind(tmp_path, suffix):
         ("predict", model, data, "-o", wrong),
         ("sweep", data, "-k", "2:3", "-o", wrong),
     ):
-        assert f"not a {suffix.lower()} file" in run(*command, code=1)
+        said = " ".join(run(*command, code=1).split())
+        assert f"not a {suffix.lower()} file" in said
+        formats = "or one of .npy, .nc, .parquet" in said
+        assert formats == ("--labels" in command or "predict" in command)
+    km = streamkm.KMeans(2, random_state=0).fit(x)
     with pytest.raises(DataError, match=r"give it the suffix \.zarr"):
-        streamkm.KMeans(2, random_state=0).fit(x).save(wrong)
+        km.save(wrong)
+    with pytest.raises(DataError, match=r"\.npy, \.nc, \.parquet"):
+        km.write_labels(x, wrong)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.zarr", "x.zarr"]
