@@ -193,7 +193,7 @@ class DataArrayLabels:
         import zarr
 
         group = zarr.open_group(folder, mode="r")
-        return {name: array for name, array in group.arrays() if name != "labels"}
+        return {str(name): group[str(name)] for name in self.like.coords}
 
     def finish(self, target: Path) -> Any:
         import xarray as xr  # already imported by the caller
