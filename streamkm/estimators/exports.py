@@ -58,7 +58,10 @@ class Exports(Fitted):
         return table
 
     def write_labels(self, X: Any, out: Any, *, mask: Any = None, overwrite: bool = False) -> Any:
-        """Label every row into a Zarr store, in one read.
+        """Label every row into a Zarr store or a file, in one read.
+
+        A path with the suffix .npy, .nc or .parquet becomes a file of this format, as described in
+        docs/interoperability.md. Other paths become Zarr stores.
 
         A call that is stopped, or whose process is killed, keeps the labels so far in a hidden
         folder beside the path. The same call resumes: it reads only the rest, and the labels have
@@ -71,17 +74,18 @@ class Exports(Fitted):
         X : as in `fit`
             Rows with the features of the fit.
         out : path or zarr.Array
-            Path of a new store, or an open array of the row shape, which is never resumed.
+            Path of a new store or file, or an open array of the row shape, which is never resumed.
         mask : array-like of the row shape, bool, or None
             False for rows that are left out.
         overwrite : bool, default=False
-            Whether labels that streamkm wrote at the path may be replaced.
+            Whether labels that streamkm wrote at the path, or a file there, may be replaced.
 
         Returns
         -------
-        zarr.Array or xarray.DataArray
-            The labels, of the row shape; for xarray data the variable `labels` of the store, lazy,
-            with its coordinates and CRS.
+        zarr.Array, xarray.DataArray, numpy.memmap or pyarrow.parquet.ParquetFile
+            The labels, of the row shape; for xarray data and .nc files the variable `labels`, lazy,
+            with its coordinates and CRS. A .npy file is opened as a memory map, and a .parquet file
+            is opened without reading it.
 
         Raises
         ------
@@ -89,7 +93,8 @@ class Exports(Fitted):
             If the data change while they are read. A store at a path is not published.
         DataError
             Before anything is read, if `out` has another shape or too narrow a dtype, or its
-            chunks or shards do not divide the blocks of X.
+            chunks or shards do not divide the blocks of X; or if a file needs a package that is not
+            installed, or has the suffix of another kind of file.
         OutputExistsError
             Before anything is read, if the path exists and may not be replaced, or is an input.
 

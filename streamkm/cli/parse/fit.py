@@ -23,7 +23,11 @@ from streamkm.cli.parse.types import Seconds
 @click.argument("data")
 @click.option("-k", "--n-clusters", type=NumberOfClusters(1), required=True, help="Clusters.")
 @click.option("-o", "--output", required=True, metavar="MODEL.zarr", help="The model.")
-@click.option("--labels", metavar="LABELS.zarr", help="Also write the label of every row.")
+@click.option(
+    "--labels",
+    metavar="LABELS",
+    help="Also write the label of every row: to a .npy, .nc or .parquet file, or a Zarr store.",
+)
 @init_option
 @click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
 @choice_option(

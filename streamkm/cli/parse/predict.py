@@ -14,7 +14,11 @@ from streamkm.cli.parse.options import data_options, mask_option
     "-k", "--n-clusters", type=click.IntRange(1), help="Number of clusters (required for a sweep)."
 )
 @click.option(
-    "-o", "--output", required=True, metavar="LABELS.zarr", help="Where the labels are stored."
+    "-o",
+    "--output",
+    required=True,
+    metavar="LABELS",
+    help="Where the labels are stored: a .npy, .nc or .parquet file, or a Zarr store.",
 )
 @data_options
 @mask_option
