@@ -37,7 +37,7 @@ def record_of_fit(kind: str, parameters: Mapping[str, Any], rows: Rows) -> Recor
     """
     asked = plain(parameters)
     free = {name: asked.pop(name) for name in _NOT_COMPARED if name in asked}
-    place = place_of(rows.array)
+    place = place_of(rows.sources[0])
     if place is not None:
         free["data"] = str(place)  # for `info`; the fingerprint decides whether data are the same
     return Record(kind, asked, fingerprint(rows), free, versions())

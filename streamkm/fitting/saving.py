@@ -195,7 +195,7 @@ def checkpointing(
         If the checkpoint lies in the data, whose fingerprint it would change, or the data lie in
         the checkpoint.
     """
-    for array in (rows.array, rows.weights, rows.mask):
+    for array in rows.sources:
         refuse_overlap(where, array)
     record = record_of_fit(kind, parameters, rows)
     lock: FileLock | LeaseLock

@@ -26,6 +26,7 @@ from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling, Shifted, Standardised, UnitLength, among, check_digits
 from streamkm.rows.stored import StoredRows, rows_in_memory
 from streamkm.rows.tables import is_table, lazy_numbers, numbers
+from streamkm.rows.variables import Variables
 
 __all__ = [
     "EVERY_CHUNK",
@@ -46,6 +47,7 @@ __all__ = [
     "StoredRows",
     "Tile",
     "UnitLength",
+    "Variables",
     "among",
     "cast",
     "check_digits",

@@ -9,6 +9,7 @@ from typing import Any
 from streamkm.rows.block import Block
 from streamkm.rows.layout import Layout
 from streamkm.rows.plan import BlockPlan
+from streamkm.rows.variables import Variables
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class ArrayRows:
     def uncached(self, numbers: tuple[int, ...] | None) -> tuple[int, ...] | None:
         """Of blocks of these numbers those that are not in memory; None for all blocks."""
         return numbers
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """Every array that is read: those of the features, the weights, and the mask."""
+        several = isinstance(self.array, Variables)
+        return (*(self.array.arrays if several else (self.array,)), *self.beside)
 
     @property
     def beside(self) -> tuple[Any, ...]:

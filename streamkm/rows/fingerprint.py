@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.kinds import is_a
 from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.stored import StoredRows
+from streamkm.rows.variables import Variables
 
 _SAMPLED = 4096  # number of values of data in memory
 _METADATA = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
@@ -29,11 +31,11 @@ def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
     their shape and chunks, and stores that cannot be listed (HTTP, and wrapped file systems such as
     simplecache::) by their metadata.
     """
-    found = {
+    found: dict[str, Any] = {
         "shape": list(rows.layout.shape),
         "dtype": str(rows.layout.dtype),
         "feature_axes": list(rows.layout.feature_axes),
-        "data": _of(rows.array),
+        "data": _of_data(rows.array),
     }
     if rows.layout.missing is not None:
         found["missing"] = [str(value) for value in rows.layout.missing.values]
@@ -53,13 +55,22 @@ def is_conclusive(found: Mapping[str, Any]) -> bool:
     This holds for stores that can be listed, files, and masks in memory. For a Dask array, only the
     chunk sizes are compared; for other arrays in memory, only some values.
     """
-    parts = (found[name] for name in ("data", "masked", "weights", "mask") if name in found)
-    return all("bytes" in part or "values" in part for part in parts)
+    parts = [found[name] for name in ("data", "masked", "weights", "mask") if name in found]
+    each = itertools.chain.from_iterable(p if isinstance(p, list) else [p] for p in parts)
+    return all("bytes" in part or "values" in part for part in each)
 
 
 def stamp_of(array: Any) -> str:
     """Return a digest that changes when a Zarr array is written, if its store can be listed."""
     return _digest(json.dumps(_of(array), sort_keys=True))
+
+
+def _of_data(array: Any) -> dict[str, Any] | list[dict[str, Any]]:
+    if not isinstance(array, Variables):
+        return _of(array)
+    fills = [None if fill is None else list(map(str, fill.values)) for fill in array.fills]
+    each = zip(array.names, array.arrays, fills, strict=True)
+    return [{"name": name, "fill": fill, **_of(own)} for name, own, fill in each]
 
 
 def _of(array: Any) -> dict[str, Any]:

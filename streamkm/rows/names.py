@@ -12,6 +12,7 @@ import numpy as np
 
 from streamkm.rows.coordinates import coordinate
 from streamkm.rows.kinds import is_a
+from streamkm.rows.variables import Variables
 
 Names: TypeAlias = tuple[str, ...]
 
@@ -60,7 +61,7 @@ def feature_names(
 
     Parameters
     ----------
-    data : Named, table, xarray.DataArray or zarr.Array; others have no names
+    data : Named, Variables, table, xarray.DataArray or zarr.Array; others have no names
     shape, dims : shape of the array, and the names of its dimensions
     axes : axes of the features
 
@@ -72,7 +73,7 @@ def feature_names(
     lengths = [shape[a] for a in axes]
     if any(math.isnan(n) for n in lengths) or math.prod(lengths) > _MOST:
         return None
-    if isinstance(data, Named):
+    if isinstance(data, (Named, Variables)):
         return data.names if tuple(axes) == (len(shape) - 1,) else None
     if not is_a(data, "xarray.DataArray", "zarr.Array"):
         return column_names(data) if tuple(axes) == (1,) and len(shape) == 2 else None

@@ -12,6 +12,7 @@ from streamkm.errors import DataError, MemoryLimitError
 from streamkm.rows.beside import matched
 from streamkm.rows.block import read_only
 from streamkm.rows.dask_rows import DaskRows, check_blocks, open_dask
+from streamkm.rows.group import open_variables
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, feature_axes
 from streamkm.rows.lost import refuse_lost
@@ -25,6 +26,7 @@ from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling
 from streamkm.rows.stored import StoredRows, open_stored, within
 from streamkm.rows.tables import numbers
+from streamkm.rows.variables import Variables
 from streamkm.sizes import show_bytes
 
 Rows: TypeAlias = StoredRows | DaskRows
@@ -35,7 +37,7 @@ def open_rows(
     data: Any,
     *,
     feature_dim: FeatureDim = None,
-    variable: str | None = None,
+    variable: str | Sequence[str] | None = None,
     sample_weight: Any = None,
     mask: Any = None,
     nodata: Any = None,
@@ -52,7 +54,7 @@ def open_rows(
         of a Zarr store
         Of shape (rows, features), or of any shape with `feature_dim` given.
     feature_dim : name or number of the feature dimension, or several
-    variable : name of the array in a Zarr group
+    variable : name of the array in a Zarr group, or of several, which are the features of the rows
     sample_weight : array of the row shape, of any of the kinds above, or None
     mask : array of the row shape, of any of the kinds above, or None
         Rows where it is False or 0 are left out.
@@ -74,8 +76,15 @@ def open_rows(
         If a single block does not fit in the limit.
     """
     budget = budget or Budget()
-    source = _opened(data, variable)
+    source = _opened(data, variable, nodata)
     array, dims = _array_of(source, budget)
+    if isinstance(source, Variables):
+        if feature_dim is not None:
+            raise DataError(
+                f"the features are the variables {list(source.names)}, so no dimension can be the "
+                "feature dimension. To cluster along a dimension, give one variable."
+            )
+        feature_dim = -1
     axes = feature_axes(array.shape, dims, feature_dim)
     own = feature_names(source, array.shape, dims, axes)
     check_unique(own or (), "the data")
@@ -99,8 +108,9 @@ def open_rows(
     def beside(name: str, given: Any) -> Any:
         if given is None:
             return None
-        own = _opened(given, None)
-        return matched(name, (own, *_array_of(own, budget)), source, row_dims, layout.row_shape)
+        own = _opened(given, None, None)
+        rows = source.widest if isinstance(source, Variables) else source
+        return matched(name, (own, *_array_of(own, budget)), rows, row_dims, layout.row_shape)
 
     weights, mask = beside("sample_weight", sample_weight), beside("mask", mask)
     lazy = any(is_a(a, "dask.array.Array") for a in (weights, mask))
@@ -136,14 +146,20 @@ def in_plan(rows: Rows, plan: BlockPlan, budget: Budget) -> Rows:
     return within(rows, budget, plan) if isinstance(rows, StoredRows) else rows
 
 
-def _opened(data: Any, variable: str | None) -> Any:
-    return open_zarr(data, variable) if isinstance(data, (str, os.PathLike)) else data
+def _opened(data: Any, variable: str | Sequence[str] | None, nodata: Any) -> Any:
+    if not isinstance(data, (str, os.PathLike)):
+        return data
+    if variable is None or isinstance(variable, str):
+        return open_zarr(data, variable)
+    return open_variables(data, variable, isinstance(nodata, str) and nodata == "auto")
 
 
 def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | None]:
     """Return the array in the data, unread if lazy, and its dimension names."""
     if isinstance(data, Named):
         data = data.array
+    if isinstance(data, Variables):
+        return data, (*data.dims, None)
     if is_a(data, "xarray.DataArray"):
         names: tuple[Any, ...] | None = tuple(data.dims)
         warn_packed({str(data.name or "the DataArray"): data})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.errors import ReadError
+from streamkm.errors import DataError, ReadError
 from streamkm.rows.base import ArrayRows
 from streamkm.rows.block import Block
 from streamkm.rows.chunks import fastest, read
@@ -23,6 +23,7 @@ from streamkm.rows.memory import BLOCK_NBYTES, Budget
 from streamkm.rows.nodata import as_meant
 from streamkm.rows.on_disk import Mapped
 from streamkm.rows.plan import BlockPlan, plan_blocks
+from streamkm.rows.variables import Variables
 
 _BLOCKS = 28  # minimum number of blocks, so that every core has some; full size from 1 GB on
 _SMALLEST_NBYTES = 4 * 2**20
@@ -42,7 +43,7 @@ class StoredRows(ArrayRows):
 
     Parameters
     ----------
-    array : zarr.Array, or an array in memory or in a file that can be sliced
+    array : zarr.Array, Variables, or an array in memory or in a file that can be sliced
     layout : Layout
     plan : BlockPlan of whole chunks or shards of a Zarr array
     weights, mask : arrays of the row shape that slice like `array`, or None
@@ -126,13 +127,15 @@ class StoredRows(ArrayRows):
                 sent if sent is not None or a is None else _patiently(a, region)
                 for sent, a in zip(beside, (self.weights, self.mask), strict=True)
             )
+        except DataError:  # a value that the common dtype of several variables cannot represent
+            raise
         except Exception as error:
             raise ReadError(self._failure(number, region, error)) from error
         return Block.cut(self.layout, self.plan, number, values, weights, mask)
 
     def _failure(self, number: int, region: tuple[slice, ...], error: Exception) -> str:
         rows = ", ".join(f"{s.start}:{s.stop}" for s in region)
-        culprit = self._unreadable_chunk(region) if is_a(self.array, "zarr.Array") else ""
+        culprit = self._unreadable_chunk(region)
         return (
             f"block {number} (rows {rows}) could not be read{culprit}: "
             f"{type(error).__name__}: {error}. Restore that part of the store, or fit a "
@@ -140,20 +143,11 @@ class StoredRows(ArrayRows):
         )
 
     def _unreadable_chunk(self, region: tuple[slice, ...]) -> str:
-        steps = self.array.shards or self.array.chunks
-        spans = [
-            range(0, n, step) if s == slice(None) else range(s.start - s.start % step, s.stop, step)
-            for s, step, n in zip(
-                self.layout.full_region(region), steps, self.array.shape, strict=True
-            )
-        ]
-        for corner in itertools.product(*spans):
-            try:
-                self.array[tuple(slice(c, c + s) for c, s in zip(corner, steps, strict=True))]
-            except Exception:
-                place = tuple(c // s for c, s in zip(corner, steps, strict=True))
-                key = self.array.metadata.encode_chunk_key(place)
-                return f", chunk {key} of {self.array.store_path}"
+        full = self.layout.full_region(region)
+        several = isinstance(self.array, Variables)
+        for array, own in self.array.parts(full) if several else [(self.array, full)]:
+            if is_a(array, "zarr.Array") and (key := _unreadable(array, own)):
+                return f", chunk {key} of {array.store_path}"
         return ""
 
     def graph(self, call: Call, name: str, numbers: Sequence[int]) -> tuple[Graph, list[Any]]:
@@ -170,6 +164,24 @@ class StoredRows(ArrayRows):
             beside = self.beside_of(key[1])
             graph[key] = (_read_and_call, question, source, key[1], *beside)
         return graph, keys
+
+
+def _unreadable(array: Any, region: tuple[slice, ...]) -> str:
+    """Return the key of the first chunk of a Zarr array that cannot be read, or nothing."""
+    steps = array.shards or array.chunks
+    spans = [
+        range(0, n, step) if s == slice(None) else range(s.start - s.start % step, s.stop, step)
+        for s, step, n in zip(region, steps, array.shape, strict=True)
+    ]
+    for corner in itertools.product(*spans):
+        try:
+            array[tuple(slice(c, c + s) for c, s in zip(corner, steps, strict=True))]
+        except Exception:
+            key: str = array.metadata.encode_chunk_key(
+                tuple(c // s for c, s in zip(corner, steps, strict=True))
+            )
+            return key
+    return ""
 
 
 def _patiently(array: Any, region: tuple[slice, ...]) -> AnyArray:
@@ -246,6 +258,8 @@ def within(rows: StoredRows, budget: Budget, plan: BlockPlan) -> StoredRows:
         unit = math.prod(min(stored[a], rows.layout.shape[a]) for a in rows.layout.row_axes)
         if array.shards or plan.largest > unit:
             rows = replace(rows, array=fastest(array))
+    elif isinstance(array, Variables):
+        rows = replace(rows, array=array.fastest())
     fits_in_memory = budget.keeps(
         rows.cached_nbytes, budget.projected(block, plan.n_blocks, resident)
     )

@@ -33,7 +33,7 @@ from streamkm.outputs.label_store import LabelGrid, LabelStore
 from streamkm.outputs.whole_labels import WholeLabels
 from streamkm.passes import PerRow
 from streamkm.passes.base import S
-from streamkm.rows import Rows, StoredRows, fingerprint, is_a, is_conclusive, may_lack
+from streamkm.rows import Rows, StoredRows, Variables, fingerprint, is_a, is_conclusive, may_lack
 from streamkm.rows.coordinates import arrays_beside
 from streamkm.rows.paths import dimension_names
 from streamkm.runs.label_progress import LabelProgress
@@ -192,7 +192,7 @@ class LabelRun(Generic[S]):
 def plain_labels(
     rows: Rows, dtype: np.dtype[Any], names: Sequence[str] | None = None
 ) -> PlainLabels:
-    """The layout of labels in a single array, with the row dimensions of a Zarr array.
+    """The layout of labels in a single array, with the row dimensions of the stored arrays.
 
     Parameters
     ----------
@@ -200,13 +200,17 @@ def plain_labels(
     dtype : dtype of the labels
     names : names of the clusters, for a file; it also has the coordinates of a Zarr array
     """
-    known = dimension_names(rows.array) if is_a(rows.array, "zarr.Array") else None
+    stored, known = rows.array, None
+    if isinstance(stored, Variables):
+        stored, known = stored.widest, stored.dims if any(stored.dims) else None
+    elif is_a(stored, "zarr.Array"):
+        known = dimension_names(stored)
     dimensions = tuple(known[axis] for axis in rows.layout.row_axes) if known else None
     attributes = flags(dtype, names, may_lack(rows))
     if names is None:
         return PlainLabels(dimensions, attributes)
-    beside = arrays_beside(rows.array, dimensions, rows.layout.row_shape) if dimensions else {}
-    grid = rows.array.attrs.get("grid_mapping") if beside else None
+    beside = arrays_beside(stored, dimensions, rows.layout.row_shape) if dimensions else {}
+    grid = stored.attrs.get("grid_mapping") if beside else None
     others = [name for name in beside if name not in (*(dimensions or ()), grid)]
     attributes |= {"grid_mapping": grid} if grid in beside else {}
     attributes |= {"coordinates": " ".join(others)} if others else {}

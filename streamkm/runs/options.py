@@ -43,8 +43,8 @@ class DataOptions:
         As for `open_rows`.
     feature_dim : str, int, sequence of them, or None
         Feature dimension or dimensions of N-d data.
-    variable : str or None
-        Name of the array within a Zarr group.
+    variable : str, sequence of str, or None
+        Name of the array within a Zarr group, or of several, which are the features.
     sample_weight, mask : array of the row shape, or None
     nodata : 'auto', None, float or sequence of float
         Rows with one of these values are left out.
@@ -56,7 +56,7 @@ class DataOptions:
 
     data: Any
     feature_dim: FeatureDim = None
-    variable: str | None = None
+    variable: str | Sequence[str] | None = None
     sample_weight: Any = None
     mask: Any = None
     nodata: Any = "auto"

@@ -167,8 +167,10 @@ def _predict_command(output: str, data: str, labels: str, given: dict[str, Any])
     """The command that writes the labels of a stored model."""
     words = ["streamkm", "predict", output, data, "-o", labels]
     words += [word for name in given["feature_dims"] for word in ("--feature-dim", name)]
-    for name in ("variable", "mask"):
-        words += [] if given[name] is None else [f"--{name}", given[name]]
+    variables = given["variable"] or []
+    for name in [variables] if isinstance(variables, str) else variables:
+        words += ["--variable", name]
+    words += [] if given["mask"] is None else ["--mask", given["mask"]]
     limit = given["memory_limit"]
     words += [] if limit is None else ["--memory-limit", str(limit)]
     words += ["--overwrite"] if local(labels).exists() else []

@@ -20,7 +20,7 @@ from streamkm.rows.paths import dimension_names, open_zarr
 from streamkm.sizes import show_bytes
 
 
-def run(path: str, variable: str | None, all_of_it: bool) -> None:
+def run(path: str, variable: str | list[str] | None, all_of_it: bool) -> None:
     """Print the contents of the model, sweep, archive or Zarr array at the path."""
     kind = kind_of(path) if variable is None else ""
     if kind == ARCHIVE:
@@ -36,7 +36,11 @@ def run(path: str, variable: str | None, all_of_it: bool) -> None:
             with suppress(NotAModelError):
                 show_sweep(open_sweep(path))
                 return
-        show_table(_of_array(open_zarr(path, variable)))
+        if not isinstance(variable, list):
+            show_table(_of_array(open_zarr(path, variable)))
+            return
+        for name in variable:
+            show_table({"variable": name} | _of_array(open_zarr(path, name)))
     else:
         show_table(_of_model(model))
         show_clusters(model)

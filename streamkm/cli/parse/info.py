@@ -9,7 +9,7 @@ from streamkm.cli.parse.options import variable_option
 
 @click.command(name="info")
 @click.argument("path")
-@variable_option
+@variable_option("Array in a Zarr group; may be repeated.")
 @click.option("--all", "all_of_it", is_flag=True, help="List every image of an archive.")
 def command() -> None:
     """Show the contents of a model, sweep, archive or Zarr array, or progress of a checkpoint."""

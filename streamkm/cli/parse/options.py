@@ -29,16 +29,12 @@ def registered_names(package: str) -> list[str]:
     )
 
 
-def _one(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> str | None:
-    """Return the value of an option that may be repeated with the same value only."""
-    if len(set(given)) > 1:
-        raise click.BadParameter(
-            f"{' and '.join(given)}: name one array. In Python, an xarray.Dataset can be given, "
-            "whose variables are the features.",
-            ctx,
-            param,
-        )
-    return given[0] if given else None
+def _one_or_several(
+    ctx: click.Context, param: click.Parameter, given: tuple[str, ...]
+) -> str | list[str] | None:
+    """Return the value of an option, or the different values of a repeated one."""
+    different = list(dict.fromkeys(given))
+    return different if len(different) > 1 else next(iter(different), None)
 
 
 def choice_option(name: str, choices: Sequence[str], text: str) -> Callable[[F], F]:
@@ -113,11 +109,19 @@ iteration_options = _together(
         "after a coreset if iterations need reads. 0 disables it.",
     ),
 )
-variable_option = click.option(
-    "--variable", multiple=True, callback=_one, help="Array in a Zarr group."
-)
+
+
+def variable_option(text: str) -> Callable[[F], F]:
+    """Return the option that names arrays of a group."""
+    return click.option(
+        "--variable", multiple=True, callback=_one_or_several, metavar="NAME", help=text
+    )
+
+
 data_options = _together(
-    variable_option,
+    variable_option(
+        "Array in a Zarr group; may be repeated, and then each array is one feature of the rows."
+    ),
     click.option(
         "--nodata",
         type=Nodata(),
