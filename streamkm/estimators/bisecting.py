@@ -128,11 +128,9 @@ class BisectingKMeans(CentroidEstimator):
         prepared = prepare_bisecting(data, options)
         labels = given.empty_labels(options.n_clusters, prepared.rows)
         result = bisect(prepared, self.bisecting_strategy == "largest_cluster", labels)
-        centroids = np.array([leaf.centroid for leaf in result.leaves])
-        self._take(centroids, result.scaling, prepared.rows.layout.names)
+        self._take(result.centroids, result.scaling, prepared.rows.layout.names)
         self.tree_ = result.tree
-        self.inertia_ = sum(leaf.loss for leaf in result.leaves)
-        self.counts_ = np.array([leaf.weight for leaf in result.leaves])
+        self.inertia_, self.counts_ = result.inertia, result.counts
         self.n_passes_, self.bytes_read_ = result.reads.total, result.reads.bytes_read
         self.reads_ = result.reads.by_phase
         self._set_labels(given, result.rows, labels)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from streamkm.errors import DataError
 from streamkm.fitting import (
     FitState,
     Reads,
+    StateCallback,
     first_state,
     iterate,
     learn_scaling,
@@ -20,11 +23,18 @@ from streamkm.fitting import (
     with_scaling,
 )
 from streamkm.heap import one_heap
+from streamkm.in_memory.monitor import monitored
+from streamkm.models.model import Model
 from streamkm.passes import Spread, Tree, TreeLabels, TreePath
 from streamkm.rows import Rows, Scaling, rows_in_memory
 from streamkm.runs.fit import PreparedFit
 from streamkm.runs.options import DataOptions, FitOptions, draw_seed
-from streamkm.updates import LossesUpdate
+from streamkm.runs.running import ProgressCallbacks
+from streamkm.updates import LossesUpdate, history_array
+from streamkm.versions import versions
+
+# Writes the labels of a tree, and publishes them at the end of the block.
+TreeWriter: TypeAlias = Callable[[Rows, Tree], AbstractContextManager[None]]
 
 _ROUNDING = float((8 * np.finfo(np.float64).eps) ** 2)
 
@@ -77,17 +87,34 @@ class Bisected:
     reads : Reads
     rows : Rows
         With the scaling of the tree and the leaves; blocks are not cached.
+    failure : Exception or None
+        The error that prevented the labels from being written.
     """
 
     tree: Tree
     leaves: list[Leaf]
     reads: Reads
     rows: Rows
+    failure: Exception | None = None
 
     @property
     def scaling(self) -> Scaling | None:
         """Scaling of the tree and the leaves."""
         return self.rows.layout.scaling
+
+    @property
+    def centroids(self) -> Float64Array:
+        """Centroids (k, d) of the leaves, float64."""
+        return np.array([leaf.centroid for leaf in self.leaves])
+
+    @property
+    def counts(self) -> Float64Array:
+        """Weight (k,) of the rows of each leaf."""
+        return np.array([leaf.weight for leaf in self.leaves])
+
+    @property
+    def inertia(self) -> float:
+        return sum(leaf.loss for leaf in self.leaves)
 
 
 def prepare_bisecting(data: DataOptions, options: FitOptions) -> PreparedFit:
@@ -108,7 +135,13 @@ def prepare_bisecting(data: DataOptions, options: FitOptions) -> PreparedFit:
     return PreparedFit(options, rows, budget)
 
 
-def bisect(prepared: PreparedFit, by_weight: bool, labels: AnyArray | None = None) -> Bisected:
+def bisect(
+    prepared: PreparedFit,
+    by_weight: bool,
+    labels: TreeWriter | AnyArray | None = None,
+    progress: ProgressCallbacks | None = None,
+    save: Callable[[Bisected], None] | None = None,
+) -> Bisected:
     """Split the cluster of the largest loss, or the heaviest, until there are k clusters.
 
     Parameters
@@ -116,8 +149,11 @@ def bisect(prepared: PreparedFit, by_weight: bool, labels: AnyArray | None = Non
     prepared : PreparedFit
     by_weight : bool
         Whether to split the heaviest cluster.
-    labels : ndarray of the row shape, or None
+    labels : ndarray of the row shape, a function that writes labels, or None
         Receives the cluster of each row.
+    progress : ProgressCallbacks or None
+    save : callable or None
+        Saves the model. The labels are published directly after that.
 
     Returns
     -------
@@ -128,23 +164,77 @@ def bisect(prepared: PreparedFit, by_weight: bool, labels: AnyArray | None = Non
     DataError
         If there are fewer distinct rows than clusters.
     """
-    options = prepared.options
+    progress, options = progress or ProgressCallbacks(), prepared.options
     n_seeds = options.n_clusters * options.n_init
     seeds = restart_seeds(draw_seed(options.random_state), n_seeds)
     rows = learn_scaling(prepared.rows, options.scale)
-    with same_processes(), caching(rows) as cached:
-        tree, leaves, reads, scaling = _grown(prepared, cached, seeds, by_weight)
+    with (
+        same_processes(),
+        monitored(progress.search),
+        caching(rows) as cached,
+        ExitStack() as publishing,
+    ):
+        tree, leaves, reads, scaling = _grown(prepared, cached, seeds, by_weight, progress)
+        result = Bisected(tree, leaves, reads, with_scaling(rows, scaling))
         if labels is not None:
-            write_rows(TreeLabels(tree, labels.dtype), with_scaling(cached, scaling), labels)
-    return Bisected(tree, leaves, reads, with_scaling(rows, scaling))
+            progress.read("labels")
+            result = _labelled(result, with_scaling(cached, scaling), labels, publishing)
+        if save is not None:
+            save(result)
+        try:
+            publishing.close()
+        except OSError as error:
+            result = replace(result, failure=error)
+    return result
+
+
+def _labelled(
+    result: Bisected, rows: Rows, labels: TreeWriter | AnyArray, publishing: ExitStack
+) -> Bisected:
+    """The result after the labels are written, or with the error that prevented it."""
+    if not callable(labels):
+        write_rows(TreeLabels(result.tree, labels.dtype), rows, labels)
+        return result
+    reads = result.reads if rows.uncached(None) == () else result.reads.one_more("labelling")
+    try:
+        publishing.enter_context(labels(rows, result.tree))
+    except Exception as error:  # without labels, the model is still saved
+        return replace(result, failure=error)
+    return replace(result, reads=reads)
+
+
+def model_from_bisected(result: Bisected, parameters: dict[str, Any]) -> Model:
+    """Return the model of bisecting k-means for storage, with the parameters of the run."""
+    centroids, scaling = result.centroids, result.scaling
+    return Model(
+        centroids if scaling is None else scaling.back(centroids),
+        inertia=result.inertia,
+        history=history_array([]),
+        n_passes=result.reads.total,
+        bytes_read=result.reads.bytes_read,
+        reads=result.reads.by_phase,
+        parameters=parameters,
+        versions=versions(),
+        scaling=scaling,
+        scaled=None if scaling is None else centroids,
+        features=list(result.rows.layout.names or ()),
+        tree=(result.tree.pairs, result.tree.children),
+        counts=result.counts,
+    )
 
 
 def _grown(
-    prepared: PreparedFit, rows: Rows, seeds: Sequence[int], by_weight: bool
+    prepared: PreparedFit,
+    rows: Rows,
+    seeds: Sequence[int],
+    by_weight: bool,
+    progress: ProgressCallbacks,
 ) -> tuple[Tree, list[Leaf], Reads, Scaling | None]:
     """The tree, its leaves, the reads and the scaling of the fits."""
     k, n_init = prepared.options.n_clusters, prepared.options.n_init
-    state = _fitted(prepared, rows, min(2, k), seeds[:n_init])
+    watch = [progress.state]
+    progress.part(f"split 1 of {max(1, k - 1)}")
+    state = _fitted(prepared, rows, min(2, k), seeds[:n_init], watch)
     reads, scaling = state.reads, state.scaling
     rows = with_scaling(rows, scaling)
     in_memory = rows.cached or state.table is not None
@@ -159,7 +249,8 @@ def _grown(
         leaf, parent, side = _largest(splits, by_weight)
         subset = replace(rows, layout=replace(rows.layout, block_map=leaf.path))
         own_seeds = seeds[number * n_init : (number + 1) * n_init]
-        state = _fitted(prepared, subset, 2, own_seeds)
+        progress.part(f"split {number + 1} of {k - 1}")
+        state = _fitted(prepared, subset, 2, own_seeds, watch)
         if not in_memory:
             reads = reads.plus(replace(state.reads, opening=0))
         parent.children[side] = number
@@ -167,13 +258,19 @@ def _grown(
     return *_numbered(splits), reads, scaling
 
 
-def _fitted(prepared: PreparedFit, rows: Rows, n_clusters: int, seeds: Sequence[int]) -> FitState:
+def _fitted(
+    prepared: PreparedFit,
+    rows: Rows,
+    n_clusters: int,
+    seeds: Sequence[int],
+    watch: Sequence[StateCallback],
+) -> FitState:
     """The finished fit of one split, with the loss of each of its clusters."""
     update = LossesUpdate(prepared.options.rules)
     room = prepared.budget.room(rows.layout)
     init = str(prepared.options.init)
     state = first_state(rows, n_clusters, init, seeds, update, room)
-    return iterate(rows, state)
+    return iterate(rows, state, watch=watch)
 
 
 def _centroids(state: FitState) -> Float64Array:

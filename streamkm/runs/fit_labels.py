@@ -1,4 +1,4 @@
-"""Labels of a fit; the same read computes the loss of the final centroids."""
+"""Labels of a fit; the same read computes the loss of the final centroids. Labels of a tree."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from streamkm.engine import Folded
 from streamkm.fitting import FitState, StateCallback, label_pass, labelled, with_scaling
 from streamkm.outputs import label_format
 from streamkm.outputs.data_arrays import flag_names
-from streamkm.passes import label_dtype
+from streamkm.passes import PerRow, Tree, TreeLabels, label_dtype
+from streamkm.passes.base import S
 from streamkm.rows import Rows, may_lack
-from streamkm.runs.labels import LabelRun, plain_labels
+from streamkm.runs.labels import LabelRun, WaveCallback, plain_labels
 
 
 @contextmanager
@@ -53,10 +54,7 @@ def fit_labels(
     read, rows = rows.uncached(None), with_scaling(rows, state.scaling)
     dtype = label_dtype(len(state.best.centroids), may_lack(rows))
     question = label_pass(rows, state, dtype)
-    file = label_format(target)
-    names = None if file is None else flag_names(None, len(state.best.centroids))
-    store = plain_labels(rows, dtype, names)
-    run = LabelRun(target, overwrite, store, question, rows, message, file)
+    run = _label_run(target, overwrite, rows, question, len(state.best.centroids), message)
     if state.labelled and run.is_published:
         yield state
         return
@@ -71,3 +69,43 @@ def fit_labels(
             for function in watch:
                 function(state)
         yield state
+
+
+@contextmanager
+def tree_labels(
+    target: Path,
+    overwrite: bool,
+    seconds: float | None,
+    watch: WaveCallback,
+    message: Callable[[str], None],
+    rows: Rows,
+    tree: Tree,
+) -> Iterator[None]:
+    """Write the labels of a tree; they are published under their name when the block ends.
+
+    Parameters
+    ----------
+    target, overwrite, message : as for `LabelRun`
+    seconds, watch : as for `LabelRun.write`
+    rows : Rows, with the scaling of the tree
+    tree : Tree
+    """
+    k = len(tree.pairs) + 1
+    question = TreeLabels(tree, label_dtype(k, may_lack(rows)))
+    with _label_run(target, overwrite, rows, question, k, message).write(watch, seconds):
+        yield
+
+
+def _label_run(
+    target: Path,
+    overwrite: bool,
+    rows: Rows,
+    question: PerRow[S],
+    k: int,
+    message: Callable[[str], None] | None,
+) -> LabelRun[S]:
+    """The labels of k clusters, in the format that the suffix of the target names."""
+    file = label_format(target)
+    names = None if file is None else flag_names(None, k)
+    store = plain_labels(rows, question.dtype, names)
+    return LabelRun(target, overwrite, store, question, rows, message, file)

@@ -31,6 +31,16 @@ def forecast_fit(prepared: PreparedFit, labelled: bool) -> Forecast:
     return _forecast(prepared.rows, prepared.budget, seeding, options.max_iter, last, labelled)
 
 
+def forecast_bisecting(prepared: PreparedFit, labelled: bool) -> Forecast:
+    """Return upper bounds of the cost of bisecting k-means, whose splits are fits with k=2."""
+    options = prepared.options
+    splits = max(1, options.n_clusters - 1)
+    seeding = splits * method_of(str(options.init)).reads(2) + (options.scale is not None)
+    reads, last = splits * options.max_iter, splits + int(labelled)
+    bounds = _forecast(prepared.rows, prepared.budget, seeding, reads, last, labelled)
+    return {"splits": splits, **bounds}
+
+
 def forecast_sweep(prepared: PreparedSweep) -> Forecast:
     """Return upper bounds of the cost of a sweep."""
     options = prepared.options

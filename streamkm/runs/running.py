@@ -37,12 +37,14 @@ class ProgressCallbacks:
     search : called with every step of a search in memory
     read : called with the name of a read that begins
     message : called with a line of text
+    part : called with the name of a part of a run that begins, such as a split
     """
 
     state: StateCallback = _ignore
     search: Callable[[str], None] | None = None
     read: Callable[[str], None] = _ignore
     message: Callable[[str], None] = _ignore
+    part: Callable[[str], None] = _ignore
 
 
 @dataclass(frozen=True)

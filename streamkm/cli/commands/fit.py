@@ -6,6 +6,7 @@ import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from streamkm.cli.common import dimensions, peak_memory
@@ -22,7 +23,7 @@ from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import LabelsError
-from streamkm.fitting import FitState, same_data
+from streamkm.fitting import FitState, Reads, same_data
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model, save_model
 from streamkm.outputs import (
@@ -53,10 +54,14 @@ def run(
     **given: Any,
 ) -> None:
     """Fit, write the model and the labels, and print the result."""
+    if given["algorithm"] == "bisecting":
+        bisecting = import_module("streamkm.cli.commands.fit_bisecting")
+        bisecting.run(data, output, labels, overwrite=overwrite, **given)
+        return
     options = FitOptions.from_parameters(fit_parameters(given))
     saving = checkpoint_options(given)
     source = replace(data_options(data, given), **arrays_beside(data, given))
-    parameters = _parameters(data, given, options)
+    parameters = stored_parameters(data, given, options)
     outputs = Outputs.from_paths(output, labels, given["checkpoint"], overwrite)
     model = outputs.finished_model(source, parameters)
     limit = source.memory_limit
@@ -90,7 +95,7 @@ def run(
         save_plot("loss", model, given["picture"])
     show(_result(model, result, outputs, limit), given["as_json"])
     if result.failure is not None:
-        again = _predict_command(output, data, str(labels), given)
+        again = predict_command(output, data, str(labels), given)
         raise LabelsError(output, result.failure, again) from result.failure
 
 
@@ -156,14 +161,14 @@ class Outputs:
         return partial(fit_labels, target, self.over_labels, seconds, message=say_aside)
 
 
-def _parameters(data: str, given: dict[str, Any], options: FitOptions) -> dict[str, Any]:
+def stored_parameters(data: str, given: dict[str, Any], options: FitOptions) -> dict[str, Any]:
     """The options that the model stores."""
     names = dimensions(given["feature_dims"])
     where = {name: given[name] for name in ("variable", "weights", "mask", "nodata")}
     return vars(options) | where | {"data": data, "feature_dim": list(names or ())}
 
 
-def _predict_command(output: str, data: str, labels: str, given: dict[str, Any]) -> str:
+def predict_command(output: str, data: str, labels: str, given: dict[str, Any]) -> str:
     """The command that writes the labels of a stored model."""
     words = ["streamkm", "predict", output, data, "-o", labels]
     words += [word for name in given["feature_dims"] for word in ("--feature-dim", name)]
@@ -187,9 +192,9 @@ def _result(
         "iterations": len(model.history),
         "stop_reason": model.stop_reason,
         "reads": model.n_passes,
-        **_by_phase(result, "reads"),
+        **(by_phase(result.state.reads, "reads") if result else {}),
         "bytes_read": model.bytes_read,
-        **_by_phase(result, "bytes"),
+        **(by_phase(result.state.reads, "bytes") if result else {}),
         "rows_left_out": _n_left_out(result) or None,
         "distinct_rows": _n_distinct(result.state) if result else None,
         "peak_memory_bytes": peak_memory(),
@@ -199,9 +204,9 @@ def _result(
     }
 
 
-def _by_phase(result: FitResult | None, unit: str) -> dict[str, float]:
-    phases = result.state.reads.by_phase if result else {}
-    return {f"{unit}_{phase}": cost[unit] for phase, cost in phases.items()}
+def by_phase(reads: Reads, unit: str) -> dict[str, float]:
+    """The reads or bytes of each phase, for printing."""
+    return {f"{unit}_{phase}": cost[unit] for phase, cost in reads.by_phase.items()}
 
 
 def _n_left_out(result: FitResult | None) -> int:

@@ -51,14 +51,19 @@ def _of_model(model: Model) -> dict[str, str]:
     facts = {
         "centroids": f"{k} x {d}",
         "inertia": f"{model.inertia:.6g}",
-        "iterations": str(len(model.history)),
-        "stopped by": model.stop_reason,
+        **_of_iterations(model),
         "reads": f"{model.n_passes} ({show_bytes(model.bytes_read)})",
     }
     asked = {n: v for n, v in model.parameters.items() if v not in (None, [])}
     facts["parameters"] = ", ".join(f"{name}={value}" for name, value in asked.items())
     facts["versions"] = ", ".join(f"{name} {value}" for name, value in model.versions.items())
     return facts
+
+
+def _of_iterations(model: Model) -> dict[str, str]:
+    if model.tree is not None:
+        return {"splits": str(len(model.tree[0]))}
+    return {"iterations": str(len(model.history)), "stopped by": model.stop_reason}
 
 
 def _of_array(array: Any) -> dict[str, str]:

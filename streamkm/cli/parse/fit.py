@@ -37,8 +37,9 @@ from streamkm.cli.parse.types import Seconds
 )
 @choice_option(
     "--algorithm",
-    ["auto", "lloyd"],
-    "Iterate on the rows in memory between reads, or run Lloyd's steps on all rows only.",
+    ["auto", "lloyd", "bisecting"],
+    "Iterate on the rows in memory between reads, run Lloyd's steps on all rows only, or split "
+    "the cluster of the largest loss in two until there are k.",
 )
 @iteration_options
 @click.option(

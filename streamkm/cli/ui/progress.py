@@ -36,7 +36,10 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self._began = time.monotonic()
         self._now = Progress("read 1", 0, rows.plan.n_blocks, "blocks")
         self.say = self._bar.say
-        self.callbacks = ProgressCallbacks(self.on_state, self.searching, self.next_read, self.say)
+        self._part = ""
+        self.callbacks = ProgressCallbacks(
+            self.on_state, self.searching, self.next_read, self.say, self.next_part
+        )
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -58,10 +61,11 @@ class ReadProgress(Callback):  # type: ignore[misc]
             self.advance_to(state.read_blocks)  # single tasks of a cluster are not reported
             return
         seconds = time.monotonic() - self._began
-        line = f"{describe(state)}, {show_seconds(seconds)}"
+        line = f"{self._part}{describe(state)}, {show_seconds(seconds)}"
         if state.n_passes > self._read:
-            each = 1 / max(seconds, 1e-9)
-            line += f", {show_bytes(self._nbytes * each)}/s, {self._n_rows * each:,.0f} rows/s"
+            if not (self._part and state.in_memory):  # a split may be of rows in memory
+                each = 1 / max(seconds, 1e-9)
+                line += f", {show_bytes(self._nbytes * each)}/s, {self._n_rows * each:,.0f} rows/s"
         elif not state.done and seconds < SILENCE:
             self.advance_to(0)  # the next step counts its blocks from 0
             return
@@ -72,6 +76,11 @@ class ReadProgress(Callback):  # type: ignore[misc]
     def searching(self, words: str) -> None:
         """Show a step of a search in memory."""
         self._bar.step(f"searching in memory: {words}")
+
+    def next_part(self, name: str) -> None:
+        """Start a part of a run, which counts its own reads, such as a split."""
+        self._part, self._read = f"{name}, ", 0
+        self.next_read(name)
 
     def next_read(self, name: str) -> None:
         """Start the bar of a read."""
