@@ -38,7 +38,39 @@ def __dir__() -> list[str]:
     return __all__
 
 
-class StreamkmError(Exception):
+class _TwoInterfaces(Exception):
+    """A message whose advice differs between Python and the command line.
+
+    Parameters
+    ----------
+    message : str
+    python, command : str
+        The rest of the message, in Python's words and in those of the command line.
+
+    Attributes
+    ----------
+    for_command : str
+        The message for the command line.
+    """
+
+    def __init__(self, message: object = "", *, python: str = "", command: str = "") -> None:
+        super().__init__(" ".join(filter(None, (str(message), python))))
+        self.for_command = " ".join(filter(None, (str(message), command)))
+
+
+def for_command(error: BaseException | str) -> str:
+    """Return the message of an error or a warning in the words of the command line.
+
+    Examples
+    --------
+    >>> error = DataError("the data are empty.", python="Give x=...", command="Give --x.")
+    >>> str(error), for_command(error), for_command(KeyError("k"))
+    ('the data are empty. Give x=...', 'the data are empty. Give --x.', "'k'")
+    """
+    return error.for_command if isinstance(error, _TwoInterfaces) else str(error)
+
+
+class StreamkmError(_TwoInterfaces):
     """Base class of the errors that streamkm raises."""
 
 
@@ -74,14 +106,16 @@ class NonFiniteError(DataError):
     """
 
     def __init__(self, count: int, row: int, block: int, large: bool = False) -> None:
-        found, fix = "Input contains NaN or infinity", "by nodata=nan (--nodata nan) or a mask"
+        found, value, more = "Input contains NaN or infinity", "nan", ""
         if large:
             found = "Input contains values whose squares are too large for float64"
-            fix = "by nodata=<their value> or a mask, or divide all data by a constant"
+            value, more = "<their value>", ", or divide all data by a constant"
+        end = f"or a mask{more}, or fill them; a zero weight does not exclude them."
         super().__init__(
             f"{found}: {count} bad row{'s' if count != 1 else ''} in the "
-            f"blocks read so far; the first is row {row} in block {block}. Leave "
-            f"them out {fix}, or fill them; a zero weight does not exclude them."
+            f"blocks read so far; the first is row {row} in block {block}. Leave them out by",
+            python=f"nodata={value} {end}",
+            command=f"--nodata {value} {end}",
         )
         self.count, self.row, self.block, self.large = count, row, block, large
 
@@ -172,7 +206,7 @@ class LossRoseError(StreamkmError, ArithmeticError):
         return type(self), (self.before, self.after, self.state)
 
 
-class StreamkmWarning(UserWarning):
+class StreamkmWarning(_TwoInterfaces, UserWarning):
     """Base class of streamkm's warnings."""
 
 

@@ -13,7 +13,7 @@ _LIBRARIES = {
 }
 
 
-def warn(message: str, category: type[Warning]) -> None:
+def warn(message: str | Warning, category: type[Warning]) -> None:
     """Issue a warning at the innermost line outside streamkm and the libraries that call it.
 
     The number of frames between a program and streamkm varies, because scikit-learn wraps some
@@ -23,7 +23,7 @@ def warn(message: str, category: type[Warning]) -> None:
 
     Parameters
     ----------
-    message : str
+    message : str, or a Warning of the category
     category : type of Warning
 
     Examples

@@ -163,7 +163,9 @@ def may_resume(before: Record | None, now: Record, left: Path, overwrite: bool) 
     if found and not overwrite:
         raise OutputExistsError(
             f"{left} is from an earlier run that differs from this one: {found.sentence}. Repeat "
-            "the earlier call to resume it, or pass --overwrite (overwrite=True) to start again."
+            "the earlier call to resume it, or start again with",
+            python="overwrite=True.",
+            command="--overwrite.",
         )
     return found is None
 

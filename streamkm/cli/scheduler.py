@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 import dask
@@ -44,7 +45,11 @@ def scheduled(
         If the scheduler cannot be reached, or Slurm rejects the worker jobs.
     """
     if scheduler is not None and scheduler not in _OURS and ":" not in scheduler:
-        raise DataError(f"unknown scheduler {scheduler!r}; use one of {_OURS}, or an address.")
+        near = get_close_matches(scheduler.lower(), _OURS, n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise DataError(
+            f"unknown scheduler {scheduler!r}; use {', '.join(_OURS)} or an address.{meant}"
+        )
     if scheduler in (None, "threads"):
         if report is not None:
             raise DataError(

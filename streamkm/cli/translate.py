@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import click
 from streamkm.cli.common import dimensions
 from streamkm.cli.signals import numbers_of, stopping
 from streamkm.errors import DataError
+from streamkm.files.near import did_you_mean
 from streamkm.rows.paths import open_beside, open_zarr
 from streamkm.runs.options import CheckpointOptions, DataOptions
-from streamkm.seeding import method_of
+from streamkm.seeding import METHODS, method_of
 
 
 def data_options(path: str, given: Mapping[str, Any]) -> DataOptions:
@@ -52,7 +54,7 @@ def _array_beside(path: str, given: str | None, option: str) -> Any:
         if not Path(given).exists():
             raise DataError(
                 f"{option} {given} is neither the name of an array in the group {path} nor the "
-                "path of a Zarr array."
+                f"path of a Zarr array.{did_you_mean(given)}"
             )
     return open_zarr(given, None)
 
@@ -68,7 +70,13 @@ def fit_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         method_of(given["init"])
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="'--init'") from error
+        names = sorted((*METHODS, "auto"))
+        near = get_close_matches(given["init"].lower(), names, n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise click.BadParameter(
+            f"there is no method {given['init']!r}.{meant} Use one of {', '.join(names)}.",
+            param_hint="'--init'",
+        ) from error
     if given.get("metric") == "cosine" and given.get("scale"):
         raise click.BadParameter("--metric cosine does not scale features", param_hint="'--scale'")
     return {**given, "loss_tol": "auto" if given["loss_tol"] is None else given["loss_tol"]}

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from streamkm.errors import DataError, ReadError
+from streamkm.files.near import did_you_mean
 
 _HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 _XARRAY = (".nc", ".nc4", ".cdf", ".grib", ".grib2", ".grb", ".grb2")
@@ -125,7 +126,8 @@ def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
         if found["type"] == "directory":
             return fs, fs.find(path, detail=True), True
     except FileNotFoundError:
-        raise DataError(f"{source}: there is no such file or folder.") from None
+        near = "" if "://" in source else did_you_mean(source)
+        raise DataError(f"{source}: there is no such file or folder.{near}") from None
     except Exception as error:  # object stores have their own errors
         raise DataError(
             f"{source} cannot be reached ({type(error).__name__}: {error}); check the "

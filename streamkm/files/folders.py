@@ -10,6 +10,7 @@ from typing import Any
 
 from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File, entries, need
+from streamkm.files.near import did_you_mean
 
 _MARKS = ("zarr.json", ".zarray", ".zgroup")  # each Zarr store has one of these files
 _SIGNS = "*?["
@@ -66,7 +67,7 @@ def _local(fs: Any, source: str) -> Iterator[Leaf]:
         for path in sorted(base.glob(str(Path(*fixed[at:])))):
             yield from _one(fs, base, path)
     else:
-        raise DataError(f"{source}: there is no such file or folder.")
+        raise DataError(f"{source}: there is no such file or folder.{did_you_mean(source)}")
 
 
 def _below(fs: Any, folder: Path, prefix: str) -> Iterator[Leaf]:

@@ -114,7 +114,10 @@ def check_enough(n_rows: int, n_clusters: int) -> None:
     DataError
     """
     if n_rows < n_clusters:
-        raise DataError(f"n_samples={n_rows} should be >= n_clusters={n_clusters}.")
+        raise DataError(
+            python=f"n_samples={n_rows} should be >= n_clusters={n_clusters}.",
+            command=f"there are {n_rows:,} rows, fewer than the {n_clusters:,} clusters of -k.",
+        )
 
 
 def check_centroids(centroids: Float64Array, n_clusters: int, n_features: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, NotAModelError
+from streamkm.files.near import unless_there
 from streamkm.models.model import Model
 from streamkm.outputs import MODEL, SWEEP, number, plain, whole
 from streamkm.outputs.reading import absent, attribute, group_in, read
@@ -122,7 +123,9 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     try:
         group = zarr.open_group(os.fspath(path), mode="r")
     except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
-        raise NotAModelError(f"{path} is not a streamkm model (a Zarr group).") from error
+        raise NotAModelError(
+            f"{path} is not a streamkm model (a Zarr group){unless_there(path)}"
+        ) from error
     attributes: Any = dict(group.attrs)
     if attributes.get("kind") != MODEL:
         hint = "; for a sweep, give n_clusters (-k)" if attributes.get("kind") == SWEEP else ""

@@ -11,6 +11,7 @@ import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError, NotAModelError
+from streamkm.files.near import unless_there
 from streamkm.models.model import Model
 from streamkm.outputs import SWEEP, plain
 from streamkm.outputs.reading import stored
@@ -77,7 +78,7 @@ def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
     try:
         group = zarr.open_group(os.fspath(path), mode="r")
     except (FileNotFoundError, ValueError, TypeError, zarr.errors.NodeNotFoundError) as error:
-        raise NotAModelError(f"{path} is not a sweep.") from error
+        raise NotAModelError(f"{path} is not a sweep{unless_there(path)}") from error
     if group.attrs.get("kind") != SWEEP:
         raise NotAModelError(f"{path} is a Zarr group, but not a sweep.")
     known = _NEEDED | {name: ndim for name, ndim in _OPTIONAL.items() if name in group}

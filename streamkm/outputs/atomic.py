@@ -39,7 +39,9 @@ def check_free(target: Path, overwrite: bool, kind: str) -> None:
         return
     if not overwrite:
         raise OutputExistsError(
-            f"{target} exists; name another output, or overwrite it (--overwrite, overwrite=True)."
+            f"{target} exists; name another output, or",
+            python="overwrite it with overwrite=True.",
+            command="replace it with --overwrite.",
         )
     there = kind_of(target)
     if not there:

@@ -62,7 +62,10 @@ class Counted(Statistic):
                 "every row is left out by the mask or as nodata, so there is nothing to cluster."
             )
         if self.weighted == 0:
-            raise DataError("every sample_weight is zero, so there is nothing to cluster.")
+            raise DataError(
+                python="every sample_weight is zero, so there is nothing to cluster.",
+                command="every weight is zero, so there is nothing to cluster.",
+            )
 
     def check_values(self) -> None:
         """Raise an error for rows that no fit can use.
@@ -78,8 +81,9 @@ class Counted(Statistic):
             raise NonFiniteError(self.bad, *self.first_bad, large=self.large == self.bad)
         if self.negative:
             raise DataError(
-                f"{self.negative} rows have a negative or non-finite sample_weight; "
-                "give every row a weight of zero or more."
+                f"{self.negative} rows have a negative or non-finite",
+                python="sample_weight; give every row a weight of zero or more.",
+                command="weight; give every row a weight of zero or more.",
             )
 
 

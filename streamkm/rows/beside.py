@@ -10,9 +10,10 @@ import numpy as np
 from streamkm.errors import DataError
 from streamkm.rows.coordinates import coordinate, same
 from streamkm.rows.kinds import is_a
-from streamkm.rows.layout import check_beside
+from streamkm.rows.layout import beside_error, check_beside
 from streamkm.rows.nodata import is_masked
 
+_OPTION = {"sample_weight": "weights", "mask": "mask"}
 _SMALL_NBYTES = 64 * 2**20  # weights or a mask on disk that are read to be rearranged
 
 
@@ -43,14 +44,15 @@ def matched(
     """
     source, array, dims = given
     if is_masked(array):
-        raise DataError(
-            f"{name} is a masked array; fill it, and leave rows out with mask= or a weight of 0."
+        raise beside_error(
+            name, "is a masked array; fill it,", "and leave rows out with mask= or a weight of 0."
         )
     if dims and row_dims and all(dims) and all(row_dims):
         if len(set(dims)) != len(dims) or not set(dims) <= set(row_dims):
-            raise DataError(
-                f"{name} has dimensions {list(dims)}; give one value for each row, or for each "
-                f"place along some of the dimensions of the rows, {list(row_dims)}."
+            raise beside_error(
+                name,
+                f"has dimensions {list(dims)}; give one value for each row, or for each "
+                f"place along some of the dimensions of the rows, {list(row_dims)}.",
             )
         places = tuple(dims.index(dim) for dim in row_dims if dim in dims)
         if places != tuple(range(len(places))):
@@ -93,12 +95,18 @@ def _check_coordinate(name: str, given: Any, data: Any, dim: str | None) -> None
     if own is None or theirs is None or same(own, theirs):
         return
     if same(own, theirs, turned=True):
+        text = f"along {dim!r} are in the reverse order of those of the data. Reverse"
         raise DataError(
-            f"the coordinates of {name} along {dim!r} are in the reverse order of those of the "
-            f"data. Reverse {name}, in xarray with isel({dim}=slice(None, None, -1))."
+            python=f"the coordinates of {name} {text} {name}, in xarray with "
+            f"isel({dim}=slice(None, None, -1)).",
+            command=f"the coordinates of --{_OPTION[name]} {text} them.",
         )
-    raise DataError(
-        f"the coordinates of {name} along {dim!r} differ from those of the data: they begin with "
+    text = (
+        f"along {dim!r} differ from those of the data: they begin with "
         f"{own.values(0, 3).tolist()}, those of the data with {theirs.values(0, 3).tolist()}. "
-        "Align them first, for example with xarray.align or reindex_like."
+        "Align them first"
+    )
+    raise DataError(
+        python=f"the coordinates of {name} {text}, for example with xarray.align or reindex_like.",
+        command=f"the coordinates of --{_OPTION[name]} {text}.",
     )

@@ -56,13 +56,15 @@ class Layout:
             raise DataError(f"dtype {self.dtype} is wider than float64; convert it first.")
         if self.n_rows == 0:
             raise DataError(
-                f"Found array with 0 sample(s) (shape={self.shape}) while a minimum of 1 is "
-                "required: the data are empty."
+                python=f"Found array with 0 sample(s) (shape={self.shape}) while a minimum of 1 is "
+                "required: the data are empty.",
+                command=f"the data are empty: their shape is {self.shape}.",
             )
         if self.n_features == 0:
             raise DataError(
-                f"Found array with 0 feature(s) (shape={self.shape}) while a minimum of 1 is "
-                "required."
+                python=f"Found array with 0 feature(s) (shape={self.shape}) while a minimum of 1 "
+                "is required.",
+                command=f"the data have no features: their shape is {self.shape}.",
             )
 
     @property
@@ -113,7 +115,7 @@ def feature_axes(
     if wanted is None:
         if ndim == 2:
             return (1,)
-        raise DataError(_unknown_features(shape, names))
+        raise _unknown_features(shape, names)
     axes = []
     for item in wanted if isinstance(wanted, (tuple, list)) else (wanted,):
         if isinstance(item, str):
@@ -126,36 +128,40 @@ def feature_axes(
         elif -ndim <= item < ndim:
             axes.append(item % ndim)
         else:
-            raise DataError(f"feature_dim {item} is not an axis of {ndim}-dimensional data.")
+            raise DataError(f"feature dimension {item} is not an axis of {ndim}-dimensional data.")
     if len(set(axes)) != len(axes) or len(axes) >= ndim:
         raise DataError(
-            f"feature_dim {wanted!r} must name different axes and leave at least one for the "
-            f"rows of {ndim}-dimensional data."
+            f"the feature dimensions {wanted!r} must be different axes and leave at least one "
+            f"for the rows of {ndim}-dimensional data."
         )
     return tuple(axes)
 
 
-def _unknown_features(shape: tuple[int, ...], names: tuple[str | None, ...] | None) -> str:
-    """The message for data that are not of two dimensions, without a feature dimension."""
+def _unknown_features(shape: tuple[int, ...], names: tuple[str | None, ...] | None) -> DataError:
+    """The error for data that are not of two dimensions, without a feature dimension."""
     found = f"Found array with dim {len(shape)} and shape {shape}, while dim 2 (rows, features) is "
     if len(shape) < 2:
-        return (
-            f"{found}required. Reshape your data either using array.reshape(-1, 1) if it has a "
-            "single feature or array.reshape(1, -1) if it contains a single sample."
+        return DataError(
+            f"{found}required.",
+            python="Reshape your data either using array.reshape(-1, 1) if it has a single feature "
+            "or array.reshape(1, -1) if it contains a single sample.",
+            command="A 1-d array has no feature axis; several 1-d arrays of a group can be the "
+            "features, with one --variable for each.",
         )
-    found += (
-        "required unless the feature dimensions are named: feature_dim=... (--feature-dim), a name "
-        "or number."
-    )
-    if names and any(names):
-        found += f" Its dimensions are {list(names)}."
+    known = f" Its dimensions are {list(names)}." if names and any(names) else ""
+    python, command = "feature_dim=..., a name or number.", "--feature-dim, a name or number."
     axis = _colour_axis(shape)
-    if axis is None:
-        return found
-    own = names[axis] if names else None
-    given = repr(own) if own else "-1" if axis else "0"
-    found += f" If this is an image, feature_dim={given} (--feature-dim {own or axis}) clusters its"
-    return f"{found} pixels by their {shape[axis]} colour channels."
+    if axis is not None:
+        own = names[axis] if names else None
+        clusters = f"clusters its pixels by their {shape[axis]} colour channels."
+        given = repr(own) if own else "-1" if axis else "0"
+        python += f" If this is an image, feature_dim={given} {clusters}"
+        command += f" If this is an image, --feature-dim {own or axis} {clusters}"
+    return DataError(
+        f"{found}required unless the feature dimensions are named.{known}",
+        python=f"Name them by {python}",
+        command=f"Name them by {command}",
+    )
 
 
 def _colour_axis(shape: tuple[int, ...]) -> int | None:
@@ -169,6 +175,18 @@ def check_beside(array: Any, row_shape: tuple[int, ...], name: str = "sample_wei
     """Raise an error for weights or a mask without one real number for each row."""
     known = not any(np.isnan(n) for n in (*array.shape, *row_shape))
     if array.ndim != len(row_shape) or (known and array.shape != row_shape):
-        raise DataError(f"{name} has shape {array.shape}; one value per row needs {row_shape}.")
+        raise beside_error(name, f"has shape {array.shape}; one value per row needs {row_shape}.")
     if array.dtype.kind not in "buif":
-        raise DataError(f"{name} must be real numbers, not {array.dtype}.")
+        raise beside_error(name, f"must be real numbers, not {array.dtype}.")
+
+
+def beside_error(name: str, text: str, python: str = "") -> DataError:
+    """Create an error for weights or a mask.
+
+    Parameters
+    ----------
+    name : parameter, possibly followed by words
+    text, python : rest of the message, and its end in Python's words
+    """
+    option = f"--{name}".replace("--sample_weight", "--weights")
+    return DataError(python=f"{name} {text} {python}".rstrip(), command=f"{option} {text}")

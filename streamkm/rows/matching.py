@@ -63,19 +63,23 @@ def reordering(
         other = [name for name in own if name not in needed]
         said = [f"without {shown(lacking)}"] if lacking else []
         said += [f"with {shown(other)}"] if other else []
-        fix = (
-            "Give the same features, in any order, or rename them. To match them by position, give "
-            "data without names: drop the coordinate (in xarray, drop_vars), or give the values of "
-            "the table as an array."
+        fix = "Give the same features, in any order, or rename them."
+        python = (
+            f"{fix} To match them by position, give data without names: drop the coordinate (in "
+            "xarray, drop_vars), or give the values of the table as an array."
         )
+        command = f"{fix} To match them by position, give data without names of features."
         if not lacking and whose == _WHOSE:
-            fix = (
+            command = "Give data with only the features of the fit."
+            python = (
                 f"Select the features of the fit: data[{shown(asked)}] for a table or a Dataset, "
                 "sel for a DataArray."
             )
         raise DataError(
             f"the features of {whose[0]} are {shown(own)}, not {shown(asked)} as in {whose[1]}: "
-            f"{', '.join(said)}. {fix}"
+            f"{', '.join(said)}.",
+            python=python,
+            command=command,
         )
     places = {name: place for place, name in enumerate(own)}
     return tuple(places[name] for name in asked)

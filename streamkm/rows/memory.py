@@ -199,17 +199,24 @@ class Budget:
         need = self.projected(block_nbytes, n_blocks, resident_nbytes)
         if not self.allows(need):
             assert self.limit is not None
+            name = 'init="random" and n_init=1'
+            advice = self._advice(block_nbytes, n_blocks, resident_nbytes)
             raise MemoryLimitError(
                 f"the smallest block of whole chunks or shards has "
                 f"{show_bytes(block_nbytes)}. With {self.threads} threads and statistics of "
                 f"{show_bytes(self.statistic_nbytes)}, the run needs {show_bytes(need)} "
                 f"({show_bytes(PROCESS_NBYTES)} of it for the process itself, "
                 f"{show_bytes(resident_nbytes)} for input or labels in memory), over the limit of "
-                f"{show_bytes(self.limit)}. {self._advice(block_nbytes, n_blocks, resident_nbytes)}"
+                f"{show_bytes(self.limit)}.",
+                python=advice.format(without_sample=name),
+                command=advice.format(without_sample="--init random"),
             )
 
     def _advice(self, block_nbytes: int, n_blocks: int, resident_nbytes: int) -> str:
-        """Return what lowers the projection notably, with the new projections."""
+        """Return what lowers the projection notably, with the new projections.
+
+        The words for a seeding without a sample are a field of `str.format`.
+        """
         need = self.projected(block_nbytes, n_blocks, resident_nbytes)
         small = min(block_nbytes, _SMALL_BLOCK)
         changes = {
@@ -217,7 +224,7 @@ class Budget:
             f"the data in chunks of {show_bytes(small)}": (self, small),
         }
         if self.summary_rows and self.unsampled is not None:
-            name = 'init="random" and n_init=1 (--init random), which need no sample'
+            name = "{without_sample}, without a sample"
             without = replace(self, summaries=self.unsampled, summary_rows=0)
             changes[name] = (without, block_nbytes)
         lower = sorted(

@@ -119,13 +119,15 @@ def warn_packed(arrays: Mapping[str, Any]) -> None:
     """Warn if stored numbers are used although a scale and an offset define their meaning."""
     packed = [name for name, array in arrays.items() if _is_packed(array)]
     if packed:
-        warn(
+        found = PackedDataWarning(
             f"{', '.join(packed)}: the values are packed (scale_factor, add_offset) and are used "
-            "as stored. To decode them, open the store with xarray.open_zarr or apply "
+            "as stored.",
+            python="To decode them, open the store with xarray.open_zarr or apply "
             "xarray.decode_cf; where bands or scenes differ, compute "
             "data * data.scale_factor + data.add_offset.",
-            PackedDataWarning,
+            command="To cluster the values that they mean, store the decoded array.",
         )
+        warn(found, PackedDataWarning)
 
 
 def _is_packed(array: Any) -> bool:

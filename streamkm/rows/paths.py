@@ -8,6 +8,7 @@ from typing import Any
 
 from streamkm.errors import DataError
 from streamkm.files.find import other_kind
+from streamkm.files.near import unless_there
 from streamkm.rows.kinds import is_a
 
 _SHOWN = 20  # maximum number of array names in a message
@@ -56,11 +57,12 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     names = sorted(arrays)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     has = "" if variable is None else f" without {variable!r}"
+    if not names:
+        raise DataError(f"{where} is a group{has} that holds no arrays.")
     raise DataError(
-        f"{where} is a group{has}: name one of its arrays {names[:_SHOWN]}{more}, by --variable "
-        "or, in Python, as zarr.open_group(path)['name']."
-        if names
-        else f"{where} is a group{has} that holds no arrays."
+        f"{where} is a group{has}: name one of its arrays {names[:_SHOWN]}{more},",
+        python="as zarr.open_group(path)['name'].",
+        command="by --variable.",
     )
 
 
@@ -84,11 +86,11 @@ def _node(path: str | os.PathLike[str]) -> Any:
         packed = where.lower().endswith(".zip") and Path(where).is_file()
         node = zarr.open(zarr.storage.ZipStore(where, mode="r") if packed else where, mode="r")
     except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
-        there = "" if "://" in where or Path(where).exists() else ": no such path"
-        known = "" if there else other_kind(where)
-        files = " For files of other kinds: streamkm ingest." if not (there or known) else ""
+        end = unless_there(where)
+        known = other_kind(where) if end == "." else ""
+        end += " For files of other kinds: streamkm ingest." if end == "." else ""
         raise DataError(
-            f"{where} {known}" if known else f"{where} is not a Zarr array or group{there}.{files}"
+            f"{where} {known}" if known else f"{where} is not a Zarr array or group{end}"
         ) from error
     except Exception as error:  # object stores have errors of their own
         raise DataError(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import zarr
 
 from streamkm.errors import DataError
+from streamkm.files.near import unless_there
 from streamkm.images.archive.stack import StackArrays
 from streamkm.images.colour.palette import Palette
 from streamkm.images.colour.spaces import space_of
@@ -50,8 +50,7 @@ class ArchiveStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         marks = marks_of(path)
         if marks.get("kind") != ARCHIVE or "format" not in marks:
-            there = "" if "://" in os.fspath(path) or Path(path).exists() else ": no such path"
-            raise DataError(f"{os.fspath(path)} is not a streamkm archive{there}.")
+            raise DataError(f"{os.fspath(path)} is not a streamkm archive{unless_there(path)}")
         self.path = os.fspath(path)
         # Workers have other working directories.
         self._where = self.path if "://" in self.path else os.path.abspath(self.path)

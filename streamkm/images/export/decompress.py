@@ -97,8 +97,11 @@ def decompress(
     there = [] if overwrite else [name for name, file in files.items() if file.exists()]
     if there and not missing:
         raise OutputExistsError(
-            f"{files[there[0]]} exists; name another folder, write only missing files (--missing, "
-            "missing=True), or overwrite existing files (--overwrite, overwrite=True)."
+            f"{files[there[0]]} exists; name another folder,",
+            python="write only missing files (missing=True), or overwrite existing files "
+            "(overwrite=True).",
+            command="write only missing files (--missing), or overwrite existing files "
+            "(--overwrite).",
         )
     wanted = {name: files[name] for name in files if name not in set(there)}
     portions = _portions(opened, wanted)

@@ -16,7 +16,10 @@ from streamkm.files.names import shown
 
 _PARTIAL = len(f".{32 * '0'}.partial")  # additional bytes of the name of an incomplete file
 _SPECIAL = re.compile(r'[\x01-\x1f<>:"|?*]')  # not allowed by FAT, NTFS and SMB
-_FIX = "Name only the other images, or read this one in Python: Archive(path)[name]."
+_FIX = {
+    "python": "Name only the other images, or read this one by Archive(path)[name].",
+    "command": "Name only the other images.",
+}
 
 
 def check_places(folder: Path, files: Mapping[str, Path]) -> None:
@@ -51,14 +54,16 @@ def _check_lengths(there: Path, files: Mapping[str, Path]) -> None:
             if nbytes > most_name:
                 raise DataError(
                     f"the file name {shown(part)} of the image {shown(name)} has {nbytes} bytes; "
-                    f"the file system of {there} allows {most_name}. {_FIX}"
+                    f"the file system of {there} allows {most_name}.",
+                    **_FIX,
                 )
         whole = file.absolute()
         nbytes = len(os.fsencode(whole.parent)) + 1 + max(_PARTIAL, len(os.fsencode(whole.name)))
         if nbytes >= most_path:  # including the terminating byte
             raise DataError(
                 f"the path of the image {shown(name)} below {there} has {nbytes} bytes; the file "
-                f"system allows {most_path - 1}. Name a folder with a shorter path. {_FIX}"
+                f"system allows {most_path - 1}. Name a folder with a shorter path.",
+                **_FIX,
             )
 
 
@@ -91,7 +96,8 @@ def _check_characters(there: Path, folder: Path, files: Mapping[str, Path]) -> N
         if not _takes(there, character):
             raise DataError(
                 f"the name of the image {shown(name)} contains {character!r}, which the file "
-                f"system of {there} does not allow. {_FIX}"
+                f"system of {there} does not allow.",
+                **_FIX,
             )
 
 
