@@ -51,23 +51,17 @@ class _TwoInterfaces(Exception):
     ----------
     for_command : str
         The message for the command line.
+
+    Examples
+    --------
+    >>> error = DataError("the data are empty.", python="Give x=...", command="Give --x.")
+    >>> str(error), error.for_command
+    ('the data are empty. Give x=...', 'the data are empty. Give --x.')
     """
 
     def __init__(self, message: object = "", *, python: str = "", command: str = "") -> None:
         super().__init__(" ".join(filter(None, (str(message), python))))
         self.for_command = " ".join(filter(None, (str(message), command)))
-
-
-def for_command(error: BaseException | str) -> str:
-    """Return the message of an error or a warning in the words of the command line.
-
-    Examples
-    --------
-    >>> error = DataError("the data are empty.", python="Give x=...", command="Give --x.")
-    >>> str(error), for_command(error), for_command(KeyError("k"))
-    ('the data are empty. Give x=...', 'the data are empty. Give --x.', "'k'")
-    """
-    return error.for_command if isinstance(error, _TwoInterfaces) else str(error)
 
 
 class StreamkmError(_TwoInterfaces):

@@ -19,7 +19,7 @@ import click
 import streamkm
 from streamkm.cli.common import plain_errors, terminated
 from streamkm.cli.ui.say import safe
-from streamkm.errors import StreamkmWarning, for_command
+from streamkm.errors import StreamkmWarning
 from streamkm.heap import one_heap
 
 _COMMANDS = {
@@ -70,7 +70,8 @@ def _run(name: str, **options: Any) -> None:
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:
-    return safe(f"{category.__name__}: {for_command(message)}\n")
+    words = getattr(message, "for_command", message)
+    return safe(f"{category.__name__}: {words}\n")
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

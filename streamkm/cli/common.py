@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from streamkm.cli.ui.say import safe, say_aside
-from streamkm.errors import RunAgain, StreamkmError, for_command
+from streamkm.errors import RunAgain, StreamkmError
 from streamkm.written import recording
 
 
@@ -40,7 +40,7 @@ def plain_errors() -> Iterator[None]:
         say_aside(str(stopped))
         sys.exit(stopped.code)
     except StreamkmError as error:
-        raise click.ClickException(safe(for_command(error))) from error
+        raise click.ClickException(safe(error.for_command)) from error
     except OSError as error:  # for example a full disk or missing permissions
         raise click.ClickException(
             f"{safe(str(error))}. No incomplete output was left under its final name. Fix the "

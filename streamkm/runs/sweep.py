@@ -12,7 +12,7 @@ import xarray as xr
 
 from streamkm.arrays import Float64Array
 from streamkm.engine import map_reduce
-from streamkm.errors import DataError, ValidationWarning, for_command
+from streamkm.errors import DataError, ValidationWarning
 from streamkm.fitting import FitState, first_sweep_state, fit_budget, restart_seeds
 from streamkm.fitting.scaling import with_scaling
 from streamkm.heap import one_heap
@@ -185,7 +185,7 @@ def sweep(
             add_distortions(table, "validation", _distortions(fits, prepared.validation))
         except DataError as error:
             said = "the validation data cannot be used, so the sweep continues without them:"
-            found = ValidationWarning(said, python=str(error), command=for_command(error))
+            found = ValidationWarning(said, python=str(error), command=error.for_command)
             warn(found, ValidationWarning)
     is_seed_known = isinstance(options.fit.random_state, int) or not run.resumed
     table.attrs |= {

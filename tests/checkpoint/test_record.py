@@ -111,7 +111,7 @@ def test_an_output_is_resumed_by_the_same_run_and_discarded_only_where_allowed(t
     assert may_resume(RECORD, replace(RECORD, identity="again"), tmp_path, overwrite=False)
     assert not may_resume(None, RECORD, tmp_path, overwrite=False)
     assert not may_resume(RECORD, other, tmp_path, overwrite=True)
-    with pytest.raises(OutputExistsError, match=r"n_clusters was 5, is now 6\. .*--overwrite"):
+    with pytest.raises(OutputExistsError, match=r"n_clusters was 5, is now 6\. .*overwrite=True"):
         may_resume(RECORD, other, tmp_path, overwrite=False)
 
 

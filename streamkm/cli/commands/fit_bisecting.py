@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from streamkm.cli.commands.fit import Outputs, by_phase, predict_command, stored_parameters
+from streamkm.cli.commands.fit_outputs import Outputs, by_phase, predict_command, stored_parameters
 from streamkm.cli.common import peak_memory
 from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
