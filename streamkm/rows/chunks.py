@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
 from functools import cache
@@ -89,3 +90,21 @@ def fastest(array: Any) -> Any:
         return array
     _pids.add(os.getpid())
     return zarr.Array(inner)
+
+
+def unreadable(array: Any, region: tuple[slice, ...]) -> str:
+    """Return the key of the first chunk of a Zarr array that cannot be read, or nothing."""
+    steps = array.shards or array.chunks
+    spans = [
+        range(0, n, step) if s == slice(None) else range(s.start - s.start % step, s.stop, step)
+        for s, step, n in zip(region, steps, array.shape, strict=True)
+    ]
+    for corner in itertools.product(*spans):
+        try:
+            array[tuple(slice(c, c + s) for c, s in zip(corner, steps, strict=True))]
+        except Exception:
+            key: str = array.metadata.encode_chunk_key(
+                tuple(c // s for c, s in zip(corner, steps, strict=True))
+            )
+            return key
+    return ""

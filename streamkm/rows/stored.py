@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, ReadError
 from streamkm.rows.base import ArrayRows
 from streamkm.rows.block import Block
-from streamkm.rows.chunks import fastest, read
+from streamkm.rows.chunks import fastest, read, unreadable
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import BLOCK_NBYTES, Budget
@@ -146,7 +145,7 @@ class StoredRows(ArrayRows):
         full = self.layout.full_region(region)
         several = isinstance(self.array, Variables)
         for array, own in self.array.parts(full) if several else [(self.array, full)]:
-            if is_a(array, "zarr.Array") and (key := _unreadable(array, own)):
+            if is_a(array, "zarr.Array") and (key := unreadable(array, own)):
                 return f", chunk {key} of {array.store_path}"
         return ""
 
@@ -164,24 +163,6 @@ class StoredRows(ArrayRows):
             beside = self.beside_of(key[1])
             graph[key] = (_read_and_call, question, source, key[1], *beside)
         return graph, keys
-
-
-def _unreadable(array: Any, region: tuple[slice, ...]) -> str:
-    """Return the key of the first chunk of a Zarr array that cannot be read, or nothing."""
-    steps = array.shards or array.chunks
-    spans = [
-        range(0, n, step) if s == slice(None) else range(s.start - s.start % step, s.stop, step)
-        for s, step, n in zip(region, steps, array.shape, strict=True)
-    ]
-    for corner in itertools.product(*spans):
-        try:
-            array[tuple(slice(c, c + s) for c, s in zip(corner, steps, strict=True))]
-        except Exception:
-            key: str = array.metadata.encode_chunk_key(
-                tuple(c // s for c, s in zip(corner, steps, strict=True))
-            )
-            return key
-    return ""
 
 
 def _patiently(array: Any, region: tuple[slice, ...]) -> AnyArray:

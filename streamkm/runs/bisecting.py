@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -24,40 +24,18 @@ from streamkm.fitting import (
 )
 from streamkm.heap import one_heap
 from streamkm.in_memory.monitor import monitored
-from streamkm.models.model import Model
 from streamkm.passes import Spread, Tree, TreeLabels, TreePath
 from streamkm.rows import Rows, Scaling, rows_in_memory
+from streamkm.runs.bisected import Bisected, Leaf
 from streamkm.runs.fit import PreparedFit
 from streamkm.runs.options import DataOptions, FitOptions, draw_seed
 from streamkm.runs.running import ProgressCallbacks
-from streamkm.updates import LossesUpdate, history_array
-from streamkm.versions import versions
+from streamkm.updates import LossesUpdate
 
 # Writes the labels of a tree, and publishes them at the end of the block.
 TreeWriter: TypeAlias = Callable[[Rows, Tree], AbstractContextManager[None]]
 
 _ROUNDING = float((8 * np.finfo(np.float64).eps) ** 2)
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A cluster that has not been split.
-
-    Parameters
-    ----------
-    path : TreePath
-        From the root of the tree to this cluster.
-    centroid : ndarray of shape (d,), float64
-    loss : float
-        Sum of w * |x - centroid|**2 over the rows of the cluster, in squared data units.
-    weight : float
-        Sum of the weights of its rows.
-    """
-
-    path: TreePath
-    centroid: Float64Array
-    loss: float
-    weight: float
 
 
 @dataclass(frozen=True)
@@ -73,48 +51,6 @@ class _Split:
 
     pair: Float64Array
     children: list[int | Leaf]
-
-
-@dataclass(frozen=True)
-class Bisected:
-    """The result of bisecting k-means.
-
-    Parameters
-    ----------
-    tree : Tree
-    leaves : list of Leaf
-        In the order of the cluster numbers.
-    reads : Reads
-    rows : Rows
-        With the scaling of the tree and the leaves; blocks are not cached.
-    failure : Exception or None
-        The error that prevented the labels from being written.
-    """
-
-    tree: Tree
-    leaves: list[Leaf]
-    reads: Reads
-    rows: Rows
-    failure: Exception | None = None
-
-    @property
-    def scaling(self) -> Scaling | None:
-        """Scaling of the tree and the leaves."""
-        return self.rows.layout.scaling
-
-    @property
-    def centroids(self) -> Float64Array:
-        """Centroids (k, d) of the leaves, float64."""
-        return np.array([leaf.centroid for leaf in self.leaves])
-
-    @property
-    def counts(self) -> Float64Array:
-        """Weight (k,) of the rows of each leaf."""
-        return np.array([leaf.weight for leaf in self.leaves])
-
-    @property
-    def inertia(self) -> float:
-        return sum(leaf.loss for leaf in self.leaves)
 
 
 def prepare_bisecting(data: DataOptions, options: FitOptions) -> PreparedFit:
@@ -201,26 +137,6 @@ def _labelled(
     except Exception as error:  # without labels, the model is still saved
         return replace(result, failure=error)
     return replace(result, reads=reads)
-
-
-def model_from_bisected(result: Bisected, parameters: dict[str, Any]) -> Model:
-    """Return the model of bisecting k-means for storage, with the parameters of the run."""
-    centroids, scaling = result.centroids, result.scaling
-    return Model(
-        centroids if scaling is None else scaling.back(centroids),
-        inertia=result.inertia,
-        history=history_array([]),
-        n_passes=result.reads.total,
-        bytes_read=result.reads.bytes_read,
-        reads=result.reads.by_phase,
-        parameters=parameters,
-        versions=versions(),
-        scaling=scaling,
-        scaled=None if scaling is None else centroids,
-        features=list(result.rows.layout.names or ()),
-        tree=(result.tree.pairs, result.tree.children),
-        counts=result.counts,
-    )
 
 
 def _grown(

@@ -21,13 +21,8 @@ from streamkm.cli.ui.say import say_aside
 from streamkm.errors import LabelsError
 from streamkm.models.storage import save_model
 from streamkm.outputs import alone, check_outputs, local
-from streamkm.runs.bisecting import (
-    Bisected,
-    TreeWriter,
-    bisect,
-    model_from_bisected,
-    prepare_bisecting,
-)
+from streamkm.runs.bisected import Bisected, model_from_bisected
+from streamkm.runs.bisecting import TreeWriter, bisect, prepare_bisecting
 from streamkm.runs.fit_labels import tree_labels
 from streamkm.runs.forecast import forecast_bisecting
 from streamkm.runs.options import FitOptions
