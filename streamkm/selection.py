@@ -33,6 +33,7 @@ def sweep(
     loss_tol: float | str | None = "auto",
     random_state: Any = 0,
     feature_dim: Any = None,
+    scale: str | None = None,
     memory_limit: str | int | None = None,
     silhouette_rows: int = 2000,
     checkpoint: Any = None,
@@ -72,6 +73,9 @@ def sweep(
         Seed of the draws.
     feature_dim : str, int or sequence of them, or None
         Feature dimension(s) of N-d data, as in `KMeans`.
+    scale : {None, 'standard', 'robust'}
+        How features are scaled, as in `KMeans`. All fits share the scale, which takes one more
+        read. The validation data are scaled by the same parameters.
     memory_limit : str, int or None
         Peak memory of the process, as in `KMeans`.
     silhouette_rows : int
@@ -89,11 +93,12 @@ def sweep(
     -------
     xarray.Dataset
         Over (n_clusters, restart): `train_distortion` and, with validation data,
-        `validation_distortion` (mean squared distance, squared data units), and `iterations`.
+        `validation_distortion` (mean squared distance, squared data units; with `scale`, of scaled
+        rows), and `iterations`.
         Over n_clusters: the `_mean`, `_min` and `_spread` (standard deviation) of the distortions.
         For the best restart of each k: `calinski_harabasz` (weights count as repeated rows),
         `davies_bouldin` (about the centroids), `silhouette` (of the sample), `centroids` (padded
-        with NaN) and `history` (the distortion of every iteration).
+        with NaN, in units of the data) and `history` (the distortion of every iteration).
         Attributes: `elbow` (0 if none is clear), `elbow_strength`, `verdict`, `n_passes`,
         `bytes_read`, and `reads`, `parameters` and `versions` as JSON, so that `to_netcdf` can
         store them.
@@ -127,6 +132,7 @@ def sweep(
             "tol": tol,
             "loss_tol": loss_tol,
             "random_state": checked_random_state(random_state),
+            "scale": scale,
             "silhouette_rows": silhouette_rows,
         }
     )

@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from streamkm.errors import DataError
 from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.minibatch import MiniBatchKMeans
 from streamkm.estimators.spherical import SphericalKMeans
 from streamkm.models.model import KNOWN_CENTROIDS, Model
 from streamkm.models.storage import load_model
+from streamkm.models.sweep import model_from_sweep
 from streamkm.passes import Tree
 from streamkm.rows import UnitLength
 
+if TYPE_CHECKING:
+    import xarray as xr
 
-def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans | MiniBatchKMeans:
-    """Load a fitted estimator from a model that `save` or ``streamkm fit`` wrote.
+
+def load(
+    path: str | os.PathLike[str] | xr.Dataset, n_clusters: int | None = None
+) -> KMeans | BisectingKMeans | MiniBatchKMeans:
+    """Load a fitted estimator from a model that `save` or ``streamkm fit`` wrote, or from a sweep.
 
     Parameters
     ----------
-    path : str or path-like
-        Path or URL of the model.
+    path : str or path-like, or xarray.Dataset
+        Path or URL of the model; or a sweep or its path, with `n_clusters`.
+    n_clusters : int or None
+        Which k of a sweep; None for a model.
 
     Returns
     -------
     KMeans, SphericalKMeans, BisectingKMeans or MiniBatchKMeans
         The estimator, with all attributes but `labels_`. `MiniBatchKMeans.partial_fit` continues
-        with the bits of the saved model.
+        with the bits of the saved model. One k of a sweep is a `KMeans` with its best centroids and
+        the scale of the sweep, which labels rows like the sweep.
 
     Raises
     ------
     NotAModelError
-        If there is no model at the path.
+        If there is no model or sweep at the path.
+    DataError
+        If the sweep does not contain this k.
 
     Examples
     --------
@@ -47,7 +59,11 @@ def load(path: str | os.PathLike[str]) -> KMeans | BisectingKMeans | MiniBatchKM
     >>> np.array_equal(again.predict(x), km.labels_)
     True
     """
-    return from_model(load_model(path))
+    if n_clusters is not None:
+        return from_model(model_from_sweep(path, n_clusters))
+    if isinstance(path, (str, os.PathLike)):
+        return from_model(load_model(path))
+    raise DataError("n_clusters is missing: give the k of the sweep that the estimator is to have.")
 
 
 def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:

@@ -12,9 +12,9 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, NotAModelError
 from streamkm.files.near import unless_there
 from streamkm.models.model import Model
+from streamkm.models.scalings import scaling_arrays, scaling_attributes, scaling_from
 from streamkm.outputs import MODEL, SWEEP, number, plain, whole
 from streamkm.outputs.reading import absent, attribute, group_in, read
-from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
 
 FORMAT = 1
 # Parameters whose strings, such as 'nan', are numbers that JSON cannot represent.
@@ -26,7 +26,6 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
     """Write a model as a Zarr group: arrays `centroids` and `history/*`, and attributes."""
     import zarr  # takes a quarter of a second; not needed for a fit in memory
 
-    scaling, shift = _unshifted(model.scaling)
     with whole(target, MODEL, overwrite, model.fit) as partial:
         group = zarr.create_group(
             partial,
@@ -43,8 +42,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
                     "parameters": model.parameters,
                     "versions": model.versions,
                     "fit": model.fit,
-                    "scaling": type(scaling).__name__ if scaling else None,
-                    "spread": None if shift is None else shift.spread,
+                    **scaling_attributes(model.scaling),
                     "features": model.features,
                     "names": model.names,
                     "batches": model.batches,
@@ -62,19 +60,11 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
         if model.tree is not None:
             _write(group, "tree_pairs", model.tree[0], ("fork", "side", "feature"))
             _write(group, "tree_children", model.tree[1], ("fork", "side"))
-        if shift is not None:
-            _write(group, "scaling_origin", np.array(shift.origin), ("feature",))
-        if isinstance(scaling, Standardised):
-            for name in ("center", "factor"):
-                _write(group, f"scaling_{name}", np.array(getattr(scaling, name)), ("feature",))
+        for name, values in scaling_arrays(model.scaling).items():
+            _write(group, name, values, ("feature",))
         history = group.create_group("history")
         for name in model.history.dtype.names or ():
             _write(history, name, np.ascontiguousarray(model.history[name]), ("iteration",))
-
-
-def _unshifted(scaling: Scaling | None) -> tuple[Scaling | None, Shifted | None]:
-    """Return the scaling without its shift, and the shift, or None."""
-    return (scaling.then, scaling) if isinstance(scaling, Shifted) else (scaling, None)
 
 
 def _write(group: Any, name: str, values: AnyArray, dimensions: tuple[str, ...]) -> None:
@@ -147,13 +137,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     given = facts["parameters"].items()
     facts["parameters"] = {n: number(value) if n in _NUMBERS else value for n, value in given}
     facts |= {name: attributes.get(name, []) for name in ("features", "names")}
-    scaling: Scaling | None = UnitLength() if attributes.get("scaling") == "UnitLength" else None
-    if attributes.get("scaling") == "Standardised":
-        center, factor = (read(group, f"scaling_{n}", 1).tolist() for n in ("center", "factor"))
-        scaling = Standardised(tuple(center), tuple(factor))
-    if "scaling_origin" in group:
-        spread = float(attribute(group, "spread"))
-        scaling = Shifted(tuple(read(group, "scaling_origin", 1).tolist()), spread, scaling)
+    shifted = "scaling_origin" in group
+    if shifted:
+        attribute(group, "spread")
+    scaling = scaling_from(attributes, shifted, lambda name: read(group, name, 1))
     tree = None
     if "tree_pairs" in group:
         tree = (read(group, "tree_pairs", 3), read(group, "tree_children", 2))

@@ -12,10 +12,11 @@ import numpy as np
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError, NotAModelError
 from streamkm.files.near import unless_there
-from streamkm.models.model import Model
+from streamkm.models.model import KNOWN_CENTROIDS, Model
+from streamkm.models.scalings import SCALING_ARRAYS, scaling_from
 from streamkm.outputs import SWEEP, plain
 from streamkm.outputs.reading import stored
-from streamkm.rows import Shifted, refuse_lost
+from streamkm.rows import Scaling, refuse_lost
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,7 +31,7 @@ _OPTIONAL = {
     **dict.fromkeys(("calinski_harabasz", "davies_bouldin", "silhouette"), 1),
     **dict.fromkeys(("validation_mean", "validation_min", "validation_spread"), 1),
     "validation_distortion": 2,
-    "scaling_origin": 1,
+    **dict.fromkeys(SCALING_ARRAYS, 1),
     "scaled_centroids": 3,
 }
 _ATTRIBUTES = ("verdict", "n_passes", "bytes_read", "reads", "parameters")
@@ -133,7 +134,8 @@ def centroids_of(found: xr.Dataset | str | os.PathLike[str], n_clusters: int) ->
     Returns
     -------
     ndarray of shape (n_clusters, n_features), float64
-        In the units of the data.
+        In the units of the data. Of a sweep with `scale` they belong to scaled rows: give
+        `KMeans` the same `scale`, or use `load`, whose estimator has the scale of the sweep.
 
     Raises
     ------
@@ -155,27 +157,51 @@ def centroids_of(found: xr.Dataset | str | os.PathLike[str], n_clusters: int) ->
     return _of_one_k(found, "centroids", n_clusters)
 
 
-def model_from_sweep(path: str | os.PathLike[str], n_clusters: int) -> Model:
-    """Return one k of a stored sweep as a model that can label rows.
+def model_from_sweep(found: xr.Dataset | str | os.PathLike[str], n_clusters: int) -> Model:
+    """Return one k of a sweep as a model that can label rows.
+
+    Parameters
+    ----------
+    found, n_clusters : as for `centroids_of`
 
     Raises
     ------
     NotAModelError, DataError
         As in `open_sweep` and `centroids_of`.
     """
-    sweep = open_sweep(path)
-    scaling, scaled = None, None
-    if "scaling_origin" in sweep:
+    sweep = open_sweep(found) if isinstance(found, (str, os.PathLike)) else found
+    centroids = _of_one_k(sweep, "centroids", n_clusters)
+    scaling = _scaling_of(sweep)
+    scaled = None
+    if scaling is not None:
         scaled = _of_one_k(sweep, "scaled_centroids", n_clusters)
-        origin = tuple(sweep["scaling_origin"].values.tolist())
-        scaling = Shifted(origin, float(sweep.attrs["spread"]))
+        if not np.array_equal(scaling.back(scaled), centroids):
+            raise DataError(
+                "the centroids of the sweep and its scaling do not belong together: a chunk is "
+                "missing or damaged. Restore it from a copy, or run the sweep again."
+            )
     return Model(
-        _of_one_k(sweep, "centroids", n_clusters),
+        centroids,
         parameters=_parameters(sweep),
-        features=sweep.attrs.get("features", []),
+        features=[str(name) for name in np.atleast_1d(sweep.attrs.get("features", []))],
+        stop_reason=KNOWN_CENTROIDS,
         scaling=scaling,
         scaled=scaled,
     )
+
+
+def _scaling_of(sweep: xr.Dataset) -> Scaling | None:
+    """The scaling of the rows of the fits, or None.
+
+    Raises
+    ------
+    DataError
+        If a part of it is missing.
+    """
+    try:
+        return scaling_from(sweep.attrs, "scaling_origin" in sweep, lambda name: sweep[name].values)
+    except KeyError as error:
+        raise DataError(f"the sweep lacks {error.args[0]!r}, so it is incomplete.") from error
 
 
 def _of_one_k(sweep: xr.Dataset, name: str, n_clusters: int) -> Float64Array:

@@ -13,8 +13,9 @@ from sklearn.metrics import silhouette_score
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.fitting import Trajectory
 from streamkm.fitting.elbow import find_elbow
+from streamkm.models.scalings import scaling_arrays, scaling_attributes
 from streamkm.passes import Labels, Sampled, Scattered
-from streamkm.rows import Block, Scaling, Shifted
+from streamkm.rows import Block, Scaling
 
 
 @dataclass(frozen=True)
@@ -122,12 +123,14 @@ def _silhouette(centroids: Float64Array, sample: Sampled | None) -> float:
 def _add_centroids(
     table: xr.Dataset, centroids: Sequence[Float64Array], scaling: Scaling | None
 ) -> None:
-    """Add the centroids of each k in the units of the data, and as they were fitted if shifted."""
+    """Add the centroids of each k in the units of the data, and those of scaled rows if any."""
     dims = ("n_clusters", "cluster", "feature")
-    if isinstance(scaling, Shifted):
+    if scaling is not None:
         table["scaled_centroids"] = (dims, _padded(centroids))
-        table["scaling_origin"] = ("feature", np.array(scaling.origin))
-        table.attrs["spread"] = scaling.spread
+        for name, values in scaling_arrays(scaling).items():
+            table[name] = ("feature", values)
+        found = scaling_attributes(scaling).items()
+        table.attrs |= {name: value for name, value in found if value is not None}
     restored = centroids if scaling is None else [scaling.back(each) for each in centroids]
     table["centroids"] = (dims, _padded(restored))
 

@@ -17,7 +17,6 @@ from streamkm.fitting import (
     first_state,
     iterate,
     label,
-    learn_scaling,
     match_numbering,
     restart_seeds,
     with_scaling,
@@ -26,7 +25,7 @@ from streamkm.heap import one_heap
 from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows, Scaling, among
 from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
-from streamkm.runs.running import ProgressCallbacks, Running, Start, running
+from streamkm.runs.running import ProgressCallbacks, Running, Start, running, scaled_rows
 from streamkm.updates import StopRules, history_array
 from streamkm.versions import versions
 
@@ -198,11 +197,7 @@ def model_from_fit(result: FitResult, parameters: dict[str, Any]) -> Model:
 def begin(prepared: PreparedFit, progress: ProgressCallbacks) -> FitState:
     """Return the first state; learning a scaling takes a read."""
     options = prepared.options
-    if options.scale is not None:
-        progress.read("read 1: scale")
-    rows = learn_scaling(with_scaling(prepared.rows, options.scaling), options.scale)
-    if options.scale is not None:
-        progress.read("read 2")
+    rows = scaled_rows(prepared.rows, options, progress)
     scaling, init = rows.layout.scaling, prepared.init
     return first_state(
         rows,

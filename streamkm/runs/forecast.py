@@ -46,6 +46,7 @@ def forecast_sweep(prepared: PreparedSweep) -> Forecast:
     options = prepared.options
     ks, inits = options.n_clusters, options.inits
     seeding = max(method_of(init).reads(k) for init in inits for k in ks)
+    seeding += options.fit.scale is not None
     bounds = _forecast(prepared.rows, prepared.budget, seeding, options.fit.max_iter, 1)
     validation: Forecast = {} if prepared.validation is None else {"reads_validation": 1}
     return {"fits": len(ks) * len(inits), **bounds, **validation}

@@ -15,11 +15,12 @@ from streamkm.fitting import (
     checkpointing,
     describe,
     iterate,
+    learn_scaling,
     with_scaling,
 )
 from streamkm.in_memory.monitor import monitored
 from streamkm.rows import Budget, Rows
-from streamkm.runs.options import CheckpointOptions
+from streamkm.runs.options import CheckpointOptions, FitOptions
 from streamkm.updates import StopRules
 
 
@@ -103,6 +104,17 @@ class Running:
     def identity(self) -> str:
         """Identity, shared by all runs that resume one another; empty without a checkpoint."""
         return "" if self.checkpoint is None else self.checkpoint.identity
+
+
+def scaled_rows(rows: Rows, options: FitOptions, progress: ProgressCallbacks) -> Rows:
+    """Return the rows with the scaling of a fit, which takes a read if it is learned."""
+    rows = with_scaling(rows, options.scaling)
+    if options.scale is None:
+        return rows
+    progress.read("read 1: scale")
+    rows = learn_scaling(rows, options.scale)
+    progress.read(f"read {rows.opening_reads + 1}")
+    return rows
 
 
 @contextmanager

@@ -23,11 +23,12 @@ from streamkm.outputs import SWEEP
 from streamkm.passes import Census, Lloyd, Pass, Product, SampleUniform, threshold_of
 from streamkm.rows import Budget, Rows
 from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
-from streamkm.runs.running import ProgressCallbacks, Start, running
+from streamkm.runs.running import ProgressCallbacks, Start, running, scaled_rows
 from streamkm.updates import StopRules
 from streamkm.versions import versions
 from streamkm.warn import warn
 
+_PARAMETERS = ("init", "n_init", "max_iter", "tol", "scale")  # those that a sweep stores
 _SILHOUETTE_STREAM = 2**62  # random stream of the sample; seedings use other streams
 
 
@@ -77,7 +78,7 @@ class SweepOptions:
     @property
     def compared(self) -> dict[str, Any]:
         """The options as a checkpoint stores them."""
-        names = ("init", "n_init", "max_iter", "tol", "loss_tol", "random_state")
+        names = ("init", "n_init", "max_iter", "tol", "loss_tol", "scale", "random_state")
         options = {name: getattr(self.fit, name) for name in names}
         if not isinstance(self.fit.random_state, int):
             del options["random_state"]
@@ -166,12 +167,12 @@ def sweep(
     RunAgain
         If an interrupt ended the run; its state is saved.
     """
-    options = prepared.options
+    options, progress = prepared.options, progress or ProgressCallbacks()
     start = Start(
         prepared.rows,
         prepared.budget,
         options.rules,
-        partial(_first_state, prepared),
+        partial(_first_state, prepared, progress),
         options.compared,
         kind="sweep",
     )
@@ -195,7 +196,7 @@ def sweep(
         "reads": as_text(state.reads.by_phase),
         "features": list(prepared.rows.layout.names or ()),
         "parameters": as_text(
-            {name: getattr(options.fit, name) for name in ("init", "n_init", "max_iter", "tol")}
+            {name: getattr(options.fit, name) for name in _PARAMETERS}
             | {"random_state": prepared.seed if is_seed_known else None}
         ),
         "versions": as_text(versions()),
@@ -213,9 +214,13 @@ def _numbers_of_clusters(n_clusters: Any) -> tuple[int, ...]:
     return tuple(int(k) for k in ks)
 
 
-def _first_state(prepared: PreparedSweep) -> FitState:
-    """The first state; the passes for the number of rows and the silhouette share its read."""
-    options, rows = prepared.options, prepared.rows
+def _first_state(prepared: PreparedSweep, progress: ProgressCallbacks) -> FitState:
+    """The first state; learning a scaling takes a read, which all fits share.
+
+    The passes for the number of rows and the silhouette share the first read of the fits.
+    """
+    options = prepared.options
+    rows = scaled_rows(prepared.rows, options.fit, progress)
     n_sampled = options.silhouette_rows
     extra: list[Pass[Any]] = []
     if rows.weights is not None:

@@ -14,6 +14,7 @@ from streamkm.cli.parse.options import (
     iteration_options,
     print_options,
     row_options,
+    scale_option,
     seed_option,
 )
 from streamkm.cli.parse.types import Seconds
@@ -54,11 +55,7 @@ from streamkm.cli.parse.types import Seconds
     ["euclidean", "cosine"],
     "Distance; with cosine, rows are divided by their length (spherical k-means).",
 )
-@click.option(
-    "--scale",
-    type=click.Choice(["standard", "robust"]),
-    help="Scale features by mean and deviation, or by median and quartiles; needs one more read.",
-)
+@scale_option
 @seed_option
 @data_options
 @row_options

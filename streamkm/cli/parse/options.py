@@ -83,6 +83,11 @@ seed_option = click.option(
     show_default=True,
     help="Random seed.",
 )
+scale_option = click.option(
+    "--scale",
+    type=click.Choice(["standard", "robust"]),
+    help="Scale features by mean and deviation, or by median and quartiles; needs one more read.",
+)
 print_options = _together(
     click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),

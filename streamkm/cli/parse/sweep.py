@@ -12,6 +12,7 @@ from streamkm.cli.parse.options import (
     iteration_options,
     print_options,
     row_options,
+    scale_option,
     seed_option,
 )
 
@@ -36,6 +37,7 @@ from streamkm.cli.parse.options import (
 )
 @init_option
 @iteration_options
+@scale_option
 @seed_option
 @data_options
 @row_options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rich.table import Column, Table
@@ -41,3 +42,6 @@ def show_sweep(found: Any) -> None:
     line += show_bytes(found.attrs["bytes_read"])
     held = " and 1 read of the validation data" if "validation_mean" in found else ""
     console.print(line + held)
+    scale = json.loads(found.attrs["parameters"]).get("scale")
+    if scale is not None:
+        console.print(f"distortions and scores are of scaled features (scale={scale})")
