@@ -14,6 +14,7 @@ from streamkm.engine import map_reduce
 from streamkm.errors import DataError
 from streamkm.estimators.exports import Exports
 from streamkm.numbers import whole_number
+from streamkm.outputs.labelled_nearest import labelled_nearest
 from streamkm.passes import Census, Distances, Lloyd, Nearest, Product
 from streamkm.rows import Block, is_a
 
@@ -174,7 +175,9 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         -------
         Nearest
             Row numbers (k, n), distances (k, n) and stored values (k, n, d), sorted by distance.
-            Numbers are -1 if a cluster has fewer rows.
+            Numbers are -1 if a cluster has fewer rows. For xarray data, a `LabelledNearest`: its
+            `dataset` also has the coordinates of the rows, and ``X.isel(found.indices)`` selects
+            the rows.
 
         Examples
         --------
@@ -183,11 +186,22 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         >>> nearest = model.representatives(np.array([[0.0, 2.0], [3.0, 3.0], [0.0, 1.0]]))
         >>> nearest.numbers.tolist(), nearest.distances.tolist()
         ([[2], [1]], [[1.0], [1.0]])
+        >>> import pandas as pd, xarray as xr
+        >>> days = xr.DataArray(
+        ...     [[0.0, 2.0], [3.0, 3.0], [0.0, 1.0]],
+        ...     coords={"time": pd.date_range("2026-01-01", periods=3)},
+        ...     dims=("time", "band"),
+        ... )
+        >>> model.representatives(days).dataset["time"].dt.strftime("%d").values.tolist()
+        [['03'], ['02']]
         """
         check_is_fitted(self)
         n = whole_number("n", n, 1)
-        _, rows = self._rows(X, None, mask, count=True)
-        return map_reduce(self._closest(n), rows)
+        given, rows = self._rows(X, None, mask, count=True)
+        found: Nearest = map_reduce(self._closest(n), rows)
+        if is_a(given.array, "xarray.DataArray"):
+            return labelled_nearest(found, given.array, rows.layout)
+        return found
 
     def name_clusters(self, X: Any, y: Any) -> AnyArray:
         """Name each cluster by the most frequent name among its labelled rows.
