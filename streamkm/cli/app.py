@@ -18,9 +18,9 @@ import click
 
 import streamkm
 from streamkm.cli.common import plain_errors, terminated
-from streamkm.cli.ui.say import safe
 from streamkm.errors import StreamkmWarning
 from streamkm.heap import one_heap
+from streamkm.showing.text import safe
 
 _COMMANDS = {
     "fit": "Cluster a Zarr array and write the model and, on request, the labels.",

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import click
 
-from streamkm.cli.ui.say import safe, say_aside
+from streamkm.cli.ui.say import say_aside
 from streamkm.errors import RunAgain, StreamkmError
+from streamkm.showing.text import safe
 from streamkm.written import recording
 
 

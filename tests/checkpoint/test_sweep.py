@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 import streamkm
 from streamkm.cli import main
-from streamkm.cli.ui.progress import ReadProgress
 from streamkm.errors import CheckpointError, DataChangedError
+from streamkm.showing.reads import ReadProgress
 from tests.conftest import mixture
 
 KS = [2, 5]

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from streamkm.cli.ui.bar import ProgressBar
 from streamkm.images import compress, find_palettes
 from streamkm.progress import Progress
+from streamkm.showing.bar import ProgressBar
 
 
 @pytest.fixture
 def talkative(monkeypatch):
-    monkeypatch.setattr("streamkm.cli.ui.bar.SILENCE", 0.0)
+    monkeypatch.setattr("streamkm.showing.bar.SILENCE", 0.0)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_an_unknown_total_and_unknown_bytes_are_left_out(capsys, talkative):
 
 def test_a_phase_that_resumes_is_timed_from_where_it_resumes(capsys, talkative, monkeypatch):
     clock = iter(range(100, 200, 10))  # each reading of the clock is ten seconds later
-    monkeypatch.setattr("streamkm.cli.ui.bar.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("streamkm.showing.bar.time.monotonic", lambda: float(next(clock)))
     bar = ProgressBar()
     bar.show(Progress("read 3", 10, 20, "blocks", 10_000))
     bar.show(Progress("read 3", 15, 20, "blocks", 15_000))

@@ -14,9 +14,10 @@ from PIL import Image
 from rich.table import Table
 
 from streamkm.cli import main
-from streamkm.cli.ui.console import PlainConsole
-from streamkm.cli.ui.say import safe, strict_json
+from streamkm.cli.ui.say import strict_json
 from streamkm.errors import LeftOutWarning
+from streamkm.showing.console import PlainConsole
+from streamkm.showing.text import safe
 
 BOLD, CLOSING, SMILEY, ESC = "data[bold].zarr", "run[/b].zarr", "a:smiley:.zarr", "a\x1b[2J.zarr"
 

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 
 from streamkm import KMeans, load_model
 from streamkm.cli import main
-from streamkm.cli.ui.progress import ReadProgress
 from streamkm.errors import CheckpointWarning, DataChangedError, OutputWarning
 from streamkm.fitting import Checkpoint
 from streamkm.passes import Labels, label_dtype
 from streamkm.rows import open_rows
 from streamkm.runs.labels import LabelRun, plain_labels
+from streamkm.showing.reads import ReadProgress
 
 VALUES = np.random.default_rng(0).normal(size=(2000, 3)).astype("f4")
 CENTROIDS = VALUES[:5].astype("f8")

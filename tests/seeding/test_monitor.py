@@ -142,7 +142,7 @@ def store(tmp_path):
 
 
 def test_the_command_logs_the_search(store, monkeypatch):
-    monkeypatch.setattr("streamkm.cli.ui.bar.SILENCE", 0.0)
+    monkeypatch.setattr("streamkm.showing.bar.SILENCE", 0.0)
     told = fit(store, "a")
     assert told.exit_code == 0
     assert "searching in memory: " in told.output

@@ -14,7 +14,6 @@ import numpy as np
 from streamkm.cli.common import peak_memory
 from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.ui.bar import ProgressBar
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import DataError, RunAgain
@@ -25,6 +24,7 @@ from streamkm.images.export.sheet import contact_sheet
 from streamkm.in_memory.monitor import monitored
 from streamkm.outputs import ARCHIVE, File, Folder, Store, check_outputs, local, whole_file
 from streamkm.progress import PhaseCallback
+from streamkm.showing.bar import ProgressBar
 from streamkm.sizes import show_bytes
 
 _NAMED = 20  # maximum number of lines on files that were left out

@@ -7,11 +7,11 @@ from typing import Any
 
 from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.ui.bar import ProgressBar
 from streamkm.cli.ui.say import say
 from streamkm.errors import RunAgain
 from streamkm.images import decompress
 from streamkm.outputs import check_outputs
+from streamkm.showing.bar import ProgressBar
 
 
 def run(

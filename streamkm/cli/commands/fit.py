@@ -23,7 +23,6 @@ from streamkm.cli.translate import (
     fit_parameters,
 )
 from streamkm.cli.ui.facts import show
-from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import LabelsError
 from streamkm.fitting import FitState
@@ -37,6 +36,7 @@ from streamkm.outputs import (
 from streamkm.runs.fit import FitResult, fit, model_from_fit, prepare
 from streamkm.runs.forecast import forecast_fit
 from streamkm.runs.options import FitOptions
+from streamkm.showing.reads import ReadProgress
 
 
 def run(

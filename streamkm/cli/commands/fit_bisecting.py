@@ -16,7 +16,6 @@ from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import arrays_beside, data_options, fit_parameters
 from streamkm.cli.ui.facts import show
-from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import LabelsError
 from streamkm.models.storage import save_model
@@ -26,6 +25,7 @@ from streamkm.runs.bisecting import TreeWriter, bisect, prepare_bisecting
 from streamkm.runs.fit_labels import tree_labels
 from streamkm.runs.forecast import forecast_bisecting
 from streamkm.runs.options import FitOptions
+from streamkm.showing.reads import ReadProgress
 
 # Options that do not apply, by parameter, with their defaults.
 _OTHERS = {

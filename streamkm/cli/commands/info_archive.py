@@ -5,12 +5,12 @@ from __future__ import annotations
 from rich.table import Column, Table
 from rich.text import Text
 
-from streamkm.cli.ui.console import PlainConsole
 from streamkm.cli.ui.facts import show_table
 from streamkm.decoding.notices import notice_lines
 from streamkm.files.names import shown
 from streamkm.images.archive.archive import Archive
 from streamkm.images.archive.summary import ImageSummary, summary
+from streamkm.showing.console import PlainConsole
 from streamkm.sizes import show_bytes
 
 _SHOWN = 20  # number of the worst images that are listed

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from streamkm.cli.ui.bar import ProgressBar
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import RunAgain
 from streamkm.ingesting import ingest
 from streamkm.outputs import marks_of
 from streamkm.rows.paths import dimension_names
+from streamkm.showing.bar import ProgressBar
 from streamkm.sizes import show_bytes
 
 _NAMED = 20  # maximum number of damaged files that are listed

@@ -9,8 +9,6 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from streamkm.cli.ui.bar import ProgressBar
-from streamkm.cli.ui.console import PlainConsole
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import DataError
 from streamkm.images.archive.archive import Archive
@@ -21,6 +19,8 @@ from streamkm.images.export.sheet import in_8_bits, save_swatches
 from streamkm.in_memory.monitor import monitored
 from streamkm.outputs import ARCHIVE, File, check_outputs, kind_of, local, whole_file
 from streamkm.progress import tracked
+from streamkm.showing.bar import ProgressBar
+from streamkm.showing.console import PlainConsole
 
 _ENDINGS = (".png", ".gpl", ".json")
 _NAMED = 64  # maximum number of colours that are listed with their values

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from streamkm.cli.translate import arrays_beside, data_options
-from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.outputs import label_output
 from streamkm.rows import Rows
 from streamkm.runs.labels import WaveCallback
 from streamkm.runs.predict import predict
+from streamkm.showing.reads import ReadProgress
 
 
 def run(

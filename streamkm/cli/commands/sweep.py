@@ -19,7 +19,6 @@ from streamkm.cli.translate import (
     fit_parameters,
 )
 from streamkm.cli.ui.facts import show
-from streamkm.cli.ui.progress import ReadProgress
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.cli.ui.sweep_table import COLUMNS, show_sweep
 from streamkm.models.sweep import add_parameters
@@ -36,6 +35,7 @@ from streamkm.outputs import (
 from streamkm.rows import record_whole
 from streamkm.runs.forecast import forecast_sweep
 from streamkm.runs.sweep import SweepOptions, prepare_sweep, sweep
+from streamkm.showing.reads import ReadProgress
 
 
 def run(

@@ -1,1 +1,1 @@
-"""Output of the commands: messages, tables and progress bars."""
+"""Output of the commands: messages and tables."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.table import Column, Table
 
-from streamkm.cli.ui.console import PlainConsole
 from streamkm.models.model import Model
+from streamkm.showing.console import PlainConsole
 
 _ROWS = 20  # clusters that are shown
 _FEATURES = 6  # features that are shown

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from streamkm.cli.ui.console import PlainConsole
 from streamkm.cli.ui.say import say, strict_json
+from streamkm.showing.console import PlainConsole
 from streamkm.sizes import show_bytes
 
 

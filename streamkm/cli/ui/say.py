@@ -4,30 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from typing import Any
 
 import click
 
-# Invisible characters that change the direction of the text after them.
-_BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
-_ESCAPED = ("Cc", "Cs", "Zl", "Zp")
-
-
-def safe(text: str) -> str:
-    r"""Return text with escaped control characters; line ends and tabs stay.
-
-    Examples
-    --------
-    >>> safe("a\x1b[2Jb"), safe("name\udcff"), safe("two\nlines")
-    ('a\\x1b[2Jb', 'name\\udcff', 'two\nlines')
-    """
-    return "".join(
-        char.encode("unicode_escape").decode()
-        if (unicodedata.category(char) in _ESCAPED and char not in "\n\t") or char in _BIDIRECTIONAL
-        else char
-        for char in text
-    )
+from streamkm.showing.text import safe
 
 
 def say(text: str) -> None:

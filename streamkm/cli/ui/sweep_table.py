@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Column, Table
 
-from streamkm.cli.ui.console import PlainConsole
+from streamkm.showing.console import PlainConsole
 from streamkm.sizes import show_bytes
 
 COLUMNS = {

@@ -8,8 +8,8 @@ from typing import Any, Self
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from streamkm.cli.ui.console import PlainConsole
 from streamkm.progress import Progress
+from streamkm.showing.console import PlainConsole
 from streamkm.sizes import show_bytes, show_seconds
 
 SILENCE = 5.0  # seconds between two lines in a log

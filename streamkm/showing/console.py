@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from streamkm.cli.ui.say import safe
+from streamkm.showing.text import safe
 
 
 class PlainConsole(Console):

@@ -8,12 +8,12 @@ from typing import Any, Self
 
 from dask.callbacks import Callback
 
-from streamkm.cli.ui.bar import SILENCE, ProgressBar
 from streamkm.fitting import FitState, describe
 from streamkm.kernels import compiling
 from streamkm.progress import Progress
 from streamkm.rows import Rows
 from streamkm.runs.running import ProgressCallbacks
+from streamkm.showing.bar import SILENCE, ProgressBar
 from streamkm.sizes import show_bytes, show_seconds
 
 

@@ -1,0 +1,1 @@
+"""Progress bars and tables on a terminal, and safe text."""
