@@ -15,7 +15,7 @@ from streamkm.models.sweep import add_parameters
 from streamkm.numbers import real_number
 from streamkm.runs import sweep as runs
 from streamkm.runs.options import CheckpointOptions, memory_bytes
-from streamkm.runs.running import ProgressCallbacks
+from streamkm.showing.verbose import also, verbose_progress
 
 
 def sweep(
@@ -39,6 +39,7 @@ def sweep(
     checkpoint: Any = None,
     checkpoint_every: float = 60.0,
     watch: Callable[[FitState], None] | None = None,
+    verbose: int = 0,
 ) -> xr.Dataset:
     """Fit every k, `n_init` times each, in as many reads as the slowest fit takes.
 
@@ -88,6 +89,9 @@ def sweep(
         Minimum number of seconds between two saved states.
     watch : callable or None
         Called with the `FitState` after every wave of a read.
+    verbose : int
+        If not 0, show the progress on the standard error stream: a line for each read, and the
+        running read as a bar, or as a line every five seconds where that is not a terminal.
 
     Returns
     -------
@@ -147,10 +151,9 @@ def sweep(
     held_out = None
     if validation is not None:
         held_out = replace(InputData.from_data(validation, feature_dim).options, nodata=nodata)
-    result = runs.sweep(
-        runs.prepare_sweep(data, options, held_out),
-        checkpoint=None if checkpoint is None else CheckpointOptions(checkpoint, seconds),
-        progress=ProgressCallbacks() if watch is None else ProgressCallbacks(watch),
-    )
+    prepared = runs.prepare_sweep(data, options, held_out)
+    saved = None if checkpoint is None else CheckpointOptions(checkpoint, seconds)
+    with verbose_progress(verbose, prepared.rows) as progress:
+        result = runs.sweep(prepared, saved, also(progress, watch))
     add_parameters(result, {"nodata": nodata, "feature_dim": feature_dim})
     return result

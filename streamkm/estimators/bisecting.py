@@ -7,11 +7,13 @@ from typing import Any, Self
 import numpy as np
 
 from streamkm.estimators.centroids import CentroidEstimator
+from streamkm.estimators.messages import print_state
 from streamkm.estimators.opening import all_or_nothing, data_options
 from streamkm.estimators.parameters import fit_options
 from streamkm.passes import Closest, PerRow, Tree, TreeLabels
 from streamkm.runs.bisecting import bisect, prepare_bisecting
 from streamkm.runs.options import FitOptions
+from streamkm.showing.verbose import verbose_progress
 
 _STRATEGIES = ("biggest_inertia", "largest_cluster")
 
@@ -34,6 +36,8 @@ class BisectingKMeans(CentroidEstimator):
         Restarts of every split; all share each read.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws.
+    verbose : int, default=0
+        If not 0, show the progress of every split, as for `KMeans`.
     max_iter : int, default=300
         Maximum number of iterations of every split.
     tol : float, default=1e-4
@@ -75,6 +79,7 @@ class BisectingKMeans(CentroidEstimator):
         init: str = "auto",
         n_init: int = 1,
         random_state: Any = None,
+        verbose: int = 0,
         max_iter: int = 300,
         tol: float = 1e-4,
         bisecting_strategy: str = "biggest_inertia",
@@ -87,6 +92,7 @@ class BisectingKMeans(CentroidEstimator):
         self.init = init
         self.n_init = n_init
         self.random_state = random_state
+        self.verbose = verbose
         self.max_iter = max_iter
         self.tol = tol
         self.bisecting_strategy = bisecting_strategy
@@ -127,7 +133,9 @@ class BisectingKMeans(CentroidEstimator):
         given, data = data_options(self, X, sample_weight, mask, None)
         prepared = prepare_bisecting(data, options)
         labels = given.empty_labels(options.n_clusters, prepared.rows)
-        result = bisect(prepared, self.bisecting_strategy == "largest_cluster", labels)
+        by_weight = self.bisecting_strategy == "largest_cluster"
+        with verbose_progress(self.verbose, prepared.rows, print_state) as progress:
+            result = bisect(prepared, by_weight, labels, progress)
         self._take(result.centroids, result.scaling, prepared.rows.layout.names)
         self.tree_ = result.tree
         self.inertia_, self.counts_ = result.inertia, result.counts

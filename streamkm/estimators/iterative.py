@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from streamkm.arrays import Float64Array
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import InputData
-from streamkm.estimators.messages import ending, verbose_progress, warn_of_ending, warn_of_one_init
+from streamkm.estimators.messages import ending, print_state, warn_of_ending, warn_of_one_init
 from streamkm.estimators.opening import all_or_nothing, data_options, given_centroids, names_of
 from streamkm.estimators.parameters import fit_options
 from streamkm.fitting import FitState
@@ -19,6 +19,7 @@ from streamkm.numbers import real_number
 from streamkm.rows import Named, Scaling
 from streamkm.runs.fit import PreparedFit, fit, prepare
 from streamkm.runs.options import CheckpointOptions, FitOptions, restarts_of
+from streamkm.showing.verbose import verbose_progress
 from streamkm.updates import history_array
 
 
@@ -84,13 +85,14 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         given, prepared = self._prepare(X, sample_weight, mask, names, self._options())
         options, rows = prepared.options, prepared.rows
         labels = given.empty_labels(options.n_clusters, rows) if options.labels_data else None
-        result = fit(
-            prepared,
-            checkpoint=checkpoint,
-            labels=labels,
-            number_like=like,
-            progress=verbose_progress(self.verbose),
-        )
+        with verbose_progress(self.verbose, rows, print_state) as progress:
+            result = fit(
+                prepared,
+                checkpoint=checkpoint,
+                labels=labels,
+                number_like=like,
+                progress=progress,
+            )
         if self.verbose:
             print(ending(result.state))
         self._store(result.state, names or rows.layout.names)

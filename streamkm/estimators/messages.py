@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from streamkm.fitting import FitState, describe
-from streamkm.runs.running import ProgressCallbacks
 from streamkm.updates.stopping import MAX_ITER, NO_IMPROVEMENT, NOTHING_MOVED, SHIFT
 from streamkm.warn import warn
 
-_SILENCE = 5.0  # seconds between two lines
 
-
-def verbose_progress(verbose: int) -> ProgressCallbacks:
-    """Functions that print the progress of a fit, if it is verbose."""
-    if not verbose:
-        return ProgressCallbacks()
-    return ProgressCallbacks(_print_state, search=_search_printer())
-
-
-def _print_state(state: FitState) -> None:
+def print_state(state: FitState) -> None:
     """Print a line for each read, which begins like those of scikit-learn."""
     if not state.read_blocks:
         where, facts = describe(state).split(": ", 1)
         print(f"{facts[0].upper()}{facts[1:]} ({where})")
-
-
-def _search_printer() -> Callable[[str], None]:
-    """A function that prints a step of a search in memory, every few seconds."""
-    printed = time.monotonic()
-
-    def show(step: str) -> None:
-        nonlocal printed
-        if time.monotonic() - printed >= _SILENCE:
-            printed = time.monotonic()
-            print(f"Searching in memory: {step}")
-
-    return show
 
 
 def ending(state: FitState) -> str:

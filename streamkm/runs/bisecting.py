@@ -18,7 +18,6 @@ from streamkm.fitting import (
     StateCallback,
     first_state,
     iterate,
-    learn_scaling,
     restart_seeds,
     with_scaling,
 )
@@ -29,7 +28,7 @@ from streamkm.rows import Rows, Scaling, rows_in_memory
 from streamkm.runs.bisected import Bisected, Leaf
 from streamkm.runs.fit import PreparedFit
 from streamkm.runs.options import DataOptions, FitOptions, draw_seed
-from streamkm.runs.running import ProgressCallbacks
+from streamkm.runs.running import ProgressCallbacks, scaled_rows
 from streamkm.updates import LossesUpdate
 
 # Writes the labels of a tree, and publishes them at the end of the block.
@@ -103,13 +102,10 @@ def bisect(
     progress, options = progress or ProgressCallbacks(), prepared.options
     n_seeds = options.n_clusters * options.n_init
     seeds = restart_seeds(draw_seed(options.random_state), n_seeds)
-    rows = learn_scaling(prepared.rows, options.scale)
-    with (
-        same_processes(),
-        monitored(progress.search),
-        caching(rows) as cached,
-        ExitStack() as publishing,
-    ):
+    with same_processes(), monitored(progress.search), ExitStack() as stack:
+        rows = scaled_rows(prepared.rows, options, progress)
+        cached = stack.enter_context(caching(rows))
+        publishing = stack.enter_context(ExitStack())
         tree, leaves, reads, scaling = _grown(prepared, cached, seeds, by_weight, progress)
         result = Bisected(tree, leaves, reads, with_scaling(rows, scaling))
         if labels is not None:

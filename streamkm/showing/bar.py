@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any, Self
 
@@ -39,6 +40,7 @@ class ProgressBar:
             console=self._console,
             disable=not self._console.is_terminal,
             transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # lines for a file or a pipe stay there
         )
         self._task = self._bars.add_task("", total=None, visible=False, count="")
         self._began = self._spoke = time.monotonic()

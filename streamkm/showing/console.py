@@ -19,7 +19,10 @@ class PlainConsole(Console):
     """
 
     def __init__(self, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+        # In a notebook, too, the output is text.
+        super().__init__(
+            stderr=stderr, force_jupyter=False, highlight=False, markup=False, emoji=False
+        )
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(safe(text), **options)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from dask.callbacks import Callback
 
-from streamkm.fitting import FitState, describe
+from streamkm.fitting import FitState, StateCallback, describe
 from streamkm.kernels import compiling
 from streamkm.progress import Progress
 from streamkm.rows import Rows
@@ -25,16 +25,19 @@ class ReadProgress(Callback):  # type: ignore[misc]
     Parameters
     ----------
     rows : Rows that are read
+    line : callable or None
+        Prints the line of a finished read; by default it is printed beside the bar, with the rate.
     """
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, line: StateCallback | None = None) -> None:
         super().__init__(posttask=self._block_done)
-        self._bar = ProgressBar()
+        self._bar, self._line = ProgressBar(), line
         self._nbytes, self._n_rows = rows.layout.nbytes, rows.layout.n_rows
         self._read: float = 0
         self._compiled = compiling.seconds
         self._began = time.monotonic()
-        self._now = Progress("read 1", 0, rows.plan.n_blocks, "blocks")
+        self._n_blocks = rows.plan.n_blocks
+        self._now = Progress("read 1", 0, self._n_blocks, "blocks")
         self.say = self._bar.say
         self._part = ""
         self.callbacks = ProgressCallbacks(
@@ -56,22 +59,32 @@ class ReadProgress(Callback):  # type: ignore[misc]
 
     def on_state(self, state: FitState) -> None:
         """Show a wave; print the result of a read, or of the last of several steps in memory."""
-        self._now = replace(self._now, total=state.plan.n_blocks)
+        self._n_blocks = state.plan.n_blocks  # of a resumed run, which may have another plan
+        blocks = None if state.done else state.ask()[1]
+        total = self._n_blocks if blocks is None else len(blocks)  # a mini-batch has some blocks
+        self._now = replace(self._now, total=total)
         if state.read_blocks:
             self.advance_to(state.read_blocks)  # single tasks of a cluster are not reported
             return
         seconds = time.monotonic() - self._began
-        line = f"{self._part}{describe(state)}, {show_seconds(seconds)}"
-        if state.n_passes > self._read:
-            if not (self._part and state.in_memory):  # a split may be of rows in memory
-                each = 1 / max(seconds, 1e-9)
-                line += f", {show_bytes(self._nbytes * each)}/s, {self._n_rows * each:,.0f} rows/s"
-        elif not state.done and seconds < SILENCE:
+        read = state.n_passes > self._read
+        if self._line is not None:
+            self._line(state)
+        elif read or state.done or seconds >= SILENCE:
+            self.say(self._described(state, seconds, read))
+        else:
             self.advance_to(0)  # the next step counts its blocks from 0
             return
         self._read = state.n_passes
-        self.say(line)
-        self.next_read("in memory" if state.in_memory else f"read {state.n_passes + 1}")
+        self.next_read("in memory" if state.in_memory else f"read {state.n_passes + 1:.4g}")
+
+    def _described(self, state: FitState, seconds: float, read: bool) -> str:
+        """The line of a step, with the rate of its read if it took one."""
+        line = f"{self._part}{describe(state)}, {show_seconds(seconds)}"
+        if not read or (self._part and state.in_memory):  # a split may be of rows in memory
+            return line
+        each = 1 / max(seconds, 1e-9)
+        return f"{line}, {show_bytes(self._nbytes * each)}/s, {self._n_rows * each:,.0f} rows/s"
 
     def searching(self, words: str) -> None:
         """Show a step of a search in memory."""
@@ -94,6 +107,5 @@ class ReadProgress(Callback):  # type: ignore[misc]
 
     def advance_to(self, done: int) -> None:
         """Set the finished blocks of the running read, which may have been resumed."""
-        n_blocks = self._now.total or 1
-        self._now = replace(self._now, done=done, nbytes=self._nbytes * done // n_blocks)
+        self._now = replace(self._now, done=done, nbytes=self._nbytes * done // self._n_blocks)
         self._bar.show(self._now)

@@ -88,9 +88,7 @@ def test_features_in_another_order_keep_their_names(cube):
     model = KMeans(2, feature_dim="band", random_state=0).fit(cube)
     turned = cube.isel(band=[2, 0, 3, 1])
     own, want = (model.representatives(each).dataset for each in (turned, cube))
-    assert own["band"].values.tolist() == list("bnrg") or own["band"].values.tolist() == list(
-        "brng"
-    )
+    assert own["band"].values.tolist() == list("brng")
     for band in "rgbn":
         np.testing.assert_array_equal(own["values"].sel(band=band), want["values"].sel(band=band))
 

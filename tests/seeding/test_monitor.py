@@ -15,7 +15,6 @@ from streamkm import KMeans, load_model
 from streamkm.cli import main
 from streamkm.cli import signals as stopping
 from streamkm.errors import CheckpointError, RunAgain
-from streamkm.estimators import messages as telling
 from streamkm.in_memory import monitor, search
 from streamkm.in_memory.monitor import monitored
 from streamkm.in_memory.points import Points, in_memory
@@ -125,9 +124,9 @@ def test_planted_data_of_very_many_clusters_end_in_time():
 
 
 def test_a_verbose_fit_prints_the_search(capsys, monkeypatch):
-    monkeypatch.setattr(telling, "_SILENCE", 0.0)
+    monkeypatch.setattr("streamkm.showing.bar.SILENCE", 0.0)
     KMeans(K, random_state=0, verbose=1).fit(X)
-    assert "Searching in memory: " in capsys.readouterr().out
+    assert "searching in memory: " in capsys.readouterr().err
 
 
 def fit(path, name, *more):
