@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from streamkm.models.sweep import centroids_of as centroids_of
     from streamkm.models.sweep import open_sweep as open_sweep
     from streamkm.passes import Nearest as Nearest
+    from streamkm.selection import stability as stability
     from streamkm.selection import sweep as sweep
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ _PUBLIC = {
     "load": "streamkm.estimators.loading",
     "load_model": "streamkm.models.storage",
     "open_sweep": "streamkm.models.sweep",
+    "stability": "streamkm.selection",
     "sweep": "streamkm.selection",
 }
 
@@ -60,6 +62,7 @@ __all__ = [
     "load_model",
     "open_sweep",
     "plot",
+    "stability",
     "sweep",
 ]
 

@@ -24,13 +24,14 @@ HEAVY = {"numpy", "dask", "numba", "zarr", "xarray", "sklearn", "pandas", "rich"
 # Modules that a fit of an array or a store does not load (scikit-learn loads pandas if installed).
 WIDE = {"dask.array", "xarray"}
 
-# Modules that may import others of streamkm in functions: the lazy packages, and the tables of
-# commands and of what `info` shows.
+# Modules that may import others of streamkm in functions: the lazy packages, the tables of commands
+# and of what `info` shows, and a module that needs rich, whose import is slow, only sometimes.
 LAZY = {
     "__init__.py",
     "images/__init__.py",
     "cli/app.py",
     "cli/commands/info.py",
+    "showing/verbose.py",
 }
 
 

@@ -110,14 +110,27 @@ def _scores(trajectory: Trajectory, sample: Sampled | None) -> dict[str, float]:
 def _silhouette(centroids: Float64Array, sample: Sampled | None) -> float:
     if sample is None or not len(sample.keys):
         return float("nan")
-    values, weights = sample.values, sample.weights
-    if np.ptp(weights) > 0:  # scikit-learn's silhouette takes no weights: draw rows by weight
-        rng = np.random.default_rng(0)
-        values = values[rng.choice(len(values), len(values), p=weights / weights.sum())]
-    labels, _ = Labels(centroids, np.dtype(np.int32))(Block.from_values(values))
+    values = resampled(sample)
+    labels = labels_of(values, centroids)
     if not 1 < len(np.unique(labels)) < len(labels):
         return float("nan")
     return float(silhouette_score(values, labels))
+
+
+def resampled(sample: Sampled) -> AnyArray:
+    """Rows (m, d) of a sample, drawn by weight where weights differ, for scores without weights."""
+    values, weights = sample.values, sample.weights
+    if len(weights) == 0 or np.ptp(weights) == 0:
+        return values
+    rng = np.random.default_rng(0)
+    drawn: AnyArray = values[rng.choice(len(values), len(values), p=weights / weights.sum())]
+    return drawn
+
+
+def labels_of(values: AnyArray, centroids: Float64Array) -> AnyArray:
+    """The label of every row (m,) of an array in memory (m, d)."""
+    labels, _ = Labels(centroids, np.dtype(np.int32))(Block.from_values(values))
+    return labels
 
 
 def _add_centroids(

@@ -20,10 +20,10 @@ from streamkm.models.sweep import as_text
 from streamkm.models.sweep_table import SweepFits, add_distortions, sweep_table
 from streamkm.numbers import whole_number
 from streamkm.outputs import SWEEP
-from streamkm.passes import Census, Lloyd, Pass, Product, SampleUniform, threshold_of
+from streamkm.passes import Census, Lloyd, Pass, Product, Sampled, SampleUniform, threshold_of
 from streamkm.rows import Budget, Rows
 from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
-from streamkm.runs.running import ProgressCallbacks, Start, running, scaled_rows
+from streamkm.runs.running import ProgressCallbacks, Running, Start, running, scaled_rows
 from streamkm.updates import StopRules
 from streamkm.versions import versions
 from streamkm.warn import warn
@@ -142,6 +142,47 @@ def prepare_sweep(
     return PreparedSweep(options, rows, budget, others)
 
 
+@dataclass(frozen=True)
+class FittedSweep:
+    """The finished fits of every k.
+
+    Parameters
+    ----------
+    fits : SweepFits
+    run : Running, which has ended
+    n_rows : float or None
+        Number of rows of positive weight; None without weights.
+    sample : Sampled or None
+        Rows for scores.
+    """
+
+    fits: SweepFits
+    run: Running
+    n_rows: float | None
+    sample: Sampled | None
+
+
+def run_fits(
+    prepared: PreparedSweep,
+    checkpoint: CheckpointOptions | None = None,
+    progress: ProgressCallbacks | None = None,
+) -> FittedSweep:
+    """Run the fits of every k in shared reads; parameters and errors are those of `sweep`."""
+    options, progress = prepared.options, progress or ProgressCallbacks()
+    start = Start(
+        prepared.rows,
+        prepared.budget,
+        options.rules,
+        partial(_first_state, prepared, progress),
+        options.compared,
+        kind="sweep",
+    )
+    with running(start, checkpoint, progress) as run:
+        state = run.state
+    fits = SweepFits(options.n_clusters, options.fit.n_init, state.trajectories, state.scaling)
+    return FittedSweep(fits, run, *_answers(prepared, state))
+
+
 def sweep(
     prepared: PreparedSweep,
     checkpoint: CheckpointOptions | None = None,
@@ -167,20 +208,10 @@ def sweep(
     RunAgain
         If an interrupt ended the run; its state is saved.
     """
-    options, progress = prepared.options, progress or ProgressCallbacks()
-    start = Start(
-        prepared.rows,
-        prepared.budget,
-        options.rules,
-        partial(_first_state, prepared, progress),
-        options.compared,
-        kind="sweep",
-    )
-    with running(start, checkpoint, progress) as run:
-        state = run.state
-    fits = SweepFits(options.n_clusters, options.fit.n_init, state.trajectories, state.scaling)
-    n_rows, sample = _answers(prepared, state)
-    table = sweep_table(fits, sample, n_rows)
+    options = prepared.options
+    fitted = run_fits(prepared, checkpoint, progress)
+    fits, run, state = fitted.fits, fitted.run, fitted.run.state
+    table = sweep_table(fits, fitted.sample, fitted.n_rows)
     if prepared.validation is not None:
         try:
             add_distortions(table, "validation", _distortions(fits, prepared.validation))
