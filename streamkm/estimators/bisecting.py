@@ -137,6 +137,7 @@ class BisectingKMeans(CentroidEstimator):
         with verbose_progress(self.verbose, prepared.rows, print_state) as progress:
             result = bisect(prepared, by_weight, labels, progress)
         self._take(result.centroids, result.scaling, prepared.rows.layout.names)
+        self._set_units(prepared.rows.layout.units)
         self.tree_ = result.tree
         self.inertia_, self.counts_ = result.inertia, result.counts
         self.n_passes_, self.bytes_read_ = result.reads.total, result.reads.bytes_read

@@ -17,6 +17,7 @@ from streamkm.outputs import check_outputs, label_format, label_output, local, r
 from streamkm.outputs.ome import OmeImage, OmeLabels
 from streamkm.passes import LabelsFromOne, label_dtype
 from streamkm.rows import is_a
+from streamkm.rows.units import with_units
 from streamkm.runs.labels import LabelRun
 from streamkm.runs.options import DataOptions
 from streamkm.runs.predict import write_into, write_labels
@@ -25,8 +26,15 @@ from streamkm.runs.predict import write_into, write_labels
 class Exports(Fitted):
     """Methods that write labels or the model, or convert the estimator."""
 
-    def centroid_table(self) -> Any:
+    def centroid_table(self, units: bool = False) -> Any:
         """Return the centroids and the sizes of their clusters as a table, for example to print.
+
+        Parameters
+        ----------
+        units : bool, default=False
+            Whether the names of the features are followed by their units, such as 't2m [K]', where
+            the data of the fit have units (the attribute `units` of a DataArray, of the variables
+            of a Dataset or of a Zarr array).
 
         Returns
         -------
@@ -46,11 +54,13 @@ class Exports(Fitted):
         import pandas as pd
 
         check_is_fitted(self)
-        features = getattr(self, "feature_names_in_", range(self.n_features_in_))
+        features = list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
+        if units:
+            features = with_units(features, getattr(self, "feature_units_", None))
         names = getattr(self, "cluster_names_", None)
         numbers = range(len(self.cluster_centers_))
         index = pd.Index(numbers if names is None else self._names(), name="cluster")
-        table = pd.DataFrame(self.cluster_centers_, index, list(features))
+        table = pd.DataFrame(self.cluster_centers_, index, features)
         counts = getattr(self, "counts_", None)
         if counts is not None:
             table.insert(0, "share", counts / counts.sum(), allow_duplicates=True)

@@ -33,6 +33,7 @@ class Fitted(BaseEstimator):
     cluster_centers_: Float64Array
     n_features_in_: int
     feature_names_in_: AnyArray
+    feature_units_: AnyArray
     _scaling: Scaling | None = None
     _scaled: Float64Array | None = None
 
@@ -108,6 +109,13 @@ class Fitted(BaseEstimator):
         if InputData.from_data(state.get("labels_"), None).is_lazy:
             del state["labels_"]
         return state
+
+    def _set_units(self, units: Sequence[str] | None) -> None:
+        """Set the units of the features, or remove those of an earlier fit."""
+        if units:
+            self.feature_units_ = np.array(units, dtype=object)
+        elif hasattr(self, "feature_units_"):
+            del self.feature_units_
 
     def _take(
         self, centroids: Float64Array, scaling: Scaling | None, names: Sequence[str] | None = None

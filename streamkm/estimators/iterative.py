@@ -96,6 +96,7 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         if self.verbose:
             print(ending(result.state))
         self._store(result.state, names or rows.layout.names)
+        self._set_units(rows.layout.units)
         self._warn(result.state)
         if cluster_names is not None and len(cluster_names) == options.n_clusters:
             self.cluster_names_ = cluster_names

@@ -123,6 +123,8 @@ shape (n_clusters, n_features), fitted model or callable, default='auto'
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), object
         Names of the features, if the data have names.
+    feature_units_ : ndarray of shape (n_features,), object
+        Units of the features, empty if one has none; only if the data have the attribute `units`.
 
     Notes
     -----

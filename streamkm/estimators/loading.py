@@ -78,6 +78,7 @@ def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
     estimator = kind(**asked)
     estimator._take(model.scaled_centroids, model.scaling, model.features or None)
     estimator.cluster_centers_ = model.centroids
+    estimator._set_units(model.units)
     if model.names:
         estimator.cluster_names_ = np.array(model.names, dtype=object)
     if isinstance(estimator, MiniBatchKMeans):

@@ -226,6 +226,7 @@ class MiniBatchKMeans(IterativeEstimator):
         given, prepared = self._prepare(X, sample_weight, mask, None, options)
         result = fit(prepared)
         self._take_state(result.state, result.rows.layout.names)
+        self._set_units(result.rows.layout.units)
         return self._label(given, result.rows)
 
     def _step(self, X: Any, sample_weight: Any, mask: Any) -> Self:

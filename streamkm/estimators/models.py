@@ -46,6 +46,7 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
         scaled=None if estimator._scaling is None else estimator._centroids,
         scaling=estimator._scaling,
         features=[str(n) for n in getattr(estimator, "feature_names_in_", [])],
+        units=[str(n) for n in getattr(estimator, "feature_units_", [])],
         tree=None if tree is None else (tree.pairs, tree.children),
         reads=getattr(estimator, "reads_", {}),
         init=_array(getattr(estimator, "init", None)),

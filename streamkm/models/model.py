@@ -14,7 +14,7 @@ from streamkm.rows import Scaling
 KNOWN_CENTROIDS = "known centroids"  # stop reason of centroids that do not come from a fit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A fitted model in its stored form.
 
@@ -44,6 +44,8 @@ class Model:
         Centroids of the scaled rows, if there is a scaling.
     features : list of str
         Names of the features; empty if they have none.
+    units : list of str
+        Units of the features, such as 'K'; empty if they have none.
     names : list
         Names of the clusters; empty if they have none.
     tree : tuple of (ndarray, ndarray), or None
@@ -85,6 +87,12 @@ class Model:
     init: Float64Array | None = None
     counts: Float64Array | None = None
     batches: dict[str, int] = field(default_factory=dict)
+    units: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        k, d = self.centroids.shape
+        facts = f"{k} clusters, {d} features, inertia {self.inertia:.6g}"
+        return f"<Model: {facts}, stopped by {self.stop_reason or 'nothing'}>"
 
     @property
     def scaled_centroids(self) -> Float64Array:

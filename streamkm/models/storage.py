@@ -44,6 +44,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
                     "fit": model.fit,
                     **scaling_attributes(model.scaling),
                     "features": model.features,
+                    "feature_units": model.units,
                     "names": model.names,
                     "batches": model.batches,
                     "counted": model.counts is not None,
@@ -140,6 +141,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     shifted = "scaling_origin" in group
     if shifted:
         attribute(group, "spread")
+    facts["units"] = attributes.get("feature_units", [])
     scaling = scaling_from(attributes, shifted, lambda name: read(group, name, 1))
     tree = None
     if "tree_pairs" in group:

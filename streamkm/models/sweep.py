@@ -184,6 +184,7 @@ def model_from_sweep(found: xr.Dataset | str | os.PathLike[str], n_clusters: int
         centroids,
         parameters=_parameters(sweep),
         features=[str(name) for name in np.atleast_1d(sweep.attrs.get("features", []))],
+        units=[str(unit) for unit in np.atleast_1d(sweep.attrs.get("feature_units", []))],
         stop_reason=KNOWN_CENTROIDS,
         scaling=scaling,
         scaled=scaled,

@@ -14,6 +14,7 @@ from streamkm.rows.exact import cast, refuse_changed
 from streamkm.rows.layout import feature_axes
 from streamkm.rows.missing import Missing
 from streamkm.rows.nodata import announced, as_meant, meant_dtype, warn_packed
+from streamkm.rows.units import UNITS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,6 +56,9 @@ def stacked(data: xr.Dataset) -> xr.DataArray:
             if fill is not None:
                 data = data.assign({name: _without(data[name], fill)})
     array = data[wanted].to_dataarray(FEATURE)
+    units = [str(data[name].attrs.get(UNITS, "")) for name in wanted]
+    if any(units) and UNITS not in array.coords:
+        array = array.assign_coords({UNITS: (FEATURE, units)})
     if len(set(fills)) == 1 and fills[0] is not None:
         array.attrs["missing_value"] = list(fills[0].values)
     grids = {_grid_mapping(data[name]) for name in wanted} - {None}

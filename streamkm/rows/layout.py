@@ -34,6 +34,7 @@ class Layout:
     block_map : function applied to every block once it is read, or None: it leaves out rows, or
         replaces their values
     names : names of the features in the order in which passes receive them, or None
+    units : unit of each feature in this order, empty if it has none, or None
     order : position of each feature in the stored order, or None for the stored order
     """
 
@@ -45,6 +46,7 @@ class Layout:
     block_map: Callable[[Any], Any] | None = None
     names: tuple[str, ...] | None = None
     order: tuple[int, ...] | None = None
+    units: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in _KINDS:

@@ -16,7 +16,7 @@ from streamkm.rows.variables import Variables
 
 Names: TypeAlias = tuple[str, ...]
 
-_MOST = 65_536  # data with more features have no names
+MOST_NAMES = 65_536  # data with more features have no names
 _COARSE = ("Y", "M", "W", "D", "h", "m")  # units of times that are printed without seconds
 
 
@@ -71,7 +71,7 @@ def feature_names(
     ('red', 'green')
     """
     lengths = [shape[a] for a in axes]
-    if any(math.isnan(n) for n in lengths) or math.prod(lengths) > _MOST:
+    if any(math.isnan(n) for n in lengths) or math.prod(lengths) > MOST_NAMES:
         return None
     if isinstance(data, (Named, Variables)):
         return data.names if tuple(axes) == (len(shape) - 1,) else None

@@ -26,6 +26,7 @@ from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling
 from streamkm.rows.stored import StoredRows, open_stored, within
 from streamkm.rows.tables import numbers
+from streamkm.rows.units import feature_units
 from streamkm.rows.variables import Variables
 from streamkm.sizes import show_bytes
 
@@ -89,6 +90,9 @@ def open_rows(
     own = feature_names(source, array.shape, dims, axes)
     check_unique(own or (), "the data")
     order = reordering(own, names)
+    units = feature_units(source, array.shape, dims, axes)
+    if units is not None and order is not None:
+        units = tuple(units[at] for at in order)
     named = source if is_a(source, "xarray.DataArray") else array
     dtype = meant_dtype(named)
     if not is_a(array, "zarr.Array"):  # blocks of a Zarr array are converted when read
@@ -101,6 +105,7 @@ def open_rows(
         scaling,
         names=own if order is None or names is None else tuple(names),
         order=order,
+        units=units,
     )
     budget = budget.of(layout)
     row_dims = None if dims is None else [dims[a] for a in layout.row_axes]

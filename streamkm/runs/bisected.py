@@ -94,6 +94,7 @@ def model_from_bisected(result: Bisected, parameters: dict[str, Any]) -> Model:
         scaling=scaling,
         scaled=None if scaling is None else centroids,
         features=list(result.rows.layout.names or ()),
+        units=list(result.rows.layout.units or ()),
         tree=(result.tree.pairs, result.tree.children),
         counts=result.counts,
     )

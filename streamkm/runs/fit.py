@@ -190,6 +190,7 @@ def model_from_fit(result: FitResult, parameters: dict[str, Any]) -> Model:
         scaling=scaling,
         scaled=None if scaling is None else best.centroids,
         features=list(names or ()),
+        units=list(result.rows.layout.units or ()),
         counts=best.counts,
     )
 

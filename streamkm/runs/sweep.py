@@ -232,6 +232,8 @@ def sweep(
         ),
         "versions": as_text(versions()),
     }
+    if prepared.rows.layout.units is not None:
+        table.attrs["feature_units"] = list(prepared.rows.layout.units)
     if run.identity:
         table.attrs["fit"] = run.identity
     return table

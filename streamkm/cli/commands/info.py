@@ -18,6 +18,7 @@ from streamkm.models.sweep import open_sweep
 from streamkm.outputs import ARCHIVE, kind_of
 from streamkm.rows.paths import dimension_names, open_zarr
 from streamkm.sizes import show_bytes
+from streamkm.updates.stopping import MEANINGS
 
 
 def run(path: str, variable: str | list[str] | None, all_of_it: bool) -> None:
@@ -63,7 +64,12 @@ def _of_model(model: Model) -> dict[str, str]:
 def _of_iterations(model: Model) -> dict[str, str]:
     if model.tree is not None:
         return {"splits": str(len(model.tree[0]))}
-    return {"iterations": str(len(model.history)), "stopped by": model.stop_reason}
+    return {"iterations": str(len(model.history)), "stopped by": _ending(model.stop_reason)}
+
+
+def _ending(reason: str) -> str:
+    meaning = MEANINGS.get(reason)
+    return reason if meaning is None else f"{reason} ({meaning})"
 
 
 def _of_array(array: Any) -> dict[str, str]:

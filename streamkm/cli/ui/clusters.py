@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Column, Table
 
 from streamkm.models.model import Model
+from streamkm.rows.units import with_units
 from streamkm.showing.console import PlainConsole
 
 _ROWS = 20  # clusters that are shown
@@ -14,7 +15,8 @@ _FEATURES = 6  # features that are shown
 def show_clusters(model: Model) -> None:
     """Print the size of each cluster and the first features of its centroid."""
     k, d = model.centroids.shape
-    features = (model.features or [f"x{j}" for j in range(d)])[:_FEATURES]
+    named = model.features or [f"x{j}" for j in range(d)]
+    features = with_units(named, model.units)[:_FEATURES]
     counts = None if model.batches else model.counts  # batches count rows repeatedly
     sizes = [] if counts is None else ["count", "share"]
     columns = (Column(name, justify="right") for name in (*sizes, *features))
