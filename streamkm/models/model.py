@@ -44,8 +44,6 @@ class Model:
         Centroids of the scaled rows, if there is a scaling.
     features : list of str
         Names of the features; empty if they have none.
-    units : list of str
-        Units of the features, such as 'K'; empty if they have none.
     names : list
         Names of the clusters; empty if they have none.
     tree : tuple of (ndarray, ndarray), or None
@@ -60,6 +58,8 @@ class Model:
         unknown.
     batches : dict of str to int
         Numbers that describe the mini-batches, such as `n_steps`; empty for other fits.
+    units : list of str
+        Units of the features, such as 'K'; empty if they have none.
 
     Examples
     --------
