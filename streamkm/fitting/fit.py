@@ -49,7 +49,8 @@ def fit(
         question = Product((*opening, *passes))
         for folded in folding(question, source, wave or wave_size(), state.folded, blocks):
             state = replace(state, folded=folded, in_memory=read == ())
-            if folded.n_blocks < n_blocks:
+            # A seeding may search in memory for a while after its read, which is saved before.
+            if folded.n_blocks < n_blocks or not state.can_stop:
                 yield state
         assert state.folded is not None
         statistics = state.folded.total().parts

@@ -53,6 +53,7 @@ class Checkpoint:
         self._saving = Periodic(generations.where, self._locked, record, seconds)
         self._read: float = -1
         self._checked: float = -1
+        self._unsaved: FitState | None = None  # the last state if it is not saved
 
     @property
     def identity(self) -> str:
@@ -117,11 +118,23 @@ class Checkpoint:
         due = self._saving.due
         due |= self._reads is not None and state.n_passes - self._read >= self._reads
         reading = state.read_blocks > 0
+        self._unsaved = state
         if due or (state.done and not reading):
             self.save(state)
         elif not reading and not state.in_memory and state.n_passes >= self._checked + 1:
             self._checked = state.n_passes
             self._check_data()
+
+    def on_search(self, step: str) -> None:
+        """Save the last state if it is due, at a step of a search in memory that follows it.
+
+        Raises
+        ------
+        DataChangedError
+            If the chunks of the store have changed since the fit started.
+        """
+        if self._unsaved is not None and self._saving.due:
+            self.save(self._unsaved)
 
     def _check_data(self) -> None:
         refuse_changes(
@@ -147,7 +160,7 @@ class Checkpoint:
         """
         if not state.in_memory:
             self._check_data()
-        self._read = state.n_passes
+        self._read, self._unsaved = state.n_passes, None
         return self._saving.save(state)
 
     def _locked(self) -> Generations:

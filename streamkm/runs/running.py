@@ -169,6 +169,7 @@ def running(
             )
             if not is_new:
                 progress.message(f"resuming from {checkpoint.where}, {describe(state)}")
+            stack.enter_context(monitored(saved.on_search))
             if checkpoint.interrupt is not None:
                 interrupt = stack.enter_context(checkpoint.interrupt(saved))
                 stack.enter_context(monitored(interrupt.on_search))

@@ -12,12 +12,14 @@ import zarr
 from click.testing import CliRunner
 
 from streamkm import KMeans, load_model
+from streamkm.checkpoint import Periodic
 from streamkm.cli import main
 from streamkm.cli import signals as stopping
 from streamkm.errors import CheckpointError, RunAgain
 from streamkm.in_memory import monitor, search
 from streamkm.in_memory.monitor import monitored
 from streamkm.in_memory.points import Points, in_memory
+from streamkm.rows import StoredRows
 from tests import reference
 from tests.conftest import mixture
 
@@ -183,6 +185,71 @@ def test_ctrl_c_leaves_the_search_of_a_fit_with_a_checkpoint(step, store, monkey
     assert fit(store, "b").exit_code == 0
     one, other = (load_model(store.parent / f"{name}.zarr") for name in "ab")
     assert np.array_equal(one.centroids, other.centroids)
+
+
+def killed_in_the_second_search(path, where, seconds):
+    """Start a fit from a coreset that is killed in the search of its second sample."""
+    child = os.fork()
+    if child == 0:
+        try:
+            seen = []
+
+            def kill(words):
+                seen.append(words)
+                if "breathing" in words:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            with monitored(kill):
+                KMeans(K, random_state=0, checkpoint=where, checkpoint_every=seconds).fit(path)
+        finally:
+            os._exit(70)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(0, True), (1000, False)])
+def test_a_kill_in_a_search_loses_the_search_and_not_the_reads(
+    seconds, kept, store, monkeypatch, no_table
+):
+    """The state after the reads is saved when it is due, also during the search."""
+    read, block = [], StoredRows.block_beside
+
+    def reading(rows, number, beside):
+        read.extend([] if rows.in_memory else [number])  # boundary rows are in memory
+        return block(rows, number, beside)
+
+    monkeypatch.setattr(StoredRows, "block_beside", reading)
+    whole = KMeans(K, random_state=0).fit(store)
+    n_blocks = max(read) + 1
+    assert len(read) == whole.n_passes_ * n_blocks
+    killed_in_the_second_search(store, store.parent / "c", seconds)
+    read.clear()
+    resumed = KMeans(K, random_state=0, checkpoint=store.parent / "c").fit(store)
+    assert np.array_equal(resumed.cluster_centers_, whole.cluster_centers_)
+    assert resumed.n_passes_ == whole.n_passes_
+    assert len(read) == (whole.n_passes_ - 2 * kept) * n_blocks
+
+
+def test_a_search_saves_the_state_before_it_once_it_is_due(store, monkeypatch, no_table):
+    """The time of a save often comes in the middle of a search."""
+    saved = []
+    save = Periodic.save
+    monkeypatch.setattr(
+        Periodic, "save", lambda own, state: saved.append(state) or save(own, state)
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(Periodic, "due", property(lambda _: False))
+        words = []
+
+        def searching(step):
+            words.append(step)
+            if "breathing" in step:
+                patch.setattr(Periodic, "due", property(lambda _: True))
+
+        with monitored(searching):
+            KMeans(K, random_state=0, checkpoint=store.parent / "c").fit(store)
+    (before,) = [state for state in saved if state.phase == "seeding" and state.read_blocks]
+    assert before.n_passes == 1
+    assert before.read_blocks == before.plan.n_blocks
 
 
 def test_a_search_that_needs_more_than_the_time_limit_is_not_run_again_for_ever(store, monkeypatch):
