@@ -11,8 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from time import perf_counter
+
+from streamkm.sizes import show_seconds
 
 Callback = Callable[[str], object]
+_BRIEF = 1.0  # seconds of a stage after which its remaining time is estimated
 
 
 @dataclass
@@ -33,11 +37,35 @@ class Monitor:
     callbacks: tuple[Callback, ...] = ()
     deadline: float | None = None
     timed_out: bool = False
+    _began: tuple[float, float] | None = None  # time and share of the first report of a stage
 
-    def report(self, step: str) -> None:
-        """Call the callbacks with the description of a step."""
+    def begin(self) -> None:
+        """Begin a stage, whose remaining time is estimated from its own steps."""
+        self._began = None
+
+    def report(self, step: str, share: float = 0.0) -> None:
+        """Call the callbacks with the description of a step.
+
+        Parameters
+        ----------
+        step : str
+        share : float
+            Share of the work of the current stage, at most, that is done after the step; the
+            description then tells the remaining time. 0 if the work has no bound.
+        """
+        if self.callbacks:
+            step += self._time_left(share)
         for callback in self.callbacks:
             callback(step)
+
+    def _time_left(self, share: float) -> str:
+        """Return the remaining time of a stage as text; nothing at its start."""
+        now = perf_counter()
+        self._began = self._began or (now, share)
+        seconds, done = now - self._began[0], share - self._began[1]
+        if seconds < _BRIEF or done <= 0 or share >= 1:
+            return ""
+        return f", at most {show_seconds(seconds / done * (1 - share))} left"
 
     def out_of_time(self) -> bool:
         """Return whether the deadline has passed; a search that calls this then ends."""

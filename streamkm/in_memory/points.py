@@ -100,7 +100,13 @@ class Points:
         self.weights = weights / weights.max()
         self.multiplications = 0.0
         self.step = ""
+        self._began, self._most = 0.0, np.inf
         self._monitor = current_monitor()
+
+    def expect(self, most: float) -> None:
+        """Set the multiplications of the steps that follow, at most, to report the time left."""
+        self._began, self._most = self.multiplications, max(most, 1.0)
+        self._monitor.begin()
 
     def scaled(self, centroids: Float64Array) -> Float64Array:
         """Convert centroids (k, d) from data units."""
@@ -143,7 +149,7 @@ class Points:
 
     def _count(self, k: int) -> None:
         self.multiplications += float(self.values.size) * k
-        self._monitor.report(self.step)
+        self._monitor.report(self.step, (self.multiplications - self._began) / self._most)
 
     def _map(self, call: Callable[[slice], T]) -> list[T]:
         return in_pieces(call, self._n_points)

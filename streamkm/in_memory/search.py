@@ -59,6 +59,7 @@ def search(points: Points, k: int, seed: int, few: Points | None = None) -> Floa
     most = min(max(_STEPS * points.values.size * k, _LEAST), _MOST)
     many = _MANY_STARTS if k <= _FEW_CLUSTERS else _SOME_STARTS
     starts: list[tuple[Float64Array, float]] = []
+    first.expect(most / 2)
     while len(starts) < many and (first.multiplications < most / 2 or not starts):
         first.step = f"start {len(starts) + 1} of at most {many}"
         starts.append(lloyd(first, _start(first, k, rng, len(starts)), _ROUGH))
@@ -67,6 +68,7 @@ def search(points: Points, k: int, seed: int, few: Points | None = None) -> Floa
     spent = first.multiplications if first is not points else 0.0
     starts.sort(key=lambda result: result[1])
     best, lowest = np.empty((0, 0)), np.inf
+    points.expect(most - spent - points.multiplications)
     for place, (centroids, _) in enumerate(starts[: 3 if k <= _FEW_CLUSTERS else 2]):
         if place and (points.out_of_time() or points.multiplications > most - spent):
             break
@@ -76,6 +78,7 @@ def search(points: Points, k: int, seed: int, few: Points | None = None) -> Floa
         if loss < lowest or not len(best):
             best, lowest = improved, loss
     points.step = "last steps"
+    points.expect(_all_steps(points, k))
     return points.unscaled(lloyd(points, best, _FINEST)[0])
 
 
@@ -93,7 +96,13 @@ def settle(
 ) -> Float64Array:
     """Return centroids (k, d) after Lloyd steps, of about `most` multiplications."""
     points.step = "Lloyd steps"
+    points.expect(min(most, _all_steps(points, len(centroids))))
     return points.unscaled(lloyd(points, points.scaled(centroids), drop, most)[0])
+
+
+def _all_steps(points: Points, k: int) -> float:
+    """Return the multiplications of the maximum number of Lloyd steps."""
+    return float(_ITERATIONS * points.values.size * k)
 
 
 def split_start(points: Points, k: int) -> Float64Array:
@@ -106,6 +115,7 @@ def breathe(
 ) -> tuple[Float64Array, float]:
     """Return centroids (k, d) after breathing for `most` multiplications, and their loss."""
     until = points.multiplications + most
+    points.expect(most)
     best, loss = _breathe(points, points.scaled(centroids), _generator(seed), until)
     return points.unscaled(best), loss
 

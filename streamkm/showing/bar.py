@@ -62,7 +62,7 @@ class ProgressBar:
             self._first = now  # a resumed run does not start a phase at 0
             self._began, self._words = time.monotonic(), _WORDS.get(now.phase, now.phase)
             self._bars.reset(self._task, completed=now.done)
-        count = f"{now.done:,} {now.unit}"
+        count = f"{now.done:,} {now.unit}" if now.unit else ""
         if now.total is not None:
             count = f"{now.done:,} of {now.total:,} {now.unit}"
         if now.nbytes:
@@ -75,7 +75,8 @@ class ProgressBar:
     def step(self, words: str) -> None:
         """Show a step within the phase, such as one of a search in memory."""
         self._bars.update(self._task, description=f"{self._words}, {words}")
-        self._log(f"{self._words}: {words}, {show_seconds(time.monotonic() - self._began)}")
+        seconds = time.monotonic() - self._began
+        self._log(f"{self._words}: {words} ({show_seconds(seconds)} so far)")
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""

@@ -36,6 +36,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self._read: float = 0
         self._compiled = compiling.seconds
         self._began = time.monotonic()
+        self._searched: float | None = None  # when a search in memory began after the read
         self._n_blocks = rows.plan.n_blocks
         self._now = Progress("read 1", 0, self._n_blocks, "blocks")
         self.say = self._bar.say
@@ -66,29 +67,36 @@ class ReadProgress(Callback):  # type: ignore[misc]
         if state.read_blocks:
             self.advance_to(state.read_blocks)  # single tasks of a cluster are not reported
             return
-        seconds = time.monotonic() - self._began
+        now = time.monotonic()
         read = state.n_passes > self._read
         if self._line is not None:
             self._line(state)
-        elif read or state.done or seconds >= SILENCE:
-            self.say(self._described(state, seconds, read))
+        elif read or state.done or now - self._began >= SILENCE:
+            self.say(self._described(state, now, read))
         else:
+            self._searched = None
             self.advance_to(0)  # the next step counts its blocks from 0
             return
         self._read = state.n_passes
         self.next_read("in memory" if state.in_memory else f"read {state.n_passes + 1:.4g}")
 
-    def _described(self, state: FitState, seconds: float, read: bool) -> str:
-        """The line of a step, with the rate of its read if it took one."""
+    def _described(self, state: FitState, now: float, read: bool) -> str:
+        """The line of a step, with the rate of its read and the time of a search, if any."""
+        seconds = (self._searched or now) - self._began
         line = f"{self._part}{describe(state)}, {show_seconds(seconds)}"
-        if not read or (self._part and state.in_memory):  # a split may be of rows in memory
-            return line
-        each = 1 / max(seconds, 1e-9)
-        return f"{line}, {show_bytes(self._nbytes * each)}/s, {self._n_rows * each:,.0f} rows/s"
+        if read and not (self._part and state.in_memory):  # a split may be of rows in memory
+            each = 1 / max(seconds, 1e-9)
+            line += f", {show_bytes(self._nbytes * each)}/s, {self._n_rows * each:,.0f} rows/s"
+        if self._searched is not None:
+            line += f", and a search in memory of {show_seconds(now - self._searched)}"
+        return line
 
     def searching(self, words: str) -> None:
-        """Show a step of a search in memory."""
-        self._bar.step(f"searching in memory: {words}")
+        """Show a step of a search in memory, which has a bar of its own."""
+        if self._searched is None:
+            self._searched = time.monotonic()
+            self._bar.show(Progress("searching in memory", 0, None, ""))
+        self._bar.step(words)
 
     def next_part(self, name: str) -> None:
         """Start a part of a run, which counts its own reads, such as a split."""
@@ -97,7 +105,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
 
     def next_read(self, name: str) -> None:
         """Start the bar of a read."""
-        self._began = time.monotonic()
+        self._began, self._searched = time.monotonic(), None
         self._now = replace(self._now, phase=name)
         self.advance_to(0)
 

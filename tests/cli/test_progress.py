@@ -7,14 +7,20 @@ import pty
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import zarr
 from PIL import Image
 
+from streamkm.fitting import first_state
 from streamkm.images import compress, find_palettes
 from streamkm.progress import Progress
+from streamkm.rows import open_rows
 from streamkm.showing.bar import ProgressBar
+from streamkm.showing.reads import ReadProgress
 
 
 @pytest.fixture
@@ -71,7 +77,27 @@ def test_a_step_names_the_phase_that_it_is_in(capsys, talkative):
     with ProgressBar() as bar:
         bar.show(Progress("palettes", 0, 1, "palettes"))
         bar.step("start 1 of 8")
-    assert "searching palettes: start 1 of 8" in capsys.readouterr().err
+    assert "searching palettes: start 1 of 8 (0.0 s so far)" in capsys.readouterr().err
+
+
+def test_a_search_is_told_apart_from_the_read_before_it(capsys, monkeypatch):
+    """The read took 2 s and the search 60 s, which is not the time of the read."""
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr("streamkm.cli.ui.progress.time.monotonic", lambda: now.seconds)
+    rows = open_rows(zarr.create_array({}, data=np.zeros((2**18, 4), np.float32)))
+    state = first_state(rows, 3, "coreset", [0])
+    read = replace(state, reads=state.reads.one_more("seeding"))
+    with ReadProgress(rows) as bar:
+        now.seconds = 2.0
+        bar.searching("start 1 of 4")
+        now.seconds = 62.0
+        bar.searching("start 2 of 4")
+        bar.on_state(read)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "searching in memory: start 2 of 4 (1m00s so far)",
+        "read 1: seeding, 2.0 s, 2.0 MiB/s, 131,072 rows/s, and a search in memory of 1m00s",
+    ]
 
 
 @pytest.mark.parametrize("per", ["archive", "image"])

@@ -86,6 +86,32 @@ def test_of_few_distinct_points_the_rest_are_any(monkeypatch):
     assert np.isfinite(centroids).all()
 
 
+def test_a_stage_tells_the_time_left_once_a_part_is_done(monkeypatch):
+    """Half of the work took 3 s, so the other half takes at most 3 s more."""
+    clock = iter([0.0, 2.0, 3.0, 5.0, 6.0, 8.0])
+    monkeypatch.setattr(monitor, "perf_counter", lambda: next(clock))
+    words = []
+    own = monitor.Monitor((words.append,))
+    own.begin()
+    for share in (0.0, 0.25, 0.5, 1.2):
+        own.report("step", share)
+    own.begin()  # another stage, of unknown length
+    own.report("step")
+    own.report("step")
+    left = ["", ", at most 6.0 s left", ", at most 3.0 s left", "", "", ""]
+    assert words == [f"step{each}" for each in left]
+
+
+def test_the_time_left_falls_to_the_end_of_a_stage():
+    shares = []
+    with monitored(lambda _: None) as own, in_memory(X, np.ones(len(X))) as points:
+        own.report = lambda step, share: shares.append((step, share))
+        search.settle(points, X[:K], most=20.0 * X.size * K)
+    steps, found = zip(*shares, strict=True)
+    assert set(steps) == {"Lloyd steps"}
+    assert np.allclose(found, np.arange(1, len(found) + 1) / 20)
+
+
 def test_callbacks_of_outer_contexts_are_called_too():
     inner, outer = [], []
     with monitored(outer.append):
