@@ -1,11 +1,20 @@
 """Reads until a fit converges: one per step, several steps per read, settling, and Anderson.
 
-scripts/bench reads [--tol 1e-4] [--share 0.2]. All start from the same greedy k-means++ seeds.
+    scripts/bench reads [--tol 1e-4] [--share 0.2]
+
+All start from the same greedy k-means++ seeds.
+
+    scripts/bench reads --finished
+
+Reads of the iterations of whole fits with default parameters, by seeding method and share of the
+rows that are boundary rows: `streamkm.runs.likely` has these figures.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
+import warnings
 from collections.abc import Callable
 
 import dask.array as da
@@ -31,6 +40,10 @@ CASES: dict[str, tuple[Callable[[], np.ndarray], int]] = {
     "uniform": (lambda: np.random.default_rng(0).random((50_000, 8), np.float32), 20),
 }
 _MOST = 400
+# Of whole fits; none is downloaded.
+FINISHED = ("digits", "pixels", "patches", "separated", "overlapping", "heavy", "tiny", "noise")
+INITS = ("coreset", "random", "k-means||", "farthest||")
+SHARES = (0.2, 0.05, 0.0)
 
 
 def streamkm(
@@ -83,11 +96,47 @@ def anderson(rows: Rows, seeds: np.ndarray, tol: float, memory: int = 5) -> tupl
     return reads, refused, map_reduce(Lloyd(image), rows).inertia(image)
 
 
+def finished(x: np.ndarray, k: int, init: str, share: float) -> tuple[int, str]:
+    """Return the reads of a whole fit after its seeding, without the last one, and its end.
+
+    The data count as too large for memory: every step that needs all rows is a read.
+    """
+    rows = open_rows(da.from_array(x, chunks=(-(-len(x) // 16), -1)))
+    room = Room(0, int(share * len(x)))
+    update = AcceleratedUpdate(StopRules(loss_tol="auto"))
+    state = iterate(rows, first_state(rows, k, init, [0], update, room=room))
+    reads = sum(step.read for step in state.best.history)
+    return reads, str(state.best.stop_reason)
+
+
+def finished_fits() -> None:
+    """Print the reads of fits of every set, and their distribution."""
+    warnings.simplefilter("ignore")
+    found: dict[tuple[str, float], list[int]] = {}
+    print("| data | k | init | boundary rows | reads | end |")
+    print("|---|---|---|---|---|---|")
+    for name, k in itertools.product(FINISHED, (10, 50, 200)):
+        x = data.SETS[name]()
+        for init, share in itertools.product(INITS, SHARES):
+            reads, end = finished(x, k, init, share)
+            found.setdefault((init, share), []).append(reads)
+            print(f"| {name} | {k} | {init} | {share:.0%} | {reads} | {end} |", flush=True)
+    print("| init | boundary rows | fits | least | a tenth at most | median | nine tenths | most |")
+    print("|---|---|---|---|---|---|---|---|")
+    for (init, share), reads in found.items():
+        cells = np.quantile(reads, [0, 0.1, 0.5, 0.9, 1], method="closest_observation")
+        numbers = " | ".join(str(int(cell)) for cell in cells)
+        print(f"| {init} | {share:.0%} | {len(reads)} | {numbers} |")
+
+
 def option(name: str, default: float) -> float:
     return float(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else default
 
 
 def main() -> None:
+    if "--finished" in sys.argv:
+        finished_fits()
+        return
     tol, share = option("--tol", 1e-4), option("--share", 0.2)
     print(f"Reads until tol={tol:g}, {share:.0%} of the rows cached; in brackets the steps, or the")
     print("rejected reads of Anderson; the loss is relative to that of one read per step.")

@@ -65,8 +65,13 @@ def fit_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     click.BadParameter
-        If there is no seeding method of the name.
+        If there is no seeding method of the name, or options contradict each other.
     """
+    if given.get("timed") and not given.get("dry_run"):
+        raise click.BadParameter(
+            "it estimates the time of a run and needs --dry-run; a run is limited by --time-limit",
+            param_hint="'--time'",
+        )
     try:
         method_of(given["init"])
     except ValueError as error:

@@ -197,9 +197,12 @@ def model_from_fit(result: FitResult, parameters: dict[str, Any]) -> Model:
 
 def begin(prepared: PreparedFit, progress: ProgressCallbacks) -> FitState:
     """Return the first state; learning a scaling takes a read."""
-    options = prepared.options
-    rows = scaled_rows(prepared.rows, options, progress)
-    scaling, init = rows.layout.scaling, prepared.init
+    return first_fit_state(prepared, scaled_rows(prepared.rows, prepared.options, progress))
+
+
+def first_fit_state(prepared: PreparedFit, rows: Rows) -> FitState:
+    """Return the first state of a fit to the rows, scaled if they are, without reading data."""
+    options, scaling, init = prepared.options, rows.layout.scaling, prepared.init
     return first_state(
         rows,
         options.n_clusters,

@@ -248,12 +248,18 @@ def _numbers_of_clusters(n_clusters: Any) -> tuple[int, ...]:
 
 
 def _first_state(prepared: PreparedSweep, progress: ProgressCallbacks) -> FitState:
-    """The first state; learning a scaling takes a read, which all fits share.
+    """The first state; learning a scaling takes a read, which all fits share."""
+    return first_state_of_sweep(
+        prepared, scaled_rows(prepared.rows, prepared.options.fit, progress)
+    )
 
-    The passes for the number of rows and the silhouette share the first read of the fits.
+
+def first_state_of_sweep(prepared: PreparedSweep, rows: Rows) -> FitState:
+    """Return the first state of a sweep of the rows, scaled if they are, without reading data.
+
+    The passes for the number of rows and for the silhouette share its first read.
     """
     options = prepared.options
-    rows = scaled_rows(prepared.rows, options.fit, progress)
     n_sampled = options.silhouette_rows
     extra: list[Pass[Any]] = []
     if rows.weights is not None:

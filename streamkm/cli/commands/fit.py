@@ -69,7 +69,7 @@ def run(
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         prepared = prepare(source, options)
         if given["dry_run"]:
-            show(forecast_fit(prepared, labels is not None), given["as_json"])
+            show(forecast_fit(prepared, labels is not None, given["timed"]), given["as_json"])
             return
         for path in (output, *([labels] if labels else [])):
             stack.enter_context(alone(local(path)))

@@ -58,7 +58,7 @@ def run(
     held_out = None if validation is None else data_options(validation, given)
     prepared = prepare_sweep(source, options, held_out)
     if given["dry_run"]:
-        show(forecast_sweep(prepared), given["as_json"])
+        show(forecast_sweep(prepared, given["timed"]), given["as_json"])
         return
     with alone(target), ReadProgress(prepared.rows) as bar:
         result = sweep(prepared, saving, bar.callbacks)

@@ -90,6 +90,12 @@ scale_option = click.option(
 )
 print_options = _together(
     click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing."),
+    click.option(
+        "--time",
+        "timed",
+        is_flag=True,
+        help="With --dry-run: read some blocks for a few seconds and also print the likely time.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
 )
 iteration_options = _together(

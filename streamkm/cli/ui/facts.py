@@ -9,7 +9,7 @@ from rich.table import Table
 
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.showing.console import PlainConsole
-from streamkm.sizes import show_bytes
+from streamkm.sizes import show_bytes, show_seconds
 
 
 def show(facts: Mapping[str, Any], as_json: bool) -> None:
@@ -37,4 +37,8 @@ def show_table(facts: Mapping[str, str]) -> None:
 def _text(name: str, value: Any) -> str:
     if "bytes" in name:
         return show_bytes(value)
+    if "seconds" in name:
+        return show_seconds(value)
+    if isinstance(value, list):
+        return " to ".join(f"{number:,}" for number in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
