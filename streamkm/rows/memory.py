@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ SAMPLES_NBYTES = 256 * 2**20  # for all restarts
 KEPT_SHARE = 0.25
 _SMALL_BLOCK = 2**20  # bytes of chunks that are small, but not slow to read
 _NOTABLE = 0.95  # share of a projection below which a change is worth naming
+_FEW = 0.01  # share of the clusters below which fewer clusters are no advice
 _SAMPLE_COPIES = 3  # the sample, the parts it is combined from, and the search
 _BESIDE_A_DISTINCT_ROW = 8 + 8 + 8  # weight, hash, slots
 _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
@@ -217,20 +219,57 @@ class Budget:
 
         The words for a seeding without a sample are a field of `str.format`.
         """
-        need = self.projected(block_nbytes, n_blocks, resident_nbytes)
+
+        def needs(names: Sequence[str]) -> int:
+            """The projection with the changes of these names."""
+            budget, nbytes = self, block_nbytes
+            for name in names:
+                budget, nbytes = changes[name](budget, nbytes)
+            blocks = n_blocks * -(-block_nbytes // nbytes)
+            return budget.projected(nbytes, blocks, resident_nbytes)
+
         small = min(block_nbytes, _SMALL_BLOCK)
-        changes = {
-            "one thread (DASK_NUM_WORKERS=1)": (replace(self, threads=1), block_nbytes),
-            f"the data in chunks of {show_bytes(small)}": (self, small),
+        changes: dict[str, Callable[[Budget, int], tuple[Budget, int]]] = {
+            "one thread (DASK_NUM_WORKERS=1)": lambda own, n: (replace(own, threads=1), n),
+            f"the data in chunks of {show_bytes(small)}": lambda own, _: (own, small),
         }
         if self.summary_rows and self.unsampled is not None:
             name = "{without_sample}, without a sample"
-            without = replace(self, summaries=self.unsampled, summary_rows=0)
-            changes[name] = (without, block_nbytes)
-        lower = sorted(
-            (budget.projected(nbytes, n_blocks * -(-block_nbytes // nbytes), resident_nbytes), name)
-            for name, (budget, nbytes) in changes.items()
-        )
-        helps = [f"{show_bytes(n)} with {change}" for n, change in lower if n < _NOTABLE * need]
-        falls = f" The need falls to {', or to '.join(helps)}." if helps else ""
-        return f"Raise the limit.{falls}"
+            changes[name] = lambda own, n: (own._without_samples, n)
+        lower = sorted((needs([name]), name) for name in changes)
+        helps = [(n, name) for n, name in lower if n < _NOTABLE * needs([])]
+        falls = ", or to ".join(f"{show_bytes(n)} with {name}" for n, name in helps)
+        advice = f"Raise the limit.{f' The need falls to {falls}.' if falls else ''}"
+        if any(self.allows(n) for n, _ in helps):
+            return advice
+        sets = [one for size in (2, 3) for one in combinations(changes, size)]
+        together = sorted((needs(names), names) for names in sets)
+        fitting = [each for each in together if self.allows(each[0])]
+        if fitting:
+            least = min(fitting, key=lambda each: len(each[1]))
+            return f"{advice} It fits with {_joined(least[1])} ({show_bytes(least[0])})."
+        if together and together[0][0] < _NOTABLE * min((n for n, _ in lower), default=0):
+            n, names = together[0]
+            advice += f" It falls to {show_bytes(n)} with {_joined(names)}."
+        share = self._share_of_clusters(block_nbytes, n_blocks, resident_nbytes)
+        return f"{advice} It fits with {share:.0%} of the clusters." if share >= _FEW else advice
+
+    @property
+    def _without_samples(self) -> Budget:
+        """The budget of a single restart with a seeding method that has no sample."""
+        return replace(self, summaries=self.unsampled or 0, summary_rows=0)
+
+    def _share_of_clusters(self, block_nbytes: int, n_blocks: int, resident_nbytes: int) -> float:
+        """Return the largest share of the clusters, in hundredths, that the limit allows."""
+        for percent in range(99, 0, -1):
+            clusters, largest, rows = (
+                n * percent // 100 for n in (self.clusters, self.largest, self.summary_rows)
+            )
+            fewer = replace(self, clusters=clusters, largest=largest, summary_rows=rows)
+            if self.allows(fewer.projected(block_nbytes, n_blocks, resident_nbytes)):
+                return percent / 100
+        return 0.0
+
+
+def _joined(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -84,6 +84,33 @@ def test_following_the_advice_of_a_refusal_needs_what_it_says(keeps, clusters, i
     assert init != "random" or "init" not in advice
 
 
+def check(clusters, limit, threads=2, init="coreset", block=BLOCK_NBYTES):
+    budget = fit_budget(limit, [init], [clusters])
+    budget = replace(budget, n_features=700, threads=threads)
+    budget.check(block, 6400 * 2**20 // block)
+
+
+def test_changes_that_only_together_meet_the_limit_are_named_and_do():
+    limit = 2**30  # for k = 2,000 in blocks of 8 MiB, either change alone needs more
+    with pytest.raises(MemoryLimitError) as error:
+        check(2000, limit, threads=4, block=2**23)
+    assert "It fits with one thread (DASK_NUM_WORKERS=1) and init=" in str(error.value)
+    for threads, init in ((1, "coreset"), (4, "random")):
+        with pytest.raises(MemoryLimitError):
+            check(2000, limit, threads, init, 2**23)
+    check(2000, limit, 1, "random", 2**23)
+
+
+def test_the_share_of_the_clusters_that_a_refusal_names_fits():
+    with pytest.raises(MemoryLimitError) as error:
+        check(10_000, 3 * 2**29)
+    share = int(re.search(r"It fits with (\d+)% of the clusters", str(error.value))[1])
+    assert share > 1
+    check(100 * share, 3 * 2**29)
+    with pytest.raises(MemoryLimitError):
+        check(100 * (share + 1), 3 * 2**29)
+
+
 def test_without_a_limit_blocks_have_the_full_size():
     assert Budget().block_nbytes() == BLOCK_NBYTES
     assert Budget().projected(0, 1) == PROCESS_NBYTES
