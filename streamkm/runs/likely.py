@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from streamkm.updates import StopRules
 
-# Reads of the iterations of 24 fits: a tenth of them took at most the first number, half of them
-# the second, nine tenths the third. The keys are whether the fit ends when a read gains little,
-# and the share of the rows that may be boundary rows [docs/reads.md, scripts/bench reads].
+# Reads of the iterations of measured fits: a tenth of them took at most the first number, half of
+# them the second, nine tenths the third. The keys are whether a fit ends when a read gains little,
+# as after a coreset, and the share of the rows that may be boundary rows [docs/reads.md].
 _MEASURED: dict[tuple[bool, float], tuple[int, int, int]] = {
-    (True, 0.2): (1, 2, 3),
-    (True, 0.05): (1, 2, 4),
-    (True, 0.0): (1, 3, 5),
-    (False, 0.2): (5, 12, 30),
-    (False, 0.05): (8, 24, 90),
-    (False, 0.0): (16, 90, 300),
+    (True, 0.2): (1, 3, 6),
+    (True, 0.05): (1, 4, 9),
+    (True, 0.0): (1, 4, 9),
+    (False, 0.2): (2, 14, 35),
+    (False, 0.05): (4, 30, 77),
+    (False, 0.0): (9, 67, 250),
 }
 _TOL = 1e-4  # of the measured fits
 
