@@ -13,9 +13,9 @@ _MEASURED: dict[tuple[bool, float], tuple[int, int, int]] = {
     (True, 0.2): (1, 3, 6),
     (True, 0.05): (1, 4, 9),
     (True, 0.0): (1, 4, 9),
-    (False, 0.2): (2, 14, 35),
-    (False, 0.05): (4, 30, 77),
-    (False, 0.0): (9, 67, 250),
+    (False, 0.2): (2, 14, 40),
+    (False, 0.05): (4, 32, 81),
+    (False, 0.0): (9, 72, 250),
 }
 _TOL = 1e-4  # of the measured fits
 
