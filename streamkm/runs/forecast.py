@@ -15,6 +15,7 @@ from streamkm.runs.likely import LikelyReads, likely_reads
 from streamkm.seeding import method_of
 from streamkm.sizes import show_seconds
 from streamkm.updates import AcceleratedUpdate
+from streamkm.updates.accelerated import SETTLING_STEPS
 
 if TYPE_CHECKING:  # it imports xarray, which fits do not need
     from streamkm.runs.sweep import PreparedSweep
@@ -114,6 +115,13 @@ def _boundary_share(state: FitState, rows: Rows) -> float:
     return most / rows.layout.n_rows
 
 
+def _settling_steps(state: FitState, rows: Rows) -> float:
+    """Return the steps on boundary rows that follow a read at most, as steps of all rows."""
+    update = state.trajectories[0].update
+    settles = isinstance(update, AcceleratedUpdate) and update.settles
+    return SETTLING_STEPS * min(1.0, _boundary_share(state, rows)) if settles else 0.0
+
+
 def _forecast(rows: Rows, budget: Budget, passes: _Passes, labelled: bool = False) -> Forecast:
     """Return the reads, bytes and memory of a run, by phase."""
     layout, a_read = rows.layout, rows.layout.nbytes
@@ -173,10 +181,11 @@ def _times(
     searches : the seeding method and k of each restart
     """
     measured = calibrate(rows, state, budget.threads)
+    settling = _settling_steps(state, rows) * (measured.step - measured.reading)
     cached = isinstance(rows, StoredRows) and can_cache(rows)
     search = _search_seconds(searches, measured)
     likely, most = (
-        search + _seconds(measured, passes, searches, iterations, cached)
+        search + settling * iterations + _seconds(measured, passes, searches, iterations, cached)
         for iterations in (passes.likely.median, passes.max_iter)
     )
     each = f"{passes.all(passes.likely.median)} reads of {show_seconds(measured.step)}"
@@ -184,12 +193,15 @@ def _times(
         n_more = passes.all(passes.likely.median) - 1
         each = f"a read of {show_seconds(measured.reading)} and {n_more} passes in memory of "
         each += show_seconds(measured.in_memory)
-    within = f", and a search of at most {show_seconds(search)}" if search else ""
+    within = f", a search of at most {show_seconds(search)}" if search else ""
+    if settling:
+        within += f", settling of at most {show_seconds(settling)} after each iteration"
     return {
         "time": f"about {show_seconds(likely)} ({each}{within}); at most {show_seconds(most)}",
         "seconds_a_read": measured.reading if cached else measured.step,
         "seconds_a_pass_in_memory": measured.in_memory if cached else None,
         "seconds_search_at_most": search,
+        "seconds_settling_at_most": settling,
         "seconds_likely": likely,
         "seconds_at_most": most,
         "calibration_seconds": measured.seconds,

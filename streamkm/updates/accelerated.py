@@ -25,7 +25,7 @@ _LEAST_SHARE = 0.01
 # Gain of settling, relative to the previous step, above which the next read caches rows again.
 _USEFUL = 0.02
 _DIGITS = 1e-3  # a loss reduced to this share of that of the read keeps 12 of its 15 digits
-_STEPS = 32
+SETTLING_STEPS = 32  # after a read, at most
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class BoundaryRows(Checkpointable):
         the true loss, so neither rises.
         """
         losses, after = [], centroids
-        for before, gathered, after in lloyd_steps(self.statistic, centroids, _STEPS):
+        for before, gathered, after in lloyd_steps(self.statistic, centroids, SETTLING_STEPS):
             losses.append(gathered.inertia(before))
             if float(np.square(after - before).sum()) <= shift:
                 break

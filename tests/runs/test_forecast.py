@@ -137,6 +137,15 @@ def test_the_seconds_of_a_read_are_those_of_all_blocks(store, read, monkeypatch)
     assert measured.in_memory == np.inf
 
 
+@pytest.mark.usefixtures("no_table")
+def test_settling_after_each_read_takes_time_and_lloyds_steps_do_not_settle(store):
+    settling, plain = (forecast(store, "--time", "--algorithm", a) for a in ("auto", "lloyd"))
+    assert plain["seconds_settling_at_most"] == 0
+    rest = settling["seconds_at_most"] - 300 * settling["seconds_settling_at_most"]
+    assert settling["seconds_a_read"] < rest < settling["seconds_at_most"]
+    assert "settling of at most" in settling["time"]
+
+
 def test_passes_in_memory_do_not_read(store, read):
     ready, state = prepared(store, n_clusters=3)
     measured = calibrate(ready.rows, state, 2)
