@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "CheckpointWarning",
     "ClusterError",
     "DamagedError",
+    "DamagedImagesError",
     "DataChangedError",
     "DataError",
     "FewDistinctRowsWarning",
@@ -77,7 +79,59 @@ class ParameterError(DataError, TypeError):
 
 
 class DamagedError(DataError):
-    """An image cannot be processed; other images can."""
+    """An image cannot be processed; other images can.
+
+    Parameters
+    ----------
+    fault : str
+        What is wrong with the image and how to repair it, without a final period. The message of
+        the error also says how to leave the image out.
+
+    Attributes
+    ----------
+    reason : str
+        The fault as a sentence.
+    """
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(fault)
+        self.reason = f"{fault}."
+
+    def __str__(self) -> str:
+        return f"{self.reason[:-1]}, or leave it out with --skip-bad."
+
+
+class DamagedImagesError(DamagedError):
+    """Images cannot be processed; the message lists the first of them.
+
+    Attributes
+    ----------
+    images : tuple of (str, str)
+        Name and reason of every such image or file, sorted.
+    """
+
+    LISTED = 20  # maximum number of images in the message
+
+    def __init__(self, images: Iterable[tuple[str, str]]) -> None:
+        self.images = tuple(sorted((str(name), str(reason)) for name, reason in images))
+        super().__init__(self.images[0][1].removesuffix("."))
+
+    def __reduce__(self) -> tuple[type, tuple[Any]]:
+        return type(self), (self.images,)
+
+    def __str__(self) -> str:
+        if len(self.images) == 1:
+            return super().__str__()
+        lines = [f"  {reason}" for _, reason in self.images[: self.LISTED]]
+        if len(self.images) > self.LISTED:
+            lines.append(f"  and {len(self.images) - self.LISTED:,} more")
+        return "\n".join(
+            [
+                f"{len(self.images):,} files cannot be processed:",
+                *lines,
+                "Repair or remove them, or leave them out with --skip-bad.",
+            ]
+        )
 
 
 class NotAModelError(DataError):

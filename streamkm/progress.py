@@ -22,9 +22,11 @@ class Progress:
     total : int or None
         Number of all units of the phase, or None if it is unknown.
     unit : str
-        Name of the units, in the plural: 'shards', 'batches', 'blocks'.
+        Name of the units, in the plural: 'shards', 'images', 'blocks'.
     nbytes : int
         Decoded bytes of the finished units; 0 if they are unknown.
+    total_nbytes : int
+        Decoded bytes of all units; 0 if they are unknown.
     """
 
     phase: str
@@ -32,6 +34,7 @@ class Progress:
     total: int | None
     unit: str
     nbytes: int = 0
+    total_nbytes: int = 0
 
 
 PhaseCallback = Callable[[Progress], Any]

@@ -59,10 +59,7 @@ def axes_of(store: str, shape: Sequence[int], names: Sequence[str | None] | None
     doubled = next((kind for kind in "yxc" if kinds.count(kind) > 1), None)
     if doubled or ("y" in kinds) != ("x" in kinds):
         what = f"two of them for {doubled}" if doubled else "but only one of y and x"
-        raise DamagedError(
-            f"{store} has dimensions {plain}, {what}: name them y and x, or leave it out with "
-            "--skip-bad."
-        )
+        raise DamagedError(f"{store} has dimensions {plain}, {what}: name them y and x")
     if "y" not in kinds:
         by_shape = _by_shape(store, shape)
         meaning = tuple(kind or "image" for kind in by_shape)
@@ -90,6 +87,6 @@ def _by_shape(store: str, shape: Sequence[int]) -> tuple[str, ...]:
     if len(shape) not in found:
         raise DamagedError(
             f"{store} has shape {tuple(shape)}, which is neither an image (h, w) or (h, w, 3) nor "
-            "a stack (n, h, w, c): name its dimensions y and x, or leave it out with --skip-bad."
+            "a stack (n, h, w, c): name its dimensions y and x"
         )
     return found[len(shape)]

@@ -53,8 +53,7 @@ def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
         if most_nbytes is not None and held and item.size > most_nbytes:
             raise DamagedError(
                 f"{shown(item.name)} is a file of {show_bytes(item.size)}, over the limit of "
-                f"{show_bytes(most_nbytes)} for one image: raise --memory-limit, or leave it out "
-                "with --skip-bad."
+                f"{show_bytes(most_nbytes)} for one image: raise --memory-limit"
             )
         if found == "TIFF":
             return [with_its_profile(page) for page in _tiff_headers(item, stream, most_nbytes)]
@@ -113,7 +112,7 @@ def _decoded(header: Header, item: Span | Zipped | Held) -> Pixels:
 
 
 def _tiff_headers(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Iterator[Header]:
-    for page in pages(stream):
+    for page in pages(stream, item.name):
         found = None
         if not page.raster:
             from_here = from_page(stream, page.at)

@@ -56,7 +56,7 @@ def format_of(head: bytes, name: str) -> str:
         if head.startswith(signature):
             # A camera raw file is a TIFF whose first page is a small preview.
             if found == "TIFF" and (why := unread(name)):
-                raise DamagedError(f"{shown(name)}: {why}, or leave it out with --skip-bad.")
+                raise DamagedError(f"{shown(name)}: {why}")
             return found
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
@@ -65,13 +65,13 @@ def format_of(head: bytes, name: str) -> str:
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
         return "PPM"
     if not head:
-        raise DamagedError(f"{shown(name)} is empty: remove it, or leave it out with --skip-bad.")
+        raise DamagedError(f"{shown(name)} is empty: remove it")
     why = unread(name, head)
     if why:
-        raise DamagedError(f"{shown(name)}: {why}, or leave it out with --skip-bad.")
+        raise DamagedError(f"{shown(name)}: {why}")
     raise DamagedError(
         f"{shown(name)} is not an image of a supported format (it begins with {head[:12]!r}): "
-        "remove it, or leave it out with --skip-bad."
+        "remove it"
     )
 
 

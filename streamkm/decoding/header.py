@@ -98,12 +98,11 @@ def check(header: Header, most_nbytes: int | None, held: int = 0) -> Header:
         f"the header of {shown(header.name)} declares {header.width:,} x {header.height:,} pixels"
     )
     if min(header.height, header.width, header.channels) < 1:
-        raise DamagedError(f"{declared}: the image is empty.")
+        raise DamagedError(f"{declared}: the image is empty: remove it")
     if most_nbytes is not None and max(header.nbytes, held) > most_nbytes:
         raise DamagedError(
             f"{declared}, {show_bytes(max(header.nbytes, held))} decoded, over the limit of "
-            f"{show_bytes(most_nbytes)} for one image: raise --memory-limit, or leave it out with "
-            "--skip-bad."
+            f"{show_bytes(most_nbytes)} for one image: raise --memory-limit"
         )
     return header
 

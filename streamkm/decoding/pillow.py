@@ -146,7 +146,7 @@ def _mode(image: Any, name: str) -> str:
     if mode not in _KINDS:
         raise DamagedError(
             f"{shown(name)} has Pillow mode {mode}; only grey and colour images of 8 or 16 bits "
-            "are supported: convert it, or leave it out with --skip-bad."
+            "are supported: convert it"
         )
     return str(mode)
 

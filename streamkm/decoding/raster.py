@@ -47,7 +47,7 @@ def header_of(item: Item, stream: BinaryIO, page: Page, most_nbytes: int | None)
         if len(kinds) > 1 or kinds[0] not in DTYPES:
             raise DamagedError(
                 f"{shown(name)} has dtype {' and '.join(kinds)}; images need uint8 or uint16: "
-                "convert it, leave it out with --skip-bad, or use streamkm ingest."
+                "convert it or use streamkm ingest"
             )
         samples = _as_read(scene, page.samples, name)
         if not samples.fits(scene.count):
@@ -111,7 +111,7 @@ def _as_read(scene: Any, samples: Samples, name: str) -> Samples:
     if unread:
         raise DamagedError(
             f"{shown(name)} holds {unread} of {samples.bits} bits, which is not supported: convert "
-            "it to RGB, leave it out with --skip-bad, or use streamkm ingest."
+            "it to RGB or use streamkm ingest"
         )
     if source:
         return Samples("rgb", 8, converted=True)

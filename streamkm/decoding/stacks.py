@@ -47,13 +47,12 @@ def planes(store: str, name: str) -> Iterator[Plane]:
     count = math.prod(stacked)
     if array.dtype.name not in DTYPES:
         raise DamagedError(
-            f"{store} has dtype {array.dtype}; images need uint8 or uint16: convert it, or leave "
-            "it out with --skip-bad."
+            f"{store} has dtype {array.dtype}; images need uint8 or uint16: convert it"
         )
     if count > _MOST:
         raise DamagedError(
             f"the shape of {store} gives {count:,} images; at most {_MOST:,} are read from one "
-            "array: leave it out with --skip-bad."
+            "array: divide it"
         )
     cut = [
         min(size, -(-size // chunk) * chunk) if kind else min(size, chunk)
@@ -134,12 +133,11 @@ def _multiscales(store: str) -> tuple[str, tuple[str, ...]] | None:
         axes = [a["name"] if isinstance(a, dict) else a for a in scales[0].get("axes", "tczyx")]
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         raise DamagedError(
-            f"{store} is damaged (invalid multiscales metadata of OME-Zarr): repair it, or leave "
-            "it out with --skip-bad."
+            f"{store} is damaged (invalid multiscales metadata of OME-Zarr): repair it"
         ) from error
     if ".." in Path(path).parts or path.startswith("/"):
         raise DamagedError(
-            f"{store} refers to a level outside itself ({path!r}); it is not opened."
+            f"{store} refers to a level outside itself ({path!r}), which is not opened: repair it"
         )
     return path, tuple(map(str, axes))
 

@@ -15,6 +15,7 @@ from streamkm.decoding.samples import Samples, samples_of
 from streamkm.errors import DamagedError
 from streamkm.files.damage import damage
 from streamkm.files.find import need
+from streamkm.files.names import shown
 from streamkm.files.unread import unread
 from streamkm.files.windows import Window
 
@@ -60,8 +61,8 @@ class Page:
     copies: bool = False
 
 
-def pages(stream: BinaryIO) -> Iterator[Page]:
-    """Return the images of a TIFF without reduced copies and masks."""
+def pages(stream: BinaryIO, name: str = "") -> Iterator[Page]:
+    """Return the images of a TIFF of a name without reduced copies and masks."""
     start = _start(stream)
     directory = _directory(start)
     visited: set[int] = set()
@@ -73,7 +74,7 @@ def pages(stream: BinaryIO) -> Iterator[Page]:
         number += 1
         directory = _directory(start, stream, at)
         if _DNG in directory:
-            raise DamagedError(f"{unread('x.dng')}, or leave it out with --skip-bad.")
+            raise DamagedError(f"{shown(name)}: {unread('x.dng')}")
         if _WIDTH not in directory:
             raise ValueError(f"directory {number} at byte {at} does not describe an image")
         kind = directory.get(_SUBFILE, 0)

@@ -49,7 +49,4 @@ def damage(name: str, *more: type[Exception]) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in _OF_DECODERS:
             raise ReadError(f"{shown(name)} cannot be read: {error}") from error
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise DamagedError(
-            f"{shown(name)} is damaged ({reason}): repair or remove it, or leave it out with "
-            "--skip-bad."
-        ) from error
+        raise DamagedError(f"{shown(name)} is damaged ({reason}): repair or remove it") from error

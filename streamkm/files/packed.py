@@ -93,7 +93,7 @@ def tar_members_of(file: File, stem: str, spool: Path | None) -> Iterator[Span |
         If it cannot be read further; earlier members have been yielded.
     """
     if file.size == 0:
-        raise DamagedError(f"{file.path} is empty: copy it again, or remove it.")
+        raise DamagedError(f"{file.path} is empty: copy it again or remove it")
     compression = _COMPRESSION.get(file.path.lower().rpartition(".")[2])
     if compression:
         file = _spooled(file, compression, spool)
@@ -168,7 +168,7 @@ def _spooled(file: File, compression: str, spool: Path | None) -> File:
     if spool is None:
         raise DamagedError(
             f"{file.path} is compressed, and its members can only be read in order: "
-            "unpack it first, or pass a folder in which to unpack it."
+            "unpack it first or pass a folder in which to unpack it"
         )
     facts = f"{file.path}\0{file.size}\0{file.stamp}"
     plain = spool / f"{hashlib.sha256(facts.encode()).hexdigest()[:24]}.tar"
@@ -190,15 +190,13 @@ def _unpack(file: File, packed: Any, out: Any) -> None:
         try:
             some = packed.read(_STEP)
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-            raise DamagedError(
-                f"{file.path} is damaged ({error}): copy it again, or leave it out with --skip-bad."
-            ) from error
+            raise DamagedError(f"{file.path} is damaged ({error}): copy it again") from error
         if not some:
             return
         try:
             out.write(some)
         except OSError as error:
             raise DamagedError(
-                f"{file.path} cannot be unpacked to {out.name}: {error}, after "
-                f"{show_bytes(out.tell())}. Unpack it elsewhere and pass the plain tar."
+                f"{file.path} cannot be unpacked to {out.name} ({error}, after "
+                f"{show_bytes(out.tell())}): unpack it elsewhere and pass the plain tar"
             ) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamkm.decoding import stacks
-from streamkm.errors import DamagedError, DataError
+from streamkm.errors import DamagedError, DamagedImagesError, DataError
 from streamkm.files.folders import Leaf, inside
 from streamkm.files.items import Item, Plane, Span, Zipped
 from streamkm.files.names import IMAGES, TARS, TIFFS, shown, wrong_with
@@ -27,10 +27,31 @@ class Found:
     ----------
     items : image files, in the order of the sources, sorted within a folder
     left_out : name and reason of other files
+    bad : those of them that are damaged or hostile, or have the name of another image
     """
 
     items: list[Item]
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    bad: list[tuple[str, str]] = field(default_factory=list)
+
+    def refuse(self, named: Sequence[str], more: Sequence[tuple[str, str]] = ()) -> None:
+        """Raise an error for bad files and `more` of them, or if there are no images.
+
+        Parameters
+        ----------
+        named : the sources
+        more : name and reason of further bad files
+        """
+        if self.bad or more:
+            raise DamagedImagesError([*self.bad, *more])
+        self.refuse_none(named)
+
+    def refuse_none(self, named: Sequence[str]) -> None:
+        """Raise an error if there are no images in the sources."""
+        if not self.items:
+            left = "; ".join(f"{name} ({reason})" for name, reason in self.left_out[:3])
+            why = f" Left out: {left}" if left else ""
+            raise DataError(f"{' '.join(named)}: there are no images ({_KNOWN}).{why}")
 
 
 def find_items(
@@ -57,22 +78,28 @@ def find_items(
 
     Raises
     ------
-    DamagedError
-        For damaged and hostile files; the message names them.
+    DamagedImagesError
+        For damaged and hostile files, and images with the name of another; it has all of them.
     DataError
-        If there are no images, or two with the same name.
+        If there are no images.
     """
-    search = _Search(spool, skip_bad)
     named = [os.fspath(source) for source in sources]
+    found = search_items(named, spool)
+    if skip_bad:
+        found.refuse_none(named)
+    else:
+        found.refuse(named)
+    return found
+
+
+def search_items(named: Sequence[str], spool: Path | None = None) -> Found:
+    """Find all images of sources, as `find_items`, but also return bad files without an error."""
+    search = _Search(spool)
     for source in named:
         before = len(search.found.items), len(search.found.left_out)
         search.source(source)
         if before == (len(search.found.items), len(search.found.left_out)):
             search.refuse(source, f"it contains no images of a supported format ({_KNOWN})")
-    if not search.found.items:
-        left = search.found.left_out
-        why = f" Left out: {'; '.join(f'{n} ({r})' for n, r in left[:3])}" if left else ""
-        raise DataError(f"{' '.join(named)}: there are no images ({_KNOWN}).{why}")
     return search.found
 
 
@@ -83,9 +110,9 @@ _KNOWN = ", ".join((*_IMAGES, *TARS, *_ZIP, ".zarr"))
 class _Search:
     """The images that have been found so far."""
 
-    def __init__(self, spool: Path | None, skip_bad: bool) -> None:
+    def __init__(self, spool: Path | None) -> None:
         self.found = Found([])
-        self._spool, self._skip_bad = spool, skip_bad
+        self._spool = spool
         self._by_name: dict[str, Item] = {}
 
     def source(self, source: str) -> None:
@@ -99,11 +126,10 @@ class _Search:
     def leave(self, name: str, reason: str) -> None:
         self.found.left_out.append((name, reason))
 
-    def refuse(self, name: str, reason: str, kind: type[DataError] = DamagedError) -> None:
-        """Raise an error, or list a name as left out."""
-        if not self._skip_bad:
-            raise kind(f"{shown(name)}: {reason}; pass --skip-bad to leave it out.")
+    def refuse(self, name: str, reason: str) -> None:
+        """List a bad file."""
         self.leave(name, reason)
+        self.found.bad.append((name, f"{shown(name)}: {reason}."))
 
     def _leaf(self, leaf: Leaf) -> None:
         lower = leaf.name.lower()
@@ -131,9 +157,9 @@ class _Search:
                 else:
                     self._member(image)
         except DataError as error:
-            if not self._skip_bad:
-                raise
-            self.leave(where, str(error))
+            reason = error.reason if isinstance(error, DamagedError) else str(error)
+            self.leave(where, reason)
+            self.found.bad.append((where, reason))
 
     def _member(self, item: Span | Zipped) -> None:
         lower = item.name.lower()
@@ -153,7 +179,7 @@ class _Search:
         other = self._by_name.setdefault(item.name, item)
         if other is not item:
             both = f"{item.where} and {other.where} have the same name"
-            return self.refuse(item.name, both, DataError)
+            return self.refuse(item.name, both)
         self.found.items.append(item)
         return None
 

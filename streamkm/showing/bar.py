@@ -33,10 +33,11 @@ class ProgressBar:
         self._console = PlainConsole(stderr=True)
         self._bars = Bars(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(20),
             TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=self._console,
             disable=not self._console.is_terminal,
             transient=True,
@@ -61,22 +62,28 @@ class ProgressBar:
         if self._first is None or last is None or last.phase != now.phase or last.done > now.done:
             self._first = now  # a resumed run does not start a phase at 0
             self._began, self._words = time.monotonic(), _WORDS.get(now.phase, now.phase)
-            self._bars.reset(self._task, completed=now.done)
+            self._bars.reset(self._task, completed=_measured(now)[0])
         count = f"{now.done:,} {now.unit}" if now.unit else ""
         if now.total is not None:
             count = f"{now.done:,} of {now.total:,} {now.unit}"
-        if now.nbytes:
-            count += f", {show_bytes(now.nbytes)}"
-        change: dict[str, Any] = {"description": self._words, "count": count, "visible": True}
-        self._bars.update(self._task, completed=now.done, total=now.total, **change)
+        nbytes = f", {show_bytes(now.nbytes)}" if now.nbytes else ""
+        rate = left = ""
         if now.done > self._first.done:
-            self._log(f"{self._words}: {count}{self._pace(self._first, now)}")
+            rate, left = self._pace(self._first, now)
+        short = count + ((now.total is not None and rate) or nbytes)  # 80 columns have no room
+        change: dict[str, Any] = {"description": self._words, "count": short, "visible": True}
+        done, total = _measured(now)
+        self._bars.update(self._task, completed=done, total=total, **change)
+        if now.done > self._first.done:
+            self._log(f"{self._words}: {count}{nbytes}{rate}{left}")
 
     def step(self, words: str) -> None:
         """Show a step within the phase, such as one of a search in memory."""
-        self._bars.update(self._task, description=f"{self._words}, {words}")
-        seconds = time.monotonic() - self._began
-        self._log(f"{self._words}: {words} ({show_seconds(seconds)} so far)")
+        so_far = f"({show_seconds(time.monotonic() - self._began)} so far)"
+        self._bars.update(
+            self._task, description=f"{self._words}, {words}" if words else self._words
+        )
+        self._log(f"{self._words}: {words} {so_far}" if words else f"{self._words} {so_far}")
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
@@ -87,12 +94,19 @@ class ProgressBar:
         if not self._console.is_terminal and time.monotonic() - self._spoke >= SILENCE:
             self.say(line)
 
-    def _pace(self, first: Progress, now: Progress) -> str:
-        """Bytes per second and remaining time, if known."""
-        seconds, pace = max(time.monotonic() - self._began, 1e-9), ""
+    def _pace(self, first: Progress, now: Progress) -> tuple[str, str]:
+        """Bytes or units per second, and remaining time, each empty if it is unknown."""
+        seconds, rate, left = max(time.monotonic() - self._began, 1e-9), "", ""
         if now.nbytes > first.nbytes:
-            pace = f", {show_bytes((now.nbytes - first.nbytes) / seconds)}/s"
-        if now.total is not None:
-            left = seconds * (now.total - now.done) / (now.done - first.done)
-            pace += f", {show_seconds(left)} left"
-        return pace
+            rate = f", {show_bytes((now.nbytes - first.nbytes) / seconds)}/s"
+        elif now.total is not None:
+            rate = f", {(now.done - first.done) / seconds:,.3g} {now.unit}/s"
+        done, total = _measured(now)
+        if total is not None:
+            left = f", {show_seconds(seconds * (total - done) / (done - _measured(first)[0]))} left"
+        return rate, left
+
+
+def _measured(now: Progress) -> tuple[int, int | None]:
+    """Return the finished work and all work, in bytes if they are known for units of any size."""
+    return (now.nbytes, now.total_nbytes) if now.total_nbytes else (now.done, now.total)

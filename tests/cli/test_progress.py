@@ -83,7 +83,7 @@ def test_a_step_names_the_phase_that_it_is_in(capsys, talkative):
 def test_a_search_is_told_apart_from_the_read_before_it(capsys, monkeypatch):
     """The read took 2 s and the search 60 s, which is not the time of the read."""
     now = SimpleNamespace(seconds=0.0)
-    monkeypatch.setattr("streamkm.cli.ui.progress.time.monotonic", lambda: now.seconds)
+    monkeypatch.setattr("streamkm.showing.reads.time.monotonic", lambda: now.seconds)
     rows = open_rows(zarr.create_array({}, data=np.zeros((2**18, 4), np.float32)))
     state = first_state(rows, 3, "coreset", [0])
     read = replace(state, reads=state.reads.one_more("seeding"))
@@ -109,6 +109,30 @@ def test_every_phase_of_compress_ends_at_its_total(photographs, tmp_path, per):
         ["headers", "colours", "palettes", "codes"] if per == "archive" else ["headers", "codes"]
     )
     assert ends == dict.fromkeys(wanted, True)
+
+
+def test_images_are_counted_one_task_after_the_other(photographs, tmp_path):
+    big = Image.new("RGB", (2000, 1100), "red")  # a task each, and nearly all of the bytes
+    for number in range(3):
+        big.save(photographs / f"big{number}.png")
+    seen = []
+    compress(photographs, tmp_path / "a.zarr", 4, watch=[seen.append])
+    for phase in ("colours", "codes"):
+        done = [(now.done, now.nbytes) for now in seen if now.phase == phase]
+        assert done == sorted(done)
+        assert len(set(done)) == len(done) == 5  # four tasks; the small images are one
+        last = [now for now in seen if now.phase == phase][-1]
+        assert (last.done, last.total, last.unit) == (5, 5, "images")
+        assert last.nbytes == last.total_nbytes == 3 * (2 * 12 * 16 + 3 * 2000 * 1100)
+
+
+def test_time_left_is_that_of_the_bytes_where_they_are_known(capsys, talkative, monkeypatch):
+    clock = iter(range(100, 200, 10))
+    monkeypatch.setattr("streamkm.showing.bar.time.monotonic", lambda: float(next(clock)))
+    bar = ProgressBar()
+    bar.show(Progress("codes", 0, 100, "images", 0, 4000))
+    bar.show(Progress("codes", 1, 100, "images", 2000, 4000))
+    assert "codes: 1 of 100 images, 2.0 KiB, 200 B/s, 10.0 s left" in capsys.readouterr().err
 
 
 def test_searches_of_palettes_are_counted(photographs):

@@ -107,7 +107,7 @@ def test_a_tar_of_a_folder_itself(tmp_path):
 def test_a_compressed_tar_is_unpacked_once(end, tree, tmp_path, monkeypatch):
     mode = {"tgz": "w:gz"}.get(end, f"w:{end[4:]}")
     path, spool = packed(tree, tmp_path / f"t.{end}", mode=mode), tmp_path / "spool"
-    with pytest.raises(DataError, match="compressed.*unpack it first, or pass a folder"):
+    with pytest.raises(DataError, match="compressed.*unpack it first or pass a folder"):
         find_items([path])
     check(find_items([path], spool=spool), "t/")
     assert [p.suffix for p in spool.iterdir()] == [".tar"]

@@ -16,7 +16,7 @@ from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.decoding.notices import notice_lines
-from streamkm.errors import DataError, RunAgain
+from streamkm.errors import DamagedImagesError, DataError, RunAgain
 from streamkm.files.names import shown
 from streamkm.images import Archive, compress, decompress
 from streamkm.images.archive.summary import summary
@@ -25,6 +25,7 @@ from streamkm.in_memory.monitor import monitored
 from streamkm.outputs import ARCHIVE, File, Folder, Store, check_outputs, local, whole_file
 from streamkm.progress import PhaseCallback
 from streamkm.showing.bar import ProgressBar
+from streamkm.showing.text import safe
 from streamkm.sizes import show_bytes
 
 _NAMED = 20  # maximum number of lines on files that were left out
@@ -38,6 +39,7 @@ def run(
     png: str | None,
     palettes: str | None,
     sheet: str | None,
+    list_bad: str | None,
     overwrite: bool,
     **options: Any,
 ) -> None:
@@ -47,6 +49,7 @@ def run(
         None if png is None else Folder(png, (".png", ".tif"), overwrite),
         None if palettes is None else Folder(palettes, (".gpl", ".json"), overwrite),
         None if sheet is None else File(sheet, (".png",), overwrite),
+        None if list_bad is None else File(list_bad, (".txt", ".tsv"), overwrite),
         report_file(options["report"], overwrite),
     ]
     check_outputs(outputs, sources)
@@ -70,11 +73,15 @@ def run(
             )
         except KeyboardInterrupt:
             raise RunAgain("\nInterrupted; run the same command to resume.", 130) from None
+        except DamagedImagesError as error:
+            _list_bad(error.images, list_bad)
+            raise DataError(f"{error}{_where(len(error.images), list_bad)}") from error
         count = 0
         if png is not None:
             limit, watch = options["memory_limit"], [bar.show]
             count = _write_files(archive, png, "--overwrite" if held else "--missing", limit, watch)
-    _say_skipped(archive.skipped)
+    _list_bad(archive.skipped, list_bad)
+    _say_skipped(archive.skipped, list_bad or f"streamkm info --all {shlex.quote(output)}")
     for line in notice_lines(archive.notices):
         say_aside(line)
     if png is not None:
@@ -137,7 +144,23 @@ def _write_palettes(archive: Archive, folder: Path) -> None:
                 partial.write_text(text)
 
 
-def _say_skipped(skipped: list[tuple[str, str]]) -> None:
+def _list_bad(bad: Sequence[tuple[str, str]], path: str | None) -> None:
+    """Write a line for each file: its name and, after a tab, the reason."""
+    if path is None:
+        return
+    with whole_file(local(path)) as partial:
+        partial.write_text("".join(f"{shown(name)}\t{safe(reason)}\n" for name, reason in bad))
+
+
+def _where(count: int, path: str | None) -> str:
+    """Say where all bad files are listed, or how."""
+    if path is not None:
+        return f" All are listed in {path}."
+    more = count > DamagedImagesError.LISTED
+    return " The option --list-bad FILE.txt writes all names." if more else ""
+
+
+def _say_skipped(skipped: list[tuple[str, str]], all_in: str) -> None:
     """Print a line for each file that was left out, or one line for many with the same reason."""
     together: dict[str, list[str]] = {}
     for name, reason in skipped:
@@ -149,7 +172,7 @@ def _say_skipped(skipped: list[tuple[str, str]]) -> None:
         for name in names
     ]
     if len(lines) > _NAMED:
-        lines = [*lines[:_NAMED], f"... and {len(lines) - _NAMED:,} more: streamkm info --all"]
+        lines = [*lines[:_NAMED], f"... and {len(lines) - _NAMED:,} more: {all_in}"]
     for reason, names in together.items():
         if len(names) > _ALIKE:
             lines.append(f"left out {len(names):,} ({names[0]}, ...): {reason}")

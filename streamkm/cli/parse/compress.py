@@ -76,6 +76,11 @@ class Patch(click.ParamType[tuple[int, int]]):
 @click.option(
     "--skip-bad", is_flag=True, help="Leave out damaged and hostile files, and list them."
 )
+@click.option(
+    "--list-bad",
+    metavar="FILE.txt",
+    help="Write name and reason of all files that are left out or cannot be processed.",
+)
 @click.option("--png", metavar="DIR", help="Also write each image as a PNG.")
 @click.option("--palettes", metavar="DIR", help="Also write the palettes as .gpl and .json.")
 @click.option("--sheet", metavar="FILE.png", help="Also draw thumbnails and the palette.")

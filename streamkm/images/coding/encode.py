@@ -32,11 +32,18 @@ _STRIP = 2**18  # approximate number of pixels that are encoded together
 
 @dataclass(frozen=True)
 class Written(Statistic):
-    """Statistic of tasks that only write; it has no content."""
+    """Statistic of tasks that write.
+
+    Parameters
+    ----------
+    bad : tuple of (name, reason) of the images that could not be decoded
+    """
+
+    bad: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def combine(cls, parts: Sequence[Written]) -> Written:
-        return cls()
+        return cls(tuple(bad for part in parts for bad in part.bad))
 
 
 @dataclass(frozen=True)
@@ -49,14 +56,12 @@ class Encode:
     coders : coders of the images
     dither : whether errors are diffused, for palettes
     most_nbytes : maximum decoded bytes of an image
-    skip_bad : whether damaged images are left out
     """
 
     archive: Path
     coders: Coders
     dither: bool
     most_nbytes: int
-    skip_bad: bool
 
     def __call__(self, batch: Batch) -> Written:
         group: Any = zarr.open_group(self.archive / "images" / batch.stack, mode="r+")
@@ -73,9 +78,7 @@ class Encode:
             try:
                 pixels = decode(header, self.most_nbytes)
             except DamagedError as error:
-                if not self.skip_bad:
-                    raise
-                bad.append((header.name, str(error)))
+                bad.append((header.name, error.reason))
                 continue
             coder = self.coders.for_image(batch, place, pixels)
             quality[place] = self._encoded(pixels, coder, codes[place])
@@ -95,7 +98,7 @@ class Encode:
             report.write_text(json.dumps(bad))
         # Written last, as the mark of a complete batch.
         storing_all(group["quality"])[batch.region] = quality
-        return Written()
+        return Written(tuple(bad))
 
     def _encoded(self, pixels: Pixels, coder: Coder, out: AnyArray) -> tuple[float, float, float]:
         """Write the codes of an image; return its PSNR in dB, SSIM and mean opacity."""

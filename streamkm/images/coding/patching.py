@@ -65,24 +65,22 @@ class WritePatches:
     folder : Path of the arrays
     patch : height and width of a patch
     most_nbytes : maximum decoded bytes of an image
-    skip_bad : whether damaged images are left out
     """
 
     folder: Path
     patch: tuple[int, int]
     most_nbytes: int
-    skip_bad: bool
 
     def __call__(self, batch: Batch) -> Written:
         array: Any = zarr.open_array(self.folder / batch.stack, mode="r+")
         out = np.zeros((len(batch.headers), *array.shape[1:]), array.dtype)
         weights = np.zeros(out.shape[:-1], np.int64)
+        bad: list[tuple[str, str]] = []
         for place, header in enumerate(batch.headers):
             try:
                 pixels = decode(header, self.most_nbytes)
-            except DamagedError:
-                if not self.skip_bad:
-                    raise
+            except DamagedError as error:
+                bad.append((header.name, error.reason))
                 continue
             opacity = opacity_of(pixels.alpha)
             out[place], weights[place] = visible_patches(pixels.colour, opacity, self.patch)
@@ -90,7 +88,7 @@ class WritePatches:
         if (self.folder / _OPACITY).exists():
             opacities: Any = zarr.open_array(self.folder / _OPACITY / batch.stack, mode="r+")
             opacities[batch.region] = weights
-        return Written()
+        return Written(tuple(bad))
 
 
 def rows_of(folder: Path, stacks: Sequence[Stack]) -> tuple[Any, Any]:

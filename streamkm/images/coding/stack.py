@@ -34,6 +34,9 @@ class Batch:
     headers: tuple[Header, ...]
     palettes: tuple[int, ...]
 
+    def __len__(self) -> int:
+        return len(self.headers)
+
     @property
     def nbytes(self) -> int:
         """Decoded bytes of an image."""

@@ -22,9 +22,11 @@ class Tables(Statistic):
     Parameters
     ----------
     parts : tuple of (kind, number, Colours), sorted
+    bad : tuple of (name, reason) of the images that could not be decoded
     """
 
     parts: tuple[tuple[str, int, Colours], ...] = ()
+    bad: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def combine(cls, parts: Sequence[Tables]) -> Tables:
@@ -32,7 +34,8 @@ class Tables(Statistic):
         for part in parts:
             for kind, number, colours in part.parts:
                 together.setdefault((kind, number), []).append(colours)
-        return cls(tuple((*key, Colours.combine(together[key])) for key in sorted(together)))
+        tables = tuple((*key, Colours.combine(together[key])) for key in sorted(together))
+        return cls(tables, tuple(bad for part in parts for bad in part.bad))
 
 
 @dataclass(frozen=True)
@@ -43,23 +46,20 @@ class Count:
     ----------
     most : maximum number of cells of a table
     most_nbytes : maximum decoded bytes of an image
-    skip_bad : whether damaged images are left out
     """
 
     most: int
     most_nbytes: int
-    skip_bad: bool
 
     def __call__(self, batch: Batch) -> Tables:
         tables = Tables()
         for header, number in zip(batch.headers, batch.palettes, strict=True):
             try:
                 colours = colours_of(decode(header, self.most_nbytes), self.most)
-            except DamagedError:
-                if not self.skip_bad:
-                    raise
-                continue  # the encoding read reports it
-            tables = Tables.combine([tables, Tables(((batch.kind, number, colours),))])
+                image = Tables(((batch.kind, number, colours),))
+            except DamagedError as error:
+                image = Tables(bad=((header.name, error.reason),))
+            tables = Tables.combine([tables, image])
         return tables
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from streamkm.decoding.decode import headers
 from streamkm.decoding.header import Header
 from streamkm.decoding.notices import Notice, notices_of, together
-from streamkm.errors import DamagedError, DataError
+from streamkm.errors import DamagedError
 from streamkm.files.items import Held, Item, Plane
+from streamkm.files.names import shown
 from streamkm.passes import Statistic
 
 _FILES = 32  # files of a task
@@ -77,11 +78,9 @@ class ReadHeaders:
     Parameters
     ----------
     most_nbytes : decoded bytes that an image may have
-    skip_bad : whether damaged images are skipped
     """
 
     most_nbytes: int
-    skip_bad: bool
 
     def __call__(self, items: Sequence[Item]) -> Catalogue:
         found: list[Header] = []
@@ -97,9 +96,7 @@ class ReadHeaders:
                         profiles[header.metadata["icc"]] = header.icc
                     found.append(_light(header))
             except DamagedError as error:
-                if not self.skip_bad:
-                    raise
-                bad.append((item.name, str(error)))
+                bad.append((item.name, error.reason))
         return Catalogue(tuple(found), tuple(bad), tuple(sorted(profiles.items())), notices)
 
 
@@ -109,14 +106,8 @@ def _light(header: Header) -> Header:
     return replace(header, metadata=needed, icc=None, lost=())
 
 
-def unique(found: Catalogue, skip_bad: bool) -> Catalogue:
-    """Return the catalogue with each name once.
-
-    Raises
-    ------
-    DataError
-        If two images have the same name and bad images are not skipped.
-    """
+def unique(found: Catalogue) -> Catalogue:
+    """Return the catalogue with each name once; further images of a name are bad."""
     names: set[str] = set()
     first, bad = [], list(found.bad)
     for header in found.headers:
@@ -124,8 +115,5 @@ def unique(found: Catalogue, skip_bad: bool) -> Catalogue:
             names.add(header.name)
             first.append(header)
             continue
-        reason = f"two images have the name {header.name}"
-        if not skip_bad:
-            raise DataError(f"{reason}: rename one, or keep only the first with --skip-bad.")
-        bad.append((header.name, reason))
+        bad.append((header.name, f"two images have the name {shown(header.name)}: rename one."))
     return replace(found, headers=tuple(first), bad=tuple(bad))

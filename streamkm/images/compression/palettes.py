@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from streamkm.decoding.notices import notice_lines, together
-from streamkm.errors import DataError, LeftOutWarning
+from streamkm.decoding.notices import Notice, notice_lines, together
+from streamkm.errors import DamagedImagesError, DataError, LeftOutWarning
 from streamkm.files.names import source_names
 from streamkm.files.unread import unread
 from streamkm.images.coding.stack import batches_of, stacks_of
@@ -18,7 +18,7 @@ from streamkm.images.colour.palette_search import PaletteSearch
 from streamkm.images.compression.memory import ImageMemory
 from streamkm.images.compression.options import MOST_COLORS
 from streamkm.images.compression.reads import Reader
-from streamkm.images.sources import find_items
+from streamkm.images.sources import search_items
 from streamkm.numbers import whole_number
 from streamkm.passes import Colours
 from streamkm.progress import PhaseCallback, tracked
@@ -51,26 +51,39 @@ def count_colours(
     names = source_names(sources)
     memory = ImageMemory.from_limit(memory_limit)
     with tempfile.TemporaryDirectory(prefix="streamkm-") as spool:
-        found = find_items(names, spool=Path(spool), skip_bad=skip_bad)
+        found = search_items(names, Path(spool))
         read = Reader(memory, tuple(watch))
-        catalogue = read.catalogue(found.items, skip_bad)
+        catalogue = read.catalogue(found.items)
+        if not skip_bad:
+            found.refuse(names, catalogue.bad)
+        found.refuse_none(names)
         if not catalogue.headers:
             raise DataError(f"no readable image was found in {' '.join(names[:3])}.")
         left = [(f"left out: {reason}", 1, name) for name, reason in found.left_out if unread(name)]
-        bad = [("left out, because it is damaged", 1, name) for name, _ in catalogue.bad]
-        for line in notice_lines(together([catalogue.notices, left, bad])):
-            warn(line, LeftOutWarning)
+        _warn([*catalogue.notices, *left, *_damaged(catalogue.bad)])
         stacks = stacks_of(catalogue.headers, "archive", (1, 1))
         bands = next((stack.name for stack in stacks if stack.by_patches), None)
         if bands is not None:
             raise DataError(
                 f"images of bands ({bands}) have no palette; cluster them with streamkm fit."
             )
-        count = Count(memory.cells, memory.image_nbytes, skip_bad)
+        count = Count(memory.cells, memory.image_nbytes)
         tables: Tables = read("colours", count, batches_of(stacks))
+    if tables.bad and not skip_bad:
+        raise DamagedImagesError(tables.bad)
     if not tables.parts:
         raise DataError(f"every image in {' '.join(names[:3])} is damaged.")
+    _warn(_damaged(tables.bad))
     return {kind: colours for kind, _, colours in tables.parts}
+
+
+def _damaged(bad: Iterable[tuple[str, str]]) -> list[Notice]:
+    return [("left out, because it is damaged", 1, name) for name, _ in bad]
+
+
+def _warn(notices: Sequence[Notice]) -> None:
+    for line in notice_lines(together([notices])):
+        warn(line, LeftOutWarning)
 
 
 def find_palettes(

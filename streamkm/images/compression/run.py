@@ -11,7 +11,7 @@ import zarr
 
 from streamkm.checkpoint import Record, may_resume
 from streamkm.decoding.notices import Notice
-from streamkm.errors import DamagedError, DataError
+from streamkm.errors import DamagedImagesError, DataError
 from streamkm.images.archive.layout import (
     FORMAT,
     coders_in,
@@ -24,7 +24,7 @@ from streamkm.images.archive.layout import (
 )
 from streamkm.images.codebook.training import fit_codebook
 from streamkm.images.coding.coder import OwnCoders, SharedCoders
-from streamkm.images.coding.encode import DAMAGED_IN, Encode, damaged_in
+from streamkm.images.coding.encode import DAMAGED_IN, Encode, Written, damaged_in
 from streamkm.images.coding.patching import WritePatches, create_patches, rows_of
 from streamkm.images.coding.stack import Stack, batches_of, owners_of, stacks_of
 from streamkm.images.coding.tables import Count, Tables
@@ -33,7 +33,7 @@ from streamkm.images.compression.catalogue import unique
 from streamkm.images.compression.memory import ImageMemory
 from streamkm.images.compression.options import CompressOptions
 from streamkm.images.compression.reads import Reader
-from streamkm.images.sources import find_items
+from streamkm.images.sources import search_items
 from streamkm.outputs import ARCHIVE, marks_of
 from streamkm.progress import PhaseCallback, tracked
 from streamkm.rows import EVERY_CHUNK, MARK
@@ -75,9 +75,11 @@ class Run:
             if marks_of(name).get("kind") == ARCHIVE:
                 raise DataError(f"{name} is already an archive; decompress it first.")
         spool = self._partial / "spool"
-        found = find_items(names, spool=spool, skip_bad=self._skip_bad)
-        catalogue = self._read.catalogue(found.items, self._skip_bad)
-        catalogue = unique(catalogue, self._skip_bad)
+        found = search_items(names, spool)
+        catalogue = unique(self._read.catalogue(found.items))
+        if not self._skip_bad:
+            found.refuse(names, catalogue.bad)
+        found.refuse_none(names)
         self._bad = [*found.left_out, *catalogue.bad]
         self._notices = catalogue.notices
         self._source_nbytes = catalogue.source_nbytes
@@ -105,42 +107,59 @@ class Run:
         if self._marked("fitted"):
             return
         counted = [s for s in self._stacks if not s.by_patches]
-        saved = self._partial / "colours"
-        if counted and self._options.per != "image" and not self._marked("counted"):
-            tables_in_all = len({(s.kind, number) for s in counted for number in s.palettes})
-            cells = self._memory.cells_each(tables_in_all)
-            count = Count(cells, self._memory.image_nbytes, self._skip_bad)
-            tables: Tables = self._read("colours", count, batches_of(counted), saved)
-            fitted: dict[str, list[Palette]] = {}
-            searched = tracked(tables.parts, "palettes", "palettes", self._read.watch)
-            for kind, number, colours in searched:
-                own, found = fitted.setdefault(kind, []), self._options.search(colours)
-                own += [found] * (number + 1 - len(own))  # for folders without valid images
-            for stack in counted:
-                own = fitted.get(stack.kind, [])
-                own += own[-1:] * (max(stack.palettes) + 1 - len(own))
-            write_palettes(self._partial, fitted, owners_of(counted))
-            self._mark("counted")
-        shutil.rmtree(saved, ignore_errors=True)
+        counts = counted and self._options.per != "image" and not self._marked("counted")
+        tables = self._count(counted) if counts else None
         by_kind: dict[str, list[Stack]] = {}
         for stack in self._stacks:
-            if stack.by_patches:
+            if stack.by_patches and not self._marked(f"trained {stack.kind}"):
                 by_kind.setdefault(stack.kind, []).append(stack)
+        bad = list(tables.bad) if tables else []
         for kind, stacks in by_kind.items():
-            if not self._marked(f"trained {kind}"):
-                self._train(kind, stacks)
-                self._mark(f"trained {kind}")
-            shutil.rmtree(self._partial / "patches" / kind, ignore_errors=True)
+            bad += self._cut(kind, stacks)
+        self._refuse(bad)
+        if tables:
+            self._search(tables, counted)
+            self._mark("counted")
+        shutil.rmtree(self._partial / "colours", ignore_errors=True)
+        for kind, stacks in by_kind.items():
+            self._train(kind, stacks)
+            self._mark(f"trained {kind}")
+        shutil.rmtree(self._partial / "patches", ignore_errors=True)
         self._mark("fitted")
 
-    def _train(self, kind: str, stacks: Sequence[Stack]) -> None:
-        """Extract the patches of all images of a kind, and train their codebook."""
-        folder, options = self._partial / "patches" / kind, self._options
+    def _count(self, stacks: Sequence[Stack]) -> Tables:
+        """Count the colours of all images that have palettes."""
+        tables_in_all = len({(s.kind, number) for s in stacks for number in s.palettes})
+        count = Count(self._memory.cells_each(tables_in_all), self._memory.image_nbytes)
+        found: Tables = self._read("colours", count, batches_of(stacks), self._partial / "colours")
+        return found
+
+    def _search(self, tables: Tables, stacks: Sequence[Stack]) -> None:
+        """Search the palette of each table."""
+        fitted: dict[str, list[Palette]] = {}
+        for kind, number, colours in tracked(
+            tables.parts, "palettes", "palettes", self._read.watch
+        ):
+            own, found = fitted.setdefault(kind, []), self._options.search(colours)
+            own += [found] * (number + 1 - len(own))  # for folders without valid images
+        for stack in stacks:
+            own = fitted.get(stack.kind, [])
+            own += own[-1:] * (max(stack.palettes) + 1 - len(own))
+        write_palettes(self._partial, fitted, owners_of(stacks))
+
+    def _cut(self, kind: str, stacks: Sequence[Stack]) -> tuple[tuple[str, str], ...]:
+        """Extract the patches of all images of a kind; return the images that are bad."""
+        folder = self._partial / "patches" / kind
         if not self._marked(f"cutting {kind}"):
             create_patches(folder, stacks)
             self._mark(f"cutting {kind}")
-        write = WritePatches(folder, options.patch, self._memory.image_nbytes, self._skip_bad)
-        self._read("patches", write, batches_of(stacks), folder / "cut")
+        write = WritePatches(folder, self._options.patch, self._memory.image_nbytes)
+        written: Written = self._read("patches", write, batches_of(stacks), folder / "cut")
+        return written.bad
+
+    def _train(self, kind: str, stacks: Sequence[Stack]) -> None:
+        """Train the codebook of a kind on its patches."""
+        folder, options = self._partial / "patches" / kind, self._options
         rows, weights = rows_of(folder, stacks)
         codebook = fit_codebook(
             rows,
@@ -164,23 +183,25 @@ class Run:
         shared = SharedCoders(coders_in(self._partial, self._options.space))
         own = OwnCoders(self._options.search, self._memory.cells, shared)
         coders = own if self._options.per == "image" else shared
-        encode = Encode(
-            self._partial, coders, self._options.dither, self._memory.image_nbytes, self._skip_bad
-        )
+        encode = Encode(self._partial, coders, self._options.dither, self._memory.image_nbytes)
         missing = {stack.name: unfinished(self._partial, stack.name) for stack in self._stacks}
         batches = batches_of(self._stacks)
         left = [batch for batch in batches if missing[batch.stack][batch.region].any()]
         if left:
             self._read("codes", encode, left)
         damaged = damaged_in(self._partial)
-        if damaged and not self._skip_bad:  # an earlier run skipped them
-            raise DamagedError(damaged[0][1])
+        self._refuse(damaged)  # also those that an earlier run skipped
         if len(damaged) == sum(len(stack.headers) for stack in self._stacks):
             first = damaged[0][1]
             raise DataError(
                 f"none of {len(damaged):,} images could be decoded; the first error: {first}"
             )
         self._bad += damaged
+
+    def _refuse(self, bad: Sequence[tuple[str, str]]) -> None:
+        """Raise an error for images that a whole read could not decode, unless bad are skipped."""
+        if bad and not self._skip_bad:
+            raise DamagedImagesError(bad)
 
     def finish(self) -> None:
         """Delete files that only resuming needs, then write the marks of a complete archive."""

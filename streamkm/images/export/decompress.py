@@ -135,6 +135,9 @@ class Portion:
     files: tuple[Path, ...]
     nbytes: int
 
+    def __len__(self) -> int:
+        return len(self.names)
+
 
 def _portions(archive: Archive, files: dict[str, Path]) -> list[Portion]:
     """Group images whose metadata are in the same chunk."""
