@@ -8,7 +8,7 @@ from streamkm.cli.parse.options import memory_option, search_options
 
 
 @click.command(name="palette")
-@click.argument("sources", nargs=-1, required=True, metavar="IMG...")
+@click.argument("sources", nargs=-1, required=True, metavar="IMG...|ARCHIVE [NAME...]")
 @click.option(
     "-k",
     "--n-colors",
@@ -24,10 +24,16 @@ from streamkm.cli.parse.options import memory_option, search_options
     "outputs",
     multiple=True,
     metavar="FILE",
-    help="Also write the palette: swatches (.png), GIMP (.gpl), or .json; may be repeated.",
+    help="Also write each palette: swatches (.png), GIMP (.gpl), or .json; may be repeated.",
 )
 @memory_option
 @click.option("--skip-bad", is_flag=True, help="Leave out damaged files.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def command() -> None:
-    """Show the common palette of images, or the palettes of an ARCHIVE."""
+    """Show the common palette of images, or the palettes of an ARCHIVE.
+
+    Without NAMES these are the palettes that images of the archive share or, if each image has its
+    own, those of the first images. NAMES, which may be patterns such as 'beach/*', select images,
+    whose colours are shown with their shares of the pixels. In a pipe or a file the output is one
+    hex code a line.
+    """

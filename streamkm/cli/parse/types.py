@@ -20,6 +20,20 @@ class Finite(click.FloatRange):
         return number
 
 
+class Window(click.ParamType[tuple[int, ...]]):
+    """A window of an image, such as 100,50,640,480."""
+
+    name = "window"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+            self.fail(f"{value!r}: give x, y, width and height, as in 100,50,640,480", param, ctx)
+        return tuple(map(int, parts))
+
+
 class Seconds(click.ParamType[float]):
     """A time such as 55m."""
 

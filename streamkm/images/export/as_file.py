@@ -12,6 +12,7 @@ from streamkm.arrays import AnyArray
 from streamkm.decoding.placeless import placeless
 from streamkm.files.find import need
 from streamkm.images.archive.archive import Archive
+from streamkm.images.export.window import Window
 
 _INDEXED = 256  # maximum number of colours of an indexed PNG
 _MOST_DPI = 2**31 * 0.0254  # inches per metre, for the resolution of a PNG
@@ -22,7 +23,9 @@ def suffix_of(archive: Archive, name: str) -> str:
     return ".png" if archive.n_colours(name) in (1, 3) else ".tif"
 
 
-def as_file(archive: Archive, name: str, metadata: dict[str, Any]) -> bytes:
+def as_file(
+    archive: Archive, name: str, metadata: dict[str, Any], window: Window | None = None
+) -> bytes:
     """Return an image as PNG, indexed if possible, or as TIFF for bands.
 
     Parameters
@@ -30,7 +33,11 @@ def as_file(archive: Archive, name: str, metadata: dict[str, Any]) -> bytes:
     archive : Archive
     name : name of the image
     metadata : its metadata in the archive
+    window : the part of the image; all by default
     """
+    stack, number = archive.place(name)
+    arrays = archive.stacks[stack]
+    region = (number, *((slice(None), slice(None)) if window is None else window.slices))
     profile = archive.profile_named(metadata.get("icc"))
     palette = archive.palette(name) if archive.has_palette(name) else None
     beside: dict[str, Any] = {"icc_profile": profile} if profile else {}
@@ -42,8 +49,8 @@ def as_file(archive: Archive, name: str, metadata: dict[str, Any]) -> bytes:
     if palette is not None and not archive.has_alpha(name):
         colours, channels = palette.shape
         if channels == 3 and colours <= _INDEXED and palette.dtype == np.uint8:
-            return indexed_png(archive.codes(name), palette, **beside)
-    pixels = archive.pixels(name)
+            return indexed_png(np.asarray(arrays["codes"][region]), palette, **beside)
+    pixels = np.asarray(arrays["pixels"][region])
     if suffix_of(archive, name) == ".tif":
         return _by_gdal(pixels, "GTiff", profile)
     if pixels.dtype.itemsize > 1 and pixels.shape[-1] > 1:

@@ -19,6 +19,7 @@ from streamkm.images.compression.memory import ImageMemory
 from streamkm.images.compression.reads import Reader
 from streamkm.images.export.as_file import as_file, suffix_of
 from streamkm.images.export.placing import check_places
+from streamkm.images.export.window import Window
 from streamkm.outputs import local, refuse_in_a_store
 from streamkm.progress import PhaseCallback
 from streamkm.sizes import show_bytes
@@ -31,6 +32,7 @@ def decompress(
     *,
     overwrite: bool = False,
     missing: bool = False,
+    window: Sequence[int] | None = None,
     memory_limit: str | int | None = None,
     watch: Sequence[PhaseCallback] = (),
 ) -> list[Path]:
@@ -53,10 +55,14 @@ def decompress(
         Whether existing files are replaced.
     missing : bool
         Whether only missing files are written.
+    window : sequence of int, or None
+        Position x, y of the upper left pixel, width and height, in pixels, of the part of each
+        image that is written; only the chunks of codes that it needs are read. By default whole
+        images.
     memory_limit : int, str or None
         Bytes, or text such as '512MiB'; it limits the images that are processed at once.
     watch : sequence of callable
-        Each is called with a `Progress` after every wave of images.
+        Each is called with a `Progress` after every task; on a cluster after every wave of them.
 
     Returns
     -------
@@ -66,8 +72,9 @@ def decompress(
     Raises
     ------
     DataError
-        If there is no image of a name, both `overwrite` and `missing` are given, or the file system
-        cannot hold a file, for example because its name is too long. No file is written then.
+        If there is no image of a name, a window is not within an image, both `overwrite` and
+        `missing` are given, or the file system cannot hold a file, for example because its name is
+        too long. No file is written then.
     MemoryLimitError
         If the limit is too low for an image.
     OutputExistsError
@@ -93,7 +100,12 @@ def decompress(
     refuse_in_a_store(out, folder)
     opened = archive if isinstance(archive, Archive) else Archive(archive)
     memory = ImageMemory.from_limit(memory_limit)
-    files = files_of(opened, folder, opened.chosen(names))
+    chosen = opened.chosen(names)
+    part = None if window is None else Window.of(window)
+    if part is not None:
+        for name in chosen:
+            part.check(name, *_size(opened, name))
+    files = files_of(opened, folder, chosen)
     there = [] if overwrite else [name for name, file in files.items() if file.exists()]
     if there and not missing:
         raise OutputExistsError(
@@ -104,7 +116,7 @@ def decompress(
             "(--overwrite).",
         )
     wanted = {name: files[name] for name in files if name not in set(there)}
-    portions = _portions(opened, wanted)
+    portions = _portions(opened, wanted, part)
     largest = max((portion.nbytes for portion in portions), default=0)
     if memory.limit is not None and largest > memory.image_nbytes:
         raise MemoryLimitError(
@@ -112,7 +124,7 @@ def decompress(
             f"{show_bytes(memory.image_nbytes)} for one image: raise the memory limit."
         )
     if portions:
-        Reader(memory, tuple(watch))("files", WriteFiles(opened), portions)
+        Reader(memory, tuple(watch))("files", WriteFiles(opened, part), portions)
     return list(files.values())
 
 
@@ -139,7 +151,13 @@ class Portion:
         return len(self.names)
 
 
-def _portions(archive: Archive, files: dict[str, Path]) -> list[Portion]:
+def _size(archive: Archive, name: str) -> tuple[int, int]:
+    """Return the height and width of an image."""
+    _, height, width, _ = archive.stacks[archive.place(name).stack]["pixels"].shape
+    return int(height), int(width)
+
+
+def _portions(archive: Archive, files: dict[str, Path], part: Window | None) -> list[Portion]:
     """Group images whose metadata are in the same chunk."""
     together: dict[tuple[str, int], list[tuple[int, str]]] = {}
     for name in files:
@@ -150,7 +168,8 @@ def _portions(archive: Archive, files: dict[str, Path]) -> list[Portion]:
     for (stack, _), some in sorted(together.items()):
         numbers, names = zip(*sorted(some), strict=True)
         pixels = archive.stacks[stack]["pixels"]
-        nbytes = math.prod(pixels.shape[1:]) * pixels.dtype.itemsize
+        size = pixels.shape[1:3] if part is None else (part.height, part.width)
+        nbytes = math.prod(size) * pixels.shape[3] * pixels.dtype.itemsize
         # Absolute, because workers may have other working directories.
         where = tuple(files[name].absolute() for name in names)
         portions.append(Portion(stack, numbers, names, where, nbytes))
@@ -164,15 +183,18 @@ class WriteFiles:
     Parameters
     ----------
     archive : Archive
+    window : the part of each image, or None
     """
 
     archive: Archive
+    window: Window | None = None
 
     def __call__(self, portion: Portion) -> Written:
         first, last = portion.numbers[0], portion.numbers[-1]
         lines = self.archive.stacks[portion.stack]["metadata"][first : last + 1]
         for number, name, file in zip(portion.numbers, portion.names, portion.files, strict=True):
-            content = as_file(self.archive, name, json.loads(str(lines[number - first])))
+            metadata = json.loads(str(lines[number - first]))
+            content = as_file(self.archive, name, metadata, self.window)
             file.parent.mkdir(parents=True, exist_ok=True)
             # Unique to this task, because Dask repeats a task if it loses contact with a worker.
             partial = file.with_name(f".{uuid.uuid4().hex}.partial")
