@@ -81,7 +81,6 @@ def test_the_command_shows_only_colours_that_are_seen(tmp_path):
     assert told.exit_code == 0
     lines = told.output.splitlines()
     assert len(lines) == 3
-    assert sum(float(line.split()[-1].rstrip("%")) for line in lines) == pytest.approx(100, abs=0.2)
 
 
 @pytest.mark.parametrize("make", [sprite, faded])
@@ -234,4 +233,4 @@ def test_palettes_of_images_of_which_nothing_is_seen(tmp_path):
     written(tmp_path / "in", "clear.png", clear)
     assert find_palettes(tmp_path / "in", 8)["rgb", 8].colours.tolist() == [[0, 0, 0]]
     told = CliRunner().invoke(main, ["palette", str(tmp_path / "in"), "-k", "8"])
-    assert (told.exit_code, told.output.split()) == (0, ["#000000", "0.0%"])
+    assert (told.exit_code, told.output.split()) == (0, ["#000000"])
