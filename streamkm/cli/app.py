@@ -30,6 +30,7 @@ _COMMANDS = {
     "compress": "Compress images into an archive of codes with a shared palette.",
     "decompress": "Export images of an archive to standard image files.",
     "palette": "Show the palette of images.",
+    "similar": "Find duplicate and similar images of an archive.",
     "info": "Show the contents of a model, an archive or a Zarr array.",
 }
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from streamkm.images.compression.palettes import find_palettes as find_palettes
     from streamkm.images.export.decompress import decompress as decompress
     from streamkm.images.export.sheet import contact_sheet as contact_sheet
+    from streamkm.images.likeness.similar import Similar as Similar
+    from streamkm.images.likeness.similar import similar as similar
     from streamkm.progress import Progress as Progress
 
 # Imported on access, because Zarr imports the codec from here and needs nothing else.
@@ -23,12 +25,14 @@ _PUBLIC = {
     "CodebookCodec": "streamkm.images.archive.codec",
     "Palette": "streamkm.images.colour.palette",
     "Progress": "streamkm.progress",
+    "Similar": "streamkm.images.likeness.similar",
     "compress": "streamkm.images.compression.compress",
     "contact_sheet": "streamkm.images.export.sheet",
     "decompress": "streamkm.images.export.decompress",
     "find_palettes": "streamkm.images.compression.palettes",
     "fit_codebook": "streamkm.images.codebook.training",
     "quantize": "streamkm.images.colour.quantize",
+    "similar": "streamkm.images.likeness.similar",
 }
 
 __all__ = [
@@ -37,12 +41,14 @@ __all__ = [
     "CodebookCodec",
     "Palette",
     "Progress",
+    "Similar",
     "compress",
     "contact_sheet",
     "decompress",
     "find_palettes",
     "fit_codebook",
     "quantize",
+    "similar",
 ]
 
 

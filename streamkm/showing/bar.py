@@ -23,6 +23,7 @@ _WORDS = {
     "training": "training on patches",
     "codes": "writing codes",
     "files": "writing files",
+    "signatures": "reading codes",
 }
 
 

@@ -72,6 +72,14 @@ class ImageMemory:
             )
         return cells
 
+    def check(self, archive: str, largest: int) -> None:
+        """Raise a MemoryLimitError if the largest image of an archive is over the limit."""
+        if self.limit is not None and largest > self.image_nbytes:
+            raise MemoryLimitError(
+                f"an image of {archive} has {show_bytes(largest)} when decoded, over the limit of "
+                f"{show_bytes(self.image_nbytes)} for one image: raise the memory limit."
+            )
+
     @property
     def _for_images(self) -> int:
         return self.nbytes - self.cells * _TABLES * _CELL_NBYTES

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
+from streamkm.errors import DataError, OutputExistsError
 from streamkm.files.names import wrong_with
 from streamkm.images.archive.archive import Archive
 from streamkm.images.coding.encode import Written
@@ -22,7 +22,6 @@ from streamkm.images.export.placing import check_places
 from streamkm.images.export.window import Window
 from streamkm.outputs import local, refuse_in_a_store
 from streamkm.progress import PhaseCallback
-from streamkm.sizes import show_bytes
 
 
 def decompress(
@@ -117,12 +116,7 @@ def decompress(
         )
     wanted = {name: files[name] for name in files if name not in set(there)}
     portions = _portions(opened, wanted, part)
-    largest = max((portion.nbytes for portion in portions), default=0)
-    if memory.limit is not None and largest > memory.image_nbytes:
-        raise MemoryLimitError(
-            f"an image of {opened.path} has {show_bytes(largest)} when decoded, over the limit of "
-            f"{show_bytes(memory.image_nbytes)} for one image: raise the memory limit."
-        )
+    memory.check(opened.path, max((portion.nbytes for portion in portions), default=0))
     if portions:
         Reader(memory, tuple(watch))("files", WriteFiles(opened, part), portions)
     return list(files.values())

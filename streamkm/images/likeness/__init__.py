@@ -1,0 +1,1 @@
+"""Images of an archive that look alike."""
