@@ -24,6 +24,7 @@ _WORDS = {
     "codes": "writing codes",
     "files": "writing files",
     "signatures": "reading codes",
+    "comparing": "comparing images",
 }
 
 

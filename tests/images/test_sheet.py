@@ -61,7 +61,7 @@ def test_a_name_is_written_below_its_image(tmp_path):
 
 def test_a_long_name_is_shortened_at_its_start(tmp_path):
     (tmp_path / "in").mkdir()
-    for name in (f"{'w' * 90}a.png", "b.png"):
+    for name in (f"{'w' * 90}a.png", "x.png"):
         Image.new("RGB", (40, 40), "red").save(tmp_path / "in" / name)
     sheet = np.asarray(contact_sheet(compress(tmp_path / "in", tmp_path / "o.zarr", 2)))
     top = LINE + 2 * GAP + STEP - GAP

@@ -16,9 +16,10 @@ from streamkm.images.likeness.neighbours import Neighbours
 from streamkm.images.likeness.signature import Int64Array
 from streamkm.images.likeness.signing import Sign, Signed, shards_of
 from streamkm.numbers import real_number
-from streamkm.progress import PhaseCallback
+from streamkm.progress import PhaseCallback, Progress
 
 THRESHOLD = 0.2
+_REPORTED = 1000  # images between two reports of progress
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,9 @@ def similar(
         return []
     signed: Signed = Reader(memory, tuple(watch))("signatures", Sign(opened), shards)
     grouping = _Grouping(opened, signed, threshold)
-    return grouping.all_groups() if chosen is None else [grouping.around(name) for name in chosen]
+    return (
+        grouping.all_groups(watch) if chosen is None else [grouping.around(name) for name in chosen]
+    )
 
 
 class _Grouping:
@@ -139,14 +142,17 @@ class _Grouping:
         number = self._numbers[name]
         return self._group(number, *self._neighbours.of(number))
 
-    def all_groups(self) -> list[tuple[Similar, ...]]:
+    def all_groups(self, watch: Sequence[PhaseCallback]) -> list[tuple[Similar, ...]]:
         """Return all groups, in the order of the names of their first images."""
         sizes = {name: self._size(name) for name in self._archive.stacks}
         pixels = [np.prod(sizes[place.stack]) for place in self._archive.places.values()]
         order = sorted(range(len(self._names)), key=lambda n: (-int(pixels[n]), self._names[n]))
         free = np.ones(len(self._names), bool)
         groups = []
-        for number in order:
+        for place, number in enumerate(order):
+            if place % _REPORTED == 0:
+                for report in watch:
+                    report(Progress("comparing", place, len(order), "images"))
             if not free[number]:
                 continue
             numbers, distances = self._neighbours.of(number)
