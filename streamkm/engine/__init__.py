@@ -1,7 +1,8 @@
 """The two verbs on Dask's public API: fold a pass over rows, or map one to per-row results."""
 
 from streamkm.engine.cached import caching, can_cache
-from streamkm.engine.fold import WAVE, Folded, folding, last, map_reduce
+from streamkm.engine.fold import WAVE, folding, last, map_reduce
+from streamkm.engine.folded import Folded
 from streamkm.engine.listed import Listed
 from streamkm.engine.per_row import map_rows, write_rows, writing
 from streamkm.engine.schedule import in_threads, same_processes, threads, wave_size

@@ -5,8 +5,7 @@ only on the block plan. Blocks are submitted in waves of whole subtrees, which b
 the graphs. A read can stop after any wave and resume from there. A read of some of the blocks uses
 the same tree over their positions in the given sequence.
 
-The nodes of the tree would need much memory for very many clusters. A statistic of at least 32 MiB
-is therefore one accumulator, to which blocks are added in the order of their numbers.
+Blocks with large statistics are added in order instead (`in_order`).
 """
 
 from __future__ import annotations
@@ -15,94 +14,21 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-import numpy as np
 from dask.delayed import Delayed
 
-from streamkm.arrays import LARGE_NBYTES
-from streamkm.checkpointable import Checkpointable
-from streamkm.engine.schedule import (
-    in_threads,
-    on_threads,
-    results,
-    same_processes,
-    shared,
-)
+from streamkm.engine.folded import FAN_IN, Blocks, Folded, combined
+from streamkm.engine.in_order import folding_in_order, is_large
+from streamkm.engine.schedule import in_threads, on_threads, results, same_processes
 from streamkm.kernels import one_blas_thread
 from streamkm.passes import Pass, Statistic
 from streamkm.passes.base import S
 from streamkm.rows import DaskRows, Rows, StoredRows
 
-FAN_IN = 8
 WAVE = FAN_IN**3
 T = TypeVar("T")
 _DASK_WAVE = FAN_IN**4  # because culling visits all keys of the array's graph
-
-
-class Blocks(Protocol):
-    """The numbered blocks of a read: rows of an array, or items of a list."""
-
-    @property
-    def n_blocks(self) -> int:
-        """Number of blocks."""
-
-    @property
-    def block_map(self) -> Callable[[Any], Any] | None:
-        """The function applied to every block once it is read, or None."""
-
-    @property
-    def ahead(self) -> bool:
-        """Whether memory allows one more block than cores."""
-
-    @property
-    def cached(self) -> bool:
-        """Whether every block is in memory."""
-
-    def graph(
-        self, call: Callable[[Any], Any], name: str, numbers: Sequence[int]
-    ) -> tuple[dict[Any, Any], list[Any]]:
-        """Return tasks that call `call` on the blocks of these numbers, and their keys."""
-
-
-@dataclass(frozen=True)
-class Folded(Checkpointable):
-    """Partial result of a read: the nodes of the tree that are not combined yet.
-
-    Parameters
-    ----------
-    n_blocks : number of folded blocks, from the start of the plan or of the requested sequence
-    levels : nodes of each level of the tree, at most seven, each of 8**level blocks
-    """
-
-    n_blocks: int = 0
-    levels: tuple[tuple[Any, ...], ...] = ()
-
-    def plus(self, node: Statistic, level: int, n_blocks: int) -> Folded:
-        """Return the result with one more node of a level, after which it has `n_blocks`."""
-        levels = [list(nodes) for nodes in self.levels]
-        levels += [[] for _ in range(level + 1 - len(levels))]
-        levels[level].append(node)
-        while len(levels[level]) == FAN_IN:
-            full, levels[level] = levels[level], []
-            level += 1
-            if level == len(levels):
-                levels.append([])
-            levels[level].append(type(node).combine(full))
-        return Folded(n_blocks, tuple(map(tuple, levels)))
-
-    def then(self, statistic: Statistic, n_blocks: int) -> Folded:
-        """Return the result with the next blocks added in order, after which it has `n_blocks`."""
-        total = type(statistic).combine([self.total(), statistic])
-        return Folded(n_blocks, ((total,),))
-
-    def total(self) -> Any:
-        """The statistic of all blocks so far."""
-        rest: list[Any] = []
-        for level in self.levels:
-            waiting = [*level, *rest]
-            rest = [type(waiting[0]).combine(waiting)] if len(waiting) > 1 else waiting
-        return rest[0]
 
 
 def map_reduce(question: Pass[S], rows: Rows, wave: int = WAVE) -> S:
@@ -146,66 +72,31 @@ def folding(
     """
     numbers = range(rows.n_blocks) if blocks is None else blocks
     folded, total = folded or Folded(), len(numbers)
-    in_order = _in_order(call, rows)
+    in_order = is_large(call, rows)
     if in_order and folded.n_blocks == 0:
         folded = Folded(0, ((call.identity(),),))  # type: ignore[attr-defined]
     if rows.block_map is not None:
         call = _Mapped(rows.block_map, call)
     with one_blas_thread():
         here = isinstance(rows, StoredRows) and rows.stays_here
-        if isinstance(rows, StoredRows) and rows.in_memory and on_threads(here):
-            yield _in_threads(call, rows, numbers, folded, in_order)
-            return
-        if in_order:
-            yield from _folding_in_order(call, rows, wave, folded, numbers)
-            return
         if isinstance(rows, DaskRows):
             wave = _wave_of(rows, call, max(wave, _DASK_WAVE))
+        if in_order:
+            yield from folding_in_order(call, rows, wave, folded, numbers)
+            return
+        if isinstance(rows, StoredRows) and rows.in_memory and on_threads(here):
+            first = folded.n_blocks
+            answers = in_threads(lambda at: call(rows.block(numbers[first + at])), total - first)
+            for done, answer in enumerate(answers, first + 1):
+                folded = folded.plus(answer, 0, done)
+            yield folded
+            return
         spans = list(_spans(folded.n_blocks, total, wave))
         graphs = (_tree(call, rows, numbers[span.start : span.stop]) for span, _ in spans)
         answers = results(graphs, here, rows.ahead and not rows.cached)
         for (span, level), answer in zip(spans, answers, strict=True):
             folded = folded.plus(answer, level, span.stop)
             yield folded
-
-
-def _in_order(call: Any, rows: Blocks) -> bool:
-    """Return whether blocks are added in order, because the statistic is large."""
-    nbytes = getattr(call, "statistic_nbytes", None)
-    if nbytes is None or not isinstance(rows, (StoredRows, DaskRows)):
-        return False
-    return bool(nbytes(rows.layout.n_features) >= LARGE_NBYTES)
-
-
-def _in_threads(
-    call: Any, rows: StoredRows, numbers: Sequence[int], folded: Folded, in_order: bool
-) -> Folded:
-    """Return the result with further blocks, computed on threads of this process."""
-    first = folded.n_blocks
-    answers = in_threads(lambda at: call(rows.block(numbers[first + at])), len(numbers) - first)
-    for done, answer in enumerate(answers, first + 1):
-        folded = folded.then(answer, done) if in_order else folded.plus(answer, 0, done)
-    return folded
-
-
-def _folding_in_order(
-    call: Any, rows: Any, wave: int, folded: Folded, numbers: Sequence[int]
-) -> Iterator[Folded]:
-    """Fold a read into one accumulator, wave by wave."""
-    here = isinstance(rows, StoredRows) and rows.stays_here
-    stored = isinstance(rows, StoredRows)
-    on_this = stored and on_threads(here)
-    if stored and not on_this:  # the centroids are sent to each worker once in a read
-        call = shared(call)
-    for start in range(folded.n_blocks, len(numbers), wave):
-        own = numbers[: start + wave]
-        if on_this:  # a graph would keep the accumulator from before the wave
-            folded = _in_threads(call, rows, own, folded, in_order=True)
-        else:
-            graph = _chain(call, rows, own[start:], folded.total())
-            (total,) = results(iter([graph]), here, rows.ahead and not rows.cached)
-            folded = Folded(len(own), ((total,),))
-        yield folded
 
 
 @dataclass(frozen=True)
@@ -260,28 +151,6 @@ def _tree(call: Any, rows: Blocks, numbers: Sequence[int]) -> Delayed:
         parents: list[Any] = []
         for at in range(0, len(keys), FAN_IN):
             parents.append((f"{name}-tree", level, at // FAN_IN))
-            graph[parents[-1]] = (_combine, keys[at : at + FAN_IN])
+            graph[parents[-1]] = (combined, keys[at : at + FAN_IN])
         keys = parents
     return Delayed(keys[0], graph)
-
-
-def _chain(call: Any, rows: Blocks, numbers: Sequence[int], start: Any) -> Delayed:
-    """Return the graph that adds the blocks of one wave in order to the statistic `start`."""
-    name = f"streamkm-{uuid.uuid4().hex}"
-    graph, keys = rows.graph(call, name, numbers)
-    total: Any = (f"{name}-start", 0)
-    graph[total] = shared(start)
-    for at, key in enumerate(keys):
-        graph[(f"{name}-sum", at)] = (_combine, [total, key])
-        total = (f"{name}-sum", at)
-    return Delayed(total, graph)
-
-
-def _combine(parts: list[Any]) -> Any:
-    statistics = [unbox(part) for part in parts]
-    return type(statistics[0]).combine(statistics)
-
-
-def unbox(value: Any) -> Any:
-    """Return the content of a 0-d object array, in which a Dask array holds a statistic."""
-    return value.flat[0] if isinstance(value, np.ndarray) and value.dtype == object else value

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from dask.base import tokenize
 
-from streamkm.engine.fold import WAVE, Folded, folding, last, unbox
+from streamkm.engine.fold import WAVE, folding, last
+from streamkm.engine.folded import Folded, unbox
 from streamkm.errors import DataError
 from streamkm.passes import PerRow, Statistic
 from streamkm.passes.base import S

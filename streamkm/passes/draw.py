@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.arrays import Float64Array, Int32Array
+from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.kernels import exponentials
 from streamkm.passes.base import Pass, Statistic, WithCentroids
 from streamkm.rows import Block, Tile
@@ -124,24 +124,24 @@ class _Draw(Pass[TopRows]):
         return self.most * n_features * 8
 
     def __call__(self, block: Block) -> TopRows:
-        best = self.identity()
+        best, waiting, n_waiting = self.identity(), list[TopRows](), 0
         for tile, keys, labels in self.keyed(block):
             bar = best.keys[-1] if len(best.keys) == self.most else np.inf
             hopeful = np.flatnonzero((keys <= bar) & (keys < np.inf))
-            if hopeful.size == 0:
-                continue
-            values = tile.x[hopeful].astype(np.float64)
-            found = TopRows(
-                self.most,
-                keys[hopeful],
-                _numbers(block, tile)[hopeful],
-                values,
-                tile.weights[hopeful],
-                labels[hopeful],
-                _hashes(values),
-            )
-            best = TopRows.combine([best, found])
-        return best
+            if hopeful.size:
+                waiting.append(self._found(block, tile, hopeful, keys, labels))
+                n_waiting += len(hopeful)
+            if n_waiting >= self.most:  # not for each tile, because the best rows are copied
+                best, waiting, n_waiting = TopRows.combine([best, *waiting]), [], 0
+        return TopRows.combine([best, *waiting]) if waiting else best
+
+    def _found(
+        self, block: Block, tile: Tile, at: AnyArray, keys: Float64Array, labels: Int32Array
+    ) -> TopRows:
+        """Return some rows of a tile, unsorted."""
+        values = tile.x[at].astype(np.float64)
+        numbers, hashes = _numbers(block, tile)[at], _hashes(values)
+        return TopRows(self.most, keys[at], numbers, values, tile.weights[at], labels[at], hashes)
 
 
 @dataclass(frozen=True)
