@@ -63,7 +63,11 @@ class _TwoInterfaces(Exception):
 
     def __init__(self, message: object = "", *, python: str = "", command: str = "") -> None:
         super().__init__(" ".join(filter(None, (str(message), python))))
-        self.for_command = " ".join(filter(None, (str(message), command)))
+        self._for_command = " ".join(filter(None, (str(message), command)))
+
+    @property
+    def for_command(self) -> str:
+        return self._for_command
 
 
 class StreamkmError(_TwoInterfaces):
@@ -99,6 +103,10 @@ class DamagedError(DataError):
 
     def __str__(self) -> str:
         return f"{self.reason[:-1]}, or leave it out with --skip-bad."
+
+    @property
+    def for_command(self) -> str:
+        return str(self)
 
 
 class DamagedImagesError(DamagedError):
@@ -183,8 +191,9 @@ class LabelsError(StreamkmError):
     """The model was written, but the labels could not be written."""
 
     def __init__(self, model: str, error: Exception, again: str) -> None:
+        cause = getattr(error, "for_command", error)
         super().__init__(
-            f"the labels could not be written ({type(error).__name__}: {error}). The model {model} "
+            f"the labels could not be written ({type(error).__name__}: {cause}). The model {model} "
             f"is complete. Fix the cause, then write the labels with: {again}"
         )
 

@@ -1,4 +1,4 @@
-"""`streamkm.sweep` and `streamkm.stability`: choose the number of clusters, and trust them."""
+"""`streamkm.sweep` and `streamkm.stability`: choose k, and compare labels of different seeds."""
 
 from __future__ import annotations
 

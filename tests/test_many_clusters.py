@@ -174,3 +174,14 @@ def test_parts_of_large_arrays_cover_them_once():
     assert [len(array[part]) for part in in_parts(array)] == [419, 419, 162]
     assert list(in_parts(np.zeros((5, 3)))) == [slice(0, 5)]
     assert not Budget(largest=10, n_features=10).large
+
+
+def test_a_model_of_very_many_clusters_labels_under_the_limit_of_its_fit():
+    centroids = np.zeros((40_000, 128))
+    centroids[:, 0] = np.arange(40_000)
+    model = streamkm.KMeans.from_centroids(centroids)
+    model.set_params(memory_limit="1GiB")
+    budget = model._budget().of(open_rows(np.zeros((10, 128), np.float32)).layout)
+    assert budget.large
+    budget.check(2**20, 100)
+    assert model.predict(centroids[[7, 39_999]].astype(np.float32)).tolist() == [7, 39_999]

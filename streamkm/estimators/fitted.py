@@ -101,7 +101,8 @@ class Fitted(BaseEstimator):
         return given, rows
 
     def _budget(self) -> Budget:
-        return Budget(memory_bytes(self.memory_limit), threads(), len(self.cluster_centers_))
+        k = len(self.cluster_centers_)
+        return Budget(memory_bytes(self.memory_limit), threads(), k, largest=k)
 
     def __getstate__(self) -> dict[str, Any]:
         """Exclude lazy labels from pickles, because they hold the graph of the data."""

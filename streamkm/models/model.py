@@ -11,7 +11,7 @@ import numpy.typing as npt
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.rows import Scaling
 
-KNOWN_CENTROIDS = "known centroids"  # stop reason of centroids that do not come from a fit
+KNOWN_CENTROIDS = "known centroids"  # stop reason of centroids without the history of a fit
 
 
 @dataclass(frozen=True, repr=False)

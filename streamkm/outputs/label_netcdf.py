@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray
+from streamkm.errors import DataError
 from streamkm.outputs.whole_labels import WholeLabels, pieces
 from streamkm.rows.paths import dimension_names
 
@@ -26,6 +27,11 @@ def write(labels: WholeLabels, path: Path) -> None:
     """Write the labels and the arrays beside them, in pieces."""
     import h5netcdf
 
+    if len(set(labels.dimensions)) < len(labels.dimensions) or "labels" in labels.dimensions:
+        raise DataError(
+            f"netCDF cannot store labels with the dimensions {list(labels.dimensions)}; write them "
+            "to a Zarr store or a .npy file."
+        )
     with Sink(path) as sink, h5netcdf.File(sink, "w") as file:
         file.attrs["Conventions"] = "CF-1.11"
         file.attrs["source"] = f"streamkm {version('streamkm')}"

@@ -23,9 +23,9 @@ _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 
 def marks_of(target: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the attributes of a Zarr array or group, or of the note of a file; empty if none."""
-    note = note_of(Path(target))
-    if note.is_file() and Path(target).is_file():
-        return _noted(note, Path(target))
+    path = Path(target)
+    if path.is_file() and note_of(path).is_file():
+        return _noted(note_of(path), path)
     import zarr  # takes a quarter of a second; not needed for a fit in memory
 
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import dask.array as da
@@ -16,6 +17,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
+from streamkm.outputs import label_format
 from streamkm.plot.style import (
     NAMED,
     colour_scale,
@@ -119,17 +121,22 @@ def _two_dimensional(labels: Any) -> xr.DataArray:
 
 def _opened(path: str) -> xr.DataArray:
     """Open the labels of `write_labels`, or an array of labels of the command line, unread."""
+    file = label_format(path)
+    if file is not None and file.suffix == ".nc":  # other files do not say which label is nodata
+        file.check()
+        decoded: xr.DataArray = file.open(Path(path))
+        return decoded
     try:
         node = zarr.open(path, mode="r")
     except (FileNotFoundError, zarr.errors.NodeNotFoundError) as error:
-        raise DataError(f"{path} is not a Zarr store of labels.") from error
+        raise DataError(f"{path} is not a Zarr store or netCDF file of labels.") from error
     if isinstance(node, zarr.Array):
         dims = getattr(node.metadata, "dimension_names", None)
         return xr.DataArray(da.from_zarr(node), dims=dims, attrs=dict(node.attrs))
     if "labels" not in node:
         raise DataError(f"{path} is a Zarr group without the array 'labels'.")
-    opened: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None)
-    return opened["labels"]
+    stored: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None)
+    return stored["labels"]
 
 
 def _names(chart: xr.DataArray, least: int) -> list[str]:

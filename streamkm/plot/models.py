@@ -29,12 +29,12 @@ class Drawn:
     Parameters
     ----------
     fitted : estimator
-    variable : str or None
-        Name of the array within a Zarr group on which the command line fitted the model.
+    variable : str, list of str or None
+        Names of the arrays within a Zarr group on which the command line fitted the model.
     """
 
     fitted: CentroidEstimator
-    variable: str | None = None
+    variable: str | list[str] | None = None
 
     @classmethod
     def from_model(cls, model: Any) -> Drawn:

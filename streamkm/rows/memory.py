@@ -260,14 +260,19 @@ class Budget:
         return replace(self, summaries=self.unsampled or 0, summary_rows=0)
 
     def _share_of_clusters(self, block_nbytes: int, n_blocks: int, resident_nbytes: int) -> float:
-        """Return the largest share of the clusters, in hundredths, that the limit allows."""
+        """Return the largest share of the clusters, in steps of a hundredth, that the limit allows.
+
+        It is 0 if the limit does not allow a single cluster.
+        """
         for percent in range(99, 0, -1):
             clusters, largest, rows = (
                 n * percent // 100 for n in (self.clusters, self.largest, self.summary_rows)
             )
+            if clusters == 0:
+                break
             fewer = replace(self, clusters=clusters, largest=largest, summary_rows=rows)
             if self.allows(fewer.projected(block_nbytes, n_blocks, resident_nbytes)):
-                return percent / 100
+                return clusters / self.clusters
         return 0.0
 
 

@@ -48,9 +48,6 @@ def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
             raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.") from error
     if nodata != "auto":
         raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.")
-    if hasattr(data, "fills"):  # several variables
-        found: Missing | None = data.missing
-        return found
     return Missing.from_values(announced(data), masked)
 
 

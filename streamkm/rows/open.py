@@ -18,6 +18,7 @@ from streamkm.rows.layout import Layout, feature_axes
 from streamkm.rows.lost import refuse_lost
 from streamkm.rows.matching import check_unique, reordering
 from streamkm.rows.memory import Budget
+from streamkm.rows.missing import Missing
 from streamkm.rows.names import Named, feature_names
 from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, warn_packed
 from streamkm.rows.on_disk import Hdf5, Mapped
@@ -101,7 +102,7 @@ def open_rows(
         array.shape,
         axes,
         dtype,
-        missing_in(named, nodata),
+        _missing(named, nodata),
         scaling,
         names=own if order is None or names is None else tuple(names),
         order=order,
@@ -157,6 +158,12 @@ def _opened(data: Any, variable: str | Sequence[str] | None, nodata: Any) -> Any
     if variable is None or isinstance(variable, str):
         return open_zarr(data, variable)
     return open_variables(data, variable, isinstance(nodata, str) and nodata == "auto")
+
+
+def _missing(data: Any, nodata: Any) -> Missing | None:
+    """The values of rows that are left out; several variables have fill values of their own."""
+    auto = isinstance(nodata, str) and nodata == "auto"
+    return data.missing if auto and isinstance(data, Variables) else missing_in(data, nodata)
 
 
 def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | None]:

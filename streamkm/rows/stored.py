@@ -231,6 +231,8 @@ def within(rows: StoredRows, budget: Budget, plan: BlockPlan) -> StoredRows:
     array, rows = rows.array, rows.in_plan(plan)
     row_nbytes = budget.row_nbytes(rows.layout, rows.beside, rows.mask is not None)
     block, resident = plan.largest * row_nbytes, rows.resident_nbytes
+    if isinstance(array, Variables):  # a chunk of one may cover many blocks of the others
+        block = max(block, array.chunk_nbytes)
     budget.check(block, plan.n_blocks, resident)
     if rows.in_memory:
         return rows

@@ -72,6 +72,11 @@ class Variables:
             unit = both if math.prod(both) <= _STRETCH * first else unit
         return (*unit, len(self.arrays))
 
+    @property
+    def chunk_nbytes(self) -> int:
+        """Bytes of the largest decoded chunk."""
+        return max(int(math.prod(a.chunks) * a.dtype.itemsize) for a in self.arrays)
+
     def parts(self, region: tuple[slice, ...]) -> Iterator[tuple[Any, tuple[slice, ...]]]:
         """Yield each array with the region of it that a region of all variables needs."""
         for array, axes in zip(self.arrays, self.axes, strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.engine import caching, same_processes, write_rows
-from streamkm.errors import DataError
+from streamkm.errors import CheckpointError, DataError, RunAgain
 from streamkm.fitting import (
     FitState,
     Reads,
@@ -130,6 +130,8 @@ def _labelled(
     reads = result.reads if rows.uncached(None) == () else result.reads.one_more("labelling")
     try:
         publishing.enter_context(labels(rows, result.tree))
+    except (RunAgain, CheckpointError):
+        raise
     except Exception as error:  # without labels, the model is still saved
         return replace(result, failure=error)
     return replace(result, reads=reads)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from streamkm.arrays import Float64Array
 from streamkm.engine import WAVE, caching, folding, last, same_processes
 from streamkm.engine.cached import CachedRows
 from streamkm.fitting import FitState, Trajectory
-from streamkm.passes import Census, DrawUniform, Product, TopRows
+from streamkm.passes import Census, DrawUniform, Pass, Product, TopRows
 from streamkm.rows import Block, Rows
 
 _SECONDS = 2.0  # no further round of blocks begins after this time
@@ -22,8 +22,6 @@ _ROUNDS = 32
 _WORK = 1e10  # multiplications of a block; of a larger one, only a part of the rows is computed
 _DRAWN = 4  # rows of which each centroid is drawn
 _WARMING = 4096  # rows of a block on which kernels are compiled or loaded, and processes started
-
-Question: TypeAlias = Callable[[Block], Any]  # a pass, or one of a part of a block
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,14 @@ def calibrate(rows: Rows, state: FitState, threads: int) -> Calibration:
 class _Part:
     """Apply a pass to the first rows of a block, a share of them."""
 
-    question: Question
+    question: Pass[Any] | _Part
     share: float
+
+    def identity(self) -> Any:
+        return self.question.identity()
+
+    def statistic_nbytes(self, n_features: int) -> int:
+        return self.question.statistic_nbytes(n_features)
 
     def __call__(self, block: Block) -> Any:
         if self.share == 1:
@@ -121,7 +125,9 @@ class _Timing:
     numbers: list[int]
 
 
-def _timed(question: Question, rows: Rows, numbers: tuple[Sequence[int], Sequence[int]]) -> _Timing:
+def _timed(
+    question: Pass[Any] | _Part, rows: Rows, numbers: tuple[Sequence[int], Sequence[int]]
+) -> _Timing:
     """Read blocks for some seconds, and estimate the time of all rows.
 
     `numbers` are those of the blocks of the first round, which is not counted, and of the others.

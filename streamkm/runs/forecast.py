@@ -126,7 +126,8 @@ def _forecast(rows: Rows, budget: Budget, passes: _Passes, labelled: bool = Fals
     """Return the reads, bytes and memory of a run, by phase."""
     layout, a_read = rows.layout, rows.layout.nbytes
     cached = rows.cached_nbytes if isinstance(rows, StoredRows) and can_cache(rows) else None
-    likely = passes.likely  # its least number is for a fit whose loss needs no last read
+    likely = passes.likely
+    skipped = 0 if labelled else 1  # reads for the loss of a fit that ends when nothing moves
     if cached is not None:  # the first read is the only one
         passes = _Passes(1, replace(likely, least=0, median=0, most=0), 0, 0)
     block = rows.plan.largest * (a_read // layout.n_rows + budget.answer_nbytes)
@@ -142,7 +143,7 @@ def _forecast(rows: Rows, budget: Budget, passes: _Passes, labelled: bool = Fals
         "reads_seeding": passes.seeding,
         "bytes_seeding": passes.seeding * a_read,
         "reads_likely": reads,
-        "reads_likely_range": [passes.all(likely.least) - 1, passes.all(likely.most)]
+        "reads_likely_range": [passes.all(likely.least) - skipped, passes.all(likely.most)]
         if cached is None
         else None,
         "bytes_likely": reads * a_read,

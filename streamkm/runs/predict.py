@@ -154,7 +154,7 @@ def _open(model: Model, data: DataOptions) -> Rows:
         feature_dim=data.feature_dim or model.feature_dim,
         nodata=model.parameters.get("nodata", "auto") if auto else data.nodata,
         names=model.features or None,
-    ).open(Budget(data.memory_limit, threads(), k), model.scaling)
+    ).open(Budget(data.memory_limit, threads(), k, largest=k), model.scaling)
     if rows.layout.n_features != d:
         found = rows.layout.n_features
         raise DataError(f"the data have {found} features, but the model has {d}.")

@@ -70,7 +70,7 @@ class ProgressBar:
             count = f"{now.done:,} of {now.total:,} {now.unit}"
         nbytes = f", {show_bytes(now.nbytes)}" if now.nbytes else ""
         rate = left = ""
-        if now.done > self._first.done:
+        if now.done > self._first.done and _measured(now)[0] > _measured(self._first)[0]:
             rate, left = self._pace(self._first, now)
         short = count + ((now.total is not None and rate) or nbytes)  # 80 columns have no room
         change: dict[str, Any] = {"description": self._words, "count": short, "visible": True}

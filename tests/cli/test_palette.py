@@ -105,3 +105,15 @@ def test_patches_have_no_palette(photos, tmp_path):
     assert "its codes are those of patches" in run("palette", tmp_path / "o.zarr", code=1).stderr
     said = run("palette", tmp_path / "o.zarr", "a.png", code=1)
     assert "a.png was coded in patches" in said.stderr
+
+
+def test_all_damaged_files_are_listed_with_the_advice(photos):
+    for name in ("x.png", "y.png"):
+        (photos / name).write_bytes((photos / "a.png").read_bytes()[:40])
+    said = run("palette", photos, "-k", "2", code=1).output
+    assert "2 files cannot be processed" in said
+    assert "x.png" in said
+    assert "y.png" in said
+    assert "--skip-bad" in said
+    (photos / "y.png").unlink()
+    assert "or leave it out with --skip-bad." in run("palette", photos, "-k", "2", code=1).output

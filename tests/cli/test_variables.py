@@ -258,3 +258,28 @@ def test_arrays_without_names_of_dimensions(tmp_path):
     assert streamkm.load(tmp_path / "m").cluster_centers_ == pytest.approx(
         expected.cluster_centers_, rel=1e-12
     )
+
+
+def test_each_variable_keeps_its_units(store, tmp_path):
+    group = zarr.open_group(store, mode="r+")
+    group["t2m"].attrs["units"], group["a"].attrs["units"] = "K", "1"
+    group["u10"].attrs.update(units="m s-1", scale_factor=0.5)  # packed: the stored unit is other
+    model = tmp_path / "m.zarr"
+    fit = ["fit", str(store), "-k", "2", "-o", str(model)]
+    for name in ("t2m", "u10", "a"):
+        fit += ["--variable", name]
+    done = CliRunner().invoke(main, fit)
+    assert done.exit_code == 0, done.output
+    assert list(streamkm.load(model).feature_units_) == ["K", "", "1"]
+    assert "t2m [K]" in CliRunner().invoke(main, ["info", str(model)]).output
+
+
+def test_a_decoded_chunk_of_any_variable_counts_in_the_memory(store, tmp_path):
+    """A variable in one chunk, beside one whose chunks give small blocks."""
+    group = zarr.open_group(store, mode="r+")
+    whole = group.create_array(
+        "whole", shape=(T, Y, X), chunks=(T, Y, X), dtype="f8", dimension_names=DIMS
+    )
+    whole[...] = np.arange(T * Y * X).reshape(T, Y, X)
+    rows = open_rows(store, variable=["t2m", "whole"])
+    assert rows.array.chunk_nbytes == T * Y * X * 8

@@ -37,7 +37,9 @@ def hatched(ax):
     return [p for p in ax.patches if isinstance(p, Rectangle) and p.get_hatch()]
 
 
-@pytest.mark.parametrize("how", ["as fitted", "lazy", "decoded by xarray", "path", "plain array"])
+@pytest.mark.parametrize(
+    "how", ["as fitted", "lazy", "decoded by xarray", "path", "plain array", "netCDF"]
+)
 def test_a_map_of_labels_shows_nodata_as_nothing(how, chart, tmp_path):
     given = chart
     if how == "lazy":
@@ -56,6 +58,9 @@ def test_a_map_of_labels_shows_nodata_as_nothing(how, chart, tmp_path):
         )
     if how in ("path", "plain array"):
         given = tmp_path / "l"
+    if how == "netCDF":
+        given = tmp_path / "l.nc"
+        chart.to_dataset(name="labels").to_netcdf(given, engine="h5netcdf")
     ax = streamkm.plot.labels(given)
     colours = drawn_in(ax)
     nodata = chart.values == 255

@@ -103,12 +103,12 @@ def test_changes_that_only_together_meet_the_limit_are_named_and_do():
 
 def test_the_share_of_the_clusters_that_a_refusal_names_fits():
     with pytest.raises(MemoryLimitError) as error:
-        check(10_000, 3 * 2**29)
+        check(5000, 2**30, init="random")
     share = int(re.search(r"It fits with (\d+)% of the clusters", str(error.value))[1])
     assert share > 1
-    check(100 * share, 3 * 2**29)
+    check(50 * share, 2**30, init="random")
     with pytest.raises(MemoryLimitError):
-        check(100 * (share + 1), 3 * 2**29)
+        check(50 * (share + 1), 2**30, init="random")
 
 
 def test_without_a_limit_blocks_have_the_full_size():

@@ -167,3 +167,8 @@ def test_moments_far_from_zero_and_of_weighted_rows():
 def test_unit_length_survives_extremes():
     x = np.array([[3e200, 4e200], [0, 0], [3e-200, 4e-200]])
     assert UnitLength()(x.copy()) == pytest.approx(np.array([[0.6, 0.8], [0, 0], [0.6, 0.8]]))
+
+
+def test_an_attribute_of_an_array_is_not_taken_for_fill_values():
+    data = xr.DataArray(np.arange(6.0).reshape(3, 2), dims=("row", "feature"), attrs={"fills": 1})
+    assert open_rows(data).layout.n_rows == 3

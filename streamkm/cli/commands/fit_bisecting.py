@@ -36,6 +36,7 @@ _OTHERS = {
     "checkpoint": None,
     "checkpoint_reads": None,
     "picture": None,
+    "timed": False,
 }
 
 
@@ -75,7 +76,7 @@ def run(data: str, output: str, labels: str | None, *, overwrite: bool, **given:
 
 def _refuse_others(given: Mapping[str, Any]) -> None:
     """Raise an error for options that do not apply to bisecting k-means."""
-    words = {"picture": "plot"}
+    words = {"picture": "plot", "timed": "time"}
     names = [name for name, default in _OTHERS.items() if given[name] != default]
     options = [f"--{words.get(name, name).replace('_', '-')}" for name in names]
     if options:

@@ -10,7 +10,7 @@ the quality is known without another read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,7 @@ def fit_codebook(
         memory_limit,
         threads(),
         k,
+        largest=k,
         fits=True,
         summaries=1,
         summary_rows=max(_LEAST_SAMPLE, _SAMPLED_A_CODEWORD * k),
@@ -137,7 +138,7 @@ def fit_codebook(
     )
     rows = open_rows(data, sample_weight=sample_weight, budget=budget)
     codebook = Codebook.empty(rows.layout.dtype, rows.layout.n_features)
-    room = replace(budget, n_features=rows.layout.n_features).room(rows.layout)
+    room = budget.of(rows.layout).room(rows.layout)
     rules = StopRules(max_iter, loss_tol=_WORTH_A_READ)
     training = _Training(k, stages, until_psnr, rules, room, budget, seed, tuple(watch), saved)
     with same_processes(), caching(rows) as cached:
