@@ -13,6 +13,7 @@ from typing import Any
 
 import dask
 import dask.multiprocessing
+import dask.threaded
 from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 
@@ -95,10 +96,15 @@ def shared(value: Any) -> Any:
 
 def _asked(n_threads: int, here: bool) -> dict[str, Any]:
     """Return arguments of `dask.compute`; Dask's configuration would affect all threads."""
-    asked: dict[str, Any] = {"scheduler": "threads"} if here else {}
     if on_threads(here):
         given = dask.config.get("pool", None)
-        return asked | {"pool": _pool(n_threads) if given is None else given}
+        # A name would make Dask import distributed to look for a Client, which takes half a second;
+        # Python can lose a signal that arrives in an import.
+        return {
+            "scheduler": dask.threaded.get,
+            "pool": _pool(n_threads) if given is None else given,
+        }
+    asked: dict[str, Any] = {}
     if dask.config.get("scheduler", None) in PROCESSES:
         asked["num_workers"] = n_threads
         pools: dict[int, ProcessPoolExecutor] | None = getattr(_pools, "processes", None)
