@@ -163,7 +163,9 @@ def test_very_many_clusters_are_projected_to_fit(k, limit):
     with dask.config.set(num_workers=2):
         budget = fit_budget(int(limit), ["auto"], [k], samples_if_small=True)
     layout = open_rows(da.zeros((2_000_000, 768), "f4", chunks=(10_000, -1))).layout
-    budget.of(layout).check(32 * 2**20, 200)
+    block = budget.of(layout).block_nbytes(200)
+    assert block > 8 * 2**20
+    budget.of(layout).check(block, 200)
     assert budget.room(layout).sample * layout.n_features * 4 <= 2**27
 
 

@@ -54,8 +54,8 @@ def plain_errors() -> Iterator[None]:
             names = ", ".join(str(path) for path in written)
             others = f"written: {names}; no other output was written or changed"
         say_aside(
-            f"\n{what}; {others}. Checkpoints and the labels of finished waves stay valid: "
-            "run the same command to resume."
+            f"\n{what}; {others}. Checkpoints and the labels of finished waves, if there are "
+            "any, stay valid: the same command resumes from them."
         )
         sys.exit(143 if isinstance(stopped, Terminated) else 130)
 

@@ -114,8 +114,7 @@ def restart_seeds(entropy: int, n_init: int) -> Sequence[int]:
 def describe(state: FitState) -> str:
     """Describe the last read in one line, with the best restart so far."""
     if state.read_blocks:
-        done, all_blocks = state.read_blocks, state.plan.n_blocks
-        return f"read {_number(state.n_passes + 1)}: block {done:,} of {all_blocks:,}"
+        return _within_a_read(state)
     read = "in memory" if state.in_memory else f"read {_number(state.n_passes)}"
     if state.table and not state.can_stop:
         n_distinct = len(state.table.weights)
@@ -143,6 +142,13 @@ def describe(state: FitState) -> str:
     if last.empty:
         line += f", {last.empty} empty, {last.relocated} relocated"
     return f"{line}, stop: {best.stop_reason}" if best.stop_reason else line
+
+
+def _within_a_read(state: FitState) -> str:
+    if state.table is not None:  # whose blocks are not those of the plan
+        return f"in memory: {len(state.table.weights):,} distinct rows"
+    done, all_blocks = state.read_blocks, state.plan.n_blocks
+    return f"read {_number(state.n_passes + 1)}: block {done:,} of {all_blocks:,}"
 
 
 def _number(reads: float) -> str:

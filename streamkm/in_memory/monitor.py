@@ -17,6 +17,7 @@ from streamkm.sizes import show_seconds
 
 Callback = Callable[[str], object]
 _BRIEF = 1.0  # seconds of a stage after which its remaining time is estimated
+_KNOWN = 0.02  # share of the work from which the remaining time is estimated
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Monitor:
         now = perf_counter()
         self._began = self._began or (now, share)
         seconds, done = now - self._began[0], share - self._began[1]
-        if seconds < _BRIEF or done <= 0 or share >= 1:
+        if seconds < _BRIEF or done < _KNOWN or share >= 1:
             return ""
         return f", at most {show_seconds(seconds / done * (1 - share))} left"
 

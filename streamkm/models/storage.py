@@ -119,8 +119,13 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         ) from error
     attributes: Any = dict(group.attrs)
     if attributes.get("kind") != MODEL:
-        hint = "; for a sweep, give n_clusters (-k)" if attributes.get("kind") == SWEEP else ""
-        raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model{hint}.")
+        if attributes.get("kind") == SWEEP:
+            raise NotAModelError(
+                f"{path} is a sweep, not a model.",
+                python="Load one of its models by streamkm.load(path, n_clusters).",
+                command="Give its number of clusters by -k.",
+            )
+        raise NotAModelError(f"{path} is a Zarr group, but not a streamkm model.")
     if attribute(group, "format") > FORMAT:
         raise DataError(
             f"{path} has format {attributes['format']}; this version of streamkm reads {FORMAT}."

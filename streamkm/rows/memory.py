@@ -39,7 +39,7 @@ _BESIDE_A_DISTINCT_ROW = 8 + 8 + 8  # weight, hash, slots
 _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
 # Large centroids (float64): themselves, in the precision of the data, two accumulators while a
 # block is added or sums and means afterwards, and parts of them [measured].
-_LARGE_COPIES = 4.5
+_LARGE_COPIES = 5.3
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,8 @@ def _indices(labels: Sequence[AnyArray]) -> Float64Array:
 
 
 def _verdict(n_clusters: int, pairs: Float64Array) -> str:
+    if n_clusters == 1:
+        return "k=1: all fits have the same labels"
     mean, least = pairs.mean(), pairs.min()
     word = next(word for limit, word in _WORDS if mean >= limit)
     return (

@@ -284,7 +284,8 @@ def test_a_sweep_is_shown_and_predicted_with(store, tmp_path, blobs):
     out, labels = tmp_path / "s.zarr", tmp_path / "l.zarr"
     said = run("sweep", store, "--variable", "x", "-k", "2:4", "-o", out).stdout
     assert said.splitlines()[:5] == run("info", out).stdout.splitlines()[:5]
-    assert "for a sweep, give n_clusters" in run("predict", out, store, "-o", labels, code=1).stderr
+    refused = run("predict", out, store, "-o", labels, code=1).stderr
+    assert "is a sweep, not a model. Give its number of clusters by -k." in refused
     run("predict", out, store, "--variable", "x", "-k", 3, "-o", labels)
     want = reference.labels(blobs, streamkm.centroids_of(out, 3))
     assert np.array_equal(zarr.open_array(labels)[...], want)

@@ -49,7 +49,9 @@ def run(
         None if png is None else Folder(png, (".png", ".tif"), overwrite),
         None if palettes is None else Folder(palettes, (".gpl", ".json"), overwrite),
         None if sheet is None else File(sheet, (".png",), overwrite),
-        None if list_bad is None else File(list_bad, (".txt", ".tsv"), overwrite),
+        None
+        if list_bad is None
+        else File(list_bad, (".txt", ".tsv"), overwrite or _is_list(list_bad)),
         report_file(options["report"], overwrite),
     ]
     check_outputs(outputs, sources)
@@ -150,6 +152,15 @@ def _list_bad(bad: Sequence[tuple[str, str]], path: str | None) -> None:
         return
     with whole_file(local(path)) as partial:
         partial.write_text("".join(f"{shown(name)}\t{safe(reason)}\n" for name, reason in bad))
+
+
+def _is_list(path: str) -> bool:
+    """Whether a file is such a list, of an earlier run that may be continued."""
+    try:
+        lines = local(path).read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return False
+    return all(line.count("\t") == 1 and line.endswith(".") for line in lines)
 
 
 def _where(count: int, path: str | None) -> str:

@@ -6,7 +6,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
+from click.core import ParameterSource
 from rich.console import Console
 from rich.text import Text
 
@@ -46,6 +48,7 @@ def run(
     """Show the palette of each kind of image, or of an archive, and write the requested files."""
     check_outputs([File(output, _ENDINGS, overwrite) for output in outputs], sources)
     if kind_of(sources[0]) == ARCHIVE:
+        _refuse_k()
         found = _in_archive(Archive(sources[0]), sources[1:])
     else:
         search = PaletteSearch(n_colors, space, n_init, random_state)
@@ -70,6 +73,16 @@ def run(
     check_outputs([File(file, _ENDINGS, overwrite) for file in files], sources)
     for file, palette in files.items():
         _write(palette, file)
+
+
+def _refuse_k() -> None:
+    """Raise an error for -k with an archive, which has its palettes already."""
+    context = click.get_current_context(silent=True)
+    given = ParameterSource.COMMANDLINE
+    if context is not None and context.get_parameter_source("n_colors") == given:
+        raise DataError(
+            "-k does not apply to the palettes of an archive; leave it out, or give the images."
+        )
 
 
 def _in_archive(archive: Archive, names: tuple[str, ...]) -> Found:
@@ -105,7 +118,7 @@ def _of_image(archive: Archive, name: str) -> tuple[Palette, Float64Array]:
 
 
 def _show(console: Console, palette: Palette, shares: Float64Array | None) -> None:
-    """Print colours, the most frequent ones first; plain codes unless it is a terminal."""
+    """Print colours, by their shares if these are known; plain codes unless it is a terminal."""
     colours = in_8_bits(palette.colours)
     colours = colours.repeat(3, axis=1) if colours.shape[1] == 1 else colours
     order = range(len(colours)) if shares is None else np.argsort(-shares, kind="stable")
