@@ -28,7 +28,7 @@ from streamkm.rows import Rows, Scaling, rows_in_memory
 from streamkm.runs.bisected import Bisected, Leaf
 from streamkm.runs.fit import PreparedFit
 from streamkm.runs.options import DataOptions, FitOptions, draw_seed
-from streamkm.runs.running import ProgressCallbacks, scaled_rows
+from streamkm.runs.running import ProgressCallbacks, publish, scaled_rows
 from streamkm.updates import LossesUpdate
 
 # Writes the labels of a tree, and publishes them at the end of the block.
@@ -111,13 +111,7 @@ def bisect(
         if labels is not None:
             progress.read("labels")
             result = _labelled(result, with_scaling(cached, scaling), labels, publishing)
-        if save is not None:
-            save(result)
-        try:
-            publishing.close()
-        except OSError as error:
-            result = replace(result, failure=error)
-    return result
+        return publish(result, publishing, save)
 
 
 def _labelled(

@@ -25,7 +25,7 @@ from streamkm.heap import one_heap
 from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows, Scaling, among
 from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
-from streamkm.runs.running import ProgressCallbacks, Running, Start, running, scaled_rows
+from streamkm.runs.running import ProgressCallbacks, Running, Start, publish, running, scaled_rows
 from streamkm.updates import StopRules, history_array
 from streamkm.versions import versions
 
@@ -162,13 +162,7 @@ def fit(
             run = replace(run, state=match_numbering(run.state, known))
         state, failure = _with_labels(run, labels, progress, publishing)
         result = FitResult(state, with_scaling(run.rows, state.scaling), run.identity, failure)
-        if save is not None:
-            save(result)
-        try:
-            publishing.close()
-        except OSError as error:
-            result = replace(result, failure=error)
-    return result
+        return publish(result, publishing, save)
 
 
 def model_from_fit(result: FitResult, parameters: dict[str, Any]) -> Model:

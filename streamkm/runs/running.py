@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 from streamkm.engine import caching, same_processes
 from streamkm.fitting import (
@@ -115,6 +115,33 @@ def scaled_rows(rows: Rows, options: FitOptions, progress: ProgressCallbacks) ->
     rows = learn_scaling(rows, options.scale)
     progress.read(f"read {rows.opening_reads + 1}")
     return rows
+
+
+class Result(Protocol):
+    """The result of a run that also writes labels; a frozen dataclass."""
+
+    @property
+    def failure(self) -> Exception | None:
+        """The error that prevented the labels from being written."""
+
+
+R = TypeVar("R", bound=Result)
+
+
+def publish(result: R, publishing: ExitStack, save: Callable[[R], None] | None) -> R:
+    """Save the model, and publish the labels directly after that.
+
+    Returns
+    -------
+    The result, with the error that prevented the publication, if any.
+    """
+    if save is not None:
+        save(result)
+    try:
+        publishing.close()
+    except OSError as error:
+        return replace(result, failure=error)  # type: ignore[type-var]
+    return result
 
 
 @contextmanager
