@@ -63,11 +63,24 @@ class _TwoInterfaces(Exception):
 
     def __init__(self, message: object = "", *, python: str = "", command: str = "") -> None:
         super().__init__(" ".join(filter(None, (str(message), python))))
-        self._for_command = " ".join(filter(None, (str(message), command)))
+        own = " ".join(filter(None, (str(message), command)))
+        self._for_command = own if python or command else None
 
     @property
     def for_command(self) -> str:
-        return self._for_command
+        """The message for the command line.
+
+        Returns
+        -------
+        str
+            The message with its end for the command line, or `str(error)` if both are the same.
+
+        Examples
+        --------
+        >>> DataError("No rows.", python="Give x=...", command="Give --x.").for_command
+        'No rows. Give --x.'
+        """
+        return str(self) if self._for_command is None else self._for_command
 
 
 class StreamkmError(_TwoInterfaces):
@@ -103,10 +116,6 @@ class DamagedError(DataError):
 
     def __str__(self) -> str:
         return f"{self.reason[:-1]}, or leave it out with --skip-bad."
-
-    @property
-    def for_command(self) -> str:
-        return str(self)
 
 
 class DamagedImagesError(DamagedError):

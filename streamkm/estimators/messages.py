@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from streamkm.fitting import FitState, describe
-from streamkm.updates.stopping import MAX_ITER, NO_IMPROVEMENT, NOTHING_MOVED, SHIFT
+from streamkm.reasons import MAX_ITER, NO_IMPROVEMENT, NOTHING_MOVED, SHIFT
 from streamkm.warn import warn
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamkm.fitting.trajectory import Trajectory
-from streamkm.updates.stopping import DROPPED
+from streamkm.reasons import DROPPED
 
 
 def halved(trajectories: tuple[Trajectory, ...]) -> tuple[Trajectory, ...]:

@@ -17,8 +17,8 @@ from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import BlockNumbers, FitState
 from streamkm.in_memory.monitor import monitored
 from streamkm.passes import LookedUp, PerRow
+from streamkm.reasons import NOTHING_MOVED, TIME_LIMIT
 from streamkm.rows import Rows
-from streamkm.updates.stopping import NOTHING_MOVED, TIME_LIMIT
 
 # Looking up a label takes about 50 ns. Computing it is faster if each row repeats fewer times than
 # this, or if the product of k and d is smaller than this [docs/seeding.md].

@@ -15,8 +15,8 @@ from streamkm.fitting.halving import halved
 from streamkm.fitting.reads import Reads
 from streamkm.fitting.trajectory import Trajectory
 from streamkm.passes import Pass, Table
+from streamkm.reasons import DROPPED
 from streamkm.rows import BlockPlan, Room, Scaling, Shifted
-from streamkm.updates.stopping import DROPPED
 
 BlockNumbers = tuple[int, ...] | None  # None for all blocks
 

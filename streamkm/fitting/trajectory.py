@@ -11,10 +11,10 @@ from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.in_memory.monitor import current_monitor
 from streamkm.passes import Pass
+from streamkm.reasons import DROPPED, TIME_LIMIT
 from streamkm.rows import Scaling
 from streamkm.seeding import Seeding
 from streamkm.updates import Step, StopRules, Update, UpdateState
-from streamkm.updates.stopping import DROPPED, TIME_LIMIT
 
 
 @dataclass(frozen=True)

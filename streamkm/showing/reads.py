@@ -101,6 +101,8 @@ class ReadProgress(Callback):  # type: ignore[misc]
     def next_part(self, name: str) -> None:
         """Start a part of a run, which counts its own reads, such as a split."""
         self._part, self._read = f"{name}, ", 0
+        if self._line is not None:  # which does not know the part
+            self.say(name)
         self.next_read(name)
 
     def next_read(self, name: str) -> None:

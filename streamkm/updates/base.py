@@ -17,10 +17,11 @@ import numpy as np
 from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.passes import Labels, Pass, PerRow
+from streamkm.reasons import DROPPED, NOTHING_MOVED, TIME_LIMIT
 from streamkm.rows import Room, Rows
 from streamkm.seeding import Seeding, Task, method_of
 from streamkm.updates.step import Step
-from streamkm.updates.stopping import DROPPED, NOTHING_MOVED, TIME_LIMIT, StopRules
+from streamkm.updates.stopping import StopRules
 
 
 @dataclass(frozen=True)

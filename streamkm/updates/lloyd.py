@@ -10,10 +10,10 @@ import numpy as np
 from streamkm.arrays import Float64Array, in_parts
 from streamkm.errors import LossRoseError
 from streamkm.passes import Assigned, DrawFarthest, Lloyd, Losses, Pass, Scatter, TopRows
+from streamkm.reasons import NOTHING_MOVED
 from streamkm.updates.base import Update, UpdateState
 from streamkm.updates.relocating import relocated
 from streamkm.updates.step import Step
-from streamkm.updates.stopping import NOTHING_MOVED
 
 _RISE = 1e-9  # relative increase of a loss that rounding of the sums can cause
 

@@ -13,10 +13,10 @@ from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.kernels import exponentials
 from streamkm.passes import Assigned, Census, DrawUniform, Lloyd, Pass, Product, Products
+from streamkm.reasons import DROPPED, MAX_ITER, NO_IMPROVEMENT, SHIFT, TIME_LIMIT
 from streamkm.rows import Room, Rows
 from streamkm.seeding import Seeding, Task, method_of
 from streamkm.updates.base import Update, UpdateState
-from streamkm.updates.stopping import DROPPED, MAX_ITER, NO_IMPROVEMENT, SHIFT, TIME_LIMIT
 
 _REASSIGN_EACH = 10  # rows per cluster between two reassignments, as in scikit-learn
 # Random streams of block orders and reassignments, distinct from those of seedings.

@@ -303,7 +303,7 @@ def test_verbose_names_what_ended_the_fit(blobs, capsys):
     KMeans(3, tol=0.5, **options).fit(blobs)
     assert "center shift " in (said := capsys.readouterr().out.splitlines())[-1]
     assert said[:2] == [
-        "5,000 distinct rows (in memory)",
+        "All 5,000 distinct rows, so the fit needs no further read (in memory)",
         "Initialization complete (in memory)",
     ]
     with pytest.warns(ConvergenceWarning):

@@ -7,9 +7,9 @@ import pytest
 
 from streamkm import KMeans
 from streamkm.fitting import first_state, fit
+from streamkm.reasons import DROPPED
 from streamkm.rows import open_rows
 from streamkm.updates import AcceleratedUpdate, StopRules
-from streamkm.updates.stopping import DROPPED
 from tests.conftest import mixture
 
 pytestmark = pytest.mark.usefixtures("no_table")

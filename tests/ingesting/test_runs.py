@@ -108,7 +108,7 @@ def test_other_sources_or_options_are_refused_until_overwritten(x, tmp_path):
     times = source.stat().st_atime, source.stat().st_mtime + 1
     os.utime(source, times)
     with pytest.raises(
-        OutputExistsError, match="x.npy names, sizes and times changed. .*--overwrite"
+        OutputExistsError, match="x.npy names, sizes and times changed. .*overwrite=True"
     ):
         streamkm.ingest(source, out, **SIZES)
     np.save(source, x[:500])

@@ -61,7 +61,7 @@ def test_what_is_no_model_is_refused(model, tmp_path):
 def test_outputs_are_checked_before_work(model, tmp_path):
     assert check_store(tmp_path / "new.zarr", MODEL, overwrite=False) == tmp_path / "new.zarr"
     save_model(tmp_path / "m", model)
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with pytest.raises(OutputExistsError, match="overwrite=True"):
         check_store(tmp_path / "m", MODEL, overwrite=False)
     assert check_store(tmp_path / "m", MODEL, overwrite=True) == tmp_path / "m"
     (tmp_path / "letters").mkdir()

@@ -58,7 +58,8 @@ def test_the_command_line_fits_with_a_registered_method(blobs, tmp_path, heavies
     assert streamkm.load_model(tmp_path / "m").centroids.shape == (5, 6)
     unknown = fit("nearest")
     assert unknown.exit_code == 2
-    assert "Invalid value for '--init': init='nearest' is not known; use one of" in unknown.output
+    assert "Invalid value for '--init': there is no method 'nearest'." in unknown.output
+    assert "heaviest" in unknown.output
 
 
 def test_the_memory_projection_counts_the_widest_pass_and_the_sample(heaviest, monkeypatch):

@@ -13,9 +13,9 @@ from streamkm.checkpoint import Generations, load_saved
 from streamkm.engine import folding, last
 from streamkm.errors import NonFiniteError
 from streamkm.fitting import checkpointing, first_state, fit, iterate, restart_seeds
+from streamkm.reasons import MAX_ITER, TIME_LIMIT
 from streamkm.rows import Budget, in_batches, open_rows
 from streamkm.updates import Batches, MiniBatchUpdate, StopRules
-from streamkm.updates.stopping import MAX_ITER, TIME_LIMIT
 from tests import reference
 from tests.conftest import mixture
 

@@ -16,9 +16,9 @@ from streamkm.models.model import Model
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import open_sweep
 from streamkm.outputs import ARCHIVE, kind_of
+from streamkm.reasons import MEANINGS
 from streamkm.rows.paths import dimension_names, open_zarr
 from streamkm.sizes import show_bytes
-from streamkm.updates.stopping import MEANINGS
 
 
 def run(path: str, variable: str | list[str] | None, all_of_it: bool) -> None:

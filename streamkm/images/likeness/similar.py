@@ -100,16 +100,17 @@ def similar(
 
     Examples
     --------
-    >>> import tempfile
-    >>> import numpy as np
+    >>> import pathlib, tempfile
     >>> from PIL import Image
     >>> from streamkm.images import compress, similar
     >>> with tempfile.TemporaryDirectory() as folder:
+    ...     photos = pathlib.Path(folder, "photos")
+    ...     photos.mkdir()
     ...     for name, size in (("a", 40), ("b", 80)):
     ...         image = Image.linear_gradient("L").resize((size, size))
-    ...         image.save(f"{folder}/{name}.png")
-    ...     Image.radial_gradient("L").save(f"{folder}/c.png")
-    ...     groups = similar(compress(folder, f"{folder}/x.zarr"))
+    ...         image.save(photos / f"{name}.png")
+    ...     Image.radial_gradient("L").save(photos / "c.png")
+    ...     groups = similar(compress(photos, f"{folder}/x.zarr"))
     >>> [[image.name for image in group] for group in groups]
     [['b.png', 'a.png']]
     """
