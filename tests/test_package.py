@@ -25,8 +25,8 @@ HEAVY = {"numpy", "dask", "numba", "zarr", "xarray", "sklearn", "pandas", "rich"
 WIDE = {"dask.array", "xarray"}
 
 # Modules that may import others of streamkm in functions: the lazy packages, the tables of commands
-# and of what `info` shows, the forecast, which needs xarray only for sweeps, and a module that needs
-# rich only sometimes, whose import is slow.
+# and of what `info` shows, the forecast, which needs xarray only for sweeps, and a module that only
+# sometimes needs rich, whose import is slow.
 LAZY = {
     "__init__.py",
     "images/__init__.py",
