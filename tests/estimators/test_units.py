@@ -9,10 +9,9 @@ import zarr
 from click.testing import CliRunner
 
 import streamkm
-from streamkm import BisectingKMeans, KMeans, MiniBatchKMeans, SphericalKMeans
+from streamkm import BisectingKMeans, KMeans, MiniBatchKMeans, SphericalKMeans, reasons
 from streamkm.cli import main
 from streamkm.rows import open_rows
-from streamkm.updates import stopping
 from tests.conftest import mixture
 
 X = mixture(300, 3, 3)
@@ -78,9 +77,9 @@ def test_commands_show_units_and_the_meaning_of_the_end(tmp_path):
 
 def test_every_stop_rule_has_a_meaning():
     rules = {
-        value for name, value in vars(stopping).items() if name.isupper() and name != "MEANINGS"
+        value for name, value in vars(reasons).items() if name.isupper() and name != "MEANINGS"
     }
-    assert set(stopping.MEANINGS) == rules
+    assert set(reasons.MEANINGS) == rules
 
 
 def test_a_model_is_one_line():
