@@ -101,8 +101,8 @@ class DamagedError(DataError):
     Parameters
     ----------
     fault : str
-        What is wrong with the image and how to repair it, without a final period. The message of
-        the error also says how to leave the image out.
+        Description of the fault and of its repair, without a final period. The message also says
+        how to leave the image out.
 
     Attributes
     ----------

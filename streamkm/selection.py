@@ -142,8 +142,7 @@ def sweep(
         }
     )
     seconds = real_number("checkpoint_every", checkpoint_every)
-    source = _data_options(X, feature_dim, sample_weight, mask)
-    data = replace(source, nodata=nodata, memory_limit=memory_bytes(memory_limit))
+    data = _data_options(X, feature_dim, (sample_weight, mask), nodata, memory_limit)
     held_out = None
     if validation is not None:
         held_out = replace(InputData.from_data(validation, feature_dim).options, nodata=nodata)
@@ -268,14 +267,21 @@ def stability(
             "silhouette_rows": whole_number("rows", rows, 2),
         }
     )
-    source = _data_options(X, feature_dim, sample_weight, mask)
-    data = replace(source, nodata=nodata, memory_limit=memory_bytes(memory_limit))
+    data = _data_options(X, feature_dim, (sample_weight, mask), nodata, memory_limit)
     prepared = runs.prepare_sweep(data, options)
     with verbose_progress(verbose, prepared.rows) as progress:
         return compare(prepared, progress)
 
 
-def _data_options(X: Any, feature_dim: Any, sample_weight: Any, mask: Any) -> DataOptions:
-    """The options with which a run opens the data, weights and mask of a call."""
-    given = InputData.from_data(X, feature_dim).options
-    return replace(given, sample_weight=weights_of(sample_weight), mask=weights_of(mask))
+def _data_options(
+    X: Any, feature_dim: Any, beside: tuple[Any, Any], nodata: Any, memory_limit: Any
+) -> DataOptions:
+    """The options with which a run opens the data of a call; `beside` are weights and mask."""
+    weights, mask = map(weights_of, beside)
+    return replace(
+        InputData.from_data(X, feature_dim).options,
+        sample_weight=weights,
+        mask=mask,
+        nodata=nodata,
+        memory_limit=memory_bytes(memory_limit),
+    )

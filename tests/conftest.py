@@ -8,6 +8,10 @@ os.environ["SCIPY_ARRAY_API"] = (
     "1"  # otherwise scikit-learn skips one of its checks; it is read at import
 )
 
+import subprocess
+import sys
+from pathlib import Path
+
 import dask
 import hypothesis
 import numpy as np
@@ -22,6 +26,24 @@ from tests import recipes
 slow = [hypothesis.HealthCheck.too_slow]
 hypothesis.settings.register_profile("streamkm", deadline=None, suppress_health_check=slow)
 hypothesis.settings.load_profile("streamkm")
+
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_module(*words):
+    """Run a module of the tests in a process of its own, which forks before any thread starts."""
+    said = subprocess.run(
+        [sys.executable, "-m", *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=600,
+        check=False,
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    return said
 
 
 def mixture(n, d, k, seed=0, offset=0.0, dtype=np.float32):

@@ -21,7 +21,7 @@ import zarr
 from zarr.storage import LocalStore
 
 import streamkm.cli.commands.fit  # loaded here, once for all children
-import streamkm.rows.stored
+import streamkm.rows.opened
 from streamkm.checkpoint import Generations, load_saved
 from streamkm.cli import main
 from streamkm.cli.signals import Stopping
@@ -148,7 +148,7 @@ def run(folder, arguments, last=None, after=None):
         code = 70
         try:
             warnings.simplefilter("ignore")
-            streamkm.rows.stored._SMALLEST_NBYTES = 1
+            streamkm.rows.opened._SMALLEST_NBYTES = 1
             schedule._ENOUGH = 3  # waves of eight blocks
             memory.TABLE_NBYTES = memory.KEPT_SHARE = (
                 0  # otherwise only the first step takes a read

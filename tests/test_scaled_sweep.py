@@ -94,7 +94,7 @@ def test_the_command_writes_the_scale_and_predict_uses_it(uneven, tmp_path):
 
     out = tmp_path / "s"
     text = run("sweep", tmp_path / "x", "-k", "2,7", "--scale", "standard", "-o", out)
-    assert "distortions and scores are of scaled features (scale=standard)" in text
+    assert "distortions and scores refer to scaled features (scale=standard)" in text
     assert text.count("scaled features") == 1
     run("predict", out, tmp_path / "x", "-k", 7, "-o", tmp_path / "l")
     init = streamkm.centroids_of(out, 7)
@@ -120,7 +120,7 @@ def test_a_weight_of_two_is_a_row_twice(uneven):
 
 @pytest.mark.usefixtures("no_table")
 def test_a_killed_sweep_resumes_with_the_same_scale(uneven, tmp_path, monkeypatch):
-    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)
     zarr.create_array(tmp_path / "x", data=uneven, chunks=(100, 4))
     data, how = str(tmp_path / "x"), {"n_init": 2, "max_iter": 4, "tol": 0, "scale": "standard"}

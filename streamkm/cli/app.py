@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import sys
 import warnings
-from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -19,6 +18,7 @@ import click
 import streamkm
 from streamkm.cli.common import plain_errors, terminated
 from streamkm.errors import StreamkmWarning
+from streamkm.files.near import similar_name
 from streamkm.heap import one_heap
 from streamkm.showing.text import safe
 
@@ -51,9 +51,7 @@ class _Lazy(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         unknown = bool(args) and args[0] not in _COMMANDS and not args[0].startswith("-")
         if unknown and not ctx.resilient_parsing:  # which is set for shell completion
-            near = get_close_matches(args[0].lower(), _COMMANDS, n=1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"there is no command {args[0]!r}.{meant}")
+            ctx.fail(f"there is no command {args[0]!r}.{similar_name(args[0], _COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -7,13 +7,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from difflib import get_close_matches
 from typing import Any
 
 import dask
 
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import ClusterError, DataError
+from streamkm.files.near import similar_name
 
 _LOOPBACK = "127.0.0.1:0"
 _SPARE = 300  # seconds before the end of a worker job, at which the worker transfers its data
@@ -45,10 +45,9 @@ def scheduled(
         If the scheduler cannot be reached, or Slurm rejects the worker jobs.
     """
     if scheduler is not None and scheduler not in _OURS and ":" not in scheduler:
-        near = get_close_matches(scheduler.lower(), _OURS, n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
         raise DataError(
-            f"unknown scheduler {scheduler!r}; use {', '.join(_OURS)} or an address.{meant}"
+            f"unknown scheduler {scheduler!r}; use {', '.join(_OURS)} or an address."
+            f"{similar_name(scheduler, _OURS)}"
         )
     if scheduler in (None, "threads"):
         if report is not None:

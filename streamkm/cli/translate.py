@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import click
 from streamkm.cli.common import dimensions
 from streamkm.cli.signals import numbers_of, stopping
 from streamkm.errors import DataError
-from streamkm.files.near import did_you_mean
+from streamkm.files.near import did_you_mean, similar_name
 from streamkm.rows.paths import open_beside, open_zarr
 from streamkm.runs.options import CheckpointOptions, DataOptions
 from streamkm.seeding import METHODS, method_of
@@ -76,8 +75,7 @@ def fit_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
         method_of(given["init"])
     except ValueError as error:
         names = sorted((*METHODS, "auto"))
-        near = get_close_matches(given["init"].lower(), names, n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
+        meant = similar_name(given["init"], names)
         raise click.BadParameter(
             f"there is no method {given['init']!r}.{meant} Use one of {', '.join(names)}.",
             param_hint="'--init'",

@@ -110,7 +110,7 @@ shape (n_clusters, n_features), fitted model or callable, default='auto'
         and 'relocated' (numbers of clusters), and 'read' (whether the iteration took a read).
     n_passes_ : int
         Number of reads of the data, for seeding, iterations and labels together. If all distinct
-        rows fit in memory, it is 1 without the labels, because the fit goes on with them.
+        rows fit in memory, it is 1 without the labels, because no further read is needed.
     bytes_read_ : int
         Decoded bytes of these reads.
     reads_ : dict

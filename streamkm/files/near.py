@@ -1,8 +1,9 @@
-"""Suggestions for paths that do not exist."""
+"""Suggestions for names and paths that do not exist."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -22,6 +23,18 @@ def unless_there(path: str | os.PathLike[str]) -> str:
     if "://" in os.fspath(path) or Path(path).exists():
         return "."
     return f": no such path.{did_you_mean(path)}"
+
+
+def similar_name(word: str, known: Iterable[str]) -> str:
+    """Return a sentence that suggests the known name that is most similar to a word, or nothing.
+
+    Examples
+    --------
+    >>> similar_name("kmeans++", ["k-means++", "random"]), similar_name("x", ["random"])
+    (" Did you mean 'k-means++'?", '')
+    """
+    found = get_close_matches(word.lower(), known, n=1)
+    return f" Did you mean {found[0]!r}?" if found else ""
 
 
 def did_you_mean(path: str | os.PathLike[str]) -> str:

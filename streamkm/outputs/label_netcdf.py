@@ -48,7 +48,8 @@ def write(labels: WholeLabels, path: Path) -> None:
 class Sink(io.RawIOBase):
     """A new file that reports a failed write when it is asked, or closed.
 
-    The HDF5 library may crash the process after a failed write, so it is told of none.
+    The HDF5 library may crash the process after a failed write, so failed writes are hidden from
+    it.
 
     Parameters
     ----------

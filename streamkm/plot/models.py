@@ -87,7 +87,7 @@ class Drawn:
 
     @property
     def scaled_as(self) -> str:
-        """What is said of the scaling in the label of an axis; empty if there is none."""
+        """The end of the label of an axis that names the scaling; empty without a scaling."""
         if self.scaling is None:
             return ""
         return ", unit length" if isinstance(self.scaling, UnitLength) else ", scaled"

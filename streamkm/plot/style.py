@@ -14,9 +14,9 @@ from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 
 FIRST, SECOND, GREY = "#0072B2", "#D55E00", "#6f6f6f"
 NAMED = 20  # maximum number of clusters with a colour and a legend entry each
-# The first six are of Okabe and Ito (2008). Each other one is the sRGB colour farthest from those
-# before it, as they are seen with normal vision, protanopia, deuteranopia and tritanopia (Machado
-# et al. 2009), of medium lightness, so that it differs from white paper and black marks.
+# The first six colours are from Okabe and Ito (2008). Each further colour has the largest distance
+# from all colours before it, for normal vision, protanopia, deuteranopia and tritanopia (Machado et
+# al. 2009), among sRGB colours of medium lightness, which differ from white paper and black marks.
 COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#8800FF", "#552200"),
     *("#333344", "#AACC77", "#DD0044", "#BB55FF", "#3333AA", "#551166", "#993377", "#DDAAAA"),

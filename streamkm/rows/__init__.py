@@ -22,9 +22,10 @@ from streamkm.rows.missing import Missing
 from streamkm.rows.names import Named, column_names
 from streamkm.rows.nodata import missing_in
 from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
+from streamkm.rows.opened import rows_in_memory
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling, Shifted, Standardised, UnitLength, among, check_digits
-from streamkm.rows.stored import StoredRows, rows_in_memory
+from streamkm.rows.stored import StoredRows
 from streamkm.rows.tables import is_table, lazy_numbers, numbers
 from streamkm.rows.variables import Variables
 

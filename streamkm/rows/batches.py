@@ -10,8 +10,9 @@ import numpy as np
 from streamkm.rows.block import Block
 from streamkm.rows.memory import Budget
 from streamkm.rows.open import Rows
+from streamkm.rows.opened import unit_of, within
 from streamkm.rows.plan import BlockPlan, plan_blocks
-from streamkm.rows.stored import StoredRows, unit_of, within
+from streamkm.rows.stored import StoredRows
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _PIECES = 16  # blocks of a batch at most; smaller blocks would cost more time for each row

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from streamkm.checkpointable import Checkpointable
 from streamkm.errors import MemoryLimitError
 from streamkm.rows.layout import Layout
 from streamkm.rows.machine import memory_here
+from streamkm.rows.memory_advice import advice_on
 from streamkm.sizes import show_bytes
 
 # The interpreter, Dask, Zarr, Numba's compiler and scikit-learn, without data
@@ -31,9 +31,6 @@ SAMPLE_NBYTES = 64 * 2**20  # for one restart
 SAMPLES_NBYTES = 256 * 2**20  # for all restarts
 # Without a limit, blocks are cached up to this fraction of the machine's memory.
 KEPT_SHARE = 0.25
-_SMALL_BLOCK = 2**20  # bytes of chunks that are small, but not slow to read
-_NOTABLE = 0.95  # share of a projection below which a change is worth naming
-_FEW = 0.01  # share of the clusters below which fewer clusters are no advice
 _SAMPLE_COPIES = 3  # the sample, the parts it is combined from, and the search
 _BESIDE_A_DISTINCT_ROW = 8 + 8 + 8  # weight, hash, slots
 _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
@@ -202,7 +199,7 @@ class Budget:
         if not self.allows(need):
             assert self.limit is not None
             name = 'init="random" and n_init=1'
-            advice = self._advice(block_nbytes, n_blocks, resident_nbytes)
+            advice = advice_on(self, block_nbytes, n_blocks, resident_nbytes)
             raise MemoryLimitError(
                 f"the smallest block of whole chunks or shards has "
                 f"{show_bytes(block_nbytes)}. With {self.threads} threads and statistics of "
@@ -213,68 +210,3 @@ class Budget:
                 python=advice.format(without_sample=name),
                 command=advice.format(without_sample="--init random"),
             )
-
-    def _advice(self, block_nbytes: int, n_blocks: int, resident_nbytes: int) -> str:
-        """Return what lowers the projection notably, with the new projections.
-
-        The words for a seeding without a sample are a field of `str.format`.
-        """
-
-        def needs(names: Sequence[str]) -> int:
-            """The projection with the changes of these names."""
-            budget, nbytes = self, block_nbytes
-            for name in names:
-                budget, nbytes = changes[name](budget, nbytes)
-            blocks = n_blocks * -(-block_nbytes // nbytes)
-            return budget.projected(nbytes, blocks, resident_nbytes)
-
-        small = min(block_nbytes, _SMALL_BLOCK)
-        changes: dict[str, Callable[[Budget, int], tuple[Budget, int]]] = {
-            "one thread (DASK_NUM_WORKERS=1)": lambda own, n: (replace(own, threads=1), n),
-            f"the data in chunks of {show_bytes(small)}": lambda own, _: (own, small),
-        }
-        if self.summary_rows and self.unsampled is not None:
-            name = "{without_sample}, without a sample"
-            changes[name] = lambda own, n: (own._without_samples, n)
-        lower = sorted((needs([name]), name) for name in changes)
-        helps = [(n, name) for n, name in lower if n < _NOTABLE * needs([])]
-        falls = ", or to ".join(f"{show_bytes(n)} with {name}" for n, name in helps)
-        advice = f"Raise the limit.{f' The need falls to {falls}.' if falls else ''}"
-        if any(self.allows(n) for n, _ in helps):
-            return advice
-        sets = [one for size in (2, 3) for one in combinations(changes, size)]
-        together = sorted((needs(names), names) for names in sets)
-        fitting = [each for each in together if self.allows(each[0])]
-        if fitting:
-            least = min(fitting, key=lambda each: len(each[1]))
-            return f"{advice} It fits with {_joined(least[1])} ({show_bytes(least[0])})."
-        if together and together[0][0] < _NOTABLE * min((n for n, _ in lower), default=0):
-            n, names = together[0]
-            advice += f" It falls to {show_bytes(n)} with {_joined(names)}."
-        share = self._share_of_clusters(block_nbytes, n_blocks, resident_nbytes)
-        return f"{advice} It fits with {share:.0%} of the clusters." if share >= _FEW else advice
-
-    @property
-    def _without_samples(self) -> Budget:
-        """The budget of a single restart with a seeding method that has no sample."""
-        return replace(self, summaries=self.unsampled or 0, summary_rows=0)
-
-    def _share_of_clusters(self, block_nbytes: int, n_blocks: int, resident_nbytes: int) -> float:
-        """Return the largest share of the clusters, in steps of a hundredth, that the limit allows.
-
-        It is 0 if the limit does not allow a single cluster.
-        """
-        for percent in range(99, 0, -1):
-            clusters, largest, rows = (
-                n * percent // 100 for n in (self.clusters, self.largest, self.summary_rows)
-            )
-            if clusters == 0:
-                break
-            fewer = replace(self, clusters=clusters, largest=largest, summary_rows=rows)
-            if self.allows(fewer.projected(block_nbytes, n_blocks, resident_nbytes)):
-                return clusters / self.clusters
-        return 0.0
-
-
-def _joined(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"

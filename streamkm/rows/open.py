@@ -22,10 +22,11 @@ from streamkm.rows.missing import Missing
 from streamkm.rows.names import Named, feature_names
 from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, warn_packed
 from streamkm.rows.on_disk import Hdf5, Mapped
+from streamkm.rows.opened import open_stored, within
 from streamkm.rows.paths import dimension_names, open_zarr
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling
-from streamkm.rows.stored import StoredRows, open_stored, within
+from streamkm.rows.stored import StoredRows
 from streamkm.rows.tables import numbers
 from streamkm.rows.units import feature_units
 from streamkm.rows.variables import Variables

@@ -27,7 +27,7 @@ OPTIONS = {"init": "random", "tol": 0, "max_iter": 6, "random_state": 0, "algori
 
 @pytest.fixture
 def store(tmp_path, blobs, monkeypatch, no_table):
-    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.rows.stored._WAITS", (0.01, 0.01))
     monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)  # every step takes a read
     zarr.create_array(tmp_path / "x", data=blobs, chunks=(100, 6))

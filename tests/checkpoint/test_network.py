@@ -63,7 +63,7 @@ def namespaces():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_link_that_is_cut_in_the_middle_of_a_pass(namespaces, tmp_path, monkeypatch, no_table):
-    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)  # every step takes a read
     monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)  # and a read takes several waves
     monkeypatch.setattr("streamkm.engine.schedule._LEAST_OF_A_CLUSTER", 1)

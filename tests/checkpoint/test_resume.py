@@ -35,7 +35,7 @@ def store(tmp_path, blobs):
 
 @pytest.fixture
 def small_blocks(monkeypatch, no_table):
-    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)  # every step takes a read
     monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)  # and a read takes several waves
 
@@ -225,9 +225,9 @@ def test_a_second_ctrl_c_ends_at_once_and_the_last_checkpoint_is_good(tmp_path):
     zarr.create_array(tmp_path / "x", data=mixture(200_000, 16, 40), chunks=(2048, 16))
     slow = (
         "import sys, time\n"
-        "import streamkm.rows.stored as stored\n"
+        "from streamkm.rows import opened, stored\n"
         "from streamkm.cli import main\n"
-        "stored._SMALLEST_NBYTES = 1\n"
+        "opened._SMALLEST_NBYTES = 1\n"
         "read = stored.read\n"
         "stored.read = lambda *a: (time.sleep(1), read(*a))[1]\n"
         "main()\n"

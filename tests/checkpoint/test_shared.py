@@ -24,7 +24,7 @@ class Killed(BaseException):
 def store(tmp_path, blobs, monkeypatch, no_table):
     """Rows in small blocks, so that a step takes a read of several waves."""
     zarr.create_array(tmp_path / "x", data=blobs, chunks=(150, 6))
-    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)
     monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)
     return tmp_path / "x"

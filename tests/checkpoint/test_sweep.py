@@ -29,7 +29,7 @@ class Killed(Exception):
 @pytest.fixture
 def store(tmp_path, monkeypatch, no_table):
     """A store whose reads have several waves."""
-    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)
     zarr.create_array(tmp_path / "x", data=mixture(1500, 6, 8), chunks=(50, 6))
     return tmp_path / "x"

@@ -23,7 +23,7 @@ SHARE = re.compile(r"^read \S+: \d+ of \d+ blocks, \S+ \S+, \S+ \S+/s, \S+ m?s l
 @pytest.fixture
 def store(tmp_path, monkeypatch, no_table):
     """A store of several blocks, every read of which is a read."""
-    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     return zarr.create_array(tmp_path / "x", data=mixture(1500, 6, 8), chunks=(50, 6))
 
 

@@ -165,7 +165,7 @@ def out_of_core(monkeypatch):
         (memory, "KEPT_SHARE", 0),
         (memory, "SAMPLE_NBYTES", 30_000),
         (schedule, "_ENOUGH", 1),
-        (rows.stored, "_SMALLEST_NBYTES", 1),
+        (rows.opened, "_SMALLEST_NBYTES", 1),
         (training, "_LEAST_SAMPLE", 100),
         (training, "_WORTH_A_READ", 0),
     ):
@@ -232,7 +232,7 @@ def test_training_resumes_cached_rows_in_another_block_plan(flower, tmp_path, mo
 
     with pytest.raises(Killed):
         fit_codebook(array, 20, stages=2, max_iter=3, saved=tmp_path / "s", watch=[kill])
-    monkeypatch.setattr(rows.stored, "_SMALLEST_NBYTES", 2**20)  # another block size
+    monkeypatch.setattr(rows.opened, "_SMALLEST_NBYTES", 2**20)  # another block size
     states = []
     found = fit_codebook(
         array, 20, stages=2, max_iter=3, saved=tmp_path / "s", watch=[states.append]

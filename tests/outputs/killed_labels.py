@@ -17,7 +17,7 @@ import zarr
 
 import streamkm
 import streamkm.cli.commands.predict  # loaded here, once for all children
-import streamkm.rows.stored
+import streamkm.rows.opened
 from streamkm.checkpoint import periodic
 from streamkm.cli import main
 from streamkm.engine import schedule
@@ -34,7 +34,7 @@ def run(folder, last=None, *more):
     code = 70
     try:
         os.chdir(folder)
-        streamkm.rows.stored._SMALLEST_NBYTES = 1
+        streamkm.rows.opened._SMALLEST_NBYTES = 1
         schedule._ENOUGH = 3  # waves of eight blocks
         periodic.SECONDS, whole_labels._PART = 0.0, 100
         events = Events(folder / "events", last)

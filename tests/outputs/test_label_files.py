@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import subprocess
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -24,8 +23,8 @@ from click.testing import CliRunner
 import streamkm
 from streamkm.cli import main
 from streamkm.errors import DataError, OutputExistsError
+from tests.conftest import run_module
 
-ROOT = Path(__file__).parents[2]
 SUFFIXES = [".npy", ".nc", ".parquet"]
 RNG = np.random.default_rng(0)
 CENTROIDS = np.array([[0.0, 0.0], [5.0, 5.0], [-5.0, 5.0]])
@@ -60,7 +59,7 @@ def hidden(folder):
 def home(tmp_path, monkeypatch):
     """A folder with a model, rows and a cube with coordinates; blocks are small."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.outputs.whole_labels._PART", 30)
     streamkm.KMeans.from_centroids(CENTROIDS).save("m.zarr")
     zarr.create_array("x.zarr", data=RNG.normal(size=(1000, 2)) * 6, chunks=(70, 2))
@@ -269,16 +268,7 @@ def test_a_full_disk_leaves_no_file_and_the_next_run_reads_nothing_again(home, s
 
 
 def test_a_run_that_is_killed_at_any_time_resumes(tmp_path):
-    said = subprocess.run(
-        [sys.executable, "-m", "tests.outputs.killed_labels", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        timeout=600,
-        check=False,
-    )
-    assert said.returncode == 0, said.stdout + said.stderr
+    said = run_module("tests.outputs.killed_labels", tmp_path)
     killed = [line.split()[1] for line in said.stdout.splitlines() if line.startswith("killed")]
     assert Counter(killed) == {"store": 4, "file": 4, "outputs": 4}
     assert "resuming the labels" in said.stderr

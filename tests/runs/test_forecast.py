@@ -29,7 +29,7 @@ N_BLOCKS = 40
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     chunks = (100, 6)
     zarr.create_array(tmp_path / "x", data=mixture(100 * N_BLOCKS, 6, 8), chunks=chunks)
     return tmp_path / "x"

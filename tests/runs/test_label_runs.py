@@ -32,7 +32,7 @@ class Stopped(Exception):
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     """A store of 40 blocks, whose labels are saved after every wave of 8 blocks."""
-    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)
     monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0.0)
     zarr.create_array(tmp_path / "x", data=VALUES, chunks=(50, 3))

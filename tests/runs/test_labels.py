@@ -22,7 +22,7 @@ _CHILDREN = """
     from streamkm.engine import schedule
     from streamkm.checkpoint import periodic
 
-    streamkm.rows.stored._SMALLEST_NBYTES, schedule._ENOUGH, periodic.SECONDS = 1, 3, 0.0
+    streamkm.rows.opened._SMALLEST_NBYTES, schedule._ENOUGH, periodic.SECONDS = 1, 3, 0.0
     dask.config.set(num_workers=2)
     top = Path(sys.argv[1])
     rng = np.random.default_rng(0)

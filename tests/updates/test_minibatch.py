@@ -134,7 +134,7 @@ def test_a_fit_resumes_from_every_state_with_the_same_bits(
     store, tmp_path, monkeypatch, batch_size
 ):
     """Also in the middle of a batch of several waves of blocks."""
-    monkeypatch.setattr("streamkm.rows.stored._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     rows = rows_of(store, batch_size)
     rules = StopRules(2, 0.0)
     states = list(fit(rows, start(rows, batch_size, "coreset", rules=rules), wave=8))

@@ -44,4 +44,4 @@ def show_sweep(found: Any) -> None:
     console.print(line + held)
     scale = json.loads(found.attrs["parameters"]).get("scale")
     if scale is not None:
-        console.print(f"distortions and scores are of scaled features (scale={scale})")
+        console.print(f"distortions and scores refer to scaled features (scale={scale})")

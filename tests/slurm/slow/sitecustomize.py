@@ -7,6 +7,7 @@ import os
 import time
 
 import streamkm.rows.memory as memory
+import streamkm.rows.opened as opened
 import streamkm.rows.stored as stored
 
 wait, read = float(os.environ.get("SLOW_READ", 0)), stored.read
@@ -20,5 +21,5 @@ def slow(array, region):
 if "SLOW_READ" in os.environ:  # pytest looks for doctests here as well
     memory.TABLE_NBYTES = memory.SAMPLE_NBYTES = 0
     memory.Budget.keeps = lambda *_: False
-    stored._SMALLEST_NBYTES = 1
+    opened._SMALLEST_NBYTES = 1
     stored.read = slow
