@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from streamkm.estimators import MiniBatchKMeans as MiniBatchKMeans
     from streamkm.estimators import SphericalKMeans as SphericalKMeans
     from streamkm.estimators.loading import load as load
+    from streamkm.estimators.nearest import nearest as nearest
     from streamkm.estimators.steps import LloydStep as LloydStep
     from streamkm.estimators.steps import iterate as iterate
     from streamkm.ingesting import ingest as ingest
@@ -41,6 +42,7 @@ _PUBLIC = {
     "iterate": "streamkm.estimators.steps",
     "load": "streamkm.estimators.loading",
     "load_model": "streamkm.models.storage",
+    "nearest": "streamkm.estimators.nearest",
     "open_sweep": "streamkm.models.sweep",
     "stability": "streamkm.selection",
     "sweep": "streamkm.selection",
@@ -60,6 +62,7 @@ __all__ = [
     "iterate",
     "load",
     "load_model",
+    "nearest",
     "open_sweep",
     "plot",
     "stability",

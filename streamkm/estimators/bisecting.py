@@ -145,8 +145,8 @@ class BisectingKMeans(CentroidEstimator):
         self._set_labels(given, result.rows, labels)
         return self
 
-    def _closest(self, n: int) -> Closest:
-        return Closest(self._centroids, n, self._tree)
+    def _closest(self, n: int, keep_values: bool = True) -> Closest:
+        return Closest(self._centroids, n, self._tree, keep_values)
 
     def _question(self, dtype: np.dtype[Any]) -> PerRow[Any]:
         return TreeLabels(self._tree, dtype)

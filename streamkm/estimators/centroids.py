@@ -159,7 +159,9 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         census.check()
         return -float(assigned.inertia(self._centroids))
 
-    def representatives(self, X: Any, n: int = 1, mask: Any = None) -> Nearest:
+    def representatives(
+        self, X: Any, n: int = 1, mask: Any = None, keep_values: bool = True
+    ) -> Nearest:
         """Return the rows of each cluster that are nearest to its centroid; this costs one read.
 
         Parameters
@@ -170,6 +172,9 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
             Number of rows of each cluster.
         mask : array-like of the row shape, bool, or None
             False for rows that are left out.
+        keep_values : bool
+            Whether the result has the values of the rows. Without them it takes 16 bytes for each
+            row, for any number of features.
 
         Returns
         -------
@@ -197,9 +202,10 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         """
         check_is_fitted(self)
         n = whole_number("n", n, 1)
-        given, rows = self._rows(X, None, mask, count=True)
-        found: Nearest = map_reduce(self._closest(n), rows)
-        if is_a(given.array, "xarray.DataArray"):
+        given, rows = self._rows(X, None, mask, ranked=n, count=True)
+        ranked = map_reduce(self._closest(n, keep_values), rows)
+        found = ranked.nearest(len(self.cluster_centers_), n)
+        if keep_values and is_a(given.array, "xarray.DataArray"):
             return labelled_nearest(found, given.array, rows.layout)
         return found
 

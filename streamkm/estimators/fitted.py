@@ -56,8 +56,8 @@ class Fitted(BaseEstimator):
         write_rows(question, rows, out)
         return given.like(out, rows, names)
 
-    def _closest(self, n: int) -> Closest:
-        return Closest(self._centroids, n)
+    def _closest(self, n: int, keep_values: bool = True) -> Closest:
+        return Closest(self._centroids, n, None, keep_values)
 
     def _names(self) -> list[str]:
         known = getattr(self, "cluster_names_", None)
@@ -82,17 +82,23 @@ class Fitted(BaseEstimator):
         mask: Any,
         *,
         answer_nbytes: int = 8,
+        ranked: int = 0,
         count: bool = False,
     ) -> tuple[InputData, Rows]:
         """The data as they were given, and their rows with the features and the scale of the fit.
 
-        `count` says whether unknown chunk sizes of lazy data are counted, which takes a read.
+        `ranked` is the number of rows of each cluster that the read finds; `count` says whether
+        unknown chunk sizes of lazy data are counted, which takes a read.
         """
         if self.memory_limit is not None:
             one_heap()
         given, data = data_options(self, X, sample_weight, mask, names_of(self))
         rows = data.open(
-            replace(self._budget(), answer_nbytes=answer_nbytes),
+            replace(
+                self._budget(),
+                answer_nbytes=answer_nbytes,
+                ranked=ranked * len(self.cluster_centers_),
+            ),
             scaling=self._scaling,
             count=count or not given.is_lazy,
         )

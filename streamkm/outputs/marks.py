@@ -17,6 +17,7 @@ SWEEP = "streamkm sweep"
 LABELS = "streamkm labels"
 ARCHIVE = "streamkm archive"
 INGEST = "streamkm ingest"
+NEAREST = "streamkm nearest"
 
 _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 

@@ -3,7 +3,7 @@
 from streamkm.passes.base import Pass, Product, Products, Statistic
 from streamkm.passes.boundary import Boundary, KeepBoundary
 from streamkm.passes.census import Census, Counted
-from streamkm.passes.closest import Closest, Nearest
+from streamkm.passes.closest import Assigner, Closest, Nearest, Ranked
 from streamkm.passes.colours import Colours
 from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
@@ -27,6 +27,7 @@ from streamkm.passes.tree import Tree, TreeLabels, TreePath
 
 __all__ = [
     "Assigned",
+    "Assigner",
     "Boundary",
     "Census",
     "Closest",
@@ -54,6 +55,7 @@ __all__ = [
     "Picked",
     "Product",
     "Products",
+    "Ranked",
     "SampleSensitive",
     "SampleUniform",
     "Sampled",

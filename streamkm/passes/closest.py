@@ -1,21 +1,28 @@
-"""The rows nearest to each centroid, as examples of each cluster, in one read."""
+"""The rows nearest to each centroid, in one read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.arrays import AnyArray, Float64Array
+from streamkm.arrays import AnyArray, Float64Array, FloatArray
 from streamkm.passes.base import Pass, Statistic, WithCentroids
 from streamkm.passes.lloyd import refuse_bad
-from streamkm.passes.tree import Tree
-from streamkm.rows import Block
+from streamkm.rows import Block, Tile
 
 _NO_ROW = -1
+_BESIDE_VALUES = 3 * 8  # bytes of the cluster, the number and the distance of a row
+
+
+class Assigner(Protocol):
+    """A rule that assigns rows to other clusters than those of the nearest centroids."""
+
+    def labels(self, x: FloatArray) -> npt.NDArray[np.int64]:
+        """Cluster (n,) of each of the rows (n, d)."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Nearest(Statistic):
         Euclidean distances, of scaled rows if there is a scaling; inf if the cluster has fewer than
         n rows.
     values : ndarray of shape (k, n, d)
-        The rows, of the stored dtype.
+        The rows, of the stored dtype; of shape (k, n, 0) if they were not requested.
     """
 
     numbers: npt.NDArray[np.int64]
@@ -59,67 +66,131 @@ class Nearest(Statistic):
         >>> streamkm.Nearest.combine(parts).numbers.tolist()
         [[3]]
         """
-        most = parts[0].numbers.shape[1]
-        some = [
-            part for part in parts if part.values.shape[2]
-        ]  # the number of features is unknown without rows
-        if len(some) < 2:
-            return some[0] if some else parts[0]
-        numbers = np.concatenate([part.numbers for part in some], axis=1)
-        distances = np.concatenate([part.distances for part in some], axis=1)
-        order = np.lexsort((numbers, distances))[:, :most]
-        values = np.concatenate([part.values for part in some], axis=1)
-        return cls(
-            np.take_along_axis(numbers, order, 1),
-            np.take_along_axis(distances, order, 1),
-            np.take_along_axis(values, order[:, :, None], 1),
-        )
+        n_clusters, most = parts[0].numbers.shape
+        return Ranked.combine([Ranked.of_nearest(part) for part in parts]).nearest(n_clusters, most)
 
 
 @dataclass(frozen=True)
-class Closest(WithCentroids, Pass[Nearest]):
+class Ranked(Statistic):
+    """The nearest rows of those clusters that have rows, sorted by (cluster, distance, number).
+
+    Parameters
+    ----------
+    most : int, maximum number of rows of each cluster
+    clusters : ndarray of shape (r,), int64
+    numbers : ndarray of shape (r,), int64, row numbers
+    distances : ndarray of shape (r,), float64
+    values : ndarray of shape (r, d), of the stored dtype; of shape (r, 0) if they are not kept
+    """
+
+    most: int
+    clusters: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int64]
+    distances: Float64Array
+    values: AnyArray
+
+    @classmethod
+    def combine(cls, parts: Sequence[Ranked]) -> Ranked:
+        some = [part for part in parts if len(part.numbers)]  # the identity has no features
+        if len(some) < 2:
+            return some[0] if some else parts[0]
+        clusters = np.concatenate([part.clusters for part in some])
+        numbers = np.concatenate([part.numbers for part in some])
+        distances = np.concatenate([part.distances for part in some])
+        order = np.lexsort((numbers, distances, clusters))
+        order = order[_ranks(clusters[order]) < some[0].most]
+        values = np.concatenate([part.values for part in some])[order]
+        return cls(some[0].most, clusters[order], numbers[order], distances[order], values)
+
+    @classmethod
+    def of_nearest(cls, found: Nearest) -> Ranked:
+        """The same rows as those of a `Nearest`."""
+        clusters, rank = np.nonzero(found.numbers != _NO_ROW)
+        at = clusters, rank
+        most = found.numbers.shape[1]
+        return cls(most, clusters, found.numbers[at], found.distances[at], found.values[at])
+
+    def nearest(self, n_clusters: int, most: int) -> Nearest:
+        """Return the rows by cluster (k) and rank (n)."""
+        shape = (n_clusters, most)
+        numbers, distances = np.full(shape, _NO_ROW, np.int64), np.full(shape, np.inf)
+        at = self.clusters, _ranks(self.clusters)
+        numbers[at], distances[at] = self.numbers, self.distances
+        values = np.zeros((*shape, self.values.shape[1]), self.values.dtype)
+        values[at] = self.values
+        return Nearest(numbers, distances, values)
+
+
+def _ranks(clusters: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the position of each entry among those of its cluster; clusters are sorted."""
+    return np.arange(len(clusters)) - np.searchsorted(clusters, clusters)
+
+
+@dataclass(frozen=True)
+class Closest(WithCentroids, Pass[Ranked]):
     """Find the rows of each cluster that are nearest to its centroid.
+
+    The statistic of a block has only rows of the block, so it does not grow with the clusters.
 
     Parameters
     ----------
     centroids : ndarray of shape (k, d), float64
     most : int, number of rows for each cluster
-    tree : Tree that assigns rows to clusters, or None where a row belongs to the nearest centroid
+    assigner : rule that assigns rows to clusters, or None where a row belongs to the nearest
+        centroid
+    keep_values : whether the statistic has the values of the rows
     """
 
     centroids: Float64Array
     most: int
-    tree: Tree | None = None
+    assigner: Assigner | None = None
+    keep_values: bool = True
 
-    def identity(self) -> Nearest:
-        return self._none(0, np.dtype(np.uint8))
+    def identity(self) -> Ranked:
+        none = np.empty(0, np.int64)
+        return Ranked(self.most, none, none, np.empty(0), np.empty((0, 0), np.uint8))
 
-    def _none(self, n_features: int, dtype: np.dtype[Any]) -> Nearest:
-        shape = (len(self.centroids), self.most)
-        numbers, distances = np.full(shape, _NO_ROW, np.int64), np.full(shape, np.inf)
-        return Nearest(numbers, distances, np.zeros((*shape, n_features), dtype))
+    def statistic_nbytes(self, n_features: int) -> int:
+        """Bytes of the rows of all clusters."""
+        row = _BESIDE_VALUES + 8 * n_features * self.keep_values
+        return len(self.centroids) * self.most * row
 
-    def __call__(self, block: Block) -> Nearest:
+    def __call__(self, block: Block) -> Ranked:
+        best, waiting, n_waiting = self.identity(), list[Ranked](), 0
+        bars = np.full(len(self.centroids), np.inf)  # of clusters that have enough rows
+        for tile, labels, distances in self._assigned(block):
+            hopeful = np.flatnonzero(distances <= bars[labels])
+            if hopeful.size:
+                waiting.append(self._found(block, tile, hopeful, labels, distances))
+                n_waiting += len(hopeful)
+            if n_waiting > len(best.numbers):  # not for each tile, because all are sorted
+                best, waiting, n_waiting = Ranked.combine([best, *waiting]), [], 0
+                full = _ranks(best.clusters) == self.most - 1
+                bars[best.clusters[full]] = best.distances[full]
+        return Ranked.combine([best, *waiting]) if waiting else best
+
+    def _assigned(self, block: Block) -> Iterator[tuple[Tile, npt.NDArray[np.int64], Float64Array]]:
+        """Yield tiles with the clusters (n,) and the distances (n,) of their rows."""
         if block.n_rows == 0:
-            return self.identity()
+            return
         centroids = self.prepared(block.dtype)
-        best = self._none(self.centroids.shape[1], block.values.dtype)
         for tile in block.tiles():
-            labels, d2 = centroids.nearest(tile.x)
-            refuse_bad(block, tile.start, d2)
-            if self.tree is not None:
-                labels = self.tree.labels(tile.x).astype(np.int32)
+            if self.assigner is None:
+                nearest, d2 = centroids.nearest(tile.x)
+                labels = nearest.astype(np.int64)
+            else:
+                labels = self.assigner.labels(tile.x)
                 d2 = np.square(tile.x - self.centroids[labels]).sum(axis=1)
-            hopeful = np.flatnonzero(np.sqrt(d2) <= best.distances[labels, -1])
-            order = hopeful[np.lexsort((hopeful, d2[hopeful], labels[hopeful]))]
-            rank = np.arange(len(order)) - np.searchsorted(labels[order], labels[order])
-            order, rank = order[rank < self.most], rank[rank < self.most]
-            if order.size == 0:
-                continue
-            found, places = self._none(best.values.shape[2], block.values.dtype), labels[order]
-            numbers = block.row_numbers(tile.start, tile.start + len(tile.x))
-            found.numbers[places, rank] = numbers[order]
-            found.distances[places, rank] = np.sqrt(d2[order])
-            found.values[places, rank] = block.values[tile.start + order]
-            best = Nearest.combine([best, found])
-        return best
+            refuse_bad(block, tile.start, d2)
+            yield tile, labels, np.sqrt(d2)
+
+    def _found(
+        self, block: Block, tile: Tile, at: AnyArray, labels: Any, distances: Float64Array
+    ) -> Ranked:
+        """Return the nearest of some rows of a tile."""
+        order = at[np.lexsort((at, distances[at], labels[at]))]
+        order = order[_ranks(labels[order]) < self.most]
+        numbers = block.row_numbers(tile.start, tile.start + len(tile.x))[order]
+        kept = slice(None) if self.keep_values else slice(0)
+        values = block.values[tile.start + order, kept]
+        return Ranked(self.most, labels[order], numbers, distances[order], values)

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from streamkm.arrays import Float64Array
 from streamkm.engine import map_reduce
 from streamkm.numbers import whole_number
-from streamkm.passes import Nearest
 from streamkm.plot.galleries import along_features, as_images, mosaic, show
 from streamkm.plot.models import Drawn
 from streamkm.plot.style import FIRST, new_axes, round_steps, short
@@ -65,7 +64,8 @@ def representatives(
     drawn, n = Drawn.from_model(model), whole_number("n", n, 1)
     if shape is not None:
         as_images(drawn.centroids, shape)  # an error before the read
-    nearest: Nearest = map_reduce(drawn.fitted._closest(n), drawn.open(X))
+    ranked = map_reduce(drawn.fitted._closest(n), drawn.open(X))
+    nearest = ranked.nearest(len(drawn.centroids), n)
     values = np.where((nearest.numbers < 0)[..., None], np.nan, nearest.values)
     ax = ax or new_axes(height=min(_HIGH, max(4.5, 1 + 0.5 * len(values))))
     if shape is None:

@@ -37,6 +37,8 @@ _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
 # Large centroids (float64): themselves, in the precision of the data, two accumulators while a
 # block is added or sums and means afterwards, and parts of them [measured].
 _LARGE_COPIES = 5.3
+_RANKED_ROW = 8 + 8 + 8  # cluster, number, distance
+_RANKED_COPIES = 6  # themselves, all rows that are sorted, their order, and the result
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Budget:
     largest : centroids of a single trajectory, at most
     itemsize : bytes of a stored number
     samples_if_small : whether large centroids are random rows, which need no sample
+    ranked : rows of all clusters together that a read finds, without their values
     """
 
     limit: int | None = None
@@ -89,6 +92,7 @@ class Budget:
     largest: int = 0
     itemsize: int = 4
     samples_if_small: bool = False
+    ranked: int = 0
 
     def of(self, layout: Layout) -> Budget:
         """Return the budget for data of this layout."""
@@ -155,10 +159,16 @@ class Budget:
             # take 1.5 statistics, and 3.2 while they are computed, before the tree holds any
             # [measured].
             statistics = (3 * self.threads + 7 * levels) * self.statistic_nbytes
+        statistics += self._ranked_nbytes(levels)
         statistics += (self.threads + 7) * self.table_nbytes
         statistics += _SAMPLE_COPIES * self.sample_nbytes
         blocks = min(self.threads, n_blocks) * self._in_flight(block_nbytes)
         return PROCESS_NBYTES + resident_nbytes + blocks + statistics
+
+    def _ranked_nbytes(self, levels: int) -> int:
+        """Bytes of the rows found by a read, in the tree or, if they are large, in one place."""
+        nbytes = self.ranked * _RANKED_ROW
+        return nbytes * (_RANKED_COPIES if nbytes >= LARGE_NBYTES else self.threads + 7 * levels)
 
     def _in_flight(self, block_nbytes: int) -> int:
         """Bytes of a block while a thread reads it, and of its sums if the centroids are large.

@@ -80,7 +80,7 @@ def predict(
     """
     check_outputs([output], [model, data.data, data.mask])
     known = load_model(model) if n_clusters is None else model_from_sweep(model, n_clusters)
-    rows = _open(known, data)
+    rows = open_for(known, data)
     dtype = label_dtype(len(known.centroids), may_lack(rows))
     question: PerRow[Any] = Labels(known.scaled_centroids, dtype)
     if known.tree is not None:
@@ -145,8 +145,22 @@ def write_into(out: Any, question: PerRow[S], rows: Rows, n_clusters: int) -> S:
     return write_rows(question, rows, out)
 
 
-def _open(model: Model, data: DataOptions) -> Rows:
-    """Open the data with the features, scaling and, by default, nodata values of a model."""
+def open_for(model: Model, data: DataOptions, ranked: int = 0) -> Rows:
+    """Open the data with the features, scaling and, by default, nodata values of a model.
+
+    Parameters
+    ----------
+    model : Model
+    data : DataOptions
+    ranked : as of `Budget`
+
+    Raises
+    ------
+    DataError
+        If the data have other features than the model.
+    MemoryLimitError
+        If a block does not fit the limit.
+    """
     k, d = model.centroids.shape
     auto = isinstance(data.nodata, str) and data.nodata == "auto"
     rows = replace(
@@ -154,7 +168,7 @@ def _open(model: Model, data: DataOptions) -> Rows:
         feature_dim=data.feature_dim or model.feature_dim,
         nodata=model.parameters.get("nodata", "auto") if auto else data.nodata,
         names=model.features or None,
-    ).open(Budget(data.memory_limit, threads(), k, largest=k), model.scaling)
+    ).open(Budget(data.memory_limit, threads(), k, largest=k, ranked=ranked), model.scaling)
     if rows.layout.n_features != d:
         found = rows.layout.n_features
         raise DataError(f"the data have {found} features, but the model has {d}.")

@@ -45,6 +45,7 @@ PASSES = (
     Lloyd(_CENTROIDS),
     Closest(_CENTROIDS, 3),
     Closest(_CENTROIDS, 3, TREE),
+    Closest(_CENTROIDS, 50, keep_values=False),
     Losses(_CENTROIDS),
     DrawUniform(5, 1, 0),
     DrawSquaredDistance(5, 1, 1, _CENTROIDS),

@@ -1,0 +1,33 @@
+"""``streamkm nearest``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from streamkm.cli.translate import arrays_beside, data_options
+from streamkm.cli.ui.say import say
+from streamkm.outputs.nearest_rows import nearest_output
+from streamkm.rows import Rows
+from streamkm.runs.labels import WaveCallback
+from streamkm.runs.nearest import nearest
+from streamkm.showing.reads import ReadProgress
+
+
+def run(model: str, data: str, output: str, *, n_rows: int, overwrite: bool, **given: Any) -> None:
+    """Write the row numbers; print how many there are."""
+    target = nearest_output(output, overwrite)
+    source = replace(data_options(data, given), **arrays_beside(data, given))
+    there = nearest(model, source, n_rows, target, _bar).numbers >= 0
+    short = int((~there.all(axis=1)).sum())
+    fewer = f"; {short:,} of them have fewer than {n_rows:,}" if short else ""
+    say(f"{output}: {int(there.sum()):,} rows of {len(there):,} clusters{fewer}")
+
+
+@contextmanager
+def _bar(rows: Rows) -> Iterator[WaveCallback]:
+    with ReadProgress(rows) as bar:
+        bar.next_read("nearest rows")
+        yield lambda folded: bar.advance_to(folded.n_blocks)
