@@ -27,6 +27,7 @@ _COMMANDS = {
     "sweep": "Fit every k of a range in shared reads and report the elbow.",
     "predict": "Label a Zarr array with a fitted model.",
     "nearest": "Find the rows nearest to each centroid of a model.",
+    "export": "Write the centroids of a model for faiss, ONNX, safetensors or NumPy.",
     "ingest": "Convert npy, CSV, Parquet, GeoTIFF or image files to a Zarr store.",
     "compress": "Compress images into an archive of codes with a shared palette.",
     "decompress": "Export images of an archive to standard image files.",

@@ -1,4 +1,4 @@
-"""Outputs of a fitted estimator: stored labels, a stored model, a scikit-learn estimator."""
+"""Outputs of a fitted estimator: stored labels, a stored model, a table of centroids."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
+from streamkm.estimators.conversions import Conversions
 from streamkm.estimators.data import weights_of
-from streamkm.estimators.fitted import Fitted
-from streamkm.estimators.models import save, to_sklearn
+from streamkm.estimators.models import save
 from streamkm.estimators.opening import check_features, names_of
 from streamkm.outputs import check_outputs, label_format, label_output, local, refuse_overlap
 from streamkm.outputs.ome import OmeImage, OmeLabels
@@ -23,7 +22,7 @@ from streamkm.runs.options import DataOptions
 from streamkm.runs.predict import write_into, write_labels
 
 
-class Exports(Fitted):
+class Exports(Conversions):
     """Methods that write labels or the model, or convert the estimator."""
 
     def centroid_table(self, units: bool = False) -> Any:
@@ -220,26 +219,3 @@ class Exports(Fitted):
         """
         check_is_fitted(self)
         save(self, path, overwrite)
-
-    def to_sklearn(self, dtype: npt.DTypeLike = np.float64) -> Any:
-        """Return a fitted scikit-learn estimator with the same clusters.
-
-        Parameters
-        ----------
-        dtype : {float64, float32}
-            Dtype of the centroids; scikit-learn labels rows of this dtype only.
-
-        Returns
-        -------
-        sklearn.cluster.KMeans or sklearn.pipeline.Pipeline
-            If the rows are scaled, a Pipeline with a StandardScaler.
-
-        Examples
-        --------
-        >>> import numpy as np, streamkm
-        >>> model = streamkm.KMeans.from_centroids([[0.0, 0.0], [3.0, 4.0]])
-        >>> model.to_sklearn().predict(np.array([[1.0, 0.0], [3.0, 3.0]])).tolist()
-        [0, 1]
-        """
-        check_is_fitted(self)
-        return to_sklearn(self, dtype)

@@ -23,6 +23,12 @@ _SCALARS = ("init", "random_state")  # parameters that may be objects
 def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
     """Store an estimator as a model."""
     target = check_store(path, MODEL, overwrite)
+    with alone(target):
+        save_model(target, stored_model(estimator), overwrite)
+
+
+def stored_model(estimator: Any) -> Model:
+    """Return a fitted estimator as a model."""
     parameters = {
         name: value
         for name, value in estimator.get_params(deep=False).items()
@@ -34,8 +40,8 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
         counts, batches = estimator._stored_batches
     parameters = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in parameters.items()}
     tree = estimator._tree if hasattr(estimator, "tree_") else None
-    model = Model(
-        estimator.cluster_centers_,
+    return Model(
+        np.asarray(estimator.cluster_centers_, np.float64),
         inertia=getattr(estimator, "inertia_", float("nan")),
         history=getattr(estimator, "history_", history_array([])),
         stop_reason=getattr(estimator, "stop_reason_", KNOWN_CENTROIDS if tree is None else ""),
@@ -54,8 +60,6 @@ def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
         batches=batches,
         names=[_name(name) for name in getattr(estimator, "cluster_names_", [])],
     )
-    with alone(target):
-        save_model(target, model, overwrite)
 
 
 def _name(name: Any) -> Any:
@@ -70,11 +74,15 @@ def _array(init: Any) -> Float64Array | None:
     return np.array(init, dtype=np.float64, ndmin=2) if given else None
 
 
-def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
-    """Return a fitted scikit-learn estimator with the same centroids."""
+def to_sklearn(estimator: Any, dtype: npt.DTypeLike | None) -> Any:
+    """Return a fitted scikit-learn estimator with the same centroids.
+
+    scikit-learn refuses rows whose dtype is not that of the centroids, so the default converts
+    rows.
+    """
     from sklearn.cluster import KMeans as InMemory  # these take a third of a second
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import Normalizer, StandardScaler
+    from sklearn.preprocessing import FunctionTransformer
 
     if hasattr(estimator, "tree_"):
         raise DataError(
@@ -82,8 +90,7 @@ def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
             "scikit-learn cannot represent. Use `cluster_centers_`: the label of a row is nearly "
             "always its nearest center."
         )
-    scaling: Scaling | None = estimator._scaling
-    centroids = estimator._centroids.astype(dtype)
+    centroids = estimator._centroids.astype(np.float64 if dtype is None else dtype)
     k = len(centroids)
     # One iteration from these centroids, on the same rows, moves none of them.
     made = InMemory(k, init=centroids, n_init=1, max_iter=1).fit(centroids)
@@ -92,25 +99,41 @@ def to_sklearn(estimator: Any, dtype: npt.DTypeLike = np.float64) -> Any:
     made.n_iter_ = getattr(estimator, "n_iter_", 0)
     labels = getattr(estimator, "labels_", None)
     made.labels_ = np.asarray(labels, np.int32) if isinstance(labels, np.ndarray) else None
-    if scaling is None:
-        return _with_names(made, estimator)
+    scaling: Scaling | None = estimator._scaling
+    steps = [made] if scaling is None else [_scaler(scaling, centroids.shape[1]), made]
+    if dtype is None:
+        convert = FunctionTransformer(
+            np.asarray,
+            validate=True,
+            feature_names_out="one-to-one",
+            kw_args={"dtype": np.float64},
+        )
+        steps = [convert.fit(centroids), *steps]
+    _with_names(steps[0], estimator)
+    return steps[0] if len(steps) == 1 else make_pipeline(*steps)
+
+
+def _scaler(scaling: Scaling, n_features: int) -> Any:
+    """Return the fitted transformer of scikit-learn for a scaling."""
+    from sklearn.preprocessing import Normalizer, StandardScaler
+
     if isinstance(scaling, UnitLength):
-        return make_pipeline(_with_names(Normalizer(), estimator), made)
-    center, scale = np.zeros(()), np.ones(centroids.shape[1])
+        return Normalizer()
+    center, scale = np.zeros(()), np.ones(n_features)
+    own: Scaling | None = scaling
     if isinstance(scaling, Shifted):
-        center, scaling = np.array(scaling.origin), scaling.then
-    if isinstance(scaling, Standardised):
-        center, scale = center + np.array(scaling.center), 1 / np.array(scaling.factor)
-    elif scaling is not None:
-        raise DataError(f"{type(scaling).__name__} has no counterpart in scikit-learn.")
+        center, own = np.array(scaling.origin), scaling.then
+    if isinstance(own, Standardised):
+        center, scale = center + np.array(own.center), 1 / np.array(own.factor)
+    elif own is not None:
+        raise DataError(f"{type(own).__name__} has no counterpart in scikit-learn.")
     scaler = StandardScaler().fit(np.stack([center, center + 1]))
     scaler.mean_, scaler.scale_, scaler.var_ = center, scale, scale**2
-    return make_pipeline(_with_names(scaler, estimator), made)
+    return scaler
 
 
-def _with_names(made: Any, estimator: Any) -> Any:
+def _with_names(made: Any, estimator: Any) -> None:
     """Set the number and names of the features on the first step of the estimator."""
     made.n_features_in_ = estimator.n_features_in_
     if hasattr(estimator, "feature_names_in_"):
         made.feature_names_in_ = estimator.feature_names_in_
-    return made

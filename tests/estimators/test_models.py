@@ -88,9 +88,13 @@ class TestEveryEstimator:
             with pytest.raises(DataError, match="labels rows by a tree"):
                 model.to_sklearn()
             return
-        other = model.to_sklearn(np.float32)
-        assert np.mean(other.predict(blobs) == model.labels_) > 0.999
-        np.testing.assert_allclose(other.transform(blobs), model.transform(blobs), atol=1e-4)
+        for other in (model.to_sklearn(), model.to_sklearn(np.float32)):
+            assert np.mean(other.predict(blobs) == model.labels_) > 0.999
+            np.testing.assert_allclose(other.transform(blobs), model.transform(blobs), atol=1e-4)
+        other = model.to_sklearn()
+        for dtype in (np.float16, np.float64, np.int32):
+            rows = blobs.astype(dtype)
+            assert np.mean(other.predict(rows) == model.predict(rows)) > 0.999
 
 
 def test_clusters_of_fewer_rows_than_were_asked_for():

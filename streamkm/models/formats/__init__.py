@@ -1,0 +1,1 @@
+"""Files of models for other programs."""
