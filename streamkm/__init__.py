@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from streamkm.estimators import KMeans as KMeans
     from streamkm.estimators import MiniBatchKMeans as MiniBatchKMeans
     from streamkm.estimators import SphericalKMeans as SphericalKMeans
+    from streamkm.estimators import StreamingKMeans as StreamingKMeans
     from streamkm.estimators.loading import load as load
     from streamkm.estimators.nearest import nearest as nearest
     from streamkm.estimators.steps import LloydStep as LloydStep
@@ -37,6 +38,7 @@ _PUBLIC = {
     "Model": "streamkm.models.model",
     "Nearest": "streamkm.passes",
     "SphericalKMeans": "streamkm.estimators",
+    "StreamingKMeans": "streamkm.estimators",
     "centroids_of": "streamkm.models.sweep",
     "ingest": "streamkm.ingesting",
     "iterate": "streamkm.estimators.steps",
@@ -56,6 +58,7 @@ __all__ = [
     "Model",
     "Nearest",
     "SphericalKMeans",
+    "StreamingKMeans",
     "__version__",
     "centroids_of",
     "ingest",

@@ -4,8 +4,9 @@ from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.minibatch import MiniBatchKMeans
 from streamkm.estimators.spherical import SphericalKMeans
+from streamkm.estimators.streaming import StreamingKMeans
 
-__all__ = ["BisectingKMeans", "KMeans", "MiniBatchKMeans", "SphericalKMeans"]
+__all__ = ["BisectingKMeans", "KMeans", "MiniBatchKMeans", "SphericalKMeans", "StreamingKMeans"]
 
 
 def __dir__() -> list[str]:

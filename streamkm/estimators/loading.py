@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.minibatch import MiniBatchKMeans
 from streamkm.estimators.spherical import SphericalKMeans
+from streamkm.estimators.streaming import StreamingKMeans
 from streamkm.models.model import KNOWN_CENTROIDS, Model
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import model_from_sweep
@@ -21,10 +22,10 @@ from streamkm.rows import UnitLength
 if TYPE_CHECKING:
     import xarray as xr
 
+Loaded: TypeAlias = KMeans | BisectingKMeans | MiniBatchKMeans | StreamingKMeans
 
-def load(
-    path: str | os.PathLike[str] | xr.Dataset, n_clusters: int | None = None
-) -> KMeans | BisectingKMeans | MiniBatchKMeans:
+
+def load(path: str | os.PathLike[str] | xr.Dataset, n_clusters: int | None = None) -> Loaded:
     """Load a fitted estimator from a model that `save` or ``streamkm fit`` wrote, or from a sweep.
 
     Parameters
@@ -36,9 +37,9 @@ def load(
 
     Returns
     -------
-    KMeans, SphericalKMeans, BisectingKMeans or MiniBatchKMeans
-        The estimator, with all attributes but `labels_`. `MiniBatchKMeans.partial_fit` continues
-        with the bits of the saved model. One k of a sweep is a `KMeans` with its best centroids and
+    KMeans, SphericalKMeans, BisectingKMeans, MiniBatchKMeans or StreamingKMeans
+        The estimator, with all attributes but `labels_`. `partial_fit` continues with the bits of
+        the saved model. One k of a sweep is a `KMeans` with its best centroids and
         the scale of the sweep, which labels rows like the sweep.
 
     Raises
@@ -66,7 +67,7 @@ def load(
     raise DataError("n_clusters is missing: give the k of the sweep that the estimator is to have.")
 
 
-def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
+def from_model(model: Model) -> Loaded:
     """Return the estimator of a stored model."""
     kind = _class_of(model)
     known = kind().get_params()
@@ -76,6 +77,8 @@ def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
     if model.init is not None:
         asked["init"] = model.init
     estimator = kind(**asked)
+    if isinstance(estimator, StreamingKMeans):
+        return estimator._restore(model)
     estimator._take(model.scaled_centroids, model.scaling, model.features or None)
     estimator.cluster_centers_ = model.centroids
     estimator._set_units(model.units)
@@ -99,8 +102,10 @@ def from_model(model: Model) -> KMeans | BisectingKMeans | MiniBatchKMeans:
     return estimator
 
 
-def _class_of(model: Model) -> type[KMeans | BisectingKMeans | MiniBatchKMeans]:
+def _class_of(model: Model) -> type[Loaded]:
     """Return the class of the estimator that a model stores."""
+    if model.summary:
+        return StreamingKMeans
     if model.batches:
         return MiniBatchKMeans
     if model.tree is not None:

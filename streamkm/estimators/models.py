@@ -58,6 +58,7 @@ def stored_model(estimator: Any) -> Model:
         init=_array(getattr(estimator, "init", None)),
         counts=counts,
         batches=batches,
+        summary=estimator._summary.stored if hasattr(estimator, "_summary") else {},
         names=[_name(name) for name in getattr(estimator, "cluster_names_", [])],
     )
 

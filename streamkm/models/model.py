@@ -60,6 +60,8 @@ class Model:
         Numbers that describe the mini-batches, such as `n_steps`; empty for other fits.
     units : list of str
         Units of the features, such as 'K'; empty if they have none.
+    summary : dict of str to object
+        Arrays and numbers of the summary of a `StreamingKMeans`; empty for other models.
 
     Examples
     --------
@@ -88,6 +90,7 @@ class Model:
     counts: Float64Array | None = None
     batches: dict[str, int] = field(default_factory=dict)
     units: list[str] = field(default_factory=list)
+    summary: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         k, d = self.centroids.shape

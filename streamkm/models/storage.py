@@ -19,6 +19,8 @@ from streamkm.outputs.reading import absent, attribute, group_in, read
 FORMAT = 1
 # Parameters whose strings, such as 'nan', are numbers that JSON cannot represent.
 _NUMBERS = ("nodata", "tol", "loss_tol", "distortion_tol", "time_limit")
+_SUMMARY = {"draws": 1, "bounds": 1, "weights": 1, "numbers": 1, "values": 2}  # dimensions
+_SUMMARY_NUMBERS = ("most", "n_clusters", "seed", "total", "length", "rows", "weighted")
 _HISTORY = ("inertia", "shift", "empty", "relocated", "read")
 
 
@@ -63,9 +65,25 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
             _write(group, "tree_children", model.tree[1], ("fork", "side"))
         for name, values in scaling_arrays(model.scaling).items():
             _write(group, name, values, ("feature",))
+        if model.summary:
+            _write_summary(group.create_group("summary"), model.summary)
         history = group.create_group("history")
         for name in model.history.dtype.names or ():
             _write(history, name, np.ascontiguousarray(model.history[name]), ("iteration",))
+
+
+def _write_summary(group: Any, summary: dict[str, Any]) -> None:
+    arrays = {name: summary[name] for name in _SUMMARY}
+    group.attrs.put(plain({n: value for n, value in summary.items() if n not in arrays}))
+    for name, values in arrays.items():
+        _write(group, name, values, ("row", "feature")[: values.ndim])
+
+
+def _read_summary(group: Any) -> dict[str, Any]:
+    arrays = {name: read(group, name, ndim) for name, ndim in _SUMMARY.items()}
+    if len({len(values) for values in arrays.values()}) > 1:
+        raise DataError(f"the arrays of {group.store_path} have different lengths.")
+    return {name: attribute(group, name) for name in _SUMMARY_NUMBERS} | arrays
 
 
 def _write(group: Any, name: str, values: AnyArray, dimensions: tuple[str, ...]) -> None:
@@ -151,8 +169,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     tree = None
     if "tree_pairs" in group:
         tree = (read(group, "tree_pairs", 3), read(group, "tree_children", 2))
+    summary = group_in(group, "summary")
     return Model(
         tree=tree,
+        summary={} if summary is None else _read_summary(summary),
         centroids=read(group, "centroids", 2),
         history=history,
         scaling=scaling,

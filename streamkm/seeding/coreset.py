@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streamkm.arrays import Float64Array, Int32Array
+from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.in_memory.points import Points, in_memory
 from streamkm.in_memory.search import search, settle, split_start
@@ -117,36 +117,51 @@ class Coreset(Seeding):
                 # Few rows have weight: draw a larger pilot.
                 threshold = self.threshold * _PILOT / max(1, len(sample.keys))
                 return replace(self, threshold=threshold if threshold < _CERTAIN else np.inf)
-            return replace(self, pilot=_solve_pilot(sample, self.k))
+            return replace(self, pilot=solve_pilot(sample, self.k))
         if sample.threshold < self._sensitivity_threshold / _OVERFULL and self.draws < _DRAWS:
             # The pilot missed most of the spread, so distant rows would fill the sample.
-            pilot = replace(self.pilot, scale=_corrected_scale(sample, self.pilot))
+            pilot = replace(self.pilot, scale=corrected_scale(sample, self.pilot))
             return replace(self, pilot=pilot, draws=self.draws + 1)
-        return self._centroids(sample)
+        return best_centroids(sample, self.k, self.seed, self.n_rows)
 
     @property
     def _sensitivity_threshold(self) -> float:
         """Threshold for rates that sum to about one over all rows."""
         return np.inf if self.n_rows <= self.most else float(self.most)
 
-    def _centroids(self, sample: Sampled) -> Float64Array:
-        few = _distinct(sample, self.k)
-        if few is not None:
-            return exactly_k(few, self.k)
-        start = self._searched(sample)
-        iterations = _ITERATIONS * float(self.n_rows) * self.k * sample.values.shape[1]
-        with _points(sample) as points:
-            return settle(points, start, most=max(_SETTLING, iterations))
 
-    def _searched(self, sample: Sampled) -> Float64Array:
-        """Return the best centroids found on the leading directions of a part of the sample."""
-        space = _subspace(sample)
-        affordable = _STEP / (self.k * min(sample.values.shape[1], DIRECTIONS))
-        enough = max(_SEARCHED, min(_SEARCH_MOST * self.k, int(affordable)))
-        part = sample.lowest(max(enough, _SEARCH_LEAST * self.k))
-        first = part.lowest(max(_STARTS, _STARTS_PER_CLUSTER * self.k))
-        with _points(first, space) as starts, _points(part, space) as points:
-            return space.lift(search(points, self.k, self.seed, starts))
+def best_centroids(sample: Sampled, k: int, seed: int, n_rows: int) -> Float64Array:
+    """Return the centroids (k, d) of the lowest loss that a search of a sample finds.
+
+    Parameters
+    ----------
+    sample : Sampled
+    k : int
+        Number of centroids.
+    seed : int
+        Unsigned 64-bit key of the draws.
+    n_rows : int
+        Rows of the data; Lloyd's steps on the sample take about the work of two iterations over
+        them.
+    """
+    few = _distinct(sample, k)
+    if few is not None:
+        return exactly_k(few, k)
+    start = _searched(sample, k, seed)
+    iterations = _ITERATIONS * float(n_rows) * k * sample.values.shape[1]
+    with _points(sample) as points:
+        return settle(points, start, most=max(_SETTLING, iterations))
+
+
+def _searched(sample: Sampled, k: int, seed: int) -> Float64Array:
+    """Return the best centroids found on the leading directions of a part of the sample."""
+    space = _subspace(sample)
+    affordable = _STEP / (k * min(sample.values.shape[1], DIRECTIONS))
+    enough = max(_SEARCHED, min(_SEARCH_MOST * k, int(affordable)))
+    part = sample.lowest(max(enough, _SEARCH_LEAST * k))
+    first = part.lowest(max(_STARTS, _STARTS_PER_CLUSTER * k))
+    with _points(first, space) as starts, _points(part, space) as points:
+        return space.lift(search(points, k, seed, starts))
 
 
 def _points(sample: Sampled, space: Subspace | None = None) -> AbstractContextManager[Points]:
@@ -165,42 +180,61 @@ def _distinct(sample: Sampled, k: int) -> Float64Array | None:
     return table.values.astype(np.float64) if table.complete else None
 
 
-def _solve_pilot(pilot: Sampled, k: int) -> PilotSolution:
-    """Solve the pilot, and set rates that sum to about one over all rows.
+def solve_pilot(pilot: Sampled, k: int) -> PilotSolution:
+    """Return a rough solution of a pilot, with rates that sum to about one over all rows."""
+    return rates_about(rough_centroids(pilot, k), pilot.values, pilot.estimates)
+
+
+def rough_centroids(pilot: Sampled, k: int) -> Float64Array:
+    """Return a rough solution (k, d) of a pilot; its distinct rows if there are at most k."""
+    solution = _distinct(pilot, k)
+    if solution is not None:
+        return solution
+    space = _subspace(pilot)
+    with _points(pilot, space) as points:
+        rough = settle(points, split_start(points, k), _ROUGH)
+    with _points(pilot) as points:
+        return settle(points, space.lift(rough), most=0)
+
+
+def rates_about(solution: Float64Array, values: AnyArray, estimates: Float64Array) -> PilotSolution:
+    """Return the rates about a solution (k, d) that sum to one over weighted rows.
 
     A third of the rates is for the squared distance to the solution, a third for the cell's share
     of the loss, and a third is the same for every cell.
+
+    Parameters
+    ----------
+    solution : ndarray of shape (k, d)
+    values : ndarray of shape (m, d)
+        Rows that represent all rows.
+    estimates : ndarray of shape (m,)
+        Their weights.
     """
-    solution = _distinct(pilot, k)
-    if solution is None:
-        space = _subspace(pilot)
-        with _points(pilot, space) as points:
-            rough = settle(points, split_start(points, k), _ROUGH)
-        with _points(pilot) as points:
-            solution = settle(points, space.lift(rough), most=0)
-    unit = float(pilot.estimates.max())  # because weights may have any magnitude
-    weights = pilot.estimates / unit
-    labels, d2 = _nearest(pilot, solution)
+    unit = float(estimates.max())  # because weights may have any magnitude
+    weights = estimates / unit
+    labels, d2 = nearest_rows(values, solution)
     counts = np.bincount(labels, weights, minlength=len(solution))
     losses = np.bincount(labels, weights * d2, minlength=len(solution))
     occupied = counts > 0
     centroids, counts, losses = solution[occupied], counts[occupied], losses[occupied]
     base = 1 / (len(centroids) * counts)
     loss = float(losses.sum())
-    _, from_mean = _nearest(pilot, np.average(pilot.values, axis=0, weights=weights)[None])
+    _, from_mean = nearest_rows(values, np.average(values, axis=0, weights=weights)[None])
     spread = float((weights * from_mean).sum())
-    if not loss > _NEGLIGIBLE * spread:  # all pilot rows are at centroids
+    if not loss > _NEGLIGIBLE * spread:  # all rows are at centroids
         return PilotSolution(centroids, 1 / spread / unit if spread > 0 else 1.0, base / unit)
     base = (losses / loss / counts + base) / 3
     return PilotSolution(centroids, 1 / (3 * loss) / unit, base / unit)
 
 
-def _corrected_scale(sample: Sampled, pilot: PilotSolution) -> float:
+def corrected_scale(sample: Sampled, pilot: PilotSolution) -> float:
     """Return the scale at which the rates by distance sum to a third, estimated from a sample."""
-    _, d2 = _nearest(sample, pilot.centroids)
+    _, d2 = nearest_rows(sample.values, pilot.centroids)
     return 1 / (3 * float((sample.estimates * d2).sum()))
 
 
-def _nearest(sample: Sampled, centroids: Float64Array) -> tuple[Int32Array, Float64Array]:
-    values = read_only(np.ascontiguousarray(sample.values))
+def nearest_rows(values: AnyArray, centroids: Float64Array) -> tuple[Int32Array, Float64Array]:
+    """Return labels and squared distances, each (m,), of rows (m, d) in memory."""
+    values = read_only(np.ascontiguousarray(values))
     return Centroids(centroids, values.dtype).nearest(values)

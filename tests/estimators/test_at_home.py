@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from streamkm import BisectingKMeans, KMeans, MiniBatchKMeans, SphericalKMeans
+from streamkm import BisectingKMeans, KMeans, MiniBatchKMeans, SphericalKMeans, StreamingKMeans
 
 COLUMNS = list("abcdef")
 
@@ -28,7 +28,7 @@ def expected_failures(estimator):
 
 
 @parametrize_with_checks(
-    [SphericalKMeans(), BisectingKMeans(2), MiniBatchKMeans()],
+    [SphericalKMeans(), BisectingKMeans(2), MiniBatchKMeans(), StreamingKMeans()],
     expected_failed_checks=expected_failures,
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")

@@ -1,0 +1,287 @@
+"""k-means of a stream as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+
+from streamkm.arrays import Float64Array
+from streamkm.estimators.centroids import CentroidEstimator
+from streamkm.estimators.data import InputData
+from streamkm.estimators.opening import all_or_nothing, data_options
+from streamkm.estimators.parameters import checked_random_state
+from streamkm.fitting.first import check_enough
+from streamkm.heap import one_heap
+from streamkm.models.model import Model
+from streamkm.rows import Budget, Rows
+from streamkm.runs.options import memory_bytes
+from streamkm.runs.stream import StreamOptions, absorb, with_clusters
+from streamkm.streaming import Solution, Summary, WeightedRows, solve
+
+
+class StreamingKMeans(CentroidEstimator):
+    """Cluster rows that are read once, in memory that does not grow with their number.
+
+    A weighted sample of bounded size, the summary, represents all rows seen so far. The centroids
+    are searched in the summary when they are requested, and stay until more rows arrive. The same
+    calls and seed give the same bits on every Dask scheduler.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters.
+    summary_size : int or 'auto', default='auto'
+        Number of rows to which the summary is reduced; it has up to twice as many between two
+        reductions. The loss is higher than that of a fit of all rows by a share of about
+        ``2 * n_clusters / summary_size``. 'auto' is ``max(16384, 256 * n_clusters)``, or fewer
+        rows of 32 MiB, but at least ``max(4096, 64 * n_clusters)``.
+    random_state : int, RandomState instance or None, default=None
+        Seed of all random draws.
+    feature_dim : str, int or sequence of them, default=None
+        Feature dimension(s) of N-d data, as for `KMeans`.
+    nodata : 'auto', None, float or sequence of float, default='auto'
+        Rows that have one of these values in any feature are left out, as for `KMeans`.
+    memory_limit : str, int or None, default=None
+        Peak memory of the process, such as '2GiB', as for `KMeans`.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (n_clusters, n_features), float64
+        Centroids of all rows seen so far, in units of the data. The first access after new rows
+        searches the summary, in about a second.
+    counts_ : ndarray of shape (n_clusters,), float64
+        Weight of the rows of each cluster, estimated from the summary; the sum is exact.
+    inertia_ : float
+        Weighted sum of squared distances of all rows to their centroids, in squared data units,
+        estimated from the summary. It is slightly too low, because the centroids fit the summary
+        best. `score` gives the exact loss of rows.
+    summary_ : named tuple of `rows`, ndarray of shape (m, n_features), and `weights`, \
+ndarray of shape (m,)
+        The summary. Sums over its weighted rows estimate sums over all rows.
+    n_rows_seen_ : int
+        Number of rows seen so far, without those that were left out.
+    labels_ : ndarray of shape (n_samples,), int32, or a lazy array
+        Nearest centroid of every row, as for `KMeans`; after `fit` only.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Names of the features, if the data have names.
+
+    See Also
+    --------
+    KMeans : Reads the data several times, for the lowest loss.
+    MiniBatchKMeans : Moves the centroids by batches; its loss depends on the order of the rows.
+
+    Notes
+    -----
+    Rows are sampled by their sensitivity, as in Bachem, Lucic and Krause, "Practical coreset
+    constructions for machine learning" (2017). A row keeps its random draw as long as it is in
+    the summary, so repeated reductions do not add up their errors.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm
+    >>> rng = np.random.default_rng(0)
+    >>> km = streamkm.StreamingKMeans(2, random_state=0)
+    >>> for _ in range(20):
+    ...     batch = rng.normal(0, 1, (500, 2)) + 9 * rng.integers(2, size=(500, 1))
+    ...     km = km.partial_fit(batch)
+    >>> np.sort(km.cluster_centers_[:, 0]).round().tolist()
+    [0.0, 9.0]
+    >>> km.n_rows_seen_, km.summary_.rows.shape, round(km.counts_.sum())
+    (10000, (10000, 2), 10000)
+    >>> bool(np.isclose(km.inertia_, -km.fit(km.summary_.rows).score(km.summary_.rows)))
+    True
+    """
+
+    _summary: Summary | None = None
+    _solution: Solution | None = None
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        summary_size: int | str = "auto",
+        random_state: Any = None,
+        feature_dim: Any = None,
+        nodata: Any = "auto",
+        memory_limit: str | int | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.summary_size = summary_size
+        self.random_state = random_state
+        self.feature_dim = feature_dim
+        self.nodata = nodata
+        self.memory_limit = memory_limit
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Self:
+        """Forget all rows seen so far, and summarise the data in one read.
+
+        Parameters
+        ----------
+        X : as in `KMeans.fit`
+            Rows to cluster.
+        y : None
+            Ignored.
+        sample_weight : array-like of the row shape, or None
+            Weight of each row.
+        mask : array-like of the row shape, bool, or None
+            False for rows that are left out.
+
+        Returns
+        -------
+        StreamingKMeans
+            Fitted estimator. Data in memory are also labelled.
+
+        Raises
+        ------
+        DataError
+            If the data cannot be clustered; the model is then unchanged.
+        """
+        with all_or_nothing(self):
+            self._forget()
+            given, rows = self._absorb(X, sample_weight, mask)
+            assert self._summary is not None
+            self._summary.counted.check()
+            check_enough(rows.layout.n_rows, self._summary.n_clusters)
+            labels = given.empty_labels(self._summary.n_clusters, rows)
+            if labels is not None:
+                self.labels_ = self._answer(given, self._labels(given, rows), rows)
+            else:
+                self._set_labels(given, rows, None)
+            return self
+
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None
+    ) -> Self:
+        """Add rows to the summary; they are read once.
+
+        Parameters
+        ----------
+        X : as in `KMeans.fit`
+            The next rows of the stream, any number of them.
+        y : None
+            Ignored.
+        sample_weight : array-like of the row shape, or None
+            Weight of each row.
+        mask : array-like of the row shape, bool, or None
+            False for rows that are left out.
+
+        Returns
+        -------
+        StreamingKMeans
+            Fitted estimator.
+
+        Raises
+        ------
+        DataError
+            If the rows cannot be used; the model is then unchanged.
+        """
+        with all_or_nothing(self):
+            self._absorb(X, sample_weight, mask)
+            self._remove("labels_", "cluster_names_")
+            return self
+
+    @property
+    def cluster_centers_(self) -> Float64Array:
+        """Centroids of all rows seen so far, of shape (n_clusters, n_features)."""
+        return self._solved.centroids
+
+    @cluster_centers_.setter
+    def cluster_centers_(self, centroids: Float64Array) -> None:
+        self._solution = replace(self._solved, centroids=np.asarray(centroids, np.float64))
+
+    @property
+    def counts_(self) -> Float64Array:
+        """Estimated weight of the rows of each cluster, of shape (n_clusters,)."""
+        return self._solved.counts
+
+    @property
+    def inertia_(self) -> float:
+        """Estimated loss of all rows seen so far, in squared data units."""
+        return self._solved.inertia
+
+    @property
+    def n_rows_seen_(self) -> int:
+        """Number of rows seen so far, without those that were left out."""
+        return self._known.counted.rows
+
+    @property
+    def summary_(self) -> WeightedRows:
+        """The summary: rows, of shape (m, n_features), and their weights, of shape (m,)."""
+        return WeightedRows(self._known.values, self._known.estimates)
+
+    @property
+    def _known(self) -> Summary:
+        if self._summary is None:
+            raise AttributeError(f"this {type(self).__name__} has not seen any rows yet.")
+        return self._summary
+
+    @property
+    def _solved(self) -> Solution:
+        if self._solution is None:
+            self._solution = solve(self._known)
+        return self._solution
+
+    @property
+    def _options(self) -> StreamOptions:
+        """The checked options."""
+        parameters = self.get_params(deep=False)
+        parameters["random_state"] = checked_random_state(self.random_state)
+        return StreamOptions.from_parameters(parameters)
+
+    def _budget(self) -> Budget:
+        return self._options.budget(memory_bytes(self.memory_limit))
+
+    def _absorb(self, X: Any, sample_weight: Any, mask: Any) -> tuple[InputData, Rows]:
+        options = self._options
+        if self._summary is None:
+            given, rows = self._first_rows(X, sample_weight, mask)
+            known = options.first_summary(rows.layout.n_features)
+        else:
+            given, rows = self._rows(X, sample_weight, mask, count=True)
+            known = with_clusters(self._summary, options.n_clusters)
+        self._summary, self._solution = absorb(known, rows), None
+        self._n_features_out = options.n_clusters
+        return given, rows
+
+    def _first_rows(self, X: Any, sample_weight: Any, mask: Any) -> tuple[InputData, Rows]:
+        """Open the first rows of the stream, whose features are those of all others."""
+        if self.memory_limit is not None:
+            one_heap()
+        given, data = data_options(self, X, sample_weight, mask, None)
+        rows = data.open(self._budget())
+        self.n_features_in_ = rows.layout.n_features
+        if rows.layout.names is not None:
+            self.feature_names_in_ = np.array(rows.layout.names, dtype=object)
+        self._set_units(rows.layout.units)
+        return given, rows
+
+    def _forget(self) -> None:
+        """Remove everything that is known of earlier rows."""
+        self._summary = self._solution = None
+        self._remove("feature_names_in_", "cluster_names_", "labels_")
+
+    def _remove(self, *names: str) -> None:
+        for name in names:
+            if hasattr(self, name):
+                delattr(self, name)
+
+    def _restore(self, model: Model) -> Self:
+        """Set the state of a stored model, so that `partial_fit` continues with its bits."""
+        assert model.counts is not None
+        self._summary = Summary.from_stored(model.summary)
+        self.n_features_in_ = model.centroids.shape[1]
+        self._n_features_out = len(model.centroids)
+        if model.features:
+            self.feature_names_in_ = np.array(model.features, dtype=object)
+        if model.names:
+            self.cluster_names_ = np.array(model.names, dtype=object)
+        self._set_units(model.units)
+        self._solution = Solution(model.centroids, model.counts, model.inertia)
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._summary is not None

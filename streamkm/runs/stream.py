@@ -1,0 +1,99 @@
+"""Streams: rows are read once and summarised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from streamkm.engine import map_reduce, threads
+from streamkm.numbers import whole_number
+from streamkm.rows import Budget, Rows
+from streamkm.runs.options import draw_seed
+from streamkm.streaming import Summarise, Summary, summary_rows
+
+_BESIDE_A_ROW = 5 * 8  # draw, bound, weight, number, and a rate while the summary is reduced
+_INPUTS = 8  # summaries that are combined at once
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """Options of a stream; `StreamingKMeans` describes each of them.
+
+    Parameters
+    ----------
+    n_clusters : int
+    summary_size : int or None
+        None for 'auto'.
+    random_state : int or RandomState
+        A RandomState is used only when a stream begins.
+    """
+
+    n_clusters: int = 8
+    summary_size: int | None = None
+    random_state: int | np.random.RandomState = 0
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        """Check parameters of these names; all other names are ignored.
+
+        Raises
+        ------
+        ParameterError
+            If a number is not whole or out of bounds.
+        """
+        k = whole_number("n_clusters", parameters["n_clusters"], 1)
+        size = parameters["summary_size"]
+        auto = isinstance(size, str) and size == "auto"
+        size = None if auto else whole_number("summary_size", size, k + 1)
+        return cls(k, size, parameters["random_state"])
+
+    def first_summary(self, n_features: int) -> Summary:
+        """Return the summary of no rows."""
+        most = self.summary_size or summary_rows(self.n_clusters, n_features)
+        return Summary.none(most, self.n_clusters, draw_seed(self.random_state))
+
+    def budget(self, memory_limit: int | None) -> StreamBudget:
+        """The memory that a read needs."""
+        k = self.n_clusters
+        return StreamBudget(memory_limit, threads(), k, largest=k, size=self.summary_size)
+
+
+@dataclass(frozen=True)
+class StreamBudget(Budget):
+    """The budget of a read that summarises rows.
+
+    Parameters
+    ----------
+    size : int or None, rows of a summary after a reduction
+    """
+
+    size: int | None = None
+
+    @property
+    def sample_nbytes(self) -> int:
+        """A third of the bytes of the summaries, because `Budget` counts samples three times."""
+        most = self.size or summary_rows(self.clusters, max(1, self.n_features))
+        summaries = (_INPUTS + self.threads) * 2 * most
+        return summaries * (8 * self.n_features + _BESIDE_A_ROW) // 3
+
+
+def absorb(summary: Summary, rows: Rows) -> Summary:
+    """Return the summary of a stream that continues with more rows, which are read once.
+
+    Raises
+    ------
+    NonFiniteError, DataError
+        For rows that no summary can use.
+    """
+    question = Summarise(summary.most, summary.n_clusters, summary.seed, summary.length)
+    found = map_reduce(question, rows)
+    found.counted.check_values()
+    return Summary.combine([summary, found])
+
+
+def with_clusters(summary: Summary, n_clusters: int) -> Summary:
+    """Return the summary for another number of clusters, which may change between reads."""
+    return replace(summary, n_clusters=n_clusters)

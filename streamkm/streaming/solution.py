@@ -1,0 +1,57 @@
+"""The centroids of a summary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamkm.arrays import Float64Array
+from streamkm.kernels import exponentials
+from streamkm.passes import Distinct, Sampled
+from streamkm.rows import Block
+from streamkm.seeding.coreset import best_centroids, nearest_rows
+from streamkm.streaming.summary import Summary
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Centroids of a summary, with estimates for all rows of the stream.
+
+    Parameters
+    ----------
+    centroids : ndarray of shape (k, d), float64
+    counts : ndarray of shape (k,), float64
+        Weight of the rows of each cluster.
+    inertia : float
+        Loss of the centroids.
+    """
+
+    centroids: Float64Array
+    counts: Float64Array
+    inertia: float
+
+
+def solve(summary: Summary) -> Solution:
+    """Search a summary for the centroids of the lowest loss.
+
+    The result depends on the distinct rows and their estimated weights only, not on their order.
+    """
+    k, estimates = summary.n_clusters, summary.estimates
+    table = Distinct(len(estimates))(Block.from_values(summary.values, estimates))
+    share = table.weights / table.weights.max()
+    # Rates of both kinds, so that a part of the rows has heavy rows and light distant ones.
+    rates = share / share.mean() + 1.0
+    numbers = np.arange(len(rates))
+    keys = exponentials(numbers, summary.seed, 0) / rates
+    order = np.argsort(keys, kind="stable")
+    columns: Any = (a[order] for a in (keys, rates, table.weights, numbers, table.values))
+    sample = Sampled(len(rates), np.inf, *columns)
+    centroids = best_centroids(sample, k, summary.seed, 0)
+    labels, d2 = nearest_rows(table.values, centroids)
+    counts = np.bincount(labels, table.weights, minlength=k).astype(np.float64)
+    loss = float((table.weights * d2).sum())
+    # The weight of all rows is known.
+    unit = summary.total / float(table.weights.sum())
+    return Solution(centroids, counts * unit, loss * unit)

@@ -1,0 +1,96 @@
+"""The pass that summarises blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from streamkm.kernels import exponentials, one_blas_thread
+from streamkm.passes import (
+    Census,
+    Counted,
+    Pass,
+    Sampled,
+    SampleSensitive,
+    SampleUniform,
+    threshold_of,
+)
+from streamkm.rows import Block
+from streamkm.seeding.coreset import corrected_scale, least_sample, solve_pilot
+from streamkm.streaming.summary import PILOT_STREAM, Summary
+
+_OVERFULL, _DRAWS = 4, 3  # as for the coreset of a seeding
+
+
+@dataclass(frozen=True)
+class Summarise(Pass[Summary]):
+    """Summarise the rows of a block.
+
+    A block of more than 2 * `most` rows is sampled by sensitivity about a rough solution of its
+    own; other blocks are kept. A block with invalid rows is only counted.
+
+    Parameters
+    ----------
+    most, n_clusters, seed : as for `Summary`
+    first : int
+        Position of the first row of the data in the stream.
+    """
+
+    most: int
+    n_clusters: int
+    seed: int
+    first: int = 0
+
+    def identity(self) -> Summary:
+        return Summary.none(self.most, self.n_clusters, self.seed)
+
+    def __call__(self, block: Block) -> Summary:
+        counted, length = Census()(block), math.prod(block.shape)
+        none = replace(self.identity(), counted=counted, length=length)
+        if counted.bad or counted.negative or not counted.weighted:
+            return none
+        stream = _stream_of(block)
+        with one_blas_thread():
+            sample = self._sample(block, counted, stream)
+        draws = exponentials(sample.numbers, self.seed, stream)
+        order = np.lexsort((sample.numbers, draws))
+        weights = block.weights
+        return replace(
+            none,
+            total=float(block.n_rows) if weights is None else math.fsum(weights.tolist()),
+            draws=draws[order],
+            bounds=(sample.rates * sample.threshold)[order],
+            weights=sample.weights[order],
+            numbers=sample.numbers[order] + self.first,
+            values=sample.values[order],
+        )
+
+    def _sample(self, block: Block, counted: Counted, stream: int) -> Sampled:
+        """Return all rows of positive weight, or at most `most` of many."""
+        n, most = counted.weighted, self.most
+        if n <= 2 * most:
+            return SampleUniform(n, np.inf, self.seed, stream)(block)
+        pilots = least_sample(self.n_clusters)
+        pilot = SampleUniform(2 * pilots, threshold_of(pilots / n), self.seed, PILOT_STREAM)
+        solution = solve_pilot(pilot(block), self.n_clusters)
+        for _ in range(_DRAWS):
+            rates = solution.centroids, solution.scale, solution.base
+            sample = SampleSensitive(most, float(most), self.seed, stream, *rates)(block)
+            if sample.threshold >= most / _OVERFULL:
+                break
+            # The pilot missed most of the spread, so distant rows would fill the sample.
+            solution = replace(solution, scale=corrected_scale(sample, solution))
+        return sample
+
+
+def _stream_of(block: Block) -> int:
+    """Return the stream of the draws of a block, a digest of its first row.
+
+    Rows of other data with the same numbers then have other draws, also for the same seed, so that
+    summaries that are made apart can be merged.
+    """
+    row = np.ascontiguousarray(block.values[:1], np.float64)
+    return int.from_bytes(hashlib.blake2b(row.tobytes(), digest_size=8).digest(), "little")

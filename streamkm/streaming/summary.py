@@ -1,0 +1,180 @@
+"""The summary of a stream: a weighted sample of all rows so far, of bounded size.
+
+Every row has a draw e from Exp(1), keyed by its block and its row number, and a bound b. The row is
+in the summary if e < b, which has the probability 1 - exp(-b), so with the weight w / (1 - exp(-b))
+every sum over the summary is an unbiased estimate of the sum over all rows (Horvitz and Thompson,
+JASA 47, 1952). New rows have an infinite bound. When there are more than 2 * `most` rows, they are
+reduced to `most`: rates q that bound the sensitivity of the rows are computed from a rough solution
+of the summary itself, the threshold t is the smallest e / q that is left out, and the bounds become
+min(b, q * t) (rank conditioning: Cohen and Kaplan, PODC 2007).
+
+Because a row keeps its draw, a reduction drops rows but does not draw again. The error is therefore
+that of one sample with the last bounds, for any number of reductions. Where draws are new in every
+reduction, errors add up, and a tree of log n summaries is needed to limit them (Bentley and Saxe's
+method, as in StreamKM++, Ackermann et al., JEA 17, 2012). Here one summary is enough.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.arrays import AnyArray, Float64Array
+from streamkm.kernels import exponentials
+from streamkm.passes import Counted, Sampled, Statistic
+from streamkm.seeding.coreset import least_sample, nearest_rows, rates_about, rough_centroids
+
+_ROWS, _ROWS_PER_CLUSTER = 16384, 256  # [docs/streams.md]
+_NBYTES = 32 * 2**20  # of the values of `most` rows, unless the rows become too few
+PILOT_STREAM = 2**62 + 2**60  # stream of the draws of pilots
+
+
+def summary_rows(n_clusters: int, n_features: int) -> int:
+    """Return the default size of a summary, in rows."""
+    most = max(_ROWS, _ROWS_PER_CLUSTER * n_clusters)
+    return max(least_sample(n_clusters), min(most, _NBYTES // (4 * n_features)))
+
+
+class WeightedRows(NamedTuple):
+    """Rows (m, d) and their weights (m,), float64."""
+
+    rows: AnyArray
+    weights: Float64Array
+
+
+@dataclass(frozen=True)
+class Summary(Statistic):
+    """A weighted sample of the rows of a stream, sorted by draw.
+
+    Parameters
+    ----------
+    most : int, number of rows after a reduction; at most twice as many are kept
+    n_clusters : int, centroids of the rough solution of a reduction
+    seed : int, unsigned 64-bit key of all draws
+    counted : Counted, counts of all rows of the stream
+    total : float, weight of all rows of the stream
+    length : int, rows of the stream including those that are left out
+    draws, bounds, weights : ndarray of shape (m,), float64
+    numbers : ndarray of shape (m,), int64, positions of the rows in the stream
+    values : ndarray of shape (m, d), float32 or float64
+    """
+
+    most: int
+    n_clusters: int
+    seed: int
+    counted: Counted
+    total: float
+    length: int
+    draws: Float64Array
+    bounds: Float64Array
+    weights: Float64Array
+    numbers: npt.NDArray[np.int64]
+    values: AnyArray
+
+    @classmethod
+    def none(cls, most: int, n_clusters: int, seed: int) -> Summary:
+        """Return the summary of no rows."""
+        empty, numbers = np.empty(0), np.empty(0, np.int64)
+        counted = Counted()
+        return cls(
+            most,
+            n_clusters,
+            seed,
+            counted,
+            0.0,
+            0,
+            draws=empty,
+            bounds=empty,
+            weights=empty,
+            numbers=numbers,
+            values=np.empty((0, 0)),
+        )
+
+    @classmethod
+    def combine(cls, parts: Sequence[Summary]) -> Summary:
+        known = [p for p in parts if len(p.draws)] or parts[:1]
+        joined = replace(
+            known[0],
+            seed=min(p.seed for p in parts),
+            counted=Counted.combine([p.counted for p in parts]),
+            total=math.fsum(p.total for p in parts),
+            length=sum(p.length for p in parts),
+        )
+        if len(known) > 1:
+            draws = np.concatenate([p.draws for p in known])
+            numbers = np.concatenate([p.numbers for p in known])
+            order = np.lexsort((numbers, draws))
+            columns: dict[str, Any] = {
+                name: np.concatenate([getattr(p, name) for p in known])[order]
+                for name in ("bounds", "weights", "values")
+            }
+            joined = replace(joined, draws=draws[order], numbers=numbers[order], **columns)
+        return joined.reduced() if len(joined.draws) > 2 * joined.most else joined
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any]) -> Summary:
+        """Return the summary of the arrays and numbers of `stored`."""
+        counted = Counted(rows=stored["rows"], weighted=stored["weighted"])
+        own = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
+        return cls(**own | {"counted": counted, "seed": int(stored["seed"])})
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """The arrays and numbers of the summary; JSON has no integers of 64 bits."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        counted = own.pop("counted")
+        return own | {
+            "rows": counted.rows,
+            "weighted": counted.weighted,
+            "seed": str(self.seed),
+        }
+
+    @property
+    def estimates(self) -> Float64Array:
+        """Weight of each row divided by the probability that it is in the summary, (m,)."""
+        return self.weights / -np.expm1(-self.bounds)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every row of positive weight is in the summary."""
+        return bool(np.isinf(self.bounds).all())
+
+    def reduced(self) -> Summary:
+        """Return the summary with `most` rows, those of the smallest draws for their rates."""
+        estimates = self.estimates
+        rates = rates_about(self._rough_centroids(estimates), self.values, estimates)
+        labels, d2 = nearest_rows(self.values, rates.centroids)
+        rate = self.weights * (rates.scale * d2 + rates.base[labels])
+        scores = self.draws / rate
+        order = np.lexsort((self.draws, scores))
+        threshold, kept = scores[order[self.most]], np.sort(order[: self.most])
+        return replace(
+            self,
+            draws=self.draws[kept],
+            bounds=np.minimum(self.bounds[kept], rate[kept] * threshold),
+            weights=self.weights[kept],
+            numbers=self.numbers[kept],
+            values=self.values[kept],
+        )
+
+    def _rough_centroids(self, estimates: Float64Array) -> Float64Array:
+        """Return a rough solution of a uniform subset, whose draws are not those of the rows.
+
+        Rows of the summary have similar shares in the loss, so a uniform subset represents them.
+        """
+        keys = exponentials(self.numbers, self.seed, PILOT_STREAM)
+        some = np.sort(np.lexsort((self.draws, keys))[: least_sample(self.n_clusters)])
+        return rough_centroids(
+            sample_of(self.values[some], estimates[some], keys[some]), self.n_clusters
+        )
+
+
+def sample_of(values: AnyArray, weights: Float64Array, keys: Float64Array) -> Sampled:
+    """Return weighted rows as a sample that contains each of them with certainty."""
+    n = len(values)
+    return Sampled(n, np.inf, keys, np.ones(n), weights, np.arange(n), values)
