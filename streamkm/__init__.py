@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamkm import plot as plot
+    from streamkm.curation import partition as partition
     from streamkm.estimators import BisectingKMeans as BisectingKMeans
     from streamkm.estimators import KMeans as KMeans
     from streamkm.estimators import MiniBatchKMeans as MiniBatchKMeans
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from streamkm.models.storage import load_model as load_model
     from streamkm.models.sweep import centroids_of as centroids_of
     from streamkm.models.sweep import open_sweep as open_sweep
+    from streamkm.outputs.partitions import Partition as Partition
+    from streamkm.outputs.partitions import open_partition as open_partition
     from streamkm.passes import Nearest as Nearest
     from streamkm.selection import stability as stability
     from streamkm.selection import sweep as sweep
@@ -37,6 +40,7 @@ _PUBLIC = {
     "MiniBatchKMeans": "streamkm.estimators",
     "Model": "streamkm.models.model",
     "Nearest": "streamkm.passes",
+    "Partition": "streamkm.outputs.partitions",
     "SphericalKMeans": "streamkm.estimators",
     "StreamingKMeans": "streamkm.estimators",
     "centroids_of": "streamkm.models.sweep",
@@ -45,7 +49,9 @@ _PUBLIC = {
     "load": "streamkm.estimators.loading",
     "load_model": "streamkm.models.storage",
     "nearest": "streamkm.estimators.nearest",
+    "open_partition": "streamkm.outputs.partitions",
     "open_sweep": "streamkm.models.sweep",
+    "partition": "streamkm.curation",
     "stability": "streamkm.selection",
     "sweep": "streamkm.selection",
 }
@@ -57,6 +63,7 @@ __all__ = [
     "MiniBatchKMeans",
     "Model",
     "Nearest",
+    "Partition",
     "SphericalKMeans",
     "StreamingKMeans",
     "__version__",
@@ -66,7 +73,9 @@ __all__ = [
     "load",
     "load_model",
     "nearest",
+    "open_partition",
     "open_sweep",
+    "partition",
     "plot",
     "stability",
     "sweep",

@@ -28,6 +28,7 @@ _COMMANDS = {
     "predict": "Label a Zarr array with a fitted model.",
     "nearest": "Find the rows nearest to each centroid of a model.",
     "export": "Write the centroids of a model for faiss, ONNX, safetensors or NumPy.",
+    "partition": "Write the rows of a Zarr array grouped by cluster.",
     "ingest": "Convert npy, CSV, Parquet, GeoTIFF or image files to a Zarr store.",
     "compress": "Compress images into an archive of codes with a shared palette.",
     "decompress": "Export images of an archive to standard image files.",

@@ -7,7 +7,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.outputs.atomic import check_free, recover
@@ -58,11 +58,13 @@ class Store:
     suffixes: tuple[str, ...] = ()
     part_of: Path | None = None
 
+    expected: ClassVar[str] = ""  # a suffix of files that it may have
+
     def check(self) -> None:
         target = local(self.path)
         suffix = Path(os.fspath(self.path)).suffix.lower()
         is_new = self.part_of is None and not target.exists()
-        if is_new and suffix in _OF_FILES:
+        if is_new and suffix in _OF_FILES and suffix != self.expected:
             raise DataError(
                 f"{self.path} would be a Zarr store, which is a folder, and not a {suffix} file; "
                 f"give it the suffix .zarr{_or_formats(self.kind)}."
@@ -77,6 +79,12 @@ class Store:
                 "name a place outside it."
             )
         _try(target)
+
+
+class ParquetFolder(Store):
+    """A folder of Parquet files, which is marked like a store."""
+
+    expected = ".parquet"
 
 
 def _or_formats(kind: str) -> str:

@@ -18,6 +18,9 @@ LABELS = "streamkm labels"
 ARCHIVE = "streamkm archive"
 INGEST = "streamkm ingest"
 NEAREST = "streamkm nearest"
+PARTITION = "streamkm partition"
+KEEP = "streamkm keep list"
+MARKS = "_streamkm.json"  # in a folder of files that is no Zarr store; readers of Parquet skip it
 
 _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 
@@ -27,6 +30,8 @@ def marks_of(target: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(target)
     if path.is_file() and note_of(path).is_file():
         return _noted(note_of(path), path)
+    if (path / MARKS).is_file():
+        return _marks_in(path / MARKS)
     import zarr  # takes a quarter of a second; not needed for a fit in memory
 
     try:
@@ -43,6 +48,19 @@ def note_of(target: Path) -> Path:
 def write_note(path: Path, file: Path, marks: Mapping[str, Any]) -> None:
     """Write the marks of a complete file, which may be renamed but not changed."""
     path.write_text(json.dumps({"marks": dict(marks), "file": _stamp(file)}))
+
+
+def mark_folder(folder: Path, marks: Mapping[str, Any]) -> None:
+    """Write the marks of a folder of files."""
+    folder.mkdir(exist_ok=True)
+    (folder / MARKS).write_text(json.dumps(dict(marks)))
+
+
+def _marks_in(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _noted(note: Path, target: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
 from streamkm.passes.extents import Extent, Extents
 from streamkm.passes.farthest_first import FarthestFirst, Picked
+from streamkm.passes.grouping import NearestLabels, Sizes
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.passes.losses import Losses, Spread
 from streamkm.passes.moments import FeatureMoments, Moments
@@ -50,6 +51,7 @@ __all__ = [
     "Losses",
     "Moments",
     "Nearest",
+    "NearestLabels",
     "Pass",
     "PerRow",
     "Picked",
@@ -61,6 +63,7 @@ __all__ = [
     "Sampled",
     "Scatter",
     "Scattered",
+    "Sizes",
     "Spread",
     "Statistic",
     "Table",

@@ -25,6 +25,7 @@ from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.opened import rows_in_memory
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling, Shifted, Standardised, UnitLength, among, check_digits
+from streamkm.rows.sliced import Sliced
 from streamkm.rows.stored import StoredRows
 from streamkm.rows.tables import is_table, lazy_numbers, numbers
 from streamkm.rows.variables import Variables
@@ -44,6 +45,7 @@ __all__ = [
     "Rows",
     "Scaling",
     "Shifted",
+    "Sliced",
     "Standardised",
     "StoredRows",
     "Tile",

@@ -15,6 +15,7 @@ import numpy as np
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.kinds import is_a
 from streamkm.rows.on_disk import Hdf5, Mapped
+from streamkm.rows.sliced import Sliced
 from streamkm.rows.stored import StoredRows
 from streamkm.rows.variables import Variables
 
@@ -78,6 +79,8 @@ def _of(array: Any) -> dict[str, Any]:
         return {"codecs": _digest(_metadata(array)), **_listing(array)}
     if is_a(array, "dask.array.Array"):
         return {"chunks": _digest(repr(array.chunks))}
+    if isinstance(array, Sliced):
+        return {**_of(array.array), "rows": [array.start, array.stop]}
     if isinstance(array, (Mapped, Hdf5)):
         return array.stamp
     if array.dtype == bool:  # a mask: one byte for each row

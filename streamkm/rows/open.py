@@ -26,6 +26,7 @@ from streamkm.rows.opened import open_stored, within
 from streamkm.rows.paths import dimension_names, open_zarr
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling
+from streamkm.rows.sliced import Sliced
 from streamkm.rows.stored import StoredRows
 from streamkm.rows.tables import numbers
 from streamkm.rows.units import feature_units
@@ -89,10 +90,11 @@ def open_rows(
             )
         feature_dim = -1
     axes = feature_axes(array.shape, dims, feature_dim)
-    own = feature_names(source, array.shape, dims, axes)
+    described = source.array if isinstance(source, Sliced) else source
+    own = feature_names(described, array.shape, dims, axes)
     check_unique(own or (), "the data")
     order = reordering(own, names)
-    units = feature_units(source, array.shape, dims, axes)
+    units = feature_units(described, array.shape, dims, axes)
     if units is not None and order is not None:
         units = tuple(units[at] for at in order)
     named = source if is_a(source, "xarray.DataArray") else array
@@ -171,7 +173,7 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
     """Return the array in the data, unread if lazy, and its dimension names."""
     if isinstance(data, Named):
         data = data.array
-    if isinstance(data, Variables):
+    if isinstance(data, (Variables, Sliced)):
         return data, (*data.dims, None)
     if is_a(data, "xarray.DataArray"):
         names: tuple[Any, ...] | None = tuple(data.dims)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +36,7 @@ from streamkm.passes.base import S
 from streamkm.rows import Rows, StoredRows, Variables, fingerprint, is_a, is_conclusive, may_lack
 from streamkm.rows.coordinates import arrays_beside
 from streamkm.rows.paths import dimension_names
-from streamkm.runs.label_progress import LabelProgress
+from streamkm.runs.output_progress import OutputProgress
 from streamkm.versions import versions
 
 WaveCallback = Callable[[Folded], Any]
@@ -78,20 +78,15 @@ class LabelRun(Generic[S]):
         Arrays in memory, Dask arrays, and stores that cannot be listed have none.
         """
         rows = self.rows
-        if not isinstance(rows, StoredRows) or rows.in_memory:
-            return None
-        data = fingerprint(rows)
-        if not is_conclusive(data):
-            return None
         asked = {
-            "labels": _digest(self.question.comparable),
+            "labels": digest_of(self.question.comparable),
             "statistic": type(self.question.identity()).__name__,
-            "scaling": _digest(rows.layout.scaling),
-            "blocks": _digest(rows.plan.edges),
+            "scaling": digest_of(rows.layout.scaling),
+            "blocks": digest_of(rows.plan.edges),
             "dimensions": list(self.store.dimensions or ()),
             "store": type(self.store).__name__,
         }
-        return Record("labels", asked, data, versions=versions())
+        return record_of("labels", rows, asked)
 
     @property
     def is_published(self) -> bool:
@@ -145,7 +140,7 @@ class LabelRun(Generic[S]):
         OutputWarning
             If labels of a stopped run are kept for the next run, or cannot be used.
         """
-        progress = LabelProgress(self.target, self.rows, self.record, seconds)
+        progress = OutputProgress(self.target, self.rows, self.record, seconds)
         n_blocks = progress.folded.n_blocks
         if n_blocks and self.message is not None:
             self.message(
@@ -217,7 +212,15 @@ def plain_labels(
     return PlainLabels(dimensions, attributes, beside)
 
 
-def _digest(value: Any) -> str:
+def record_of(kind: str, rows: Rows, asked: Mapping[str, Any]) -> Record | None:
+    """Return the record of a run, or None if the data have no fingerprint, as arrays in memory."""
+    if not isinstance(rows, StoredRows) or rows.in_memory:
+        return None
+    data = fingerprint(rows)
+    return Record(kind, asked, data, versions=versions()) if is_conclusive(data) else None
+
+
+def digest_of(value: Any) -> str:
     """SHA-256 of a value that a checkpoint can hold."""
     arrays: list[Any] = []
     digest = hashlib.sha256(json.dumps(flatten(value, arrays), sort_keys=True).encode())

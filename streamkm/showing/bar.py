@@ -25,6 +25,8 @@ _WORDS = {
     "files": "writing files",
     "signatures": "reading codes",
     "comparing": "comparing images",
+    "sort": "reading and sorting rows",
+    "merge": "writing partitions",
 }
 
 

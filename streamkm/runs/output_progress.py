@@ -1,12 +1,15 @@
-"""Progress of the labels of a target, from which a later run resumes."""
+"""Progress of an output, from which a later run resumes."""
 
 from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from streamkm.checkpoint import Periodic, Record, difference, load_progress
+from streamkm.checkpointable import Checkpointable
 from streamkm.engine import Folded
 from streamkm.errors import DataChangedError, OutputWarning, RunAgain
 from streamkm.fitting import refuse_changes
@@ -15,8 +18,42 @@ from streamkm.rows import Rows
 from streamkm.warn import warn
 
 
-class LabelProgress:
-    """Partial statistics of the labels of a target, saved beside it.
+@dataclass(frozen=True)
+class Stages(Checkpointable):
+    """A later stage of a run.
+
+    Parameters
+    ----------
+    done : statistics of the finished stages
+    folded : the part of the running stage that is folded
+    """
+
+    done: tuple[Any, ...]
+    folded: Folded
+
+    @property
+    def n_blocks(self) -> int:
+        return self.folded.n_blocks
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a run writes, in the words of its messages.
+
+    Parameters
+    ----------
+    kind : the `kind` attribute of the unfinished store
+    noun : such as 'labels'
+    work : such as 'labelling'
+    """
+
+    kind: str = LABELS
+    noun: str = "labels"
+    work: str = "labelling"
+
+
+class OutputProgress:
+    """Partial statistics of the run that writes a target, saved beside it.
 
     Parameters
     ----------
@@ -24,17 +61,25 @@ class LabelProgress:
     rows : Rows, which are compared with the record before every save
     record : Record of this run, or None if nothing is saved
     seconds : minimum time between two saves; None means one minute
+    written : Written
     """
 
     def __init__(
-        self, target: Path, rows: Rows, record: Record | None, seconds: float | None
+        self,
+        target: Path,
+        rows: Rows,
+        record: Record | None,
+        seconds: float | None,
+        written: Written | None = None,
     ) -> None:
         self._folder, self._rows, self.folded = progress_of(target), rows, Folded()
+        self._written = written or Written()
+        self.done: tuple[Any, ...] = ()
         self._saving: Periodic | None = None
         if record is not None:
             self._saving = Periodic.in_folder(self._folder, record, seconds)
         self._resume(target)
-        if not self.folded.n_blocks:
+        if not self._begun:
             self.save()  # so that the next run finds the partial store and can remove it
 
     @property
@@ -42,11 +87,20 @@ class LabelProgress:
         """Mark of the partial store; empty if no later run may use it."""
         return "" if self._saving is None else self._saving.record.identity
 
+    @property
+    def _begun(self) -> bool:
+        return bool(self.done or self.folded.n_blocks)
+
     def advance(self, folded: Folded) -> None:
         """Take the partial statistics after a wave, and save them if that is due."""
         self.folded = folded
         if self._saving is not None and self._saving.due:
             self.save()
+
+    def next_stage(self, statistic: Any) -> None:
+        """Finish a stage with its statistic, which is then the last of `done`."""
+        self.done, self.folded = (*self.done, statistic), Folded()
+        self.save()
 
     def save(self) -> None:
         """Save the partial statistics; warn if that fails.
@@ -54,31 +108,32 @@ class LabelProgress:
         Raises
         ------
         DataChangedError
-            If the data have changed, so some of the labels may be of other data.
+            If the data have changed, so some of what is written may be of other data.
         """
         if self._saving is None:
             return
-        remedy = "Run again to label the data as they are now."
+        remedy = f"Run again; the {self._written.work} then uses the data as they are now."
         refuse_changes(self._saving.record, self._rows, remedy)
-        self._saving.save(self.folded)
+        self._saving.save(Stages(self.done, self.folded) if self.done else self.folded)
 
     def stop(self, partial: Path, error: BaseException) -> None:
-        """Keep the labels so far for the next run, or remove them if no wave is finished."""
-        if self._saving is None or not self.folded.n_blocks:
+        """Keep what is written for the next run, or remove it if no wave is finished."""
+        noun = self._written.noun
+        if self._saving is None or not self._begun:
             self.remove()
             discard(partial)
             if isinstance(error, KeyboardInterrupt):
                 warn(
-                    "no labels are kept, because the first wave of blocks was not finished",
+                    f"no {noun} are kept, because the first wave of blocks was not finished",
                     OutputWarning,
                 )
             return
         with suppress(DataChangedError):  # the last save, of the old data, is kept
             self.save()
-        if not isinstance(error, (RunAgain, DataChangedError)):  # their messages name the labels
+        if not isinstance(error, (RunAgain, DataChangedError)):  # their messages name the output
             warn(
-                f"the labels so far are in {partial}; run the labelling again to resume, or remove "
-                "it",
+                f"the {noun} so far are in {partial}; run the {self._written.work} again to "
+                "resume, or remove it",
                 OutputWarning,
             )
 
@@ -86,10 +141,10 @@ class LabelProgress:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _resume(self, target: Path) -> None:
-        """Take over the labels of a stopped run, or remove those of another model or other data."""
+        """Take over what a stopped run wrote, or remove it if its options or data differ."""
         saved = load_progress(self._folder)
         if saved is None:
-            for partial in partials_of(target, LABELS):
+            for partial in partials_of(target, self._written.kind):
                 discard(partial)
             return
         partial = partial_of(target, saved.record.identity)
@@ -99,12 +154,14 @@ class LabelProgress:
             if found is None and partial.is_dir():
                 self._saving.resume(saved.record)
                 self.folded = saved.state
+                if isinstance(saved.state, Stages):
+                    self.done, self.folded = saved.state.done, saved.state.folded
                 return
             reason = found.sentence if found else ""
-        if partial.is_dir() and saved.state.n_blocks:
+        if partial.is_dir() and (saved.state.n_blocks or isinstance(saved.state, Stages)):
             warn(
-                f"the unfinished labels for {target} cannot be used: {reason}. Labelling starts "
-                "again",
+                f"the unfinished {self._written.noun} for {target} cannot be used: {reason}. "
+                f"{self._written.work.capitalize()} starts again",
                 OutputWarning,
             )
         self.remove()

@@ -1,0 +1,49 @@
+"""``streamkm partition``."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from streamkm.cli.files import report_file
+from streamkm.cli.scheduler import CLUSTER, scheduled
+from streamkm.cli.translate import arrays_beside, data_options
+from streamkm.cli.ui.say import say, say_aside
+from streamkm.models.storage import load_model
+from streamkm.models.sweep import model_from_sweep
+from streamkm.outputs import check_outputs
+from streamkm.progress import Progress
+from streamkm.runs.partition import partition
+from streamkm.showing.bar import ProgressBar
+
+
+def run(
+    model: str,
+    data: str,
+    output: str,
+    *,
+    n_clusters: int | None,
+    format: str | None,
+    overwrite: bool,
+    **given: Any,
+) -> None:
+    """Write the rows grouped by cluster; print the sizes of the clusters."""
+    check_outputs([report_file(given["report"], overwrite)], [model, data])
+    known = load_model(model) if n_clusters is None else model_from_sweep(model, n_clusters)
+    source = replace(data_options(data, given), **arrays_beside(data, given))
+    with ExitStack() as stack:
+        stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
+        bar = stack.enter_context(ProgressBar())
+
+        def show(stage: str, done: int, total: int) -> None:
+            bar.show(Progress(stage, done, total, "blocks"))
+
+        found = partition(known, source, output, format, overwrite, say_aside, show, model)
+    sizes = found.sizes
+    empty = int((sizes == 0).sum())
+    say(
+        f"{sizes.sum():,} rows in {len(sizes):,} clusters of {sizes.min():,} to {sizes.max():,} "
+        f"rows{f', {empty:,} of them empty' * bool(empty)}"
+        f"{f'; {found.n_left_out:,} rows left out' * bool(found.n_left_out)}"
+    )

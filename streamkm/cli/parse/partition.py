@@ -1,0 +1,34 @@
+"""Options of ``streamkm partition``."""
+
+from __future__ import annotations
+
+import click
+
+from streamkm.cli.parse.options import cluster_options, data_options, row_options
+
+
+@click.command(name="partition")
+@click.argument("model")
+@click.argument("data")
+@click.option(
+    "-k", "--n-clusters", type=click.IntRange(1), help="Number of clusters (required for a sweep)."
+)
+@click.option(
+    "-o", "--output", required=True, metavar="PARTITION", help="Where the rows are written."
+)
+@click.option(
+    "--format",
+    type=click.Choice(["zarr", "parquet"]),
+    help="A Zarr group, or a folder cluster=C of Parquet files for each cluster (default: parquet "
+    "for the suffix .parquet, otherwise zarr).",
+)
+@data_options
+@row_options
+@cluster_options
+@click.option("--overwrite", is_flag=True, help="Replace an existing partition.")
+def command() -> None:
+    """Write the rows of the Zarr array DATA grouped by the clusters of MODEL, in one read.
+
+    The same command resumes a stopped run. The space of the rows is needed twice: sorted runs of
+    the blocks are merged, and then removed.
+    """
