@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from streamkm.estimators import BisectingKMeans as BisectingKMeans
     from streamkm.estimators import KMeans as KMeans
     from streamkm.estimators import MiniBatchKMeans as MiniBatchKMeans
+    from streamkm.estimators import ProductQuantizer as ProductQuantizer
     from streamkm.estimators import SphericalKMeans as SphericalKMeans
     from streamkm.estimators import StreamingKMeans as StreamingKMeans
     from streamkm.estimators.loading import load as load
@@ -41,6 +42,7 @@ _PUBLIC = {
     "Model": "streamkm.models.model",
     "Nearest": "streamkm.passes",
     "Partition": "streamkm.outputs.partitions",
+    "ProductQuantizer": "streamkm.estimators",
     "SphericalKMeans": "streamkm.estimators",
     "StreamingKMeans": "streamkm.estimators",
     "centroids_of": "streamkm.models.sweep",
@@ -64,6 +66,7 @@ __all__ = [
     "Model",
     "Nearest",
     "Partition",
+    "ProductQuantizer",
     "SphericalKMeans",
     "StreamingKMeans",
     "__version__",

@@ -3,10 +3,18 @@
 from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.minibatch import MiniBatchKMeans
+from streamkm.estimators.quantizer import ProductQuantizer
 from streamkm.estimators.spherical import SphericalKMeans
 from streamkm.estimators.streaming import StreamingKMeans
 
-__all__ = ["BisectingKMeans", "KMeans", "MiniBatchKMeans", "SphericalKMeans", "StreamingKMeans"]
+__all__ = [
+    "BisectingKMeans",
+    "KMeans",
+    "MiniBatchKMeans",
+    "ProductQuantizer",
+    "SphericalKMeans",
+    "StreamingKMeans",
+]
 
 
 def __dir__() -> list[str]:

@@ -11,11 +11,14 @@ from streamkm.errors import DataError
 from streamkm.estimators.bisecting import BisectingKMeans
 from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.minibatch import MiniBatchKMeans
+from streamkm.estimators.quantizer import from_codebooks
 from streamkm.estimators.spherical import SphericalKMeans
 from streamkm.estimators.streaming import StreamingKMeans
 from streamkm.models.model import KNOWN_CENTROIDS, Model
+from streamkm.models.quantizer import load_codebooks
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import model_from_sweep
+from streamkm.outputs import QUANTIZER, kind_of
 from streamkm.passes import Tree
 from streamkm.rows import UnitLength
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 Loaded: TypeAlias = KMeans | BisectingKMeans | MiniBatchKMeans | StreamingKMeans
 
 
-def load(path: str | os.PathLike[str] | xr.Dataset, n_clusters: int | None = None) -> Loaded:
+def load(path: str | os.PathLike[str] | xr.Dataset, n_clusters: int | None = None) -> Any:
     """Load a fitted estimator from a model that `save` or ``streamkm fit`` wrote, or from a sweep.
 
     Parameters
@@ -37,7 +40,8 @@ def load(path: str | os.PathLike[str] | xr.Dataset, n_clusters: int | None = Non
 
     Returns
     -------
-    KMeans, SphericalKMeans, BisectingKMeans, MiniBatchKMeans or StreamingKMeans
+    KMeans, SphericalKMeans, BisectingKMeans, MiniBatchKMeans, StreamingKMeans or \
+ProductQuantizer
         The estimator, with all attributes but `labels_`. `partial_fit` continues with the bits of
         the saved model. One k of a sweep is a `KMeans` with its best centroids and
         the scale of the sweep, which labels rows like the sweep.
@@ -63,6 +67,8 @@ def load(path: str | os.PathLike[str] | xr.Dataset, n_clusters: int | None = Non
     if n_clusters is not None:
         return from_model(model_from_sweep(path, n_clusters))
     if isinstance(path, (str, os.PathLike)):
+        if kind_of(path) == QUANTIZER:
+            return from_codebooks(load_codebooks(path))
         return from_model(load_model(path))
     raise DataError("n_clusters is missing: give the k of the sweep that the estimator is to have.")
 

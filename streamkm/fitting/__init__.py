@@ -1,7 +1,7 @@
 """Fits as sequences of immutable states."""
 
 from streamkm.fitting.budget import fit_budget
-from streamkm.fitting.first import first_state, first_sweep_state
+from streamkm.fitting.first import first_state, first_subspaces_state, first_sweep_state
 from streamkm.fitting.fit import fit
 from streamkm.fitting.iterate import (
     StateCallback,
@@ -30,6 +30,7 @@ __all__ = [
     "checkpointing",
     "describe",
     "first_state",
+    "first_subspaces_state",
     "first_sweep_state",
     "fit",
     "fit_budget",

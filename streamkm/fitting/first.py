@@ -16,7 +16,7 @@ from streamkm.fitting.trajectory import Trajectory
 from streamkm.passes import Pass
 from streamkm.rows import Budget, Room, Rows
 from streamkm.seeding import Task
-from streamkm.updates import AcceleratedUpdate, ScatterUpdate, StopRules, Update
+from streamkm.updates import AcceleratedUpdate, LloydUpdate, ScatterUpdate, StopRules, Update
 
 
 def first_state(
@@ -104,6 +104,37 @@ def first_sweep_state(
     ]
     trajectories = tuple(t for state in states for t in state.trajectories)
     return replace(states[0], trajectories=trajectories, extra_passes=tuple(extra_passes))
+
+
+def first_subspaces_state(
+    rows: Rows,
+    n_subspaces: int,
+    n_clusters: int,
+    init: str,
+    seed: int,
+    rules: StopRules,
+    room: Room,
+) -> FitState:
+    """Return the first state of a fit of each part of the features, which share their reads.
+
+    Parameters
+    ----------
+    rows : Rows
+    n_subspaces : number of parts, of the same number of features each
+    n_clusters, init, room : as for `first_state`
+    seed : the parts use the same random draws, of their own features
+    rules : StopRules
+
+    Raises
+    ------
+    DataError
+        If there are fewer rows than clusters.
+    """
+    size = rows.layout.n_features // n_subspaces
+    state = first_state(rows, n_clusters, init, [seed], LloydUpdate(rules), room)
+    (first,) = state.trajectories
+    parts = [(part * size, (part + 1) * size) for part in range(n_subspaces)]
+    return replace(state, trajectories=tuple(replace(first, features=part) for part in parts))
 
 
 def check_enough(n_rows: int, n_clusters: int) -> None:

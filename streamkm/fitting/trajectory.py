@@ -10,7 +10,7 @@ import numpy as np
 from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.in_memory.monitor import current_monitor
-from streamkm.passes import Pass
+from streamkm.passes import OfFeatures, Pass
 from streamkm.reasons import DROPPED, TIME_LIMIT
 from streamkm.rows import Scaling
 from streamkm.seeding import Seeding
@@ -27,12 +27,14 @@ class Trajectory(Checkpointable):
     seeding : Seeding while it runs, then None
     state : state of the update once there are centroids, or None
     interrupted : the seeding before the search that a time limit ended, or None
+    features : the first feature and the end of the features that it clusters, or None for all
     """
 
     update: Update[Any]
     seeding: Seeding | None = None
     state: UpdateState | None = None
     interrupted: Seeding | None = None
+    features: tuple[int, int] | None = None
 
     @property
     def done(self) -> bool:
@@ -76,10 +78,13 @@ class Trajectory(Checkpointable):
 
         Only for a trajectory that is not done.
         """
+        question: Pass[Any]
         if self.state is not None:
-            return self.update.ask(self.state), self.update.blocks(self.state)
-        assert self.seeding is not None
-        return self.seeding.ask(), self.seeding.blocks
+            question, blocks = self.update.ask(self.state), self.update.blocks(self.state)
+        else:
+            assert self.seeding is not None
+            question, blocks = self.seeding.ask(), self.seeding.blocks
+        return question if self.features is None else OfFeatures(question, *self.features), blocks
 
     def tell(self, statistic: Any) -> Trajectory:
         """Return the state after a statistic.
@@ -124,7 +129,7 @@ class Trajectory(Checkpointable):
         """
         update = replace(self.update, rules=rules)
         if self.interrupted is not None:
-            return Trajectory(update, self.interrupted)
+            return Trajectory(update, self.interrupted, features=self.features)
         if rules == self.update.rules and self.stop_reason != TIME_LIMIT:
             return self
         state = None if self.state is None else update.resume(self.state)

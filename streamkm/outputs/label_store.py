@@ -32,11 +32,23 @@ class LabelGrid:
     dtype : dtype of the labels
     fill : int
         Label of rows without a cluster. Missing chunks read as this value.
+    width : int or None
+        Number of values for each row, along a last axis; None for a single one.
     """
 
     plan: BlockPlan
     dtype: np.dtype[Any]
     fill: int
+    width: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the label array."""
+        return (*self.plan.row_shape, *self._last)
+
+    @property
+    def _last(self) -> tuple[int, ...]:
+        return () if self.width is None else (self.width,)
 
     @property
     def chunks(self) -> tuple[int, ...]:
@@ -56,7 +68,7 @@ class LabelGrid:
                 f"{count:,} files of labels; rechunk the rows evenly first (in Dask, "
                 f"x.rechunk({{0: 100_000}}))."
             )
-        return chunks
+        return (*chunks, *self._last)
 
 
 class LabelStore(Protocol):
@@ -102,7 +114,7 @@ def label_array(
     array = zarr.open_array(
         folder,
         mode="a",
-        shape=grid.plan.row_shape,
+        shape=grid.shape,
         chunks=grid.chunks,
         dtype=grid.dtype,
         fill_value=grid.fill,

@@ -21,6 +21,7 @@ NEAREST = "streamkm nearest"
 PARTITION = "streamkm partition"
 KEEP = "streamkm keep list"
 MARKS = "_streamkm.json"  # in a folder of files that is no Zarr store; readers of Parquet skip it
+QUANTIZER = "streamkm product quantizer"
 
 _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 

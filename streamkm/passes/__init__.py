@@ -9,6 +9,7 @@ from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
 from streamkm.passes.extents import Extent, Extents
 from streamkm.passes.farthest_first import FarthestFirst, Picked
+from streamkm.passes.features import Codes, OfFeatures, Residuals
 from streamkm.passes.grouping import NearestLabels, Sizes
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.passes.losses import Losses, Spread
@@ -32,6 +33,7 @@ __all__ = [
     "Boundary",
     "Census",
     "Closest",
+    "Codes",
     "Colours",
     "Counted",
     "Distances",
@@ -52,12 +54,14 @@ __all__ = [
     "Moments",
     "Nearest",
     "NearestLabels",
+    "OfFeatures",
     "Pass",
     "PerRow",
     "Picked",
     "Product",
     "Products",
     "Ranked",
+    "Residuals",
     "SampleSensitive",
     "SampleUniform",
     "Sampled",

@@ -150,7 +150,8 @@ class LabelRun(Generic[S]):
         marks = self._marks | ({"fit": fit} if fit else {})
         with self._published(progress.identity, marks) as partial, same_processes():
             try:
-                grid = LabelGrid(self.rows.plan, self.question.dtype, int(self.question.fill))
+                question = self.question
+                grid = LabelGrid(self.rows.plan, question.dtype, int(question.fill), question.width)
                 array = self.store.create(partial, grid, marks)
                 read = writing(self.question, self.rows, array, wave_size(), progress.folded)
                 for folded in read:

@@ -23,6 +23,7 @@ from streamkm.passes import (
     KeepBoundary,
     Lloyd,
     Losses,
+    OfFeatures,
     Pass,
     Product,
     SampleSensitive,
@@ -55,6 +56,7 @@ PASSES = (
     SampleUniform(400, 0.3, 1, 0),
     SampleUniform(20, 0.3, 1, 0),
     SampleSensitive(30, 40.0, 1, 1, _CENTROIDS, 0.002, np.array([0.01, 0.02, 0.03, 0.04])),
+    OfFeatures(Lloyd(_CENTROIDS[:, :2]), 1, 3),
     Product((Census(), Lloyd(_CENTROIDS), DrawUniform(3, 2, 0))),
 )
 

@@ -13,9 +13,10 @@ from streamkm.cli.ui.sweep_table import show_sweep
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import NotAModelError
 from streamkm.models.model import Model
+from streamkm.models.quantizer import load_codebooks
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import open_sweep
-from streamkm.outputs import ARCHIVE, kind_of
+from streamkm.outputs import ARCHIVE, QUANTIZER, kind_of
 from streamkm.reasons import MEANINGS
 from streamkm.rows.paths import dimension_names, open_zarr
 from streamkm.sizes import show_bytes
@@ -29,6 +30,9 @@ def run(path: str, variable: str | list[str] | None, all_of_it: bool) -> None:
         return
     if kind == CHECKPOINT:
         show_table(import_module("streamkm.cli.commands.info_checkpoint").facts_of(path))
+        return
+    if kind == QUANTIZER:
+        show_table(_of_quantizer(path))
         return
     try:
         model = load_model(path)
@@ -59,6 +63,17 @@ def _of_model(model: Model) -> dict[str, str]:
     facts["parameters"] = ", ".join(f"{name}={value}" for name, value in asked.items())
     facts["versions"] = ", ".join(f"{name} {value}" for name, value in model.versions.items())
     return facts
+
+
+def _of_quantizer(path: str) -> dict[str, str]:
+    found = load_codebooks(path)
+    m, k, size = found.codewords.shape
+    return {
+        "codebooks": f"{m} parts x {k} codewords x {size} features",
+        "residuals of": "rows" if found.coarse is None else f"{len(found.coarse):,} centroids",
+        "inertia": f"{found.inertia:.6g}",
+        "parameters": ", ".join(f"{n}={v}" for n, v in found.parameters.items() if v is not None),
+    }
 
 
 def _of_iterations(model: Model) -> dict[str, str]:

@@ -1,0 +1,473 @@
+"""A product quantizer as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from streamkm.arrays import AnyArray
+from streamkm.engine import map_rows, threads, write_rows
+from streamkm.errors import DataError
+from streamkm.estimators.data import InputData
+from streamkm.estimators.opening import all_or_nothing, check_features, data_options, names_of
+from streamkm.estimators.parameters import checked_random_state
+from streamkm.fitting import FitState
+from streamkm.models.formats.faiss_index import product_index
+from streamkm.models.formats.registry import require
+from streamkm.models.quantizer import Codebooks, save_codebooks
+from streamkm.numbers import real_number
+from streamkm.outputs import (
+    LABELS,
+    QUANTIZER,
+    File,
+    PlainLabels,
+    Store,
+    alone,
+    check_outputs,
+    check_store,
+    label_format,
+    local,
+)
+from streamkm.passes import Codes
+from streamkm.rows import Budget, Rows, UnitLength, is_a
+from streamkm.runs.labels import LabelRun
+from streamkm.runs.options import CheckpointOptions, memory_bytes
+from streamkm.runs.predict import write_labels
+from streamkm.runs.quantizing import (
+    QuantizerOptions,
+    describe_parts,
+    fit_quantizer,
+    inertia_of,
+    prepare_quantizer,
+    refuse_lacking,
+)
+from streamkm.showing.verbose import verbose_progress
+
+
+class ProductQuantizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Product quantizer: k-means of every part of the features, for codes of few bytes.
+
+    The features are divided into `n_subspaces` parts of the same size. A row is replaced by the
+    numbers of the nearest codewords of its parts: with 256 codewords, a byte for each part. The
+    fits of all parts share each read of the data, from disk, with bounded memory.
+
+    Parameters
+    ----------
+    n_subspaces : int, default=8
+        Number of parts, m; a divisor of the number of features.
+    n_codewords : int, default=256
+        Number of codewords of each part, k, at most 65,536.
+    coarse : fitted KMeans, SphericalKMeans or MiniBatchKMeans, or None, default=None
+        Model whose nearest centroid is subtracted from each row; the residuals are quantized. The
+        rows of a SphericalKMeans are divided by their length first. Each read then also takes a
+        search among its centroids.
+    init : {'auto', 'coreset', 'k-means||', 'k-means++', 'random', 'farthest'}, default='auto'
+        Seeding method, as for `KMeans`.
+    max_iter : int, default=25
+        Maximum number of iterations. An iteration takes a read.
+    tol : float, default=1e-4
+        A part ends when the sum of squared centroid moves is at most `tol` times the mean variance
+        of its features.
+    loss_tol : float, None or 'auto', default='auto'
+        A part ends when the relative decrease of its loss in an iteration is less than this. 'auto'
+        is 1e-3 after a coreset.
+    verbose : int, default=0
+        If not 0, print a line for each read.
+    random_state : int, RandomState instance or None, default=None
+        Seed of all draws. Use an int for reproducible results.
+    feature_dim : str, int, sequence of them or None, default=None
+        Feature dimension or dimensions of N-d data.
+    memory_limit : str, int or None, default=None
+        Peak memory of the process, in bytes or as a string such as '2GiB'.
+    checkpoint : path, URL, Zarr store or None, default=None
+        Where the state of the fit is saved; the same `fit` resumes from it.
+    checkpoint_every : float, default=60.0
+        Minimum number of seconds between two saved states.
+
+    Attributes
+    ----------
+    codebooks_ : ndarray of shape (m, k, n_features / m), float32
+        Codewords of each part.
+    inertia_ : float
+        Squared error of the decoded rows of the fit, the sum of the losses of all parts.
+    n_iter_ : int
+        Number of iterations of the part that took the most.
+    n_passes_ : int
+        Number of reads of the data.
+    bytes_read_ : int
+        Decoded bytes of these reads.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,), object
+        Names of the features, if the data have names.
+
+    Notes
+    -----
+    H. Jégou, M. Douze and C. Schmid, "Product quantization for nearest neighbor search", IEEE
+    Transactions on Pattern Analysis and Machine Intelligence 33 (1), 2011.
+
+    Every row needs a code, so data with missing values are refused. Codes are those of the float32
+    codewords, and ties go to the lowest number.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm
+    >>> x = np.random.default_rng(0).normal(size=(500, 4)).astype("f4")
+    >>> pq = streamkm.ProductQuantizer(2, n_codewords=16, random_state=0).fit(x)
+    >>> codes = pq.transform(x)
+    >>> codes.shape, codes.dtype, pq.codebooks_.shape
+    ((500, 2), dtype('uint8'), (2, 16, 2))
+    >>> decoded = pq.inverse_transform(codes)
+    >>> bool(np.isclose(((x - decoded) ** 2).sum(), pq.inertia_, rtol=1e-5))
+    True
+    """
+
+    codebooks_: AnyArray
+
+    def __init__(
+        self,
+        n_subspaces: int = 8,
+        *,
+        n_codewords: int = 256,
+        coarse: Any = None,
+        init: str = "auto",
+        max_iter: int = 25,
+        tol: float = 1e-4,
+        loss_tol: float | str | None = "auto",
+        verbose: int = 0,
+        random_state: Any = None,
+        feature_dim: Any = None,
+        memory_limit: str | int | None = None,
+        checkpoint: Any = None,
+        checkpoint_every: float = 60.0,
+    ) -> None:
+        self.n_subspaces = n_subspaces
+        self.n_codewords = n_codewords
+        self.coarse = coarse
+        self.init = init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.loss_tol = loss_tol
+        self.verbose = verbose
+        self.random_state = random_state
+        self.feature_dim = feature_dim
+        self.memory_limit = memory_limit
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+
+    nodata = None  # every row needs a code
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the codebooks.
+
+        Parameters
+        ----------
+        X : as for `KMeans.fit`
+            Rows without missing values.
+        y : ignored
+            Not used, present for API consistency.
+        sample_weight : array of the row shape or None, default=None
+            Weight of each row.
+
+        Returns
+        -------
+        ProductQuantizer
+            This estimator, fitted.
+
+        Raises
+        ------
+        streamkm.errors.DataError
+            If the features cannot be divided into `n_subspaces` parts, rows have missing values, or
+            the coarse model has other features.
+        streamkm.errors.MemoryLimitError
+            If the work does not fit in `memory_limit`.
+        streamkm.errors.CheckpointError
+            If `checkpoint` belongs to another fit or other data, or is in use.
+        """
+        parameters = self.get_params(deep=False)
+        parameters["random_state"] = checked_random_state(self.random_state)
+        options = QuantizerOptions.from_parameters(parameters)
+        checkpoint = None
+        if self.checkpoint is not None:
+            seconds = real_number("checkpoint_every", self.checkpoint_every)
+            checkpoint = CheckpointOptions(self.checkpoint, seconds)
+        with all_or_nothing(self):
+            _, data = data_options(self, X, sample_weight, None, None)
+            prepared = prepare_quantizer(data, options, _coarse(self.coarse))
+            with verbose_progress(self.verbose, prepared.rows, _print) as progress:
+                state, found = fit_quantizer(prepared, checkpoint, progress)
+            self._take(replace(found, features=list(prepared.rows.layout.names or ())))
+            self.inertia_ = inertia_of(state)
+            self.n_iter_ = max(len(t.history) for t in state.trajectories)
+            self.n_passes_, self.bytes_read_ = state.n_passes, state.reads.bytes_read
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Return the codes of rows.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            Rows with the features of the fit.
+
+        Returns
+        -------
+        array of shape (n_samples, n_subspaces), of the smallest unsigned dtype
+            Lazy if the data are lazy, a store or a path.
+
+        Raises
+        ------
+        DataError
+            If the features are not those of the fit, or rows may have missing values.
+
+        See Also
+        --------
+        write_codes : Write the codes of data larger than memory to a store or a file.
+        """
+        check_is_fitted(self)
+        given, rows = self._rows(X)
+        codes: Any
+        if given.is_lazy:
+            codes = map_rows(self._question, rows)
+        else:
+            codes = np.empty((*rows.layout.row_shape, len(self.codebooks_)), self._question.dtype)
+            write_rows(self._question, rows, codes)
+        found = given.like(codes, rows)
+        of_xarray = is_a(found, "xarray.DataArray")
+        return found.rename("codes").rename(cluster="part") if of_xarray else found
+
+    def inverse_transform(self, X: Any, labels: Any = None) -> Any:
+        """Return the rows that codes stand for.
+
+        Parameters
+        ----------
+        X : array or Dask array of shape (n_samples, n_subspaces)
+            Codes.
+        labels : array of shape (n_samples,), of the same kind, or None
+            Labels of the rows by the coarse model, which a quantizer of residuals requires.
+
+        Returns
+        -------
+        array of shape (n_samples, n_features), float32
+            Lazy for a Dask array.
+
+        Raises
+        ------
+        DataError
+            If the codes have another shape or values that are not codes, or labels are missing.
+        """
+        check_is_fitted(self)
+        if (labels is None) != (self._found.coarse is None):
+            raise DataError(
+                "labels belong to a quantizer with a coarse model only."
+                if labels is not None
+                else "the codes are those of residuals: give labels=coarse.predict(rows)."
+            )
+        if X.ndim != 2 or X.shape[1] != len(self.codebooks_) or X.dtype.kind not in "iu":
+            raise DataError(
+                f"codes have shape {X.shape} and dtype {X.dtype}; they must be integers of shape "
+                f"(n, {len(self.codebooks_)})."
+            )
+        if not is_a(X, "dask.array.Array"):
+            return _decoded(np.asarray(X), labels, self._found)
+        x = X.rechunk({1: -1})
+        own = None if labels is None else labels.rechunk(x.chunks[0])[:, None]
+        chunks = (x.chunks[0], (self.n_features_in_,))
+        return x.map_blocks(_decoded, own, self._found, dtype=np.float32, chunks=chunks)
+
+    def write_codes(self, X: Any, out: Any, *, overwrite: bool = False) -> Any:
+        """Write the codes of every row to a Zarr store or a .npy file, in one read.
+
+        A stopped call is resumed by the same call, as for `KMeans.write_labels`.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            Rows with the features of the fit.
+        out : str or path-like
+            Path of a new store, or of a file with the suffix .npy.
+        overwrite : bool, default=False
+            Whether codes there may be replaced.
+
+        Returns
+        -------
+        zarr.Array or numpy.memmap
+            The codes, of shape (n_samples, n_subspaces).
+
+        Raises
+        ------
+        DataError
+            If the features are not those of the fit, or the suffix is that of another kind of file.
+        OutputExistsError
+            If the path exists and may not be replaced, or is an input.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm, tempfile, zarr
+        >>> x = zarr.array(np.random.default_rng(0).normal(size=(500, 4)).astype("f4"))
+        >>> pq = streamkm.ProductQuantizer(2, n_codewords=16, random_state=0).fit(x)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     codes = pq.write_codes(x, f"{folder}/codes.npy")
+        ...     bool((codes == pq.transform(x).compute()).all())
+        True
+        """
+        check_is_fitted(self)
+        given, rows = self._rows(X, count=True)
+        file = label_format(out)
+        if file is not None and file.suffix != ".npy":
+            raise DataError(f"{out}: codes are written as a .npy file or a Zarr store.")
+        output = Store(out, LABELS, overwrite) if file is None else File(out, (".npy",), overwrite)
+        check_outputs([output], [given.array, rows.array])
+        run = LabelRun(local(out), overwrite, PlainLabels(), self._question, rows, file=file)
+        write_labels(run)
+        return run.open()
+
+    def save(self, path: Any, overwrite: bool = False) -> None:
+        """Write the codebooks as a Zarr group for `streamkm.load`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Folder that does not exist.
+        overwrite : bool
+            Whether a product quantizer there may be replaced.
+
+        Raises
+        ------
+        OutputExistsError
+            If something exists at the path and may not be replaced.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm, tempfile
+        >>> x = np.random.default_rng(0).normal(size=(500, 4))
+        >>> pq = streamkm.ProductQuantizer(2, n_codewords=16, random_state=0).fit(x)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pq.save(f"{folder}/pq.zarr")
+        ...     again = streamkm.load(f"{folder}/pq.zarr")
+        >>> np.array_equal(again.transform(x), pq.transform(x))
+        True
+        """
+        check_is_fitted(self)
+        target = check_store(path, QUANTIZER, overwrite)
+        left_out = ("checkpoint", "coarse", "random_state")
+        asked = {n: v for n, v in self.get_params(deep=False).items() if n not in left_out}
+        if self.random_state is None or np.isscalar(self.random_state):
+            asked["random_state"] = self.random_state
+        found = replace(self._found, inertia=self.inertia_, parameters=asked)
+        with alone(target):
+            save_codebooks(target, found, overwrite)
+
+    def to_faiss(self) -> Any:
+        """Return an empty index of faiss with these codebooks.
+
+        Returns
+        -------
+        faiss.IndexPQ or faiss.IndexIVFPQ
+            An IndexIVFPQ whose quantizer has the coarse centroids, if there is a coarse model. It
+            is trained, and gives rows the codes of `transform`, up to ties that float32 cannot
+            decide. For a SphericalKMeans it compares by the inner product; rows must have unit
+            length.
+
+        Raises
+        ------
+        DataError
+            If faiss is missing, or the number of codewords is not a power of two.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> x = np.random.default_rng(0).normal(size=(500, 4)).astype("f4")
+        >>> pq = streamkm.ProductQuantizer(2, n_codewords=256, random_state=0).fit(x)
+        >>> index = pq.to_faiss()
+        >>> index.add(x)
+        >>> index.ntotal
+        500
+        """
+        check_is_fitted(self)
+        require("faiss", "indices of faiss")
+        return product_index(self._found)
+
+    @property
+    def _question(self) -> Codes:
+        found = self._found
+        return Codes(found.codewords, found.code_dtype, found.residuals)
+
+    @property
+    def _found(self) -> Codebooks:
+        return replace(self._known, codewords=np.asarray(self.codebooks_, np.float32))
+
+    def _take(self, found: Codebooks) -> None:
+        self._known, self.codebooks_ = found, found.codewords
+        self.n_features_in_ = found.codewords.shape[0] * found.codewords.shape[2]
+        self._n_features_out = len(found.codewords)
+        if found.features:
+            self.feature_names_in_ = np.array(found.features, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _rows(self, X: Any, count: bool = False) -> tuple[InputData, Rows]:
+        given, data = data_options(self, X, None, None, names_of(self))
+        m, k, _ = self.codebooks_.shape
+        nbytes = m * self._question.dtype.itemsize
+        budget = Budget(
+            memory_bytes(self.memory_limit), threads(), k, largest=k, answer_nbytes=nbytes
+        )
+        scaling = UnitLength() if self._known.cosine else None
+        rows = data.open(budget, scaling, count or not given.is_lazy)
+        check_features(self, rows)
+        refuse_lacking(rows)
+        return given, rows
+
+
+def from_codebooks(found: Codebooks) -> ProductQuantizer:
+    """Return the estimator of stored codebooks."""
+    m, k, _ = found.codewords.shape
+    known = ProductQuantizer().get_params()
+    asked = {name: value for name, value in found.parameters.items() if name in known}
+    estimator = ProductQuantizer(**{**asked, "n_subspaces": m, "n_codewords": k})
+    estimator._take(found)
+    estimator.inertia_ = found.inertia
+    return estimator
+
+
+def _coarse(model: Any) -> Codebooks | None:
+    """Return the centroids of a fitted model as codebooks without codewords.
+
+    Raises
+    ------
+    DataError
+        If it is not a model of centroids, or scales its rows.
+    """
+    if model is None:
+        return None
+    if not hasattr(model, "cluster_centers_") or hasattr(model, "tree_"):
+        raise DataError("coarse must be a fitted KMeans, SphericalKMeans or MiniBatchKMeans.")
+    scaling = getattr(model, "_scaling", None)
+    if scaling is not None and not isinstance(scaling, UnitLength):
+        raise DataError("the coarse model scales or shifts its rows; give one without a scale.")
+    none = np.empty((0, 0, 0), np.float32)
+    return Codebooks(none, np.array(model._centroids), scaling is not None)
+
+
+def _decoded(codes: AnyArray, labels: Any, found: Codebooks) -> AnyArray:
+    """Decode codes in memory, and refuse numbers that are not codes."""
+    k = found.codewords.shape[1]
+    if codes.size and not 0 <= codes.min() <= codes.max() < k:
+        raise DataError(f"codes must be 0 to {k - 1}.")
+    return found.decode(codes, None if labels is None else np.asarray(labels).reshape(-1))
+
+
+def _print(state: FitState) -> None:
+    """Print a line for each read."""
+    if not state.read_blocks:
+        print(describe_parts(state))
