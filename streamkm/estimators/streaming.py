@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from typing import Any, Self
 
@@ -10,14 +11,14 @@ import numpy as np
 from streamkm.arrays import Float64Array
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import InputData
-from streamkm.estimators.opening import all_or_nothing, data_options
+from streamkm.estimators.opening import all_or_nothing, data_options, names_of
 from streamkm.estimators.parameters import checked_random_state
 from streamkm.fitting.first import check_enough
 from streamkm.heap import one_heap
 from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows
 from streamkm.runs.options import memory_bytes
-from streamkm.runs.stream import StreamOptions, absorb, with_clusters
+from streamkm.runs.stream import Part, StreamOptions, absorb, merge, with_clusters
 from streamkm.streaming import Solution, Summary, WeightedRows, solve
 
 
@@ -183,6 +184,45 @@ ndarray of shape (m,)
             self._absorb(X, sample_weight, mask)
             self._remove("labels_", "cluster_names_")
             return self
+
+    def merge(self, *others: StreamingKMeans) -> Self:
+        """Return the model of the rows of this and of other streams, for example of other sites.
+
+        The models do not change. Every row is to be in one of them only. Summaries of summaries
+        have the same guarantee, so models can be merged in any order and grouping.
+
+        Parameters
+        ----------
+        *others : StreamingKMeans
+            Models of the same number of clusters and the same features.
+
+        Returns
+        -------
+        StreamingKMeans
+            A new model with the parameters of this one.
+
+        Raises
+        ------
+        DataError
+            If the numbers of clusters or the features differ.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> x = np.random.default_rng(0).normal(size=(300, 2))
+        >>> a, b = (streamkm.StreamingKMeans(2, random_state=0).fit(part) for part in (x, x + 9))
+        >>> a.merge(b).counts_.tolist()
+        [300.0, 300.0]
+        """
+        models: tuple[StreamingKMeans, ...] = (self, *others)
+        parts = [
+            Part(model._known, f"model {number}", names_of(model) or ())
+            for number, model in enumerate(models)
+        ]
+        merged = copy(self)
+        merged._summary, merged._solution = merge(parts), None
+        merged._remove("labels_", "cluster_names_")
+        return merged
 
     @property
     def cluster_centers_(self) -> Float64Array:

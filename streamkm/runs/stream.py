@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
 from streamkm.engine import map_reduce, threads
+from streamkm.errors import DataError
+from streamkm.models.model import Model
 from streamkm.numbers import whole_number
-from streamkm.rows import Budget, Rows
+from streamkm.rows import Budget, Rows, reordering
 from streamkm.runs.options import draw_seed
-from streamkm.streaming import Summarise, Summary, summary_rows
+from streamkm.streaming import Summarise, Summary, solve, summary_rows
+from streamkm.versions import versions
 
 _BESIDE_A_ROW = 5 * 8  # draw, bound, weight, number, and a rate while the summary is reduced
 _INPUTS = 8  # summaries that are combined at once
@@ -62,6 +65,39 @@ class StreamOptions:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The summary of a stream that is merged with others.
+
+    Parameters
+    ----------
+    summary : Summary
+    name : str, for messages
+    features : tuple of str, names of the features; empty if they have none
+    """
+
+    summary: Summary
+    name: str
+    features: tuple[str, ...] = ()
+
+    @classmethod
+    def from_model(cls, model: Model, name: str) -> Part:
+        """Return the summary of a stored model.
+
+        Raises
+        ------
+        DataError
+            If the model has none.
+        """
+        if not model.summary:
+            raise DataError(
+                f"{name} is not the model of a stream, so it has no summary of its rows.",
+                python="Use models of StreamingKMeans.",
+                command="Use models of `streamkm stream` or of StreamingKMeans.",
+            )
+        return cls(Summary.from_stored(model.summary), name, tuple(model.features))
+
+
+@dataclass(frozen=True)
 class StreamBudget(Budget):
     """The budget of a read that summarises rows.
 
@@ -92,6 +128,67 @@ def absorb(summary: Summary, rows: Rows) -> Summary:
     found = map_reduce(question, rows)
     found.counted.check_values()
     return Summary.combine([summary, found])
+
+
+def merge(parts: Sequence[Part]) -> Summary:
+    """Return the summary of all rows of several streams; their order does not change its bits.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+
+    Raises
+    ------
+    DataError
+        If the numbers of clusters or the features differ.
+    """
+    first, most = parts[0], max(part.summary.most for part in parts)
+    summaries = []
+    for part in parts:
+        summary, whose = part.summary, (part.name, first.name)
+        if summary.n_clusters != first.summary.n_clusters:
+            raise DataError(
+                f"{part.name} has {summary.n_clusters} clusters, but {first.name} has "
+                f"{first.summary.n_clusters}: summarise both for the same number of clusters."
+            )
+        n, n_first = summary.values.shape[1], first.summary.values.shape[1]
+        if n != n_first:
+            raise DataError(f"{part.name} has {n} features, but {first.name} has {n_first}.")
+        order = reordering(part.features or None, first.features or None, whose)
+        values = summary.values if order is None else summary.values[:, list(order)]
+        summaries.append(replace(summary, most=most, values=values))
+    return Summary.combine(summaries)
+
+
+def merge_models(models: Mapping[str, Model]) -> Model:
+    """Return the model of all rows of several streams.
+
+    Parameters
+    ----------
+    models : mapping of str to Model, by their names for messages
+
+    Raises
+    ------
+    DataError
+        If a model is not that of a stream, or as for `merge`.
+    """
+    parts = [Part.from_model(model, name) for name, model in models.items()]
+    merged, first = merge(parts), next(iter(models.values()))
+    return model_of(merged, first)
+
+
+def model_of(summary: Summary, like: Model) -> Model:
+    """Return the model of a summary, with the parameters, features and units of another model."""
+    solution = solve(summary)
+    return replace(
+        like,
+        centroids=solution.centroids,
+        counts=solution.counts,
+        inertia=solution.inertia,
+        versions=versions(),
+        summary=summary.stored,
+        names=[],
+    )
 
 
 def with_clusters(summary: Summary, n_clusters: int) -> Summary:

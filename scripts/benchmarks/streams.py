@@ -1,0 +1,151 @@
+"""The loss after one read of a stream, against fits of all rows and other libraries' streams.
+
+    scripts/bench streams [--sets pixels,landsat] [-k 10,50] [--seeds 3] [--order stored,sorted]
+
+Rows come in batches of 10,000. A cell gives the loss of all rows relative to `streamkm.KMeans`, and
+the rows a second relative to scikit-learn's MiniBatchKMeans in the same run. `bico` and `river` are
+compared if they are installed. `--order sorted` sorts the rows by the clusters of the full fit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import numpy as np
+from data import SETS, photographs
+
+import streamkm
+from streamkm.passes import Lloyd
+from streamkm.rows import Block
+from streamkm.streaming import summary_rows as streamkm_rows
+
+BATCH = 10_000
+_FEW = 20_000  # rows for libraries that take one row at a time
+Stream = Callable[[np.ndarray, int, int], np.ndarray]
+
+
+def album() -> np.ndarray:
+    """Every 16th pixel of fifteen photographs, one after the other."""
+    from PIL import Image
+
+    return np.concatenate(
+        [
+            np.asarray(Image.open(path).convert("RGB"))[::4, ::4].reshape(-1, 3)
+            for path in photographs()
+        ]
+    )
+
+
+def batches(x: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(x), BATCH):
+        yield x[start : start + BATCH]
+
+
+def of_streamkm(x: np.ndarray, k: int, seed: int, size: int | str = "auto") -> np.ndarray:
+    model = streamkm.StreamingKMeans(k, summary_size=size, random_state=seed)
+    for batch in batches(x):
+        model.partial_fit(batch)
+    return model.cluster_centers_
+
+
+def scikit_learn(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    from sklearn.cluster import MiniBatchKMeans
+
+    model = MiniBatchKMeans(k, random_state=seed)
+    for batch in batches(x):
+        model.partial_fit(batch)
+    return model.cluster_centers_
+
+
+def bico(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    from bico import BICO
+    from sklearn.cluster import KMeans
+
+    model = BICO(n_clusters=k, summary_size=streamkm_rows(k, x.shape[1]), random_state=seed)
+    for batch in batches(x):
+        model.partial_fit(batch.astype(np.float64))
+    model.partial_fit()  # computes the summary
+    points, weights = model.coreset_points_, model.coreset_weights_
+    return (
+        KMeans(k, n_init=10, random_state=seed).fit(points, sample_weight=weights).cluster_centers_
+    )
+
+
+def river(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    from river.cluster import KMeans
+
+    model = KMeans(n_clusters=k, seed=seed)
+    for row in x.tolist():
+        model.learn_one(dict(enumerate(row)))
+    centres = [[c[i] for i in range(x.shape[1])] for c in model.centers.values()]
+    return np.array(centres)
+
+
+PEERS: dict[str, Stream] = {
+    "streamkm": of_streamkm,
+    "scikit-learn": scikit_learn,
+    "bico": bico,
+    "river": river,
+}
+
+
+def loss(x: np.ndarray, centroids: np.ndarray) -> float:
+    centroids = np.asarray(centroids, np.float64)
+    return Lloyd(centroids)(Block.from_values(x)).inertia(centroids)
+
+
+def cell(
+    name: str, x: np.ndarray, k: int, seeds: int, full: float, own: float
+) -> tuple[str, float]:
+    """Return a cell of the table, and the rows a second."""
+    losses, spent = [], 0.0
+    for seed in range(seeds):
+        began = time.perf_counter()
+        try:
+            centroids = PEERS[name](x, k, seed)
+        except ImportError:
+            return "not installed", 0.0
+        spent += time.perf_counter() - began
+        losses.append(loss(x, centroids) / full)
+    rate = seeds * len(x) / spent
+    faster = f", {rate / own:.2g}" if own else ""
+    return f"{np.median(losses):.4f} ({max(losses):.4f}){faster}", rate
+
+
+def table(x: np.ndarray, name: str, k: int, seeds: int, peers: list[str]) -> None:
+    fitted = streamkm.KMeans(k, random_state=0).fit(x)
+    full = loss(x, fitted.cluster_centers_)
+    _, own = cell("scikit-learn", x, k, 1, full, 0.0)
+    cells = [cell(peer, x, k, seeds, full, own)[0] for peer in peers]
+    print(f"| {name}, {k} | {len(x):,} x {x.shape[1]} | {' | '.join(cells)} |", flush=True)
+
+
+def main() -> None:
+    sets = SETS | {"album": album}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sets", default="pixels,landsat,words,patches,album")
+    parser.add_argument("-k", default="10,50")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--order", default="stored")
+    parser.add_argument("--peers", default="streamkm,scikit-learn,bico")
+    asked = parser.parse_args()
+    peers = asked.peers.split(",")
+    print(f"| data, k | rows | {' | '.join(peers)} |\n|---|---|{'---|' * len(peers)}")
+    for name in asked.sets.split(","):
+        x = sets[name]()
+        if "river" in peers:
+            x = np.array(list(islice(x, _FEW)))
+        for k in map(int, asked.k.split(",")):
+            for order in asked.order.split(","):
+                rows = x
+                if order == "sorted":
+                    labels = streamkm.KMeans(k, random_state=0).fit(x).labels_
+                    rows = x[np.argsort(labels, kind="stable")]
+                table(rows, name if order == "stored" else f"{name}, sorted", k, asked.seeds, peers)
+
+
+if __name__ == "__main__":
+    main()
