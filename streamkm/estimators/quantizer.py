@@ -6,49 +6,30 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from streamkm.arrays import AnyArray
-from streamkm.engine import map_rows, threads, write_rows
 from streamkm.errors import DataError
-from streamkm.estimators.data import InputData
-from streamkm.estimators.opening import all_or_nothing, check_features, data_options, names_of
+from streamkm.estimators.opening import all_or_nothing, data_options
 from streamkm.estimators.parameters import checked_random_state
+from streamkm.estimators.quantizing import Quantizing
 from streamkm.fitting import FitState
 from streamkm.models.formats.faiss_index import product_index
 from streamkm.models.formats.registry import require
-from streamkm.models.quantizer import Codebooks, save_codebooks
+from streamkm.models.quantizer import Codebooks
 from streamkm.numbers import real_number
-from streamkm.outputs import (
-    LABELS,
-    QUANTIZER,
-    File,
-    PlainLabels,
-    Store,
-    alone,
-    check_outputs,
-    check_store,
-    label_format,
-    local,
-)
-from streamkm.passes import Codes
-from streamkm.rows import Budget, Rows, UnitLength, is_a
-from streamkm.runs.labels import LabelRun
-from streamkm.runs.options import CheckpointOptions, memory_bytes
-from streamkm.runs.predict import write_labels
+from streamkm.rows import UnitLength
+from streamkm.runs.options import CheckpointOptions
 from streamkm.runs.quantizing import (
     QuantizerOptions,
     describe_parts,
     fit_quantizer,
     inertia_of,
     prepare_quantizer,
-    refuse_lacking,
 )
 from streamkm.showing.verbose import verbose_progress
 
 
-class ProductQuantizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class ProductQuantizer(Quantizing):
     """Product quantizer: k-means of every part of the features, for codes of few bytes.
 
     The features are divided into `n_subspaces` parts of the same size. A row is replaced by the
@@ -126,8 +107,6 @@ class ProductQuantizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     True
     """
 
-    codebooks_: AnyArray
-
     def __init__(
         self,
         n_subspaces: int = 8,
@@ -158,13 +137,6 @@ class ProductQuantizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.memory_limit = memory_limit
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
-
-    nodata = None  # every row needs a code
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []
-        return tags
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the codebooks.
@@ -211,162 +183,6 @@ class ProductQuantizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             self.n_passes_, self.bytes_read_ = state.n_passes, state.reads.bytes_read
         return self
 
-    def transform(self, X: Any) -> Any:
-        """Return the codes of rows.
-
-        Parameters
-        ----------
-        X : as in `fit`
-            Rows with the features of the fit.
-
-        Returns
-        -------
-        array of shape (n_samples, n_subspaces), of the smallest unsigned dtype
-            Lazy if the data are lazy, a store or a path.
-
-        Raises
-        ------
-        DataError
-            If the features are not those of the fit, or rows may have missing values.
-
-        See Also
-        --------
-        write_codes : Write the codes of data larger than memory to a store or a file.
-        """
-        check_is_fitted(self)
-        given, rows = self._rows(X)
-        codes: Any
-        if given.is_lazy:
-            codes = map_rows(self._question, rows)
-        else:
-            codes = np.empty((*rows.layout.row_shape, len(self.codebooks_)), self._question.dtype)
-            write_rows(self._question, rows, codes)
-        found = given.like(codes, rows)
-        of_xarray = is_a(found, "xarray.DataArray")
-        return found.rename("codes").rename(cluster="part") if of_xarray else found
-
-    def inverse_transform(self, X: Any, labels: Any = None) -> Any:
-        """Return the rows that codes stand for.
-
-        Parameters
-        ----------
-        X : array or Dask array of shape (n_samples, n_subspaces)
-            Codes.
-        labels : array of shape (n_samples,), of the same kind, or None
-            Labels of the rows by the coarse model, which a quantizer of residuals requires.
-
-        Returns
-        -------
-        array of shape (n_samples, n_features), float32
-            Lazy for a Dask array.
-
-        Raises
-        ------
-        DataError
-            If the codes have another shape or values that are not codes, or labels are missing.
-        """
-        check_is_fitted(self)
-        if (labels is None) != (self._found.coarse is None):
-            raise DataError(
-                "labels belong to a quantizer with a coarse model only."
-                if labels is not None
-                else "the codes are those of residuals: give labels=coarse.predict(rows)."
-            )
-        if X.ndim != 2 or X.shape[1] != len(self.codebooks_) or X.dtype.kind not in "iu":
-            raise DataError(
-                f"codes have shape {X.shape} and dtype {X.dtype}; they must be integers of shape "
-                f"(n, {len(self.codebooks_)})."
-            )
-        if not is_a(X, "dask.array.Array"):
-            return _decoded(np.asarray(X), labels, self._found)
-        x = X.rechunk({1: -1})
-        own = None if labels is None else labels.rechunk(x.chunks[0])[:, None]
-        chunks = (x.chunks[0], (self.n_features_in_,))
-        return x.map_blocks(_decoded, own, self._found, dtype=np.float32, chunks=chunks)
-
-    def write_codes(self, X: Any, out: Any, *, overwrite: bool = False) -> Any:
-        """Write the codes of every row to a Zarr store or a .npy file, in one read.
-
-        A stopped call is resumed by the same call, as for `KMeans.write_labels`.
-
-        Parameters
-        ----------
-        X : as in `fit`
-            Rows with the features of the fit.
-        out : str or path-like
-            Path of a new store, or of a file with the suffix .npy.
-        overwrite : bool, default=False
-            Whether codes there may be replaced.
-
-        Returns
-        -------
-        zarr.Array or numpy.memmap
-            The codes, of shape (n_samples, n_subspaces).
-
-        Raises
-        ------
-        DataError
-            If the features are not those of the fit, or the suffix is that of another kind of file.
-        OutputExistsError
-            If the path exists and may not be replaced, or is an input.
-
-        Examples
-        --------
-        >>> import numpy as np, streamkm, tempfile, zarr
-        >>> x = zarr.array(np.random.default_rng(0).normal(size=(500, 4)).astype("f4"))
-        >>> pq = streamkm.ProductQuantizer(2, n_codewords=16, random_state=0).fit(x)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     codes = pq.write_codes(x, f"{folder}/codes.npy")
-        ...     bool((codes == pq.transform(x).compute()).all())
-        True
-        """
-        check_is_fitted(self)
-        given, rows = self._rows(X, count=True)
-        file = label_format(out)
-        if file is not None and file.suffix != ".npy":
-            raise DataError(f"{out}: codes are written as a .npy file or a Zarr store.")
-        output = Store(out, LABELS, overwrite) if file is None else File(out, (".npy",), overwrite)
-        check_outputs([output], [given.array, rows.array])
-        run = LabelRun(local(out), overwrite, PlainLabels(), self._question, rows, file=file)
-        write_labels(run)
-        return run.open()
-
-    def save(self, path: Any, overwrite: bool = False) -> None:
-        """Write the codebooks as a Zarr group for `streamkm.load`.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Folder that does not exist.
-        overwrite : bool
-            Whether a product quantizer there may be replaced.
-
-        Raises
-        ------
-        OutputExistsError
-            If something exists at the path and may not be replaced.
-
-        Examples
-        --------
-        >>> import numpy as np, streamkm, tempfile
-        >>> x = np.random.default_rng(0).normal(size=(500, 4))
-        >>> pq = streamkm.ProductQuantizer(2, n_codewords=16, random_state=0).fit(x)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     pq.save(f"{folder}/pq.zarr")
-        ...     again = streamkm.load(f"{folder}/pq.zarr")
-        >>> np.array_equal(again.transform(x), pq.transform(x))
-        True
-        """
-        check_is_fitted(self)
-        target = check_store(path, QUANTIZER, overwrite)
-        left_out = ("checkpoint", "coarse", "random_state")
-        asked = {n: v for n, v in self.get_params(deep=False).items() if n not in left_out}
-        if self.random_state is None or np.isscalar(self.random_state):
-            asked["random_state"] = self.random_state
-        found = replace(self._found, inertia=self.inertia_, parameters=asked)
-        with alone(target):
-            save_codebooks(target, found, overwrite)
-
     def to_faiss(self) -> Any:
         """Return an empty index of faiss with these codebooks.
 
@@ -397,37 +213,6 @@ class ProductQuantizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         require("faiss", "indices of faiss")
         return product_index(self._found)
 
-    @property
-    def _question(self) -> Codes:
-        found = self._found
-        return Codes(found.codewords, found.code_dtype, found.residuals)
-
-    @property
-    def _found(self) -> Codebooks:
-        return replace(self._known, codewords=np.asarray(self.codebooks_, np.float32))
-
-    def _take(self, found: Codebooks) -> None:
-        self._known, self.codebooks_ = found, found.codewords
-        self.n_features_in_ = found.codewords.shape[0] * found.codewords.shape[2]
-        self._n_features_out = len(found.codewords)
-        if found.features:
-            self.feature_names_in_ = np.array(found.features, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-
-    def _rows(self, X: Any, count: bool = False) -> tuple[InputData, Rows]:
-        given, data = data_options(self, X, None, None, names_of(self))
-        m, k, _ = self.codebooks_.shape
-        nbytes = m * self._question.dtype.itemsize
-        budget = Budget(
-            memory_bytes(self.memory_limit), threads(), k, largest=k, answer_nbytes=nbytes
-        )
-        scaling = UnitLength() if self._known.cosine else None
-        rows = data.open(budget, scaling, count or not given.is_lazy)
-        check_features(self, rows)
-        refuse_lacking(rows)
-        return given, rows
-
 
 def from_codebooks(found: Codebooks) -> ProductQuantizer:
     """Return the estimator of stored codebooks."""
@@ -457,14 +242,6 @@ def _coarse(model: Any) -> Codebooks | None:
         raise DataError("the coarse model scales or shifts its rows; give one without a scale.")
     none = np.empty((0, 0, 0), np.float32)
     return Codebooks(none, np.array(model._centroids), scaling is not None)
-
-
-def _decoded(codes: AnyArray, labels: Any, found: Codebooks) -> AnyArray:
-    """Decode codes in memory, and refuse numbers that are not codes."""
-    k = found.codewords.shape[1]
-    if codes.size and not 0 <= codes.min() <= codes.max() < k:
-        raise DataError(f"codes must be 0 to {k - 1}.")
-    return found.decode(codes, None if labels is None else np.asarray(labels).reshape(-1))
 
 
 def _print(state: FitState) -> None:

@@ -201,9 +201,9 @@ class TestCodes:
         pq.write_codes(store, tmp_path / name, overwrite=True)
 
     def test_stopped_codes_are_resumed(self, pq, store, tmp_path, monkeypatch):
-        from streamkm.runs.label_progress import LabelProgress
+        from streamkm.runs.output_progress import OutputProgress
 
-        real, seen = LabelProgress.advance, []
+        real, seen = OutputProgress.advance, []
 
         def stop_at_the_second_wave(self, folded):
             real(self, folded)
@@ -211,7 +211,7 @@ class TestCodes:
             if len(seen) == 2:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(LabelProgress, "advance", stop_at_the_second_wave)
+        monkeypatch.setattr(OutputProgress, "advance", stop_at_the_second_wave)
         with pytest.warns(streamkm.errors.OutputWarning), pytest.raises(KeyboardInterrupt):
             pq.write_codes(store, tmp_path / "codes")
         assert not (tmp_path / "codes").exists()
