@@ -70,9 +70,19 @@ class Fitted(BaseEstimator):
     def _labels(self, given: InputData, rows: Rows) -> PerRow[Any]:
         return self._question(given.label_dtype(len(self.cluster_centers_), rows))
 
-    def _set_labels(self, given: InputData, rows: Rows, labels: AnyArray | None) -> None:
-        """Set `labels_` to the labels of a fit, or to lazy ones if there are none."""
-        answers = map_rows(self._labels(given, rows), rows) if labels is None else labels
+    def _set_labels(
+        self,
+        given: InputData,
+        rows: Rows,
+        labels: AnyArray | None,
+        question: PerRow[Any] | None = None,
+    ) -> None:
+        """Set `labels_` to the labels of a fit, or to lazy ones if there are none.
+
+        Lazy labels are those of the nearest centroids, or of another pass.
+        """
+        lazy = question or self._labels(given, rows)
+        answers = map_rows(lazy, rows) if labels is None else labels
         self.labels_ = given.like(answers, rows, self._names())
 
     def _rows(

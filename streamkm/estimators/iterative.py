@@ -14,13 +14,13 @@ from streamkm.estimators.data import InputData
 from streamkm.estimators.messages import ending, print_state, warn_of_ending, warn_of_one_init
 from streamkm.estimators.opening import all_or_nothing, data_options, given_centroids, names_of
 from streamkm.estimators.parameters import fit_options
-from streamkm.fitting import FitState
+from streamkm.fitting import FitState, label_pass
 from streamkm.numbers import real_number
 from streamkm.rows import Named, Scaling
 from streamkm.runs.fit import PreparedFit, fit, prepare
 from streamkm.runs.options import CheckpointOptions, FitOptions, restarts_of
 from streamkm.showing.verbose import verbose_progress
-from streamkm.updates import history_array
+from streamkm.updates import BoundedState, history_array
 
 
 class IterativeEstimator(CentroidEstimator):
@@ -101,7 +101,10 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         if cluster_names is not None and len(cluster_names) == options.n_clusters:
             self.cluster_names_ = cluster_names
         if options.labels_data:
-            self._set_labels(given, result.rows, labels)
+            bounded = isinstance(result.state.best.state, BoundedState)
+            dtype = given.label_dtype(options.n_clusters, result.rows)
+            question = label_pass(result.rows, result.state, dtype) if bounded else None
+            self._set_labels(given, result.rows, labels, question)
         return self
 
     def _prepare(
@@ -173,3 +176,7 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
         self.stop_reason_ = best.stop_reason
         if best.counts is not None:
             self.counts_ = best.counts
+        if isinstance(best.state, BoundedState):
+            self.unbounded_inertia_ = best.state.unbounded_inertia
+        elif hasattr(self, "unbounded_inertia_"):
+            del self.unbounded_inertia_  # from an earlier fit

@@ -72,7 +72,11 @@ shape (n_clusters, n_features), fitted model or callable, default='auto'
         step, with the best centroids so far. `stop_reason_` is then 'time limit'.
     empty_cluster : {'relocate', 'keep'}, default='relocate'
         Move the centroid of an empty cluster to the row farthest from its centroid, which takes
-        a read, or keep it where it is.
+        a read, or keep it where it is. With bounded sizes, it always stays.
+    min_size, max_size : int or None, default=None
+        Least and most rows of each cluster. `labels_` hold these bounds exactly, at nearly the
+        least loss; `predict` returns the nearest centroid as always. The bounds count rows, so
+        they exclude `sample_weight`. docs/very-large-k.md describes the method.
     feature_dim : str, int, sequence of them or None, default=None
         Feature dimension or dimensions of N-d data; all others are rows. The features of a Dataset
         are its variables.
@@ -119,6 +123,9 @@ shape (n_clusters, n_features), fitted model or callable, default='auto'
         The rule that ended the fit.
     counts_ : ndarray of shape (n_clusters,), float64
         Weight of the rows of each cluster; without weights, their number.
+    unbounded_inertia_ : float
+        With `min_size` or `max_size`: the loss of the same centroids if every row were in its
+        nearest cluster. The difference from `inertia_` is the price of the bounds.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), object
@@ -165,6 +172,8 @@ shape (n_clusters, n_features), fitted model or callable, default='auto'
         distortion_tol: float | None = None,
         time_limit: float | None = None,
         empty_cluster: str = "relocate",
+        min_size: int | None = None,
+        max_size: int | None = None,
         feature_dim: Any = None,
         scale: str | None = None,
         nodata: Any = "auto",
@@ -186,6 +195,8 @@ shape (n_clusters, n_features), fitted model or callable, default='auto'
         self.distortion_tol = distortion_tol
         self.time_limit = time_limit
         self.empty_cluster = empty_cluster
+        self.min_size = min_size
+        self.max_size = max_size
         self.feature_dim = feature_dim
         self.scale = scale
         self.nodata = nodata

@@ -83,8 +83,9 @@ def label_pass(rows: Rows, state: FitState, dtype: np.dtype[Any]) -> PerRow[Any]
     """The pass that labels rows under the best trajectory."""
     best, table = state.best, state.table
     assert best.centroids is not None
+    assert best.state is not None
     repeats = table is not None and _REPEATS * len(table.weights) <= rows.layout.n_rows
-    question = best.update.label_pass(best.centroids, dtype)
+    question = best.update.labels(best.state, dtype)
     if table is not None and repeats and best.centroids.size >= _PRODUCTS:
         return LookedUp.from_table(table, question)
     return question

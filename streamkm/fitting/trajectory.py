@@ -149,9 +149,7 @@ class Trajectory(Checkpointable):
     def reordered(self, order: Any) -> Trajectory:
         """Return the trajectory with its final clusters in another order."""
         assert self.state is not None
-        centroids, statistic = self.state.centroids[order], self.statistic
-        statistic = None if statistic is None else statistic.reordered(order)
-        return replace(self, state=replace(self.state, centroids=centroids, statistic=statistic))
+        return replace(self, state=self.state.reordered(order))
 
     @property
     def counts(self) -> Float64Array | None:

@@ -8,6 +8,7 @@ from streamkm.kernels.compiling import compiling
 from streamkm.kernels.distinct import RowTable
 from streamkm.kernels.dithering import Diffusion
 from streamkm.kernels.draw import exponentials
+from streamkm.kernels.exchange import Exchanged, exchange
 from streamkm.kernels.leading import leading_directions
 from streamkm.kernels.similarity import structural_similarity
 from streamkm.kernels.splitting import split
@@ -16,10 +17,12 @@ from streamkm.kernels.squared_length import squared_length
 __all__ = [
     "Centroids",
     "Diffusion",
+    "Exchanged",
     "Prepared",
     "RowTable",
     "add",
     "compiling",
+    "exchange",
     "exponentials",
     "interleave",
     "leading_directions",

@@ -2,6 +2,7 @@
 
 from streamkm.passes.base import Pass, Product, Products, Statistic
 from streamkm.passes.boundary import Boundary, KeepBoundary
+from streamkm.passes.candidates import Candidates, KeepCandidates
 from streamkm.passes.census import Census, Counted
 from streamkm.passes.closest import Assigner, Closest, Nearest, Ranked
 from streamkm.passes.colours import Colours
@@ -23,6 +24,7 @@ from streamkm.passes.per_row import (
     label_dtype,
     no_label,
 )
+from streamkm.passes.priced import PricedLabels, PricedLloyd
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.passes.scatter import Scatter, Scattered
 from streamkm.passes.tree import Tree, TreeLabels, TreePath
@@ -31,6 +33,7 @@ __all__ = [
     "Assigned",
     "Assigner",
     "Boundary",
+    "Candidates",
     "Census",
     "Closest",
     "Codes",
@@ -46,6 +49,7 @@ __all__ = [
     "FarthestFirst",
     "FeatureMoments",
     "KeepBoundary",
+    "KeepCandidates",
     "Labels",
     "LabelsFromOne",
     "Lloyd",
@@ -58,6 +62,8 @@ __all__ = [
     "Pass",
     "PerRow",
     "Picked",
+    "PricedLabels",
+    "PricedLloyd",
     "Product",
     "Products",
     "Ranked",

@@ -10,19 +10,31 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 
 from streamkm.arrays import LARGE_NBYTES, Float64Array
+from streamkm.errors import DataError
 from streamkm.fitting import SCALES, Checkpoint, FitState, fit_budget
 from streamkm.fitting.first import check_centroids, check_enough
 from streamkm.numbers import real_number, whole_number
-from streamkm.rows import Budget, Named, Rows, Scaling, UnitLength, open_rows, reordering
+from streamkm.rows import (
+    Budget,
+    Named,
+    Rows,
+    Scaling,
+    UnitLength,
+    may_lack,
+    open_rows,
+    reordering,
+)
 from streamkm.rows.open import FeatureDim
 from streamkm.seeding import method_of
 from streamkm.sizes import parse_bytes
 from streamkm.updates import (
     ALGORITHMS,
     AcceleratedUpdate,
+    BoundedUpdate,
     SphericalUpdate,
     StopRules,
     Update,
+    check_sizes,
 )
 
 _CHOICES: dict[str, tuple[str | None, ...]] = {
@@ -31,6 +43,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "restarts": ("all", "halving"),
     "empty_cluster": ("relocate", "keep"),
 }
+MOST_BOUNDED = 2048  # clusters of bounded size; the search of prices needs k x k numbers
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,8 @@ class FitOptions:
     empty_cluster : {'relocate', 'keep'}
     scale : {None, 'standard', 'robust'}
     metric : {'euclidean', 'cosine'}
+    min_size, max_size : int or None
+        Least and most rows of a cluster.
     random_state : int or RandomState
         A RandomState is used only when a new fit starts, and is not compared on resuming.
     """
@@ -119,6 +134,8 @@ class FitOptions:
     empty_cluster: str = "relocate"
     scale: str | None = None
     metric: str = "euclidean"
+    min_size: int | None = None
+    max_size: int | None = None
     random_state: int | np.random.RandomState = 0
 
     auto_restarts: ClassVar[int] = 10  # for random rows and functions, as in scikit-learn
@@ -142,8 +159,11 @@ class FitOptions:
         options = cls(**known)
         if isinstance(options.init, str):
             method_of(options.init)
+        options._check_bounds()
         return replace(
             options,
+            min_size=_size(options, "min_size", 0),
+            max_size=_size(options, "max_size", 1),
             n_clusters=whole_number("n_clusters", options.n_clusters, 1),
             n_init=restarts_of(options.n_init, options.init, cls.auto_restarts),
             max_iter=whole_number("max_iter", options.max_iter, 1),
@@ -162,9 +182,17 @@ class FitOptions:
     def update(self) -> Update[Any]:
         """The rule that moves the centroids."""
         relocate = self.empty_cluster == "relocate"
+        if self.bounded:
+            sizes = (self.min_size, self.max_size)
+            return BoundedUpdate(self.rules, True, *sizes, self.metric == "cosine")
         if self.metric == "cosine":
             return SphericalUpdate(self.rules, relocate=relocate)
         return AcceleratedUpdate(self.rules, relocate=relocate, settles=self.algorithm == "auto")
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the sizes of the clusters are bounded."""
+        return self.min_size is not None or self.max_size is not None
 
     @property
     def labels_data(self) -> bool:
@@ -211,9 +239,43 @@ class FitOptions:
             If there are too few rows, or the centroids have another shape.
         """
         check_enough(rows.layout.n_rows, self.n_clusters)
+        self._check_sizes(rows)
         centroids = self.first_centroids(rows.layout.names)
         for each in [] if isinstance(centroids, str) else centroids:
             check_centroids(each, self.n_clusters, rows.layout.n_features)
+
+    def _check_bounds(self) -> None:
+        """Refuse bounds that contradict each other or other options."""
+        if not self.bounded:
+            return
+        low, high = self.min_size, self.max_size
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"min_size={low} is larger than max_size={high}; exchange them.")
+        if self.n_clusters > MOST_BOUNDED:
+            raise ValueError(
+                f"min_size and max_size allow at most {MOST_BOUNDED:,} clusters, not "
+                f"{self.n_clusters:,}: split the rows into fewer clusters first, and each again."
+            )
+        others = {"algorithm": "auto", "restarts": "all"}
+        for name, value in others.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} does not apply with min_size or max_size; "
+                    f"use {value!r}."
+                )
+
+    def _check_sizes(self, rows: Rows) -> None:
+        """Refuse weights, and sizes that the clusters of these rows cannot have."""
+        if not self.bounded:
+            return
+        if rows.weights is not None:
+            raise DataError(
+                "min_size and max_size count rows, and weighted rows cannot be divided among "
+                "clusters: leave out the weights, or the bounds."
+            )
+        # Fewer rows than there are remain with a mask; how many is known after the first read.
+        most = None if may_lack(rows) else self.max_size
+        check_sizes(self.n_clusters, rows.layout.n_rows, self.min_size, most)
 
 
 class Interrupt(Protocol):
@@ -278,6 +340,11 @@ def _in_order(given: Named, names: Sequence[str] | None) -> Float64Array:
 
 def _is_auto(value: Any) -> bool:
     return isinstance(value, str) and value == "auto"
+
+
+def _size(options: FitOptions, name: str, least: int) -> int | None:
+    value = getattr(options, name)
+    return None if value is None else whole_number(name, value, least)
 
 
 def _limit(options: FitOptions, name: str) -> float | None:

@@ -7,6 +7,7 @@ from streamkm.updates.accelerated import (
     BoundaryRows,
 )
 from streamkm.updates.base import Update, UpdateState
+from streamkm.updates.bounded import BoundedState, BoundedUpdate, check_sizes
 from streamkm.updates.counted import CountedState, CountedUpdate
 from streamkm.updates.lloyd import LloydState, LloydUpdate, LossesUpdate, ScatterUpdate
 from streamkm.updates.minibatch import Batches, MiniBatchState, MiniBatchUpdate, PartialSeeding
@@ -20,6 +21,8 @@ __all__ = [
     "AcceleratedUpdate",
     "Batches",
     "BoundaryRows",
+    "BoundedState",
+    "BoundedUpdate",
     "CountedState",
     "CountedUpdate",
     "LloydState",
@@ -34,5 +37,6 @@ __all__ = [
     "StopRules",
     "Update",
     "UpdateState",
+    "check_sizes",
     "history_array",
 ]

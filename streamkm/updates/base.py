@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
@@ -57,6 +58,11 @@ class UpdateState(Checkpointable):
     def evaluating(self) -> bool:
         """Whether only the loss of the final centroids is missing."""
         return self.stop_reason is not None and self.inertia is None
+
+    def reordered(self, order: npt.NDArray[np.intp]) -> Self:
+        """Return the final state with its clusters in another order."""
+        statistic = None if self.statistic is None else self.statistic.reordered(order)
+        return replace(self, centroids=self.centroids[order], statistic=statistic)
 
 
 U = TypeVar("U", bound=UpdateState)
@@ -127,6 +133,10 @@ class Update(Checkpointable, ABC, Generic[U]):
     def label_pass(self, centroids: Float64Array, dtype: np.dtype[Any]) -> PerRow[Any]:
         """Return the pass that labels every row under these centroids (k, d)."""
         return Labels(centroids, dtype)
+
+    def labels(self, state: U, dtype: np.dtype[Any]) -> PerRow[Any]:
+        """Return the pass that labels every row under a state that is done."""
+        return self.label_pass(state.centroids, dtype)
 
     def on_rows(self, rows: Rows, room: Room, seed: int) -> Self:
         """Return the update for these rows and for the memory that is available between reads.

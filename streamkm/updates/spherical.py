@@ -20,13 +20,13 @@ class SphericalUpdate(LloydUpdate):
     """
 
     def init(self, centroids: Float64Array) -> LloydState:
-        return super().init(_directions(centroids, centroids))
+        return super().init(directions(centroids, centroids))
 
     def means(self, statistic: Assigned, otherwise: Float64Array) -> Float64Array:
-        return _directions(super().means(statistic, otherwise), otherwise)
+        return directions(super().means(statistic, otherwise), otherwise)
 
 
-def _directions(vectors: Float64Array, otherwise: Float64Array) -> Float64Array:
+def directions(vectors: Float64Array, otherwise: Float64Array) -> Float64Array:
     """Vectors (k, d) divided by their lengths; rows of `otherwise` where they cancel to zero."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.where(length > 0, vectors / np.where(length > 0, length, 1.0), otherwise)

@@ -21,10 +21,12 @@ from streamkm.passes import (
     FarthestFirst,
     FeatureMoments,
     KeepBoundary,
+    KeepCandidates,
     Lloyd,
     Losses,
     OfFeatures,
     Pass,
+    PricedLloyd,
     Product,
     SampleSensitive,
     SampleUniform,
@@ -57,6 +59,8 @@ PASSES = (
     SampleUniform(20, 0.3, 1, 0),
     SampleSensitive(30, 40.0, 1, 1, _CENTROIDS, 0.002, np.array([0.01, 0.02, 0.03, 0.04])),
     OfFeatures(Lloyd(_CENTROIDS[:, :2]), 1, 3),
+    PricedLloyd(_CENTROIDS, np.array([0.0, 9.0, -7.0, 4.0])),
+    KeepCandidates(_CENTROIDS, np.array([0.0, 9.0, 4.0, 1.0]), 120, 3),
     Product((Census(), Lloyd(_CENTROIDS), DrawUniform(3, 2, 0))),
 )
 

@@ -31,14 +31,16 @@ def first(update, init=START):
 
 def blocks_of(numbers):
     size = len(X) // N_BLOCKS
-    return [Block.from_values(X[size * n : size * (n + 1)]) for n in numbers]
+    cuts = [(size * n, size * (n + 1)) for n in numbers]
+    return [Block(X[a:b], None, a // size, (a,), (size,), (len(X),)) for a, b in cuts]
 
 
-def loss_of(update, centroids):
-    """The loss of centroids, and the labels, by the label pass alone."""
-    question = update.label_pass(centroids, np.dtype(np.int32))
+def loss_of(trajectory):
+    """The loss of final centroids, and the labels, by the label pass alone."""
+    update, state = trajectory.update, trajectory.state
+    question = update.labels(state, np.dtype(np.int32))
     labels, statistics = zip(*map(question, blocks_of(range(N_BLOCKS))), strict=True)
-    return sum(update.loss(each, centroids) for each in statistics), np.concatenate(labels)
+    return sum(update.loss(each, state.centroids) for each in statistics), np.concatenate(labels)
 
 
 def n_steps(trajectory):
@@ -88,7 +90,7 @@ class UpdateContract:
         state = iterate(ROWS, first(update), skip_evaluation=True)
         written = np.empty(len(X), np.int32)
         state = label(ROWS, state, written)
-        inertia, labels = loss_of(update, state.best.centroids)
+        inertia, labels = loss_of(state.best)
         assert np.array_equal(written, labels)
         assert state.best.inertia == pytest.approx(inertia, rel=1e-9)
 
@@ -96,7 +98,7 @@ class UpdateContract:
         for state in fit(ROWS, first(update)):
             best = iterate(ROWS, state.stop("time limit")).best
             assert best.done
-            assert best.inertia == pytest.approx(loss_of(update, best.centroids)[0], rel=1e-9)
+            assert best.inertia == pytest.approx(loss_of(best)[0], rel=1e-9)
 
     def test_a_fit_that_ended_iterates_further_under_rules_that_allow_it(self, update):
         short = iterate(ROWS, first(replace(update, rules=StopRules(max_iter=2, tol=0))))
@@ -106,4 +108,4 @@ class UpdateContract:
         longer = iterate(ROWS, replace(short, trajectories=(trajectory.under(RULES),))).best
         assert longer.history[: len(trajectory.history)] == trajectory.history
         assert n_steps(longer) > n_steps(trajectory)
-        assert longer.inertia == pytest.approx(loss_of(update, longer.centroids)[0], rel=1e-9)
+        assert longer.inertia == pytest.approx(loss_of(longer)[0], rel=1e-9)

@@ -18,6 +18,7 @@ from streamkm.passes import Assigned, Lloyd
 from streamkm.updates import (
     AcceleratedUpdate,
     Batches,
+    BoundedUpdate,
     CountedUpdate,
     LloydUpdate,
     LossesUpdate,
@@ -61,6 +62,8 @@ class TestUpdates(UpdateContract):
         *MONOTONE,
         FEW_BLOCKS,
         MiniBatchUpdate(RULES, batches=Batches(300, 1)),
+        BoundedUpdate(RULES, min_size=230, max_size=250),
+        BoundedUpdate(RULES, max_size=400, unit_length=True),
     )
 
 

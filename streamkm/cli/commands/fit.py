@@ -37,6 +37,7 @@ from streamkm.runs.fit import FitResult, fit, model_from_fit, prepare
 from streamkm.runs.forecast import forecast_fit
 from streamkm.runs.options import FitOptions
 from streamkm.showing.reads import ReadProgress
+from streamkm.updates import BoundedState
 
 
 def run(
@@ -99,6 +100,7 @@ def _result(
     failed = result is not None and result.failure is not None
     return {
         "inertia": model.inertia,
+        **_sizes(result),
         "iterations": len(model.history),
         "stop_reason": model.stop_reason,
         "reads": model.n_passes,
@@ -111,6 +113,19 @@ def _result(
         "memory_limit_bytes": memory_limit,
         "model": outputs.model,
         "labels": None if failed else outputs.labels,
+    }
+
+
+def _sizes(result: FitResult | None) -> dict[str, float | None]:
+    """With bounded sizes, the loss without bounds, and the smallest and the largest cluster."""
+    state = result.state.best.state if result else None
+    if not isinstance(state, BoundedState) or state.statistic is None:
+        return {}
+    counts = state.statistic.counts
+    return {
+        "unbounded_inertia": state.unbounded_inertia,
+        "smallest_cluster": int(counts.min()),
+        "largest_cluster": int(counts.max()),
     }
 
 

@@ -31,6 +31,8 @@ from streamkm.showing.reads import ReadProgress
 _OTHERS = {
     "restarts": "all",
     "metric": "euclidean",
+    "min_size": None,
+    "max_size": None,
     "loss_tol": None,
     "time_limit": None,
     "checkpoint": None,

@@ -55,6 +55,13 @@ from streamkm.cli.parse.types import Seconds
     ["euclidean", "cosine"],
     "Distance; with cosine, rows are divided by their length (spherical k-means).",
 )
+@click.option("--min-size", type=click.IntRange(0), help="Least rows of a cluster.")
+@click.option(
+    "--max-size",
+    type=click.IntRange(1),
+    help="Most rows of a cluster. The labels of the fit hold both bounds exactly; they count rows, "
+    "so they exclude --weights.",
+)
 @scale_option
 @seed_option
 @data_options

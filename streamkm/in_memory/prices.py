@@ -1,0 +1,194 @@
+"""Prices of clusters of bounded size, from rows in memory.
+
+With the right prices, assigning every row to the centroid of the least sum of squared distance and
+price gives clusters within their bounds, at the least loss. The prices are the dual variables of a
+transport problem. They are found exactly for a sample of the rows, whose bounds are those of all
+rows in proportion; the sizes that a read of all rows measures correct these bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.arrays import AnyArray, Float64Array, Int32Array
+from streamkm.checkpointable import Checkpointable
+from streamkm.engine import map_reduce
+from streamkm.kernels import Exchanged, exchange
+from streamkm.passes import Assigned, Candidates, KeepCandidates, PricedLloyd
+from streamkm.passes.priced import Totals
+from streamkm.rows import Block, rows_in_memory
+
+Int64Array = npt.NDArray[np.int64]
+WIDTH = 16  # candidates of a row, at most; rows hardly ever go farther than a few
+_COARSE, _LEAST = 4, 64  # share of rows that find first prices, and rows of the smallest of them
+_ROUNDS = 8  # of exchanges with new candidates, at most
+_STEPS = 100  # of k-means on the sample, at most
+
+
+@dataclass(frozen=True)
+class SizeBounds(Checkpointable):
+    """The least and the most rows of each cluster.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (k,), int64
+    """
+
+    low: Int64Array
+    high: Int64Array
+
+    def hold(self, sizes: Int64Array) -> bool:
+        """Whether all clusters have allowed sizes (k,)."""
+        return bool(((sizes >= self.low) & (sizes <= self.high)).all())
+
+    def without(self, counts: Int64Array) -> SizeBounds:
+        """Return the bounds of further rows beside `counts` (k,) rows of each cluster."""
+        return SizeBounds(np.maximum(self.low - counts, 0), np.maximum(self.high - counts, 0))
+
+    def scaled(self, m: int, n: int) -> SizeBounds:
+        """Return the bounds of m rows in the place of n rows."""
+        return SizeBounds(self.low * m // n, -(-self.high * m // n))
+
+    def corrected(self, sampled: Int64Array, sizes: Int64Array) -> SizeBounds:
+        """Return the bounds of a sample whose clusters of `sampled` rows stand for `sizes` rows.
+
+        A cluster with too many rows then has to give up the same share of all rows in the sample.
+        """
+        m, n = int(sampled.sum()), int(sizes.sum())
+        low = np.maximum(0, sampled + (self.low - sizes) * m // n)
+        high = np.maximum(0, sampled - (sizes - self.high) * m // n)
+        return SizeBounds(low, high) if low.sum() <= m else SizeBounds(self.scaled(m, n).low, high)
+
+    def surplus(self, sizes: Int64Array) -> int:
+        """Return the number of rows that clusters of these sizes (k,) have too many or too few."""
+        above = np.maximum(sizes - self.high, 0).sum()
+        return int(max(above, np.maximum(self.low - sizes, 0).sum()))
+
+    def dual_value(self, loss: float, sizes: Int64Array, prices: Float64Array) -> float:
+        """Return a lower bound of the loss of every assignment within the bounds.
+
+        Parameters
+        ----------
+        loss : sum of squared distances, where every row has the least sum with the price
+        sizes : ndarray of shape (k,), number of rows in each cluster then
+        prices : ndarray of shape (k,)
+        """
+        most = np.where(prices > 0, self.high, self.low)
+        return loss + float((prices * (sizes - most)).sum())
+
+
+def least_prices(
+    values: AnyArray, centroids: Float64Array, prices: Float64Array, bounds: SizeBounds
+) -> tuple[Candidates, Exchanged]:
+    """Assign rows in memory within bounds, at the least loss.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m, d), float32 or float64
+    centroids : ndarray of shape (k, d), float64
+    prices : ndarray of shape (k,), from which the search starts
+    bounds : SizeBounds of these rows
+
+    Returns
+    -------
+    Candidates, all rows in the order of their margins, and Exchanged with the prices and the
+    assignment.
+    """
+    k, m = len(centroids), len(values)
+    if not prices.any() and m // _COARSE >= max(_LEAST, 8 * k):
+        # A part of the rows finds the prices to start from in a fraction of the work.
+        coarse = values[::_COARSE]
+        part = bounds.scaled(len(coarse), m)
+        prices = least_prices(coarse, centroids, prices, part)[1].prices
+    rows = rows_in_memory(values, None)
+    for _ in range(_ROUNDS):
+        found = map_reduce(KeepCandidates(centroids, prices, m, min(k, WIDTH)), rows)
+        solved = exchange(found.clusters, found.costs, bounds.low, bounds.high, prices)
+        if solved.missing == 0:
+            break
+        prices = solved.prices
+    return found, solved
+
+
+def labels_of(found: Candidates, solved: Exchanged) -> Int32Array:
+    """Return the clusters (m,) to which the candidates are assigned, in their order."""
+    labels: Int32Array = found.clusters[np.arange(len(solved.places)), solved.places]
+    return labels
+
+
+def bounded_steps(
+    values: AnyArray,
+    centroids: Float64Array,
+    bounds: SizeBounds,
+    shift: float,
+    means: Callable[[Assigned, Float64Array], Float64Array],
+) -> tuple[Float64Array, Float64Array]:
+    """Iterate k-means with bounded clusters on rows in memory.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m, d), float32 or float64
+    centroids : ndarray of shape (k, d), float64
+    bounds : SizeBounds of these rows
+    shift : the steps end when the sum of squared moves is at most this
+    means : returns centroids from the statistic of a step and its centroids
+
+    Returns
+    -------
+    Centroids (k, d), and prices (k,) of the last step.
+    """
+    prices = np.zeros(len(centroids))
+    for _ in range(_STEPS):
+        found, solved = least_prices(values, centroids, prices, bounds)
+        prices = solved.prices
+        labels = np.empty(len(values), np.int32)
+        labels[found.numbers] = labels_of(found, solved)
+        block = Block.from_values(values)
+        totals = Totals(block, centroids.shape)
+        for tile in block.tiles():
+            own = labels[tile.start : tile.start + len(tile.x)]
+            totals.add(tile, own, np.zeros(len(own)))
+        after = means(totals.result(), centroids)
+        moved = float(np.square(after - centroids).sum())
+        centroids = after
+        if moved <= shift:
+            break
+    return centroids, prices
+
+
+def corrected_prices(
+    values: AnyArray,
+    before: tuple[Float64Array, Float64Array],
+    after: Float64Array,
+    sizes: Int64Array,
+    bounds: SizeBounds,
+) -> Float64Array:
+    """Return the prices of centroids from a sample and the sizes of a read.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m, d), the sample
+    before : centroids (k, d) and prices (k,) of the read
+    after : ndarray of shape (k, d), the centroids whose prices are sought
+    sizes : ndarray of shape (k,), int64, number of all rows in each cluster of the read
+    bounds : SizeBounds of all rows
+    """
+    sampled = map_reduce(PricedLloyd(*before), rows_in_memory(values, None)).counts
+    part = bounds.corrected(sampled.astype(np.int64), sizes)
+    return least_prices(values, after, before[1], part)[1].prices
+
+
+def nearby_prices(
+    found: Candidates, solved: Exchanged, prices: Float64Array, growth: float
+) -> Float64Array:
+    """Return prices that change towards those of an exchange of candidates, by a limited step.
+
+    The other rows do not change their cluster as long as prices change by less than half of the
+    reach, which is a step of growth one.
+    """
+    most = growth * found.reach / 2
+    return prices + np.clip(solved.prices - prices, -most, most)

@@ -1,0 +1,287 @@
+"""k-means whose clusters have bounded sizes [docs/very-large-k.md, "Clusters of bounded size"]."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.arrays import Float64Array, Int32Array
+from streamkm.errors import DataError
+from streamkm.in_memory.prices import (
+    WIDTH,
+    SizeBounds,
+    bounded_steps,
+    corrected_prices,
+    labels_of,
+    least_prices,
+    nearby_prices,
+)
+from streamkm.kernels import exchange
+from streamkm.passes import (
+    Assigned,
+    Candidates,
+    KeepCandidates,
+    Pass,
+    PerRow,
+    PricedLabels,
+    PricedLloyd,
+    Product,
+    Products,
+    SampleUniform,
+    threshold_of,
+)
+from streamkm.rows import Room, Rows
+from streamkm.updates.base import Update, UpdateState
+from streamkm.updates.spherical import directions
+from streamkm.updates.step import Step
+
+_STREAM = 2**62 + 2**60  # of the random sample, distinct from those of seedings and mini-batches
+# The sample has so many rows for each cluster, if the work in memory allows.
+_EACH, _LEAST, _MULTIPLICATIONS = 256, 2**14, 2**31
+_WHOLE = 2**29  # multiplications of an iteration below which all rows are the sample
+_FEW = 64  # rows of a rounding read for each cluster, at least
+_ENOUGH, _ROUNDINGS = 4, 40  # rounding reads until any assignment is accepted, and at most
+_GAP = 1e-4  # by which the loss may exceed the least one before that
+
+
+@dataclass(frozen=True)
+class BoundedState(UpdateState):
+    """State of bounded k-means.
+
+    Parameters
+    ----------
+    prices : ndarray of shape (k,), float64, prices of the centroids
+    sample : ndarray of shape (m, d), rows that determine prices, or None before the first read
+    began : whether the centroids have converged on the sample
+    trial : ndarray of shape (k,), prices of the next rounding read, or None for `prices`
+    n_roundings : number of rounding reads so far
+    growth, surplus : length of the next step of `trial`, and rows beyond the bounds before it
+    numbers, labels : ndarray of shape (m,), rows whose final label is not that of `trial`
+    unbounded_inertia : loss of the final centroids if every row were in its nearest cluster, or
+        None until it is known
+    """
+
+    prices: Float64Array = field(default_factory=lambda: np.empty(0))
+    sample: Any = None
+    began: bool = False
+    trial: Float64Array | None = None
+    n_roundings: int = 0
+    growth: float = 0.5
+    surplus: int = 0
+    numbers: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    labels: Int32Array = field(default_factory=lambda: np.empty(0, np.int32))
+    unbounded_inertia: float | None = None
+
+    @property
+    def note(self) -> str:
+        if self.sample is None:
+            return ""
+        if not self.history:
+            return "prices of the size bounds from a sample"
+        if self.n_roundings and self.inertia is None:
+            return "prices of the size bounds corrected"
+        return ""
+
+    @property
+    def evaluating(self) -> bool:
+        """False: the loss of the final centroids comes from the rounding reads, not from labels."""
+        return False
+
+    def reordered(self, order: npt.NDArray[np.intp]) -> Self:
+        trial = None if self.trial is None else self.trial[order]
+        labels = np.argsort(order).astype(np.int32)[self.labels]
+        state = replace(self, prices=self.prices[order], trial=trial, labels=labels)
+        return super(BoundedState, state).reordered(order)
+
+
+@dataclass(frozen=True)
+class BoundedUpdate(Update[BoundedState]):
+    """Lloyd's iterations with clusters of bounded size.
+
+    The first read draws a sample, on which bounded k-means converges in memory. Each iteration is
+    then a read with prices; the sizes that it measures correct the prices. After the last
+    iteration, rounding reads correct the prices of the final centroids until the rows near a
+    boundary, which are in memory, can be assigned such that the bounds hold exactly.
+
+    Parameters
+    ----------
+    rules, costs_reads : as for `Update`
+    min_size, max_size : int or None, least and most rows of a cluster
+    unit_length : whether centroids are divided by their length, as in spherical k-means
+    seed : unsigned 64-bit key of the sample
+    n_rows : number of rows, also of those that are left out
+    n_sample : maximum number of rows of the sample
+    most : maximum number of rows in memory in a rounding read
+    """
+
+    min_size: int | None = None
+    max_size: int | None = None
+    unit_length: bool = False
+    seed: int = 0
+    n_rows: int = 1
+    n_sample: int = 1
+    most: int = 1
+
+    uses_table: ClassVar[bool] = False  # rows of a table have weights
+
+    def on_rows(self, rows: Rows, room: Room, seed: int) -> Self:
+        layout = rows.layout
+        itemsize = np.result_type(layout.dtype, np.float32).itemsize
+        nbytes = room.sample * (layout.n_features * itemsize + 36)
+        most = max(1, nbytes // (12 * WIDTH + 40))
+        return replace(self, seed=seed, n_rows=layout.n_rows, n_sample=room.sample, most=most)
+
+    def init(self, centroids: Float64Array) -> BoundedState:
+        if self.unit_length:
+            centroids = directions(centroids, centroids)
+        return BoundedState(centroids, prices=np.zeros(len(centroids)))
+
+    def ask(self, state: BoundedState) -> Pass[Any]:
+        if state.sample is None:
+            return Product((PricedLloyd(state.centroids, state.prices), self._sampling(state)))
+        if state.stop_reason is None:
+            return PricedLloyd(state.centroids, state.prices)
+        prices = state.prices if state.trial is None else state.trial
+        k = len(prices)
+        return KeepCandidates(state.centroids, prices, max(self.most, _FEW * k), min(WIDTH, k))
+
+    def tell(self, state: BoundedState, statistic: Any) -> BoundedState:
+        if isinstance(statistic, Products):
+            return self._begun(state, *statistic.parts)
+        if isinstance(statistic, Candidates):
+            return self._rounded(state, statistic)
+        return self._iterated(state, statistic)
+
+    def reason(self, state: BoundedState) -> str | None:
+        before = state.history[-2] if self.costs_reads and len(state.history) > 1 else None
+        return self.rules.reason(state.history, state.variance, state.weight, before)
+
+    def restart(self, state: BoundedState) -> BoundedState:
+        state = super().restart(state)
+        none = (np.empty(0, np.int64), np.empty(0, np.int32))
+        state = replace(state, trial=None, n_roundings=0, growth=0.5, surplus=0)
+        state = replace(state, numbers=none[0], labels=none[1])
+        if state.began:
+            return state
+        # It was stopped before a sample moved the centroids.
+        return replace(state, prices=np.zeros(len(state.prices)), sample=None)
+
+    def labels(self, state: BoundedState, dtype: np.dtype[Any]) -> PerRow[Any]:
+        prices = state.prices if state.trial is None else state.trial
+        return PricedLabels(state.centroids, prices, state.numbers, state.labels, dtype)
+
+    def _sampling(self, state: BoundedState) -> SampleUniform:
+        """The pass that draws the sample, or all rows if they are few."""
+        k, n = len(state.centroids), self.n_rows
+        each = state.centroids.size
+        few = max(_LEAST, min(_EACH * k, _MULTIPLICATIONS // each))
+        wanted = n if n * each <= _WHOLE else few
+        m = max(k, min(wanted, n, self.n_sample, self.most))
+        return SampleUniform(m, threshold_of(1.1 * m / n if m < n else 1.0), self.seed, _STREAM)
+
+    def _bounds(self, k: int, n_rows: int) -> SizeBounds:
+        low = 0 if self.min_size is None else self.min_size
+        high = n_rows if self.max_size is None else min(self.max_size, n_rows)
+        check_sizes(k, n_rows, self.min_size, self.max_size)
+        return SizeBounds(np.full(k, low), np.full(k, high))
+
+    def _means(self, assigned: Assigned, otherwise: Float64Array) -> Float64Array:
+        means = assigned.means(otherwise)
+        return directions(means, otherwise) if self.unit_length else means
+
+    def _begun(self, state: BoundedState, assigned: Assigned, sampled: Any) -> BoundedState:
+        """The state after the first read, with the centroids and prices of the sample."""
+        n, k = round(assigned.weight), len(state.centroids)
+        bounds, sample = self._bounds(k, n), sampled.values
+        part = bounds.scaled(len(sample), n)
+        variance = assigned.variance(state.centroids)
+        state = replace(state, variance=variance, weight=assigned.weight, sample=sample)
+        if state.stop_reason is not None:
+            prices = least_prices(sample, state.centroids, state.prices, part)[1].prices
+            return replace(state, prices=prices)
+
+        shift = self.rules.tol * variance
+        centroids, prices = bounded_steps(sample, state.centroids, part, shift, self._means)
+        return replace(state, centroids=centroids, prices=prices, began=True)
+
+    def _iterated(self, state: BoundedState, assigned: Assigned) -> BoundedState:
+        """The state after an iteration."""
+        sizes = np.rint(assigned.counts).astype(np.int64)
+        bounds = self._bounds(len(sizes), int(sizes.sum()))
+        # The dual value: a lower bound of the loss within bounds, which exact prices reach.
+        loss = self.loss(assigned, state.centroids)
+        inertia = bounds.dual_value(loss, sizes, state.prices)
+        centroids = self._means(assigned, state.centroids)
+        shift = float(np.square(centroids - state.centroids).sum())
+        step = Step(inertia, shift, int(np.count_nonzero(sizes == 0)))
+        before = (state.centroids, state.prices)
+        prices = corrected_prices(state.sample, before, centroids, sizes, bounds)
+        history = (*state.history, step)
+        state = replace(state, centroids=centroids, prices=prices, history=history)
+        return replace(state, stop_reason=self.reason(state))
+
+    def _rounded(self, state: BoundedState, found: Candidates) -> BoundedState:
+        """The state after a rounding read; done if the bounds hold."""
+        prices = state.prices if state.trial is None else state.trial
+        bounds = self._bounds(len(prices), int(found.sizes.sum()))
+        rest = bounds.without(found.counts)
+        solved = exchange(found.clusters, found.costs, rest.low, rest.high, prices)
+        labels = labels_of(found, solved)
+        sizes = found.counts + np.bincount(labels, minlength=len(prices))
+        own = np.arange(len(labels)), solved.places
+        inertia = found.loss + float(found.costs[own].sum())
+        least = bounds.dual_value(found.loss + float(found.costs[:, 0].sum()), found.sizes, prices)
+        state = replace(state, n_roundings=state.n_roundings + 1)
+        holds = solved.missing == 0 and bounds.hold(sizes)
+        if holds and (inertia - least <= _GAP * inertia or state.n_roundings >= _ENOUGH):
+            moved = np.flatnonzero(labels != found.clusters[:, 0])
+            moved = moved[np.argsort(found.numbers[moved])]
+            return replace(
+                state,
+                trial=prices,
+                numbers=found.numbers[moved],
+                labels=labels[moved],
+                inertia=inertia,
+                unbounded_inertia=found.nearest_loss,
+                statistic=Assigned(np.zeros((len(sizes), 0)), sizes.astype(np.float64), inertia),
+            )
+        if not found.reach > 0 or state.n_roundings >= _ROUNDINGS:
+            raise DataError(
+                f"the sizes of the clusters could not be bounded in {state.n_roundings} reads: too "
+                f"many rows are equally near to two clusters, as repeated rows are, for the "
+                f"{len(labels):,} rows that fit in memory. Widen the bounds, or raise the memory "
+                "limit."
+            )
+        surplus = bounds.surplus(found.sizes)
+        if surplus > len(labels) // 4 and state.n_roundings <= _ENOUGH:
+            before = (state.centroids, prices)
+            trial = corrected_prices(state.sample, before, before[0], found.sizes, bounds)
+        else:
+            growth = state.growth * 2 if surplus < state.surplus else max(1.0, state.growth / 4)
+            trial = nearby_prices(found, solved, prices, growth)
+            state = replace(state, growth=growth, surplus=surplus)
+        return replace(state, trial=trial)
+
+
+def check_sizes(k: int, n_rows: int, min_size: int | None, max_size: int | None) -> None:
+    """Refuse bounds of sizes that k clusters of `n_rows` rows cannot have.
+
+    Raises
+    ------
+    DataError
+    """
+    if max_size is not None and k * max_size < n_rows:
+        raise DataError(
+            f"{k:,} clusters of at most {max_size:,} rows hold {k * max_size:,} rows, but there "
+            f"are {n_rows:,}. Use a maximum size of at least {math.ceil(n_rows / k):,}, or more "
+            "clusters."
+        )
+    if min_size is not None and k * min_size > n_rows:
+        raise DataError(
+            f"{k:,} clusters of at least {min_size:,} rows need {k * min_size:,} rows, but there "
+            f"are {n_rows:,}. Use a minimum size of at most {n_rows // k:,}, or fewer clusters."
+        )
