@@ -17,7 +17,7 @@ import numpy.typing as npt
 from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.engine import map_reduce
-from streamkm.kernels import Exchanged, exchange
+from streamkm.kernels import Exchanged, exchange, one_blas_thread
 from streamkm.passes import Assigned, Candidates, KeepCandidates, PricedLloyd
 from streamkm.passes.priced import Totals
 from streamkm.rows import Block, rows_in_memory
@@ -67,6 +67,18 @@ class SizeBounds(Checkpointable):
         """Return the number of rows that clusters of these sizes (k,) have too many or too few."""
         above = np.maximum(sizes - self.high, 0).sum()
         return int(max(above, np.maximum(self.low - sizes, 0).sum()))
+
+    def levelled(self, prices: Float64Array, n: int) -> Float64Array:
+        """Return the prices (k,) shifted such that the dual value for n rows is largest.
+
+        A shift changes no cluster. One of the prices is then zero.
+        """
+        order = np.argsort(-prices, kind="stable")
+        # Rows that the clusters of the highest prices, full, and the others, least full, hold.
+        held = np.cumsum(self.high[order]) + self.low.sum() - np.cumsum(self.low[order])
+        level = order[min(int(np.searchsorted(held, n)), len(order) - 1)]
+        shifted: Float64Array = prices - prices[level]
+        return shifted
 
     def dual_value(self, loss: float, sizes: Int64Array, prices: Float64Array) -> float:
         """Return a lower bound of the loss of every assignment within the bounds.
@@ -183,12 +195,50 @@ def corrected_prices(
 
 
 def nearby_prices(
-    found: Candidates, solved: Exchanged, prices: Float64Array, growth: float
+    found: Candidates, solved: Exchanged, prices: Float64Array, bounds: SizeBounds, growth: float
 ) -> Float64Array:
-    """Return prices that change towards those of an exchange of candidates, by a limited step.
+    """Return prices after a limited step, by the rows of the smallest margins of a read.
 
     The other rows do not change their cluster as long as prices change by less than half of the
-    reach, which is a step of growth one.
+    reach, which is a step of growth one. The step is that of the exchange of the candidates if
+    these are enough to hold the bounds, and otherwise Newton's step.
+
+    Parameters
+    ----------
+    found, solved : Candidates under `prices`, and their exchange
+    prices : ndarray of shape (k,)
+    bounds : SizeBounds of all rows
+    growth : largest change of a price, in halves of the reach
     """
     most = growth * found.reach / 2
-    return prices + np.clip(solved.prices - prices, -most, most)
+    whole = solved.missing == 0 and bool((found.counts <= bounds.high).all())
+    step = solved.prices - prices if whole else _newton_step(found, prices, bounds)
+    largest = float(np.abs(step).max())
+    after = prices + step * min(1.0, most / largest if largest > 0 else 1.0)
+    after[prices * after < 0] = 0.0
+    return bounds.levelled(after, int(found.sizes.sum()))
+
+
+def _newton_step(found: Candidates, prices: Float64Array, bounds: SizeBounds) -> Float64Array:
+    """Return a semi-smooth Newton step (k,) for the sizes of a read.
+
+    The number of candidates between two clusters, over the reach of their margins, is how many rows
+    change between them for each unit of price. Clusters with a price of zero and an allowed size
+    keep their price.
+    """
+    sizes, k = found.sizes, len(prices)
+    tiny = 1e-9 * found.reach
+    above = (prices > tiny) | (sizes > bounds.high)
+    below = ~above & ((prices < -tiny) | (sizes < bounds.low))
+    surplus = np.where(above, sizes - bounds.high, np.where(below, sizes - bounds.low, 0))
+    rates = np.zeros((k, k))
+    np.add.at(rates, (found.clusters[:, 0], found.clusters[:, 1]), 0.5 / found.reach)
+    rates += rates.T
+    active = np.flatnonzero(above | below)
+    system = (np.diag(rates.sum(axis=1)) - rates)[np.ix_(active, active)]
+    # The system is singular if all prices are active, because only their differences matter.
+    system[np.diag_indices(len(active))] += 1e-6 * float(rates.sum()) / k
+    step = np.zeros(k)
+    with one_blas_thread():
+        step[active] = np.linalg.solve(system, surplus[active].astype(np.float64))
+    return step - (step.max() + step.min()) / 2 if len(active) == k else step

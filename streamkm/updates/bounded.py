@@ -262,7 +262,7 @@ class BoundedUpdate(Update[BoundedState]):
             trial = corrected_prices(state.sample, before, before[0], found.sizes, bounds)
         else:
             growth = state.growth * 2 if surplus < state.surplus else max(1.0, state.growth / 4)
-            trial = nearby_prices(found, solved, prices, growth)
+            trial = nearby_prices(found, solved, prices, bounds, growth)
             state = replace(state, growth=growth, surplus=surplus)
         return replace(state, trial=trial)
 
