@@ -64,6 +64,8 @@ def forecast_fit(prepared: PreparedFit, labelled: bool, timed: bool = False) -> 
     seeding = method_of(str(options.init)).reads(options.n_clusters) + (options.scale is not None)
     # The last loss and the labels come from one read, unless restarts compete for it.
     last = 1 + int(labelled and options.n_init > 1)
+    if options.bounded:  # the sample, two rounding reads, and the labels
+        last = 3 + int(labelled)
     rows = with_scaling(prepared.rows, options.scaling)
     state = first_fit_state(prepared, rows)
     likely = likely_reads(prepared.rules, _boundary_share(state, rows), options.n_init)

@@ -45,6 +45,7 @@ _EACH, _LEAST, _MULTIPLICATIONS = 256, 2**14, 2**31
 _WHOLE = 2**29  # multiplications of an iteration below which all rows are the sample
 _FEW = 64  # rows of a rounding read for each cluster, at least
 _ENOUGH, _ROUNDINGS = 4, 40  # rounding reads until any assignment is accepted, and at most
+_TIED = 1e-6  # margin of rows whose label is stored, relative to the sums
 _GAP = 1e-4  # by which the loss may exceed the least one before that
 
 
@@ -60,7 +61,7 @@ class BoundedState(UpdateState):
     trial : ndarray of shape (k,), prices of the next rounding read, or None for `prices`
     n_roundings : number of rounding reads so far
     growth, surplus : length of the next step of `trial`, and rows beyond the bounds before it
-    numbers, labels : ndarray of shape (m,), rows whose final label is not that of `trial`
+    numbers, labels : ndarray of shape (m,), rows whose final label `trial` does not determine
     unbounded_inertia : loss of the final centroids if every row were in its nearest cluster, or
         None until it is known
     """
@@ -238,7 +239,9 @@ class BoundedUpdate(Update[BoundedState]):
         state = replace(state, n_roundings=state.n_roundings + 1)
         holds = solved.missing == 0 and bounds.hold(sizes)
         if holds and (inertia - least <= _GAP * inertia or state.n_roundings >= _ENOUGH):
-            moved = np.flatnonzero(labels != found.clusters[:, 0])
+            # Rows at the same sum of two clusters, too: another order of the clusters decides them.
+            tied = found.margins <= _TIED * (np.ptp(prices) + found.costs[:, 0])
+            moved = np.flatnonzero(tied | (labels != found.clusters[:, 0]))
             moved = moved[np.argsort(found.numbers[moved])]
             return replace(
                 state,
