@@ -250,18 +250,21 @@ class FitOptions:
             return
         low, high = self.min_size, self.max_size
         if low is not None and high is not None and low > high:
-            raise ValueError(f"min_size={low} is larger than max_size={high}; exchange them.")
-        if self.n_clusters > MOST_BOUNDED:
-            raise ValueError(
-                f"min_size and max_size allow at most {MOST_BOUNDED:,} clusters, not "
-                f"{self.n_clusters:,}: split the rows into fewer clusters first, and each again."
+            raise DataError(
+                python=f"min_size={low} is larger than max_size={high}; exchange them.",
+                command=f"--min-size {low} is larger than --max-size {high}; exchange them.",
             )
-        others = {"algorithm": "auto", "restarts": "all"}
-        for name, value in others.items():
-            if getattr(self, name) != value:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} does not apply with min_size or max_size; "
-                    f"use {value!r}."
+        if self.n_clusters > MOST_BOUNDED:
+            raise DataError(
+                f"sizes can be bounded for at most {MOST_BOUNDED:,} clusters, not "
+                f"{self.n_clusters:,}: make fewer clusters, and split the rows of each again."
+            )
+        for name, value in {"algorithm": "auto", "restarts": "all"}.items():
+            given = getattr(self, name)
+            if given != value:
+                raise DataError(
+                    python=f"{name}={given!r} does not apply with bounded sizes; use {value!r}.",
+                    command=f"--{name} {given} does not apply with bounded sizes; use {value}.",
                 )
 
     def _check_sizes(self, rows: Rows) -> None:
@@ -270,8 +273,8 @@ class FitOptions:
             return
         if rows.weights is not None:
             raise DataError(
-                "min_size and max_size count rows, and weighted rows cannot be divided among "
-                "clusters: leave out the weights, or the bounds."
+                "bounded sizes count rows, and weighted rows cannot be divided among clusters: "
+                "leave out the weights, or the bounds."
             )
         # Fewer rows than there are remain with a mask; how many is known after the first read.
         most = None if may_lack(rows) else self.max_size
