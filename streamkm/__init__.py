@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from streamkm import plot as plot
     from streamkm.curation import partition as partition
     from streamkm.estimators import BisectingKMeans as BisectingKMeans
+    from streamkm.estimators import HierarchicalKMeans as HierarchicalKMeans
     from streamkm.estimators import KMeans as KMeans
     from streamkm.estimators import MiniBatchKMeans as MiniBatchKMeans
     from streamkm.estimators import ProductQuantizer as ProductQuantizer
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "BisectingKMeans": "streamkm.estimators",
+    "HierarchicalKMeans": "streamkm.estimators",
     "KMeans": "streamkm.estimators",
     "LloydStep": "streamkm.estimators.steps",
     "MiniBatchKMeans": "streamkm.estimators",
@@ -60,6 +62,7 @@ _PUBLIC = {
 
 __all__ = [
     "BisectingKMeans",
+    "HierarchicalKMeans",
     "KMeans",
     "LloydStep",
     "MiniBatchKMeans",

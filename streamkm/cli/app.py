@@ -24,6 +24,7 @@ from streamkm.showing.text import safe
 
 _COMMANDS = {
     "fit": "Cluster a Zarr array and write the model and, on request, the labels.",
+    "tree": "Fit a hierarchy of clusters, for very many clusters.",
     "sweep": "Fit every k of a range in shared reads and report the elbow.",
     "predict": "Label a Zarr array with a fitted model.",
     "nearest": "Find the rows nearest to each centroid of a model.",

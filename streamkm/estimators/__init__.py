@@ -1,6 +1,7 @@
 """Estimators with the interface of scikit-learn; they delegate to `streamkm.runs`."""
 
 from streamkm.estimators.bisecting import BisectingKMeans
+from streamkm.estimators.hierarchical import HierarchicalKMeans
 from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.minibatch import MiniBatchKMeans
 from streamkm.estimators.quantizer import ProductQuantizer
@@ -9,6 +10,7 @@ from streamkm.estimators.streaming import StreamingKMeans
 
 __all__ = [
     "BisectingKMeans",
+    "HierarchicalKMeans",
     "KMeans",
     "MiniBatchKMeans",
     "ProductQuantizer",

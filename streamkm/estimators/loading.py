@@ -9,6 +9,7 @@ import numpy as np
 
 from streamkm.errors import DataError
 from streamkm.estimators.bisecting import BisectingKMeans
+from streamkm.estimators.hierarchical import HierarchicalKMeans
 from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.minibatch import MiniBatchKMeans
 from streamkm.estimators.quantizer import from_codebooks
@@ -25,7 +26,9 @@ from streamkm.rows import UnitLength
 if TYPE_CHECKING:
     import xarray as xr
 
-Loaded: TypeAlias = KMeans | BisectingKMeans | MiniBatchKMeans | StreamingKMeans
+Loaded: TypeAlias = (
+    KMeans | BisectingKMeans | HierarchicalKMeans | MiniBatchKMeans | StreamingKMeans
+)
 
 
 def load(path: str | os.PathLike[str] | xr.Dataset, n_clusters: int | None = None) -> Any:
@@ -40,8 +43,8 @@ def load(path: str | os.PathLike[str] | xr.Dataset, n_clusters: int | None = Non
 
     Returns
     -------
-    KMeans, SphericalKMeans, BisectingKMeans, MiniBatchKMeans, StreamingKMeans or \
-ProductQuantizer
+    KMeans, SphericalKMeans, BisectingKMeans, HierarchicalKMeans, MiniBatchKMeans, \
+StreamingKMeans or ProductQuantizer
         The estimator, with all attributes but `labels_`. `partial_fit` continues with the bits of
         the saved model. One k of a sweep is a `KMeans` with its best centroids and
         the scale of the sweep, which labels rows like the sweep.
@@ -98,6 +101,11 @@ def from_model(model: Model) -> Loaded:
     estimator.n_passes_, estimator.bytes_read_ = model.n_passes, model.bytes_read
     if model.counts is not None and not model.batches:
         estimator.counts_ = model.counts
+    if isinstance(estimator, HierarchicalKMeans):
+        assert model.hierarchy is not None
+        estimator.hierarchy_ = model.hierarchy
+        estimator.history_, estimator.n_iter_ = model.history, len(model.history)
+        return estimator
     if isinstance(estimator, BisectingKMeans):
         assert model.tree is not None
         estimator.tree_ = Tree(*model.tree)
@@ -116,4 +124,6 @@ def _class_of(model: Model) -> type[Loaded]:
         return MiniBatchKMeans
     if model.tree is not None:
         return BisectingKMeans
+    if model.hierarchy is not None:
+        return HierarchicalKMeans
     return SphericalKMeans if isinstance(model.scaling, UnitLength) else KMeans

@@ -40,11 +40,13 @@ def stored_model(estimator: Any) -> Model:
         counts, batches = estimator._stored_batches
     parameters = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in parameters.items()}
     tree = estimator._tree if hasattr(estimator, "tree_") else None
+    hierarchy = getattr(estimator, "hierarchy_", None)
+    fitted = KNOWN_CENTROIDS if tree is None and hierarchy is None else ""
     return Model(
         np.asarray(estimator.cluster_centers_, np.float64),
         inertia=getattr(estimator, "inertia_", float("nan")),
         history=getattr(estimator, "history_", history_array([])),
-        stop_reason=getattr(estimator, "stop_reason_", KNOWN_CENTROIDS if tree is None else ""),
+        stop_reason=getattr(estimator, "stop_reason_", fitted),
         n_passes=getattr(estimator, "n_passes_", 0),
         bytes_read=getattr(estimator, "bytes_read_", 0),
         parameters=plain(parameters),
@@ -54,6 +56,7 @@ def stored_model(estimator: Any) -> Model:
         features=[str(n) for n in getattr(estimator, "feature_names_in_", [])],
         units=[str(n) for n in getattr(estimator, "feature_units_", [])],
         tree=None if tree is None else (tree.pairs, tree.children),
+        hierarchy=hierarchy,
         reads=getattr(estimator, "reads_", {}),
         init=_array(getattr(estimator, "init", None)),
         counts=counts,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array
+from streamkm.models.hierarchy import Hierarchy
 from streamkm.rows import Scaling
 
 KNOWN_CENTROIDS = "known centroids"  # stop reason of centroids without the history of a fit
@@ -62,6 +63,8 @@ class Model:
         Units of the features, such as 'K'; empty if they have none.
     summary : dict of str to object
         Arrays and numbers of the summary of a `StreamingKMeans`; empty for other models.
+    hierarchy : Hierarchy or None
+        Levels of clusters above these.
 
     Examples
     --------
@@ -91,6 +94,7 @@ class Model:
     batches: dict[str, int] = field(default_factory=dict)
     units: list[str] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
+    hierarchy: Hierarchy | None = None
 
     def __repr__(self) -> str:
         k, d = self.centroids.shape

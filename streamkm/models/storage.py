@@ -11,6 +11,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, NotAModelError
 from streamkm.files.near import unless_there
+from streamkm.models.hierarchy import read_hierarchy, write_hierarchy
 from streamkm.models.model import Model
 from streamkm.models.scalings import scaling_arrays, scaling_attributes, scaling_from
 from streamkm.outputs import MODEL, SWEEP, number, plain, whole
@@ -63,6 +64,8 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
         if model.tree is not None:
             _write(group, "tree_pairs", model.tree[0], ("fork", "side", "feature"))
             _write(group, "tree_children", model.tree[1], ("fork", "side"))
+        if model.hierarchy is not None:
+            write_hierarchy(group, model.hierarchy, model.counts, model.scaling, _write)
         for name, values in scaling_arrays(model.scaling).items():
             _write(group, name, values, ("feature",))
         if model.summary:
@@ -173,6 +176,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     return Model(
         tree=tree,
         summary={} if summary is None else _read_summary(summary),
+        hierarchy=read_hierarchy(group, scaling is not None, read),
         centroids=read(group, "centroids", 2),
         history=history,
         scaling=scaling,

@@ -4,7 +4,7 @@ from streamkm.passes.base import Pass, Product, Products, Statistic
 from streamkm.passes.boundary import Boundary, KeepBoundary
 from streamkm.passes.candidates import Candidates, KeepCandidates
 from streamkm.passes.census import Census, Counted
-from streamkm.passes.closest import Assigner, Closest, Nearest, Ranked
+from streamkm.passes.closest import Assigner, Closest, DrawMembers, Nearest, Ranked, Ranking
 from streamkm.passes.colours import Colours
 from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
@@ -14,6 +14,7 @@ from streamkm.passes.features import Codes, OfFeatures, Residuals
 from streamkm.passes.grouping import NearestLabels, Sizes
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.passes.losses import Losses, Spread
+from streamkm.passes.members import Members
 from streamkm.passes.moments import FeatureMoments, Moments
 from streamkm.passes.per_row import (
     Distances,
@@ -25,6 +26,7 @@ from streamkm.passes.per_row import (
     no_label,
 )
 from streamkm.passes.priced import PricedLabels, PricedLloyd
+from streamkm.passes.routes import Reached, RoutedLabels, Routes
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.passes.scatter import Scatter, Scattered
 from streamkm.passes.tree import Tree, TreeLabels, TreePath
@@ -42,6 +44,7 @@ __all__ = [
     "Distances",
     "Distinct",
     "DrawFarthest",
+    "DrawMembers",
     "DrawSquaredDistance",
     "DrawUniform",
     "Extent",
@@ -55,6 +58,7 @@ __all__ = [
     "Lloyd",
     "LookedUp",
     "Losses",
+    "Members",
     "Moments",
     "Nearest",
     "NearestLabels",
@@ -67,7 +71,11 @@ __all__ = [
     "Product",
     "Products",
     "Ranked",
+    "Ranking",
+    "Reached",
     "Residuals",
+    "RoutedLabels",
+    "Routes",
     "SampleSensitive",
     "SampleUniform",
     "Sampled",

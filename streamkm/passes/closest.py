@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array, FloatArray
+from streamkm.kernels import exponentials
 from streamkm.passes.base import Pass, Statistic, WithCentroids
 from streamkm.passes.lloyd import refuse_bad
 from streamkm.rows import Block, Tile
 
+Most = int | npt.NDArray[np.int64]
 _NO_ROW = -1
 _BESIDE_VALUES = 3 * 8  # bytes of the cluster, the number and the distance of a row
 
@@ -72,18 +75,18 @@ class Nearest(Statistic):
 
 @dataclass(frozen=True)
 class Ranked(Statistic):
-    """The nearest rows of those clusters that have rows, sorted by (cluster, distance, number).
+    """The first rows of those clusters that have rows, sorted by (cluster, distance, number).
 
     Parameters
     ----------
-    most : int, maximum number of rows of each cluster
+    most : int, maximum number of rows of each cluster; or ndarray of shape (k,), int64
     clusters : ndarray of shape (r,), int64
     numbers : ndarray of shape (r,), int64, row numbers
     distances : ndarray of shape (r,), float64
     values : ndarray of shape (r, d), of the stored dtype; of shape (r, 0) if they are not kept
     """
 
-    most: int
+    most: Most
     clusters: npt.NDArray[np.int64]
     numbers: npt.NDArray[np.int64]
     distances: Float64Array
@@ -98,7 +101,7 @@ class Ranked(Statistic):
         numbers = np.concatenate([part.numbers for part in some])
         distances = np.concatenate([part.distances for part in some])
         order = np.lexsort((numbers, distances, clusters))
-        order = order[_ranks(clusters[order]) < some[0].most]
+        order = order[_ranks(clusters[order]) < _most_of(some[0].most, clusters[order])]
         values = np.concatenate([part.values for part in some])[order]
         return cls(some[0].most, clusters[order], numbers[order], distances[order], values)
 
@@ -121,30 +124,39 @@ class Ranked(Statistic):
         return Nearest(numbers, distances, values)
 
 
+def _most_of(most: Most, clusters: npt.NDArray[np.int64]) -> Any:
+    """Return the maximum number of rows of some clusters."""
+    return most if isinstance(most, int) else most[clusters]
+
+
 def _ranks(clusters: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the position of each entry among those of its cluster; clusters are sorted."""
     return np.arange(len(clusters)) - np.searchsorted(clusters, clusters)
 
 
 @dataclass(frozen=True)
-class Closest(WithCentroids, Pass[Ranked]):
-    """Find the rows of each cluster that are nearest to its centroid.
+class Ranking(WithCentroids, Pass[Ranked]):
+    """Find the rows of each cluster with the smallest keys, in place of distances.
 
     The statistic of a block has only rows of the block, so it does not grow with the clusters.
 
     Parameters
     ----------
     centroids : ndarray of shape (k, d), float64
-    most : int, number of rows for each cluster
+    most : int, number of rows for each cluster; or ndarray of shape (k,), int64
     assigner : rule that assigns rows to clusters, or None where a row belongs to the nearest
         centroid
     keep_values : whether the statistic has the values of the rows
     """
 
     centroids: Float64Array
-    most: int
+    most: Most
     assigner: Assigner | None = None
     keep_values: bool = True
+
+    @abstractmethod
+    def keys(self, numbers: npt.NDArray[np.int64], squared_distances: Float64Array) -> Float64Array:
+        """Return the keys (n,) of rows from their numbers and squared distances."""
 
     def identity(self) -> Ranked:
         none = np.empty(0, np.int64)
@@ -153,24 +165,25 @@ class Closest(WithCentroids, Pass[Ranked]):
     def statistic_nbytes(self, n_features: int) -> int:
         """Bytes of the rows of all clusters."""
         row = _BESIDE_VALUES + 8 * n_features * self.keep_values
-        return len(self.centroids) * self.most * row
+        return int(np.broadcast_to(self.most, len(self.centroids)).sum()) * row
 
     def __call__(self, block: Block) -> Ranked:
         best, waiting, n_waiting = self.identity(), list[Ranked](), 0
-        bars = np.full(len(self.centroids), np.inf)  # of clusters that have enough rows
-        for tile, labels, distances in self._assigned(block):
-            hopeful = np.flatnonzero(distances <= bars[labels])
+        # The largest key of clusters that have enough rows.
+        bars = np.where(np.broadcast_to(self.most, len(self.centroids)) > 0, np.inf, -np.inf)
+        for tile, labels, keys in self._keyed(block):
+            hopeful = np.flatnonzero(keys <= bars[labels])
             if hopeful.size:
-                waiting.append(self._found(block, tile, hopeful, labels, distances))
+                waiting.append(self._found(block, tile, hopeful, labels, keys))
                 n_waiting += len(hopeful)
             if n_waiting > len(best.numbers):  # not for each tile, because all are sorted
                 best, waiting, n_waiting = Ranked.combine([best, *waiting]), [], 0
-                full = _ranks(best.clusters) == self.most - 1
+                full = _ranks(best.clusters) == _most_of(self.most, best.clusters) - 1
                 bars[best.clusters[full]] = best.distances[full]
         return Ranked.combine([best, *waiting]) if waiting else best
 
-    def _assigned(self, block: Block) -> Iterator[tuple[Tile, npt.NDArray[np.int64], Float64Array]]:
-        """Yield tiles with the clusters (n,) and the distances (n,) of their rows."""
+    def _keyed(self, block: Block) -> Iterator[tuple[Tile, npt.NDArray[np.int64], Float64Array]]:
+        """Yield tiles with the clusters (n,) and the keys (n,) of their rows."""
         if block.n_rows == 0:
             return
         centroids = self.prepared(block.dtype)
@@ -182,15 +195,41 @@ class Closest(WithCentroids, Pass[Ranked]):
                 labels = self.assigner.labels(tile.x)
                 d2 = np.square(tile.x - self.centroids[labels]).sum(axis=1)
             refuse_bad(block, tile.start, d2)
-            yield tile, labels, np.sqrt(d2)
+            numbers = block.row_numbers(tile.start, tile.start + len(tile.x))
+            yield tile, labels, self.keys(numbers, d2)
 
     def _found(
-        self, block: Block, tile: Tile, at: AnyArray, labels: Any, distances: Float64Array
+        self, block: Block, tile: Tile, at: AnyArray, labels: Any, keys: Float64Array
     ) -> Ranked:
-        """Return the nearest of some rows of a tile."""
-        order = at[np.lexsort((at, distances[at], labels[at]))]
-        order = order[_ranks(labels[order]) < self.most]
+        """Return the first of some rows of a tile."""
+        order = at[np.lexsort((at, keys[at], labels[at]))]
+        order = order[_ranks(labels[order]) < _most_of(self.most, labels[order])]
         numbers = block.row_numbers(tile.start, tile.start + len(tile.x))[order]
         kept = slice(None) if self.keep_values else slice(0)
         values = block.values[tile.start + order, kept]
-        return Ranked(self.most, labels[order], numbers, distances[order], values)
+        return Ranked(self.most, labels[order], numbers, keys[order], values)
+
+
+@dataclass(frozen=True)
+class Closest(Ranking):
+    """Find the rows of each cluster that are nearest to its centroid."""
+
+    def keys(self, numbers: npt.NDArray[np.int64], squared_distances: Float64Array) -> Float64Array:
+        return np.sqrt(squared_distances)
+
+
+@dataclass(frozen=True)
+class DrawMembers(Ranking):
+    """Draw rows of each cluster at random, without replacement.
+
+    Parameters
+    ----------
+    centroids, most, assigner, keep_values : as for `Ranking`
+    seed, stream : key of the draws
+    """
+
+    seed: int = 0
+    stream: int = 0
+
+    def keys(self, numbers: npt.NDArray[np.int64], squared_distances: Float64Array) -> Float64Array:
+        return exponentials(numbers, self.seed, self.stream)

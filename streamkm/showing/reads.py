@@ -108,8 +108,15 @@ class ReadProgress(Callback):  # type: ignore[misc]
     def next_read(self, name: str) -> None:
         """Start the bar of a read."""
         self._began, self._searched = time.monotonic(), None
+        if self._now.unit != "blocks":  # after a stage
+            self._now = Progress(name, 0, self._n_blocks, "blocks")
         self._now = replace(self._now, phase=name)
         self.advance_to(0)
+
+    def stage(self, name: str, done: int, total: int) -> None:
+        """Show a fold that is not a read of the rows, such as the fits of their groups."""
+        self._now = Progress(name, done, total, "parts")
+        self._bar.show(self._now)
 
     def _block_done(self, key: Any, *_: Any) -> None:
         if isinstance(key, tuple) and str(key[0]).endswith("-block"):
@@ -117,5 +124,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
 
     def advance_to(self, done: int) -> None:
         """Set the finished blocks of the running read, which may have been resumed."""
-        self._now = replace(self._now, done=done, nbytes=self._nbytes * done // self._n_blocks)
+        is_read = self._now.unit == "blocks"
+        nbytes = self._nbytes * done // self._n_blocks if is_read else 0
+        self._now = replace(self._now, done=done, nbytes=nbytes)
         self._bar.show(self._now)

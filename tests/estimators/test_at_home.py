@@ -16,7 +16,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from streamkm import BisectingKMeans, KMeans, MiniBatchKMeans, SphericalKMeans, StreamingKMeans
+from streamkm import (
+    BisectingKMeans,
+    HierarchicalKMeans,
+    KMeans,
+    MiniBatchKMeans,
+    SphericalKMeans,
+    StreamingKMeans,
+)
 
 COLUMNS = list("abcdef")
 
@@ -28,7 +35,13 @@ def expected_failures(estimator):
 
 
 @parametrize_with_checks(
-    [SphericalKMeans(), BisectingKMeans(2), MiniBatchKMeans(), StreamingKMeans()],
+    [
+        SphericalKMeans(),
+        BisectingKMeans(2),
+        MiniBatchKMeans(),
+        StreamingKMeans(),
+        HierarchicalKMeans([3, 2], init="random"),
+    ],
     expected_failed_checks=expected_failures,
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")

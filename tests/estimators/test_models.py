@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 import streamkm
-from streamkm import BisectingKMeans, KMeans, SphericalKMeans
+from streamkm import BisectingKMeans, HierarchicalKMeans, KMeans, SphericalKMeans
 from streamkm.errors import DataError, NotAModelError, OutputExistsError
 from tests import reference
 from tests.cli.test_cli import run
@@ -26,11 +26,13 @@ KINDS = [
     SphericalKMeans(4, random_state=0),
     BisectingKMeans(4, random_state=0),
     BisectingKMeans(4, random_state=0, scale="standard"),
+    HierarchicalKMeans(4, random_state=0),
+    HierarchicalKMeans([4, 2], random_state=0, metric="cosine"),
 ]
 
 
 def named(estimator):
-    return f"{type(estimator).__name__}-{estimator.scale}"
+    return f"{type(estimator).__name__}-{getattr(estimator, 'scale', estimator.n_clusters)}"
 
 
 @pytest.fixture(params=KINDS, ids=named)

@@ -79,6 +79,9 @@ def _of_quantizer(path: str) -> dict[str, str]:
 def _of_iterations(model: Model) -> dict[str, str]:
     if model.tree is not None:
         return {"splits": str(len(model.tree[0]))}
+    if model.hierarchy is not None:
+        sizes = [len(model.centroids), *model.hierarchy.n_clusters]
+        return {"levels": " to ".join(f"{size:,}" for size in sizes)}
     return {"iterations": str(len(model.history)), "stopped by": _ending(model.stop_reason)}
 
 

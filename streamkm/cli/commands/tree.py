@@ -1,0 +1,91 @@
+"""``streamkm tree``."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from streamkm.cli.commands.fit_outputs import stored_parameters
+from streamkm.cli.common import peak_memory
+from streamkm.cli.files import report_file
+from streamkm.cli.scheduler import CLUSTER, scheduled
+from streamkm.cli.translate import arrays_beside, data_options, fit_parameters
+from streamkm.cli.ui.facts import show
+from streamkm.models.storage import save_model
+from streamkm.outputs import MODEL, Store, alone, check_outputs, local
+from streamkm.runs.hierarchy import (
+    GrownHierarchy,
+    grow,
+    model_from_hierarchy,
+    prepare_hierarchy,
+)
+from streamkm.runs.hierarchy_options import HierarchyOptions
+from streamkm.runs.options import FitOptions
+from streamkm.showing.reads import ReadProgress
+
+
+def run(data: str, output: str, *, overwrite: bool, as_json: bool, **given: Any) -> None:
+    """Fit all levels, write the model, and print the result."""
+    options = _options(given)
+    source = replace(data_options(data, given), **arrays_beside(data, given))
+    parameters = stored_parameters(data, given, options.fit) | {
+        name: given[name] for name in _OWN if given[name] is not None
+    }
+    outputs = [Store(output, MODEL, overwrite), report_file(given["report"], overwrite)]
+    check_outputs(outputs, [data, source.sample_weight, source.mask])
+    target = local(output)
+    folder = target.with_name(f".{target.name}.growing")
+    with ExitStack() as stack:
+        stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
+        prepared = prepare_hierarchy(source, options)
+        stack.enter_context(alone(target))
+        bar = stack.enter_context(ReadProgress(prepared.rows))
+        result = grow(prepared, folder, restart=True, progress=bar.callbacks, show=bar.stage)
+        save_model(target, model_from_hierarchy(result, prepared.rows, parameters), overwrite)
+        shutil.rmtree(folder)
+    show(_facts(result, output, source.memory_limit), as_json)
+
+
+_OWN = (
+    "n_clusters",
+    "levels",
+    "branching",
+    "groups",
+    "resampling",
+    "resampled_rows",
+    "level_weights",
+)
+
+
+def _options(given: dict[str, Any]) -> HierarchyOptions:
+    """The checked options."""
+    if (given["n_clusters"] is None) == (given["branching"] is None):
+        raise click.UsageError("give either -k or --branching (with --levels)")
+    several = isinstance(given["n_clusters"], list)
+    if given["groups"] is not None and not several:
+        raise click.UsageError("--groups needs the clusters of several levels, as in -k 10000,500")
+    fit = FitOptions.from_parameters(fit_parameters(given) | {"n_clusters": 1})
+    asked = given | {"groups": "auto" if given["groups"] is None else given["groups"]}
+    try:
+        return HierarchyOptions.from_parameters(asked, fit)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'-k'") from error
+
+
+def _facts(result: GrownHierarchy, output: str, memory_limit: int | None) -> dict[str, Any]:
+    """The facts to print."""
+    routing = result.routing
+    return {
+        "clusters": [len(result.leaves), *result.hierarchy.n_clusters],
+        "inertia": result.inertia,
+        "reads": result.n_passes,
+        "routed_to_another_cluster": f"{routing.differing:.2%} of {routing.n_rows:,} sampled rows",
+        "routed_loss": routing.routed / routing.exact if routing.exact > 0 else None,
+        "peak_memory_bytes": peak_memory(),
+        "memory_limit_bytes": memory_limit,
+        "model": output,
+    }

@@ -1,0 +1,92 @@
+"""Finished steps of a long run as files, so that the same run resumes after them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.checkpoint import Record, difference
+from streamkm.errors import CheckpointError
+
+_RECORD = "streamkm-steps.json"
+Arrays = dict[str, AnyArray]
+
+
+@dataclass(frozen=True)
+class StepsOnDisk:
+    """A folder with a file of arrays for each finished step.
+
+    Parameters
+    ----------
+    folder : Path, local and shared by all workers
+    """
+
+    folder: Path
+
+    def begin(self, record: Record, restart: bool) -> None:
+        """Create the folder, or resume the run in it.
+
+        Parameters
+        ----------
+        record : Record of this run
+        restart : whether the steps of another run are deleted; otherwise they are an error
+
+        Raises
+        ------
+        CheckpointError
+            If the folder holds something else, or the steps of another run.
+        """
+        known = self.folder / _RECORD
+        if known.is_file():
+            found = difference(Record.from_json(json.loads(known.read_text())), record)
+            if found is None:
+                return
+            if not restart:
+                raise CheckpointError(
+                    f"{self.folder} belongs to another run: {found.sentence}. Name another folder, "
+                    "or remove this one."
+                )
+            shutil.rmtree(self.folder)
+        elif self.folder.is_dir() and any(self.folder.iterdir()):
+            raise CheckpointError(
+                f"{self.folder} is not a folder of a hierarchy; name an empty or a new folder."
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _publish(known, lambda path: path.write_text(json.dumps(record.to_json())))
+
+    def once(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays of a step, which is computed unless an earlier run finished it."""
+        path = self.path_of(name)
+        if not path.exists():
+            arrays = compute()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _publish(path, lambda partial: _write(partial, arrays))
+        with np.load(path) as found:
+            return {each: found[each] for each in found.files}
+
+    def path_of(self, name: str) -> Path:
+        """Path of the file of a step."""
+        return self.folder / f"{name}.npz"
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _publish(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file that appears under its name when it is complete."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,281 @@
+"""Hierarchies of clusters: each step against NumPy, and the same bits always."""
+
+from __future__ import annotations
+
+import hashlib
+
+import dask
+import numpy as np
+import pytest
+import zarr
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import streamkm
+from streamkm.cli import main
+from streamkm.errors import CheckpointError, DataError
+from streamkm.models.hierarchy import in_order
+from streamkm.rows import open_rows
+from streamkm.runs.hierarchy import grow, prepare_hierarchy
+from streamkm.runs.hierarchy_options import HierarchyOptions
+from streamkm.runs.levels import LevelFit, cluster_centroids
+from streamkm.runs.options import DataOptions, FitOptions
+from streamkm.runs.parts import shares
+from tests import reference
+
+RNG = np.random.default_rng(0)
+CENTRES = RNG.normal(size=(40, 4)) * 4
+X = (CENTRES[RNG.integers(0, 40, 3000)] + RNG.normal(size=(3000, 4))).astype(np.float32)
+FIT = FitOptions(init="random", tol=0)
+SPLIT = {"n_clusters": 60, "levels": 2, "branching": None}
+DEEP = {"n_clusters": None, "levels": 3, "branching": 3}
+OTHERS = {"groups": "auto", "resampling": 0, "resampled_rows": 10, "level_weights": "counts"}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("x")
+    zarr.create_array(folder / "x.zarr", data=X, chunks=(200, 4))
+    return str(folder / "x.zarr")
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Blocks and tasks of few rows, so that every run has several."""
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
+    monkeypatch.setattr("streamkm.runs.parts._TASK_NBYTES", 1)
+    monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)
+
+
+def options(parameters, fit=FIT):
+    return HierarchyOptions.from_parameters(OTHERS | parameters, fit)
+
+
+def grown(data, folder, parameters, fit=FIT, **more):
+    return grow(prepare_hierarchy(DataOptions(data), options(parameters, fit)), folder, **more)
+
+
+def bits(result):
+    arrays = (result.leaves, result.counts, *result.hierarchy.centroids, *result.hierarchy.parents)
+    digest = hashlib.sha256(repr((result.inertia, result.routing)).encode())
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def followed(x, result):
+    """Leaves that rows reach, one by one, in NumPy."""
+    levels = [*result.hierarchy.centroids[::-1], result.leaves]
+    found = reference.labels(x, levels[0])
+    for below, parents in zip(levels[1:], result.hierarchy.parents[::-1], strict=True):
+        apart = np.square(x.astype(np.float64)[:, None] - below).sum(axis=2)
+        found = np.where(parents[None] == found[:, None], apart, np.inf).argmin(axis=1)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sizes"), [(SPLIT, [60, 8]), (DEEP, [27, 9, 3])], ids=["split", "deep"]
+)
+def test_the_levels_of_a_split(store, tmp_path, parameters, sizes):
+    """Counts, loss and means are those of the rows that follow the levels, by NumPy."""
+    result = grown(store, tmp_path / "run", parameters)
+    assert [len(result.leaves), *result.hierarchy.n_clusters] == sizes
+    assert all((np.diff(parents) >= 0).all() for parents in result.hierarchy.parents)
+    labels = followed(X, result)
+    np.testing.assert_array_equal(np.bincount(labels, minlength=sizes[0]), result.counts)
+    assert result.inertia == pytest.approx(np.square(X - result.leaves[labels]).sum(), rel=1e-5)
+    means = reference.means(X.astype(np.float64), labels, sizes[0])
+    np.testing.assert_allclose(result.leaves, means, rtol=1e-6, atol=1e-6)
+    exact = reference.labels(X, result.leaves)
+    assert result.routing.n_rows == len(X)  # all rows, because they are few
+    assert result.routing.differing == pytest.approx(np.mean(labels != exact))
+    apart = np.square(X - result.leaves[exact]).sum(axis=1)
+    assert result.routing.exact == pytest.approx(apart.mean(), rel=1e-5)
+    assert result.routing.routed == pytest.approx(result.inertia / len(X), rel=1e-5)
+
+
+def test_schedulers_give_the_same_bits(store, tmp_path):
+    with dask.config.set(scheduler="sync"):
+        want = bits(grown(store, tmp_path / "sync", DEEP))
+    with dask.config.set(num_workers=3):
+        assert bits(grown(store, tmp_path / "threads", DEEP)) == want
+    assert bits(grown(X, tmp_path / "memory", DEEP)) == want
+
+
+def test_processes_give_the_same_bits(store, tmp_path, monkeypatch):
+    monkeypatch.undo()  # other processes have blocks of the usual size
+    monkeypatch.setattr("streamkm.runs.parts._TASK_NBYTES", 1)
+    want = bits(grown(store, tmp_path / "threads", DEEP))
+    with dask.config.set(scheduler="processes", num_workers=2):
+        assert bits(grown(store, tmp_path / "processes", DEEP)) == want
+
+
+class Stopped(Exception):
+    """Stops a run."""
+
+
+@pytest.mark.filterwarnings("ignore:the partitions so far are in")
+@pytest.mark.parametrize("step", ["sort", "merge", "fits of level 1", "fits of level 2"])
+def test_a_stopped_run_resumes_with_the_same_bits(store, tmp_path, step):
+    want, folder = bits(grown(store, tmp_path / "whole", DEEP)), tmp_path / "stopped"
+
+    def stop(name, done, total):
+        if name == step and done:
+            raise Stopped
+
+    with dask.config.set(scheduler="sync"), pytest.raises(Stopped):
+        grown(store, folder, DEEP, show=stop)
+    kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npz")}
+    assert kept
+    assert bits(grown(store, folder, DEEP)) == want
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+
+
+def test_the_steps_of_another_run_are_refused_or_replaced(store, tmp_path):
+    folder = tmp_path / "run"
+    first = bits(grown(store, folder, SPLIT))
+    with pytest.raises(CheckpointError, match="belongs to another run: sizes"):
+        grown(store, folder, DEEP)
+    assert bits(grown(store, folder, SPLIT)) == first
+    assert bits(grown(store, folder, DEEP, restart=True)) != first
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "photo.png").write_text("")
+    with pytest.raises(CheckpointError, match="not a folder of a hierarchy"):
+        grown(store, other, SPLIT, restart=True)
+    assert (other / "photo.png").exists()
+
+
+@pytest.mark.parametrize("weights", ["counts", "equal"])
+def test_levels_above_cluster_the_centroids_below(store, tmp_path, weights):
+    asked = {"n_clusters": [50, 12, 3], "levels": 2, "branching": None, "level_weights": weights}
+    result = grown(store, tmp_path / "run", asked)
+    labels = reference.labels(X, result.leaves)
+    np.testing.assert_array_equal(np.bincount(labels, minlength=50), result.counts)
+    below, counts = result.leaves, result.counts
+    for centroids, parents in zip(
+        result.hierarchy.centroids, result.hierarchy.parents, strict=True
+    ):
+        np.testing.assert_array_equal(parents, reference.labels(below, centroids))
+        weight = counts if weights == "counts" else np.ones(len(below))
+        sums = np.stack([np.bincount(parents, weight * column) for column in below.T], axis=1)
+        means = sums / np.bincount(parents, weight)[:, None]
+        np.testing.assert_allclose(centroids, means, rtol=1e-9, atol=1e-9)
+        below, counts = centroids, np.bincount(parents, counts)
+
+
+def nearest_rows(x, centroids, n):
+    """Numbers of the n rows nearest to each centroid among those of its cluster."""
+    labels = reference.labels(x, centroids)
+    apart = np.square(x.astype(np.float64) - centroids[labels]).sum(axis=1)
+    order = np.lexsort((np.arange(len(x)), apart, labels))
+    rank = np.arange(len(x)) - np.searchsorted(labels[order], labels[order])
+    return order[rank < n]
+
+
+def test_a_round_of_resampling_is_a_fit_of_the_nearest_rows(store):
+    """Every round, with its own seeds, against NumPy: which rows, and a fixed point of Lloyd's."""
+    rows, centroids = open_rows(store), X[:30].astype(np.float64)
+    seeds = [3, 4, 5]
+    for number in range(1, 4):
+        rounds = options(SPLIT | {"resampling": number, "resampled_rows": 7})
+        after = LevelFit(rounds, 0, 0).resample(rows, X[:30].astype(np.float64), seeds)
+        some = X[nearest_rows(X, centroids, 7)]
+        labels = reference.labels(some, after)
+        np.testing.assert_allclose(after, reference.means(some.astype(float), labels, 30))
+        assert len(np.unique(labels)) == 30
+        centroids = after
+
+
+def test_the_recipe_of_meta_in_one_call(store, tmp_path):
+    """Levels of centroids with equal weights and resampling, as in Vo et al. 2024."""
+    asked = {
+        "n_clusters": [60, 15, 5],
+        "levels": 2,
+        "branching": None,
+        "resampling": 2,
+        "resampled_rows": 5,
+        "level_weights": "equal",
+    }
+    result = grown(store, tmp_path / "run", asked)
+    assert [len(result.leaves), *result.hierarchy.n_clusters] == [60, 15, 5]
+    recipe = options(asked)
+    fit = LevelFit(recipe, 0, 2**16)
+    middle, parents = cluster_centroids(fit, result.leaves, result.counts, 15)
+    np.testing.assert_array_equal(parents, reference.labels(result.leaves, middle))
+    some = result.leaves[nearest_rows(result.leaves, middle, 5)]
+    assert len(some) <= 60
+
+
+@settings(deadline=None, max_examples=100)
+@given(sizes=st.lists(st.integers(0, 50), min_size=1, max_size=20), total=st.integers(1, 400))
+def test_shares_are_whole_and_bounded(sizes, total):
+    sizes = np.array(sizes)
+    found = shares(total, sizes)
+    assert (found <= sizes).all()
+    assert (found >= np.minimum(sizes, 1)).all()
+    assert found.sum() == max(np.count_nonzero(sizes), min(total, sizes.sum()))
+
+
+def test_clusters_without_children_are_dropped_at_every_level():
+    leaves, above = np.arange(4.0)[:, None], [np.arange(5.0)[:, None], np.arange(3.0)[:, None]]
+    parents = [np.array([3, 0, 3, 0]), np.array([2, 1, 1, 0, 1])]
+    hierarchy, order = in_order(leaves, above, parents)
+    assert order.tolist() == [0, 2, 1, 3]
+    assert [each.ravel().tolist() for each in hierarchy.centroids] == [[3.0, 0.0], [0.0, 2.0]]
+    assert [each.tolist() for each in hierarchy.parents] == [[0, 0, 1, 1], [0, 1]]
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_the_command_writes_a_model_that_all_commands_read(store, tmp_path):
+    model = tmp_path / "model.zarr"
+    rules = ("--init", "random", "--tol", 0, "--seed", 0)
+    said = run("tree", store, "--levels", 3, "--branching", 3, "-o", model, *rules)
+    assert "27 to 9 to 3" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["model.zarr"]
+    loaded, want = streamkm.load(model), grown(store, tmp_path / "run", DEEP)
+    np.testing.assert_array_equal(loaded.cluster_centers_, want.leaves)
+    assert [len(level) for level in loaded.level_centers_] == [27, 9, 3]
+    np.testing.assert_array_equal(loaded.predict(X, how="routed"), followed(X, want))
+    np.testing.assert_array_equal(loaded.predict(X), reference.labels(X, want.leaves))
+    group = zarr.open_group(model, mode="r")
+    np.testing.assert_array_equal(group["parents"], want.hierarchy.parents[0])
+    np.testing.assert_array_equal(group["levels/1/parents"], want.hierarchy.parents[1])
+    np.testing.assert_array_equal(group["levels/2/centroids"], want.hierarchy.centroids[1])
+    np.testing.assert_array_equal(group["levels/1/counts"], want.hierarchy.counts(want.counts)[0])
+    assert "27 to 9 to 3" in run("info", model)
+    run("predict", model, store, "-o", tmp_path / "labels.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), loaded.predict(X))
+
+
+def test_mistakes_have_one_clear_error(store, tmp_path):
+    out = ("-o", tmp_path / "m.zarr")
+    assert "either -k or --branching" in run("tree", store, *out, code=2)
+    assert "either -k or --branching" in run("tree", store, "-k", 9, "--branching", 3, *out, code=2)
+    assert "the largest first" in run("tree", store, "-k", "5,50", *out, code=2)
+    assert "not a number, or several" in run("tree", store, "-k", "many", *out, code=2)
+    assert "--groups needs" in run("tree", store, "-k", 9, "--groups", 3, *out, code=2)
+    assert "fewer than the 5,000" in run("tree", store, "-k", 5000, *out, code=1)
+    with pytest.raises(ValueError, match="how='near'"):
+        streamkm.HierarchicalKMeans([4, 2], random_state=0).fit(X[:50]).predict(X, how="near")
+    with pytest.raises(ValueError, match="metric='l1'"):
+        streamkm.HierarchicalKMeans(4, metric="l1").fit(X)
+    with pytest.raises(DataError, match="n_samples=3"):
+        streamkm.HierarchicalKMeans(4).fit(X[:3])
+
+
+def test_weights_and_equal_rows(tmp_path):
+    """Rows of weight zero are in no cluster; parts with few distinct rows have few clusters."""
+    x = np.repeat(RNG.normal(size=(30, 2)), 40, axis=0)
+    weights = np.where(np.arange(len(x)) % 40 == 0, 2.0, 0.0)
+    km = streamkm.HierarchicalKMeans(25, random_state=0, tol=0).fit(x, sample_weight=weights)
+    assert km.counts_.sum() == 60
+    wide = streamkm.HierarchicalKMeans(levels=2, branching=9, random_state=0).fit(x)
+    assert len(wide.cluster_centers_) == 30
+    assert wide.inertia_ == pytest.approx(0, abs=1e-9)
