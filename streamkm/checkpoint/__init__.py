@@ -2,6 +2,7 @@
 
 from streamkm.checkpoint.generations import Generations, is_local
 from streamkm.checkpoint.lock import FileLock, LeaseLock
+from streamkm.checkpoint.locked import locked
 from streamkm.checkpoint.periodic import Periodic, load_progress
 from streamkm.checkpoint.record import (
     Difference,
@@ -27,6 +28,7 @@ __all__ = [
     "is_local",
     "load_progress",
     "load_saved",
+    "locked",
     "may_resume",
     "restore",
     "warn_of_versions",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from streamkm.checkpoint import (
@@ -15,10 +14,9 @@ from streamkm.checkpoint import (
     Periodic,
     Record,
     Saved,
-    is_local,
     load_saved,
+    locked,
 )
-from streamkm.errors import CheckpointError
 from streamkm.fitting.record import record_of_fit, refuse_changes, refuse_other
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
@@ -211,21 +209,5 @@ def checkpointing(
     for array in rows.sources:
         refuse_overlap(where, array)
     record = record_of_fit(kind, parameters, rows)
-    lock: FileLock | LeaseLock
-    if is_local(where):
-        folder = Path(where).resolve()
-        if not folder.parent.is_dir():
-            raise CheckpointError(f"{folder.parent} is not a folder; create it first.")
-        lock = FileLock(folder)
-    try:
-        generations = Generations(where)
-        if not is_local(where):
-            lock = LeaseLock(generations.group)
-    except BaseException:
-        if is_local(where):
-            lock.release()
-        raise
-    try:
+    with locked(where) as (generations, lock):
         yield Checkpoint(generations, lock, rows, record, seconds, reads)
-    finally:
-        lock.release()

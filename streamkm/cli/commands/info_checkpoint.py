@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from streamkm.checkpoint import Generations, load_saved
 from streamkm.fitting import FitState, describe
+from streamkm.runs.stream_stores import StreamState
 from streamkm.sizes import show_bytes, show_seconds
 
 
@@ -14,6 +15,10 @@ def facts_of(path: str) -> dict[str, str]:
         return {"checkpoint": "nothing saved yet"}
     state, record = saved.state, saved.record
     versions = {"versions": ", ".join(f"{name} {v}" for name, v in record.versions.items())}
+    if isinstance(state, StreamState):
+        at = f"block {state.n_blocks:,} after {state.n_stores:,} stores"
+        rows = f"{state.summary.counted.rows:,}, without those of the present store"
+        return {"checkpoint": record.kind, "at": at, "rows": rows, **versions}
     if not isinstance(state, FitState):  # labels, or a read of a compression
         return {"checkpoint": record.kind, "at": f"block {state.n_blocks:,}", **versions}
     asked = {n: v for n, v in {**record.asked, **record.free}.items() if v not in (None, [])}

@@ -1,0 +1,163 @@
+"""``streamkm stream``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from streamkm.cli.common import dimensions
+from streamkm.cli.files import may_replace
+from streamkm.cli.scheduler import CLUSTER, scheduled
+from streamkm.cli.signals import fit_in
+from streamkm.cli.translate import data_options
+from streamkm.cli.ui.facts import show
+from streamkm.cli.ui.say import say_aside
+from streamkm.errors import RunAgain
+from streamkm.models.model import Model
+from streamkm.models.storage import save_model
+from streamkm.outputs import MODEL, CheckpointOutput, Store, alone, check_outputs, local
+from streamkm.rows import Rows
+from streamkm.runs.options import CheckpointOptions
+from streamkm.runs.stream import StreamOptions
+from streamkm.runs.stream_stores import Saves, Stores, StreamState, saving, stream, stream_model
+from streamkm.showing.reads import ReadProgress
+from streamkm.streaming import Summary
+
+
+def run(data: tuple[str, ...], output: str, *, overwrite: bool, **given: Any) -> None:
+    """Read the stores, write the model, and print the result."""
+    size = given["summary_size"] or "auto"
+    options = StreamOptions.from_parameters({**given, "summary_size": size})
+    checkpoint = given["checkpoint"]
+    replaces = may_replace(output, fit_in(checkpoint), overwrite)
+    places = [Store(output, MODEL, replaces)]
+    beside = [] if checkpoint is None else [CheckpointOutput(checkpoint)]
+    check_outputs([*places, *beside], data)
+    stored = {"n_clusters": options.n_clusters, "summary_size": size, "nodata": given["nodata"]}
+    stored |= {"random_state": given["random_state"], "variable": given["variable"]}
+    stored |= {"data": list(data), "feature_dim": list(dimensions(given["feature_dims"]) or ())}
+    seconds = given["checkpoint_every"]
+    saved = None if checkpoint is None else CheckpointOptions(checkpoint, seconds)
+    with ExitStack() as stack:
+        stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
+        stores = Stores.open([data_options(path, given) for path in data], options)
+        stack.enter_context(alone(local(output)))
+        saves = stack.enter_context(saving(saved, stores, stores.record(options)))
+        if saves.last is not None:
+            say_aside(f"resuming from {checkpoint}, {_place(saves.last, stores)}")
+
+        def model_of(summary: Summary) -> Model:
+            return stream_model(stores, summary, stored, saves.identity)
+
+        writing = _Writing(local(output), model_of, given["every"], replaces)
+        bar = _Bar(stores, stack)
+        bar.show(saves.last)
+
+        def watch(state: StreamState) -> None:
+            writing.on_state(state)
+            bar.show(state)
+
+        try:
+            state = stream(stores, options, saves, watch)
+        except KeyboardInterrupt as stopped:
+            _stop(stopped, saves, stores, given["again_code"])
+            raise
+        model = writing.write(state.summary)
+    facts = {
+        "rows": state.summary.counted.rows,
+        "rows_of_the_summary": len(state.summary.draws),
+        "inertia": model.inertia,
+        "model": output,
+    }
+    show(facts, given["as_json"])
+
+
+def _place(state: StreamState, stores: Stores) -> str:
+    """Where a stream is, in words."""
+    n, total = state.n_stores, len(stores.rows)
+    if n == total:
+        return "all data read"
+    return f"block {state.n_blocks:,} of {stores.rows[n].n_blocks:,} of {stores.names[n]}"
+
+
+def _stop(stopped: KeyboardInterrupt, saves: Saves, stores: Stores, code: int) -> None:
+    """Save the state of an interrupted run.
+
+    Raises
+    ------
+    RunAgain
+        If the state is saved.
+    """
+    if saves.last is not None and saves.save():
+        where = _place(saves.last, stores)
+        raise RunAgain(f"stopped at {where}; run the same command to resume.", code) from stopped
+
+
+@dataclass
+class _Writing:
+    """Writes the model, at intervals if `every` is given.
+
+    Parameters
+    ----------
+    target : Path
+    model_of : callable
+        Returns the model of a summary.
+    every : float or None, seconds
+    overwrite : bool
+        Whether the first model may replace what is there.
+    """
+
+    target: Path
+    model_of: Callable[[Summary], Model]
+    every: float | None
+    overwrite: bool
+    last: float = field(default_factory=time.monotonic)
+
+    def on_state(self, state: StreamState) -> None:
+        """Write the model of the rows so far if it is due and there are some."""
+        if self.every is None or time.monotonic() - self.last < self.every:
+            return
+        summary = state.so_far
+        if len(summary.draws):
+            self.write(summary)
+        self.last = time.monotonic()
+
+    def write(self, summary: Summary) -> Model:
+        """Write the model, which appears under its name when it is complete."""
+        model = self.model_of(summary)
+        save_model(self.target, model, self.overwrite)
+        self.overwrite = True
+        return model
+
+
+class _Bar:
+    """The progress of the read of each store.
+
+    Parameters
+    ----------
+    stores : Stores
+    stack : ExitStack that ends the last bar
+    """
+
+    def __init__(self, stores: Stores, stack: ExitStack) -> None:
+        self._stores, self._own = stores, stack.enter_context(ExitStack())
+        self._number, self._bar = -1, None
+
+    _bar: ReadProgress | None
+
+    def show(self, state: StreamState | None) -> None:
+        """Show a state; None is that before the first read."""
+        number, done = (0, 0) if state is None else (state.n_stores, state.n_blocks)
+        if number != self._number:
+            self._own.close()
+            self._number, self._bar = number, None
+            if number < len(self._stores.rows):
+                rows: Rows = self._stores.rows[number]
+                self._bar = self._own.enter_context(ReadProgress(rows))
+                self._bar.next_read(self._stores.names[number])
+        if self._bar is not None:
+            self._bar.advance_to(done)

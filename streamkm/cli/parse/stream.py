@@ -1,0 +1,53 @@
+"""Options of ``streamkm stream``."""
+
+from __future__ import annotations
+
+import click
+
+from streamkm.cli.parse.options import cluster_options, data_options, seed_option
+from streamkm.cli.parse.types import Seconds
+
+
+@click.command(name="stream")
+@click.argument("data", nargs=-1, required=True)
+@click.option("-k", "--n-clusters", type=click.IntRange(1), required=True, help="Clusters.")
+@click.option("-o", "--output", required=True, metavar="MODEL.zarr", help="The model.")
+@click.option(
+    "--summary-size",
+    type=click.IntRange(2),
+    metavar="ROWS",
+    help="Rows to which the summary is reduced (default: 16384, or 256 for each cluster).",
+)
+@click.option(
+    "--every",
+    type=Seconds(),
+    metavar="TIME",
+    help="Also write the model of the rows so far at this interval, such as 60s.",
+)
+@seed_option
+@data_options
+@click.option(
+    "--checkpoint",
+    metavar="CKPT",
+    help="Folder or URL of the checkpoint; the same command starts and resumes the run.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=Seconds(),
+    metavar="TIME",
+    default="60s",
+    show_default=True,
+    help="Time between checkpoints.",
+)
+@click.option(
+    "--again-code",
+    type=click.IntRange(1, 255),
+    default=75,
+    show_default=True,
+    help="Exit code of a run that stopped early and must be run again.",
+)
+@cluster_options
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+def command() -> None:
+    """Cluster the rows of the Zarr arrays DATA, which are read once, in this order."""

@@ -1,0 +1,228 @@
+"""A stream of stores that are read one after the other, with a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from streamkm.checkpoint import Periodic, Record, load_saved, locked
+from streamkm.checkpointable import Checkpointable
+from streamkm.engine import Folded, folding, same_processes, wave_size
+from streamkm.errors import DataChangedError, DataError
+from streamkm.fitting.record import refuse_other
+from streamkm.models.model import Model
+from streamkm.outputs import plain, refuse_overlap
+from streamkm.rows import Rows, fingerprint
+from streamkm.runs.labels import digest_of
+from streamkm.runs.options import CheckpointOptions, DataOptions
+from streamkm.runs.stream import StreamOptions, model_of
+from streamkm.streaming import Summarise, Summary
+from streamkm.versions import versions
+
+
+@dataclass(frozen=True)
+class StreamState(Checkpointable):
+    """A stream of several stores, between two waves of a read.
+
+    Parameters
+    ----------
+    summary : Summary of the stores that are read completely
+    n_stores : number of these stores
+    folded : Folded, the part of the next store that is read
+    """
+
+    summary: Summary
+    n_stores: int = 0
+    folded: Folded = field(default_factory=Folded)
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks of the present store that are read."""
+        return self.folded.n_blocks
+
+    @property
+    def so_far(self) -> Summary:
+        """The summary of all rows that are read."""
+        if not self.n_blocks:
+            return self.summary
+        return Summary.combine([self.summary, self.folded.total()])
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The stores of a stream, in the order in which they are read.
+
+    Parameters
+    ----------
+    names : tuple of str, their paths
+    rows : tuple of Rows, with the features in the order of the first store
+    """
+
+    names: tuple[str, ...]
+    rows: tuple[Rows, ...]
+
+    @classmethod
+    def open(cls, data: Sequence[DataOptions], options: StreamOptions) -> Stores:
+        """Open all stores before any is read.
+
+        Raises
+        ------
+        DataError
+            If they have different features.
+        MemoryLimitError
+            If a block does not fit in the memory limit.
+        """
+        opened: list[Rows] = []
+        for each in data:
+            names = opened[0].layout.names if opened else None
+            rows = replace(each, names=names).open(options.budget(each.memory_limit))
+            d = (opened or [rows])[0].layout.n_features
+            if rows.layout.n_features != d:
+                raise DataError(
+                    f"{each.data} has {rows.layout.n_features} features, but {data[0].data} "
+                    f"has {d}."
+                )
+            opened.append(rows)
+        return cls(tuple(str(each.data) for each in data), tuple(opened))
+
+    def record(self, options: StreamOptions) -> Record:
+        """The record of a stream, by which a checkpoint knows it."""
+        asked = plain(vars(options)) | {"blocks": digest_of(tuple(r.plan for r in self.rows))}
+        return Record("stream", asked, self.fingerprints, versions=versions())
+
+    @property
+    def fingerprints(self) -> dict[str, Any]:
+        """The paths, and the fingerprint of each store."""
+        found = {n: fingerprint(rows) for n, rows in zip(self.names, self.rows, strict=True)}
+        return {"stores": list(self.names), **found}
+
+    def first_state(self, options: StreamOptions) -> StreamState:
+        """The state before the first read."""
+        return StreamState(options.first_summary(self.rows[0].layout.n_features))
+
+
+def streaming(stores: Stores, state: StreamState) -> Iterator[StreamState]:
+    """Read the stores; yield the state after every wave of a store.
+
+    Raises
+    ------
+    NonFiniteError, DataError
+        For rows that no summary can use.
+    """
+    with same_processes():
+        for number in range(state.n_stores, len(stores.rows)):
+            rows, before = stores.rows[number], state.summary
+            most, k, seed = before.most, before.n_clusters, before.seed
+            question = Summarise(most, k, seed, first=before.length)
+            for folded in folding(question, rows, wave_size(), state.folded):
+                for node in (node for level in folded.levels for node in level):
+                    node.counted.check_values()
+                state = replace(state, folded=folded)
+                if folded.n_blocks < rows.n_blocks:
+                    yield state
+            state = StreamState(state.so_far, number + 1)
+            yield state
+
+
+class Saves:
+    """The saved states of a stream; created by `saving`.
+
+    Parameters
+    ----------
+    periodic : Periodic, or None if nothing is saved
+    """
+
+    def __init__(self, periodic: Periodic | None = None) -> None:
+        self._periodic = periodic
+        self.last: StreamState | None = None
+
+    @property
+    def identity(self) -> str:
+        """The same in all runs that resume one another; empty without a checkpoint."""
+        return "" if self._periodic is None else self._periodic.record.identity
+
+    def on_state(self, state: StreamState) -> None:
+        """Keep the state, and save it if it is due."""
+        self.last = state
+        if self._periodic is not None and self._periodic.due:
+            self._periodic.save(state)
+
+    def save(self) -> bool:
+        """Save the last state now; return whether it is saved."""
+        if self._periodic is None or self.last is None:
+            return False
+        return self._periodic.save(self.last)
+
+
+@contextmanager
+def saving(checkpoint: CheckpointOptions | None, stores: Stores, record: Record) -> Iterator[Saves]:
+    """Yield the saved states of a stream, whose `last` is that of an earlier run, if any.
+
+    Raises
+    ------
+    CheckpointError, DataChangedError
+        If the checkpoint belongs to another stream, or another run uses it.
+    """
+    if checkpoint is None:
+        yield Saves()
+        return
+    for rows in stores.rows:
+        for array in rows.sources:
+            refuse_overlap(checkpoint.where, array)
+    with locked(checkpoint.where) as (generations, lock):
+
+        def opened() -> Any:
+            lock.renew()
+            return generations
+
+        periodic = Periodic(generations.where, opened, record, checkpoint.seconds)
+        saves, saved = Saves(periodic), load_saved(generations)
+        if saved is not None:
+            refuse_other(saved.record, record, generations.where)
+            periodic.resume(saved.record)
+            saves.last = saved.state
+        yield saves
+
+
+def stream(
+    stores: Stores,
+    options: StreamOptions,
+    saves: Saves,
+    watch: Callable[[StreamState], object],
+) -> StreamState:
+    """Read the stores from the last saved state on, and return the state after the last.
+
+    Parameters
+    ----------
+    stores : Stores
+    options : StreamOptions
+    saves : Saves
+    watch : called with the state after every wave
+    """
+    first = state = saves.last or stores.first_state(options)
+    before = stores.fingerprints
+    for state in streaming(stores, first):
+        saves.on_state(state)
+        watch(state)
+    saves.save()
+    if stores.fingerprints != before:
+        raise DataChangedError("the data changed while they were read; run the command again.")
+    state.summary.counted.check()
+    return state
+
+
+def stream_model(
+    stores: Stores, summary: Summary, parameters: Mapping[str, Any], identity: str
+) -> Model:
+    """Return the model of a summary of stores."""
+    layout = stores.rows[0].layout
+    like = Model(
+        summary.values,
+        parameters=dict(parameters),
+        features=list(layout.names or ()),
+        units=list(layout.units or ()),
+        fit=identity,
+    )
+    return model_of(summary, like)
