@@ -74,9 +74,9 @@ class Stopping:
         Raises
         ------
         RunAgain
-            If the state is saved; the next run repeats the search.
+            If the state is saved; the next run repeats the step.
         CheckpointError
-            If the search used most of the time of this run, so that the next run would stop here,
+            If the step used most of the time of this run, so that the next run would stop here,
             too.
         """
         now = time.time()
@@ -87,11 +87,11 @@ class Stopping:
             return
         if self._state is not None:  # otherwise it is the state with which the run began
             self._checkpoint.save(self._state)
-        where = f"stopped {why} in a search in memory ({step}), which restarts with each run"
+        where = f"stopped {why} in a search in memory ({step})"
         if self._caught is None and now - self._searching > (now - self._began) / 2:
             raise CheckpointError(
-                f"{where}. It ran for {show_seconds(now - self._searching)} and needs more time: "
-                "raise the time limit, or choose another --init, such as random."
+                f"{where}. This step ran for {show_seconds(now - self._searching)} and needs more "
+                "time: raise the time limit, or choose another --init, such as random."
             )
         raise RunAgain(f"{where}; run the same command to resume.", self._code)
 

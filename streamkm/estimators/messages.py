@@ -14,7 +14,7 @@ from streamkm.warn import warn
 
 def print_state(state: FitState) -> None:
     """Print a line for each read, which begins like those of scikit-learn."""
-    if not state.read_blocks:
+    if not state.read_blocks and not state.working:
         where, facts = describe(state).split(": ", 1)
         print(f"{facts[0].upper()}{facts[1:]} ({where})")
 

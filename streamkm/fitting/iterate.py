@@ -43,7 +43,8 @@ def iterate(
     state : FitState
     time_limit : float or None
         Seconds after which no further iteration starts. The reads of a seeding are always
-        finished; a search in memory ends after its current step, with the best centroids so far.
+        finished; a search in memory ends after its current step, with the best centroids so far,
+        and so does the settling on boundary rows, with the centroids before it.
     watch : sequence of callable
         Each is called with every state.
     skip_evaluation : bool
@@ -117,11 +118,10 @@ def describe(state: FitState) -> str:
     if state.read_blocks:
         return _within_a_read(state)
     read = "in memory" if state.in_memory else f"read {_number(state.n_passes)}"
-    if state.table and not state.can_stop:
-        n_distinct = len(state.table.weights)
-        return f"{read}: all {n_distinct:,} distinct rows, so the fit needs no further read"
     if not state.can_stop:
-        return f"{read}: seeding"
+        return _seeding(state, read)
+    if state.working:
+        return f"{read}: {state.working}"
     moving = [t for t in state.trajectories if t.history]
     if not moving:
         notes = [t.state.note for t in state.trajectories if t.state is not None]
@@ -143,6 +143,15 @@ def describe(state: FitState) -> str:
     if last.empty:
         line += f", {last.empty} empty, {last.relocated} relocated"
     return f"{line}, stop: {best.stop_reason}" if best.stop_reason else line
+
+
+def _seeding(state: FitState, read: str) -> str:
+    if state.working:
+        return f"{read}: seeding, {state.working}"
+    if state.table is None:
+        return f"{read}: seeding"
+    n_distinct = len(state.table.weights)
+    return f"{read}: all {n_distinct:,} distinct rows, so the fit needs no further read"
 
 
 def _within_a_read(state: FitState) -> str:

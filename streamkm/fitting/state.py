@@ -40,6 +40,7 @@ class FitState(Checkpointable):
     labelled : whether all labels under the final centroids were written
     label_blocks : finished blocks of a read that writes labels, 0 outside one
     scaling : Scaling that is applied to the rows before every pass, or None
+    n_rows : number of rows that are not left out, or None before the first read of all blocks
     """
 
     plan: BlockPlan
@@ -55,6 +56,7 @@ class FitState(Checkpointable):
     labelled: bool = False
     label_blocks: int = 0
     scaling: Scaling | None = None
+    n_rows: int | None = None
 
     @property
     def n_passes(self) -> float:
@@ -114,14 +116,26 @@ class FitState(Checkpointable):
         trajectories = halved(trajectories) if self.halving else trajectories
         return replace(self.after_read(self.phase, read), trajectories=trajectories)
 
+    @property
+    def working(self) -> str:
+        """Description of the work in memory that has begun; empty between two steps."""
+        return next((t.working for t in self.trajectories if t.working), "")
+
     def advance(self) -> FitState | None:
-        """Return the state after steps that need no pass over the data, or None."""
-        advanced = [t.advance() for t in self.trajectories]
-        if all(t is None for t in advanced):
+        """Return the state after steps that need no pass over the data, or None.
+
+        One seeding advances at a time, because its search needs memory.
+        """
+        trajectories, advanced, seeding = [], False, False
+        for trajectory in self.trajectories:
+            waits = seeding and trajectory.state is None
+            after = None if waits else trajectory.advance()
+            seeding |= trajectory.state is None and after is not None
+            advanced |= after is not None
+            trajectories.append(after or trajectory)
+        if not advanced:
             return None
-        pairs = zip(advanced, self.trajectories, strict=True)
-        trajectories = tuple(before if after is None else after for after, before in pairs)
-        return replace(self, trajectories=trajectories, in_memory=True)
+        return replace(self, trajectories=tuple(trajectories), in_memory=True)
 
     def stop(self, reason: str) -> FitState:
         """Return the state with the iterations ended for an external reason."""

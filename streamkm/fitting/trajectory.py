@@ -26,14 +26,15 @@ class Trajectory(Checkpointable):
     update : Update
     seeding : Seeding while it runs, then None
     state : state of the update once there are centroids, or None
-    interrupted : the seeding before the search that a time limit ended, or None
+    interrupted : the seeding or the state of the update that a time limit ended, from which a run
+        with more time continues, or None
     features : the first feature and the end of the features that it clusters, or None for all
     """
 
     update: Update[Any]
     seeding: Seeding | None = None
     state: UpdateState | None = None
-    interrupted: Seeding | None = None
+    interrupted: Seeding | UpdateState | None = None
     features: tuple[int, int] | None = None
 
     @property
@@ -97,23 +98,40 @@ class Trajectory(Checkpointable):
         if self.state is not None:
             return replace(self, state=self.update.tell(self.state, statistic))
         assert self.seeding is not None
-        then = self.seeding.tell(statistic)
+        return self._seeded(self.seeding.tell(statistic))
+
+    def _seeded(self, then: Seeding | Float64Array) -> Trajectory:
         interrupted = self.interrupted or (self.seeding if current_monitor().timed_out else None)
         if isinstance(then, Seeding):
             return replace(self, seeding=then, interrupted=interrupted)
         state = self.update.init(then)
         return replace(self, seeding=None, state=state, interrupted=interrupted)
 
+    @property
+    def working(self) -> str:
+        """Description of the work in memory that has begun; empty between two steps."""
+        current = self.seeding if self.state is None else self.state
+        assert current is not None
+        return current.working
+
     def advance(self) -> Trajectory | None:
         """Return the state after a step without a pass over the data, or None if it needs one."""
-        state = None if self.state is None else self.update.advance(self.state)
-        return None if state is None else replace(self, state=state)
+        if self.state is not None:
+            state = self.update.advance(self.state)
+            return None if state is None else replace(self, state=state)
+        assert self.seeding is not None
+        then = self.seeding.advance()
+        return None if then is None else self._seeded(then)
 
     def stop(self, reason: str) -> Trajectory:
         """Return the trajectory with its iterations ended for an external reason."""
         if self.state is None or self.state.stop_reason is not None:
             return self
-        return replace(self, state=self.update.stop(self.state, reason))
+        interrupted = self.interrupted
+        if reason == TIME_LIMIT:
+            interrupted = interrupted or self.state
+        state = self.update.stop(self.state, reason)
+        return replace(self, state=state, interrupted=interrupted)
 
     def drop(self) -> Trajectory:
         """Return the trajectory as dropped: its loss is infinite, and its history is unchanged."""
@@ -124,16 +142,19 @@ class Trajectory(Checkpointable):
     def under(self, rules: StopRules) -> Trajectory:
         """Return the trajectory under other stop rules, by which it may continue or end.
 
-        A seeding search that a time limit ended is repeated, so the limit does not affect the
-        result.
+        What a time limit ended is continued from before, so the limit does not affect the result.
         """
         update = replace(self.update, rules=rules)
-        if self.interrupted is not None:
-            return Trajectory(update, self.interrupted, features=self.features)
+        before = self.interrupted
+        if isinstance(before, Seeding):
+            return Trajectory(update, before, features=self.features)
+        if before is not None:
+            state = before if rules == self.update.rules else update.resume(before)
+            return Trajectory(update, state=state, features=self.features)
         if rules == self.update.rules and self.stop_reason != TIME_LIMIT:
             return self
-        state = None if self.state is None else update.resume(self.state)
-        return replace(self, update=update, state=state)
+        resumed = None if self.state is None else update.resume(self.state)
+        return replace(self, update=update, state=resumed)
 
     def on_table(self, n_rows: int) -> Trajectory:
         """Return the first state for a table of `n_rows` rows instead of the data."""

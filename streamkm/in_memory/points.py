@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array, Int32Array
+from streamkm.checkpointable import Checkpointable
 from streamkm.engine import in_threads
 from streamkm.in_memory.monitor import current_monitor
 from streamkm.kernels import Centroids, one_blas_thread, squared_distances
@@ -101,12 +103,18 @@ class Points:
         self.multiplications = 0.0
         self.step = ""
         self._began, self._most = 0.0, np.inf
-        self._monitor = current_monitor()
+        self._stage = ""
 
     def expect(self, most: float) -> None:
         """Set the multiplications of the steps that follow, at most, to report the time left."""
         self._began, self._most = self.multiplications, max(most, 1.0)
-        self._monitor.begin()
+        current_monitor().begin()
+
+    def stage(self, name: str, most: float) -> None:
+        """Begin a stage of steps that take `most` multiplications, unless it has begun."""
+        if name != self._stage:
+            self._stage = name
+            self.expect(most)
 
     def scaled(self, centroids: Float64Array) -> Float64Array:
         """Convert centroids (k, d) from data units."""
@@ -145,11 +153,12 @@ class Points:
 
     def out_of_time(self) -> bool:
         """Return whether the deadline has passed, so that the search must end."""
-        return self._monitor.out_of_time()
+        return current_monitor().out_of_time()
 
     def _count(self, k: int) -> None:
         self.multiplications += float(self.values.size) * k
-        self._monitor.report(self.step, (self.multiplications - self._began) / self._most)
+        share = (self.multiplications - self._began) / self._most
+        current_monitor().report(self.step, share)
 
     def _map(self, call: Callable[[slice], T]) -> list[T]:
         return in_pieces(call, self._n_points)
@@ -159,6 +168,27 @@ def in_pieces(call: Callable[[slice], T], n_rows: int) -> list[T]:
     """Return the results of a function for pieces of rows, which threads compute, in order."""
     pieces = [slice(at, at + _PIECE) for at in range(0, n_rows, _PIECE)]
     return list(in_threads(lambda number: call(pieces[number]), len(pieces)))
+
+
+@dataclass(frozen=True)
+class Weighted(Checkpointable):
+    """Weighted rows of which `Points` are made when a search needs them.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m, d), float32 or float64
+    weights : ndarray of shape (m,), float64
+    """
+
+    values: AnyArray
+    weights: Float64Array
+
+    @cached_property
+    def points(self) -> Points:
+        return Points(self.values, self.weights)
+
+    def __getstate__(self) -> dict[str, Any]:  # without the points, which can be made again
+        return {"values": self.values, "weights": self.weights}
 
 
 @contextmanager

@@ -43,7 +43,8 @@ class Seeding(Checkpointable, ABC):
 
     A method never reads: `ask` returns the pass to run over all rows, and `tell` takes its
     statistic and returns the next state, or the centroids. Therefore the driver can combine the
-    passes of many restarts in one read, and save the state between any two reads.
+    passes of many restarts in one read, and save the state between any two reads. A long search in
+    memory is divided into steps, each a call of `advance`, and is saved between any two of them.
 
     Parameters
     ----------
@@ -68,6 +69,15 @@ class Seeding(Checkpointable, ABC):
     @property
     def blocks(self) -> tuple[int, ...] | None:
         """Numbers of the blocks that the next pass reads, or None for all."""
+        return None
+
+    @property
+    def working(self) -> str:
+        """Description of a search in memory that has begun; empty outside one."""
+        return ""
+
+    def advance(self) -> Seeding | Float64Array | None:
+        """Return the state after steps in memory, or the centroids, or None if it needs a pass."""
         return None
 
     @abstractmethod

@@ -9,28 +9,28 @@ with a large share in the loss of some centroids, such as the rows of a tiny dis
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.checkpointable import Checkpointable
-from streamkm.in_memory.points import Points, in_memory
-from streamkm.in_memory.search import search, settle, split_start
-from streamkm.in_memory.subspace import DIRECTIONS, Subspace
+from streamkm.in_memory.search import settle, split_start
 from streamkm.kernels import Centroids
-from streamkm.passes import Distinct, Sampled, SampleSensitive, SampleUniform, threshold_of
-from streamkm.rows import Block, read_only
+from streamkm.passes import Sampled, SampleSensitive, SampleUniform, threshold_of
+from streamkm.rows import read_only
 from streamkm.seeding.base import Seeding, Task, exactly_k
 from streamkm.seeding.registry import register
+from streamkm.seeding.sample_search import (
+    SEARCH_LEAST,
+    DrawnSample,
+    SampleSearch,
+    distinct_rows,
+    points_of,
+    subspace_of,
+)
 
 _PILOT, _PILOT_PER_CLUSTER = 4096, 64  # rows of the pilot sample
-_SEARCHED, _SEARCH_LEAST, _SEARCH_MOST = 16384, 64, 512  # rows searched, in all and per cluster
-_STEP = 4e9  # multiplications of a step of the search, unless the rows become too few
-_STARTS, _STARTS_PER_CLUSTER = 8192, 128  # rows on which starts are compared
-# Bounds of Lloyd's steps on the sample: multiplications, or the work of iterations over all rows.
-_SETTLING, _ITERATIONS = 4e11, 2
 _ROUGH = 1e-2  # relative decrease of the loss at which Lloyd's steps on the pilot end
 # The sample is drawn again if it had to lower its threshold by more than this factor.
 _OVERFULL = 4
@@ -41,7 +41,7 @@ _CERTAIN = 64.0  # threshold from which every row of rate one is drawn
 
 def least_sample(k: int) -> int:
     """Return the minimum number of rows of a sample for k clusters."""
-    return max(_PILOT, _SEARCH_LEAST * k)
+    return max(_PILOT, SEARCH_LEAST * k)
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class Coreset(Seeding):
         None until the pilot is drawn.
     draws : int
         Number of discarded sensitivity samples.
+    search : SampleSearch, optional
+        None until the sample is drawn.
     """
 
     n_rows: int
@@ -93,6 +95,7 @@ class Coreset(Seeding):
     threshold: float
     pilot: PilotSolution | None = None
     draws: int = 0
+    search: SampleSearch | None = None
 
     @classmethod
     def from_task(cls, task: Task) -> Coreset:
@@ -122,62 +125,26 @@ class Coreset(Seeding):
             # The pilot missed most of the spread, so distant rows would fill the sample.
             pilot = replace(self.pilot, scale=corrected_scale(sample, self.pilot))
             return replace(self, pilot=pilot, draws=self.draws + 1)
-        return best_centroids(sample, self.k, self.seed, self.n_rows)
+        few = distinct_rows(sample, self.k)
+        if few is not None:
+            return exactly_k(few, self.k)
+        search = SampleSearch(DrawnSample(sample, self.k), self.seed, self.n_rows)
+        return replace(self, search=search)
+
+    @property
+    def working(self) -> str:
+        return "" if self.search is None else self.search.working
+
+    def advance(self) -> Coreset | Float64Array | None:
+        if self.search is None:
+            return None
+        then = self.search.advance()
+        return replace(self, search=then) if isinstance(then, SampleSearch) else then
 
     @property
     def _sensitivity_threshold(self) -> float:
         """Threshold for rates that sum to about one over all rows."""
         return np.inf if self.n_rows <= self.most else float(self.most)
-
-
-def best_centroids(sample: Sampled, k: int, seed: int, n_rows: int) -> Float64Array:
-    """Return the centroids (k, d) of the lowest loss that a search of a sample finds.
-
-    Parameters
-    ----------
-    sample : Sampled
-    k : int
-        Number of centroids.
-    seed : int
-        Unsigned 64-bit key of the draws.
-    n_rows : int
-        Rows of the data; Lloyd's steps on the sample take about the work of two iterations over
-        them.
-    """
-    few = _distinct(sample, k)
-    if few is not None:
-        return exactly_k(few, k)
-    start = _searched(sample, k, seed)
-    iterations = _ITERATIONS * float(n_rows) * k * sample.values.shape[1]
-    with _points(sample) as points:
-        return settle(points, start, most=max(_SETTLING, iterations))
-
-
-def _searched(sample: Sampled, k: int, seed: int) -> Float64Array:
-    """Return the best centroids found on the leading directions of a part of the sample."""
-    space = _subspace(sample)
-    affordable = _STEP / (k * min(sample.values.shape[1], DIRECTIONS))
-    enough = max(_SEARCHED, min(_SEARCH_MOST * k, int(affordable)))
-    part = sample.lowest(max(enough, _SEARCH_LEAST * k))
-    first = part.lowest(max(_STARTS, _STARTS_PER_CLUSTER * k))
-    with _points(first, space) as starts, _points(part, space) as points:
-        return space.lift(search(points, k, seed, starts))
-
-
-def _points(sample: Sampled, space: Subspace | None = None) -> AbstractContextManager[Points]:
-    values = space.project(sample.values) if space else sample.values
-    return in_memory(values, sample.estimates)
-
-
-def _subspace(sample: Sampled) -> Subspace:
-    with _points(sample) as points:
-        return Subspace(points)
-
-
-def _distinct(sample: Sampled, k: int) -> Float64Array | None:
-    """Return the distinct rows if there are at most k, else None."""
-    table = Distinct(k)(Block.from_values(sample.values))
-    return table.values.astype(np.float64) if table.complete else None
 
 
 def solve_pilot(pilot: Sampled, k: int) -> PilotSolution:
@@ -187,13 +154,13 @@ def solve_pilot(pilot: Sampled, k: int) -> PilotSolution:
 
 def rough_centroids(pilot: Sampled, k: int) -> Float64Array:
     """Return a rough solution (k, d) of a pilot; its distinct rows if there are at most k."""
-    solution = _distinct(pilot, k)
+    solution = distinct_rows(pilot, k)
     if solution is not None:
         return solution
-    space = _subspace(pilot)
-    with _points(pilot, space) as points:
+    space = subspace_of(pilot)
+    with points_of(pilot, space) as points:
         rough = settle(points, split_start(points, k), _ROUGH)
-    with _points(pilot) as points:
+    with points_of(pilot) as points:
         return settle(points, space.lift(rough), most=0)
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from streamkm.arrays import Float64Array
-from streamkm.in_memory.points import in_memory
-from streamkm.in_memory.search import search
+from streamkm.in_memory.descent import for_a_while
+from streamkm.in_memory.points import Weighted
+from streamkm.in_memory.search import Search
 from streamkm.passes import Assigned, DrawSquaredDistance, DrawUniform, Lloyd, TopRows
 from streamkm.seeding.base import Seeding, append_rows, exactly_k
 from streamkm.seeding.registry import register
@@ -40,10 +41,27 @@ class KMeansParallel(Seeding):
         Rows drawn so far.
     round : int
         Reads so far.
+    cells : Weighted, optional
+        The means of the cells, which are searched; None before.
+    search : Search, optional
     """
 
     candidates: Float64Array = field(default_factory=lambda: np.empty((0, 0)))
     round: int = 0
+    cells: Weighted | None = None
+    search: Search | None = None
+
+    @property
+    def working(self) -> str:
+        return "" if self.search is None else self.search.step_name
+
+    def advance(self) -> KMeansParallel | Float64Array | None:
+        if self.cells is None:
+            return None
+        points = self.cells.points
+        search = self.search or Search.begin(points, self.k, self.seed)
+        search = for_a_while(search, lambda state: state.step(points, points))
+        return search.centroids(points) if search.done else replace(self, search=search)
 
     def ask(self) -> DrawUniform | DrawSquaredDistance | Lloyd:
         most, stream = _OVERSAMPLING * self.k, self.round
@@ -61,7 +79,7 @@ class KMeansParallel(Seeding):
             return exactly_k(candidates, self.k)  # these are all distinct rows of the data
         return replace(self, candidates=candidates, round=self.round + 1)
 
-    def _centroids(self, cells: Assigned) -> Float64Array:
+    def _centroids(self, cells: Assigned) -> KMeansParallel | Float64Array:
         occupied = np.flatnonzero(cells.counts > 0)
         means = cells.means(self.candidates)[occupied]
         distinct = np.sort(np.unique(means, axis=0, return_index=True)[1])
@@ -70,5 +88,4 @@ class KMeansParallel(Seeding):
         weights = cells.counts[occupied].astype(np.float64)
         if len(distinct) == self.k:
             return means[distinct]
-        with in_memory(means[distinct], weights[distinct]) as points:
-            return search(points, self.k, self.seed)
+        return replace(self, cells=Weighted(means[distinct], weights[distinct]))

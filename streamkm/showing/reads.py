@@ -37,6 +37,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self._compiled = compiling.seconds
         self._began = time.monotonic()
         self._searched: float | None = None  # when a search in memory began after the read
+        self._working = ""  # description of the work in memory that the last state was in
         self._n_blocks = rows.plan.n_blocks
         self._now = Progress("read 1", 0, self._n_blocks, "blocks")
         self.say = self._bar.say
@@ -67,8 +68,14 @@ class ReadProgress(Callback):  # type: ignore[misc]
         if state.read_blocks:
             self.advance_to(state.read_blocks)  # single tasks of a cluster are not reported
             return
+        if state.working and state.n_passes == self._read:
+            self._work(state)
+            return
         now = time.monotonic()
         read = state.n_passes > self._read
+        if self._working and not read:
+            self._worked(state, now)
+            return
         if self._line is not None:
             self._line(state)
         elif read or state.done or now - self._began >= SILENCE:
@@ -79,6 +86,26 @@ class ReadProgress(Callback):  # type: ignore[misc]
             return
         self._read = state.n_passes
         self.next_read("in memory" if state.in_memory else f"read {state.n_passes + 1:.4g}")
+
+    def _work(self, state: FitState) -> None:
+        """Show a step of a search or of settling, which have a bar of their own."""
+        if not self._working and state.can_stop:
+            self._began = time.monotonic()
+            self._bar.show(Progress("in memory", 0, None, ""))
+        self._working = state.working
+        if state.can_stop:  # a search reports each of its steps
+            self._bar.step(state.working)
+
+    def _worked(self, state: FitState, now: float) -> None:
+        """Print how long the search or the settling took that has ended."""
+        searched = not any(t.history for t in state.trajectories)
+        line = describe(state) if searched else f"in memory: {self._working}"
+        if self._line is None and now - self._began >= SILENCE:
+            self.say(f"{self._part}{line}, {show_seconds(now - self._began)}")
+        elif self._line is not None and searched:
+            self._line(state)
+        self._working = ""
+        self.next_read(f"read {state.n_passes + 1:.4g}")
 
     def _described(self, state: FitState, now: float, read: bool) -> str:
         """The line of a step, with the rate of its read and the time of a search, if any."""

@@ -11,7 +11,8 @@ from streamkm.arrays import Float64Array
 from streamkm.kernels import exponentials
 from streamkm.passes import Distinct, Sampled
 from streamkm.rows import Block
-from streamkm.seeding.coreset import best_centroids, nearest_rows
+from streamkm.seeding.coreset import nearest_rows
+from streamkm.seeding.sample_search import best_centroids
 from streamkm.streaming.summary import Summary
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from streamkm.arrays import LARGE_NBYTES, Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.engine import map_reduce
-from streamkm.in_memory.lloyd import lloyd_steps
 from streamkm.passes import Assigned, Boundary, KeepBoundary, Lloyd, Pass
 from streamkm.rows import Room, Rows, rows_in_memory
 from streamkm.updates.lloyd import LloydState, LloydSteps
@@ -60,19 +59,36 @@ class BoundaryRows(Checkpointable):
         rows = rows_in_memory(self.boundary.values, self.boundary.weights)
         return Assigned.combine([rest, map_reduce(Lloyd(centroids), rows)])
 
-    def settled(self, centroids: Float64Array, shift: float) -> tuple[Float64Array, list[float]]:
-        """Return the centroids after further steps on the cached rows, and the loss before each.
 
-        The steps end when the sum of squared moves is at most `shift`. They minimise the loss that
-        results if the other rows stay in the clusters of the read. This loss is an upper bound of
-        the true loss, so neither rises.
-        """
-        losses, after = [], centroids
-        for before, gathered, after in lloyd_steps(self.statistic, centroids, SETTLING_STEPS):
-            losses.append(gathered.inertia(before))
-            if float(np.square(after - before).sum()) <= shift:
-                break
-        return after, losses
+@dataclass(frozen=True)
+class Settling(Checkpointable):
+    """Further steps on the cached rows, although these no longer determine Lloyd's step.
+
+    The steps minimise the loss that results if the other rows stay in the clusters of the read.
+    This loss is an upper bound of the true loss, so neither rises.
+
+    Parameters
+    ----------
+    centroids : ndarray of shape (k, d), of the next step
+    steps : finished steps
+    first, loss : the bound before the first and before the last step
+    done : whether the centroids hardly moved, or the steps are `SETTLING_STEPS`
+    """
+
+    centroids: Float64Array
+    steps: int = 0
+    first: float = np.inf
+    loss: float = np.inf
+    done: bool = False
+
+    def step(self, cached: BoundaryRows, shift: float) -> Settling:
+        """Return the state after a step; the last one has a sum of squared moves up to `shift`."""
+        gathered = cached.statistic(self.centroids)
+        after = gathered.means(otherwise=self.centroids)
+        loss, steps = gathered.inertia(self.centroids), self.steps + 1
+        moved = float(np.square(after - self.centroids).sum())
+        done = steps == SETTLING_STEPS or moved <= shift
+        return Settling(after, steps, self.first if self.steps else loss, loss, done)
 
 
 @dataclass(frozen=True)
@@ -85,12 +101,22 @@ class AcceleratedState(LloydState):
     read_at : number of iterations before that read
     plain_reads : number of further reads without caching, because caching was not useful
     last_plain_reads : number of such reads in the last series
+    settling : Settling on the cached rows, or None
     """
 
     cached: BoundaryRows | None = None
     read_at: int = 0
     plain_reads: int = 0
     last_plain_reads: int = 0
+    settling: Settling | None = None
+
+    @property
+    def working(self) -> str:
+        if self.settling is None or not self.settling.steps or self.cached is None:
+            return ""
+        n_rows, now = len(self.cached.boundary.values), self.settling
+        step = f"step {now.steps} of at most {SETTLING_STEPS}"
+        return f"settling on {n_rows:,} boundary rows, {step}, inertia at most {now.loss:.6g}"
 
 
 @dataclass(frozen=True)
@@ -137,6 +163,8 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
     def advance(self, state: AcceleratedState) -> AcceleratedState | None:
         if state.cached is None or state.pending is not None or self.done(state):
             return None
+        if state.settling is not None:
+            return self._settle(state, state.settling, state.cached)
         statistic = state.cached.statistic(state.centroids)
         # The loss is the difference of that of the read and the moves, and has no more digits.
         least = _DIGITS * state.history[state.read_at].inertia
@@ -145,13 +173,13 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
         return self._while_valid(self._iterate(state, statistic, read=False))
 
     def stop(self, state: AcceleratedState, reason: str) -> AcceleratedState:
-        cached = (
-            state.cached if state.pending is None else None
-        )  # while a step is pending, its read is not used yet
-        return replace(super().stop(state, reason), cached=cached)
+        # A pending step has not used its read yet, and the rows of a settling do not hold any more.
+        valid = state.pending is None and state.settling is None
+        cached = state.cached if valid else None
+        return replace(super().stop(state, reason), cached=cached, settling=None)
 
     def restart(self, state: AcceleratedState) -> AcceleratedState:
-        return replace(super().restart(state), cached=None)
+        return replace(super().restart(state), cached=None, settling=None)
 
     def _caches(self, state: AcceleratedState) -> bool:
         """Whether the next read caches rows."""
@@ -170,15 +198,27 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
             return state
         if state.cached.holds(state.centroids):
             return state
-        centroids, last = state.centroids, state.history[-1]
-        useful = len(state.history) - state.read_at > 1
-        if self.settles and state.stop_reason is None and not last.relocated:
-            centroids, losses = state.cached.settled(centroids, self.rules.tol * state.variance)
-            useful |= losses[0] - losses[-1] > _USEFUL * (last.inertia - losses[0])
+        if self.settles and state.stop_reason is None and not state.history[-1].relocated:
+            return replace(state, settling=Settling(state.centroids))
+        return self._without_cached(state, useful=False)
+
+    def _settle(
+        self, state: AcceleratedState, settling: Settling, cached: BoundaryRows
+    ) -> AcceleratedState:
+        """Return the state after a step of settling, without the cached rows after the last."""
+        settling = settling.step(cached, self.rules.tol * state.variance)
+        if not settling.done:
+            return replace(state, settling=settling)
+        gain = state.history[-1].inertia - settling.first
+        useful = settling.first - settling.loss > _USEFUL * gain
+        settled = replace(state, centroids=settling.centroids, settling=None)
+        return self._without_cached(settled, useful)
+
+    def _without_cached(self, state: AcceleratedState, useful: bool) -> AcceleratedState:
+        """Return the state without cached rows, and decide whether the next read caches some."""
+        useful |= len(state.history) - state.read_at > 1
         plain = 0 if useful else 2 * state.last_plain_reads + 1
-        return replace(
-            state, centroids=centroids, cached=None, plain_reads=plain, last_plain_reads=plain
-        )
+        return replace(state, cached=None, plain_reads=plain, last_plain_reads=plain)
 
     def _compared(self, history: tuple[Step, ...]) -> Step | None:
         """Return the previous step; with `settles`, the step of the previous read, or None.

@@ -55,6 +55,11 @@ class UpdateState(Checkpointable):
         return ""
 
     @property
+    def working(self) -> str:
+        """Description of steps in memory that have begun; empty between two iterations."""
+        return ""
+
+    @property
     def evaluating(self) -> bool:
         """Whether only the loss of the final centroids is missing."""
         return self.stop_reason is not None and self.inertia is None

@@ -108,6 +108,14 @@ class PartialSeeding(Seeding):
         order = _order(self.batches.n_blocks, self.batches.seed, -1)
         return tuple(sorted(order[: self.n_blocks]))
 
+    @property
+    def working(self) -> str:
+        return self.inner.working
+
+    def advance(self) -> Seeding | Float64Array | None:
+        then = self.inner.advance()
+        return replace(self, inner=then) if isinstance(then, Seeding) else then
+
     def ask(self) -> Product:
         return Product((Census(), self.inner.ask()))
 

@@ -51,7 +51,8 @@ def test_the_losses_of_a_history_are_exact_and_never_rise(dtype, share):
     rows, state = begun(x, x[:12].astype(np.float64), share=share)
     exact = [reference.inertia(x, state.best.centroids)]
     for told in fit(rows, state):
-        exact.append(reference.inertia(x, told.best.centroids))
+        if told.best.state.settling is None:
+            exact.append(reference.inertia(x, told.best.centroids))
     history = [step.inertia for step in told.best.history]
     np.testing.assert_allclose(history, exact[: len(history)], rtol=1e-11)
     assert (np.diff(exact) <= 1e-11 * exact[0]).all()

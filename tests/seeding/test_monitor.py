@@ -12,14 +12,16 @@ import zarr
 from click.testing import CliRunner
 
 from streamkm import KMeans, load_model
-from streamkm.checkpoint import Periodic
+from streamkm.checkpoint import Periodic, flatten, restore
 from streamkm.cli import main
 from streamkm.cli import signals as stopping
 from streamkm.errors import CheckpointError, RunAgain
-from streamkm.in_memory import monitor, search
+from streamkm.fitting import first_state
+from streamkm.fitting import fit as fit_states
+from streamkm.in_memory import descent, monitor, search
 from streamkm.in_memory.monitor import monitored
 from streamkm.in_memory.points import Points, in_memory
-from streamkm.rows import StoredRows
+from streamkm.rows import Room, StoredRows, open_rows
 from tests import reference
 from tests.conftest import mixture
 
@@ -213,30 +215,35 @@ def test_ctrl_c_leaves_the_search_of_a_fit_with_a_checkpoint(step, store, monkey
     assert np.array_equal(one.centroids, other.centroids)
 
 
-def killed_in_the_second_search(path, where, seconds):
-    """Start a fit from a coreset that is killed in the search of its second sample."""
+def killed_in_the_search(path, where, saved):
+    """Start a fit from a coreset that is killed late in its search, with `saved` after a save."""
     child = os.fork()
     if child == 0:
         try:
-            seen = []
+            words, saves = ["", ""], iter([saved])
 
-            def kill(words):
-                seen.append(words)
-                if "breathing" in words:
+            def kill(step):
+                words.append(step)
+                if "breathing on start 3" in words[-20]:
                     os.kill(os.getpid(), signal.SIGKILL)
 
-            with monitored(kill):
-                KMeans(K, random_state=0, checkpoint=where, checkpoint_every=seconds).fit(path)
+            def due(_):
+                return "breathing on start 3" in words[-2] and next(saves, False)
+
+            with monitored(kill), pytest.MonkeyPatch.context() as patch:
+                patch.setattr(descent, "_WHILE", 0.0)  # every step is a state
+                patch.setattr(Periodic, "due", property(due))
+                words[:0] = [""] * 20
+                KMeans(K, random_state=0, checkpoint=where).fit(path)
         finally:
             os._exit(70)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
 
 
-@pytest.mark.parametrize(("seconds", "kept"), [(0, True), (1000, False)])
-def test_a_kill_in_a_search_loses_the_search_and_not_the_reads(
-    seconds, kept, store, monkeypatch, no_table
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_kill_in_a_search_loses_neither_the_reads_nor_the_steps_before_a_save(
+    kept, store, monkeypatch, no_table
 ):
-    """The state after the reads is saved when it is due, also during the search."""
     read, block = [], StoredRows.block_beside
 
     def reading(rows, number, beside):
@@ -247,9 +254,12 @@ def test_a_kill_in_a_search_loses_the_search_and_not_the_reads(
     whole = KMeans(K, random_state=0).fit(store)
     n_blocks = max(read) + 1
     assert len(read) == whole.n_passes_ * n_blocks
-    killed_in_the_second_search(store, store.parent / "c", seconds)
+    killed_in_the_search(store, store.parent / "c", kept)
     read.clear()
-    resumed = KMeans(K, random_state=0, checkpoint=store.parent / "c").fit(store)
+    words = []
+    with monitored(words.append):
+        resumed = KMeans(K, random_state=0, checkpoint=store.parent / "c").fit(store)
+    assert words[0].startswith("breathing on start 3") == kept
     assert np.array_equal(resumed.cluster_centers_, whole.cluster_centers_)
     assert resumed.n_passes_ == whole.n_passes_
     assert len(read) == (whole.n_passes_ - 2 * kept) * n_blocks
@@ -273,9 +283,26 @@ def test_a_search_saves_the_state_before_it_once_it_is_due(store, monkeypatch, n
 
         with monitored(searching):
             KMeans(K, random_state=0, checkpoint=store.parent / "c").fit(store)
-    (before,) = [state for state in saved if state.phase == "seeding" and state.read_blocks]
-    assert before.n_passes == 1
-    assert before.read_blocks == before.plan.n_blocks
+    within = [state for state in saved if state.working.startswith("breathing")]
+    assert within
+    assert {state.n_passes for state in within} == {2}
+
+
+@pytest.mark.parametrize("init", ["coreset", "k-means||"])
+def test_a_fit_resumed_from_any_state_of_its_search_has_the_same_bits(init, monkeypatch):
+    monkeypatch.setattr(descent, "_WHILE", 0.0)  # every step is a state
+    rows = open_rows(zarr.create_array({}, data=X, chunks=(500, 2)))
+    states = list(fit_states(rows, first_state(rows, 12, init, [3, 4], room=Room(0, 2000))))
+    within = [state for state in states if state.working]
+    parts = {state.working.split(" ")[0] for state in within}
+    assert parts == {"start", "breathing", "last"} | ({"Lloyd"} if init == "coreset" else set())
+    monkeypatch.undo()
+    for state in [*within[:: len(within) // 8], within[-1]]:
+        arrays = []
+        saved = restore(flatten(state, arrays), arrays)
+        *_, resumed = fit_states(rows, saved)
+        assert resumed.best.centroids.tobytes() == states[-1].best.centroids.tobytes()
+        assert resumed.n_passes == states[-1].n_passes
 
 
 def test_a_search_that_needs_more_than_the_time_limit_is_not_run_again_for_ever(store, monkeypatch):

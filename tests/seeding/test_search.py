@@ -34,10 +34,10 @@ def test_breathing_mends_a_bad_start():
     bad = means.copy()
     bad[0] = bad[1] + 0.1
     with in_memory(GOOD, np.ones(len(GOOD))) as points:
-        stuck, high = search.lloyd(points, points.scaled(bad), 1e-6)
-        mended, low = search._breathe(points, stuck, np.random.default_rng(0), np.inf)
-    assert low < 0.8 * high
-    assert reference.inertia(GOOD, points.unscaled(mended)) == pytest.approx(
+        stuck = search.Descent(points.scaled(bad), 1e-6).to_end(points)
+        mended, low = search.breathe(points, points.unscaled(stuck.centroids), 0, np.inf)
+    assert low < 0.8 * stuck.loss
+    assert reference.inertia(GOOD, mended) == pytest.approx(
         reference.inertia(GOOD, means), rel=1e-3
     )
 
@@ -80,7 +80,7 @@ def test_the_work_of_a_search_is_that_of_a_number_of_steps(steps, monkeypatch):
     noise = np.random.default_rng(0).random((20_000, 3))
     with in_memory(noise, np.ones(len(noise))) as points:
         search.search(points, 60, 0)
-    longest = 2 * search._ITERATIONS  # the last cycle and the last steps
+    longest = 2 * search.ITERATIONS  # the last cycle and the last steps
     assert steps <= points.multiplications / (noise.size * 60) <= steps + longest
 
 

@@ -100,6 +100,15 @@ class UpdateContract:
             assert best.done
             assert best.inertia == pytest.approx(loss_of(best)[0], rel=1e-9)
 
+    def test_a_fit_that_a_time_limit_ended_continues_with_the_same_bits(self, update):
+        states = [first(update), *fit(ROWS, first(update))]
+        for state in states[:-1]:
+            if state.folded is None and not state.evaluating:
+                ended = iterate(ROWS, state.stop("time limit"))
+                more = ended.trajectories[0].under(RULES)
+                resumed = iterate(ROWS, replace(ended, trajectories=(more,)))
+                assert alike(resumed.best, states[-1].best)
+
     def test_a_fit_that_ended_iterates_further_under_rules_that_allow_it(self, update):
         short = iterate(ROWS, first(replace(update, rules=StopRules(max_iter=2, tol=0))))
         (trajectory,) = short.trajectories

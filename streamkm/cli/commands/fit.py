@@ -130,11 +130,10 @@ def _sizes(result: FitResult | None) -> dict[str, float | None]:
 
 
 def _n_left_out(result: FitResult | None) -> int:
-    """Number of rows without a label; 0 with weights, whose sum is not the number of rows."""
-    gathered = result.state.best.statistic if result else None
-    if result is None or gathered is None or result.rows.weights is not None:
+    """Number of rows without a label."""
+    if result is None or result.state.n_rows is None:
         return 0
-    return result.rows.layout.n_rows - round(float(gathered.weight))
+    return result.rows.layout.n_rows - result.state.n_rows
 
 
 def _n_distinct(state: FitState) -> int | None:
