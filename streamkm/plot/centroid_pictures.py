@@ -23,6 +23,7 @@ from streamkm.plot.style import (
     number_bar,
     short,
 )
+from streamkm.rows.units import without_midnight
 
 _NAMED_IMAGES = 100  # maximum number of images with a name each
 _POINTS = 30  # maximum number of features with a marker each
@@ -95,7 +96,8 @@ def _write_names(
 def _lines(drawn: Drawn, ax: Axes) -> Axes:
     values: Float64Array = drawn.centroids
     names, (k, d) = drawn.names, values.shape
-    x = along_features(ax, drawn.feature_names, d)
+    known = drawn.feature_names
+    x = along_features(ax, None if known is None else without_midnight(known), d)
     shades = colours(k)
     for number in range(k):
         marker = MARKERS[number % len(MARKERS)] if d <= _POINTS and k <= NAMED else ""
@@ -109,7 +111,7 @@ def _lines(drawn: Drawn, ax: Axes) -> Axes:
             markersize=5,
             label=short(names[number]),
         )
-    ax.set_ylabel("centroid (units of the data)")
+    ax.set_ylabel(f"centroid [{drawn.unit}]" if drawn.unit else "centroid (units of the data)")
     if k <= NAMED:
         handles: list[Line2D] = list(ax.lines)
         legend_beside(ax, handles)

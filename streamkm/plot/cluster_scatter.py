@@ -100,7 +100,7 @@ def _on_two_axes(
     n, d = sample.shape
     if d > 2:
         return _principal(sample.astype(np.float64), drawn.fitted._centroids, drawn.scaled_as)
-    known = drawn.feature_names or [f"feature {number}" for number in range(d)]
+    known = drawn.axis_labels or [f"feature {number}" for number in range(d)]
     unit = drawn.scaled_as if "unit" in drawn.scaled_as else ""
     points, centroids = drawn.back(sample), drawn.centroids
     if d == 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 
@@ -109,7 +110,9 @@ def _distortions(ax: Axes, sweep: xr.Dataset) -> None:
             least = sweep[f"{name}_min"].values
             ax.plot(k, least, "--", color=colour, lw=1, label=f"{name} (least)")
     ax.set_xlabel("number of clusters k")
-    ax.set_ylabel("distortion\n(mean squared distance)")
+    scale = json.loads(sweep.attrs["parameters"]).get("scale")
+    scaled = "" if scale is None else ",\nof scaled features"
+    ax.set_ylabel(f"distortion\n(mean squared distance{scaled})")
     ax.set_title(sweep.attrs["verdict"].partition(";")[0], fontsize="medium")
     ax.margins(y=0.08)
     ax.set_ylim(bottom=0)

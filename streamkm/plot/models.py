@@ -20,6 +20,7 @@ from streamkm.models.model import Model
 from streamkm.models.storage import load_model
 from streamkm.passes import Pass
 from streamkm.rows import Block, Rows, Scaling, Shifted, UnitLength
+from streamkm.rows.units import with_units, without_midnight
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,27 @@ class Drawn:
         """The names of the features, or None."""
         names = names_of(self.fitted)
         return None if names is None else list(names)
+
+    @property
+    def units(self) -> list[str] | None:
+        """The units of the features, or None."""
+        units = getattr(self.fitted, "feature_units_", None)
+        return None if units is None else list(units)
+
+    @property
+    def axis_labels(self) -> list[str] | None:
+        """The names of the features with their units, or None."""
+        names = self.feature_names
+        if names is None:
+            return None
+        units = None if isinstance(self.scaling, UnitLength) else self.units
+        return with_units(without_midnight(names), units)
+
+    @property
+    def unit(self) -> str:
+        """The unit that all features share, or nothing."""
+        units = set(() if self.units is None else self.units)
+        return units.pop() if len(units) == 1 and units.isdisjoint({"", "1"}) else ""
 
     @property
     def scaling(self) -> Scaling | None:

@@ -14,6 +14,7 @@ Units: TypeAlias = tuple[str, ...]
 
 UNITS = "units"  # attribute, and coordinate along the features if their units differ
 _PACKED = ("scale_factor", "add_offset")  # stored numbers are not in these units
+_MIDNIGHT = "T00:00:00"
 _NONE = ("", "1")  # units of numbers
 
 
@@ -52,6 +53,18 @@ def _unit(array: Any) -> str:
     unit = attributes.get(UNITS)
     packed = any(name in attributes for name in _PACKED)
     return unit if isinstance(unit, str) and not packed else ""
+
+
+def without_midnight(names: Sequence[Any]) -> list[Any]:
+    """Return names of features for display; days do not have the time 00:00:00.
+
+    Examples
+    --------
+    >>> without_midnight(["2000-01-01T00:00:00", "2000-02-01T00:00:00"])
+    ['2000-01-01', '2000-02-01']
+    """
+    days = all(isinstance(name, str) and name.endswith(_MIDNIGHT) for name in names)
+    return [name.removesuffix(_MIDNIGHT) for name in names] if days else list(names)
 
 
 def with_units(names: Sequence[Any], units: Sequence[str] | None) -> list[Any]:
