@@ -60,6 +60,18 @@ class _Lazy(click.Group):
             ctx.fail(f"there is no command {args[0]!r}.{similar_name(args[0], _COMMANDS)}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            short = f"-{error.option_name.lstrip('-')}"  # -k for --k
+            params = [] if error.ctx is None else error.ctx.command.params
+            if not any(short in param.opts for param in params):
+                raise
+            raise click.NoSuchOption(
+                error.option_name, possibilities=[short], ctx=error.ctx
+            ) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
 import streamkm
-from streamkm.errors import DataError
-from streamkm.outputs import File, fit_of, local, recover, whole_file
+from streamkm.cli.ui.say import say_aside
+from streamkm.errors import DataError, OutputExistsError
+from streamkm.outputs import File, check_outputs, fit_of, local, recover, whole_file
+from streamkm.outputs.destinations import Output
 
 
 def may_replace(path: str, identity: str, overwrite: bool) -> bool:
@@ -17,6 +20,16 @@ def may_replace(path: str, identity: str, overwrite: bool) -> bool:
     """
     recover(local(path))
     return overwrite or (bool(identity) and fit_of(local(path)) == identity)
+
+
+def check_before(outputs: Sequence[Output | None], inputs: Sequence[Any], dry_run: bool) -> None:
+    """Check the outputs of a run; a dry run, which writes none, only prints what is wrong."""
+    try:
+        check_outputs(outputs, inputs)
+    except OutputExistsError as error:
+        if not dry_run:
+            raise
+        say_aside(f"this run would end with an error: {error.for_command}")
 
 
 def plot_file(path: str | None, overwrite: bool) -> File | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _DIMS = ("cluster", "rank")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabelledNearest(Nearest):
     """The rows of xarray data that are nearest to each centroid, and where they are.
 

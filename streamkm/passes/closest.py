@@ -18,6 +18,7 @@ from streamkm.rows import Block, Tile
 
 Most = int | npt.NDArray[np.int64]
 _NO_ROW = -1
+_LABELLED = ("dataset", "indices")  # attributes of the result of xarray data
 _BESIDE_VALUES = 3 * 8  # bytes of the cluster, the number and the distance of a row
 
 
@@ -46,6 +47,19 @@ class Nearest(Statistic):
     numbers: npt.NDArray[np.int64]
     distances: Float64Array
     values: AnyArray
+
+    def __repr__(self) -> str:
+        (k, n), d = self.numbers.shape, self.values.shape[2]
+        rows = f"{n} row{'s' * (n > 1)}"
+        return f"<{type(self).__name__}: {rows} for each of {k} clusters, {d} features>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _LABELLED:
+            raise AttributeError(
+                f"{name!r} is known for xarray data only: give a DataArray to representatives. "
+                "numbers, distances and values are known for all data."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @classmethod
     def combine(cls, parts: Sequence[Nearest]) -> Nearest:

@@ -47,7 +47,8 @@ def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
         except (TypeError, ValueError) as error:
             raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.") from error
     if nodata != "auto":
-        raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.")
+        hint = " NaN is float('nan')." if nodata.strip().lower() == "nan" else ""
+        raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.{hint}")
     return Missing.from_values(announced(data), masked)
 
 

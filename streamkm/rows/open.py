@@ -23,7 +23,7 @@ from streamkm.rows.names import Named, feature_names
 from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, warn_packed
 from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.opened import open_stored, within
-from streamkm.rows.paths import dimension_names, open_zarr
+from streamkm.rows.paths import dimension_names, has_arrays, open_zarr
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling
 from streamkm.rows.sliced import Sliced
@@ -69,7 +69,8 @@ def open_rows(
         mask do not need them
     names : names of the features of a fit, or None
         Data with the same names in another order are reordered when blocks are read, and data with
-        other names are refused. Data without names are matched by position. Duplicate names are
+        other names are refused. If the group at a path has arrays of these names, they are the
+        variables. Data without names are matched by position. Duplicate names are
         refused, also if `names` is None.
 
     Raises
@@ -80,7 +81,7 @@ def open_rows(
         If a single block does not fit in the limit.
     """
     budget = budget or Budget()
-    source = _opened(data, variable, nodata)
+    source = _opened(data, variable or _named(data, names), nodata)
     array, dims = _array_of(source, budget)
     if isinstance(source, Variables):
         if feature_dim is not None:
@@ -153,6 +154,12 @@ def in_plan(rows: Rows, plan: BlockPlan, budget: Budget) -> Rows:
         If the blocks are too large for the limit.
     """
     return within(rows, budget, plan) if isinstance(rows, StoredRows) else rows
+
+
+def _named(data: Any, names: Sequence[str] | None) -> Sequence[str] | None:
+    """The features of a fit if they are the variables of the group at a path; otherwise None."""
+    several = names is not None and len(names) > 1 and isinstance(data, (str, os.PathLike))
+    return list(names) if names is not None and several and has_arrays(data, names) else None
 
 
 def _opened(data: Any, variable: str | Sequence[str] | None, nodata: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,18 @@ def open_beside(path: str | os.PathLike[str], name: str) -> Any:
         If there is no store at the path.
     """
     return _member(_node(path), name)
+
+
+def has_arrays(path: str | os.PathLike[str], names: Sequence[str]) -> bool:
+    """Return whether the Zarr store at a path is a group with arrays of these names.
+
+    Raises
+    ------
+    DataError
+        If there is no store at the path.
+    """
+    node = _node(path)
+    return all(_member(node, name) is not None for name in names)
 
 
 def _node(path: str | os.PathLike[str]) -> Any:

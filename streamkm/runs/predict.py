@@ -20,6 +20,7 @@ from streamkm.outputs.data_arrays import flag_names
 from streamkm.passes import Assigned, Labels, PerRow, Tree, TreeLabels, label_dtype
 from streamkm.passes.base import S
 from streamkm.rows import Budget, Rows, may_lack
+from streamkm.rows.paths import has_arrays
 from streamkm.runs.labels import LabelRun, WaveCallback, plain_labels
 from streamkm.runs.options import DataOptions
 
@@ -145,8 +146,18 @@ def write_into(out: Any, question: PerRow[S], rows: Rows, n_clusters: int) -> S:
     return write_rows(question, rows, out)
 
 
+def _variable(model: Model, data: Any) -> str | list[str] | None:
+    """The variables of the fit if the data are a path of a group with them; otherwise None."""
+    known: str | list[str] | None = model.parameters.get("variable")
+    if known is None or not isinstance(data, (str, os.PathLike)):
+        return None
+    return known if has_arrays(data, [known] if isinstance(known, str) else known) else None
+
+
 def open_for(model: Model, data: DataOptions, ranked: int = 0) -> Rows:
     """Open the data with the features, scaling and, by default, nodata values of a model.
+
+    The variables of a group are by default those of the fit.
 
     Parameters
     ----------
@@ -165,6 +176,7 @@ def open_for(model: Model, data: DataOptions, ranked: int = 0) -> Rows:
     auto = isinstance(data.nodata, str) and data.nodata == "auto"
     rows = replace(
         data,
+        variable=data.variable or _variable(model, data.data),
         feature_dim=data.feature_dim or model.feature_dim,
         nodata=model.parameters.get("nodata", "auto") if auto else data.nodata,
         names=model.features or None,

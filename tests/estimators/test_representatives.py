@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import dask.array as da
 import numpy as np
 import pandas as pd
@@ -141,3 +143,18 @@ def test_lazy_coordinates_are_looked_up_only_where_needed(cube):
     own = model.representatives(data, 1).dataset
     np.testing.assert_array_equal(own["lat"].values, cube["lat"].values.ravel()[own["numbers"]])
     assert len(seen) == 1
+
+
+def test_a_result_is_short_and_says_what_only_labelled_data_have():
+    model = KMeans.from_centroids([[0.0, 0.0], [3.0, 4.0]])
+    x = np.array([[0.0, 2.0], [3.0, 3.0], [0.0, 1.0]])
+    found = model.representatives(x, 2)
+    assert repr(found) == "<Nearest: 2 rows for each of 2 clusters, 2 features>"
+    for name in ("dataset", "indices"):
+        with pytest.raises(AttributeError, match="xarray data only: give a DataArray"):
+            getattr(found, name)
+    with pytest.raises(AttributeError, match="no attribute 'labels'"):
+        found.labels  # noqa: B018
+    labelled = model.representatives(xr.DataArray(x, dims=("row", "band")))
+    assert repr(labelled) == "<LabelledNearest: 1 row for each of 2 clusters, 2 features>"
+    assert pickle.loads(pickle.dumps(found)).numbers.tolist() == found.numbers.tolist()

@@ -14,7 +14,7 @@ from streamkm.cli.commands.fit_outputs import (
     stored_parameters,
 )
 from streamkm.cli.common import peak_memory
-from streamkm.cli.files import plot_file, report_file, save_plot
+from streamkm.cli.files import check_before, plot_file, report_file, save_plot
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import (
     arrays_beside,
@@ -30,7 +30,6 @@ from streamkm.models.model import Model
 from streamkm.models.storage import save_model
 from streamkm.outputs import (
     alone,
-    check_outputs,
     local,
 )
 from streamkm.runs.fit import FitResult, fit, model_from_fit, prepare
@@ -65,7 +64,8 @@ def run(
         return
     pictures = plot_file(given["picture"], overwrite)
     report = report_file(given["report"], overwrite or bool(outputs.identity))
-    check_outputs([*outputs.stores, pictures, report], [data, source.sample_weight, source.mask])
+    inputs = [data, source.sample_weight, source.mask]
+    check_before([*outputs.stores, pictures, report], inputs, given["dry_run"])
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         prepared = prepare(source, options)

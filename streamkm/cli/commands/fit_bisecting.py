@@ -12,14 +12,14 @@ import click
 
 from streamkm.cli.commands.fit_outputs import Outputs, by_phase, predict_command, stored_parameters
 from streamkm.cli.common import peak_memory
-from streamkm.cli.files import report_file
+from streamkm.cli.files import check_before, report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import arrays_beside, data_options, fit_parameters
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import LabelsError
 from streamkm.models.storage import save_model
-from streamkm.outputs import alone, check_outputs, local
+from streamkm.outputs import alone, local
 from streamkm.runs.bisected import Bisected, model_from_bisected
 from streamkm.runs.bisecting import TreeWriter, bisect, prepare_bisecting
 from streamkm.runs.fit_labels import tree_labels
@@ -51,7 +51,8 @@ def run(data: str, output: str, labels: str | None, *, overwrite: bool, **given:
     parameters = {n: v for n, v in asked.items() if n not in _OTHERS} | {"algorithm": "bisecting"}
     outputs = Outputs.from_paths(output, labels, None, overwrite)
     report = report_file(given["report"], overwrite)
-    check_outputs([*outputs.stores, report], [data, source.sample_weight, source.mask])
+    inputs = [data, source.sample_weight, source.mask]
+    check_before([*outputs.stores, report], inputs, given["dry_run"])
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         prepared = prepare_bisecting(source, options)

@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 import zarr
 
-from streamkm.cli.files import may_replace, plot_file, save_plot
+from streamkm.cli.files import check_before, may_replace, plot_file, save_plot
 from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import (
     arrays_beside,
@@ -27,7 +27,6 @@ from streamkm.outputs import (
     CheckpointOutput,
     Store,
     alone,
-    check_outputs,
     local,
     plain,
     whole,
@@ -54,7 +53,8 @@ def run(
     saved = None if checkpoint is None else CheckpointOutput(checkpoint)
     outputs = [Store(output, SWEEP, overwrite), saved, plot_file(given["picture"], overwrite)]
     source = replace(data_options(data, given), **arrays_beside(data, given))
-    check_outputs(outputs, [data, validation, source.sample_weight, source.mask])
+    inputs = [data, validation, source.sample_weight, source.mask]
+    check_before(outputs, inputs, given["dry_run"])
     held_out = None if validation is None else data_options(validation, given)
     prepared = prepare_sweep(source, options, held_out)
     if given["dry_run"]:

@@ -32,9 +32,11 @@ def registered_names(package: str) -> list[str]:
 def _one_or_several(
     ctx: click.Context, param: click.Parameter, given: tuple[str, ...]
 ) -> str | list[str] | None:
-    """Return the value of an option, or the different values of a repeated one."""
-    different = list(dict.fromkeys(given))
-    return different if len(different) > 1 else next(iter(different), None)
+    """Return the value of an option, or the values of a repeated one."""
+    twice = next((name for name in given if given.count(name) > 1), None)
+    if twice is not None:
+        raise click.BadParameter(f"{twice!r} is given twice.", ctx, param)
+    return list(given) if len(given) > 1 else next(iter(given), None)
 
 
 def choice_option(name: str, choices: Sequence[str], text: str) -> Callable[[F], F]:

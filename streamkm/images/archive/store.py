@@ -50,7 +50,15 @@ class ArchiveStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         marks = marks_of(path)
         if marks.get("kind") != ARCHIVE or "format" not in marks:
-            raise DataError(f"{os.fspath(path)} is not a streamkm archive{unless_there(path)}")
+            end = unless_there(path)
+            wrong = f"{os.fspath(path)} is not a streamkm archive{end}"
+            if end != ".":
+                raise DataError(wrong)
+            raise DataError(
+                wrong,
+                python="Images are compressed first: streamkm.images.compress.",
+                command="Images are compressed first: streamkm compress IMAGES -o ARCHIVE.",
+            )
         self.path = os.fspath(path)
         # Workers have other working directories.
         self._where = self.path if "://" in self.path else os.path.abspath(self.path)
