@@ -37,6 +37,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self._compiled = compiling.seconds
         self._began = time.monotonic()
         self._searched: float | None = None  # when a search in memory began after the read
+        self._said = ""  # description of the last state
         self._working = ""  # description of the work in memory that the last state was in
         self._n_blocks = rows.plan.n_blocks
         self._now = Progress("read 1", 0, self._n_blocks, "blocks")
@@ -76,7 +77,10 @@ class ReadProgress(Callback):  # type: ignore[misc]
         if self._working and not read:
             self._worked(state, now)
             return
-        if self._line is not None:
+        said, self._said = self._said, describe(state)
+        if self._said == said:
+            pass  # a seeding may ask several questions of a table
+        elif self._line is not None:
             self._line(state)
         elif read or state.done or now - self._began >= SILENCE:
             self.say(self._described(state, now, read))
@@ -127,7 +131,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
 
     def next_part(self, name: str) -> None:
         """Start a part of a run, which counts its own reads, such as a split."""
-        self._part, self._read = f"{name}, ", 0
+        self._part, self._read, self._said = f"{name}, ", 0, ""
         if self._line is not None:  # which does not know the part
             self.say(name)
         self.next_read(name)

@@ -148,7 +148,8 @@ def test_planted_data_of_very_many_clusters_end_in_time():
     with monitored(words.append):
         km = KMeans(3000, random_state=0, time_limit=0.5).fit(x)
     assert km.stop_reason_ == "time limit"
-    assert "start" not in words[-1] or "centroid" not in words[-1]
+    # On a busy machine, the time is over before the first step.
+    assert not any("start" in word and "centroid" in word for word in words[-1:])
     assert len(words) < 3000
     assert len(np.unique(km.cluster_centers_, axis=0)) == 3000
 
