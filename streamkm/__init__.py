@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamkm import plot as plot
+    from streamkm.curation import dedup as dedup
     from streamkm.curation import partition as partition
     from streamkm.estimators import BisectingKMeans as BisectingKMeans
     from streamkm.estimators import HierarchicalKMeans as HierarchicalKMeans
@@ -48,6 +49,7 @@ _PUBLIC = {
     "SphericalKMeans": "streamkm.estimators",
     "StreamingKMeans": "streamkm.estimators",
     "centroids_of": "streamkm.models.sweep",
+    "dedup": "streamkm.curation",
     "ingest": "streamkm.ingesting",
     "iterate": "streamkm.estimators.steps",
     "load": "streamkm.estimators.loading",
@@ -74,6 +76,7 @@ __all__ = [
     "StreamingKMeans",
     "__version__",
     "centroids_of",
+    "dedup",
     "ingest",
     "iterate",
     "load",

@@ -1,4 +1,4 @@
-"""`streamkm.partition`: what people do with clusters of very large data."""
+"""`streamkm.partition` and `streamkm.dedup`: group rows by cluster, and drop similar rows."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from streamkm.models.storage import load_model
 from streamkm.models.sweep import model_from_sweep
 from streamkm.outputs.partitions import Partition, open_partition
 from streamkm.rows import UnitLength
+from streamkm.runs import dedup as deduplication
 from streamkm.runs import partition as runs
 from streamkm.runs.options import DataOptions, memory_bytes
 
@@ -118,6 +119,84 @@ def partition(
     source = model if isinstance(model, (str, os.PathLike)) else None
     runs.partition(known, data, output, format, overwrite, source=source)
     return open_partition(output) if runs.format_of(output, format) == "zarr" else None
+
+
+def dedup(
+    partition: Partition | PathLike,
+    output: PathLike,
+    *,
+    threshold: float = 0.95,
+    memory_limit: str | int | None = None,
+    overwrite: bool = False,
+) -> deduplication.DedupResult:
+    """Find rows that are similar to an earlier row of their cluster, and write which are kept.
+
+    In every cluster, the rows are visited in the order of the data. A row is dropped if its cosine
+    similarity with an earlier row that is kept is at least the threshold. So no two kept rows of a
+    cluster are that similar, and every dropped row is that similar to a kept row.
+
+    Parameters
+    ----------
+    partition : Partition, str or path-like
+        Rows grouped by cluster, as `partition` writes them to a Zarr group.
+    output : str or path-like
+        Local path of the mask of the kept rows: a .npy file, a .parquet file with the columns row
+        and keep, or a Zarr array. It has the row shape of the data and is False for rows that are
+        dropped or are not in the partition, so it can be the `mask` of a fit.
+    threshold : float
+        Smallest cosine similarity of similar rows, above 0 and at most 1; 1 - eps in [1]_.
+    memory_limit : str, int or None
+        Peak memory of the process, as in `KMeans`.
+    overwrite : bool
+        Whether a mask at `output` may be replaced.
+
+    Returns
+    -------
+    DedupResult
+        `n_rows` and `n_kept`, the numbers of rows of the partition and of those that are kept,
+        `n_dropped`, and `keep`, the mask, which is read when it is used.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is not in its range.
+    DataError
+        If there is no partition at the path, or the suffix of the output is that of another format.
+    OutputExistsError
+        If `output` exists and may not be replaced.
+    MemoryLimitError
+        If the work does not fit `memory_limit`.
+
+    Notes
+    -----
+    Rows of zeros have no direction and are kept. Similar rows of different clusters are not found.
+    A pair is decided by its similarity in float64, so the result depends on neither the scheduler
+    nor the memory. [1]_ drops a row that is similar to any earlier row, dropped or not, in the
+    order of the distance from the centroid.
+
+    The work grows with the sum of the squared sizes of the clusters. The partition is read once,
+    except for clusters of more rows than fit in memory (32 MiB with their unit vectors), whose
+    tiles are read once more for each later tile.
+
+    References
+    ----------
+    .. [1] Abbas et al., "SemDeDup: Data-efficient learning at web-scale through semantic
+       deduplication", arXiv:2303.09540, 2023.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm, tempfile
+    >>> x = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 0.1], [0.1, 3.0], [1.0, 1.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     parts = streamkm.partition(np.eye(2), x, f"{folder}/parts.zarr", metric="cosine")
+    ...     found = streamkm.dedup(parts, f"{folder}/keep.npy", threshold=0.9)
+    ...     keep = np.array(found.keep)
+    >>> keep, found.n_dropped
+    (array([ True,  True, False, False,  True]), 2)
+    """
+    path = partition.path if isinstance(partition, Partition) else partition
+    limit = memory_bytes(memory_limit)
+    return deduplication.dedup(path, output, threshold, overwrite, limit)
 
 
 def _model(what: Any, metric: str | None, n_clusters: int | None) -> Model:

@@ -30,6 +30,7 @@ _COMMANDS = {
     "nearest": "Find the rows nearest to each centroid of a model.",
     "export": "Write the centroids of a model for faiss, ONNX, safetensors or NumPy.",
     "partition": "Write the rows of a Zarr array grouped by cluster.",
+    "dedup": "Drop rows that are similar to an earlier row of their cluster.",
     "stream": "Cluster Zarr arrays that are read once, one after the other.",
     "merge": "Merge models of streams into one.",
     "ingest": "Convert npy, CSV, Parquet, GeoTIFF or image files to a Zarr store.",

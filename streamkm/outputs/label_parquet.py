@@ -12,7 +12,6 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.outputs.whole_labels import Region, WholeLabels, pieces
 
-LABEL = "label"  # the column of the labels
 _IDS = "iuMSTU"  # kinds of dtype of coordinates that can identify a row
 
 
@@ -30,12 +29,12 @@ def write(labels: WholeLabels, path: Path) -> None:
         for region, values in pieces(labels.array):
             missing = None if labels.fill is None else values.ravel() == labels.fill
             columns = dict(_columns(labels, region))
-            if LABEL in columns:
+            if labels.column in columns:
                 raise DataError(
-                    f"the coordinate {LABEL!r} has the name of the column of labels; rename it, or "
-                    "write labels of another format."
+                    f"the coordinate {labels.column!r} has the name of the column of labels; "
+                    "rename it, or write labels of another format."
                 )
-            columns[LABEL] = pa.array(values.ravel(), mask=missing)
+            columns[labels.column] = pa.array(values.ravel(), mask=missing)
             table = pa.table(columns)
             if writer is None:
                 writer = pq.ParquetWriter(path, table.schema)

@@ -27,11 +27,13 @@ class WholeLabels:
     attributes : attributes of the labels; a `_FillValue` is the label of rows that are left out
     beside : zarr.Array by name
         Coordinates along some of the dimensions of the labels, and a grid mapping.
+    column : name of the values in a table
     """
 
     array: Any
     attributes: Mapping[str, Any]
     beside: Mapping[str, Any]
+    column: str = "label"
 
     @property
     def fill(self) -> int | None:

@@ -26,10 +26,11 @@ from streamkm.passes import Counted, NearestLabels, PerRow, Sizes, Tree, TreeLab
 from streamkm.rows import Budget, Rows, StoredRows
 from streamkm.rows.memory import BLOCK_NBYTES
 from streamkm.runs.labels import digest_of, record_of
+from streamkm.runs.merging import MergeRuns, Span
 from streamkm.runs.options import DataOptions
 from streamkm.runs.output_progress import Written
 from streamkm.runs.predict import open_for
-from streamkm.runs.sorted_runs import MergeRuns, SortBlock, Span
+from streamkm.runs.sorted_runs import NUMBERS_KIND, SortBlock
 from streamkm.runs.staged import RUNS, ShowStage, Stage, StagedOutput
 
 FORMATS: dict[str, PartitionFormat] = {"zarr": ZarrPartition(), "parquet": ParquetPartition()}
@@ -194,7 +195,7 @@ class _Writing:
         beside = 8 + (0 if weights is None else weights.itemsize)
         row_nbytes = layout.n_features * layout.dtype.itemsize + beside
         step = self.format.step(row_nbytes, n, self.most)
-        kinds = {"numbers": (np.dtype(np.int64), 0), "rows": (self._dtype, layout.n_features)}
+        kinds = {"numbers": NUMBERS_KIND, "rows": (self._dtype, layout.n_features)}
         kinds |= {} if weights is None else {"weights": (weights, 0)}
         self.format.begin(folder, self._marks)
         writer = self.format.create(

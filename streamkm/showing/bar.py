@@ -26,6 +26,8 @@ _WORDS = {
     "signatures": "reading codes",
     "comparing": "comparing images",
     "sort": "reading and sorting rows",
+    "compare": "comparing rows",
+    "mask": "writing the mask",
     "merge": "writing partitions",
 }
 

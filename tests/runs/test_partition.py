@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import streamkm
 from streamkm.cli import main
+from streamkm.engine import same_processes
 from streamkm.errors import (
     DataChangedError,
     DataError,
@@ -196,14 +197,24 @@ def test_every_kind_of_model_groups_rows_by_its_labels(tmp_path, store, kind):
         assert stored.n_clusters == 5
 
 
-@pytest.mark.parametrize("suffix", ["zarr", "parquet"])
-def test_schedulers_write_the_same_bytes(tmp_path, store, cluster, suffix):
-    for number, scheduler in enumerate(["threads", "processes"]):
-        with dask.config.set(scheduler=scheduler):
-            streamkm.partition(CENTROIDS, store, tmp_path / f"{number}.{suffix}")
-    with cluster.as_current():
-        streamkm.partition(CENTROIDS, store, tmp_path / f"2.{suffix}")
-    assert len({bits(tmp_path / f"{number}.{suffix}") for number in range(3)}) == 1
+def test_schedulers_write_the_same_bytes(tmp_path, store, cluster, monkeypatch):
+    monkeypatch.setattr("streamkm.runs.dedup.BLOCK_NBYTES", 9000)
+    monkeypatch.setattr("streamkm.runs.dedup._LEAST_NBYTES", 1)
+    found = []
+    schedulers = [
+        dask.config.set(scheduler="threads"),
+        dask.config.set(scheduler="processes"),
+        cluster.as_current(),
+    ]
+    for number, scheduler in enumerate(schedulers):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with scheduler, same_processes():
+            parts = streamkm.partition(CENTROIDS, store, folder / "p.zarr")
+            streamkm.partition(CENTROIDS, store, folder / "p.parquet")
+            streamkm.dedup(parts, folder / "keep.npy", threshold=0.9)
+        found.append(bits(folder))
+    assert len(set(found)) == 1
 
 
 def test_parquet_has_a_folder_for_each_cluster(tmp_path, store):

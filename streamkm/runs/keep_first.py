@@ -1,0 +1,132 @@
+"""Semantic deduplication: which rows of each cluster are kept, and the mask of these rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.kernels.directions import Directions, independent, near_any
+from streamkm.outputs.partitions import Partition
+from streamkm.passes import Counted, Statistic
+from streamkm.rows import BlockPlan, Sliced
+from streamkm.runs.sorted_runs import NUMBERS_KIND, SortedRun
+
+
+@dataclass(frozen=True)
+class Kept(Statistic):
+    """Numbers of rows.
+
+    Parameters
+    ----------
+    rows : all rows
+    kept : rows that are kept
+    """
+
+    rows: int = 0
+    kept: int = 0
+
+    @classmethod
+    def combine(cls, parts: Sequence[Self]) -> Self:
+        return cls(sum(part.rows for part in parts), sum(part.kept for part in parts))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clusters `first` to `last` (exclusive) of a partition, compared by one task."""
+
+    number: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class KeepFirst:
+    """Find the rows of a batch that are kept, and write their numbers.
+
+    Parameters
+    ----------
+    partition : Partition
+    threshold : smallest cosine similarity of similar rows
+    tile : number of rows that are in memory
+    folder : path of the folder of the runs
+    """
+
+    partition: Partition
+    threshold: float
+    tile: int
+    folder: str
+
+    def identity(self) -> Kept:
+        return Kept()
+
+    def __call__(self, batch: Batch) -> Kept:
+        ends = self.partition.offsets[batch.first : batch.last + 1]
+        first, last = int(ends[0]), int(ends[-1])
+        kept = np.zeros(last - first, bool)
+        rows = Sliced(self.partition.rows, first, last)
+        if len(rows) > self.tile:
+            self._large(rows, kept)
+        else:
+            values = np.asarray(rows)
+            for begin, end in zip(ends[:-1] - first, ends[1:] - first, strict=True):
+                own = Directions.from_rows(values[begin:end])
+                kept[begin:end] = independent(own, self.threshold)
+        numbers = np.asarray(Sliced(self.partition.numbers, first, last))[kept]
+        SortedRun(self.folder, batch.number).write("numbers", np.sort(numbers))
+        return Kept(len(kept), len(numbers))
+
+    def _large(self, rows: Sliced, kept: AnyArray) -> None:
+        """Find the rows of a large cluster that are kept, tile by tile."""
+        tiles = [slice(at, at + self.tile) for at in range(0, len(rows), self.tile)]
+        for number, tile in enumerate(tiles):
+            own = Directions.from_rows(rows[tile])
+            free = np.ones(len(own), bool)
+            for earlier in tiles[:number]:
+                others = Directions.from_rows(rows[earlier][kept[earlier]])
+                free[free] = ~near_any(own.where(free), others, self.threshold)
+            free[free] = independent(own.where(free), self.threshold)
+            kept[tile] = free
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A chunk of the mask."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class MarkKept:
+    """Write a chunk of the mask from the numbers that the batches keep.
+
+    Parameters
+    ----------
+    folder : path of the folder of the runs
+    n_runs : int
+    plan : BlockPlan of the chunks, each of which has consecutive row numbers
+    mask : zarr.Array, bool
+    """
+
+    folder: str
+    n_runs: int
+    plan: BlockPlan
+    mask: Any
+
+    def identity(self) -> Counted:
+        return Counted()
+
+    def __call__(self, piece: Piece) -> Counted:
+        region = self.plan.region(piece.number)
+        start = int(np.ravel_multi_index([s.start for s in region], self.plan.row_shape))
+        part = np.zeros([s.stop - s.start for s in region], bool)
+        flat = part.reshape(-1)
+        for number in range(self.n_runs):
+            numbers = SortedRun(self.folder, number).load("numbers", NUMBERS_KIND)
+            begin, end = np.searchsorted(numbers, [start, start + part.size])
+            flat[numbers[begin:end] - start] = True
+        self.mask[region] = part
+        return Counted(rows=part.size)
