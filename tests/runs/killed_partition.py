@@ -74,14 +74,14 @@ def right(folder):
 if __name__ == "__main__":
     top = Path(sys.argv[1])
     (top / "start").mkdir()
-    X = np.random.default_rng(0).normal(size=(600, 2))
+    X = np.random.default_rng(0).normal(size=(500, 2))
     zarr.create_array(top / "start" / "x", data=X, chunks=(50, 2))
     streamkm.KMeans.from_centroids([[0.0, 0.0], [1.0, 1.0]]).save(top / "start" / "m")
     ORDER = np.argsort(((X - 1) ** 2).sum(axis=1) < (X**2).sum(axis=1), kind="stable")
     shutil.copytree(top / "start", top / "whole")
     assert run(top / "whole") == 0
     assert whole(top / "whole")
-    for last in sorted(set(spread((top / "whole" / "events").read_text().splitlines(), 8))):
+    for last in sorted(set(spread((top / "whole" / "events").read_text().splitlines(), 5))):
         folder = top / str(last)
         shutil.copytree(top / "start", folder)
         assert os.WTERMSIG(run(folder, last)) == signal.SIGKILL

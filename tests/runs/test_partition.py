@@ -40,8 +40,7 @@ def small(monkeypatch):
     """Blocks of a few rows, waves of eight blocks, and tasks that write a part of a cluster."""
     monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)
-    monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0.0)
-    monkeypatch.setattr("streamkm.runs.partition.BLOCK_NBYTES", 6000)
+    monkeypatch.setattr("streamkm.runs.partition.BLOCK_NBYTES", 12_000)
     monkeypatch.setattr("streamkm.outputs.partition_formats._CHUNK_NBYTES", 800)
     with dask.config.set(num_workers=2):
         yield
@@ -49,6 +48,15 @@ def small(monkeypatch):
 
 @pytest.fixture
 def store(tmp_path):
+    zarr.create_array(tmp_path / "x", data=VALUES, chunks=(300, 5))
+    return str(tmp_path / "x")
+
+
+@pytest.fixture
+def fine(tmp_path, monkeypatch):
+    """A store that takes three waves to read and two to write, and is saved after each."""
+    monkeypatch.setattr("streamkm.checkpoint.periodic.SECONDS", 0.0)
+    monkeypatch.setattr("streamkm.runs.partition.BLOCK_NBYTES", 6000)
     zarr.create_array(tmp_path / "x", data=VALUES, chunks=(100, 5))
     return str(tmp_path / "x")
 
@@ -78,7 +86,7 @@ def check(parts, values, labels, present=None):
     np.testing.assert_array_equal(parts.sizes, sizes)
 
 
-@pytest.mark.parametrize("dtype", ["f2", ">f4", "i1", "u2"])
+@pytest.mark.parametrize("dtype", ["f2", ">f4", "i1"])
 def test_rows_are_in_the_order_of_cluster_and_number_in_their_dtype(tmp_path, dtype):
     values = (VALUES * 20).astype(dtype) if np.dtype(dtype).kind != "u" else VALUES.view("u2")
     zarr.create_array(tmp_path / "x", data=values, chunks=(70, values.shape[1]))
@@ -261,38 +269,38 @@ def write(store, target, show=None):
 
 @pytest.mark.filterwarnings("ignore:the partitions so far are in")
 @pytest.mark.parametrize("suffix", ["zarr", "parquet"])
-def test_a_stopped_run_resumes_to_the_same_bytes(tmp_path, store, suffix):
-    write(store, tmp_path / f"whole.{suffix}")
+def test_a_stopped_run_resumes_to_the_same_bytes(tmp_path, fine, suffix):
+    write(fine, tmp_path / f"whole.{suffix}")
     target = tmp_path / f"p.{suffix}"
     stops = [("sort", 8), ("merge", 0), ("merge", 8)]
     said = []
     for place in stops:
         with pytest.raises(Stopped):
-            said += write(store, target, stop_after(*place))
+            said += write(fine, target, stop_after(*place))
         assert not target.exists()
-    said += write(store, target)
+    said += write(fine, target)
     assert bits(target) == bits(tmp_path / f"whole.{suffix}")
     assert "resuming the partitions" in said[0]
     assert "merge, block 8 of" in said[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == [target.name, f"whole.{suffix}", "x"]
 
 
-def test_a_run_of_other_centroids_starts_again(tmp_path, store):
+def test_a_run_of_other_centroids_starts_again(tmp_path, fine):
     with pytest.warns(OutputWarning, match="so far are in"), pytest.raises(Stopped):
-        write(store, tmp_path / "p", stop_after("sort", 8))
+        write(fine, tmp_path / "p", stop_after("sort", 8))
     with pytest.warns(OutputWarning, match="cannot be used: labels changed. Partitioning starts"):
-        parts = streamkm.partition(CENTROIDS[:3], store, tmp_path / "p")
+        parts = streamkm.partition(CENTROIDS[:3], fine, tmp_path / "p")
     check(parts, VALUES, nearest(VALUES, CENTROIDS[:3]))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "x"]
 
 
-def test_data_that_change_while_they_are_read_are_not_published(tmp_path, store):
+def test_data_that_change_while_they_are_read_are_not_published(tmp_path, fine):
     def change(name, done, total):
         if done == 8:
-            zarr.open_array(store)[:50] = 0
+            zarr.open_array(fine)[:50] = 0
 
     with pytest.raises(DataChangedError, match="the data changed while they were read"):
-        write(store, tmp_path / "p", change)
+        write(fine, tmp_path / "p", change)
     assert not (tmp_path / "p").exists()
 
 
