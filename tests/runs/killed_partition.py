@@ -81,7 +81,7 @@ if __name__ == "__main__":
     shutil.copytree(top / "start", top / "whole")
     assert run(top / "whole") == 0
     assert whole(top / "whole")
-    for last in sorted(set(spread((top / "whole" / "events").read_text().splitlines(), 5))):
+    for last in sorted(set(spread((top / "whole" / "events").read_text().splitlines(), 3))):
         folder = top / str(last)
         shutil.copytree(top / "start", folder)
         assert os.WTERMSIG(run(folder, last)) == signal.SIGKILL
