@@ -13,7 +13,7 @@ from streamkm.arrays import AnyArray
 from streamkm.decoding.decode import decode, headers
 from streamkm.decoding.header import Header
 from streamkm.decoding.notices import Notice, together
-from streamkm.errors import DamagedError, DataError
+from streamkm.errors import DamagedError, DamagedImagesError, DataError
 from streamkm.files.find import File
 from streamkm.files.items import Held, Item, Span
 from streamkm.files.names import IMAGES, TIFFS, shown
@@ -54,6 +54,7 @@ class Images(Stream):
         self._files, self._skip_bad = request.files, request.options.skip_bad
         self._most = memory_here() // _SHARE or None
         self._left: tuple[Notice, ...] = ()  # files that are left out
+        self._bad: list[tuple[str, str]] = []  # damaged images that are not left out, and why
         self._pages: dict[int, int] = {}  # numbers of images of files that do not have exactly one
         survey = Survey(self._files[0].path)
         for number, found in enumerate(self._surveyed()):
@@ -61,6 +62,7 @@ class Images(Stream):
                 survey.add(header)
             if len(found) > 1:
                 self._pages[number] = len(found)
+        self._refuse_bad()
         self._alpha, shape, dtype = survey.alpha, survey.shape, np.dtype(survey.dtype)
         self.skipped = list(request.skipped)
         notices = [list(notice) for notice in together([self._left, survey.notices])]
@@ -88,6 +90,12 @@ class Images(Stream):
                 if values is not None:
                     yield Piece(values[None], np.array([header.name], TEXT))
             left = 0
+        self._refuse_bad()
+
+    def _refuse_bad(self) -> None:
+        """Raise an error that lists all damaged images, unless they are left out."""
+        if self._bad:
+            raise DamagedImagesError(self._bad)
 
     def _surveyed(self) -> Iterator[list[Header]]:
         """Yield the headers of each file, in order; files are opened on several threads."""
@@ -97,24 +105,25 @@ class Images(Stream):
                 yield from pool.map(lambda load: self._headers(load()), some)
 
     def _headers(self, item: Item, skipped: list[str] | None = None) -> list[Header]:
-        """Return the images of a file; none for a damaged file that is left out."""
+        """Return the images of a file; none for a damaged file."""
         try:
             return headers(item, self._most)
-        except DamagedError:
+        except DamagedError as error:
             if not self._skip_bad:
-                raise
-            if skipped is not None:
+                self._bad.append((item.name, error.reason))
+            elif skipped is not None:
                 skipped.append(item.name)
             return []
 
     def _values(self, header: Header) -> AnyArray | None:
-        """Return the values of an image, or None for one that is left out."""
+        """Return the values of an image, or None for a damaged one."""
         try:
             pixels = decode(header, self._most)
-        except DamagedError:
-            if not self._skip_bad:
-                raise
-            self.skipped.append(header.name)
+        except DamagedError as error:
+            if self._skip_bad:
+                self.skipped.append(header.name)
+            else:
+                self._bad.append((header.name, error.reason))
             return None
         values = in_form(pixels, self.form, self._alpha)
         if values.shape != self.form.row_shape:

@@ -93,7 +93,8 @@ def labels(labels: xr.DataArray | str | os.PathLike[str], ax: Axes | None = None
     if missing:
         low, high = np.sort([ax.get_xlim(), ax.get_ylim()], axis=1).T
         ax.add_patch(Rectangle(tuple(low), *(high - low), zorder=0, **_NODATA))
-    _explain(ax, names, valid, missing)
+    where = "all cells" if shown.shape == chart.shape else "the cells that are drawn"
+    _explain(ax, names, valid, missing, where)
     ax.set_title(", ".join([f"{len(names)} clusters", *_moments(chart)]), fontsize="medium")
     return ax
 
@@ -164,9 +165,9 @@ def _orient(ax: Axes, shown: xr.DataArray) -> None:
             axis.set_major_formatter(formatter)
 
 
-def _explain(ax: Axes, names: Sequence[str], valid: AnyArray, missing: float) -> None:
+def _explain(ax: Axes, names: Sequence[str], valid: AnyArray, missing: float, where: str) -> None:
     """Add the legend, or the colour bar if there are more than `NAMED` clusters."""
-    k, nodata = len(names), f"nodata: {percent(missing)} of all cells"
+    k, nodata = len(names), f"nodata: {percent(missing)} of {where}"
     if k > NAMED:
         label = f"number of the cluster ({k} clusters)"
         number_bar(ax, k, f"{label}\nhatched: {nodata}" if missing else label)
@@ -178,7 +179,8 @@ def _explain(ax: Axes, names: Sequence[str], valid: AnyArray, missing: float) ->
     ]
     if missing:
         handles.append(Patch(label=nodata, **_NODATA))
-    legend_beside(ax, handles, "cluster: share of\nthe labelled cells")
+    drawn = "" if where == "all cells" else "\nthat are drawn"
+    legend_beside(ax, handles, f"cluster: share of\nthe labelled cells{drawn}")
 
 
 def _moments(chart: xr.DataArray) -> list[str]:

@@ -103,3 +103,37 @@ def test_images_are_compressed_before_similar_ones_are_found(tmp_path):
     missing = said("similar", tmp_path / "photos.zarr", code=1)
     assert "no such path" in missing
     assert "streamkm compress" not in missing
+
+
+def test_info_as_json_and_what_a_sweep_was_made_of(climate):
+    folder = climate[0]
+    options = ["--variable", "t2m", "--feature-dim", "time", "--scale", "standard"]
+    made = json.loads(
+        said(
+            "sweep", folder / "x", *options, "-k", "2,3", "-o", folder / "s", "--json"
+        ).splitlines()[-1]
+    )
+    found = json.loads(said("info", folder / "s", "--json"))
+    assert found == made
+    assert (found["parameters"]["variable"], found["parameters"]["scale"]) == ("t2m", "standard")
+    told = said("info", folder / "s")
+    assert told.split()[:2] == ["data", str(folder / "x")[: len(told.split()[1])]]
+    assert "variable=t2m" in told
+    model = json.loads(said("info", folder / "m", "--json"))
+    stored = streamkm.load_model(folder / "m")
+    assert model["centroids"] == stored.centroids.tolist()
+    assert (model["n_clusters"], model["units"][0]) == (3, "degC")
+    assert model["parameters"]["weights"] == "area"
+    array = json.loads(said("info", folder / "x", "--variable", "t2m", "--json"))
+    assert array["shape"] == "(6, 8, 10)"
+
+
+def test_info_of_an_archive_as_json(tmp_path):
+    (tmp_path / "im").mkdir()
+    for number in range(2):
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / "im" / f"{number}.png")
+    said("compress", tmp_path / "im", "-o", tmp_path / "a.zarr", "-k", 4)
+    short = json.loads(said("info", tmp_path / "a.zarr", "--json"))
+    assert (short["n_images"], "images" in short) == (2, False)
+    long = json.loads(said("info", tmp_path / "a.zarr", "--json", "--all"))
+    assert [image["width"] for image in long["images"]] == [4, 4]

@@ -19,7 +19,7 @@ import zarr
 from PIL import Image
 
 import streamkm
-from streamkm.errors import DataError
+from streamkm.errors import DamagedImagesError, DataError
 from streamkm.ingesting.registry import KINDS
 from tests.ingesting.conftest import (
     SMALL,
@@ -221,6 +221,22 @@ def test_damaged_images_are_named_or_skipped(packed, tmp_path):
     assert np.array_equal(group["pixels"][...], pixels[[1, 2, 3, 5]])
     assert [name[-7:] for name in group.attrs["skipped"]] == ["000.png", "004.png"]
     assert [name[-7:-4] for name in group["file"][...]] == ["001", "002", "003", "005"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("part", [0, 0.5])
+def test_all_damaged_images_are_listed(packed, part, tmp_path):
+    """With damaged headers, and with damaged pixels behind headers that can be read."""
+    write_images(tmp_path / "im", 6)
+    for name in ("001.png", "004.png"):
+        path = tmp_path / "im" / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(part * len(whole))] or b"no image")
+    source = write_tar(tmp_path / "im.tar", tmp_path / "im") if packed else tmp_path / "im"
+    with pytest.raises(DamagedImagesError, match="2 files cannot be processed") as caught:
+        streamkm.ingest(source, tmp_path / "o.zarr")
+    assert [name[-7:] for name, _ in caught.value.images] == ["001.png", "004.png"]
+    assert [path.suffix for path in tmp_path.iterdir()].count(".zarr") == 0
 
 
 def on_memory(path):

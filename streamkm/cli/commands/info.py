@@ -2,53 +2,103 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from streamkm.checkpoint.generations import KIND as CHECKPOINT
 from streamkm.cli.ui.clusters import show_clusters
 from streamkm.cli.ui.facts import show_table
-from streamkm.cli.ui.sweep_table import show_sweep
+from streamkm.cli.ui.say import say, strict_json
+from streamkm.cli.ui.sweep_table import show_sweep, sweep_facts
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import NotAModelError
 from streamkm.models.model import Model
 from streamkm.models.quantizer import load_codebooks
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import open_sweep
-from streamkm.outputs import ARCHIVE, QUANTIZER, kind_of
+from streamkm.outputs import ARCHIVE, QUANTIZER, kind_of, plain
 from streamkm.reasons import MEANINGS
 from streamkm.rows.paths import dimension_names, open_zarr
 from streamkm.sizes import show_bytes
 
 
-def run(path: str, variable: str | list[str] | None, all_of_it: bool) -> None:
+def run(path: str, variable: str | list[str] | None, all_of_it: bool, as_json: bool) -> None:
     """Print the contents of the model, sweep, archive or Zarr array at the path."""
     kind = kind_of(path) if variable is None else ""
+    show = partial(_show, as_json)
     if kind == ARCHIVE:
-        import_module("streamkm.cli.commands.info_archive").show_archive(path, all_of_it)
-        return
-    if kind == CHECKPOINT:
-        show_table(import_module("streamkm.cli.commands.info_checkpoint").facts_of(path))
-        return
-    if kind == QUANTIZER:
-        show_table(_of_quantizer(path))
-        return
-    try:
+        archives = import_module("streamkm.cli.commands.info_archive")
+        archives.show_archive(path, all_of_it, as_json)
+    elif kind == CHECKPOINT:
+        show(import_module("streamkm.cli.commands.info_checkpoint").facts_of(path))
+    elif kind == QUANTIZER:
+        show(_of_quantizer(path))
+    elif not _show_result(path, as_json, sweeps=variable is None):
+        for name in variable if isinstance(variable, list) else [variable]:
+            named = {"variable": str(name)} if isinstance(variable, list) else {}
+            show(named | _of_array(open_zarr(path, name)))
+
+
+def _show_result(path: str, as_json: bool, sweeps: bool) -> bool:
+    """Print the model, or the sweep, at a path; return whether there is one."""
+    with suppress(NotAModelError):
         model = load_model(path)
-    except NotAModelError:
-        if variable is None:
-            with suppress(NotAModelError):
-                show_sweep(open_sweep(path))
-                return
-        if not isinstance(variable, list):
-            show_table(_of_array(open_zarr(path, variable)))
-            return
-        for name in variable:
-            show_table({"variable": name} | _of_array(open_zarr(path, name)))
+        _show(as_json, _of_model(model), _values_of(model))
+        if not as_json:
+            show_clusters(model)
+        return True
+    with suppress(NotAModelError):
+        found = open_sweep(path) if sweeps else None
+        if found is not None:
+            _show(as_json, _of_sweep(found), sweep_facts(found))
+            if not as_json:
+                show_sweep(found)
+        return found is not None
+    return False
+
+
+def _show(as_json: bool, facts: Mapping[str, str], values: Mapping[str, Any] | None = None) -> None:
+    """Print texts as a table, or values, by default these texts, as JSON."""
+    if as_json:
+        say(strict_json(values or facts))
     else:
-        show_table(_of_model(model))
-        show_clusters(model)
+        show_table(facts)
+
+
+def _values_of(model: Model) -> dict[str, Any]:
+    """The contents of a model as numbers and texts."""
+    k, d = model.centroids.shape
+    return {
+        "n_clusters": k,
+        "n_features": d,
+        "inertia": model.inertia,
+        "iterations": None if model.tree is not None else len(model.history),
+        "splits": None if model.tree is None else len(model.tree[0]),
+        "stop_reason": model.stop_reason,
+        "reads": model.n_passes,
+        "bytes_read": model.bytes_read,
+        "features": model.features,
+        "units": model.units,
+        "names": model.names,
+        "counts": None if model.counts is None else model.counts.tolist(),
+        "centroids": model.centroids.tolist(),
+        "parameters": plain(model.parameters),
+        "versions": model.versions,
+    }
+
+
+def _of_sweep(found: Any) -> dict[str, str]:
+    parameters = json.loads(found.attrs["parameters"])
+    data = parameters.pop("data", None)
+    return ({} if data is None else {"data": str(data)}) | {"parameters": _asked(parameters)}
+
+
+def _asked(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{n}={v}" for n, v in parameters.items() if v not in (None, []))
 
 
 def _of_model(model: Model) -> dict[str, str]:
@@ -59,8 +109,7 @@ def _of_model(model: Model) -> dict[str, str]:
         **_of_iterations(model),
         "reads": f"{model.n_passes} ({show_bytes(model.bytes_read)})",
     }
-    asked = {n: v for n, v in model.parameters.items() if v not in (None, [])}
-    facts["parameters"] = ", ".join(f"{name}={value}" for name, value in asked.items())
+    facts["parameters"] = _asked(model.parameters)
     facts["versions"] = ", ".join(f"{name} {value}" for name, value in model.versions.items())
     return facts
 

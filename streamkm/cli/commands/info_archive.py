@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 from rich.table import Column, Table
 from rich.text import Text
 
 from streamkm.cli.ui.facts import show_table
+from streamkm.cli.ui.say import say, strict_json
 from streamkm.decoding.notices import notice_lines
 from streamkm.files.names import shown
 from streamkm.images.archive.archive import Archive
@@ -16,8 +20,11 @@ from streamkm.sizes import show_bytes
 _SHOWN = 20  # number of the worst images that are listed
 
 
-def show_archive(path: str, all_of_it: bool) -> None:
+def show_archive(path: str, all_of_it: bool, as_json: bool) -> None:
     """Print sizes and quality of the archive, and of its worst images or of all images."""
+    if as_json:
+        say(strict_json(facts_of(path, all_of_it)))
+        return
     archive = Archive(path)
     total = summary(archive)
     stacks = {image.stack for image in total.images}
@@ -49,6 +56,16 @@ def show_archive(path: str, all_of_it: bool) -> None:
     if all_of_it:
         for name, reason in archive.skipped:
             console.print(f"skipped {shown(name)}: {reason}", soft_wrap=True)
+
+
+def facts_of(path: str, all_of_it: bool) -> dict[str, Any]:
+    """The sizes and the quality of an archive, and of each image on request, for JSON."""
+    archive = Archive(path)
+    total = asdict(summary(archive))
+    images = total.pop("images")
+    more = {"images": list(images), "skipped": list(archive.skipped)} if all_of_it else {}
+    known = {"parameters": archive.parameters, "versions": archive.versions}
+    return {"n_images": len(images), **total, **known, **more}
 
 
 def _table(images: list[ImageSummary]) -> Table:

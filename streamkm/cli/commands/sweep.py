@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from streamkm.cli.translate import (
 )
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.say import say, strict_json
-from streamkm.cli.ui.sweep_table import COLUMNS, show_sweep
+from streamkm.cli.ui.sweep_table import show_sweep, sweep_facts
 from streamkm.models.sweep import add_parameters
 from streamkm.outputs import (
     SWEEP,
@@ -77,7 +76,7 @@ def run(
     if given["picture"]:
         save_plot("elbow", result, given["picture"])
     if given["as_json"]:
-        say(strict_json(_facts(result)))
+        say(strict_json(sweep_facts(result)))
     else:
         show_sweep(result)
 
@@ -87,14 +86,3 @@ def _write(result: xr.Dataset, target: Path, overwrite: bool) -> None:
         result.to_zarr(partial_store, zarr_format=3, consolidated=False, write_empty_chunks=True)
         group = zarr.open_group(partial_store, mode="r+")
         record_whole(group, group.array_keys())
-
-
-def _facts(result: xr.Dataset) -> dict[str, Any]:
-    columns = {name: result[name].values.tolist() for name in COLUMNS if name in result}
-    attributes = {
-        "elbow": result.attrs["elbow"] or None,
-        **{name: result.attrs[name] for name in ("elbow_strength", "verdict")},
-        "reads": json.loads(result.attrs["reads"]),
-    }
-    ks, steps = result["n_clusters"].values, result["iterations"].values.max(axis=1)
-    return {"n_clusters": ks.tolist(), **columns, "iterations": steps.tolist(), **attributes}

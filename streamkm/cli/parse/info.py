@@ -11,5 +11,6 @@ from streamkm.cli.parse.options import variable_option
 @click.argument("path")
 @variable_option("Array in a Zarr group; may be repeated.")
 @click.option("--all", "all_of_it", is_flag=True, help="List every image of an archive.")
+@click.option("--json", "as_json", is_flag=True, help="Print the contents as JSON.")
 def command() -> None:
     """Show the contents of a model, sweep, archive or Zarr array, or progress of a checkpoint."""

@@ -45,3 +45,16 @@ def show_sweep(found: Any) -> None:
     scale = json.loads(found.attrs["parameters"]).get("scale")
     if scale is not None:
         console.print(f"distortions and scores refer to scaled features (scale={scale})")
+
+
+def sweep_facts(result: Any) -> dict[str, Any]:
+    """Return the columns of a sweep, its elbow, reads and parameters, for JSON."""
+    columns = {name: result[name].values.tolist() for name in COLUMNS if name in result}
+    attributes = {
+        "elbow": result.attrs["elbow"] or None,
+        **{name: result.attrs[name] for name in ("elbow_strength", "verdict")},
+        "reads": json.loads(result.attrs["reads"]),
+        "parameters": json.loads(result.attrs["parameters"]),
+    }
+    ks, steps = result["n_clusters"].values, result["iterations"].values.max(axis=1)
+    return {"n_clusters": ks.tolist(), **columns, "iterations": steps.tolist(), **attributes}
