@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 import zarr
 from matplotlib.colors import to_rgb
 from sklearn.decomposition import PCA
@@ -139,3 +140,19 @@ def test_rows_that_cannot_be_drawn_are_refused(blobs):
         streamkm.plot.clusters(km, blobs, rows=0)
     with pytest.raises(DataError, match="expecting 6 features"):
         streamkm.plot.clusters(km, blobs[:, :2])
+
+
+def test_features_have_their_units_and_days_no_time():
+    days = pd.date_range("2000-01-01", periods=2)
+    x = xr.DataArray(
+        np.random.default_rng(0).normal(size=(60, 2)),
+        coords={"time": days},
+        dims=("place", "time"),
+        attrs={"units": "degC"},
+    )
+    model = streamkm.KMeans(3, feature_dim="time", random_state=0).fit(x)
+    ax = streamkm.plot.clusters(model, x)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("2000-01-01 [degC]", "2000-01-02 [degC]")
+    lines = streamkm.plot.centroids(model)
+    assert lines.get_ylabel() == "centroid [degC]"
+    assert [label.get_text() for label in lines.get_xticklabels()] == ["2000-01-01", "2000-01-02"]

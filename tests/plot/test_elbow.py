@@ -95,3 +95,9 @@ def test_a_sweep_without_silhouettes_has_no_panel_unless_it_is_requested(blobs):
 def test_other_datasets_are_refused():
     with pytest.raises(DataError, match="give the result of streamkm.sweep"):
         streamkm.plot.elbow(xr.Dataset())
+
+
+@pytest.mark.parametrize("scale", [None, "standard"])
+def test_distortions_of_scaled_features_are_named_so(scale, blobs):
+    ax = streamkm.plot.elbow(streamkm.sweep(blobs, [1, 2, 3], scale=scale))
+    assert ("scaled features" in ax.get_ylabel()) == (scale is not None)

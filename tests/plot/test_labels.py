@@ -178,9 +178,11 @@ def test_a_map_without_nodata_without_coordinates_and_with_one_cluster(chart):
 
 def test_a_large_map_is_drawn_from_a_part_of_its_rows():
     labels = xr.DataArray(np.zeros((9000, 30), np.uint8), dims=("y", "x"))
-    colours = drawn_in(streamkm.plot.labels(labels))
+    ax = streamkm.plot.labels(labels)
+    colours = drawn_in(ax)
     assert colours.shape[0] < 2000
     assert colours.shape[1] == 30
+    assert ax.get_legend().get_title().get_text().endswith("\nthat are drawn")
 
 
 def test_what_is_no_map_is_refused(chart, tmp_path):

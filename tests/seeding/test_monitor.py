@@ -292,13 +292,14 @@ def test_a_search_saves_the_state_before_it_once_it_is_due(store, monkeypatch, n
 @pytest.mark.parametrize("init", ["coreset", "k-means||"])
 def test_a_fit_resumed_from_any_state_of_its_search_has_the_same_bits(init, monkeypatch):
     monkeypatch.setattr(descent, "_WHILE", 0.0)  # every step is a state
-    rows = open_rows(zarr.create_array({}, data=X, chunks=(500, 2)))
-    states = list(fit_states(rows, first_state(rows, 12, init, [3, 4], room=Room(0, 2000))))
+    monkeypatch.setattr(search, "_LEAST", 2e7)
+    rows = open_rows(zarr.create_array({}, data=X, chunks=(1500, 2)))
+    states = list(fit_states(rows, first_state(rows, 40, init, [3, 4], room=Room(0, 2000))))
     within = [state for state in states if state.working]
     parts = {state.working.split(" ")[0] for state in within}
-    assert parts == {"start", "breathing", "last"} | ({"Lloyd"} if init == "coreset" else set())
-    monkeypatch.undo()
-    for state in [*within[:: len(within) // 8], within[-1]]:
+    assert parts >= {"start", "breathing", "last"} | ({"Lloyd"} if init == "coreset" else set())
+    monkeypatch.setattr(descent, "_WHILE", 1.0)
+    for state in [*within[:: len(within) // 4], within[-1]]:
         arrays = []
         saved = restore(flatten(state, arrays), arrays)
         *_, resumed = fit_states(rows, saved)
