@@ -214,7 +214,8 @@ class _Run:
         left = [task for task in tasks if not steps.path_of(task.name).exists()]
         every = max(1, parts.rows.shape[0] // SAMPLE)
         scaling = rows.layout.scaling
-        call = FitParts(parts.rows, parts.weights, scaling, self._fit(level), steps, every)
+        limit = self.prepared.memory_limit
+        call = FitParts(parts.rows, parts.weights, scaling, self._fit(level), steps, every, limit)
         name = f"fits of level {level}"
         self.show(name, len(tasks) - len(left), len(tasks))
         for folded in folding(call, Listed(left), wave_size()) if left else ():

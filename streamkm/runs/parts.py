@@ -9,15 +9,30 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.engine import map_reduce
+from streamkm.engine import map_reduce, threads
 from streamkm.fitting import with_scaling
 from streamkm.passes import Counted, Losses, Spread
-from streamkm.rows import Block, Rows, Scaling, rows_in_memory
+from streamkm.rows import (
+    PROCESS_NBYTES,
+    Block,
+    Budget,
+    Rows,
+    Scaling,
+    Sliced,
+    StoredRows,
+    open_rows,
+    rows_in_memory,
+)
 from streamkm.runs.levels import LevelFit
 from streamkm.runs.steps_on_disk import Arrays, StepsOnDisk
 
 _TASK_NBYTES = 4 * 2**20  # rows of a task, unless a single part has more
 _TASK_PARTS = 64  # maximum number of parts of a task
+_IN_MEMORY_NBYTES = 2**30  # rows of a part that is fitted in memory, without a memory limit
+_COPIES = (
+    8  # of the rows of a part: as they are read, of positive weight, sorted, as a table, scaled
+)
+_NAMES = ("part", "centroids", "counts", "losses")
 Counts = npt.NDArray[np.int64]
 
 
@@ -54,6 +69,8 @@ class FitParts:
     steps : StepsOnDisk
     every : int
         Of every so many rows of the partition one is written, for the share of routed rows.
+    limit : int or None
+        Memory limit; a part that is too large for it is read block by block.
     """
 
     rows: Any
@@ -62,6 +79,7 @@ class FitParts:
     fit: LevelFit
     steps: StepsOnDisk
     every: int
+    limit: int | None = None
 
     def __call__(self, parts: Parts) -> Counted:
         self.steps.once(parts.name, lambda: self._fitted(parts))
@@ -70,6 +88,8 @@ class FitParts:
     def _fitted(self, parts: Parts) -> Arrays:
         """The clusters of all parts: their part, centroid, weight and loss; and sampled rows."""
         start, stop = parts.offsets[0], parts.offsets[-1]
+        if (stop - start) * self.rows.shape[1] * self.rows.dtype.itemsize > self._most:
+            return self._large(parts)
         values = np.asarray(self.rows[start:stop])
         weights = None if self.weights is None else np.asarray(self.weights[start:stop])
         found = []
@@ -78,11 +98,39 @@ class FitParts:
             part = parts.first + number
             some = None if weights is None else weights[own]
             found.append(self._part(values[own], some, k, part))
-        sampled = values[(self.every // 2 - start) % self.every :: self.every]
-        sampled = replace(Block.from_values(sampled), scaling=self.scaling).rows(slice(None))
-        names = ("part", "centroids", "counts", "losses")
         columns = map(np.concatenate, zip(*found, strict=True))
-        return {**dict(zip(names, columns, strict=True)), "sampled": sampled}
+        sampled = values[self._first_sampled(start) :: self.every]
+        return dict(zip(_NAMES, columns, strict=True)) | {"sampled": self._scaled(sampled)}
+
+    @property
+    def _most(self) -> int:
+        """Maximum bytes of rows that a task reads into memory."""
+        if self.limit is None:
+            return _IN_MEMORY_NBYTES
+        return max(0, self.limit - PROCESS_NBYTES) // (_COPIES * (threads() + 1))
+
+    def _first_sampled(self, start: int) -> int:
+        """The first sampled row at or after row `start` of the partition, counted from there."""
+        return (self.every // 2 - start) % self.every
+
+    def _scaled(self, values: AnyArray) -> AnyArray:
+        return replace(Block.from_values(values), scaling=self.scaling).rows(slice(None))
+
+    def _large(self, parts: Parts) -> Arrays:
+        """The clusters of a part that is read block by block in every iteration."""
+        start, stop = parts.offsets[0], parts.offsets[-1]
+        values = Sliced(self.rows, start, stop)
+        weights = None if self.weights is None else Sliced(self.weights, start, stop)
+        (k,) = parts.n_clusters
+        budget = Budget(self.limit, threads(), k, largest=k, fits=True, summaries=1)
+        opened = open_rows(values, sample_weight=weights, nodata=None, budget=budget)
+        assert isinstance(opened, StoredRows)
+        rows = with_scaling(replace(opened, stays_here=True), self.scaling)
+        found = self._measured(rows, self.fit.fit(rows, k, parts.first), parts.first)
+        sampled = [values[at] for at in range(self._first_sampled(start), len(values), self.every)]
+        none = np.empty((0, self.rows.shape[1]), self.rows.dtype)
+        own = np.stack(sampled) if sampled else none
+        return dict(zip(_NAMES, found, strict=True)) | {"sampled": self._scaled(own)}
 
     def _part(
         self, values: AnyArray, weights: AnyArray | None, n_clusters: int, part: int
@@ -95,7 +143,12 @@ class FitParts:
         if k == 0:  # rows of weight zero only
             none = np.empty(0)
             return np.empty(0, np.int64), np.empty((0, rows.layout.n_features)), none, none
-        centroids = self.fit.fit(rows, k, part)
+        return self._measured(rows, self.fit.fit(rows, k, part), part)
+
+    def _measured(
+        self, rows: Rows, centroids: Float64Array, part: int
+    ) -> tuple[Counts, Float64Array, Float64Array, Float64Array]:
+        """The part, centroid, weight and loss of the clusters of a fit."""
         spread = map_reduce(Losses(centroids), rows)
         assert isinstance(spread, Spread)
         counts = spread.counts.astype(np.float64)
@@ -115,7 +168,9 @@ def tasks_of(offsets: Counts, n_clusters: Counts, row_nbytes: int) -> list[Parts
     for stop in range(1, len(n_clusters) + 1):
         nbytes = int(offsets[stop] - offsets[first]) * row_nbytes
         last = stop == len(n_clusters)
-        if not last and nbytes < _TASK_NBYTES and stop - first < _TASK_PARTS:
+        # A part of the size of a task is not added to others.
+        large = not last and int(offsets[stop + 1] - offsets[stop]) * row_nbytes >= _TASK_NBYTES
+        if not (last or large or nbytes >= _TASK_NBYTES or stop - first == _TASK_PARTS):
             continue
         if offsets[stop] > offsets[first]:
             own = tuple(offsets[first : stop + 1].tolist()), tuple(n_clusters[first:stop].tolist())

@@ -227,6 +227,19 @@ def test_clusters_without_children_are_dropped_at_every_level():
     assert [each.tolist() for each in hierarchy.parents] == [[0, 0, 1, 1], [0, 1]]
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_parts_larger_than_memory_are_read_block_by_block(store, tmp_path, monkeypatch, weighted):
+    weights = RNG.integers(1, 4, len(X)).astype(float) if weighted else None
+    km = streamkm.HierarchicalKMeans(60, init="random", tol=0, random_state=0)
+    want = km.fit(store, sample_weight=weights)
+    monkeypatch.setattr("streamkm.runs.parts._IN_MEMORY_NBYTES", 500 * X[0].nbytes)
+    km = streamkm.HierarchicalKMeans(60, init="random", tol=0, random_state=0)
+    found = km.fit(store, sample_weight=weights)
+    np.testing.assert_array_equal(found.counts_, want.counts_)
+    np.testing.assert_allclose(found.cluster_centers_, want.cluster_centers_, rtol=1e-9)
+    assert found.routing_ == want.routing_
+
+
 def run(*arguments, code=0):
     result = CliRunner().invoke(main, [str(a) for a in arguments])
     assert result.exit_code == code, result.output
