@@ -6,7 +6,7 @@ finished part of the work is a file of a folder, so that a run that was killed r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,6 @@ from streamkm.runs.steps_on_disk import Arrays, StepsOnDisk
 from streamkm.updates import history_array
 from streamkm.versions import versions
 
-ShowParts = Callable[[str, int, int], None]
 _STREAM = 2**62  # of the draw of sampled rows
 _ABOVE = 2**16  # number of the first level above the leaves, for seeds
 
@@ -112,7 +111,6 @@ def grow(
     folder: Path,
     restart: bool = False,
     progress: ProgressCallbacks | None = None,
-    show: ShowParts | None = None,
 ) -> GrownHierarchy:
     """Fit all levels; the same call resumes a run that was stopped.
 
@@ -124,8 +122,6 @@ def grow(
         caller removes it when the result is saved.
     restart : whether the steps of another run in the folder are deleted
     progress : ProgressCallbacks or None
-    show : callable or None
-        Called with the name of a step, its finished blocks and all its blocks.
 
     Returns
     -------
@@ -139,7 +135,7 @@ def grow(
     options, steps = prepared.options, StepsOnDisk(folder)
     seed = draw_seed(options.fit.random_state)
     steps.begin(_record(prepared, seed), restart)
-    run = _Run(prepared, steps, seed, progress or ProgressCallbacks(), show or _show_nothing)
+    run = _Run(prepared, steps, seed, progress or ProgressCallbacks())
     with same_processes():
         state = run.first_state()
         rows = with_scaling(prepared.rows, state.scaling)
@@ -163,7 +159,6 @@ class _Run:
     steps: StepsOnDisk
     seed: int
     progress: ProgressCallbacks
-    show: ShowParts
 
     def first_state(self) -> FitState:
         """The state of the fit to all rows, whose checkpoint is in the folder."""
@@ -217,9 +212,9 @@ class _Run:
         limit = self.prepared.memory_limit
         call = FitParts(parts.rows, parts.weights, scaling, self._fit(level), steps, every, limit)
         name = f"fits of level {level}"
-        self.show(name, len(tasks) - len(left), len(tasks))
+        self.progress.stage(name, len(tasks) - len(left), len(tasks))
         for folded in folding(call, Listed(left), wave_size()) if left else ():
-            self.show(name, len(tasks) - len(left) + folded.n_blocks, len(tasks))
+            self.progress.stage(name, len(tasks) - len(left) + folded.n_blocks, len(tasks))
         found = [steps.once(task.name, dict) for task in tasks]
         return {each: np.concatenate([own[each] for own in found]) for each in found[0]}
 
@@ -231,7 +226,7 @@ class _Run:
             question = RoutedLabels(routes, label_dtype(n_groups))
             output, limit = Store(target, PARTITION, False), self.prepared.memory_limit
             write_partition(
-                rows, question, n_groups, output, FORMATS["zarr"], limit, show=self.show
+                rows, question, n_groups, output, FORMATS["zarr"], limit, show=self.progress.stage
             )
         return open_partition(target)
 
@@ -300,7 +295,3 @@ def _record(prepared: PreparedHierarchy, seed: int) -> Record:
     options = replace(prepared.options.fit, random_state=seed)
     asked = plain(vars(prepared.options) | {"fit": vars(options)})
     return Record("hierarchy", asked, fingerprint(prepared.rows), versions=versions())
-
-
-def _show_nothing(*_: object) -> None:
-    """Show nothing."""

@@ -17,12 +17,22 @@ from streamkm.models.storage import load_model
 from streamkm.models.sweep import model_from_sweep
 from streamkm.outputs import LabelFile, Store, alone, check_outputs, label_format, local
 from streamkm.outputs.data_arrays import flag_names
-from streamkm.passes import Assigned, Labels, PerRow, Tree, TreeLabels, label_dtype
+from streamkm.passes import (
+    Assigned,
+    Labels,
+    PerRow,
+    Reached,
+    RoutedLabels,
+    Tree,
+    TreeLabels,
+    label_dtype,
+)
 from streamkm.passes.base import S
 from streamkm.rows import Budget, Rows, may_lack
 from streamkm.rows.paths import has_arrays
 from streamkm.runs.labels import LabelRun, WaveCallback, plain_labels
 from streamkm.runs.options import DataOptions
+from streamkm.runs.routing import routes_of
 
 PathLike = str | os.PathLike[str]
 ShowWaves = Callable[[Rows], AbstractContextManager[WaveCallback]]
@@ -51,6 +61,7 @@ def predict(
     n_clusters: int | None = None,
     watching: ShowWaves | None = None,
     message: Callable[[str], None] | None = None,
+    routed: bool = False,
 ) -> PredictResult:
     """Label stored data by a stored model. The same call resumes a stopped run.
 
@@ -65,6 +76,7 @@ def predict(
         Called with the rows; returns a context manager of the `watch` of `LabelRun.write`.
     message : callable or None
         As for `LabelRun`.
+    routed : whether rows follow the levels of a hierarchy
 
     Returns
     -------
@@ -73,7 +85,7 @@ def predict(
     Raises
     ------
     DataError
-        Before any read, if the data have other features than the model.
+        Before any read, if the data have other features than the model, or it has no levels.
     OutputExistsError
         Before any read, if the output may not be written.
     MemoryLimitError
@@ -83,9 +95,7 @@ def predict(
     known = load_model(model) if n_clusters is None else model_from_sweep(model, n_clusters)
     rows = open_for(known, data)
     dtype = label_dtype(len(known.centroids), may_lack(rows))
-    question: PerRow[Any] = Labels(known.scaled_centroids, dtype)
-    if known.tree is not None:
-        question = TreeLabels(Tree(*known.tree), dtype)
+    question = _question(known, dtype, routed)
     file = label_format(output.path)
     names = None if file is None else flag_names(known.names, len(known.centroids))
     store, target = plain_labels(rows, dtype, names), local(output.path)
@@ -95,12 +105,29 @@ def predict(
     else:
         with watching(rows) as watch:
             statistic = write_labels(run, watch)
+    if isinstance(statistic, Reached):
+        left_out = rows.layout.n_rows - statistic.rows
+        return PredictResult(statistic.rows, left_out, statistic.loss)
     if not isinstance(statistic, Assigned):
         return PredictResult(statistic.rows, rows.layout.n_rows - statistic.rows, None)
     n_rows = round(statistic.weight)
     return PredictResult(
         n_rows, rows.layout.n_rows - n_rows, statistic.inertia(known.scaled_centroids)
     )
+
+
+def _question(model: Model, dtype: np.dtype[Any], routed: bool) -> PerRow[Any]:
+    """The pass that labels rows by a model."""
+    if routed and model.hierarchy is None:
+        raise DataError(
+            "the model has no levels that rows could follow; label rows by the nearest centroid.",
+            command="the model has no levels that rows could follow; leave out --how routed.",
+        )
+    if routed and model.hierarchy is not None:
+        return RoutedLabels(routes_of(model.hierarchy, model.scaled_centroids), dtype)
+    if model.tree is not None:
+        return TreeLabels(Tree(*model.tree), dtype)
+    return Labels(model.scaled_centroids, dtype)
 
 
 def write_labels(run: LabelRun[S], watch: WaveCallback | None = None) -> S:

@@ -24,7 +24,7 @@ from streamkm.runs.options import CheckpointOptions, FitOptions
 from streamkm.updates import StopRules
 
 
-def _ignore(_: Any) -> None:
+def _ignore(*_: Any) -> None:
     """Show nothing."""
 
 
@@ -39,6 +39,7 @@ class ProgressCallbacks:
     read : called with the name of a read that begins
     message : called with a line of text
     part : called with the name of a part of a run that begins, such as a split
+    stage : called with the name, the finished and all parts of other work than reads
     """
 
     state: StateCallback = _ignore
@@ -46,6 +47,7 @@ class ProgressCallbacks:
     read: Callable[[str], None] = _ignore
     message: Callable[[str], None] = _ignore
     part: Callable[[str], None] = _ignore
+    stage: Callable[[str, int, int], None] = _ignore
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self.say = self._bar.say
         self._part = ""
         self.callbacks = ProgressCallbacks(
-            self.on_state, self.searching, self.next_read, self.say, self.next_part
+            self.on_state, self.searching, self.next_read, self.say, self.next_part, self.stage
         )
 
     def __enter__(self) -> Self:
@@ -150,7 +150,9 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self._bar.show(self._now)
 
     def _block_done(self, key: Any, *_: Any) -> None:
-        if isinstance(key, tuple) and str(key[0]).endswith("-block"):
+        now = self._now
+        more = now.total is None or now.done < now.total  # a stage may have other tasks
+        if more and isinstance(key, tuple) and str(key[0]).endswith("-block"):
             self.advance_to(self._now.done + 1)
 
     def advance_to(self, done: int) -> None:

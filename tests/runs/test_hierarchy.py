@@ -22,6 +22,7 @@ from streamkm.runs.hierarchy_options import HierarchyOptions
 from streamkm.runs.levels import LevelFit, cluster_centroids
 from streamkm.runs.options import DataOptions, FitOptions
 from streamkm.runs.parts import shares
+from streamkm.runs.running import ProgressCallbacks
 from tests import reference
 
 RNG = np.random.default_rng(0)
@@ -125,7 +126,7 @@ def test_a_stopped_run_resumes_with_the_same_bits(store, tmp_path, step):
             raise Stopped
 
     with dask.config.set(scheduler="sync"), pytest.raises(Stopped):
-        grown(store, folder, DEEP, show=stop)
+        grown(store, folder, DEEP, progress=ProgressCallbacks(stage=stop))
     kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npz")}
     assert kept
     assert bits(grown(store, folder, DEEP)) == want
@@ -240,6 +241,10 @@ def test_parts_larger_than_memory_are_read_block_by_block(store, tmp_path, monke
     assert found.routing_ == want.routing_
 
 
+def to(folder):
+    return ("-o", folder / "new.npy")
+
+
 def run(*arguments, code=0):
     result = CliRunner().invoke(main, [str(a) for a in arguments])
     assert result.exit_code == code, result.output
@@ -265,6 +270,12 @@ def test_the_command_writes_a_model_that_all_commands_read(store, tmp_path):
     assert "27 to 9 to 3" in run("info", model)
     run("predict", model, store, "-o", tmp_path / "labels.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), loaded.predict(X))
+    said = run("predict", model, store, "-o", tmp_path / "routed.npy", "--how", "routed")
+    assert f"3,000 rows labelled, inertia {want.inertia:.6g}" in said
+    np.testing.assert_array_equal(np.load(tmp_path / "routed.npy"), followed(X, want))
+    run("fit", store, "-k", 3, "--init", "random", "-o", tmp_path / "flat.zarr")
+    said = run("predict", tmp_path / "flat.zarr", store, "--how", "routed", *to(tmp_path), code=1)
+    assert "leave out --how routed" in said
 
 
 def test_mistakes_have_one_clear_error(store, tmp_path):

@@ -22,13 +22,14 @@ def run(
     output: str,
     *,
     n_clusters: int | None,
+    how: str,
     overwrite: bool,
     **given: Any,
 ) -> None:
     """Write the label of every row; print the inertia."""
     target = label_output(output, overwrite)
     source = replace(data_options(data, given), **arrays_beside(data, given))
-    found = predict(model, source, target, n_clusters, _bar, say_aside)
+    found = predict(model, source, target, n_clusters, _bar, say_aside, how == "routed")
     left_out = f", {found.n_left_out:,} left out" if found.n_left_out else ""
     inertia = "" if found.inertia is None else f", inertia {found.inertia:.6g}"
     say(f"{found.n_rows:,} rows labelled{left_out}{inertia}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import data_options, mask_option
+from streamkm.cli.parse.options import choice_option, data_options, mask_option
 
 
 @click.command(name="predict")
@@ -19,6 +19,11 @@ from streamkm.cli.parse.options import data_options, mask_option
     required=True,
     metavar="LABELS",
     help="Where the labels are stored: a .npy, .nc or .parquet file, or a Zarr store.",
+)
+@choice_option(
+    "--how",
+    ["exact", "routed"],
+    "The nearest of all centroids; or, for a model of streamkm tree, the nearest of each level.",
 )
 @data_options
 @mask_option
