@@ -27,6 +27,7 @@ _COMMANDS = {
     "tree": "Fit a hierarchy of clusters, for very many clusters.",
     "sweep": "Fit every k of a range in shared reads and report the elbow.",
     "predict": "Label a Zarr array with a fitted model.",
+    "sample": "Draw a balanced sample of rows by the clusters of a model.",
     "nearest": "Find the rows nearest to each centroid of a model.",
     "export": "Write the centroids of a model for faiss, ONNX, safetensors or NumPy.",
     "partition": "Write the rows of a Zarr array grouped by cluster.",

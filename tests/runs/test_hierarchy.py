@@ -273,9 +273,18 @@ def test_the_command_writes_a_model_that_all_commands_read(store, tmp_path):
     said = run("predict", model, store, "-o", tmp_path / "routed.npy", "--how", "routed")
     assert f"3,000 rows labelled, inertia {want.inertia:.6g}" in said
     np.testing.assert_array_equal(np.load(tmp_path / "routed.npy"), followed(X, want))
+    sampled = ("-n", 90, "--seed", 5, "--assign", "routed", "-o", tmp_path / "rows.npy")
+    assert "90 rows" in run("sample", model, store, *sampled)
+    rows = loaded.sample(X, 90, assign="routed", random_state=5)
+    np.testing.assert_array_equal(np.load(tmp_path / "rows.npy"), rows)
+    assert "rows.npy exists" in run("sample", model, store, *sampled, code=1)
     run("fit", store, "-k", 3, "--init", "random", "-o", tmp_path / "flat.zarr")
     said = run("predict", tmp_path / "flat.zarr", store, "--how", "routed", *to(tmp_path), code=1)
     assert "leave out --how routed" in said
+    flat = ("sample", tmp_path / "flat.zarr", store, "-n", 9, *to(tmp_path))
+    assert "use --how flat" in run(*flat, code=1)
+    run(*flat, "--how", "flat")
+    assert len(np.load(tmp_path / "new.npy")) == 9
 
 
 def test_mistakes_have_one_clear_error(store, tmp_path):

@@ -1,0 +1,54 @@
+"""``streamkm sample``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from streamkm.cli.translate import arrays_beside, data_options
+from streamkm.cli.ui.say import say
+from streamkm.errors import DataError
+from streamkm.models.hierarchy import Hierarchy
+from streamkm.models.storage import load_model
+from streamkm.outputs import File, alone, check_outputs, local, whole_file
+from streamkm.passes import Routes, Tree
+from streamkm.passes.closest import Assigner
+from streamkm.runs.predict import open_for
+from streamkm.runs.routing import routes_of
+from streamkm.runs.sampling import sample_rows
+from streamkm.showing.reads import ReadProgress
+
+
+def run(
+    model: str,
+    data: str,
+    output: str,
+    *,
+    n_rows: int,
+    how: str,
+    assign: str,
+    random_state: int,
+    overwrite: bool,
+    **given: Any,
+) -> None:
+    """Write the row numbers."""
+    source = replace(data_options(data, given), **arrays_beside(data, given))
+    check_outputs([File(output, (".npy",), overwrite)], [model, data, source.mask])
+    known = load_model(model)
+    hierarchy = known.hierarchy or Hierarchy()
+    if known.hierarchy is None and (how == "hierarchical" or assign == "routed"):
+        raise DataError(f"{model} has no levels; use --how flat and --assign exact.")
+    assigner: Assigner | None = None if known.tree is None else Tree(*known.tree)
+    if assign == "routed":
+        routes: Routes = routes_of(hierarchy, known.scaled_centroids)
+        assigner = routes
+    rows = open_for(known, source, len(known.centroids))
+    with alone(local(output)), ReadProgress(rows):
+        found = sample_rows(
+            rows, known.scaled_centroids, hierarchy, assigner, n_rows, how, random_state
+        )
+        with whole_file(local(output)) as partial, partial.open("wb") as file:
+            np.lib.format.write_array(file, found)
+    say(f"{output}: {len(found):,} rows")

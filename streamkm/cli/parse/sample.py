@@ -1,0 +1,36 @@
+"""Options of ``streamkm sample``."""
+
+from __future__ import annotations
+
+import click
+
+from streamkm.cli.parse.options import choice_option, data_options, mask_option, seed_option
+
+
+@click.command(name="sample")
+@click.argument("model")
+@click.argument("data")
+@click.option(
+    "-n", "--rows", "n_rows", type=click.IntRange(1), required=True, help="Number of rows."
+)
+@choice_option(
+    "--how",
+    ["hierarchical", "flat"],
+    "Equal shares down the levels of a model of streamkm tree, or of its lowest level.",
+)
+@choice_option(
+    "--assign", ["exact", "routed"], "Clusters of the rows, as --how of streamkm predict."
+)
+@click.option(
+    "-o", "--output", required=True, metavar="ROWS.npy", help="Where the row numbers are stored."
+)
+@seed_option
+@data_options
+@mask_option
+@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+def command() -> None:
+    """Draw a balanced sample of the rows of DATA by the clusters of MODEL, in two reads.
+
+    Clusters with fewer rows than their share give all of them; the surplus is divided among the
+    others. The row numbers ascend.
+    """
