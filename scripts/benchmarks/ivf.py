@@ -14,7 +14,7 @@ import argparse
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import faiss
@@ -80,12 +80,13 @@ def bounded(x: np.ndarray, k: int, reads: int) -> Lists:
 FITS = {"faiss": of_faiss, "streamkm": of_streamkm, "streamkm, max_size": bounded}
 
 
-def measured(name: str, x: np.ndarray, queries: np.ndarray, k: int, reads: int) -> list[list[str]]:
-    """Return a row of the table for each kind of centroids."""
+def measured(
+    name: str, x: np.ndarray, queries: np.ndarray, k: int, reads: int
+) -> Iterator[list[str]]:
+    """Yield a row of the table for each kind of centroids."""
     exact = faiss.IndexFlatL2(x.shape[1])
     exact.add(x)
     truth = exact.search(queries, NEIGHBOURS)[1]
-    found = []
     for label, fit in FITS.items():
         start = time.perf_counter()
         lists = fit(x, k, reads)
@@ -106,8 +107,7 @@ def measured(name: str, x: np.ndarray, queries: np.ndarray, k: int, reads: int) 
             hits = [np.isin(a, b).mean() for a, b in zip(truth, near, strict=True)]
             cells.append(f"{np.mean(hits):.3f}")
         visited = sizes[quantizer.search(queries, PROBES[-1])[1]].sum(axis=1).mean() / len(x)
-        found.append([name, label, f"{lists.reads:g}", f"{spent:.0f}", *cells, f"{visited:.2%}"])
-    return found
+        yield [name, label, f"{lists.reads:g}", f"{spent:.0f}", *cells, f"{visited:.2%}"]
 
 
 def main() -> None:
@@ -117,11 +117,12 @@ def main() -> None:
     parser.add_argument("--reads", type=int, default=12)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")  # fits that end after the given reads
-    rows = []
+    for line in list(table(HEAD, []))[:-1]:
+        print(line)
     for name, make in SETS.items():
         x = make(asked.rows + QUERIES)
-        rows += measured(name, x[QUERIES:], x[:QUERIES], asked.clusters, asked.reads)
-    print("\n".join(table(HEAD, rows)))
+        for row in measured(name, x[QUERIES:], x[:QUERIES], asked.clusters, asked.reads):
+            print(f"| {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":
