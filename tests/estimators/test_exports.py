@@ -11,7 +11,7 @@ import zarr
 from sklearn.base import clone
 
 import streamkm
-from streamkm import BisectingKMeans, KMeans, SphericalKMeans
+from streamkm import BisectingKMeans, HierarchicalKMeans, KMeans, SphericalKMeans
 from streamkm.errors import DataError, OutputExistsError
 from tests.cli.test_cli import run
 
@@ -124,6 +124,17 @@ class TestArrays:
         with safe_open(tmp_path / "m.safetensors", "np") as file:
             assert np.array_equal(file.get_tensor("tree_children"), model.tree_.children)
             assert np.array_equal(file.get_tensor("tree_pairs"), model.tree_.pairs)
+
+    def test_safetensors_has_the_levels_of_the_zarr_group(self, rows, tmp_path):
+        model = HierarchicalKMeans([20, 6, 3], random_state=0, max_iter=3).fit(rows[:400])
+        model.export(tmp_path / "m.safetensors")
+        model.save(tmp_path / "m")
+        group = zarr.open_group(tmp_path / "m", mode="r")
+        names = ["parents", "levels/1/centroids", "levels/1/parents", "levels/2/centroids"]
+        with safe_open(tmp_path / "m.safetensors", "np") as file:
+            assert set(names) < set(file.keys())
+            for name in names:
+                assert np.array_equal(file.get_tensor(name), group[name][...])
 
 
 class TestFaiss:

@@ -24,8 +24,8 @@ def write_safetensors(model: Model, path: Path) -> None:
     """Write all arrays that label rows, with what is text as metadata.
 
     Tensors are `centroids` (k, d) in units of the data, `counts` (k,) if known, for scaled rows
-    `scaled_centroids` (k, d) and the arrays (d,) of the scaling, and for a tree `tree_pairs` and
-    `tree_children`.
+    `scaled_centroids` (k, d) and the arrays (d,) of the scaling, for a tree `tree_pairs` and
+    `tree_children`, and for a hierarchy those of its Zarr group, such as `levels/1/centroids`.
     """
     from safetensors.numpy import save_file
 
@@ -36,6 +36,7 @@ def write_safetensors(model: Model, path: Path) -> None:
         tensors["scaled_centroids"] = model.scaled
     if model.tree is not None:
         tensors["tree_pairs"], tensors["tree_children"] = model.tree
+    tensors |= _levels(model)
     known = {
         "features": model.features,
         "units": model.units,
@@ -47,3 +48,18 @@ def write_safetensors(model: Model, path: Path) -> None:
     # The library writes the bytes of an array whatever its strides.
     ready = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     save_file(ready, path, {"kind": "streamkm model", "format": _FORMAT, **facts})
+
+
+def _levels(model: Model) -> dict[str, AnyArray]:
+    """Return the arrays of the levels above the clusters, by their names in a Zarr group."""
+    found: dict[str, AnyArray] = {}
+    if model.hierarchy is None:
+        return found
+    below, scaling = "", model.scaling
+    pairs = zip(model.hierarchy.parents, model.hierarchy.centroids, strict=True)
+    for level, (parents, centroids) in enumerate(pairs, 1):
+        found[f"{below}parents"] = parents
+        below = f"levels/{level}/"
+        shown = centroids if scaling is None else scaling.back(centroids)
+        found[f"{below}centroids"] = shown
+    return found
