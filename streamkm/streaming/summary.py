@@ -108,7 +108,7 @@ class Summary(Statistic):
         if len(known) > 1:
             draws = np.concatenate([p.draws for p in known])
             numbers = np.concatenate([p.numbers for p in known])
-            order = np.lexsort((numbers, draws))
+            order = _by_draw(draws, numbers)
             columns: dict[str, Any] = {
                 name: np.concatenate([getattr(p, name) for p in known])[order]
                 for name in ("bounds", "weights", "values")
@@ -172,6 +172,14 @@ class Summary(Statistic):
         return rough_centroids(
             sample_of(self.values[some], estimates[some], keys[some]), self.n_clusters
         )
+
+
+def _by_draw(draws: Float64Array, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """Return the order by (draw, number); sorted parts are merged in linear time."""
+    order = np.argsort(draws, kind="stable")
+    if (draws[order[1:]] == draws[order[:-1]]).any():
+        order = np.lexsort((numbers, draws))
+    return order
 
 
 def sample_of(values: AnyArray, weights: Float64Array, keys: Float64Array) -> Sampled:
