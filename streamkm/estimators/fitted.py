@@ -107,7 +107,7 @@ class Fitted(BaseEstimator):
             replace(
                 self._budget(),
                 answer_nbytes=answer_nbytes,
-                ranked=ranked * len(self.cluster_centers_),
+                ranked=ranked and ranked * len(self.cluster_centers_),
             ),
             scaling=self._scaling,
             count=count or not given.is_lazy,

@@ -18,6 +18,7 @@ import streamkm
 from streamkm import KMeans, StreamingKMeans
 from streamkm.cli import main
 from streamkm.errors import DataError, FewDistinctRowsWarning, NonFiniteError
+from streamkm.in_memory.monitor import monitored
 from tests import reference
 from tests.conftest import mixture
 
@@ -75,6 +76,15 @@ def test_centroids_are_computed_once_until_rows_arrive(small):
     model.partial_fit(X[:10] + 100)
     assert model.cluster_centers_ is not first
     assert model.n_rows_seen_ == len(X) + 10
+
+
+def test_adding_rows_does_not_search_for_centroids():
+    searches = []
+    with monitored(searches.append):
+        model = streamed(StreamingKMeans(5, summary_size=500, random_state=0), X[:900])
+        assert not searches  # 900 rows are not reduced, which would search a pilot
+        assert model.cluster_centers_.shape == (5, 3)
+    assert searches
 
 
 def test_the_summary_is_a_weighted_sample_of_the_rows(small):
