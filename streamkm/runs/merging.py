@@ -52,11 +52,11 @@ class MergeRuns:
         pieces: dict[str, list[AnyArray]] = {name: [] for name in self.kinds}
         labels = []
         for at in np.flatnonzero(begin < end).tolist():
-            run, own = self._runs[at], slice(int(begin[at]), int(end[at]))
-            index, places = run.index(), np.arange(own.start, own.stop)
+            run, own = self._runs[at], (int(begin[at]), int(end[at]))
+            index, places = run.index(), np.arange(*own)
             labels.append(index[np.searchsorted(index[:, 1], places, side="right") - 1, 0])
             for name, kind in self.kinds.items():
-                pieces[name].append(run.load(name, kind)[own])
+                pieces[name].append(run.part(name, kind, *own))
         together, numbers = np.concatenate(labels), np.concatenate(pieces.pop("numbers"))
         order = np.lexsort((numbers, together))
         ranks = np.empty(len(order), np.int64)

@@ -78,6 +78,14 @@ class SortedRun:
         values: AnyArray = np.frombuffer(held, dtype)
         return values.reshape(-1, width) if width else values
 
+    def part(self, name: str, kind: Kind, begin: int, end: int) -> AnyArray:
+        """Read the rows begin to end of an array; a memory map would count pages around them."""
+        dtype, width = kind
+        each = max(width, 1)
+        nbytes = begin * each * dtype.itemsize
+        values = np.fromfile(self._path(name), dtype, (end - begin) * each, offset=nbytes)
+        return values.reshape(-1, width) if width else values
+
     def index(self) -> AnyArray:
         """The index (m, 4), as a memory map."""
         return self.load(INDEX, _INDEX)
