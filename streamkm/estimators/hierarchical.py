@@ -19,6 +19,7 @@ from streamkm.estimators.opening import all_or_nothing, data_options
 from streamkm.estimators.parameters import checked_random_state, fit_options
 from streamkm.fitting import with_scaling
 from streamkm.numbers import whole_number
+from streamkm.outputs import local
 from streamkm.passes import Labels, PerRow, RoutedLabels, Routes
 from streamkm.runs.hierarchy import grow, prepare_hierarchy
 from streamkm.runs.hierarchy_options import HierarchyOptions
@@ -349,7 +350,7 @@ def _check_how(name: str, value: str, choices: tuple[str, ...]) -> None:
 def _folder(checkpoint: Any) -> Iterator[Path]:
     """The folder of the steps: that of the user, which stays, or a temporary one."""
     if checkpoint is not None:
-        yield Path(checkpoint)
+        yield local(checkpoint)
         return
     with tempfile.TemporaryDirectory(prefix="streamkm-") as folder:
         yield Path(folder)
