@@ -76,9 +76,13 @@ def test_only_a_coresets_restart_ends_when_a_read_gains_little(blobs):
         )
         assert float(found["train_distortion"][0, restart]) == alone.best.inertia / len(blobs)
     rules = StopRules(loss_tol="auto")
-    assert rules.after("auto").reading_tol == 1e-3
-    assert rules.after("random").reading_tol is rules.after(np.zeros((2, 2))).reading_tol is None
-    assert StopRules(loss_tol=0.5).after("auto") == StopRules(loss_tol=0.5)
+    assert rules.after("auto", 400).reading_tol == 1e-3
+    assert rules.after("auto", 1200).reading_tol == pytest.approx(3e-3)
+    assert rules.after("auto", 10**6).reading_tol == 5e-3
+    assert (
+        rules.after("random", 2).reading_tol is rules.after(np.zeros((2, 2)), 2).reading_tol is None
+    )
+    assert StopRules(loss_tol=0.5).after("auto", 2) == StopRules(loss_tol=0.5)
 
 
 @pytest.mark.usefixtures("no_table")

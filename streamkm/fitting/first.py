@@ -50,7 +50,7 @@ def first_state(
     check_enough(n_rows, n_clusters)
     room = room or Budget(fits=True, summaries=len(seeds)).room(rows.layout)
     update = update or AcceleratedUpdate()
-    update = replace(update, rules=update.rules.after(init))
+    update = replace(update, rules=update.rules.after(init, n_clusters))
     if not update.uses_table:
         room = replace(room, table=0)
     update = update.on_rows(

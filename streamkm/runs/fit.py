@@ -58,7 +58,7 @@ class PreparedFit:
     @property
     def rules(self) -> StopRules:
         """The stop rules after this seeding."""
-        return self.options.rules.after(self.init)
+        return self.options.rules.after(self.init, self.options.n_clusters)
 
     @property
     def parameters(self) -> dict[str, Any]:

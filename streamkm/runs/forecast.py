@@ -97,7 +97,9 @@ def forecast_sweep(prepared: PreparedSweep, timed: bool = False) -> Forecast:
     seeding += options.fit.scale is not None
     n_fits = len(ks) * len(inits)
     # The slowest method of the restarts counts.
-    candidates = [likely_reads(options.fit.rules.after(init), 0.0, n_fits) for init in set(inits)]
+    candidates = [
+        likely_reads(options.fit.rules.after(init, max(ks)), 0.0, n_fits) for init in set(inits)
+    ]
     likely = max(candidates, key=lambda reads: reads.median)
     passes = _Passes(seeding, likely, options.fit.max_iter, 1)
     bounds = _forecast(rows, prepared.budget, passes)

@@ -152,7 +152,7 @@ def fit_quantizer(
         If the checkpoint belongs to other options or other data.
     """
     options, m = prepared.options, prepared.options.n_subspaces
-    rules = options.fit.rules.after(options.fit.init)
+    rules = options.fit.rules.after(options.fit.init, options.fit.n_clusters)
     start = Start(
         prepared.rows,
         prepared.budget,

@@ -73,7 +73,7 @@ class SweepOptions:
     @property
     def rules(self) -> list[StopRules]:
         """The stop rules of each trajectory."""
-        return [self.fit.rules.after(init) for init in self.inits] * len(self.n_clusters)
+        return [self.fit.rules.after(init, k) for k in self.n_clusters for init in self.inits]
 
     @property
     def compared(self) -> dict[str, Any]:

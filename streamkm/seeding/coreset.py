@@ -23,6 +23,7 @@ from streamkm.seeding.base import Seeding, Task, exactly_k
 from streamkm.seeding.registry import register
 from streamkm.seeding.sample_search import (
     SEARCH_LEAST,
+    SEARCHED,
     DrawnSample,
     SampleSearch,
     distinct_rows,
@@ -30,7 +31,8 @@ from streamkm.seeding.sample_search import (
     subspace_of,
 )
 
-_PILOT, _PILOT_PER_CLUSTER = 4096, 64  # rows of the pilot sample
+_PILOT = 4096  # rows of the pilot sample
+_PILOT_CLUSTERS = 64  # most clusters of its solution, because it assigns all rows [docs/seeding.md]
 _ROUGH = 1e-2  # relative decrease of the loss at which Lloyd's steps on the pilot end
 # The sample is drawn again if it had to lower its threshold by more than this factor.
 _OVERFULL = 4
@@ -64,8 +66,8 @@ class PilotSolution(Checkpointable):
 
 @register(
     "coreset",
-    summary="a uniform pilot of max(4096, 64k) rows and a rough solution of it; then a sample by "
-    "sensitivity about that solution, of up to 64 MiB, which is searched in memory",
+    summary="a uniform pilot of 4,096 rows and a rough solution of it of up to 64 clusters; then a "
+    "sample by sensitivity about that solution, of up to 64 MiB, which is searched in memory",
     reads=lambda k: 2,
     least_sample=least_sample,
     reading_tol=1e-3,  # the search has converged in memory already [docs/seeding.md]
@@ -100,11 +102,12 @@ class Coreset(Seeding):
     @classmethod
     def from_task(cls, task: Task) -> Coreset:
         most = max(task.sample, least_sample(task.k))
-        share = max(_PILOT, _PILOT_PER_CLUSTER * task.k) / task.n_rows
-        return cls(task.k, task.seed, task.n_rows, most, threshold_of(share))
+        return cls(task.k, task.seed, task.n_rows, most, threshold_of(_PILOT / task.n_rows))
 
     def for_table(self, n_rows: int) -> Coreset:
-        return self.from_task(Task(self.k, self.seed, n_rows, self.most))
+        first = self.from_task(Task(self.k, self.seed, n_rows, self.most))
+        # All rows of a small table are searched, so a pilot has no use.
+        return replace(first, threshold=np.inf) if n_rows <= SEARCHED else first
 
     def ask(self) -> SampleUniform | SampleSensitive:
         if self.pilot is None:
@@ -115,16 +118,22 @@ class Coreset(Seeding):
         )
 
     def tell(self, sample: Sampled) -> Coreset | Float64Array:
+        if np.isinf(sample.threshold):  # these are all rows of positive weight
+            return self._searching(sample)
         if self.pilot is None:
-            if len(sample.keys) < min(_PILOT, self.k) and self.threshold < _CERTAIN:
+            k = min(self.k, _PILOT_CLUSTERS)
+            if len(sample.keys) < k and self.threshold < _CERTAIN:
                 # Few rows have weight: draw a larger pilot.
                 threshold = self.threshold * _PILOT / max(1, len(sample.keys))
                 return replace(self, threshold=threshold if threshold < _CERTAIN else np.inf)
-            return replace(self, pilot=solve_pilot(sample, self.k))
+            return replace(self, pilot=solve_pilot(sample, k))
         if sample.threshold < self._sensitivity_threshold / _OVERFULL and self.draws < _DRAWS:
             # The pilot missed most of the spread, so distant rows would fill the sample.
             pilot = replace(self.pilot, scale=corrected_scale(sample, self.pilot))
             return replace(self, pilot=pilot, draws=self.draws + 1)
+        return self._searching(sample)
+
+    def _searching(self, sample: Sampled) -> Coreset | Float64Array:
         few = distinct_rows(sample, self.k)
         if few is not None:
             return exactly_k(few, self.k)

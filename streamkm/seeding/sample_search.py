@@ -15,7 +15,7 @@ import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
-from streamkm.in_memory.descent import Descent, for_a_while
+from streamkm.in_memory.descent import Descent, cost_of_step, for_a_while
 from streamkm.in_memory.points import Points, Weighted, in_memory
 from streamkm.in_memory.search import Search, all_steps
 from streamkm.in_memory.subspace import DIRECTIONS, Subspace
@@ -24,12 +24,15 @@ from streamkm.rows import Block
 from streamkm.seeding.base import exactly_k
 
 SEARCH_LEAST = 64  # rows searched per cluster, at least
-_SEARCHED, _SEARCH_MOST = 16384, 512  # rows searched, in all and per cluster
+SEARCHED = 16384  # rows searched in all, at least
+_SEARCH_MOST = 512  # rows searched per cluster, at most
 _STEP = 4e9  # multiplications of a step of the search, unless the rows become too few
 _STARTS, _STARTS_PER_CLUSTER = 8192, 128  # rows on which starts are compared
 # Bounds of Lloyd's steps on the sample: multiplications, or the work of iterations over all rows.
 _SETTLING, _ITERATIONS = 4e11, 2
-_SETTLED = 1e-5  # relative decrease of the loss at which they end
+# Relative decrease of the loss at which they end: the first number, or the product of the cost of a
+# step in reads and the second number, because much of a gain is that of the sample alone.
+_SETTLED, _WORTH = 1e-5, 1e-2
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class DrawnSample(Checkpointable):
     @property
     def _part(self) -> Sampled:
         affordable = _STEP / (self.k * min(self.sample.values.shape[1], DIRECTIONS))
-        enough = max(_SEARCHED, min(_SEARCH_MOST * self.k, int(affordable)))
+        enough = max(SEARCHED, min(_SEARCH_MOST * self.k, int(affordable)))
         return self.sample.lowest(max(enough, SEARCH_LEAST * self.k))
 
     def _projected(self, part: Sampled) -> Points:
@@ -90,8 +93,8 @@ class SampleSearch(Checkpointable):
     seed : int
         Unsigned 64-bit key of the draws.
     n_rows : int
-        Rows of the data; Lloyd's steps on the sample take about the work of two iterations over
-        them.
+        Rows of the data that are read afterwards, or 0. Lloyd's steps on the sample take at most
+        about the work of two iterations over them, and leave the last decreases to reads.
     search : Search, optional
         Search on the leading directions of a part of the sample; None before and after it.
     settling : Descent, optional
@@ -123,7 +126,10 @@ class SampleSearch(Checkpointable):
         start = self.drawn.space.lift(search.centroids(part))
         drawn = replace(self.drawn)  # without the points of the search
         work = _ITERATIONS * float(self.n_rows) * k * start.shape[1]
-        settling = Descent(drawn.whole.scaled(start), _SETTLED, max(_SETTLING, work))
+        n_sampled = len(drawn.sample.keys)
+        cost = cost_of_step(n_sampled / self.n_rows, k) if self.n_rows else 0.0
+        drop = max(_SETTLED, _WORTH * cost)
+        settling = Descent(drawn.whole.scaled(start), drop, max(_SETTLING, work))
         return replace(self, drawn=drawn, search=None, settling=settling)
 
     def _settle(self, points: Points, settling: Descent) -> SampleSearch | Float64Array:

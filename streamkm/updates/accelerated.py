@@ -13,6 +13,7 @@ import numpy as np
 from streamkm.arrays import LARGE_NBYTES, Float64Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.engine import map_reduce
+from streamkm.in_memory.descent import cost_of_step
 from streamkm.passes import Assigned, Boundary, KeepBoundary, Lloyd, Pass
 from streamkm.rows import Room, Rows, rows_in_memory
 from streamkm.updates.lloyd import LloydState, LloydSteps
@@ -21,8 +22,9 @@ from streamkm.updates.step import Step
 ALGORITHMS = ("auto", "lloyd")  # values of the parameter of `KMeans`; only the first one settles
 # Caching a smaller share of the rows than this saves few reads [docs/reads.md].
 _LEAST_SHARE = 0.01
-# Gain of settling, relative to the previous step, above which the next read caches rows again.
-_USEFUL = 0.02
+# Gain of settling, relative to the previous step, above which the next read caches rows again: at
+# least the first number, and the work of caching rows, as a share of the arithmetic of a read.
+_USEFUL, _CACHING = 0.02, 0.2
 _DIGITS = 1e-3  # a loss reduced to this share of that of the read keeps 12 of its 15 digits
 SETTLING_STEPS = 32  # after a read, at most
 
@@ -59,6 +61,11 @@ class BoundaryRows(Checkpointable):
         rows = rows_in_memory(self.boundary.values, self.boundary.weights)
         return Assigned.combine([rest, map_reduce(Lloyd(centroids), rows)])
 
+    def cost(self, weight: float) -> float:
+        """Cost of a step on the cached rows, as a share of that of a read of rows of a weight."""
+        share = max(0.0, 1 - float(self.boundary.rest.counts.sum()) / weight)
+        return cost_of_step(share, len(self.anchor))
+
 
 @dataclass(frozen=True)
 class Settling(Checkpointable):
@@ -81,14 +88,20 @@ class Settling(Checkpointable):
     loss: float = np.inf
     done: bool = False
 
-    def step(self, cached: BoundaryRows, shift: float) -> Settling:
-        """Return the state after a step; the last one has a sum of squared moves up to `shift`."""
+    def step(self, cached: BoundaryRows, shift: float, read: float, cost: float) -> Settling:
+        """Return the state after a step.
+
+        The last one has a sum of squared moves up to `shift`, or the step before gained less for
+        its `cost`, in reads, than the read, whose loss was `read`.
+        """
         gathered = cached.statistic(self.centroids)
         after = gathered.means(otherwise=self.centroids)
         loss, steps = gathered.inertia(self.centroids), self.steps + 1
         moved = float(np.square(after - self.centroids).sum())
-        done = steps == SETTLING_STEPS or moved <= shift
-        return Settling(after, steps, self.first if self.steps else loss, loss, done)
+        first = self.first if self.steps else loss
+        worth = self.loss - loss >= cost * (read - first)
+        done = steps == SETTLING_STEPS or moved <= shift or not worth
+        return Settling(after, steps, first, loss, done)
 
 
 @dataclass(frozen=True)
@@ -206,11 +219,13 @@ class AcceleratedUpdate(LloydSteps[AcceleratedState]):
         self, state: AcceleratedState, settling: Settling, cached: BoundaryRows
     ) -> AcceleratedState:
         """Return the state after a step of settling, without the cached rows after the last."""
-        settling = settling.step(cached, self.rules.tol * state.variance)
+        read, cost = state.history[state.read_at].inertia, cached.cost(state.weight)
+        settling = settling.step(cached, self.rules.tol * state.variance, read, cost)
         if not settling.done:
             return replace(state, settling=settling)
         gain = state.history[-1].inertia - settling.first
-        useful = settling.first - settling.loss > _USEFUL * gain
+        enough = max(_USEFUL, cost_of_step(_CACHING, len(state.centroids)))
+        useful = settling.first - settling.loss > enough * gain
         settled = replace(state, centroids=settling.centroids, settling=None)
         return self._without_cached(settled, useful)
 

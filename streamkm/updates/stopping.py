@@ -12,6 +12,10 @@ from streamkm.reasons import DISTORTION, MAX_ITER, NOTHING_MOVED, RELATIVE_LOSS,
 from streamkm.seeding import method_of
 from streamkm.updates.step import Step
 
+# From this number of clusters on, a read must gain in proportion to them, up to this factor,
+# because its arithmetic takes longer than its decoding [docs/seeding.md].
+_CHEAP, _MOST = 400, 5.0
+
 
 @dataclass(frozen=True)
 class StopRules(Checkpointable):
@@ -41,11 +45,13 @@ class StopRules(Checkpointable):
     max_no_improvement: int | None = None
     evaluates: bool = True
 
-    def after(self, init: object) -> StopRules:
+    def after(self, init: object, k: int) -> StopRules:
         """Return the rules of a restart that begins with `init`, where 'auto' is resolved."""
         if not isinstance(self.loss_tol, str):
             return self
         reading_tol = method_of(init).reading_tol if isinstance(init, str) else None
+        if reading_tol is not None:
+            reading_tol *= min(max(k / _CHEAP, 1.0), _MOST)
         return replace(self, loss_tol=None, reading_tol=reading_tol)
 
     def reason(

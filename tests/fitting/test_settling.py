@@ -12,9 +12,10 @@ import pytest
 
 from streamkm.errors import NonFiniteError
 from streamkm.fitting import first_state, first_sweep_state, fit, iterate
-from streamkm.passes import Lloyd
+from streamkm.passes import KeepBoundary, Lloyd
 from streamkm.rows import Block, Room, open_rows
 from streamkm.updates import AcceleratedUpdate, StopRules
+from streamkm.updates.accelerated import BoundaryRows, Settling
 from tests import reference
 from tests.conftest import mixture
 
@@ -191,3 +192,24 @@ def test_a_fit_that_is_stopped_after_any_state_knows_the_loss_of_its_centroids(a
         best = iterate(rows, told.stop("time limit")).best
         assert best.done
         assert best.inertia == pytest.approx(reference.inertia(x, best.centroids), rel=1e-11)
+
+
+def test_settling_ends_where_a_step_gains_less_for_its_cost_than_the_read():
+    x = overlapping()
+    anchor = x[:40].astype(np.float64)
+    cached = BoundaryRows.from_read(anchor, KeepBoundary(anchor, 1200)(Block.from_values(x)))
+    assert cached.cost(len(x)) == pytest.approx(0.2 / (1 + 500 / 40))
+    read = reference.inertia(x, anchor)
+    start = Settling(cached.statistic(anchor).means(anchor))
+
+    def losses(cost):
+        states = [start.step(cached, 0.0, read, cost)]
+        while not states[-1].done:
+            states.append(states[-1].step(cached, 0.0, read, cost))
+        return [state.loss for state in states]
+
+    all_losses = losses(0.0)
+    worth = 2 * (all_losses[3] - all_losses[4])
+    n_steps = 2 + int(np.flatnonzero(-np.diff(all_losses) < worth)[0])
+    assert 2 < n_steps < len(all_losses)
+    assert losses(worth / (read - all_losses[0])) == all_losses[:n_steps]

@@ -63,12 +63,12 @@ def test_the_loss_on_the_coreset_is_the_loss_on_the_rows():
     assert len(sample.keys) <= 4096
 
 
-def test_mostly_weightless_rows_cost_a_further_read_and_no_error():
+def test_few_rows_of_positive_weight_are_all_drawn_by_a_second_read():
     x = mixture(100_000, 2, 3)
     weights = np.zeros(len(x))
     weights[::5000] = 1
     centroids, asked = seeded(x, 3, weights=weights)
-    assert len(asked) > 2
+    assert [len(sample.keys) for sample in asked[1:]] == [20]
     kept = x[::5000]
     assert (
         reference.inertia(kept, centroids) <= 1.01 * SklearnKMeans(3, n_init=20).fit(kept).inertia_
@@ -104,3 +104,20 @@ def test_rare_rows_that_the_pilot_hardly_met_do_not_crowd_out_the_bulk(scale):
     best = iterate(rows, first_state(rows, 100, "coreset", [0], room=Room(1000, 4096))).best
     theirs = SklearnKMeans(100, n_init=3, random_state=0).fit(x).inertia_
     assert best.inertia / scale**2 < 1.05 * theirs
+
+
+def test_the_pilot_of_many_clusters_has_few_so_that_its_read_costs_little():
+    _, asked = seeded(mixture(30_000, 2, 9), 100, sample=8000)
+    assert len(asked) == 2
+    rates = method_of("coreset").start(Task(100, 0, 30_000, 8000)).tell(asked[0]).ask()
+    assert 32 <= len(rates.centroids) <= 64
+
+
+def test_a_table_of_which_all_rows_are_searched_needs_no_pilot():
+    x = mixture(3000, 2, 9)
+    first = method_of("coreset").start(Task(9, 0, 10**6, 4096)).for_table(len(x))
+    sample = map_reduce(first.ask(), open_rows(x))
+    assert len(sample.keys) == len(x)
+    centroids = first.tell(sample)
+    theirs = SklearnKMeans(9, n_init=10, random_state=0).fit(x).inertia_
+    assert reference.inertia(x, centroids) <= 1.002 * theirs

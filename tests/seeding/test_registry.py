@@ -76,7 +76,7 @@ def test_a_sample_turns_on_no_stop_rule(heaviest, monkeypatch):
     rules = StopRules(loss_tol="auto")
     for changes in ({}, {"least_sample": lambda k: 100 * k}, {"reading_tol": 0.01}):
         monkeypatch.setitem(METHODS, heaviest, replace(METHODS[heaviest], **changes))
-        assert rules.after(heaviest).reading_tol == changes.get("reading_tol")
+        assert rules.after(heaviest, 5).reading_tol == changes.get("reading_tol")
 
 
 def test_a_name_can_be_registered_once():
