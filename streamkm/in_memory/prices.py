@@ -24,9 +24,11 @@ from streamkm.rows import Block, rows_in_memory
 
 Int64Array = npt.NDArray[np.int64]
 WIDTH = 16  # candidates of a row, at most; rows hardly ever go farther than a few
-_COARSE, _LEAST = 4, 64  # share of rows that find first prices, and rows of the smallest of them
+_COARSE = 4  # one row of so many finds first prices and centroids, which saves work
+_LEAST = 64  # rows for each cluster of such a part
 _ROUNDS = 8  # of exchanges with new candidates, at most
 _STEPS = 100  # of k-means on the sample, at most
+_GAIN = 2e-5  # least relative gain of such a step
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def least_prices(
     assignment.
     """
     k, m = len(centroids), len(values)
-    if not prices.any() and m // _COARSE >= max(_LEAST, 8 * k):
+    if not prices.any() and m // _COARSE >= _LEAST + 8 * k:
         # A part of the rows finds the prices to start from in a fraction of the work.
         coarse = values[::_COARSE]
         part = bounds.scaled(len(coarse), m)
@@ -146,14 +148,18 @@ def bounded_steps(
     values : ndarray of shape (m, d), float32 or float64
     centroids : ndarray of shape (k, d), float64
     bounds : SizeBounds of these rows
-    shift : the steps end when the sum of squared moves is at most this
+    shift : the steps end when the sum of squared moves is at most this, or the loss hardly falls
     means : returns centroids from the statistic of a step and its centroids
 
     Returns
     -------
     Centroids (k, d), and prices (k,) of the last step.
     """
-    prices = np.zeros(len(centroids))
+    prices, last = np.zeros(len(centroids)), np.inf
+    if len(values) // _COARSE >= _LEAST * len(centroids):
+        coarse = values[::_COARSE]
+        part = bounds.scaled(len(coarse), len(values))
+        centroids, prices = bounded_steps(coarse, centroids, part, shift, means)
     for _ in range(_STEPS):
         found, solved = least_prices(values, centroids, prices, bounds)
         prices = solved.prices
@@ -167,8 +173,10 @@ def bounded_steps(
         after = means(totals.result(), centroids)
         moved = float(np.square(after - centroids).sum())
         centroids = after
-        if moved <= shift:
+        loss = found.loss + float(found.costs[np.arange(len(labels)), solved.places].sum())
+        if moved <= shift or last - loss < _GAIN * loss:
             break
+        last = loss
     return centroids, prices
 
 
