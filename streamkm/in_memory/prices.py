@@ -134,6 +134,16 @@ def labels_of(found: Candidates, solved: Exchanged) -> Int32Array:
     return labels
 
 
+def loss_of(found: Candidates, solved: Exchanged) -> float:
+    """Return the loss of the assignment of candidates and of the other rows."""
+    return found.loss + float(found.costs[np.arange(len(solved.places)), solved.places].sum())
+
+
+def _loss(values: AnyArray, start: tuple[Float64Array, Float64Array], bounds: SizeBounds) -> float:
+    """Return the least loss of rows in memory within bounds, with centroids and first prices."""
+    return loss_of(*least_prices(values, *start, bounds))
+
+
 def bounded_steps(
     values: AnyArray,
     centroids: Float64Array,
@@ -157,9 +167,13 @@ def bounded_steps(
     """
     prices, last = np.zeros(len(centroids)), np.inf
     if len(values) // _COARSE >= _LEAST * len(centroids):
-        coarse = values[::_COARSE]
-        part = bounds.scaled(len(coarse), len(values))
-        centroids, prices = bounded_steps(coarse, centroids, part, shift, means)
+        # Parts of the rows lead to different minima, and take together as long as one of all rows.
+        parts = [values[at::_COARSE] for at in range(_COARSE)]
+        starts = [
+            bounded_steps(part, centroids, bounds.scaled(len(part), len(values)), shift, means)
+            for part in parts
+        ]
+        centroids, prices = min(starts, key=lambda start: _loss(values, start, bounds))
     for _ in range(_STEPS):
         found, solved = least_prices(values, centroids, prices, bounds)
         prices = solved.prices
@@ -173,7 +187,7 @@ def bounded_steps(
         after = means(totals.result(), centroids)
         moved = float(np.square(after - centroids).sum())
         centroids = after
-        loss = found.loss + float(found.costs[np.arange(len(labels)), solved.places].sum())
+        loss = loss_of(found, solved)
         if moved <= shift or last - loss < _GAIN * loss:
             break
         last = loss

@@ -18,6 +18,7 @@ from streamkm.in_memory.prices import (
     corrected_prices,
     labels_of,
     least_prices,
+    loss_of,
     nearby_prices,
 )
 from streamkm.kernels import exchange
@@ -233,8 +234,7 @@ class BoundedUpdate(Update[BoundedState]):
         solved = exchange(found.clusters, found.costs, rest.low, rest.high, prices)
         labels = labels_of(found, solved)
         sizes = found.counts + np.bincount(labels, minlength=len(prices))
-        own = np.arange(len(labels)), solved.places
-        inertia = found.loss + float(found.costs[own].sum())
+        inertia = loss_of(found, solved)
         least = bounds.dual_value(found.loss + float(found.costs[:, 0].sum()), found.sizes, prices)
         state = replace(state, n_roundings=state.n_roundings + 1)
         holds = solved.missing == 0 and bounds.hold(sizes)
