@@ -134,7 +134,7 @@ class BoundedUpdate(Update[BoundedState]):
         layout = rows.layout
         itemsize = np.result_type(layout.dtype, np.float32).itemsize
         nbytes = room.sample * (layout.n_features * itemsize + 36)
-        most = max(1, nbytes // (12 * WIDTH + 40))
+        most = max(1, nbytes // (2 * (12 * WIDTH + 40)))  # an exchange copies them
         return replace(self, seed=seed, n_rows=layout.n_rows, n_sample=room.sample, most=most)
 
     def init(self, centroids: Float64Array) -> BoundedState:
