@@ -70,6 +70,12 @@ class TestOnnx:
         assert most.max() > 1
         assert np.array_equal(found[few], distances.argmin(axis=1)[few])
 
+    def test_centroids_closer_than_float32_can_tell_are_told_apart(self, rows, tmp_path):
+        moves = np.random.default_rng(2).normal(size=(100, 32)) * 1e-9
+        model = KMeans.from_centroids(np.repeat(rows[:50].astype(np.float64), 2, axis=0) + moves)
+        model.export(tmp_path / "m.onnx")
+        assert np.array_equal(labels_of(tmp_path / "m.onnx", rows), model.predict(rows))
+
     def test_rows_far_from_zero_are_float64(self, tmp_path):
         x = np.random.default_rng(0).normal(size=(300, 3)) + 1e14
         model = KMeans(4, random_state=0).fit(x)
