@@ -127,9 +127,8 @@ class AcceleratedState(LloydState):
     def working(self) -> str:
         if self.settling is None or not self.settling.steps or self.cached is None:
             return ""
-        n_rows, now = len(self.cached.boundary.values), self.settling
-        step = f"step {now.steps} of at most {SETTLING_STEPS}"
-        return f"settling on {n_rows:,} boundary rows, {step}, inertia at most {now.loss:.6g}"
+        step = f"step {self.settling.steps} of at most {SETTLING_STEPS}"
+        return f"settling, {step}, inertia {self.settling.loss:.6g} or less"
 
 
 @dataclass(frozen=True)

@@ -137,3 +137,10 @@ def test_info_of_an_archive_as_json(tmp_path):
     assert (short["n_images"], "images" in short) == (2, False)
     long = json.loads(said("info", tmp_path / "a.zarr", "--json", "--all"))
     assert [image["width"] for image in long["images"]] == [4, 4]
+
+
+def test_the_summary_of_a_fit_names_its_plot(climate):
+    folder = climate[0]
+    options = ["--variable", "t2m", "--feature-dim", "time", "--plot", folder / "loss.png"]
+    told = said("fit", folder / "x", *options, "-k", 2, "-o", folder / "plotted", "--json")
+    assert json.loads(told.splitlines()[-1])["plot"] == str(folder / "loss.png")

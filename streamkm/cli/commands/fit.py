@@ -87,7 +87,8 @@ def run(
     model = model_from_fit(result, parameters)
     if given["picture"]:
         save_plot("loss", model, given["picture"])
-    show(_result(model, result, outputs, limit), given["as_json"])
+    facts = _result(model, result, outputs, limit) | {"plot": given["picture"]}
+    show(facts, given["as_json"])
     if result.failure is not None:
         again = predict_command(output, data, str(labels), given)
         raise LabelsError(output, result.failure, again) from result.failure

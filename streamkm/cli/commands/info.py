@@ -17,7 +17,6 @@ from streamkm.cli.ui.sweep_table import show_sweep, sweep_facts
 from streamkm.decoding.notices import notice_lines
 from streamkm.errors import NotAModelError
 from streamkm.models.model import Model
-from streamkm.models.quantizer import load_codebooks
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import open_sweep
 from streamkm.outputs import ARCHIVE, QUANTIZER, kind_of, plain
@@ -115,7 +114,8 @@ def _of_model(model: Model) -> dict[str, str]:
 
 
 def _of_quantizer(path: str) -> dict[str, str]:
-    found = load_codebooks(path)
+    # The module imports the passes, and with them Numba.
+    found = import_module("streamkm.models.quantizer").load_codebooks(path)
     m, k, size = found.codewords.shape
     return {
         "codebooks": f"{m} parts x {k} codewords x {size} features",
