@@ -10,6 +10,7 @@ from streamkm.rows.units import with_units, without_midnight
 from streamkm.showing.console import PlainConsole
 
 _ROWS = 20  # clusters that are shown
+_NARROW = 12  # characters of a name and its unit on one line
 _FEATURES = 6  # features that are shown if the terminal is wide enough
 
 
@@ -18,7 +19,7 @@ def show_clusters(model: Model) -> None:
     d = model.centroids.shape[1]
     named = model.features or [f"x{j}" for j in range(d)]
     known = with_units(without_midnight(named), model.units)[:_FEATURES]
-    features = [name.replace(" [", "\n[") for name in known]
+    features = [n if len(n) <= _NARROW else n.replace(" [", "\n[") for n in known]
     counts = None if model.batches else model.counts  # batches count rows repeatedly
     weighted = model.parameters.get("weights") is not None
     sizes = [] if counts is None else ["sum of\nweights" if weighted else "count", "share"]
