@@ -19,7 +19,7 @@ import pytest
 from sklearn.datasets import load_sample_image
 
 import streamkm.rows.memory
-from streamkm.seeding import METHODS
+from streamkm.seeding import METHODS, Seeding
 from tests import recipes
 
 # No test may fail on a slow machine.
@@ -54,6 +54,13 @@ def mixture(n, d, k, seed=0, offset=0.0, dtype=np.float32):
 
 # A sitecustomize module for the path of some jobs, which would shadow that of the system.
 collect_ignore = ["slurm/slow"]
+
+
+def searched(state):
+    """Return the state of a seeding, or its centroids, after the steps in memory."""
+    while isinstance(state, Seeding) and (then := state.advance()) is not None:
+        state = then
+    return state
 
 
 def pytest_collection_modifyitems(items):

@@ -21,7 +21,7 @@ from streamkm.seeding import Seeding, Task
 from streamkm.seeding.kmeans_parallel import KMeansParallel
 from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
 from tests import reference
-from tests.conftest import mixture
+from tests.conftest import mixture, searched
 
 pytestmark = pytest.mark.usefixtures("no_table")
 
@@ -55,7 +55,7 @@ def test_dask_ml_draws_two_rows_a_round_whatever_k_is(k, blobs):
     while isinstance(state, Seeding):
         answer = map_reduce(state.ask(), rows)
         drawn.append(len(getattr(answer, "keys", ())))
-        state = state.tell(answer)
+        state = searched(state.tell(answer))
     assert drawn == [2 * k, 2 * k, 2 * k, 0]
 
 

@@ -32,6 +32,7 @@ from streamkm.seeding.sample_search import (
 )
 
 _PILOT = 4096  # rows of the pilot sample
+_NEARLY_ALL = 1 - 1e-9  # largest share of the rows of a first pilot
 _PILOT_CLUSTERS = 64  # most clusters of its solution, because it assigns all rows [docs/seeding.md]
 _ROUGH = 1e-2  # relative decrease of the loss at which Lloyd's steps on the pilot end
 # The sample is drawn again if it had to lower its threshold by more than this factor.
@@ -102,7 +103,8 @@ class Coreset(Seeding):
     @classmethod
     def from_task(cls, task: Task) -> Coreset:
         most = max(task.sample, least_sample(task.k))
-        return cls(task.k, task.seed, task.n_rows, most, threshold_of(_PILOT / task.n_rows))
+        share = min(_PILOT / task.n_rows, _NEARLY_ALL)  # only a sample of all rows is searched
+        return cls(task.k, task.seed, task.n_rows, most, threshold_of(share))
 
     def for_table(self, n_rows: int) -> Coreset:
         first = self.from_task(Task(self.k, self.seed, n_rows, self.most))

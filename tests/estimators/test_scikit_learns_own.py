@@ -25,6 +25,7 @@ from streamkm.fitting import restart_seeds
 from streamkm.rows import open_rows
 from streamkm.runs.options import restarts_of
 from streamkm.seeding import Seeding, Task, method_of
+from tests.conftest import searched
 
 pytestmark = [
     # scikit-learn does not warn at max_iter, where some of its tests end [docs/scikit-learn.md].
@@ -73,7 +74,7 @@ def seeded(X, n_clusters, init="k-means++", *, sample_weight=None, random_state=
     while isinstance(state, Seeding):
         answer = map_reduce(state.ask(), rows)
         drawn.extend(answer.numbers)
-        state = state.tell(answer)
+        state = searched(state.tell(answer))
     return state, np.array(drawn)
 
 

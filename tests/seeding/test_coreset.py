@@ -11,7 +11,7 @@ from streamkm.fitting import first_state, iterate
 from streamkm.rows import Room, open_rows
 from streamkm.seeding import Seeding, Task, method_of
 from tests import reference
-from tests.conftest import mixture
+from tests.conftest import mixture, searched
 
 
 def seeded(data, k, seed=0, sample=4096, weights=None):
@@ -23,13 +23,6 @@ def seeded(data, k, seed=0, sample=4096, weights=None):
         asked.append(answer)
         state = searched(state.tell(answer))
     return state, asked
-
-
-def searched(state):
-    """Return the state after the steps in memory."""
-    while isinstance(state, Seeding) and (then := state.advance()) is not None:
-        state = then
-    return state
 
 
 @pytest.mark.parametrize("k", [5, 40])

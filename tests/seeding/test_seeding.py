@@ -15,7 +15,7 @@ from streamkm.seeding import METHODS, Seeding, Task, method_of
 from streamkm.seeding.farthest import Farthest
 from streamkm.seeding.kmeans_plusplus import KMeansPlusPlus
 from tests import reference
-from tests.conftest import mixture
+from tests.conftest import mixture, searched
 from tests.recipes import SEEDING
 
 
@@ -24,7 +24,7 @@ def run(method, data, k, seed=0):
     rows = open_rows(data)
     state, reads = method_of(method).start(Task(k, seed, rows.layout.n_rows, 2000)), 0
     while isinstance(state, Seeding):
-        state, reads = state.tell(map_reduce(state.ask(), rows)), reads + 1
+        state, reads = searched(state.tell(map_reduce(state.ask(), rows))), reads + 1
     return state, reads
 
 
@@ -71,7 +71,7 @@ def test_rows_without_weight_are_never_chosen(seeding_method, blobs):
     state = method_of(seeding_method).start(Task(4, 1, len(blobs), 2000))
     rows = open_rows(blobs, sample_weight=weights)
     while isinstance(state, Seeding):
-        state = state.tell(map_reduce(state.ask(), rows))
+        state = searched(state.tell(map_reduce(state.ask(), rows)))
     assert (state[:, 0] > 0).all()
 
 
@@ -102,7 +102,7 @@ def test_parallel_draws_twice_k_rows_a_round(blobs):
     while isinstance(state, Seeding):
         question = state.ask()
         sizes.append(getattr(question, "most", 0))
-        state = state.tell(map_reduce(question, rows))
+        state = searched(state.tell(map_reduce(question, rows)))
     assert sizes == [16, 16, 16, 0]
 
 
