@@ -269,6 +269,7 @@ def test_a_kill_in_a_search_loses_neither_the_reads_nor_the_steps_before_a_save(
 def test_a_search_saves_the_state_before_it_once_it_is_due(store, monkeypatch, no_table):
     """The time of a save often comes in the middle of a search."""
     saved = []
+    monkeypatch.setattr("streamkm.in_memory.descent._WHILE", 0.0)  # a state after every step
     save = Periodic.save
     monkeypatch.setattr(
         Periodic, "save", lambda own, state: saved.append(state) or save(own, state)
