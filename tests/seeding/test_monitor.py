@@ -274,6 +274,10 @@ def test_a_search_saves_the_state_before_it_once_it_is_due(store, monkeypatch, n
     monkeypatch.setattr(
         Periodic, "save", lambda own, state: saved.append(state) or save(own, state)
     )
+
+    def within():
+        return [state for state in saved if state.working.startswith("breathing")]
+
     with monkeypatch.context() as patch:
         patch.setattr(Periodic, "due", property(lambda _: False))
         words = []
@@ -281,13 +285,11 @@ def test_a_search_saves_the_state_before_it_once_it_is_due(store, monkeypatch, n
         def searching(step):
             words.append(step)
             if "breathing" in step:
-                patch.setattr(Periodic, "due", property(lambda _: True))
+                patch.setattr(Periodic, "due", property(lambda _: not within()))
 
         with monitored(searching):
             KMeans(K, random_state=0, checkpoint=store.parent / "c").fit(store)
-    within = [state for state in saved if state.working.startswith("breathing")]
-    assert within
-    assert {state.n_passes for state in within} == {2}
+    assert [state.n_passes for state in within()] == [2]
 
 
 @pytest.mark.parametrize("init", ["coreset", "k-means||"])
