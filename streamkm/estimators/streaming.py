@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from streamkm.arrays import Float64Array
+from streamkm.errors import DataError
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import InputData
 from streamkm.estimators.opening import all_or_nothing, data_options, names_of
@@ -204,7 +205,7 @@ ndarray of shape (m,)
         Raises
         ------
         DataError
-            If the numbers of clusters or the features differ.
+            If one is not a StreamingKMeans, or the numbers of clusters or the features differ.
 
         Examples
         --------
@@ -215,6 +216,9 @@ ndarray of shape (m,)
         [300.0, 300.0]
         """
         models: tuple[StreamingKMeans, ...] = (self, *others)
+        for model in others:
+            if not isinstance(model, StreamingKMeans):
+                raise DataError(f"{type(model).__name__} has no summary; merge StreamingKMeans.")
         parts = [
             Part(model._known, f"model {number}", names_of(model) or ())
             for number, model in enumerate(models)

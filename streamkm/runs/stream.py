@@ -54,9 +54,10 @@ class StreamOptions:
         return cls(k, size, parameters["random_state"])
 
     def first_summary(self, n_features: int) -> Summary:
-        """Return the summary of no rows."""
+        """Return the summary of no rows of this number of features."""
         most = self.summary_size or summary_rows(self.n_clusters, n_features)
-        return Summary.none(most, self.n_clusters, draw_seed(self.random_state))
+        none = Summary.none(most, self.n_clusters, draw_seed(self.random_state))
+        return replace(none, values=np.empty((0, n_features)))
 
     def budget(self, memory_limit: int | None) -> StreamBudget:
         """The memory that a read needs."""

@@ -38,7 +38,13 @@ def solve(summary: Summary) -> Solution:
     """Search a summary for the centroids of the lowest loss.
 
     The result depends on the distinct rows and their estimated weights only, not on their order.
+
+    Raises
+    ------
+    DataError
+        If no row of positive weight was seen.
     """
+    summary.counted.check()
     k, estimates = summary.n_clusters, summary.estimates
     table = Distinct(len(estimates))(Block.from_values(summary.values, estimates))
     share = table.weights / table.weights.max()

@@ -20,9 +20,10 @@ from streamkm.passes import (
 )
 from streamkm.rows import Block
 from streamkm.seeding.coreset import corrected_scale, least_sample, solve_pilot
-from streamkm.streaming.summary import PILOT_STREAM, Summary
+from streamkm.streaming.summary import PILOT_STREAM, Summary, total_of
 
 _OVERFULL, _DRAWS = 4, 3  # as for the coreset of a seeding
+_TOLD_BY = 256  # rows of a block, at most, that tell its data from others
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Summarise(Pass[Summary]):
         none = replace(self.identity(), counted=counted, length=length)
         if counted.bad or counted.negative or not counted.weighted:
             return none
-        stream = _stream_of(block)
+        stream = _stream_of(block, self.first)
         with one_blas_thread():
             sample = self._sample(block, counted, stream)
         draws = exponentials(sample.numbers, self.seed, stream)
@@ -60,7 +61,7 @@ class Summarise(Pass[Summary]):
         weights = block.weights
         return replace(
             none,
-            total=float(block.n_rows) if weights is None else math.fsum(weights.tolist()),
+            total=float(block.n_rows) if weights is None else total_of(weights.tolist()),
             draws=draws[order],
             bounds=(sample.rates * sample.threshold)[order],
             weights=sample.weights[order],
@@ -86,11 +87,16 @@ class Summarise(Pass[Summary]):
         return sample
 
 
-def _stream_of(block: Block) -> int:
-    """Return the stream of the draws of a block, a digest of its first row.
+def _stream_of(block: Block, first: int) -> int:
+    """Return the stream of the draws of a block, a digest of some of its rows and of `first`.
 
     Rows of other data with the same numbers then have other draws, also for the same seed, so that
-    summaries that are made apart can be merged.
+    reads of one stream, and summaries that are made apart, are independent. The first row alone
+    does not tell data apart: it is the same in many scenes whose corner has no data.
     """
-    row = np.ascontiguousarray(block.values[:1], np.float64)
-    return int.from_bytes(hashlib.blake2b(row.tobytes(), digest_size=8).digest(), "little")
+    step = -(-block.n_rows // _TOLD_BY)
+    digest = hashlib.blake2b(first.to_bytes(8, "little"), digest_size=8)
+    weights = () if block.weights is None else (block.weights[::step],)
+    for some in (block.values[::step], *weights):
+        digest.update(np.ascontiguousarray(some, np.float64).tobytes())
+    return int.from_bytes(digest.digest(), "little")

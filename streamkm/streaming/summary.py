@@ -17,7 +17,7 @@ method, as in StreamKM++, Ackermann et al., JEA 17, 2012). Here one summary is e
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array
+from streamkm.errors import DataError
 from streamkm.kernels import exponentials
 from streamkm.passes import Counted, Sampled, Statistic
 from streamkm.seeding.coreset import least_sample, nearest_rows, rates_about, rough_centroids
@@ -102,18 +103,16 @@ class Summary(Statistic):
             known[0],
             seed=min(p.seed for p in parts),
             counted=Counted.combine([p.counted for p in parts]),
-            total=math.fsum(p.total for p in parts),
+            total=total_of(p.total for p in parts),
             length=sum(p.length for p in parts),
         )
         if len(known) > 1:
-            draws = np.concatenate([p.draws for p in known])
-            numbers = np.concatenate([p.numbers for p in known])
-            order = _by_draw(draws, numbers)
             columns: dict[str, Any] = {
-                name: np.concatenate([getattr(p, name) for p in known])[order]
-                for name in ("bounds", "weights", "values")
+                name: np.concatenate([getattr(p, name) for p in known])
+                for name in ("values", "weights", "bounds", "numbers", "draws")
             }
-            joined = replace(joined, draws=draws[order], numbers=numbers[order], **columns)
+            order = _by_draw(**columns)
+            joined = replace(joined, **{name: column[order] for name, column in columns.items()})
         return joined.reduced() if len(joined.draws) > 2 * joined.most else joined
 
     @classmethod
@@ -174,11 +173,37 @@ class Summary(Statistic):
         )
 
 
-def _by_draw(draws: Float64Array, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
-    """Return the order by (draw, number); sorted parts are merged in linear time."""
+def total_of(weights: Iterable[float]) -> float:
+    """Return the sum of weights, rounded once.
+
+    Raises
+    ------
+    DataError
+        If it is too large for float64.
+    """
+    try:
+        return math.fsum(weights)
+    except OverflowError as error:
+        raise DataError(
+            "the sum of the weights is too large for float64; divide all weights by a number."
+        ) from error
+
+
+def _by_draw(
+    values: AnyArray,
+    weights: Float64Array,
+    bounds: Float64Array,
+    numbers: npt.NDArray[np.int64],
+    draws: Float64Array,
+) -> npt.NDArray[np.intp]:
+    """Return the order by draw; sorted parts are merged in linear time.
+
+    Rows of equal draws, as of two summaries of the same data, are ordered by all that is known of
+    them, so that the order of the parts does not matter.
+    """
     order = np.argsort(draws, kind="stable")
     if (draws[order[1:]] == draws[order[:-1]]).any():
-        order = np.lexsort((numbers, draws))
+        order = np.lexsort((*values.T, weights, bounds, numbers, draws))
     return order
 
 

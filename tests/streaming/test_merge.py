@@ -78,3 +78,17 @@ def test_streams_of_other_features_or_clusters_are_refused_by_name(models, tmp_p
         models[0].merge(StreamingKMeans(4).partial_fit(X))
     with pytest.raises(AttributeError, match="not seen any rows"):
         models[0].merge(StreamingKMeans(5))
+    with pytest.raises(DataError, match="KMeans has no summary"):
+        models[0].merge(KMeans(5, random_state=0).fit(X))
+
+
+def test_a_stream_without_rows_merges_and_has_no_centroids(models):
+    frame = pd.DataFrame(X[:20], columns=NAMES[::-1])
+    none = StreamingKMeans(5, summary_size=800).partial_fit(frame, mask=np.zeros(20, bool))
+    for merged in (models[0].merge(none), none.merge(models[0])):
+        assert merged.n_rows_seen_ == 3000
+        assert merged.counts_.sum() == pytest.approx(3000)
+    with pytest.raises(DataError, match="nothing to cluster"):
+        _ = none.cluster_centers_
+    with pytest.raises(DataError, match="nothing to cluster"):
+        _ = StreamingKMeans(2).partial_fit(X, sample_weight=np.zeros(len(X))).inertia_

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamkm.engine import map_reduce
-from streamkm.errors import NonFiniteError
+from streamkm.errors import DataError, NonFiniteError
 from streamkm.passes import Counted
 from streamkm.rows import Block, BlockPlan, StoredRows, open_rows
 from streamkm.runs.stream import StreamBudget, absorb
@@ -150,9 +150,40 @@ def test_merging_has_the_same_bits_in_both_orders_and_the_same_guarantee_in_any(
 
 
 def test_rows_of_equal_numbers_and_seeds_have_different_draws():
-    """Summaries that are made apart with the same seed are independent."""
-    a, b = (Summarise(100, K, 0)(Block.from_values(x)) for x in (X[:150], X[150:300]))
-    assert not set(a.draws) & set(b.draws)
+    """Also in data that begin with the same row, such as scenes whose corner has no data."""
+    first, weights = np.concatenate([X[:1], X[151:300]]), np.arange(1.0, 151)
+    blocks = [Block.from_values(x) for x in (X[:150], X[150:300], first)]
+    blocks.append(Block.from_values(X[:150], weights))
+    found = [Summarise(100, K, 0)(block).draws for block in blocks]
+    found.append(Summarise(100, K, 0, first=150)(blocks[0]).draws)
+    assert len(np.unique(np.concatenate(found))) == 5 * 150
+
+
+def test_reads_of_one_grid_are_sampled_independently():
+    """Forty scenes of the same pixels; the same pixels of all scenes would be in the summary."""
+    base = X[:500] * 3
+    scenes = np.random.default_rng(0).normal(0, 0.05, (40, 500, 2)).astype("f4") + base
+    scenes[:, 0] = 0
+    off = [summarised(scenes, seed).estimates.sum() / scenes[..., 0].size - 1 for seed in range(10)]
+    assert np.sqrt(np.mean(np.square(off))) < 0.15  # 0.4 with the same draws in every scene
+
+
+def test_merging_summaries_of_the_same_data_does_not_depend_on_their_order():
+    changed = X[:500].copy()
+    changed[1] += 9  # not among the rows that tell the data apart
+    a, b = (summarised([x]) for x in (X[:500], changed))
+    assert (a.draws == b.draws).all()
+    assert same(Summary.combine([a, b]), Summary.combine([b, a]))
+
+
+def test_weights_whose_sum_is_too_large_are_refused():
+    half = np.full(10, 1e307)
+    summary = summarised([X[:10]], weights=[half])
+    assert solve(summary).counts.sum() == pytest.approx(1e308)
+    with pytest.raises(DataError, match="sum of the weights is too large"):
+        absorb(summary, open_rows(X[:10], sample_weight=half))
+    with pytest.raises(DataError, match="sum of the weights is too large"):
+        summarised([X[:10]], weights=[np.full(10, 1e308)])
 
 
 def test_the_same_bits_on_every_scheduler_and_with_any_size_of_waves(cluster):
