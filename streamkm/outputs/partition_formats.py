@@ -70,8 +70,8 @@ class PartitionWriter(Protocol):
 class PartitionFormat(Protocol):
     """A format of partitions."""
 
-    def check(self) -> None:
-        """Raise an error if a package is missing."""
+    def check(self, features: Sequence[str] | None) -> None:
+        """Raise an error if a package is missing, or features of these names are not allowed."""
         ...
 
     def begin(self, folder: Path, marks: Mapping[str, Any]) -> None:
@@ -101,8 +101,8 @@ class _ZarrWriter:
 class ZarrPartition:
     """A Zarr group with `rows` (n, d), `numbers` (n,), `offsets` (k + 1,), and maybe `weights`."""
 
-    def check(self) -> None:
-        """Check nothing: Zarr is always there."""
+    def check(self, features: Sequence[str] | None) -> None:
+        """Check nothing: Zarr is always there, and features may have any name."""
 
     def begin(self, folder: Path, marks: Mapping[str, Any]) -> None:
         import zarr  # takes a quarter of a second
@@ -198,7 +198,13 @@ class ParquetPartition:
     features have no names, and `weight` if there are weights.
     """
 
-    def check(self) -> None:
+    def check(self, features: Sequence[str] | None) -> None:
+        taken = {"row", "weight", "cluster"} & set(features or ())
+        if taken:
+            raise DataError(
+                f"the feature {min(taken)!r} has the name of a column of Parquet partitions; "
+                "rename it, or write a Zarr group."
+            )
         try:
             import_module("pyarrow.parquet")
         except ModuleNotFoundError as error:
@@ -213,10 +219,4 @@ class ParquetPartition:
         return max(1, min(n_rows, most // row_nbytes))
 
     def create(self, folder: Path, layout: PartitionLayout) -> PartitionWriter:
-        taken = {"row", "weight", "cluster"} & set(layout.features or ())
-        if taken:
-            raise DataError(
-                f"the feature {min(taken)!r} has the name of a column of Parquet partitions; "
-                "rename it, or write a Zarr group."
-            )
         return _ParquetWriter(str(folder), layout.features)

@@ -152,7 +152,8 @@ def _ranks(clusters: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 class Ranking(WithCentroids, Pass[Ranked]):
     """Find the rows of each cluster with the smallest keys, in place of distances.
 
-    The statistic of a block has only rows of the block, so it does not grow with the clusters.
+    Rows of weight zero are never found. The statistic of a block has only rows of the block, so it
+    does not grow with the clusters.
 
     Parameters
     ----------
@@ -186,7 +187,7 @@ class Ranking(WithCentroids, Pass[Ranked]):
         # The largest key of clusters that have enough rows.
         bars = np.where(np.broadcast_to(self.most, len(self.centroids)) > 0, np.inf, -np.inf)
         for tile, labels, keys in self._keyed(block):
-            hopeful = np.flatnonzero(keys <= bars[labels])
+            hopeful = np.flatnonzero((keys <= bars[labels]) & (tile.weights > 0))
             if hopeful.size:
                 waiting.append(self._found(block, tile, hopeful, labels, keys))
                 n_waiting += len(hopeful)

@@ -28,7 +28,7 @@ from streamkm.runs.fit import PreparedFit, fit
 from streamkm.runs.hierarchy_options import HierarchyOptions
 from streamkm.runs.levels import LevelFit, centroids_of, cluster_centroids
 from streamkm.runs.options import CheckpointOptions, DataOptions, draw_seed
-from streamkm.runs.partition import FORMATS, write_partition
+from streamkm.runs.partition import FORMATS, WritePartition
 from streamkm.runs.parts import FitParts, shares, tasks_of
 from streamkm.runs.routing import SAMPLE, Routing, routes_of, routing_of
 from streamkm.runs.running import ProgressCallbacks
@@ -133,8 +133,10 @@ def grow(
         If the folder belongs to another run.
     """
     options, steps = prepared.options, StepsOnDisk(folder)
-    seed = draw_seed(options.fit.random_state)
-    steps.begin(_record(prepared, seed), restart)
+    steps.begin(_record(prepared), restart)
+    random_state = options.fit.random_state
+    drawn = steps.once("seed", lambda: {"seed": np.array([draw_seed(random_state)])})
+    seed = int(drawn["seed"][0])
     run = _Run(prepared, steps, seed, progress or ProgressCallbacks())
     with same_processes():
         state = run.first_state()
@@ -225,9 +227,10 @@ class _Run:
         if not target.exists():
             question = RoutedLabels(routes, label_dtype(n_groups))
             output, limit = Store(target, PARTITION, False), self.prepared.memory_limit
-            write_partition(
-                rows, question, n_groups, output, FORMATS["zarr"], limit, show=self.progress.stage
+            writing = WritePartition(
+                rows, question, n_groups, FORMATS["zarr"], limit, weightless=False
             )
+            writing.run(output, show=self.progress.stage)
         return open_partition(target)
 
     def _fit(self, level: int) -> LevelFit:
@@ -290,8 +293,13 @@ def model_from_hierarchy(result: GrownHierarchy, rows: Rows, parameters: dict[st
     )
 
 
-def _record(prepared: PreparedHierarchy, seed: int) -> Record:
-    """The record that a later run of the folder is compared with."""
-    options = replace(prepared.options.fit, random_state=seed)
-    asked = plain(vars(prepared.options) | {"fit": vars(options)})
+def _record(prepared: PreparedHierarchy) -> Record:
+    """The record that a later run of the folder is compared with.
+
+    A random state that is not a number is omitted, because it cannot be compared.
+    """
+    fit = dict(vars(prepared.options.fit))
+    if not isinstance(fit["random_state"], int):
+        del fit["random_state"]
+    asked = plain(vars(prepared.options) | {"fit": fit})
     return Record("hierarchy", asked, fingerprint(prepared.rows), versions=versions())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,17 +91,18 @@ def partition(
         If a block does not fit the limit.
     """
     form = FORMATS[format_of(output, format)]
-    form.check()
     kind = ParquetFolder if isinstance(form, ParquetPartition) else Store
     store = kind(output, PARTITION, overwrite)
     check_outputs([store], [source, data.data, data.mask, data.sample_weight])
     rows = open_for(model, data)
+    form.check(rows.layout.names)
     k = len(model.centroids)
     dtype = label_dtype(k)
     question: PerRow[Any] = NearestLabels(model.scaled_centroids, dtype)
     if model.tree is not None:
         question = TreeLabels(Tree(*model.tree), dtype)
-    return write_partition(rows, question, k, store, form, data.memory_limit, message, show)
+    writing = WritePartition(rows, question, k, form, data.memory_limit)
+    return writing.run(store, message, show)
 
 
 def format_of(path: PathLike, format: str | None) -> str:
@@ -118,39 +120,36 @@ def format_of(path: PathLike, format: str | None) -> str:
     return format
 
 
-def write_partition(
-    rows: Rows,
-    question: PerRow[Any],
-    n_clusters: int,
-    output: Store,
-    format: PartitionFormat,
-    memory_limit: int | None = None,
-    message: Callable[[str], None] | None = None,
-    show: ShowStage | None = None,
-) -> PartitionResult:
-    """Group rows by the labels 0 to n_clusters - 1 of any pass, in one read.
+@dataclass(frozen=True)
+class WritePartition:
+    """Group rows by labels in one read.
 
     The rows of each block are sorted and written to files beside the output, and these runs are
     merged. So the data are read once, and written and read once more in this form.
+
+    Parameters
+    ----------
+    rows : Rows
+    question : PerRow whose results are the labels 0 to n_clusters - 1
+    n_clusters : int
+    format : PartitionFormat
+    memory_limit : peak bytes of the process, or None
+    weightless : whether rows of weight zero are written
     """
-    budget = Budget(memory_limit, threads(), n_clusters, largest=n_clusters).of(rows.layout)
-    # Chosen before any read, so that a limit that is too low is found at once.
-    most = min(BLOCK_NBYTES, max(2**20, budget.block_nbytes()))
-    sizes = _Writing(rows, question, n_clusters, format, most).run(output, message, show)
-    return PartitionResult(sizes.counts, rows.layout.n_rows - int(sizes.counts.sum()))
 
-
-@dataclass(frozen=True)
-class _Writing:
     rows: Rows
     question: PerRow[Any]
     n_clusters: int
     format: PartitionFormat
-    most: int
+    memory_limit: int | None = None
+    weightless: bool = True
 
     def run(
-        self, output: Store, message: Callable[[str], None] | None, show: ShowStage | None
-    ) -> Sizes:
+        self,
+        output: Store,
+        message: Callable[[str], None] | None = None,
+        show: ShowStage | None = None,
+    ) -> PartitionResult:
         staged = StagedOutput(
             local(output.path),
             output.overwrite,
@@ -163,7 +162,15 @@ class _Writing:
         sizes, moved = staged.write(self._sort, self._merge)
         assert isinstance(sizes, Sizes)
         assert isinstance(moved, Counted)
-        return sizes
+        left_out = self.rows.layout.n_rows - int(sizes.counts.sum())
+        return PartitionResult(sizes.counts, left_out)
+
+    @cached_property
+    def _most(self) -> int:
+        """Bytes of rows that a task writes."""
+        limit, k = self.memory_limit, self.n_clusters
+        budget = Budget(limit, threads(), k, largest=k).of(self.rows.layout)
+        return min(BLOCK_NBYTES, max(2**20, budget.block_nbytes()))
 
     @property
     def record(self) -> Record | None:
@@ -175,7 +182,8 @@ class _Writing:
             "scaling": digest_of(rows.layout.scaling),
             "blocks": digest_of(rows.plan.edges),
             "format": type(self.format).__name__,
-            "bytes of a shard": self.most,
+            "bytes of a shard": self._most,
+            "rows of weight zero": self.weightless,
         }
         return record_of("partition", rows, asked)
 
@@ -185,7 +193,9 @@ class _Writing:
 
     def _sort(self, folder: Any) -> Stage:
         self.format.begin(folder, self._marks)
-        call = SortBlock(self.question, self.n_clusters, str(folder / RUNS), self._dtype)
+        call = SortBlock(
+            self.question, self.n_clusters, str(folder / RUNS), self._dtype, self.weightless
+        )
         return Stage("sort", call, self.rows)
 
     def _merge(self, folder: Any, sizes: Sizes) -> Stage:
@@ -194,7 +204,7 @@ class _Writing:
         weights = None if self.rows.weights is None else self.rows.weights.dtype
         beside = 8 + (0 if weights is None else weights.itemsize)
         row_nbytes = layout.n_features * layout.dtype.itemsize + beside
-        step = self.format.step(row_nbytes, n, self.most)
+        step = self.format.step(row_nbytes, n, self._most)
         kinds = {"numbers": NUMBERS_KIND, "rows": (self._dtype, layout.n_features)}
         kinds |= {} if weights is None else {"weights": (weights, 0)}
         self.format.begin(folder, self._marks)

@@ -114,12 +114,14 @@ class SortBlock:
     n_clusters : int
     folder : path of the folder of the runs
     dtype : dtype of the rows in the runs
+    weightless : whether rows of weight zero are written
     """
 
     question: PerRow[Any]
     n_clusters: int
     folder: str
     dtype: np.dtype[Any]
+    weightless: bool = True
 
     def identity(self) -> Sizes:
         return Sizes(np.zeros(self.n_clusters, np.int64))
@@ -135,6 +137,10 @@ class SortBlock:
         }
         if block.weights is not None:
             arrays["weights"] = block.weights
+            if not self.weightless:
+                kept = block.weights > 0
+                labels = labels[kept]
+                arrays = {name: values[kept] for name, values in arrays.items()}
         clusters, counts = SortedRun(self.folder, block.number).save(labels, arrays)
         sizes = self.identity()
         sizes.counts[clusters] = counts

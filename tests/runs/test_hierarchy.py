@@ -323,3 +323,21 @@ def test_weights_and_equal_rows(tmp_path):
     wide.fit(x, sample_weight=weights)
     assert len(wide.cluster_centers_) == 30
     assert wide.inertia_ == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("resampling", [0, 2])
+@pytest.mark.parametrize("n_clusters", [20, [20, 4]])
+def test_rows_of_weight_zero_change_nothing(n_clusters, resampling):
+    """Neither the numbers of clusters of the groups nor the rows of a round."""
+    x, weights = X[:600].copy(), np.repeat([1.0, 0.0], 300)
+    x[300:] += 100
+    km = streamkm.HierarchicalKMeans(n_clusters, resampling=resampling, random_state=0)
+    want = km.fit(x[:300]).cluster_centers_
+    np.testing.assert_array_equal(km.fit(x, sample_weight=weights).cluster_centers_, want)
+
+
+def test_a_drawn_seed_is_kept_with_the_steps(tmp_path):
+    first, second = (
+        streamkm.HierarchicalKMeans(20, checkpoint=tmp_path / "run").fit(X[:300]) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.cluster_centers_, second.cluster_centers_)

@@ -378,3 +378,16 @@ def test_the_command_prints_the_sizes(tmp_path, store):
         nearest(VALUES, CENTROIDS),
         np.arange(2000) > 9,
     )
+
+
+def test_names_of_features_that_parquet_cannot_have_are_refused_before_the_read(tmp_path, store):
+    names = ["row", "b", "c", "d", "e"]
+    model = streamkm.Model(CENTROIDS, features=names)
+    array = zarr.open_array(store)
+    array.attrs["columns"] = names
+
+    def read(stage, done, total):
+        raise AssertionError(stage)
+
+    with pytest.raises(DataError, match="'row' has the name of a column"):
+        runs.partition(model, DataOptions(array), tmp_path / "p.parquet", show=read)
