@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from streamkm.estimators import ProductQuantizer as ProductQuantizer
     from streamkm.estimators import SphericalKMeans as SphericalKMeans
     from streamkm.estimators import StreamingKMeans as StreamingKMeans
+    from streamkm.estimators.drift import drift as drift
     from streamkm.estimators.loading import load as load
     from streamkm.estimators.nearest import nearest as nearest
     from streamkm.estimators.steps import LloydStep as LloydStep
@@ -50,6 +51,7 @@ _PUBLIC = {
     "StreamingKMeans": "streamkm.estimators",
     "centroids_of": "streamkm.models.sweep",
     "dedup": "streamkm.curation",
+    "drift": "streamkm.estimators.drift",
     "ingest": "streamkm.ingesting",
     "iterate": "streamkm.estimators.steps",
     "load": "streamkm.estimators.loading",
@@ -77,6 +79,7 @@ __all__ = [
     "__version__",
     "centroids_of",
     "dedup",
+    "drift",
     "ingest",
     "iterate",
     "load",

@@ -14,6 +14,7 @@ from streamkm.models.model import KNOWN_CENTROIDS, Model
 from streamkm.models.storage import save_model
 from streamkm.outputs import MODEL, alone, check_store, plain
 from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
+from streamkm.streaming import Drift
 from streamkm.updates import history_array
 from streamkm.versions import versions
 
@@ -57,6 +58,7 @@ def stored_model(estimator: Any) -> Model:
         units=[str(n) for n in getattr(estimator, "feature_units_", [])],
         tree=None if tree is None else (tree.pairs, tree.children),
         hierarchy=hierarchy,
+        drift=_arrays(getattr(estimator, "drift_", None)),
         reads=getattr(estimator, "reads_", {}),
         init=_array(getattr(estimator, "init", None)),
         counts=counts,
@@ -64,6 +66,10 @@ def stored_model(estimator: Any) -> Model:
         summary=estimator._summary.stored if hasattr(estimator, "_summary") else {},
         names=[_name(name) for name in getattr(estimator, "cluster_names_", [])],
     )
+
+
+def _arrays(drift: Drift | None) -> dict[str, Any]:
+    return {} if drift is None else vars(drift)
 
 
 def _name(name: Any) -> Any:

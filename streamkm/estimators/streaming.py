@@ -20,7 +20,7 @@ from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows
 from streamkm.runs.options import memory_bytes
 from streamkm.runs.stream import Part, StreamOptions, absorb, merge, with_clusters
-from streamkm.streaming import Solution, Summary, WeightedRows, solve
+from streamkm.streaming import Drift, Solution, Summary, WeightedRows, solve
 
 
 class StreamingKMeans(CentroidEstimator):
@@ -52,7 +52,8 @@ class StreamingKMeans(CentroidEstimator):
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features), float64
         Centroids of all rows seen so far, in units of the data. The first access after new rows
-        searches the summary, in about a second.
+        searches the summary, in about a second. Clusters keep their numbers between searches; a
+        cluster that appears takes the number of one that dies.
     counts_ : ndarray of shape (n_clusters,), float64
         Weight of the rows of each cluster, estimated from the summary; the sum is exact.
     inertia_ : float
@@ -62,6 +63,9 @@ class StreamingKMeans(CentroidEstimator):
     summary_ : named tuple of `rows`, ndarray of shape (m, n_features), and `weights`, \
 ndarray of shape (m,)
         The summary. Sums over its weighted rows estimate sums over all rows.
+    drift_ : Drift or None
+        Changes from the clusters of the search before, as of `streamkm.drift`; None if there was
+        only one search, and for merged models.
     n_rows_seen_ : int
         Number of rows seen so far, without those that were left out.
     labels_ : ndarray of shape (n_samples,), int32, or a lazy array
@@ -92,14 +96,18 @@ ndarray of shape (m,)
     ...     km = km.partial_fit(batch)
     >>> np.sort(km.cluster_centers_[:, 0]).round().tolist()
     [0.0, 9.0]
+    >>> more = km.partial_fit(rng.normal(0, 1, (2500, 2)) + 9)
+    >>> np.sort(km.drift_.share_after).round(1).tolist(), km.drift_.appeared.tolist()
+    ([0.4, 0.6], [])
     >>> km.n_rows_seen_, km.summary_.rows.shape, round(km.counts_.sum())
-    (10000, (10000, 2), 10000)
+    (12500, (12500, 2), 12500)
     >>> bool(np.isclose(km.inertia_, -km.fit(km.summary_.rows).score(km.summary_.rows)))
     True
     """
 
     _summary: Summary | None = None
-    _solution: Solution | None = None
+    _solution: Solution | None = None  # of the last search
+    _is_solved: bool = False  # whether no rows arrived since then
 
     def __init__(
         self,
@@ -224,7 +232,7 @@ ndarray of shape (m,)
             for number, model in enumerate(models)
         ]
         merged = copy(self)
-        merged._summary, merged._solution = merge(parts), None
+        merged._summary, merged._solution, merged._is_solved = merge(parts), None, False
         merged._remove("labels_", "cluster_names_")
         return merged
 
@@ -248,6 +256,11 @@ ndarray of shape (m,)
         return self._solved.inertia
 
     @property
+    def drift_(self) -> Drift | None:
+        """Changes from the clusters of the search before; None after the first search."""
+        return self._solved.drift
+
+    @property
     def n_rows_seen_(self) -> int:
         """Number of rows seen so far, without those that were left out."""
         return self._known.counted.rows
@@ -265,8 +278,9 @@ ndarray of shape (m,)
 
     @property
     def _solved(self) -> Solution:
-        if self._solution is None:
-            self._solution = solve(self._known)
+        if self._solution is None or not self._is_solved:
+            self._solution = solve(self._known, self._solution)
+            self._is_solved = True
         return self._solution
 
     @property
@@ -287,7 +301,7 @@ ndarray of shape (m,)
         else:
             given, rows = self._rows(X, sample_weight, mask, count=True)
             known = with_clusters(self._summary, options.n_clusters)
-        self._summary, self._solution = absorb(known, rows), None
+        self._summary, self._is_solved = absorb(known, rows), False
         self._n_features_out = options.n_clusters
         return given, rows
 
@@ -324,7 +338,9 @@ ndarray of shape (m,)
         if model.names:
             self.cluster_names_ = np.array(model.names, dtype=object)
         self._set_units(model.units)
-        self._solution = Solution(model.centroids, model.counts, model.inertia)
+        drift = Drift(**model.drift) if model.drift else None
+        self._solution = Solution(model.centroids, model.counts, model.inertia, drift)
+        self._is_solved = True
         return self
 
     def __sklearn_is_fitted__(self) -> bool:

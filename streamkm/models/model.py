@@ -65,6 +65,8 @@ class Model:
         Arrays and numbers of the summary of a `StreamingKMeans`; empty for other models.
     hierarchy : Hierarchy or None
         Levels of clusters above these.
+    drift : dict of str to ndarray
+        Arrays of the `drift_` of a `StreamingKMeans`; empty if there is none.
 
     Examples
     --------
@@ -95,6 +97,7 @@ class Model:
     units: list[str] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     hierarchy: Hierarchy | None = None
+    drift: dict[str, AnyArray] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         k, d = self.centroids.shape

@@ -22,6 +22,12 @@ FORMAT = 1
 _NUMBERS = ("nodata", "tol", "loss_tol", "distortion_tol", "time_limit")
 _SUMMARY = {"draws": 1, "bounds": 1, "weights": 1, "numbers": 1, "values": 2}  # dimensions
 _SUMMARY_NUMBERS = ("most", "n_clusters", "seed", "total", "length", "rows", "weighted")
+_DRIFT = {
+    "match": "cluster",
+    "moved": "cluster",
+    "share_before": "earlier_cluster",
+    "share_after": "cluster",
+}
 _HISTORY = ("inertia", "shift", "empty", "relocated", "read")
 
 
@@ -70,6 +76,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
             _write(group, name, values, ("feature",))
         if model.summary:
             _write_summary(group.create_group("summary"), model.summary)
+        _write_drift(group, model.drift)
         history = group.create_group("history")
         for name in model.history.dtype.names or ():
             _write(history, name, np.ascontiguousarray(model.history[name]), ("iteration",))
@@ -87,6 +94,18 @@ def _read_summary(group: Any) -> dict[str, Any]:
     if len({len(values) for values in arrays.values()}) > 1:
         raise DataError(f"the arrays of {group.store_path} have different lengths.")
     return {name: attribute(group, name) for name in _SUMMARY_NUMBERS} | arrays
+
+
+def _write_drift(group: Any, drift: dict[str, AnyArray]) -> None:
+    if drift:
+        own = group.create_group("drift")
+        for name, dimension in _DRIFT.items():
+            _write(own, name, drift[name], (dimension,))
+
+
+def _read_drift(group: Any) -> dict[str, AnyArray]:
+    own = group_in(group, "drift")
+    return {} if own is None else {name: read(own, name, 1) for name in _DRIFT}
 
 
 def _write(group: Any, name: str, values: AnyArray, dimensions: tuple[str, ...]) -> None:
@@ -176,6 +195,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     return Model(
         tree=tree,
         summary={} if summary is None else _read_summary(summary),
+        drift=_read_drift(group),
         hierarchy=read_hierarchy(group, scaling is not None, read),
         centroids=read(group, "centroids", 2),
         history=history,

@@ -189,6 +189,7 @@ def model_of(summary: Summary, like: Model) -> Model:
         versions=versions(),
         summary=summary.stored,
         names=[],
+        drift={},
     )
 
 

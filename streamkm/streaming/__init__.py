@@ -1,7 +1,17 @@
 """Summaries of streams: weighted samples of bounded size, from which centroids are found."""
 
+from streamkm.streaming.drift import Drift, compare
 from streamkm.streaming.solution import Solution, solve
 from streamkm.streaming.summarise import Summarise
 from streamkm.streaming.summary import Summary, WeightedRows, summary_rows
 
-__all__ = ["Solution", "Summarise", "Summary", "WeightedRows", "solve", "summary_rows"]
+__all__ = [
+    "Drift",
+    "Solution",
+    "Summarise",
+    "Summary",
+    "WeightedRows",
+    "compare",
+    "solve",
+    "summary_rows",
+]

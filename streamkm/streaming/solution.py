@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from streamkm.passes import Distinct, Sampled
 from streamkm.rows import Block
 from streamkm.seeding.coreset import nearest_rows
 from streamkm.seeding.sample_search import best_centroids
+from streamkm.streaming.drift import Drift, compare, pairs
 from streamkm.streaming.summary import Summary
 
 
@@ -27,17 +28,35 @@ class Solution:
         Weight of the rows of each cluster.
     inertia : float
         Loss of the centroids.
+    drift : Drift or None
+        Changes from the solution before; None for the first.
     """
 
     centroids: Float64Array
     counts: Float64Array
     inertia: float
+    drift: Drift | None = None
+
+    def after(self, before: Solution) -> Solution:
+        """Return the solution with the drift from another one, and with its cluster numbers.
+
+        If the numbers of clusters differ, the clusters keep their present numbers.
+        """
+        drift = compare(before.centroids, before.counts, self.centroids, self.counts)
+        if len(before.centroids) != len(self.centroids):
+            return replace(self, drift=drift)
+        old, new = pairs(before.centroids, self.centroids)
+        order = new[np.argsort(old)]
+        return Solution(
+            self.centroids[order], self.counts[order], self.inertia, drift.reordered(order)
+        )
 
 
-def solve(summary: Summary) -> Solution:
+def solve(summary: Summary, before: Solution | None = None) -> Solution:
     """Search a summary for the centroids of the lowest loss.
 
     The result depends on the distinct rows and their estimated weights only, not on their order.
+    The clusters have the numbers of those of `before` with which they are paired.
 
     Raises
     ------
@@ -61,4 +80,5 @@ def solve(summary: Summary) -> Solution:
     loss = float((table.weights * d2).sum())
     # The weight of all rows is known.
     unit = summary.total / float(table.weights.sum())
-    return Solution(centroids, counts * unit, loss * unit)
+    found = Solution(centroids, counts * unit, loss * unit)
+    return found if before is None else found.after(before)
