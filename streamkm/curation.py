@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from streamkm.errors import DataError
 from streamkm.estimators.data import InputData, weights_of
@@ -80,7 +81,10 @@ def partition(
     Raises
     ------
     DataError
-        If the data have other features than the model.
+        If the data have other features than the model, a feature has the name of another column of
+        a Parquet partition, or a parameter is not for this kind of model.
+    sklearn.exceptions.NotFittedError
+        If the estimator has not been fitted.
     OutputExistsError
         If `output` exists and may not be replaced.
     MemoryLimitError
@@ -203,11 +207,15 @@ def _model(what: Any, metric: str | None, n_clusters: int | None) -> Model:
     """Return the model that is meant: at a path, of an estimator, or of given centroids."""
     if metric not in (*_METRICS, None):
         raise ValueError(f"metric={metric!r}; use {' or '.join(map(repr, _METRICS))}.")
-    if isinstance(what, (str, os.PathLike)):
+    stored = isinstance(what, (str, os.PathLike))
+    if n_clusters is not None and not stored:
+        raise DataError("n_clusters is for the path of a sweep; leave it out.")
+    if stored:
         found = load_model(what) if n_clusters is None else model_from_sweep(what, n_clusters)
     elif isinstance(what, Model):
         found = what
-    elif hasattr(what, "cluster_centers_") and hasattr(what, "_scaling"):
+    elif hasattr(what, "fit") and hasattr(what, "_scaling"):
+        check_is_fitted(what)
         found = stored_model(what)
     else:
         centroids, names = given_centroids(what)

@@ -16,6 +16,7 @@ import numpy as np
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.checkpoint import Record
 from streamkm.engine import Listed, folding, map_reduce, same_processes, wave_size
+from streamkm.errors import FewDistinctRowsWarning
 from streamkm.fitting import FitState, with_scaling
 from streamkm.heap import one_heap
 from streamkm.models.hierarchy import Hierarchy, Parents, in_order
@@ -35,6 +36,7 @@ from streamkm.runs.running import ProgressCallbacks
 from streamkm.runs.steps_on_disk import Arrays, StepsOnDisk
 from streamkm.updates import history_array
 from streamkm.versions import versions
+from streamkm.warn import warn
 
 _STREAM = 2**62  # of the draw of sampled rows
 _ABOVE = 2**16  # number of the first level above the leaves, for seeds
@@ -131,6 +133,11 @@ def grow(
     ------
     CheckpointError
         If the folder belongs to another run.
+
+    Warns
+    -----
+    FewDistinctRowsWarning
+        If the lowest level has fewer clusters than were asked for.
     """
     options, steps = prepared.options, StepsOnDisk(folder)
     steps.begin(_record(prepared), restart)
@@ -152,7 +159,14 @@ def grow(
         if "counts" not in found:
             found |= run.evaluated(rows, found["centroids"])
             n_passes += 1
-        return run.result(levels, parents, found, state, n_passes)
+        result = run.result(levels, parents, found, state, n_passes)
+    if len(result.leaves) < options.sizes[0]:
+        warn(
+            f"the lowest level has {len(result.leaves):,} clusters, not {options.sizes[0]:,}: some "
+            "clusters of the level above have fewer distinct rows than clusters to be split into",
+            FewDistinctRowsWarning,
+        )
+    return result
 
 
 @dataclass(frozen=True)

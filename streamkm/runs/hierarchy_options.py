@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,9 +76,12 @@ class HierarchyOptions:
         weights = parameters["level_weights"]
         if weights not in WEIGHTS:
             raise ValueError(f"level_weights={weights!r}; use 'counts' or 'equal'.")
+        top_down = branching is not None or not _is_sequence(n_clusters)
+        if top_down:
+            _refuse_unused(parameters)
         return cls(
             sizes,
-            top_down=branching is not None or not _is_sequence(n_clusters),
+            top_down,
             groups=_groups(parameters["groups"], sizes[0]),
             branching=branching,
             fit=fit,
@@ -104,6 +107,19 @@ class HierarchyOptions:
         return replace(self.fit, n_clusters=n_clusters)
 
 
+def _refuse_unused(parameters: Mapping[str, Any]) -> None:
+    """Raise an error for options of levels above the leaves, where levels are split."""
+    for name, default in (("groups", "auto"), ("level_weights", "counts")):
+        value = parameters[name]
+        if not isinstance(value, str) or value != default:
+            raise ValueError(
+                f"{name}={value!r} is for the numbers of clusters of several levels, such as "
+                "n_clusters=[10000, 500]; leave it out."
+            )
+    if _is_sequence(parameters["n_clusters"]):
+        raise ValueError("give either the numbers of clusters of the levels, or branching.")
+
+
 def _groups(groups: Any, n_leaves: int) -> int:
     if isinstance(groups, str) and groups == "auto":
         return 1 if n_leaves <= _DIRECT else _root(n_leaves, 1, 2)
@@ -117,4 +133,4 @@ def _root(n_clusters: int, level: int, levels: int) -> int:
 
 
 def _is_sequence(value: Any) -> bool:
-    return isinstance(value, Sequence) or hasattr(value, "__len__")
+    return not isinstance(value, str) and hasattr(value, "__len__")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import streamkm
 from streamkm.cli import main
-from streamkm.errors import CheckpointError, DataError
+from streamkm.errors import CheckpointError, DataError, FewDistinctRowsWarning
 from streamkm.models.hierarchy import in_order
 from streamkm.rows import open_rows
 from streamkm.runs.hierarchy import grow, prepare_hierarchy
@@ -301,11 +301,21 @@ def test_mistakes_have_one_clear_error(store, tmp_path):
     assert "the largest first" in run("tree", store, "-k", "5,50", *out, code=2)
     assert "not a number, or several" in run("tree", store, "-k", "many", *out, code=2)
     assert "--groups needs" in run("tree", store, "-k", 9, "--groups", 3, *out, code=2)
+    equal = ("--level-weights", "equal")
+    assert "--level-weights equal needs" in run("tree", store, "-k", 9, *equal, *out, code=2)
+    assert "leave out --levels" in run("tree", store, "-k", "9,3", "--levels", 2, *out, code=2)
     assert "fewer than the 5,000" in run("tree", store, "-k", 5000, *out, code=1)
     with pytest.raises(ValueError, match="how='near'"):
         streamkm.HierarchicalKMeans([4, 2], random_state=0).fit(X[:50]).predict(X, how="near")
     with pytest.raises(ValueError, match="metric='l1'"):
         streamkm.HierarchicalKMeans(4, metric="l1").fit(X)
+    for unused in ({"groups": 3}, {"level_weights": "equal"}):
+        with pytest.raises(ValueError, match="is for the numbers of clusters of several levels"):
+            streamkm.HierarchicalKMeans(4, **unused).fit(X)
+    with pytest.raises(ValueError, match="either the numbers of clusters"):
+        streamkm.HierarchicalKMeans([9, 3], branching=3).fit(X)
+    with pytest.raises(ValueError, match="n_clusters='12': give"):
+        streamkm.HierarchicalKMeans("12").fit(X)
     with pytest.raises(DataError, match="is not local"):
         streamkm.HierarchicalKMeans(4, checkpoint="s3://bucket/run").fit(X[:50])
     with pytest.raises(DataError, match="n_samples=3"):
@@ -320,7 +330,8 @@ def test_weights_and_equal_rows(tmp_path):
     assert km.counts_.sum() == 60
     x[weights == 0] += RNG.normal(size=(len(x) - 30, 2)) / 50
     wide = streamkm.HierarchicalKMeans(levels=2, branching=9, random_state=0)
-    wide.fit(x, sample_weight=weights)
+    with pytest.warns(FewDistinctRowsWarning, match="has 30 clusters, not 81"):
+        wide.fit(x, sample_weight=weights)
     assert len(wide.cluster_centers_) == 30
     assert wide.inertia_ == pytest.approx(0, abs=1e-9)
 

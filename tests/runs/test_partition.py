@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 from click.testing import CliRunner
+from sklearn.exceptions import NotFittedError
 
 import streamkm
 from streamkm.cli import main
@@ -183,6 +184,10 @@ def test_cosine_groups_by_direction(tmp_path, store):
     model = streamkm.SphericalKMeans(4, random_state=0).fit(VALUES)
     own = streamkm.partition(model, store, tmp_path / "q.zarr")
     check(own, VALUES, model.labels_)
+    with pytest.raises(DataError, match="for the path of a sweep"):
+        streamkm.partition(model, store, tmp_path / "r.zarr", n_clusters=3)
+    with pytest.raises(NotFittedError, match="not fitted"):
+        streamkm.partition(streamkm.KMeans(4), store, tmp_path / "r.zarr")
     with pytest.raises(DataError, match="metric of its own"):
         streamkm.partition(model, store, tmp_path / "r.zarr", metric="cosine")
 

@@ -66,10 +66,19 @@ def _options(given: dict[str, Any]) -> HierarchyOptions:
     if (given["n_clusters"] is None) == (given["branching"] is None):
         raise click.UsageError("give either -k or --branching (with --levels)")
     several = isinstance(given["n_clusters"], list)
-    if given["groups"] is not None and not several:
-        raise click.UsageError("--groups needs the clusters of several levels, as in -k 10000,500")
+    for option, unused in (
+        ("--groups", given["groups"] is not None),
+        ("--level-weights equal", given["level_weights"] != "counts"),
+    ):
+        if unused and not several:
+            raise click.UsageError(
+                f"{option} needs the clusters of several levels, as in -k 10000,500"
+            )
+    if given["levels"] is not None and several:
+        raise click.UsageError("-k has the clusters of all levels; leave out --levels")
     fit = FitOptions.from_parameters(fit_parameters(given) | {"n_clusters": 1})
-    asked = given | {"groups": "auto" if given["groups"] is None else given["groups"]}
+    defaults = {"groups": "auto", "levels": 2}
+    asked = given | {name: value for name, value in defaults.items() if given[name] is None}
     try:
         return HierarchyOptions.from_parameters(asked, fit)
     except ValueError as error:

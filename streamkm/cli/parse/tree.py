@@ -41,7 +41,7 @@ def _numbers(
     "of which clusters the centroids of the one before.",
 )
 @click.option(
-    "--levels", type=click.IntRange(1), default=2, show_default=True, help="Number of levels."
+    "--levels", type=click.IntRange(1), help="Number of levels that are split (default: 2)."
 )
 @click.option(
     "--branching",
