@@ -110,6 +110,8 @@ class TestArrays:
 
     def test_safetensors_has_all_that_labels_rows(self, model, rows, tmp_path):
         model.export(tmp_path / "m.safetensors")
+        model.export(tmp_path / "m.npy")
+        assert (tmp_path / "m.safetensors").stat().st_mode == (tmp_path / "m.npy").stat().st_mode
         with safe_open(tmp_path / "m.safetensors", "np") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             facts = file.metadata()

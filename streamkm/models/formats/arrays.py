@@ -47,7 +47,10 @@ def write_safetensors(model: Model, path: Path) -> None:
     facts = {name: json.dumps(value) for name, value in known.items()}
     # The library writes the bytes of an array whatever its strides.
     ready = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
+    path.touch()
+    mode = path.stat().st_mode  # that of a new file; the library makes it private
     save_file(ready, path, {"kind": "streamkm model", "format": _FORMAT, **facts})
+    path.chmod(mode)
 
 
 def _levels(model: Model) -> dict[str, AnyArray]:
