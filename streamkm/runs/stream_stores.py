@@ -77,7 +77,8 @@ class Stores:
         opened: list[Rows] = []
         for each in data:
             names = opened[0].layout.names if opened else None
-            rows = replace(each, names=names).open(options.budget(each.memory_limit))
+            with _naming(each.data):
+                rows = replace(each, names=names).open(options.budget(each.memory_limit))
             d = (opened or [rows])[0].layout.n_features
             if rows.layout.n_features != d:
                 raise DataError(
@@ -117,13 +118,25 @@ def streaming(stores: Stores, state: StreamState) -> Iterator[StreamState]:
             most, k, seed = before.most, before.n_clusters, before.seed
             question = Summarise(most, k, seed, first=before.length)
             for folded in folding(question, rows, wave_size(), state.folded):
-                for node in (node for level in folded.levels for node in level):
-                    node.counted.check_values()
+                with _naming(stores.names[number]):
+                    for node in (node for level in folded.levels for node in level):
+                        node.counted.check_values()
                 state = replace(state, folded=folded)
                 if folded.n_blocks < rows.n_blocks:
                     yield state
             state = StreamState(state.so_far, number + 1)
             yield state
+
+
+@contextmanager
+def _naming(store: object) -> Iterator[None]:
+    """Add the name of a store to the errors of its data."""
+    try:
+        yield
+    except DataError as error:
+        if str(store) in str(error):
+            raise
+        raise DataError(f"{store}:", python=str(error), command=error.for_command) from error
 
 
 class Saves:

@@ -377,6 +377,9 @@ def test_the_command_prints_the_sizes(tmp_path, store):
     assert said.output == (
         f"1,990 rows in 8 clusters of 0 to {sizes.max()} rows, 1 of them empty; 10 rows left out\n"
     )
+    said = CliRunner().invoke(main, ["info", str(tmp_path / "p.zarr")])
+    assert f"1,990 rows of {VALUES.shape[1]} features" in said.output
+    assert f"0 to {sizes.max()} rows" in said.output
     check(
         streamkm.open_partition(tmp_path / "p.zarr"),
         VALUES,

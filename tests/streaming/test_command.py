@@ -123,5 +123,8 @@ def test_mistakes_are_reported_before_the_first_read(paths, tmp_path):
     with pytest.raises(NonFiniteError):
         streamkm.StreamingKMeans(5).partial_fit(bad)
     said = run(bad, *ASKED, "-o", tmp_path / "m2", "--nodata", "none", code=1)
-    assert "NaN" in said or "not finite" in said
+    assert f"{bad}: Input contains NaN" in said
+    zarr.create_array(tmp_path / "none", shape=(0, 3), chunks=(50, 3), dtype="float64")
+    said = run(paths[0], tmp_path / "none", *ASKED, "-o", tmp_path / "m2", code=1)
+    assert f"{tmp_path / 'none'}: the data are empty" in said
     assert not (tmp_path / "m2").exists()

@@ -129,6 +129,9 @@ def test_any_zarr_library_and_the_command_line_read_the_model(small, tmp_path):
     assert np.array_equal(labels, small.predict(X))
     said = CliRunner().invoke(main, ["info", str(tmp_path / "m")])
     assert said.exit_code == 0, said.output
+    rows, kept = small.n_rows_seen_, len(small.summary_.rows)
+    assert f"{rows:,} rows so far, {kept:,} in the summary" in said.output
+    assert "iterations" not in said.output
 
 
 def test_a_fit_forgets_and_labels(small, tmp_path):

@@ -19,14 +19,15 @@ from streamkm.errors import NotAModelError
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import open_sweep
-from streamkm.outputs import ARCHIVE, QUANTIZER, kind_of, plain
+from streamkm.outputs import ARCHIVE, PARTITION, QUANTIZER, kind_of, plain
+from streamkm.outputs.partitions import open_partition
 from streamkm.reasons import MEANINGS
 from streamkm.rows.paths import dimension_names, open_zarr
 from streamkm.sizes import show_bytes
 
 
 def run(path: str, variable: str | list[str] | None, all_of_it: bool, as_json: bool) -> None:
-    """Print the contents of the model, sweep, archive or Zarr array at the path."""
+    """Print the contents of the model, sweep, partition, archive or Zarr array at the path."""
     kind = kind_of(path) if variable is None else ""
     show = partial(_show, as_json)
     if kind == ARCHIVE:
@@ -36,6 +37,8 @@ def run(path: str, variable: str | list[str] | None, all_of_it: bool, as_json: b
         show(import_module("streamkm.cli.commands.info_checkpoint").facts_of(path))
     elif kind == QUANTIZER:
         show(_of_quantizer(path))
+    elif kind == PARTITION:
+        show(_of_partition(path))
     elif not _show_result(path, as_json, sweeps=variable is None):
         for name in variable if isinstance(variable, list) else [variable]:
             named = {"variable": str(name)} if isinstance(variable, list) else {}
@@ -106,8 +109,9 @@ def _of_model(model: Model) -> dict[str, str]:
         "centroids": f"{k} x {d}",
         "inertia": f"{model.inertia:.6g}",
         **_of_iterations(model),
-        "reads": f"{model.n_passes} ({show_bytes(model.bytes_read)})",
     }
+    if not model.summary:
+        facts["reads"] = f"{model.n_passes} ({show_bytes(model.bytes_read)})"
     facts["parameters"] = _asked(model.parameters)
     facts["versions"] = ", ".join(f"{name} {value}" for name, value in model.versions.items())
     return facts
@@ -125,12 +129,26 @@ def _of_quantizer(path: str) -> dict[str, str]:
     }
 
 
+def _of_partition(path: str) -> dict[str, str]:
+    parts = open_partition(path)
+    (n, d), sizes = parts.rows.shape, parts.sizes
+    return {
+        "partition": f"{n:,} rows of {d:,} features ({parts.rows.dtype})",
+        "clusters": f"{len(sizes):,} of {sizes.min():,} to {sizes.max():,} rows",
+        "data": f"{' x '.join(f'{extent:,}' for extent in parts.row_shape)} rows",
+        "weights": "no" if parts.weights is None else "yes",
+    }
+
+
 def _of_iterations(model: Model) -> dict[str, str]:
     if model.tree is not None:
         return {"splits": str(len(model.tree[0]))}
     if model.hierarchy is not None:
         sizes = [len(model.centroids), *model.hierarchy.n_clusters]
         return {"levels": " to ".join(f"{size:,}" for size in sizes)}
+    if model.summary:
+        rows, kept = model.summary["rows"], len(model.summary["weights"])
+        return {"stream": f"{int(rows):,} rows so far, {kept:,} in the summary"}
     return {"iterations": str(len(model.history)), "stopped by": _ending(model.stop_reason)}
 
 

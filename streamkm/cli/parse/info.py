@@ -13,4 +13,4 @@ from streamkm.cli.parse.options import variable_option
 @click.option("--all", "all_of_it", is_flag=True, help="List every image of an archive.")
 @click.option("--json", "as_json", is_flag=True, help="Print the contents as JSON.")
 def command() -> None:
-    """Show the contents of a model, sweep, archive or Zarr array, or progress of a checkpoint."""
+    """Show the contents of a model, sweep, partition, archive, checkpoint or Zarr array."""
