@@ -16,6 +16,7 @@ from streamkm.estimators.exports import Exports
 from streamkm.numbers import whole_number
 from streamkm.outputs.labelled_nearest import labelled_nearest
 from streamkm.passes import Census, Distances, Lloyd, Nearest, Product
+from streamkm.passes.closest import refuse_too_many
 from streamkm.rows import Block, is_a
 
 
@@ -202,6 +203,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         """
         check_is_fitted(self)
         n = whole_number("n", n, 1)
+        refuse_too_many(len(self.cluster_centers_), n)
         given, rows = self._rows(X, None, mask, ranked=n, count=True)
         ranked = map_reduce(self._closest(n, keep_values), rows)
         found = ranked.nearest(len(self.cluster_centers_), n)

@@ -14,6 +14,7 @@ from streamkm.errors import DataError, NotAModelError
 from streamkm.files.near import unless_there
 from streamkm.models.model import KNOWN_CENTROIDS, Model
 from streamkm.models.scalings import SCALING_ARRAYS, scaling_from
+from streamkm.models.storage import load_model
 from streamkm.outputs import SWEEP, plain
 from streamkm.outputs.reading import stored
 from streamkm.rows import Scaling, refuse_lost
@@ -189,6 +190,17 @@ def model_from_sweep(found: xr.Dataset | str | os.PathLike[str], n_clusters: int
         scaling=scaling,
         scaled=scaled,
     )
+
+
+def model_at(path: str | os.PathLike[str], n_clusters: int | None = None) -> Model:
+    """Read the model at a path, or one k of the sweep there.
+
+    Raises
+    ------
+    NotAModelError, DataError
+        As in `load_model` and `model_from_sweep`.
+    """
+    return load_model(path) if n_clusters is None else model_from_sweep(path, n_clusters)
 
 
 def _scaling_of(sweep: xr.Dataset) -> Scaling | None:

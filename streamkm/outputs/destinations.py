@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.outputs.atomic import check_free, recover
 from streamkm.outputs.label_files import FORMATS, label_format
-from streamkm.outputs.marks import LABELS, SWEEP, kind_of, zarr_around
+from streamkm.outputs.marks import KEEP, LABELS, NEAREST, SWEEP, kind_of, zarr_around
 from streamkm.outputs.places import Place, place_of
 
 Name = str | os.PathLike[str]
@@ -22,6 +22,7 @@ _TABLES = (".csv", ".tsv", ".txt", ".json", ".parquet", ".pq", ".arrow", ".feath
 _ARRAYS = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".npy", ".npz", ".mat", ".tif", ".tiff")
 _OTHERS = (".png", ".jpg", ".jpeg", ".zip", ".tar", ".gz", ".pkl", ".pickle", ".joblib")
 _OF_FILES = frozenset((*_TABLES, *_ARRAYS, *_OTHERS))
+_FILES_OF = {NEAREST: (".npy", ".parquet"), KEEP: (".npy", ".parquet")}
 
 
 class Output(Protocol):
@@ -89,8 +90,9 @@ class ParquetFolder(Store):
 
 def _or_formats(kind: str) -> str:
     """Return the other suffixes of outputs of a kind, as the end of a sentence."""
-    if kind == LABELS:
-        return f", or one of {', '.join(each.suffix for each in FORMATS)} for a file of that format"
+    files = [each.suffix for each in FORMATS] if kind == LABELS else _FILES_OF.get(kind)
+    if files:
+        return f", or one of {', '.join(files)} for a file of that format"
     return ". A sweep can be converted afterwards, with xarray.open_zarr" if kind == SWEEP else ""
 
 
@@ -116,7 +118,8 @@ class File:
             return
         target = local(self.path)
         if target.suffix.lower() not in self.suffixes:
-            raise DataError(f"{self.path} needs one of the suffixes {', '.join(self.suffixes)}.")
+            one = "one of the suffixes" if len(self.suffixes) > 1 else "the suffix"
+            raise DataError(f"{self.path} needs {one} {', '.join(self.suffixes)}.")
         _check_parent(target)
         refuse_in_a_store(self.path, target)
         if target.is_dir():

@@ -11,14 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array, FloatArray
+from streamkm.errors import MemoryLimitError
 from streamkm.kernels import exponentials
 from streamkm.passes.base import Pass, Statistic, WithCentroids
 from streamkm.passes.lloyd import refuse_bad
 from streamkm.rows import Block, Tile
+from streamkm.rows.machine import memory_here
+from streamkm.sizes import show_bytes
 
 Most = int | npt.NDArray[np.int64]
 _NO_ROW = -1
 _LABELLED = ("dataset", "indices")  # attributes of the result of xarray data
+_RESULT = 2 * 8  # bytes of the number and the distance of a row
 _BESIDE_VALUES = 3 * 8  # bytes of the cluster, the number and the distance of a row
 
 
@@ -136,6 +140,21 @@ class Ranked(Statistic):
         values = np.zeros((*shape, self.values.shape[1]), self.values.dtype)
         values[at] = self.values
         return Nearest(numbers, distances, values)
+
+
+def refuse_too_many(n_clusters: int, most: int) -> None:
+    """Refuse a `Nearest` of (k, n) rows that this machine cannot hold, before the read.
+
+    Raises
+    ------
+    MemoryLimitError
+    """
+    nbytes, memory = n_clusters * most * _RESULT, memory_here()
+    if memory and nbytes > memory:
+        raise MemoryLimitError(
+            f"{most:,} rows for each of {n_clusters:,} clusters take {show_bytes(nbytes)}, and "
+            f"this machine has {show_bytes(memory)}: find fewer rows."
+        )
 
 
 def _most_of(most: Most, clusters: npt.NDArray[np.int64]) -> Any:

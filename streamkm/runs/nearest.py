@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager, nullcontext
 
 from streamkm.engine import Folded, folding, same_processes, wave_size
 from streamkm.models.model import Model
-from streamkm.models.storage import load_model
+from streamkm.models.sweep import model_at
 from streamkm.outputs import File, Store, check_outputs
 from streamkm.outputs.nearest_rows import write_nearest
 from streamkm.passes import Closest, Nearest, Ranked, Tree
+from streamkm.passes.closest import refuse_too_many
 from streamkm.rows import Rows
 from streamkm.runs.labels import WaveCallback
 from streamkm.runs.options import DataOptions
@@ -26,17 +27,19 @@ def nearest(
     n: int,
     output: Store | File,
     watching: ShowWaves | None = None,
+    n_clusters: int | None = None,
 ) -> Nearest:
     """Write the rows of each cluster that are nearest to its centroid, in one read.
 
     Parameters
     ----------
-    model : path or URL of a model
+    model : path or URL of a model, or of a sweep
     data : DataOptions
         Their features, and by default their nodata values, are those of the model.
     n : number of rows of each cluster
     output : as from `nearest_output`
     watching : as for `predict`
+    n_clusters : which k of a sweep, or None for a model
 
     Returns
     -------
@@ -50,10 +53,11 @@ def nearest(
     OutputExistsError
         Before any read, if the output may not be written.
     MemoryLimitError
-        If the read does not fit the limit.
+        If the read does not fit the limit, or the result the memory of the machine.
     """
     check_outputs([output], [model, data.data, data.mask])
-    known = load_model(model)
+    known = model_at(model, n_clusters)
+    refuse_too_many(len(known.centroids), n)
     rows = open_for(known, data, n * len(known.centroids))
     with nullcontext(_ignore) if watching is None else watching(rows) as watch:
         found = _read(known, rows, n, watch).nearest(len(known.centroids), n)

@@ -13,8 +13,7 @@ import numpy as np
 from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
 from streamkm.models.model import Model
-from streamkm.models.storage import load_model
-from streamkm.models.sweep import model_from_sweep
+from streamkm.models.sweep import model_at
 from streamkm.outputs import LabelFile, Store, alone, check_outputs, label_format, local
 from streamkm.outputs.data_arrays import flag_names
 from streamkm.passes import (
@@ -92,7 +91,7 @@ def predict(
         If a block does not fit the limit.
     """
     check_outputs([output], [model, data.data, data.mask])
-    known = load_model(model) if n_clusters is None else model_from_sweep(model, n_clusters)
+    known = model_at(model, n_clusters)
     rows = open_for(known, data)
     dtype = label_dtype(len(known.centroids), may_lack(rows))
     question = _question(known, dtype, routed)
@@ -120,8 +119,9 @@ def _question(model: Model, dtype: np.dtype[Any], routed: bool) -> PerRow[Any]:
     """The pass that labels rows by a model."""
     if routed and model.hierarchy is None:
         raise DataError(
-            "the model has no levels that rows could follow; label rows by the nearest centroid.",
-            command="the model has no levels that rows could follow; leave out --how routed.",
+            "the model has no levels that rows could follow;",
+            python="label rows by the nearest centroid.",
+            command="leave out --how routed.",
         )
     if routed and model.hierarchy is not None:
         return RoutedLabels(routes_of(model.hierarchy, model.scaled_centroids), dtype)

@@ -68,6 +68,15 @@ def test_rows_of_a_tree_are_those_of_its_leaves(here):
         assert rows.tolist() == own[np.argsort(apart, kind="stable")[:3]].tolist()
 
 
+def test_one_k_of_a_sweep_is_a_model(here):
+    found = streamkm.sweep(here / "x.zarr", [2, 3])
+    found.to_zarr(here / "sweep.zarr", zarr_format=3, consolidated=False)
+    assert "by -k." in run(here / "sweep.zarr", here / "x.zarr", "-o", here / "a.npy", code=1)
+    run(here / "sweep.zarr", here / "x.zarr", "-k", 3, "-m", 5, "-o", here / "of_sweep.npy")
+    want = streamkm.nearest(streamkm.load(here / "sweep.zarr", 3), X, 5).numbers
+    np.testing.assert_array_equal(np.load(here / "of_sweep.npy"), want)
+
+
 def test_python_writes_the_file_too_and_masked_rows_are_not_found(here):
     mask = np.ones(len(X), bool)
     first = streamkm.nearest(here / "model.zarr", X, 1).numbers[0, 0]
@@ -85,9 +94,13 @@ def test_mistakes_are_refused_before_the_read(here, monkeypatch):
     model, data = here / "model.zarr", here / "x.zarr"
     assert "there.npy exists" in run(model, data, "-o", here / "there.npy", code=1)
     assert "lies inside" in run(model, data, "-o", data / "a.npy", code=1)
-    assert "give it the suffix .zarr" in run(model, data, "-o", here / "a.csv", code=1)
+    refused = run(model, data, "-o", here / "a.csv", code=1)
+    assert "give it the suffix .zarr, or one of .npy, .parquet" in refused
     said = run(model, data, "-m", 10**8, "--memory-limit", "1GiB", "-o", here / "a.npy", code=1)
     assert "over the limit of 1.0 GiB" in said
+    assert "find fewer rows" in run(model, data, "-m", 10**11, "-o", here / "a.npy", code=1)
+    with pytest.raises(MemoryError, match="this machine has"):
+        streamkm.nearest(model, data, 10**11)
     with pytest.raises(OutputExistsError):
         streamkm.nearest(model, data, output=here / "there.npy")
     with pytest.raises(DataError, match="4 features"):

@@ -287,9 +287,12 @@ def test_the_command_writes_a_model_that_all_commands_read(store, tmp_path):
     assert "rows.npy exists" in run("sample", model, store, *sampled, code=1)
     run("fit", store, "-k", 3, "--init", "random", "-o", tmp_path / "flat.zarr")
     said = run("predict", tmp_path / "flat.zarr", store, "--how", "routed", *to(tmp_path), code=1)
+    assert said.count("levels") == 1
     assert "leave out --how routed" in said
     flat = ("sample", tmp_path / "flat.zarr", store, "-n", 9, *to(tmp_path))
-    assert "use --how flat" in run(*flat, code=1)
+    assert "use --how flat." in run(*flat, code=1)
+    assert "use --assign exact." in run(*flat, "--how", "flat", "--assign", "routed", code=1)
+    assert "needs the suffix .npy" in run(*flat, "-o", tmp_path / "new.csv", code=1)
     run(*flat, "--how", "flat")
     assert len(np.load(tmp_path / "new.npy")) == 9
 

@@ -16,11 +16,20 @@ from streamkm.runs.nearest import nearest
 from streamkm.showing.reads import ReadProgress
 
 
-def run(model: str, data: str, output: str, *, n_rows: int, overwrite: bool, **given: Any) -> None:
+def run(
+    model: str,
+    data: str,
+    output: str,
+    *,
+    n_rows: int,
+    n_clusters: int | None,
+    overwrite: bool,
+    **given: Any,
+) -> None:
     """Write the row numbers; print how many there are."""
     target = nearest_output(output, overwrite)
     source = replace(data_options(data, given), **arrays_beside(data, given))
-    there = nearest(model, source, n_rows, target, _bar).numbers >= 0
+    there = nearest(model, source, n_rows, target, _bar, n_clusters).numbers >= 0
     short = int((~there.all(axis=1)).sum())
     fewer = f"; {short:,} of them have fewer than {n_rows:,}" if short else ""
     say(f"{output}: {int(there.sum()):,} rows of {len(there):,} clusters{fewer}")

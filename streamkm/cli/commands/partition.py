@@ -10,8 +10,7 @@ from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import arrays_beside, data_options
 from streamkm.cli.ui.say import say, say_aside
-from streamkm.models.storage import load_model
-from streamkm.models.sweep import model_from_sweep
+from streamkm.models.sweep import model_at
 from streamkm.outputs import check_outputs
 from streamkm.progress import Progress
 from streamkm.runs.partition import partition
@@ -30,7 +29,7 @@ def run(
 ) -> None:
     """Write the rows grouped by cluster; print the sizes of the clusters."""
     check_outputs([report_file(given["report"], overwrite)], [model, data])
-    known = load_model(model) if n_clusters is None else model_from_sweep(model, n_clusters)
+    known = model_at(model, n_clusters)
     source = replace(data_options(data, given), **arrays_beside(data, given))
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))

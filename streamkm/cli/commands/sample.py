@@ -11,7 +11,7 @@ from streamkm.cli.translate import arrays_beside, data_options
 from streamkm.cli.ui.say import say
 from streamkm.errors import DataError
 from streamkm.models.hierarchy import Hierarchy
-from streamkm.models.storage import load_model
+from streamkm.models.sweep import model_at
 from streamkm.outputs import File, alone, check_outputs, local, whole_file
 from streamkm.passes import Routes, Tree
 from streamkm.passes.closest import Assigner
@@ -26,29 +26,28 @@ def run(
     data: str,
     output: str,
     *,
+    n_clusters: int | None,
     n_rows: int,
     how: str,
     assign: str,
-    random_state: int,
-    overwrite: bool,
     **given: Any,
 ) -> None:
     """Write the row numbers."""
     source = replace(data_options(data, given), **arrays_beside(data, given))
-    check_outputs([File(output, (".npy",), overwrite)], [model, data, source.mask])
-    known = load_model(model)
+    check_outputs([File(output, (".npy",), given["overwrite"])], [model, data, source.mask])
+    known = model_at(model, n_clusters)
     hierarchy = known.hierarchy or Hierarchy()
-    if known.hierarchy is None and (how == "hierarchical" or assign == "routed"):
-        raise DataError(f"{model} has no levels; use --how flat and --assign exact.")
+    needed = ["--how flat"] * (how == "hierarchical") + ["--assign exact"] * (assign == "routed")
+    if known.hierarchy is None and needed:
+        raise DataError(f"{model} has no levels; use {' and '.join(needed)}.")
     assigner: Assigner | None = None if known.tree is None else Tree(*known.tree)
     if assign == "routed":
         routes: Routes = routes_of(hierarchy, known.scaled_centroids)
         assigner = routes
+    seed = given["random_state"]
     rows = open_for(known, source, len(known.centroids))
     with alone(local(output)), ReadProgress(rows):
-        found = sample_rows(
-            rows, known.scaled_centroids, hierarchy, assigner, n_rows, how, random_state
-        )
+        found = sample_rows(rows, known.scaled_centroids, hierarchy, assigner, n_rows, how, seed)
         with whole_file(local(output)) as partial, partial.open("wb") as file:
             np.lib.format.write_array(file, found)
     say(f"{output}: {len(found):,} rows")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.options import sweep_option
+
 
 @click.command(name="export")
 @click.argument("model")
-@click.option(
-    "-k", "--n-clusters", type=click.IntRange(1), help="Number of clusters (required for a sweep)."
-)
+@sweep_option
 @click.option(
     "-o",
     "--output",

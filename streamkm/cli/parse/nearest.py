@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import data_options, mask_option
+from streamkm.cli.parse.options import data_options, mask_option, sweep_option
 
 
 @click.command(name="nearest")
 @click.argument("model")
 @click.argument("data")
+@sweep_option
 @click.option(
     "-m",
     "--rows",

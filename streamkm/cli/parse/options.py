@@ -56,6 +56,12 @@ def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
+def sweep_option(command: F) -> F:
+    """Add the option that selects one k of a sweep, which then takes the place of a model."""
+    text = "Number of clusters (required for a sweep)."
+    return click.option("-k", "--n-clusters", type=click.IntRange(1), help=text)(command)
+
+
 def init_option(command: F) -> F:
     """Add the option that names a seeding method; the command compares it with the registry."""
     names = ", ".join(["auto", *registered_names("seeding")])

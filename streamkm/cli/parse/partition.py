@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import cluster_options, data_options, row_options
+from streamkm.cli.parse.options import cluster_options, data_options, row_options, sweep_option
 
 
 @click.command(name="partition")
 @click.argument("model")
 @click.argument("data")
-@click.option(
-    "-k", "--n-clusters", type=click.IntRange(1), help="Number of clusters (required for a sweep)."
-)
+@sweep_option
 @click.option(
     "-o", "--output", required=True, metavar="PARTITION", help="Where the rows are written."
 )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import choice_option, data_options, mask_option
+from streamkm.cli.parse.options import (
+    choice_option,
+    data_options,
+    mask_option,
+    sweep_option,
+)
 
 
 @click.command(name="predict")
 @click.argument("model")
 @click.argument("data")
-@click.option(
-    "-k", "--n-clusters", type=click.IntRange(1), help="Number of clusters (required for a sweep)."
-)
+@sweep_option
 @click.option(
     "-o",
     "--output",

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import choice_option, data_options, mask_option, seed_option
+from streamkm.cli.parse.options import (
+    choice_option,
+    data_options,
+    mask_option,
+    seed_option,
+    sweep_option,
+)
 
 
 @click.command(name="sample")
 @click.argument("model")
 @click.argument("data")
+@sweep_option
 @click.option(
     "-n", "--rows", "n_rows", type=click.IntRange(1), required=True, help="Number of rows."
 )
 @choice_option(
     "--how",
     ["hierarchical", "flat"],
-    "Equal shares down the levels of a model of streamkm tree, or of its lowest level.",
+    "Give equal shares to the clusters of the top level of a model of streamkm tree, then to the "
+    "children of each; or, flat, to all clusters of any model.",
 )
 @choice_option(
-    "--assign", ["exact", "routed"], "Clusters of the rows, as --how of streamkm predict."
+    "--assign",
+    ["exact", "routed"],
+    "How rows are assigned to clusters, as --how of streamkm predict.",
 )
 @click.option(
     "-o", "--output", required=True, metavar="ROWS.npy", help="Where the row numbers are stored."
