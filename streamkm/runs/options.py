@@ -159,8 +159,7 @@ class FitOptions:
         options = cls(**known)
         if isinstance(options.init, str):
             method_of(options.init)
-        options._check_bounds()
-        return replace(
+        checked = replace(
             options,
             min_size=_size(options, "min_size", 0),
             max_size=_size(options, "max_size", 1),
@@ -172,6 +171,8 @@ class FitOptions:
             distortion_tol=_limit(options, "distortion_tol"),
             time_limit=_limit(options, "time_limit"),
         )
+        checked._check_bounds()
+        return checked
 
     @property
     def rules(self) -> StopRules:
