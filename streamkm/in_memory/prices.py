@@ -8,7 +8,6 @@ rows in proportion; the sizes that a read of all rows measures correct these bou
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,17 +17,14 @@ from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.engine import map_reduce
 from streamkm.kernels import Exchanged, exchange, one_blas_thread
-from streamkm.passes import Assigned, Candidates, KeepCandidates, PricedLloyd
-from streamkm.passes.priced import Totals
-from streamkm.rows import Block, rows_in_memory
+from streamkm.passes import Candidates, KeepCandidates, PricedLloyd
+from streamkm.rows import rows_in_memory
 
 Int64Array = npt.NDArray[np.int64]
 WIDTH = 16  # candidates of a row, at most; rows hardly ever go farther than a few
-_COARSE = 4  # one row of so many finds first prices and centroids, which saves work
-_LEAST = 64  # rows for each cluster of such a part
+COARSE = 4  # one row of so many finds first prices and centroids, which saves work
+LEAST = 64  # rows for each cluster of such a part
 _ROUNDS = 8  # of exchanges with new candidates, at most
-_STEPS = 100  # of k-means on the sample, at most
-_GAIN = 2e-5  # least relative gain of such a step
 
 
 @dataclass(frozen=True)
@@ -113,9 +109,9 @@ def least_prices(
     assignment.
     """
     k, m = len(centroids), len(values)
-    if not prices.any() and m // _COARSE >= _LEAST + 8 * k:
+    if not prices.any() and m // COARSE >= LEAST + 8 * k:
         # A part of the rows finds the prices to start from in a fraction of the work.
-        coarse = values[::_COARSE]
+        coarse = values[::COARSE]
         part = bounds.scaled(len(coarse), m)
         prices = least_prices(coarse, centroids, prices, part)[1].prices
     rows = rows_in_memory(values, None)
@@ -137,61 +133,6 @@ def labels_of(found: Candidates, solved: Exchanged) -> Int32Array:
 def loss_of(found: Candidates, solved: Exchanged) -> float:
     """Return the loss of the assignment of candidates and of the other rows."""
     return found.loss + float(found.costs[np.arange(len(solved.places)), solved.places].sum())
-
-
-def _loss(values: AnyArray, start: tuple[Float64Array, Float64Array], bounds: SizeBounds) -> float:
-    """Return the least loss of rows in memory within bounds, with centroids and first prices."""
-    return loss_of(*least_prices(values, *start, bounds))
-
-
-def bounded_steps(
-    values: AnyArray,
-    centroids: Float64Array,
-    bounds: SizeBounds,
-    shift: float,
-    means: Callable[[Assigned, Float64Array], Float64Array],
-) -> tuple[Float64Array, Float64Array]:
-    """Iterate k-means with bounded clusters on rows in memory.
-
-    Parameters
-    ----------
-    values : ndarray of shape (m, d), float32 or float64
-    centroids : ndarray of shape (k, d), float64
-    bounds : SizeBounds of these rows
-    shift : the steps end when the sum of squared moves is at most this, or the loss hardly falls
-    means : returns centroids from the statistic of a step and its centroids
-
-    Returns
-    -------
-    Centroids (k, d), and prices (k,) of the last step.
-    """
-    prices, last = np.zeros(len(centroids)), np.inf
-    if len(values) // _COARSE >= _LEAST * len(centroids):
-        # Parts of the rows lead to different minima, and take together as long as one of all rows.
-        parts = [values[at::_COARSE] for at in range(_COARSE)]
-        starts = [
-            bounded_steps(part, centroids, bounds.scaled(len(part), len(values)), shift, means)
-            for part in parts
-        ]
-        centroids, prices = min(starts, key=lambda start: _loss(values, start, bounds))
-    for _ in range(_STEPS):
-        found, solved = least_prices(values, centroids, prices, bounds)
-        prices = solved.prices
-        labels = np.empty(len(values), np.int32)
-        labels[found.numbers] = labels_of(found, solved)
-        block = Block.from_values(values)
-        totals = Totals(block, centroids.shape)
-        for tile in block.tiles():
-            own = labels[tile.start : tile.start + len(tile.x)]
-            totals.add(tile, own, np.zeros(len(own)))
-        after = means(totals.result(), centroids)
-        moved = float(np.square(after - centroids).sum())
-        centroids = after
-        loss = loss_of(found, solved)
-        if moved <= shift or last - loss < _GAIN * loss:
-            break
-        last = loss
-    return centroids, prices
 
 
 def corrected_prices(

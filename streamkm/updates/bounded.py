@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from streamkm.arrays import Float64Array, Int32Array
 from streamkm.errors import DataError
+from streamkm.in_memory.bounded_steps import BoundedSteps
+from streamkm.in_memory.descent import for_a_while
 from streamkm.in_memory.prices import (
     WIDTH,
     SizeBounds,
-    bounded_steps,
     corrected_prices,
     labels_of,
     least_prices,
@@ -58,6 +59,7 @@ class BoundedState(UpdateState):
     ----------
     prices : ndarray of shape (k,), float64, prices of the centroids
     sample : ndarray of shape (m, d), rows that determine prices, or None before the first read
+    steps : BoundedSteps, k-means on the sample while it runs, or None
     began : whether the centroids have converged on the sample
     trial : ndarray of shape (k,), prices of the next rounding read, or None for `prices`
     n_roundings : number of rounding reads so far
@@ -69,6 +71,7 @@ class BoundedState(UpdateState):
 
     prices: Float64Array = field(default_factory=lambda: np.empty(0))
     sample: Any = None
+    steps: BoundedSteps | None = None
     began: bool = False
     trial: Float64Array | None = None
     n_roundings: int = 0
@@ -87,6 +90,10 @@ class BoundedState(UpdateState):
         if self.n_roundings and self.inertia is None:
             return "prices of the size bounds corrected"
         return ""
+
+    @property
+    def working(self) -> str:
+        return "" if self.steps is None else self.steps.working
 
     @property
     def evaluating(self) -> bool:
@@ -158,6 +165,31 @@ class BoundedUpdate(Update[BoundedState]):
             return self._rounded(state, statistic)
         return self._iterated(state, statistic)
 
+    def advance(self, state: BoundedState) -> BoundedState | None:
+        steps, sample = state.steps, state.sample
+        if steps is None:
+            return None
+        bounds, shift = self._bounds_of_sample(state), self.rules.tol * state.variance
+        steps = for_a_while(steps, lambda each: each.step(sample, bounds, shift, self._means))
+        if not steps.done:
+            return replace(state, steps=steps)
+        found = steps.solution
+        return replace(
+            state, centroids=found.centroids, prices=found.prices, steps=None, began=True
+        )
+
+    def stop(self, state: BoundedState, reason: str) -> BoundedState:
+        if state.steps is not None:  # the prices of a step are those of the centroids before it
+            found = state.steps.solution
+            start = (found.centroids, found.prices)
+            prices = least_prices(state.sample, *start, self._bounds_of_sample(state))[1].prices
+            state = replace(state, centroids=found.centroids, prices=prices, steps=None)
+        return super().stop(state, reason)
+
+    def _bounds_of_sample(self, state: BoundedState) -> SizeBounds:
+        n_rows = round(state.weight)
+        return self._bounds(len(state.centroids), n_rows).scaled(len(state.sample), n_rows)
+
     def reason(self, state: BoundedState) -> str | None:
         before = state.history[-2] if self.costs_reads and len(state.history) > 1 else None
         return self.rules.reason(state.history, state.variance, state.weight, before)
@@ -196,19 +228,15 @@ class BoundedUpdate(Update[BoundedState]):
         return directions(means, otherwise) if self.unit_length else means
 
     def _begun(self, state: BoundedState, assigned: Assigned, sampled: Any) -> BoundedState:
-        """The state after the first read, with the centroids and prices of the sample."""
-        n, k = round(assigned.weight), len(state.centroids)
-        bounds, sample = self._bounds(k, n), sampled.values
-        part = bounds.scaled(len(sample), n)
+        """The state after the first read, with the sample."""
         variance = assigned.variance(state.centroids)
+        sample = sampled.values
         state = replace(state, variance=variance, weight=assigned.weight, sample=sample)
+        bounds = self._bounds_of_sample(state)
         if state.stop_reason is not None:
-            prices = least_prices(sample, state.centroids, state.prices, part)[1].prices
+            prices = least_prices(sample, state.centroids, state.prices, bounds)[1].prices
             return replace(state, prices=prices)
-
-        shift = self.rules.tol * variance
-        centroids, prices = bounded_steps(sample, state.centroids, part, shift, self._means)
-        return replace(state, centroids=centroids, prices=prices, began=True)
+        return replace(state, steps=BoundedSteps(state.centroids))
 
     def _iterated(self, state: BoundedState, assigned: Assigned) -> BoundedState:
         """The state after an iteration."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dask
 import dask.array as da
 import numpy as np
@@ -10,8 +12,12 @@ import zarr
 from scipy.optimize import linear_sum_assignment
 
 import streamkm
+from streamkm.checkpoint.tree import flatten, restore
 from streamkm.errors import DataError
 from streamkm.fitting import first_state, iterate, label
+from streamkm.fitting.fit import fit
+from streamkm.in_memory import bounded_steps, descent
+from streamkm.reasons import TIME_LIMIT
 from streamkm.rows import Room, open_rows
 from streamkm.updates import BoundedUpdate, StopRules
 from streamkm.updates import bounded as module
@@ -96,6 +102,46 @@ def test_the_scheduler_does_not_change_a_bit(small):
     assert found[0] == found[1]
 
 
+@pytest.fixture
+def stepping(monkeypatch):
+    """Rows and the first state of a fit that yields a state after every step on its sample."""
+    monkeypatch.setattr(descent, "_WHILE", -1.0)
+    monkeypatch.setattr(bounded_steps, "LEAST", 20)  # so that quarters of the sample come first
+    rows = open_rows(da.from_array(X, chunks=(100, -1)))
+    update = BoundedUpdate(StopRules(max_iter=8), True, max_size=185)
+    return rows, first_state(rows, K, "random", [5], update, Room(0, 4000))
+
+
+def test_a_fit_continues_from_any_step_on_the_sample(stepping):
+    rows, first = stepping
+    states = list(fit(rows, first))
+    within = [state for state in states if state.working]
+    assert {"1/4 of" in state.working for state in within} == {True, False}
+    assert all(state.can_stop and state.in_memory for state in within[1:])
+    for state in within[:: len(within) // 4]:
+        arrays = []
+        loaded = restore(flatten(state, arrays), arrays)
+        *_, last = fit(rows, loaded)
+        assert last.best.centroids.tobytes() == states[-1].best.centroids.tobytes()
+        assert last.best.inertia == states[-1].best.inertia
+
+
+def test_a_time_limit_ends_the_steps_on_the_sample_and_changes_no_bit_of_a_longer_run(stepping):
+    rows, first = stepping
+    states = list(fit(rows, first))
+    within = [state for state in states if state.working]
+    stopped = within[len(within) // 2].stop(TIME_LIMIT)
+    after = list(fit(rows, stopped))
+    ended = after[-1]
+    assert not any(state.working for state in after)
+    assert ended.best.stop_reason == TIME_LIMIT
+    assert ended.best.counts.max() <= 185
+    (trajectory,) = ended.trajectories
+    resumed = replace(stopped, trajectories=(trajectory.under(trajectory.update.rules),))
+    *_, last = fit(rows, resumed)
+    assert last.best.centroids.tobytes() == states[-1].best.centroids.tobytes()
+
+
 def test_rows_that_repeat_more_often_than_a_cluster_may_hold_are_divided():
     x = np.concatenate([np.zeros((60, 2)), np.arange(8.0).reshape(4, 2).repeat(10, axis=0)])
     fitted = streamkm.KMeans(4, random_state=0, min_size=20, max_size=30).fit(x)
@@ -149,6 +195,7 @@ def test_spherical_clusters_may_be_bounded():
         ({"max_size": 200, "algorithm": "lloyd"}, "algorithm='lloyd' does not apply"),
         ({"max_size": 200, "restarts": "halving"}, "restarts='halving' does not apply"),
         ({"max_size": 0}, "max_size"),
+        ({"max_size": 200, "min_size": "3"}, "min_size='3'"),
     ],
 )
 def test_bounds_that_cannot_hold_are_refused_before_reading(parameters, match):
