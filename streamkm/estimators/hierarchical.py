@@ -21,7 +21,8 @@ from streamkm.fitting import with_scaling
 from streamkm.numbers import whole_number
 from streamkm.outputs import local
 from streamkm.passes import Labels, PerRow, RoutedLabels, Routes
-from streamkm.runs.hierarchy import grow, prepare_hierarchy
+from streamkm.runs.growing import grow
+from streamkm.runs.hierarchy import prepare_hierarchy
 from streamkm.runs.hierarchy_options import HierarchyOptions
 from streamkm.runs.options import draw_seed
 from streamkm.runs.routing import routes_of

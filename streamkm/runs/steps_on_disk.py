@@ -14,7 +14,8 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.checkpoint import Record, difference
-from streamkm.errors import CheckpointError
+from streamkm.errors import CheckpointError, OutputWarning
+from streamkm.warn import warn
 
 _RECORD = "streamkm-steps.json"
 Arrays = dict[str, AnyArray]
@@ -43,6 +44,11 @@ class StepsOnDisk:
         ------
         CheckpointError
             If the folder holds something else, or the steps of another run.
+
+        Warns
+        -----
+        OutputWarning
+            If the steps of another run are deleted.
         """
         known = self.folder / _RECORD
         if known.is_file():
@@ -54,6 +60,11 @@ class StepsOnDisk:
                     f"{self.folder} belongs to another run: {found.sentence}. Name another folder, "
                     "or remove this one."
                 )
+            warn(
+                f"the unfinished run in {self.folder} cannot be used: {found.sentence}. The run "
+                "starts again",
+                OutputWarning,
+            )
             shutil.rmtree(self.folder)
         elif self.folder.is_dir() and any(self.folder.iterdir()):
             raise CheckpointError(

@@ -17,10 +17,17 @@ from hypothesis import strategies as st
 
 import streamkm
 from streamkm.cli import main
-from streamkm.errors import CheckpointError, DataError, FewDistinctRowsWarning
+from streamkm.errors import (
+    CheckpointError,
+    DataError,
+    FewDistinctRowsWarning,
+    MemoryLimitError,
+    OutputWarning,
+)
 from streamkm.models.hierarchy import in_order
 from streamkm.rows import open_rows
-from streamkm.runs.hierarchy import grow, prepare_hierarchy
+from streamkm.runs.growing import grow
+from streamkm.runs.hierarchy import prepare_hierarchy
 from streamkm.runs.hierarchy_options import HierarchyOptions
 from streamkm.runs.levels import LevelFit, cluster_centroids
 from streamkm.runs.options import DataOptions, FitOptions
@@ -147,7 +154,8 @@ def test_the_steps_of_another_run_are_refused_or_replaced(store, tmp_path):
     with pytest.raises(CheckpointError, match="belongs to another run: sizes"):
         grown(store, folder, DEEP)
     assert bits(grown(store, folder, SPLIT)) == first
-    assert bits(grown(store, folder, DEEP, restart=True)) != first
+    with pytest.warns(OutputWarning, match="cannot be used: sizes"):
+        assert bits(grown(store, folder, DEEP, restart=True)) != first
     other = tmp_path / "other"
     other.mkdir()
     (other / "photo.png").write_text("")
@@ -307,6 +315,8 @@ def test_mistakes_have_one_clear_error(store, tmp_path):
     equal = ("--level-weights", "equal")
     assert "--level-weights equal needs" in run("tree", store, "-k", 9, *equal, *out, code=2)
     assert "leave out --levels" in run("tree", store, "-k", "9,3", "--levels", 2, *out, code=2)
+    with pytest.raises(MemoryLimitError, match=r"the centroids of 3,000 clusters have 93.8 KiB"):
+        streamkm.HierarchicalKMeans(3000, init="random", memory_limit="256.5MiB").fit(store)
     assert "fewer than the 5,000" in run("tree", store, "-k", 5000, *out, code=1)
     with pytest.raises(ValueError, match="how='near'"):
         streamkm.HierarchicalKMeans([4, 2], random_state=0).fit(X[:50]).predict(X, how="near")

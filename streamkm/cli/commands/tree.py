@@ -17,9 +17,9 @@ from streamkm.cli.translate import arrays_beside, data_options, fit_parameters
 from streamkm.cli.ui.facts import show
 from streamkm.models.storage import save_model
 from streamkm.outputs import MODEL, Store, alone, check_outputs, local
+from streamkm.runs.growing import grow
 from streamkm.runs.hierarchy import (
     GrownHierarchy,
-    grow,
     model_from_hierarchy,
     prepare_hierarchy,
 )
