@@ -291,9 +291,10 @@ def test_predicting_before_fitting(blobs):
 def test_verbose_prints_a_line_a_read_and_how_it_ended(blobs, capsys):
     km = KMeans(3, random_state=0, verbose=1, tol=0).fit(da.from_array(blobs, chunks=(999, 6)))
     *lines, ending = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + km.n_iter_
-    assert ["(read " in line for line in lines[2:]] == km.history_["read"].tolist()
-    assert lines[:2] == ["Seeding (read 1)", "Initialization complete (read 2)"]
+    assert len(lines) == 3 + km.n_iter_
+    assert ["(read " in line for line in lines[3:]] == km.history_["read"].tolist()
+    assert lines[:2] == ["Seeding (read 1)", "Seeding (read 2)"]
+    assert lines[2] == "Initialization complete (in memory)"
     assert "stop: nothing moved" in lines[-1]
     assert ending == f"Converged at iteration {km.n_iter_}: strict convergence."
 

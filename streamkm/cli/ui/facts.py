@@ -29,6 +29,8 @@ def show(facts: Mapping[str, Any], as_json: bool) -> None:
 def show_table(facts: Mapping[str, str]) -> None:
     """Print names and texts in two columns."""
     table = Table(show_header=False, box=None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")  # a long path is shown whole
     for name, text in facts.items():
         table.add_row(name, text)
     PlainConsole().print(table)
