@@ -175,7 +175,10 @@ def merge_models(models: Mapping[str, Model]) -> Model:
     """
     parts = [Part.from_model(model, name) for name, model in models.items()]
     merged, first = merge(parts), next(iter(models.values()))
-    return model_of(merged, first)
+    data = [name for model in models.values() for name in model.parameters.get("data", [])]
+    parameters = first.parameters | ({"data": data} if data else {})
+    # It is the result of no run, which might otherwise replace it.
+    return replace(model_of(merged, first), parameters=parameters, fit="")
 
 
 def model_of(summary: Summary, like: Model) -> Model:

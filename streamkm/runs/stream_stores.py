@@ -213,15 +213,23 @@ def stream(
     options : StreamOptions
     saves : Saves
     watch : called with the state after every wave
+
+    Raises
+    ------
+    NonFiniteError, DataError
+        For rows that no summary can use, or if no row has a positive weight.
+    DataChangedError
+        If the data changed during the read.
     """
     first = state = saves.last or stores.first_state(options)
     before = stores.fingerprints
     for state in streaming(stores, first):
         saves.on_state(state)
         watch(state)
-    saves.save()
     if stores.fingerprints != before:
-        raise DataChangedError("the data changed while they were read; run the command again.")
+        remedy = "name another checkpoint and run" if saves.identity else "run"
+        raise DataChangedError(f"the data changed while they were read: {remedy} it again.")
+    saves.save()
     state.summary.counted.check()
     return state
 

@@ -109,6 +109,39 @@ def test_a_stopped_run_exits_with_75_and_the_same_command_ends_with_the_same_bit
     assert np.array_equal(streamkm.load(tmp_path / "m").cluster_centers_, whole.cluster_centers_)
 
 
+def test_a_run_that_was_killed_after_its_first_model_resumes(paths, whole, tmp_path):
+    """No checkpoint is due before; the run saves one, by which the next run knows the model."""
+    words = [*paths, *ASKED, "-o", tmp_path / "m", "--checkpoint", tmp_path / "c"]
+    rarely = ["--checkpoint-every", "1h", "--every", "0s"]
+    command = [sys.executable, "-m", "streamkm", "stream", *map(str, words), *rarely]
+    going = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while going.poll() is None and not (tmp_path / "m").exists():
+        time.sleep(0.01)
+    going.kill()
+    going.wait(timeout=120)
+    run(*words)
+    assert np.array_equal(streamkm.load(tmp_path / "m").cluster_centers_, whole.cluster_centers_)
+    info = CliRunner().invoke(main, ["info", str(tmp_path / "c")])
+    assert "all data read" in info.output, info.output
+    info = CliRunner().invoke(main, ["info", str(tmp_path / "m")])
+    assert "24,000, read once" in info.output, info.output
+
+
+def test_data_that_change_during_the_read_are_refused(tmp_path, monkeypatch):
+    array = zarr.create_array(tmp_path / "x", data=X[:1000], chunks=(100, 3))
+
+    def changing(*given):
+        yield from streaming(*given)
+        array[0] = 7
+
+    monkeypatch.setattr("streamkm.runs.stream_stores.streaming", changing)
+    words = [tmp_path / "x", *ASKED, "-o", tmp_path / "m"]
+    assert "changed while they were read: run it again" in run(*words, code=1)
+    said = run(*words, "--checkpoint", tmp_path / "c", code=1)
+    assert "another checkpoint and run it again" in said
+    assert not (tmp_path / "m").exists()
+
+
 def test_mistakes_are_reported_before_the_first_read(paths, tmp_path):
     other, bad = tmp_path / "other", tmp_path / "bad"
     zarr.create_array(other, data=X[:50, :2], chunks=(50, 2))

@@ -7,12 +7,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import zarr
 from click.testing import CliRunner
 
 import streamkm
 from streamkm import KMeans, StreamingKMeans
 from streamkm.cli import main
 from streamkm.errors import DataError
+from streamkm.models.storage import load_model
 from tests import reference
 from tests.conftest import mixture
 
@@ -64,6 +66,17 @@ def test_the_command_writes_the_model_that_merge_returns(models, tmp_path):
     assert stored.feature_names_in_.tolist() == NAMES
     assert "exists" in run("merge", *paths, "-o", tmp_path / "M", code=1)
     assert "same place" in run("merge", *paths, "-o", paths[0], "--overwrite", code=1)
+
+
+def test_a_merged_model_knows_its_data_and_no_run_may_replace_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "xy":
+        zarr.create_array(name, data=X[:100], chunks=(100, 3))
+        run("stream", name, "-k", 2, "-o", f"m{name}", "--checkpoint", f"c{name}")
+    run("merge", "mx", "my", "-o", "both")
+    assert load_model("both").parameters["data"] == ["x", "y"]
+    assert "exists" in run("stream", "x", "-k", 2, "-o", "both", "--checkpoint", "cx", code=1)
+    assert "./mx is given twice" in run("merge", "mx", "./mx", "-o", "twice", code=1)
 
 
 def test_streams_of_other_features_or_clusters_are_refused_by_name(models, tmp_path):

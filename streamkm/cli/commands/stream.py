@@ -53,7 +53,7 @@ def run(data: tuple[str, ...], output: str, *, overwrite: bool, **given: Any) ->
         def model_of(summary: Summary) -> Model:
             return stream_model(stores, summary, stored, saves.identity)
 
-        writing = _Writing(local(output), model_of, given["every"], replaces)
+        writing = _Writing(local(output), model_of, given["every"], replaces, saves.save)
         bar = _Bar(stores, stack)
         bar.show(saves.last)
 
@@ -109,12 +109,15 @@ class _Writing:
     every : float or None, seconds
     overwrite : bool
         Whether the first model may replace what is there.
+    save : callable
+        Saves the state, by which a later run knows that it may replace the model.
     """
 
     target: Path
     model_of: Callable[[Summary], Model]
     every: float | None
     overwrite: bool
+    save: Callable[[], object]
     last: float = field(default_factory=time.monotonic)
 
     def on_state(self, state: StreamState) -> None:
@@ -123,6 +126,8 @@ class _Writing:
             return
         summary = state.so_far
         if len(summary.draws):
+            if not self.overwrite:
+                self.save()
             self.write(summary)
         self.last = time.monotonic()
 
