@@ -124,7 +124,7 @@ def test_a_run_that_was_killed_after_its_first_model_resumes(paths, whole, tmp_p
     info = CliRunner().invoke(main, ["info", str(tmp_path / "c")])
     assert "all data read" in info.output, info.output
     info = CliRunner().invoke(main, ["info", str(tmp_path / "m")])
-    assert "24,000, read once" in info.output, info.output
+    assert "24,000 rows so far" in info.output, info.output
 
 
 def test_data_that_change_during_the_read_are_refused(tmp_path, monkeypatch):
