@@ -18,7 +18,8 @@ def facts_of(path: str) -> dict[str, str]:
     if isinstance(state, StreamState):
         at = f"block {state.n_blocks:,} after {state.n_stores:,} stores"
         rows = f"{state.summary.counted.rows:,}, without those of the present store"
-        if state.n_stores == len(record.data["stores"]):
+        stores = record.data["stores"]
+        if isinstance(stores, list) and state.n_stores == len(stores):
             at, rows = "all data read", f"{state.summary.counted.rows:,}"
         return {"checkpoint": record.kind, "at": at, "rows": rows, **versions}
     if not isinstance(state, FitState):  # labels, or a read of a compression
