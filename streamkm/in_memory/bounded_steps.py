@@ -87,7 +87,13 @@ class BoundedSteps(Checkpointable):
 
     @property
     def working(self) -> str:
-        """Description of the next step."""
+        """Description of the next step; empty before the first."""
+        if (
+            len(self.descents) == 1
+            and self.descents[0].current is None
+            and not self.descents[0].starts
+        ):
+            return ""
         share = COARSE ** (len(self.descents) - 1)
         part = "the sample" if share == 1 else f"1/{share} of the sample"
         return f"step {self.descents[-1].steps + 1} of bounded k-means on {part}"

@@ -69,7 +69,8 @@ class ReadProgress(Callback):  # type: ignore[misc]
         if state.read_blocks:
             self.advance_to(state.read_blocks)  # single tasks of a cluster are not reported
             return
-        if state.working and state.n_passes == self._read:
+        if state.working:
+            self._read = state.n_passes  # of a run that resumes within this work, too
             self._work(state)
             return
         now = time.monotonic()

@@ -15,7 +15,7 @@ import pytest
 import zarr
 from PIL import Image
 
-from streamkm.fitting import first_state
+from streamkm.fitting import first_state, fit
 from streamkm.images import compress, find_palettes
 from streamkm.progress import Progress
 from streamkm.rows import open_rows
@@ -98,6 +98,17 @@ def test_a_search_is_told_apart_from_the_read_before_it(capsys, monkeypatch):
         "searching in memory: start 2 of 4 (1m00s so far)",
         "read 1: seeding, 2.0 s, 2.0 MiB/s, 131,072 rows/s, and a search in memory of 1m00s",
     ]
+
+
+def test_a_run_that_resumes_in_a_search_reports_no_read(capsys, talkative, monkeypatch):
+    monkeypatch.setattr("streamkm.in_memory.descent._WHILE", 0.0)
+    values = np.random.default_rng(0).normal(size=(300, 2))
+    rows = open_rows(zarr.create_array({}, data=values))
+    searching = [s for s in fit(rows, first_state(rows, 3, "coreset", [0])) if s.working]
+    with ReadProgress(rows) as bar:
+        bar.on_state(searching[1])
+        bar.on_state(searching[2])
+    assert "rows/s" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("per", ["archive", "image"])
