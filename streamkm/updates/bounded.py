@@ -45,6 +45,7 @@ _STREAM = 2**62 + 2**60  # of the random sample, distinct from those of seedings
 # The sample has so many rows for each cluster, if the work in memory allows.
 _EACH, _LEAST, _MULTIPLICATIONS = 256, 2**14, 2**31
 _WHOLE = 2**29  # multiplications of an iteration below which all rows are the sample
+_TOO_FEW = 4  # a sample of less than 1/4 of the rows is drawn again
 _FEW = 64  # rows of a rounding read for each cluster, at least
 _ENOUGH, _ROUNDINGS = 4, 40  # rounding reads until any assignment is accepted, and at most
 _TIED = 1e-6  # margin of rows whose label is stored, relative to the sums
@@ -59,6 +60,7 @@ class BoundedState(UpdateState):
     ----------
     prices : ndarray of shape (k,), float64, prices of the centroids
     sample : ndarray of shape (m, d), rows that determine prices, or None before the first read
+    n_rows : number of rows that are not left out, if the first sample was too small for them
     steps : BoundedSteps, k-means on the sample while it runs, or None
     began : whether the centroids have converged on the sample
     trial : ndarray of shape (k,), prices of the next rounding read, or None for `prices`
@@ -71,6 +73,7 @@ class BoundedState(UpdateState):
 
     prices: Float64Array = field(default_factory=lambda: np.empty(0))
     sample: Any = None
+    n_rows: int | None = None
     steps: BoundedSteps | None = None
     began: bool = False
     trial: Float64Array | None = None
@@ -210,12 +213,16 @@ class BoundedUpdate(Update[BoundedState]):
 
     def _sampling(self, state: BoundedState) -> SampleUniform:
         """The pass that draws the sample, or all rows if they are few."""
-        k, n = len(state.centroids), self.n_rows
-        each = state.centroids.size
+        n = state.n_rows or self.n_rows
+        m = self._most_sampled(state, n)
+        return SampleUniform(m, threshold_of(1.1 * m / n if m < n else 1.0), self.seed, _STREAM)
+
+    def _most_sampled(self, state: BoundedState, n: int) -> int:
+        """The maximum number of rows of a sample of n rows."""
+        k, each = len(state.centroids), state.centroids.size
         few = max(_LEAST, min(_EACH * k, _MULTIPLICATIONS // each))
         wanted = n if n * each <= _WHOLE else few
-        m = max(k, min(wanted, n, self.n_sample, self.most))
-        return SampleUniform(m, threshold_of(1.1 * m / n if m < n else 1.0), self.seed, _STREAM)
+        return max(k, min(wanted, n, self.n_sample, self.most))
 
     def _bounds(self, k: int, n_rows: int) -> SizeBounds:
         low = 0 if self.min_size is None else self.min_size
@@ -229,8 +236,10 @@ class BoundedUpdate(Update[BoundedState]):
 
     def _begun(self, state: BoundedState, assigned: Assigned, sampled: Any) -> BoundedState:
         """The state after the first read, with the sample."""
+        n, sample = round(assigned.weight), sampled.values
+        if state.n_rows is None and _TOO_FEW * len(sample) < min(n, self._most_sampled(state, n)):
+            return replace(state, n_rows=n)  # most rows are left out: draw with another threshold
         variance = assigned.variance(state.centroids)
-        sample = sampled.values
         state = replace(state, variance=variance, weight=assigned.weight, sample=sample)
         bounds = self._bounds_of_sample(state)
         if state.stop_reason is not None:

@@ -63,8 +63,8 @@ def small(monkeypatch):
     monkeypatch.setattr(module, "_EACH", 0)
     monkeypatch.setattr(module, "_FEW", 20)
 
-    def run(chunk=100, **bounds):
-        rows = open_rows(da.from_array(X, chunks=(chunk, -1)))
+    def run(chunk=100, mask=None, **bounds):
+        rows = open_rows(da.from_array(X, chunks=(chunk, -1)), mask=mask)
         update = BoundedUpdate(StopRules(max_iter=8), True, **bounds)
         state = iterate(rows, first_state(rows, K, "random", [5], update, Room(0, 400)))
         labels = np.empty(len(X), np.int32)
@@ -216,3 +216,12 @@ def test_weights_and_rows_left_out_by_a_mask_are_considered():
     assert (fitted.labels_[~mask] == -1).all()
     with pytest.raises(DataError, match="at most 100"):
         streamkm.KMeans(K, random_state=0, min_size=120).fit(X, mask=mask)
+
+
+def test_a_sample_is_drawn_again_where_a_mask_leaves_out_nearly_all_rows(small):
+    for seed in range(4):
+        mask = np.zeros(len(X), bool)
+        mask[np.random.default_rng(seed).choice(len(X), K, replace=False)] = True
+        best, labels = small(mask=mask, max_size=1)
+        assert sizes_of(labels[mask]).tolist() == [1] * K
+        assert best.counts.tolist() == [1] * K
