@@ -14,7 +14,8 @@ from streamkm.cli.parse.options import cluster_options, memory_option
     "--output",
     required=True,
     metavar="KEEP",
-    help="Where the mask of the kept rows is stored: a .npy or .parquet file, or a Zarr array.",
+    help="Where the mask of the kept rows is stored: a Zarr array, which --mask takes, or a .npy "
+    "or .parquet file.",
 )
 @click.option(
     "--threshold",
@@ -30,6 +31,7 @@ from streamkm.cli.parse.options import cluster_options, memory_option
 def command() -> None:
     """Drop rows that are similar to an earlier row of their cluster (semantic deduplication).
 
-    PARTITION is a Zarr group from streamkm partition. The mask has the row shape of the data, so it
-    can be the --mask of fit, predict and partition. The same command resumes a stopped run.
+    PARTITION is a Zarr group from streamkm partition. The mask has the row shape of the data, so a
+    Zarr array can be the --mask of fit, predict and partition. The same command resumes a stopped
+    run.
     """
