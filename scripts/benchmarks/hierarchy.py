@@ -2,7 +2,8 @@
 
 scripts/bench hierarchy [rows] [clusters]: 400,000 rows of 16 features and 100,000 clusters by
 default; 4,000,000 and 1,000,000 are possible. scripts/bench hierarchy --recipe: the recipe of Vo et
-al. (2024) on 200,000 rows, with every step checked against plain NumPy.
+al. (2024) on 200,000 rows, with every step checked against plain NumPy. scripts/bench hierarchy
+--isolated: 120,000 rows around 3,000 isolated centres, which are unfavourable data.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from streamkm import HierarchicalKMeans, load
+from streamkm import HierarchicalKMeans, KMeans, load
 from streamkm.cli.common import peak_memory
 
 D, CHUNK = 16, 20_000
@@ -57,6 +58,26 @@ def many(folder: Path, n: int, k: int) -> None:
         f"are routed to another than the nearest cluster, at {routing.routed / routing.exact:.3f}"
     )
     print("times the loss")
+
+
+def isolated(n: int) -> None:
+    """About as many clusters as isolated centres, of which a group gets too many or too few."""
+    rng = np.random.default_rng(0)
+    centres = 6 * rng.normal(size=(3000, D))
+    x = (centres[rng.integers(0, 3000, n)] + rng.normal(size=(n, D))).astype("f4")
+    rules = {"init": "random", "max_iter": 10, "random_state": 0}
+    for k in (2500, 3000):
+        began = time.perf_counter()
+        model, flat = HierarchicalKMeans(k, **rules).fit(x), KMeans(k, n_init=1, **rules)
+        seconds, loss = time.perf_counter() - began, flat.fit(x).inertia_
+        routing = model.routing_
+        print(
+            f"{k} clusters: {seconds:.0f} s, {routing.differing:.1%} of the rows are routed to "
+            f"another than the nearest cluster, at {routing.routed / routing.exact:.3f} times the "
+            f"loss; {model.inertia_ / loss:.3f} times that of a fit to all rows "
+            f"({time.perf_counter() - began - seconds:.0f} s)",
+            flush=True,
+        )
 
 
 def nearest(x: np.ndarray, centroids: np.ndarray) -> np.ndarray:
@@ -103,6 +124,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if "--recipe" in sys.argv:
             recipe(Path(folder), int(words[0]) if words else 200_000)
+        elif "--isolated" in sys.argv:
+            isolated(int(words[0]) if words else 120_000)
         else:
             n = int(words[0]) if words else 400_000
             many(Path(folder), n, int(words[1]) if len(words) > 1 else n // 4)

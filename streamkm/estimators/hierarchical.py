@@ -103,7 +103,8 @@ class HierarchicalKMeans(CentroidEstimator):
         Of each level but the top: the cluster of the level above, in ascending order.
     routing_ : Routing
         Routed and exact labels of a sample of rows: `differing` is the share of rows whose routed
-        label is not the nearest leaf; `routed` and `exact` are mean squared distances.
+        label is not the nearest leaf; `routed` and `exact` are mean squared distances. A comparison
+        with the centroids of a fit to all rows is not part of it.
 
     References
     ----------

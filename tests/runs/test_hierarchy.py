@@ -205,6 +205,17 @@ def test_a_round_of_resampling_is_a_fit_of_the_nearest_rows(store):
         centroids = after
 
 
+def test_resampling_moves_centroids_from_dense_to_sparse_regions():
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(4500, 2), scale=0.3)
+    x = np.concatenate([dense, rng.uniform(-5, 5, size=(500, 2))]).astype(np.float32)
+    in_dense = []
+    for rounds in (0, 1, 3):
+        km = streamkm.HierarchicalKMeans([50, 5], resampling=rounds, random_state=0).fit(x)
+        in_dense.append(int((np.linalg.norm(km.cluster_centers_, axis=1) < 1).sum()))
+    assert in_dense[0] > 1.5 * in_dense[1] > 1.5 * in_dense[2]
+
+
 def test_the_recipe_of_meta_in_one_call(store, tmp_path):
     """Levels of centroids with equal weights and resampling, as in Vo et al. 2024."""
     asked = {
