@@ -9,9 +9,11 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from streamkm.errors import DataError
+from streamkm.estimators.kmeans import KMeans
 from streamkm.estimators.opening import all_or_nothing, data_options
 from streamkm.estimators.parameters import checked_random_state
 from streamkm.estimators.quantizing import Quantizing
+from streamkm.estimators.spherical import SphericalKMeans
 from streamkm.fitting import FitState
 from streamkm.models.formats.faiss_index import product_index
 from streamkm.models.formats.registry import require
@@ -213,6 +215,12 @@ class ProductQuantizer(Quantizing):
         require("faiss", "indices of faiss")
         return product_index(self._found)
 
+    def __sklearn_clone__(self) -> Self:
+        """Clone the estimator with the fitted model in `coarse`, which `clone` would reset."""
+        copy: Self = super().__sklearn_clone__()
+        copy.coarse = self.coarse
+        return copy
+
 
 def from_codebooks(found: Codebooks) -> ProductQuantizer:
     """Return the estimator of stored codebooks."""
@@ -220,6 +228,9 @@ def from_codebooks(found: Codebooks) -> ProductQuantizer:
     known = ProductQuantizer().get_params()
     asked = {name: value for name, value in found.parameters.items() if name in known}
     estimator = ProductQuantizer(**{**asked, "n_subspaces": m, "n_codewords": k})
+    if found.coarse is not None:
+        model = SphericalKMeans if found.cosine else KMeans
+        estimator.coarse = model.from_centroids(found.coarse)
     estimator._take(found)
     estimator.inertia_ = found.inertia
     return estimator

@@ -102,9 +102,11 @@ class Quantizing(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Raises
         ------
         DataError
-            If the codes have another shape or values that are not codes, or labels are missing.
+            If the codes have another shape or values that are not codes, or labels are missing, or
+            are not those of the coarse model.
         """
         check_is_fitted(self)
+        X, labels = (v if v is None or hasattr(v, "ndim") else np.asarray(v) for v in (X, labels))
         if (labels is None) != (self._found.coarse is None):
             raise DataError(
                 "labels belong to a quantizer with a coarse model only."
@@ -116,7 +118,12 @@ class Quantizing(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 f"codes have shape {X.shape} and dtype {X.dtype}; they must be integers of shape "
                 f"(n, {len(self.codebooks_)})."
             )
-        if not is_a(X, "dask.array.Array"):
+        lazy = is_a(X, "dask.array.Array")
+        if labels is not None and is_a(labels, "dask.array.Array") != lazy:
+            raise DataError(
+                "codes and labels must be of one kind: both NumPy, or both Dask, arrays."
+            )
+        if not lazy:
             return _decoded(np.asarray(X), labels, self._found)
         x = X.rechunk({1: -1})
         own = None if labels is None else labels.rechunk(x.chunks[0])[:, None]
@@ -239,8 +246,5 @@ class Quantizing(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
 
 def _decoded(codes: AnyArray, labels: Any, found: Codebooks) -> AnyArray:
-    """Decode codes in memory, and refuse numbers that are not codes."""
-    k = found.codewords.shape[1]
-    if codes.size and not 0 <= codes.min() <= codes.max() < k:
-        raise DataError(f"codes must be 0 to {k - 1}.")
+    """Decode codes in memory."""
     return found.decode(codes, None if labels is None else np.asarray(labels).reshape(-1))

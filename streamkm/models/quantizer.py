@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.errors import NotAModelError
+from streamkm.errors import DataError, NotAModelError
 from streamkm.files.near import unless_there
 from streamkm.outputs import QUANTIZER, number, plain, whole
 from streamkm.outputs.reading import absent, attribute, read
@@ -57,8 +57,19 @@ class Codebooks:
         return None if self.coarse is None else Residuals(self.coarse)
 
     def decode(self, codes: AnyArray, labels: AnyArray | None = None) -> AnyArray:
-        """Return the rows (n, d), float32, of codes (n, m) and of coarse labels (n,)."""
-        m, _, size = self.codewords.shape
+        """Return the rows (n, d), float32, of codes (n, m) and of coarse labels (n,).
+
+        Raises
+        ------
+        DataError
+            If a number is not that of a codeword or a coarse centroid, or there are not n labels.
+        """
+        m, k, size = self.codewords.shape
+        _check_numbers("codes", codes, k)
+        if self.coarse is not None and labels is not None:
+            if len(labels) != len(codes) or labels.dtype.kind not in "iu":
+                raise DataError(f"labels must be {len(codes)} integers, one for each row of codes.")
+            _check_numbers("labels", labels, len(self.coarse))
         out = np.empty((len(codes), m, size), np.float32)
         for part in range(m):
             out[:, part] = self.codewords[part].take(codes[:, part], axis=0)
@@ -66,6 +77,11 @@ class Codebooks:
         if self.coarse is not None and labels is not None:
             rows += self.coarse.astype(np.float32).take(labels, axis=0)
         return rows
+
+
+def _check_numbers(name: str, numbers: AnyArray, end: int) -> None:
+    if numbers.size and not 0 <= numbers.min() <= numbers.max() < end:
+        raise DataError(f"{name} must be 0 to {end - 1}.")
 
 
 def save_codebooks(target: Path, found: Codebooks, overwrite: bool) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 import zarr
+from sklearn.base import clone
 
 import streamkm
 from streamkm import BisectingKMeans, KMeans, ProductQuantizer, SphericalKMeans
@@ -243,6 +244,9 @@ class TestStored:
         assert again.inertia_ == pq.inertia_
         assert again.n_codewords == 9
         assert again.random_state == 1
+        assert clone(pq).coarse is model
+        assert type(again.coarse) is type(model)
+        assert np.allclose(again.fit(X).codebooks_, pq.codebooks_, atol=1e-5)
         with pytest.raises(OutputExistsError):
             pq.save(tmp_path / "pq")
         pq.save(tmp_path / "pq", overwrite=True)
@@ -335,5 +339,17 @@ class TestMistakes:
         with pytest.raises(ValueError, match="NaN|infinit"):
             pq.transform(np.where(X > 5, np.nan, X))
         rest = ProductQuantizer(2, n_codewords=9, coarse=coarse, **QUICK).fit(X)
+        codes = rest.transform(X)
         with pytest.raises(DataError, match="labels=coarse.predict"):
-            rest.inverse_transform(rest.transform(X))
+            rest.inverse_transform(codes)
+        for wrong in (-1, 5):
+            with pytest.raises(DataError, match="labels must be 0 to 4"):
+                rest.inverse_transform(codes, np.full(len(X), wrong))
+        for wrong in (np.zeros(1, int), np.zeros(len(X))):
+            with pytest.raises(DataError, match="labels must be 1500 integers"):
+                rest.inverse_transform(codes, wrong)
+        with pytest.raises(DataError, match="of one kind"):
+            rest.inverse_transform(da.from_array(codes, chunks=500), np.zeros(len(X), int))
+        assert np.array_equal(
+            pq.inverse_transform([[0, 1]]), pq.inverse_transform(np.array([[0, 1]]))
+        )
