@@ -120,6 +120,9 @@ def prepare_quantizer(
         found = coarse.coarse.shape[1]
         raise DataError(f"X has {d} features, but the coarse model has {found}.")
     refuse_lacking(rows)
+    n, k = rows.layout.n_rows, options.fit.n_clusters
+    if n < k:
+        raise DataError(f"n_samples={n} should be >= n_codewords={k}.")
     options.fit.check(rows)
     block_map = _AsStored() if coarse is None else coarse.residuals
     rows = replace(rows, layout=replace(rows.layout, block_map=block_map))

@@ -304,7 +304,7 @@ class TestMistakes:
         ("data", "parameters", "message"),
         [
             (X, {"n_subspaces": 4}, "give a divisor of 6"),
-            (X, {"n_codewords": 1501}, "n_samples=1500"),
+            (X, {"n_codewords": 1501}, "n_samples=1500 should be >= n_codewords=1501"),
             (np.ma.masked_less(X, -5), {}, "no value for missing rows"),
             (X, {"coarse": KMeans()}, "must be a fitted KMeans"),
             (X[:, :4], {"coarse": KMeans.from_centroids(np.eye(6))}, "the coarse model has 6"),
