@@ -72,7 +72,7 @@ def test_one_k_of_a_sweep_is_a_model(here):
     found = streamkm.sweep(here / "x.zarr", [2, 3])
     found.to_zarr(here / "sweep.zarr", zarr_format=3, consolidated=False)
     assert "by -k." in run(here / "sweep.zarr", here / "x.zarr", "-o", here / "a.npy", code=1)
-    run(here / "sweep.zarr", here / "x.zarr", "-k", 3, "-m", 5, "-o", here / "of_sweep.npy")
+    run(here / "sweep.zarr", here / "x.zarr", "-k", 3, "-n", 5, "-o", here / "of_sweep.npy")
     want = streamkm.nearest(streamkm.load(here / "sweep.zarr", 3), X, 5).numbers
     np.testing.assert_array_equal(np.load(here / "of_sweep.npy"), want)
 

@@ -88,12 +88,13 @@ def _options(given: dict[str, Any]) -> HierarchyOptions:
 def _facts(result: GrownHierarchy, output: str, memory_limit: int | None) -> dict[str, Any]:
     """The facts to print."""
     routing = result.routing
+    ratio = round(routing.routed / routing.exact, 6) if routing.exact > 0 else None
     return {
         "clusters": [len(result.leaves), *result.hierarchy.n_clusters],
         "inertia": result.inertia,
         "reads": result.n_passes,
         "routed_to_another_cluster": f"{routing.differing:.2%} of {routing.n_rows:,} sampled rows",
-        "routed_loss": routing.routed / routing.exact if routing.exact > 0 else None,
+        "routed_loss_ratio": ratio,
         "peak_memory_bytes": peak_memory(),
         "memory_limit_bytes": memory_limit,
         "model": output,

@@ -12,6 +12,7 @@ from streamkm.cli.parse.options import data_options, mask_option, sweep_option
 @click.argument("data")
 @sweep_option
 @click.option(
+    "-n",
     "-m",
     "--rows",
     "n_rows",
