@@ -38,9 +38,9 @@ class StreamingKMeans(CentroidEstimator):
         Number of rows to which the summary is reduced; it has up to twice as many between two
         reductions. The loss is higher than that of a fit of all rows by a share of about
         ``2 * n_clusters / summary_size``. 'auto' is ``max(16384, 256 * n_clusters)``, or fewer
-        rows of 32 MiB, but at least ``max(4096, 64 * n_clusters)``.
+        rows of 32 MiB, but at least ``max(4096, 64 * n_clusters)``. Used when a stream begins.
     random_state : int, RandomState instance or None, default=None
-        Seed of all random draws.
+        Seed of all random draws. Used when a stream begins.
     feature_dim : str, int or sequence of them, default=None
         Feature dimension(s) of N-d data, as for `KMeans`.
     nodata : 'auto', None, float or sequence of float, default='auto'

@@ -127,6 +127,18 @@ def test_a_run_that_was_killed_after_its_first_model_resumes(paths, whole, tmp_p
     assert "24,000 rows so far" in info.output, info.output
 
 
+def test_a_run_that_is_stopped_in_its_last_search_is_run_again(paths, tmp_path, monkeypatch):
+    def stopping(*given):
+        raise KeyboardInterrupt
+
+    words = [paths[0], *ASKED, "-o", tmp_path / "m", "--checkpoint", tmp_path / "c"]
+    with monkeypatch.context() as patched:
+        patched.setattr("streamkm.runs.stream.solve", stopping)
+        assert "stopped, all data read; run the same command" in run(*words, code=75)
+    assert "all data read" in run(*words)
+    assert streamkm.load(tmp_path / "m").n_rows_seen_ == 1000
+
+
 def test_data_that_change_during_the_read_are_refused(tmp_path, monkeypatch):
     array = zarr.create_array(tmp_path / "x", data=X[:1000], chunks=(100, 3))
 

@@ -63,10 +63,10 @@ def run(data: tuple[str, ...], output: str, *, overwrite: bool, **given: Any) ->
 
         try:
             state = stream(stores, options, saves, watch)
+            model = writing.write(state.summary)
         except KeyboardInterrupt as stopped:
             _stop(stopped, saves, stores, given["again_code"])
             raise
-        model = writing.write(state.summary)
     facts = {
         "rows": state.summary.counted.rows,
         "rows_of_the_summary": len(state.summary.draws),
@@ -94,7 +94,7 @@ def _stop(stopped: KeyboardInterrupt, saves: Saves, stores: Stores, code: int) -
     """
     if saves.last is not None and saves.save():
         where = _place(saves.last, stores)
-        raise RunAgain(f"stopped at {where}; run the same command to resume.", code) from stopped
+        raise RunAgain(f"stopped, {where}; run the same command to resume.", code) from stopped
 
 
 @dataclass
