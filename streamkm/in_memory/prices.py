@@ -16,6 +16,7 @@ import numpy.typing as npt
 from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.engine import map_reduce
+from streamkm.in_memory.monitor import current_monitor
 from streamkm.kernels import Exchanged, exchange, one_blas_thread
 from streamkm.passes import Candidates, KeepCandidates, PricedLloyd
 from streamkm.rows import rows_in_memory
@@ -117,11 +118,20 @@ def least_prices(
     rows = rows_in_memory(values, None)
     for _ in range(_ROUNDS):
         found = map_reduce(KeepCandidates(centroids, prices, m, min(k, WIDTH)), rows)
-        solved = exchange(found.clusters, found.costs, bounds.low, bounds.high, prices)
+        solved = exchanged(found, bounds, prices)
         if solved.missing == 0:
             break
         prices = solved.prices
     return found, solved
+
+
+def exchanged(found: Candidates, bounds: SizeBounds, prices: Float64Array) -> Exchanged:
+    """Return the exchange of candidates within bounds, which reports to the current monitor."""
+
+    def report(missing: int) -> None:
+        current_monitor().report(f"size bounds, {missing:,} rows to move")
+
+    return exchange(found.clusters, found.costs, bounds.low, bounds.high, prices, report)
 
 
 def labels_of(found: Candidates, solved: Exchanged) -> Int32Array:

@@ -11,6 +11,7 @@ least sum of its cost and the price.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from streamkm.arrays import Float64Array, Int32Array
 from streamkm.kernels._jit import kernel
 
+_WORK = 2**28  # comparisons of clusters between two reports, about
 Int64Array = npt.NDArray[np.int64]
 
 
@@ -46,6 +48,7 @@ def exchange(
     low: Int64Array,
     high: Int64Array,
     prices: Float64Array,
+    report: Callable[[int], object] | None = None,
 ) -> Exchanged:
     """Assign rows to candidate clusters at least cost, with bounds on the sizes of the clusters.
 
@@ -56,6 +59,8 @@ def exchange(
     low, high : ndarray of shape (k,), int64, least and most rows of each cluster
     prices : ndarray of shape (k,), float64, from which the search starts; any are correct, and good
         ones save work
+    report : callable, called during a long search with the number of rows that are still missing;
+        an exception that it raises ends the search
 
     Returns
     -------
@@ -85,10 +90,18 @@ def exchange(
     offers = (np.full((k, k), np.inf), np.full((k, k), -1))
     bounds = (np.asarray(low, np.int64), np.asarray(high, np.int64), flows.astype(np.int64))
     tree = (np.empty(k + 1), np.empty(k + 1, np.int64), np.empty(k + 1, np.bool_))
-    missing = _run(rows, members, offers, bounds, tree, levels, excess)
+    _begin(rows, members, offers)
+    missing, paths = -1, 1 + _WORK // (k * k + 1)
+    while True:
+        before = missing
+        missing = int(_run(rows, members, offers, bounds, tree, levels, excess, paths))
+        if missing in (0, before):  # all rows have moved, or no path leads on
+            break
+        if report is not None:
+            report(missing)
     if missing and m:  # other candidates may lead from the clusters that were reached
         levels[tree[2]] += np.median(np.ptp(costs, axis=1))
-    return Exchanged(places, levels[:k] - levels[k], int(missing))
+    return Exchanged(places, levels[:k] - levels[k], missing)
 
 
 @kernel
@@ -238,18 +251,28 @@ def _push(end, rows, members, offers, bounds, tree, excess):  # type: ignore[no-
 
 
 @kernel
-def _run(rows, members, offers, bounds, tree, prices, excess):  # type: ignore[no-untyped-def]
-    """Push along shortest paths until no node has too many rows; return the rows that remain."""
+def _begin(rows, members, offers):  # type: ignore[no-untyped-def]
+    """Link the rows of each cluster, and find the cheapest moves of them."""
     clusters, _, places = rows
-    distance, _, final = tree
     for row in range(len(clusters) - 1, -1, -1):
         _link(row, clusters[row, places[row]], members)
     for a in range(len(members[0])):
         _offer_again(a, rows, members, offers)
+
+
+@kernel
+def _run(rows, members, offers, bounds, tree, prices, excess, paths):  # type: ignore[no-untyped-def]
+    """Push along shortest paths until no node has too many rows, at most along `paths` of them.
+
+    Return the rows that remain.
+    """
+    distance, _, final = tree
     left = 0
     for v in range(len(excess)):
         left += max(0, excess[v])
-    while left > 0:
+    for _ in range(paths):
+        if left == 0:
+            break
         end = _shortest(offers, bounds, tree, prices, excess)
         if end < 0:
             break

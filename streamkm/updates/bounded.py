@@ -17,12 +17,12 @@ from streamkm.in_memory.prices import (
     WIDTH,
     SizeBounds,
     corrected_prices,
+    exchanged,
     labels_of,
     least_prices,
     loss_of,
     nearby_prices,
 )
-from streamkm.kernels import exchange
 from streamkm.passes import (
     Assigned,
     Candidates,
@@ -267,8 +267,7 @@ class BoundedUpdate(Update[BoundedState]):
         """The state after a rounding read; done if the bounds hold."""
         prices = state.prices if state.trial is None else state.trial
         bounds = self._bounds(len(prices), int(found.sizes.sum()))
-        rest = bounds.without(found.counts)
-        solved = exchange(found.clusters, found.costs, rest.low, rest.high, prices)
+        solved = exchanged(found, bounds.without(found.counts), prices)
         labels = labels_of(found, solved)
         sizes = found.counts + np.bincount(labels, minlength=len(prices))
         inertia = loss_of(found, solved)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,6 +32,28 @@ def problems(draw):
     ties = draw(st.booleans())
     costs = rng.integers(0, 4, (m, k)).astype(float) if ties else rng.random((m, k))
     return costs, low, high, draw(st.sampled_from([0.0, 1.0])) * rng.normal(size=k)
+
+
+def test_reports_divide_a_search_and_may_end_it(monkeypatch):
+    costs = np.random.default_rng(0).random((200, 4))
+    costs[:, 0] = 0
+    clusters = np.tile(np.arange(4, dtype=np.int32), (200, 1))
+    problem = clusters, costs, np.full(4, 50), np.full(4, 50), np.zeros(4)
+    whole, seen = exchange(*problem), []
+    module = import_module("streamkm.kernels.exchange")
+    monkeypatch.setattr(module, "_WORK", 0)  # a report after each path
+    found = exchange(*problem, seen.append)
+    assert seen == sorted(seen, reverse=True)
+    assert seen[0] == 149
+    assert seen[-1] == 1
+    assert np.array_equal(found.places, whole.places)
+    assert np.array_equal(found.prices, whole.prices)
+
+    def stop(missing):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exchange(*problem, stop)
 
 
 @settings(deadline=None, max_examples=150)
