@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array
+from streamkm.errors import DataError
 from streamkm.rows import Scaling
 
 Parents = npt.NDArray[np.int64]
@@ -124,10 +125,31 @@ def read_hierarchy(
     group : zarr.Group of the model
     is_scaled : whether there is a scaling
     read : reads an array of a group by its name and number of dimensions
+
+    Raises
+    ------
+    DataError
+        If a level is missing, or the levels do not belong together.
     """
     if "levels" not in group:
         return None
     name = "scaled_centroids" if is_scaled else "centroids"
-    levels = [group[f"levels/{n}"] for n in range(1, len(list(group["levels"].groups())) + 1)]
+    found = dict(group["levels"].groups())
+    if not found or set(found) != {str(n) for n in range(1, len(found) + 1)}:
+        raise DataError(f"{group.store_path} is damaged: a level of its hierarchy is missing.")
+    levels = [found[str(n)] for n in range(1, len(found) + 1)]
     centroids = tuple(read(level, name, 2) for level in levels)
-    return Hierarchy(centroids, tuple(read(below, "parents", 1) for below in [group, *levels[:-1]]))
+    parents = tuple(read(below, "parents", 1) for below in [group, *levels[:-1]])
+    sizes = [group["centroids"].shape[0], *map(len, centroids)]
+    for own, below, above in zip(parents, sizes[:-1], sizes[1:], strict=True):
+        if len(own) != below or not np.array_equal(_distinct(own), np.arange(above)):
+            raise DataError(
+                f"{group.store_path} is damaged: the parents of its levels do not ascend, or do "
+                "not belong to their centroids."
+            )
+    return Hierarchy(centroids, parents)
+
+
+def _distinct(values: Parents) -> Parents:
+    """Return the first of each run of equal values; distinct values if they ascend."""
+    return values[np.diff(values, prepend=-1) != 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -314,6 +315,20 @@ def test_the_command_writes_a_model_that_all_commands_read(store, tmp_path):
     assert "needs the suffix .npy" in run(*flat, "-o", tmp_path / "new.csv", code=1)
     run(*flat, "--how", "flat")
     assert len(np.load(tmp_path / "new.npy")) == 9
+
+
+def test_damaged_levels_are_refused(tmp_path):
+    path = tmp_path / "model.zarr"
+    streamkm.HierarchicalKMeans([9, 3], random_state=0).fit(X[:200]).save(path)
+    group = zarr.open_group(path)
+    parents = group["parents"][:]
+    for damaged in (parents[::-1], parents + 1, np.zeros_like(parents)):
+        group["parents"][:] = damaged
+        with pytest.raises(DataError, match="the parents of its levels do not ascend"):
+            streamkm.load(path)
+    shutil.rmtree(path / "levels" / "1")
+    with pytest.raises(DataError, match="a level of its hierarchy is missing"):
+        streamkm.load(path)
 
 
 def test_mistakes_have_one_clear_error(store, tmp_path):
