@@ -87,7 +87,7 @@ class HierarchicalKMeans(CentroidEstimator):
     checkpoint : str, path-like or None, default=None
         Local folder for the rows by group and all finished parts of the work; on a cluster, all
         workers must share it. The same fit with the same folder resumes. With None, a temporary
-        folder is used.
+        folder is used, whose disk (see `tempfile.gettempdir`) needs the space of the rows.
 
     Attributes
     ----------

@@ -152,4 +152,5 @@ def read_hierarchy(
 
 def _distinct(values: Parents) -> Parents:
     """Return the first of each run of equal values; distinct values if they ascend."""
-    return values[np.diff(values, prepend=-1) != 0]
+    first: Parents = values[np.diff(values, prepend=-1) != 0]
+    return first
