@@ -16,6 +16,8 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
+import dask
+import numpy as np
 import pytest
 import zarr
 from zarr.storage import LocalStore
@@ -26,8 +28,9 @@ from streamkm.checkpoint import Generations, load_saved
 from streamkm.cli import main
 from streamkm.cli.signals import Stopping
 from streamkm.engine import schedule
+from streamkm.fitting import first_state, iterate, label
 from streamkm.fitting.saving import Checkpoint
-from streamkm.rows import memory
+from streamkm.rows import memory, open_rows
 
 K = 5
 SIGNALLED_AFTER = 2  # reads
@@ -39,6 +42,17 @@ def command(folder, *more):
     outputs = [str(part) for name, value in names.items() for part in (name, folder / value)]
     rules = ["--max-iter", "2", "--tol", "0", "--checkpoint-every", "0"]
     return ["fit", str(folder / "x"), "-k", str(K), "--init", "random", *outputs, *rules, *more]
+
+
+def load_kernels(x):
+    """Load compiled kernels for rows like x, once for all children; each would take half a second.
+
+    The synchronous scheduler starts no threads, which a child would not have.
+    """
+    with dask.config.set(scheduler="synchronous"):
+        opened = open_rows(x)
+        state = iterate(opened, first_state(opened, K, "random", [1]))
+        label(opened, state, np.empty(len(x), np.uint8))
 
 
 def make(folder, x, chunk):
@@ -143,7 +157,7 @@ def position(state):
 def run(folder, arguments, last=None, after=None):
     """Run in a child and return its wait status; with `after`, kill it after these seconds."""
     n_rows = json.loads((folder / "x" / "zarr.json").read_text())["shape"][0]
-    child = os.fork()  # no thread was started here, and a fresh process takes two seconds
+    child = os.fork()  # no thread of Dask was started here; a fresh process takes two seconds
     if child == 0:
         code = 70
         try:

@@ -53,6 +53,7 @@ def main():
     asked = parser.parse_args()
     top = asked.folder or Path(tempfile.mkdtemp(prefix="soak-"))
     x = rows(asked.rows)
+    killing.load_kernels(x)
     whole = top / "whole"
     killing.make(whole, x, 100)
     began = time.monotonic()

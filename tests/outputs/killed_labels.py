@@ -22,7 +22,7 @@ from streamkm.checkpoint import periodic
 from streamkm.cli import main
 from streamkm.engine import schedule
 from streamkm.outputs import label_files, whole_labels
-from tests.killing import Events
+from tests.killing import Events, load_kernels
 from tests.soak import spread
 
 
@@ -85,6 +85,7 @@ if __name__ == "__main__":
     top = Path(sys.argv[1])
     (top / "start").mkdir()
     x = np.random.default_rng(0).normal(size=(800, 2))
+    load_kernels(x)
     zarr.create_array(top / "start" / "x", data=x, chunks=(50, 2))
     streamkm.KMeans.from_centroids([[0.0, 0.0], [1.0, 1.0]]).save(top / "start" / "m")
     WANTED = (((x - 1) ** 2).sum(axis=1) < (x**2).sum(axis=1)).astype("u1")

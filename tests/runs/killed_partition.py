@@ -23,7 +23,7 @@ from streamkm.cli import main
 from streamkm.engine import schedule
 from streamkm.outputs import partition_formats
 from streamkm.runs import partition
-from tests.killing import Events
+from tests.killing import Events, load_kernels
 from tests.soak import spread
 
 
@@ -75,6 +75,7 @@ if __name__ == "__main__":
     top = Path(sys.argv[1])
     (top / "start").mkdir()
     X = np.random.default_rng(0).normal(size=(500, 2))
+    load_kernels(X)
     zarr.create_array(top / "start" / "x", data=X, chunks=(50, 2))
     streamkm.KMeans.from_centroids([[0.0, 0.0], [1.0, 1.0]]).save(top / "start" / "m")
     ORDER = np.argsort(((X - 1) ** 2).sum(axis=1) < (X**2).sum(axis=1), kind="stable")
