@@ -1,10 +1,10 @@
-"""A photograph in sixteen colours, from fifty random starts.
+"""A photograph in sixteen colours, from twenty random starts.
 
     python examples/photograph_in_sixteen_colours.py OUTPUT.png
 
-Each of the fifty fits starts from sixteen distinct random pixels, and the fit of the lowest J is
+Each of the twenty fits starts from sixteen distinct random pixels, and the fit of the lowest J is
 used. The photograph is a cube (y, x, colour) in a Zarr store. Because its colours repeat, one read
-serves all fifty fits. The same code works for a store that is larger than memory: only the final
+serves all twenty fits. The same code works for a store that is larger than memory: only the final
 picture loads it completely.
 """
 
@@ -31,12 +31,12 @@ def main(output: str) -> None:
             chunks=(100, 160, 3),
             dimension_names=("y", "x", "colour"),
         )
-        km = KMeans(16, feature_dim="colour", init="random", n_init=50, random_state=0).fit(store)
+        km = KMeans(16, feature_dim="colour", init="random", n_init=20, random_state=0).fit(store)
         palette = km.cluster_centers_.round().astype(np.uint8)
         Image.fromarray(palette[km.labels_.compute()]).save(output)
     for number, inertia in enumerate(km.history_["inertia"], 1):
         print(f"J after {number - 1} steps: {inertia / photograph[..., 0].size:.2f}")
-    print(f"stopped by {km.stop_reason_} after {km.n_passes_} read: fifty restarts, one read")
+    print(f"stopped by {km.stop_reason_} after {km.n_passes_} read: twenty restarts, one read")
 
 
 if __name__ == "__main__":

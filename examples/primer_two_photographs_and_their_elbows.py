@@ -2,9 +2,9 @@
 
     python examples/primer_two_photographs_and_their_elbows.py OUTPUT.png
 
-Both photographs are cubes (y, x, colour) in Zarr stores, at half their width and height. The fits
-of every k with every restart share their reads; because the colours of the pixels repeat, a single
-read is enough.
+Both photographs are cubes (y, x, colour) in Zarr stores, at a third of their width and height. The
+fits of every k with every restart share their reads; because the colours of the pixels repeat, a
+single read is enough.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import streamkm.plot
 def main(output: str) -> None:
     figure, axes = plt.subplots(2, 4, figsize=(18, 7), layout="constrained")
     for row, name in zip(axes, ("china", "flower"), strict=True):
-        photograph = load_sample_image(f"{name}.jpg")[::2, ::2]
+        photograph = load_sample_image(f"{name}.jpg")[::3, ::3]
         with tempfile.TemporaryDirectory() as folder:
             store = zarr.create_array(
                 Path(folder) / "photograph.zarr",

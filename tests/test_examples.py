@@ -14,7 +14,7 @@ from sklearn.datasets import load_sample_image
 
 FOLDER = Path(__file__).parent.parent / "examples"
 SAID = {
-    "photograph_in_sixteen_colours": "fifty restarts, one read",
+    "photograph_in_sixteen_colours": "twenty restarts, one read",
     "primer_two_photographs_and_their_elbows": "90 fits in 1 read of the pixels",
     "from_scratch_farthest_first": "farthest||: stopped by nothing moved",
     "from_scratch_step_by_step": "step 10: J = 2543.0, sizes [",

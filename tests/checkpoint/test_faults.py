@@ -91,7 +91,7 @@ class Deadly(Pass):
 def test_blocks_that_kill_their_workers_are_given_up_with_the_fix(store):
     rows = open_rows(store)
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         LocalCluster(
             1, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
         ) as cluster,

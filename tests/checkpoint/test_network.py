@@ -18,7 +18,7 @@ from tests.conftest import mixture
 
 BRIDGE, NET = "skm-bridge", "10.231.77"
 NAMES = ("skm-a", "skm-b")
-OPTIONS = {"init": "random", "tol": 0, "max_iter": 10, "random_state": 0, "algorithm": "lloyd"}
+OPTIONS = {"init": "random", "tol": 0, "max_iter": 6, "random_state": 0, "algorithm": "lloyd"}
 
 
 def ip(*words, check=True):
@@ -67,7 +67,7 @@ def test_a_link_that_is_cut_in_the_middle_of_a_pass(namespaces, tmp_path, monkey
     monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)  # every step takes a read
     monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)  # and a read takes several waves
     monkeypatch.setattr("streamkm.engine.schedule._LEAST_OF_A_CLUSTER", 1)
-    zarr.create_array(tmp_path / "x", data=mixture(40_000, 16, 20), chunks=(500, 16))
+    zarr.create_array(tmp_path / "x", data=mixture(16_000, 16, 20), chunks=(500, 16))
     data = zarr.open_array(tmp_path / "x", mode="r")
     environment = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "15s"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}

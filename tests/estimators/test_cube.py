@@ -19,7 +19,7 @@ from tests import landsat, reference
 # rioxarray multiplies transforms in a way that affine deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul")
 EXAMPLE = Path(__file__).parents[2] / "examples/land_cover_of_a_cube.py"
-TILES, LIMIT = 25, 768
+TILES, LIMIT = 22, 670
 
 
 @pytest.fixture(scope="module")
