@@ -77,6 +77,7 @@ class Budget:
     itemsize : bytes of a stored number
     samples_if_small : whether large centroids are random rows, which need no sample
     ranked : rows of all clusters together that a read finds, without their values
+    beside : further bytes of the work between reads
     """
 
     limit: int | None = None
@@ -93,6 +94,7 @@ class Budget:
     itemsize: int = 4
     samples_if_small: bool = False
     ranked: int = 0
+    beside: int = 0
 
     def of(self, layout: Layout) -> Budget:
         """Return the budget for data of this layout."""
@@ -163,7 +165,7 @@ class Budget:
         statistics += (self.threads + 7) * self.table_nbytes
         statistics += _SAMPLE_COPIES * self.sample_nbytes
         blocks = min(self.threads, n_blocks) * self._in_flight(block_nbytes)
-        return PROCESS_NBYTES + resident_nbytes + blocks + statistics
+        return PROCESS_NBYTES + resident_nbytes + blocks + statistics + self.beside
 
     def _ranked_nbytes(self, levels: int) -> int:
         """Bytes of the rows found by a read, in the tree or, if they are large, in one place."""

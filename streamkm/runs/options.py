@@ -34,6 +34,7 @@ from streamkm.updates import (
     SphericalUpdate,
     StopRules,
     Update,
+    bounding_nbytes,
     check_sizes,
 )
 
@@ -213,9 +214,10 @@ class FitOptions:
         """The memory that the fit needs; given centroids need as much as random rows."""
         method = self.init if isinstance(self.init, str) else "random"
         auto = method == "auto"
-        return fit_budget(
+        budget = fit_budget(
             memory_limit, [method] * self.n_init, [self.n_clusters], samples_if_small=auto
         )
+        return replace(budget, beside=bounding_nbytes(self.n_clusters)) if self.bounded else budget
 
     def for_rows(self, rows: Rows) -> Self:
         """Return the options with random rows in the place of init="auto" if centroids are large.

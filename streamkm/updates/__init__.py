@@ -7,7 +7,7 @@ from streamkm.updates.accelerated import (
     BoundaryRows,
 )
 from streamkm.updates.base import Update, UpdateState
-from streamkm.updates.bounded import BoundedState, BoundedUpdate, check_sizes
+from streamkm.updates.bounded import BoundedState, BoundedUpdate, bounding_nbytes, check_sizes
 from streamkm.updates.counted import CountedState, CountedUpdate
 from streamkm.updates.lloyd import LloydState, LloydUpdate, LossesUpdate, ScatterUpdate
 from streamkm.updates.minibatch import Batches, MiniBatchState, MiniBatchUpdate, PartialSeeding
@@ -37,6 +37,7 @@ __all__ = [
     "StopRules",
     "Update",
     "UpdateState",
+    "bounding_nbytes",
     "check_sizes",
     "history_array",
 ]

@@ -46,6 +46,8 @@ _STREAM = 2**62 + 2**60  # of the random sample, distinct from those of seedings
 _EACH, _LEAST, _MULTIPLICATIONS = 256, 2**14, 2**31
 _WHOLE = 2**29  # multiplications of an iteration below which all rows are the sample
 _TOO_FEW = 4  # a sample of less than 1/4 of the rows is drawn again
+_ROW = 2 * (12 * WIDTH + 40)  # bytes of a row of a rounding read, which an exchange copies
+_PAIR = 32  # bytes of each pair of clusters in a Newton step, which takes more than an exchange
 _FEW = 64  # rows of a rounding read for each cluster, at least
 _ENOUGH, _ROUNDINGS = 4, 40  # rounding reads until any assignment is accepted, and at most
 _TIED = 1e-6  # margin of rows whose label is stored, relative to the sums
@@ -144,7 +146,7 @@ class BoundedUpdate(Update[BoundedState]):
         layout = rows.layout
         itemsize = np.result_type(layout.dtype, np.float32).itemsize
         nbytes = room.sample * (layout.n_features * itemsize + 36)
-        most = max(1, nbytes // (2 * (12 * WIDTH + 40)))  # an exchange copies them
+        most = max(1, nbytes // _ROW)
         return replace(self, seed=seed, n_rows=layout.n_rows, n_sample=room.sample, most=most)
 
     def init(self, centroids: Float64Array) -> BoundedState:
@@ -304,6 +306,11 @@ class BoundedUpdate(Update[BoundedState]):
             trial = nearby_prices(found, solved, prices, bounds, growth)
             state = replace(state, growth=growth, surplus=surplus)
         return replace(state, trial=trial)
+
+
+def bounding_nbytes(k: int) -> int:
+    """Return the bytes that bounded sizes of k clusters need at least, beside the sample."""
+    return _PAIR * k * k + _ROW * _FEW * k
 
 
 def check_sizes(k: int, n_rows: int, min_size: int | None, max_size: int | None) -> None:

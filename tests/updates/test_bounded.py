@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 import streamkm
 from streamkm.checkpoint.tree import flatten, restore
-from streamkm.errors import DataError
+from streamkm.errors import DataError, MemoryLimitError
 from streamkm.fitting import first_state, iterate, label
 from streamkm.fitting.fit import fit
 from streamkm.in_memory import bounded_steps, descent
@@ -205,6 +205,13 @@ def test_bounds_that_cannot_hold_are_refused_before_reading(parameters, match):
     lazy = da.map_blocks(never, da.zeros((900, 4), chunks=(90, 4)), dtype=float, meta=X[:0])
     with pytest.raises(ValueError, match=match):
         streamkm.KMeans(K, **parameters).fit(lazy)
+
+
+def test_the_pairs_of_many_clusters_count_towards_the_memory_limit(tmp_path):
+    stored = zarr.create_array(tmp_path / "x", shape=(10_000, 2), chunks=(1000, 2), dtype="f4")
+    model = streamkm.KMeans(2048, max_size=5, memory_limit="380MiB", max_iter=1)
+    with pytest.raises(MemoryLimitError, match="over the limit of 380"):
+        model.fit(stored)
 
 
 def test_weights_and_rows_left_out_by_a_mask_are_considered():
