@@ -1,4 +1,4 @@
-"""Outputs of commands that are plain files: pictures and reports."""
+"""Files that commands are given or write: inputs that repeat, pictures and reports."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from streamkm.cli.ui.say import say_aside
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.outputs import File, check_outputs, fit_of, local, recover, whole_file
 from streamkm.outputs.destinations import Output
+from streamkm.outputs.places import place_of
 
 
 def may_replace(path: str, identity: str, overwrite: bool) -> bool:
@@ -20,6 +21,19 @@ def may_replace(path: str, identity: str, overwrite: bool) -> bool:
     """
     recover(local(path))
     return overwrite or (bool(identity) and fit_of(local(path)) == identity)
+
+
+def refuse_repeated(paths: Sequence[str]) -> None:
+    """Refuse an input that is given twice, also by another spelling of its path.
+
+    Raises
+    ------
+    DataError
+    """
+    places = [place_of(path) for path in paths]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise DataError(f"{paths[number]} is given twice, so its rows would count twice.")
 
 
 def check_before(outputs: Sequence[Output | None], inputs: Sequence[Any], dry_run: bool) -> None:

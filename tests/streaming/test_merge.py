@@ -76,6 +76,7 @@ def test_a_merged_model_knows_its_data_and_no_run_may_replace_it(tmp_path, monke
     run("merge", "mx", "my", "-o", "both")
     assert load_model("both").parameters["data"] == ["x", "y"]
     assert "exists" in run("stream", "x", "-k", 2, "-o", "both", "--checkpoint", "cx", code=1)
+    assert "./x is given twice" in run("stream", "x", "./x", "-k", 2, "-o", "twice", code=1)
     assert "./mx is given twice" in run("merge", "mx", "./mx", "-o", "twice", code=1)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from streamkm.cli.files import refuse_repeated
 from streamkm.cli.ui.facts import show
-from streamkm.errors import DataError
 from streamkm.models.storage import load_model, save_model
 from streamkm.outputs import MODEL, alone, check_store
 from streamkm.runs.stream import merge_models
@@ -13,10 +11,7 @@ from streamkm.runs.stream import merge_models
 
 def run(models: tuple[str, ...], output: str, *, as_json: bool, overwrite: bool) -> None:
     """Merge stored models, write the result, and print its size."""
-    places = [Path(path).resolve() for path in models]
-    for number, place in enumerate(places):
-        if place in places[:number]:
-            raise DataError(f"{models[number]} is given twice, so its rows would count twice.")
+    refuse_repeated(models)
     target = check_store(output, MODEL, overwrite, models)
     found = merge_models({path: load_model(path) for path in models})
     with alone(target):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from streamkm.cli.common import dimensions
-from streamkm.cli.files import may_replace
+from streamkm.cli.files import may_replace, refuse_repeated
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import data_options
@@ -30,6 +30,7 @@ from streamkm.streaming import Summary
 
 def run(data: tuple[str, ...], output: str, *, overwrite: bool, **given: Any) -> None:
     """Read the stores, write the model, and print the result."""
+    refuse_repeated(data)
     size = given["summary_size"] or "auto"
     options = StreamOptions.from_parameters({**given, "summary_size": size})
     checkpoint = given["checkpoint"]
