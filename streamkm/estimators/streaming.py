@@ -19,7 +19,7 @@ from streamkm.heap import one_heap
 from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows
 from streamkm.runs.options import memory_bytes
-from streamkm.runs.stream import Part, StreamOptions, absorb, merge, with_clusters
+from streamkm.runs.stream import Part, StreamOptions, absorb, continued, merge
 from streamkm.streaming import Drift, Solution, Summary, WeightedRows, solve
 
 
@@ -39,6 +39,13 @@ class StreamingKMeans(CentroidEstimator):
         reductions. The loss is higher than that of a fit of all rows by a share of about
         ``2 * n_clusters / summary_size``. 'auto' is ``max(16384, 256 * n_clusters)``, or fewer
         rows of 32 MiB, but at least ``max(4096, 64 * n_clusters)``. Used when a stream begins.
+    half_life : float or None, default=None
+        Number of rows after which a row counts half: the weight of a row that is followed by `n`
+        others is multiplied by ``2 ** (-n / half_life)``. Rows that are left out count as
+        followers, too. It cannot change within a stream.
+    window : int or None, default=None
+        Only the last `window` rows count, including those that are left out. It excludes
+        `half_life`, and cannot change within a stream.
     random_state : int, RandomState instance or None, default=None
         Seed of all random draws. Used when a stream begins.
     feature_dim : str, int or sequence of them, default=None
@@ -55,7 +62,8 @@ class StreamingKMeans(CentroidEstimator):
         searches the summary, in about a second. Clusters keep their numbers between searches; a
         cluster that appears takes the number of one that dies.
     counts_ : ndarray of shape (n_clusters,), float64
-        Weight of the rows of each cluster, estimated from the summary; the sum is exact.
+        Weight of the rows of each cluster, estimated from the summary; the sum is exact, unless
+        rows are forgotten.
     inertia_ : float
         Weighted sum of squared distances of all rows to their centroids, in squared data units,
         estimated from the summary. It is slightly too low, because the centroids fit the summary
@@ -114,6 +122,8 @@ ndarray of shape (m,)
         n_clusters: int = 8,
         *,
         summary_size: int | str = "auto",
+        half_life: float | None = None,
+        window: int | None = None,
         random_state: Any = None,
         feature_dim: Any = None,
         nodata: Any = "auto",
@@ -121,6 +131,8 @@ ndarray of shape (m,)
     ) -> None:
         self.n_clusters = n_clusters
         self.summary_size = summary_size
+        self.half_life = half_life
+        self.window = window
         self.random_state = random_state
         self.feature_dim = feature_dim
         self.nodata = nodata
@@ -213,7 +225,8 @@ ndarray of shape (m,)
         Raises
         ------
         DataError
-            If one is not a StreamingKMeans, or the numbers of clusters or the features differ.
+            If one is not a StreamingKMeans or forgets rows, or the numbers of clusters or the
+            features differ.
 
         Examples
         --------
@@ -268,7 +281,8 @@ ndarray of shape (m,)
     @property
     def summary_(self) -> WeightedRows:
         """The summary: rows, of shape (m, n_features), and their weights, of shape (m,)."""
-        return WeightedRows(self._known.values, self._known.estimates)
+        present = self._known.remembered()
+        return WeightedRows(present.values, present.estimates)
 
     @property
     def _known(self) -> Summary:
@@ -300,7 +314,7 @@ ndarray of shape (m,)
             known = options.first_summary(rows.layout.n_features)
         else:
             given, rows = self._rows(X, sample_weight, mask, count=True)
-            known = with_clusters(self._summary, options.n_clusters)
+            known = continued(self._summary, options)
         self._summary, self._is_solved = absorb(known, rows), False
         self._n_features_out = options.n_clusters
         return given, rows

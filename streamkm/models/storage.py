@@ -93,7 +93,8 @@ def _read_summary(group: Any) -> dict[str, Any]:
     arrays = {name: read(group, name, ndim) for name, ndim in _SUMMARY.items()}
     if len({len(values) for values in arrays.values()}) > 1:
         raise DataError(f"the arrays of {group.store_path} have different lengths.")
-    return {name: attribute(group, name) for name in _SUMMARY_NUMBERS} | arrays
+    forgetting = {name: group.attrs.get(name) for name in ("half_life", "window")}
+    return {name: attribute(group, name) for name in _SUMMARY_NUMBERS} | forgetting | arrays
 
 
 def _write_drift(group: Any, drift: dict[str, AnyArray]) -> None:

@@ -9,12 +9,12 @@ from typing import Any, Self
 import numpy as np
 
 from streamkm.engine import map_reduce, threads
-from streamkm.errors import DataError
+from streamkm.errors import DataError, ParameterError
 from streamkm.models.model import Model
-from streamkm.numbers import whole_number
+from streamkm.numbers import real_number, whole_number
 from streamkm.rows import Budget, Rows, reordering
 from streamkm.runs.options import draw_seed
-from streamkm.streaming import Summarise, Summary, solve, summary_rows
+from streamkm.streaming import Forgetting, Summarise, Summary, solve, summary_rows
 from streamkm.versions import versions
 
 _BESIDE_A_ROW = 5 * 8  # draw, bound, weight, number, and a rate while the summary is reduced
@@ -32,11 +32,15 @@ class StreamOptions:
         None for 'auto'.
     random_state : int or RandomState
         A RandomState is used only when a stream begins.
+    half_life : float or None
+    window : int or None
     """
 
     n_clusters: int = 8
     summary_size: int | None = None
     random_state: int | np.random.RandomState = 0
+    half_life: float | None = None
+    window: int | None = None
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -45,19 +49,31 @@ class StreamOptions:
         Raises
         ------
         ParameterError
-            If a number is not whole or out of bounds.
+            If a number is not whole or out of bounds, or two options exclude each other.
         """
         k = whole_number("n_clusters", parameters["n_clusters"], 1)
         size = parameters["summary_size"]
         auto = isinstance(size, str) and size == "auto"
         size = None if auto else whole_number("summary_size", size, k + 1)
-        return cls(k, size, parameters["random_state"])
+        half_life, window = parameters["half_life"], parameters["window"]
+        if half_life is not None and window is not None:
+            raise ParameterError(
+                f"half_life={half_life!r} and window={window!r} exclude each other: give one."
+            )
+        half_life = None if half_life is None else real_number("half_life", half_life, above=True)
+        window = None if window is None else whole_number("window", window, k)
+        return cls(k, size, parameters["random_state"], half_life, window)
+
+    @property
+    def forgetting(self) -> Forgetting:
+        """How rows lose weight."""
+        return Forgetting(self.half_life, self.window)
 
     def first_summary(self, n_features: int) -> Summary:
         """Return the summary of no rows of this number of features."""
         most = self.summary_size or summary_rows(self.n_clusters, n_features)
         none = Summary.none(most, self.n_clusters, draw_seed(self.random_state))
-        return replace(none, values=np.empty((0, n_features)))
+        return replace(none, values=np.empty((0, n_features)), forgetting=self.forgetting)
 
     def budget(self, memory_limit: int | None) -> StreamBudget:
         """The memory that a read needs."""
@@ -125,8 +141,7 @@ def absorb(summary: Summary, rows: Rows) -> Summary:
     NonFiniteError, DataError
         For rows that no summary can use.
     """
-    question = Summarise(summary.most, summary.n_clusters, summary.seed, summary.length)
-    found = map_reduce(question, rows)
+    found = map_reduce(Summarise.after(summary), rows)
     found.counted.check_values()
     return Summary.combine([summary, found])
 
@@ -141,12 +156,17 @@ def merge(parts: Sequence[Part]) -> Summary:
     Raises
     ------
     DataError
-        If the numbers of clusters or the features differ.
+        If the numbers of clusters or the features differ, or a stream forgets rows.
     """
     first, most = parts[0], max(part.summary.most for part in parts)
     summaries = []
     for part in parts:
         summary, whose = part.summary, (part.name, first.name)
+        if summary.forgetting.is_active:
+            raise DataError(
+                f"{part.name} forgets rows (half_life or window), so it cannot be merged: the ages "
+                "of its rows among those of another stream are not known."
+            )
         if summary.n_clusters != first.summary.n_clusters:
             raise DataError(
                 f"{part.name} has {summary.n_clusters} clusters, but {first.name} has "
@@ -196,6 +216,18 @@ def model_of(summary: Summary, like: Model) -> Model:
     )
 
 
-def with_clusters(summary: Summary, n_clusters: int) -> Summary:
-    """Return the summary for another number of clusters, which may change between reads."""
-    return replace(summary, n_clusters=n_clusters)
+def continued(summary: Summary, options: StreamOptions) -> Summary:
+    """Return the summary for the options of the next read; only the number of clusters may change.
+
+    Raises
+    ------
+    ParameterError
+        If rows are to be forgotten in another way, because some are forgotten already.
+    """
+    for name, before in vars(summary.forgetting).items():
+        if getattr(options, name) != before:
+            raise ParameterError(
+                f"{name}={getattr(options, name)!r}, but the stream began with {name}={before!r}: "
+                f"keep it, or begin a new stream by `fit`."
+            )
+    return replace(summary, n_clusters=options.n_clusters)

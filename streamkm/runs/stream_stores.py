@@ -114,9 +114,7 @@ def streaming(stores: Stores, state: StreamState) -> Iterator[StreamState]:
     """
     with same_processes():
         for number in range(state.n_stores, len(stores.rows)):
-            rows, before = stores.rows[number], state.summary
-            most, k, seed = before.most, before.n_clusters, before.seed
-            question = Summarise(most, k, seed, first=before.length)
+            rows, question = stores.rows[number], Summarise.after(state.summary)
             for folded in folding(question, rows, wave_size(), state.folded):
                 with _naming(stores.names[number]):
                     for node in (node for level in folded.levels for node in level):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import Float64Array
+from streamkm.errors import DataError
 from streamkm.kernels import exponentials
 from streamkm.passes import Distinct, Sampled
 from streamkm.rows import Block
@@ -61,9 +62,15 @@ def solve(summary: Summary, before: Solution | None = None) -> Solution:
     Raises
     ------
     DataError
-        If no row of positive weight was seen.
+        If no row has weight.
     """
     summary.counted.check()
+    forgets, summary = summary.forgetting.is_active, summary.remembered()
+    if not len(summary.draws):
+        raise DataError(
+            f"no row of positive weight is among the last ones of {summary.length:,}, and all "
+            "earlier ones are forgotten: give a longer half_life or window, or more rows."
+        )
     k, estimates = summary.n_clusters, summary.estimates
     table = Distinct(len(estimates))(Block.from_values(summary.values, estimates))
     share = table.weights / table.weights.max()
@@ -78,7 +85,7 @@ def solve(summary: Summary, before: Solution | None = None) -> Solution:
     labels, d2 = nearest_rows(table.values, centroids)
     counts = np.bincount(labels, table.weights, minlength=k).astype(np.float64)
     loss = float((table.weights * d2).sum())
-    # The weight of all rows is known.
-    unit = summary.total / float(table.weights.sum())
+    # The weight of all rows is known, but not what is left of it in a stream that forgets.
+    unit = 1.0 if forgets else summary.total / float(table.weights.sum())
     found = Solution(centroids, counts * unit, loss * unit)
     return found if before is None else found.after(before)

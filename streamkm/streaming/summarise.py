@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from streamkm.kernels import exponentials, one_blas_thread
 from streamkm.passes import (
     Census,
-    Counted,
     Pass,
     Sampled,
     SampleSensitive,
@@ -20,9 +19,11 @@ from streamkm.passes import (
 )
 from streamkm.rows import Block
 from streamkm.seeding.coreset import corrected_scale, least_sample, solve_pilot
+from streamkm.streaming.forgetting import Forgetting
 from streamkm.streaming.summary import PILOT_STREAM, Summary, total_of
 
 _OVERFULL, _DRAWS = 4, 3  # as for the coreset of a seeding
+_PART = 65536  # rows whose positions are computed at once
 _TOLD_BY = 256  # rows of a block, at most, that tell its data from others
 
 
@@ -35,7 +36,7 @@ class Summarise(Pass[Summary]):
 
     Parameters
     ----------
-    most, n_clusters, seed : as for `Summary`
+    most, n_clusters, seed, forgetting : as for `Summary`
     first : int
         Position of the first row of the data in the stream.
     """
@@ -44,9 +45,17 @@ class Summarise(Pass[Summary]):
     n_clusters: int
     seed: int
     first: int = 0
+    forgetting: Forgetting = field(default_factory=Forgetting)
+
+    @classmethod
+    def after(cls, summary: Summary) -> Summarise:
+        """Return the pass over the rows that follow those of a summary."""
+        most, k, seed = summary.most, summary.n_clusters, summary.seed
+        return cls(most, k, seed, summary.length, summary.forgetting)
 
     def identity(self) -> Summary:
-        return Summary.none(self.most, self.n_clusters, self.seed)
+        none = Summary.none(self.most, self.n_clusters, self.seed)
+        return replace(none, forgetting=self.forgetting)
 
     def __call__(self, block: Block) -> Summary:
         counted, length = Census()(block), math.prod(block.shape)
@@ -55,7 +64,10 @@ class Summarise(Pass[Summary]):
             return none
         stream = _stream_of(block, self.first)
         with one_blas_thread():
-            sample = self._sample(block, counted, stream)
+            if counted.weighted > 2 * self.most and self.forgetting.is_active:
+                sample = self._present_sample(block, stream)
+            else:
+                sample = self._sample(block, counted.weighted, stream)
         draws = exponentials(sample.numbers, self.seed, stream)
         order = np.lexsort((sample.numbers, draws))
         weights = block.weights
@@ -69,9 +81,24 @@ class Summarise(Pass[Summary]):
             values=sample.values[order],
         )
 
-    def _sample(self, block: Block, counted: Counted, stream: int) -> Sampled:
-        """Return all rows of positive weight, or at most `most` of many."""
-        n, most = counted.weighted, self.most
+    def _present_sample(self, block: Block, stream: int) -> Sampled:
+        """Sample a block with the weights that its rows have at its end, but return their own."""
+        last = int(block.row_numbers(block.n_rows - 1, block.n_rows)[0])
+        weights = np.empty(block.n_rows)
+        for start in range(0, block.n_rows, _PART):
+            own = slice(start, min(start + _PART, block.n_rows))
+            numbers = block.row_numbers(own.start, own.stop)
+            weights[own] = self.forgetting.shares(numbers, last)
+        if block.weights is not None:
+            weights *= block.weights
+        present = replace(block, weights=weights)
+        sample = self._sample(present, int(np.count_nonzero(weights)), stream)
+        shares = self.forgetting.shares(sample.numbers, last)
+        return replace(sample, weights=sample.weights / shares)
+
+    def _sample(self, block: Block, n: int, stream: int) -> Sampled:
+        """Return all n rows of positive weight, or at most `most` of many."""
+        most = self.most
         if n <= 2 * most:
             return SampleUniform(n, np.inf, self.seed, stream)(block)
         pilots = least_sample(self.n_clusters)

@@ -12,13 +12,18 @@ Because a row keeps its draw, a reduction drops rows but does not draw again. Th
 that of one sample with the last bounds, for any number of reductions. Where draws are new in every
 reduction, errors add up, and a tree of log n summaries is needed to limit them (Bentley and Saxe's
 method, as in StreamKM++, Ackermann et al., JEA 17, 2012). Here one summary is enough.
+
+In a stream that forgets, a row has the share of its weight that its age leaves (`Forgetting`), in
+estimates and in rates. Stored weights do not change, and probabilities stay valid, so estimates
+stay unbiased. Rates are relative, so those of a part of the stream refer to the end of this part.
+Rows whose share is zero are dropped before a reduction.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +34,7 @@ from streamkm.errors import DataError
 from streamkm.kernels import exponentials
 from streamkm.passes import Counted, Sampled, Statistic
 from streamkm.seeding.coreset import least_sample, nearest_rows, rates_about, rough_centroids
+from streamkm.streaming.forgetting import Forgetting
 
 _ROWS, _ROWS_PER_CLUSTER = 16384, 256  # [docs/streams.md]
 _NBYTES = 32 * 2**20  # of the values of `most` rows, unless the rows become too few
@@ -63,6 +69,7 @@ class Summary(Statistic):
     draws, bounds, weights : ndarray of shape (m,), float64
     numbers : ndarray of shape (m,), int64, positions of the rows in the stream
     values : ndarray of shape (m, d), float32 or float64
+    forgetting : Forgetting
     """
 
     most: int
@@ -76,6 +83,7 @@ class Summary(Statistic):
     weights: Float64Array
     numbers: npt.NDArray[np.int64]
     values: AnyArray
+    forgetting: Forgetting = field(default_factory=Forgetting)
 
     @classmethod
     def none(cls, most: int, n_clusters: int, seed: int) -> Summary:
@@ -113,6 +121,8 @@ class Summary(Statistic):
             }
             order = _by_draw(**columns)
             joined = replace(joined, **{name: column[order] for name, column in columns.items()})
+        if len(joined.draws) > 2 * joined.most:
+            joined = joined.remembered()
         return joined.reduced() if len(joined.draws) > 2 * joined.most else joined
 
     @classmethod
@@ -120,14 +130,17 @@ class Summary(Statistic):
         """Return the summary of the arrays and numbers of `stored`."""
         counted = Counted(rows=stored["rows"], weighted=stored["weighted"])
         own = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
-        return cls(**own | {"counted": counted, "seed": int(stored["seed"])})
+        forgetting = Forgetting(stored.get("half_life"), stored.get("window"))
+        own |= {"counted": counted, "seed": int(stored["seed"]), "forgetting": forgetting}
+        return cls(**own)
 
     @property
     def stored(self) -> dict[str, Any]:
         """The arrays and numbers of the summary; JSON has no integers of 64 bits."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}
-        counted = own.pop("counted")
+        counted, forgetting = own.pop("counted"), own.pop("forgetting")
         return own | {
+            **vars(forgetting),
             "rows": counted.rows,
             "weighted": counted.weighted,
             "seed": str(self.seed),
@@ -135,8 +148,25 @@ class Summary(Statistic):
 
     @property
     def estimates(self) -> Float64Array:
-        """Weight of each row divided by the probability that it is in the summary, (m,)."""
-        return self.weights / -np.expm1(-self.bounds)
+        """Present weight of each row divided by the probability that it is in the summary, (m,)."""
+        return self._present_weights / -np.expm1(-self.bounds)
+
+    @property
+    def _present_weights(self) -> Float64Array:
+        return self.weights * self._shares if self.forgetting.is_active else self.weights
+
+    @property
+    def _shares(self) -> Float64Array:
+        """Share of its weight that each row has at the end of the stream, (m,)."""
+        # In a part of a stream, positions are larger than its length.
+        last = max(self.length - 1, int(self.numbers.max(initial=-1)))
+        return self.forgetting.shares(self.numbers, last)
+
+    def remembered(self) -> Summary:
+        """Return the summary without the rows that have no weight any more."""
+        if not self.forgetting.is_active:
+            return self
+        return self._rows(np.flatnonzero(self._shares))
 
     @property
     def is_complete(self) -> bool:
@@ -148,17 +178,22 @@ class Summary(Statistic):
         estimates = self.estimates
         rates = rates_about(self._rough_centroids(estimates), self.values, estimates)
         labels, d2 = nearest_rows(self.values, rates.centroids)
-        rate = self.weights * (rates.scale * d2 + rates.base[labels])
+        rate = self._present_weights * (rates.scale * d2 + rates.base[labels])
         scores = self.draws / rate
         order = np.lexsort((self.draws, scores))
         threshold, kept = scores[order[self.most]], np.sort(order[: self.most])
+        bounds = np.minimum(self.bounds, rate * threshold)
+        return replace(self, bounds=bounds)._rows(kept)
+
+    def _rows(self, which: npt.NDArray[np.intp]) -> Summary:
+        """Return the summary with only some of its rows."""
         return replace(
             self,
-            draws=self.draws[kept],
-            bounds=np.minimum(self.bounds[kept], rate[kept] * threshold),
-            weights=self.weights[kept],
-            numbers=self.numbers[kept],
-            values=self.values[kept],
+            draws=self.draws[which],
+            bounds=self.bounds[which],
+            weights=self.weights[which],
+            numbers=self.numbers[which],
+            values=self.values[which],
         )
 
     def _rough_centroids(self, estimates: Float64Array) -> Float64Array:

@@ -40,6 +40,7 @@ def run(data: tuple[str, ...], output: str, *, overwrite: bool, **given: Any) ->
     check_outputs([*places, *beside], data)
     stored = {"n_clusters": options.n_clusters, "summary_size": size, "nodata": given["nodata"]}
     stored |= {"random_state": given["random_state"], "variable": given["variable"]}
+    stored |= {"half_life": options.half_life, "window": options.window}
     stored |= {"data": list(data), "feature_dim": list(dimensions(given["feature_dims"]) or ())}
     seconds = given["checkpoint_every"]
     saved = None if checkpoint is None else CheckpointOptions(checkpoint, seconds)

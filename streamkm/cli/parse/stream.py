@@ -19,6 +19,18 @@ from streamkm.cli.parse.types import Seconds
     help="Rows to which the summary is reduced (default: 16384, or 256 for each cluster).",
 )
 @click.option(
+    "--half-life",
+    type=click.FloatRange(0, min_open=True),
+    metavar="ROWS",
+    help="Rows after which a row counts half.",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(1),
+    metavar="ROWS",
+    help="Only the last rows count.",
+)
+@click.option(
     "--every",
     type=Seconds(),
     metavar="TIME",
