@@ -127,7 +127,7 @@ class _Writing:
         if self.every is None or time.monotonic() - self.last < self.every:
             return
         summary = state.so_far
-        if len(summary.draws):
+        if len(summary.remembered().draws):
             if not self.overwrite:
                 self.save()
             self.write(summary)
