@@ -31,7 +31,7 @@ class Breathing(Checkpointable):
         State of the random generator.
     descent : Descent
     wide : bool
-        Whether the steps are of more centroids than k.
+        Whether the centroids include those that the current cycle added.
     best : Solution, optional
         None until the first steps are done.
     breath : int

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import Float64Array, Int32Array
-from streamkm.kernels._jit import kernel
+from streamkm.kernels._jit import ordered_kernel
 
 _WORK = 2**28  # comparisons of clusters between two reports, about
 Int64Array = npt.NDArray[np.int64]
@@ -104,7 +104,7 @@ def exchange(
     return Exchanged(places, levels[:k] - levels[k], missing)
 
 
-@kernel
+@ordered_kernel
 def _offer(row, a, rows, offers):  # type: ignore[no-untyped-def]
     """Compare the moves of a row of cluster `a` with the cheapest moves from there."""
     clusters, costs, places = rows
@@ -118,7 +118,7 @@ def _offer(row, a, rows, offers):  # type: ignore[no-untyped-def]
             movers[a, b] = row
 
 
-@kernel
+@ordered_kernel
 def _offer_again(a, rows, members, offers):  # type: ignore[no-untyped-def]
     """Find the cheapest moves of the rows of cluster `a`."""
     offers[0][a] = np.inf
@@ -129,7 +129,7 @@ def _offer_again(a, rows, members, offers):  # type: ignore[no-untyped-def]
         row = members[1][row]
 
 
-@kernel
+@ordered_kernel
 def _link(row, a, members):  # type: ignore[no-untyped-def]
     first, after, before = members
     after[row], before[row] = first[a], -1
@@ -138,7 +138,7 @@ def _link(row, a, members):  # type: ignore[no-untyped-def]
     first[a] = row
 
 
-@kernel
+@ordered_kernel
 def _unlink(row, a, members):  # type: ignore[no-untyped-def]
     first, after, before = members
     if before[row] >= 0:
@@ -149,7 +149,7 @@ def _unlink(row, a, members):  # type: ignore[no-untyped-def]
         before[after[row]] = before[row]
 
 
-@kernel
+@ordered_kernel
 def _relax(u, v, length, tree):  # type: ignore[no-untyped-def]
     distance, parent, final = tree
     reached = distance[u] + max(0.0, length)  # negative only by rounding
@@ -158,7 +158,7 @@ def _relax(u, v, length, tree):  # type: ignore[no-untyped-def]
         parent[v] = u
 
 
-@kernel
+@ordered_kernel
 def _nearest(tree):  # type: ignore[no-untyped-def]
     """Return the node with the least distance that is not final, or -1 for none."""
     distance, _, final = tree
@@ -169,7 +169,7 @@ def _nearest(tree):  # type: ignore[no-untyped-def]
     return nearest
 
 
-@kernel
+@ordered_kernel
 def _relax_all(u, offers, bounds, tree, prices):  # type: ignore[no-untyped-def]
     """Compare the distances of all nodes with those of paths through `u`."""
     low, high, flows = bounds
@@ -184,7 +184,7 @@ def _relax_all(u, offers, bounds, tree, prices):  # type: ignore[no-untyped-def]
         _relax(u, k, prices[k] - prices[u], tree)
 
 
-@kernel
+@ordered_kernel
 def _shortest(offers, bounds, tree, prices, excess):  # type: ignore[no-untyped-def]
     """Find a shortest path from a node with too many rows; return its end, or -1 for none."""
     distance, parent, final = tree
@@ -202,7 +202,7 @@ def _shortest(offers, bounds, tree, prices, excess):  # type: ignore[no-untyped-
         _relax_all(u, offers, bounds, tree, prices)
 
 
-@kernel
+@ordered_kernel
 def _amount(end, bounds, tree, excess):  # type: ignore[no-untyped-def]
     """Return how much a path carries: one row, or more where it moves none."""
     low, high, flows = bounds
@@ -222,7 +222,7 @@ def _amount(end, bounds, tree, excess):  # type: ignore[no-untyped-def]
     return min(amount, excess[v])
 
 
-@kernel
+@ordered_kernel
 def _push(end, rows, members, offers, bounds, tree, excess):  # type: ignore[no-untyped-def]
     """Move rows along a path, and find the cheapest moves of its clusters again."""
     clusters, _, places = rows
@@ -250,7 +250,7 @@ def _push(end, rows, members, offers, bounds, tree, excess):  # type: ignore[no-
     excess[v] -= amount
 
 
-@kernel
+@ordered_kernel
 def _begin(rows, members, offers):  # type: ignore[no-untyped-def]
     """Link the rows of each cluster, and find the cheapest moves of them."""
     clusters, _, places = rows
@@ -260,7 +260,7 @@ def _begin(rows, members, offers):  # type: ignore[no-untyped-def]
         _offer_again(a, rows, members, offers)
 
 
-@kernel
+@ordered_kernel
 def _run(rows, members, offers, bounds, tree, prices, excess, paths):  # type: ignore[no-untyped-def]
     """Push along shortest paths until no node has too many rows, at most along `paths` of them.
 

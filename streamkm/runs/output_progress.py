@@ -108,7 +108,7 @@ class OutputProgress:
         Raises
         ------
         DataChangedError
-            If the data have changed, so some of what is written may be of other data.
+            If the data have changed since the run began. Its output would mix old and new data.
         """
         if self._saving is None:
             return

@@ -127,10 +127,9 @@ class FitParts:
         assert isinstance(opened, StoredRows)
         rows = with_scaling(replace(opened, stays_here=True), self.scaling)
         found = self._measured(rows, self.fit.fit(rows, k, parts.first), parts.first)
-        sampled = [values[at] for at in range(self._first_sampled(start), len(values), self.every)]
-        none = np.empty((0, self.rows.shape[1]), self.rows.dtype)
-        own = np.stack(sampled) if sampled else none
-        return dict(zip(_NAMES, found, strict=True)) | {"sampled": self._scaled(own)}
+        # One slice, so that Zarr decodes each chunk once.
+        sampled = np.asarray(self.rows[start + self._first_sampled(start) : stop : self.every])
+        return dict(zip(_NAMES, found, strict=True)) | {"sampled": self._scaled(sampled)}
 
     def _part(
         self, values: AnyArray, weights: AnyArray | None, n_clusters: int, part: int

@@ -79,16 +79,15 @@ class ReadProgress(Callback):  # type: ignore[misc]
             self._worked(state, now)
             return
         said, self._said = self._said, describe(state)
-        if self._said == said:
-            pass  # a seeding may ask several questions of a table
-        elif self._line is not None:
-            self._line(state)
-        elif read or state.done or now - self._began >= SILENCE:
-            self.say(self._described(state, now, read))
-        else:
+        repeated = self._said == said  # a seeding may ask several questions of a table
+        if not (repeated or self._line or read or state.done or now - self._began >= SILENCE):
             self._searched = None
             self.advance_to(0)  # the next step counts its blocks from 0
             return
+        if not repeated and self._line is not None:
+            self._line(state)
+        elif not repeated:
+            self.say(self._described(state, now, read))
         self._read = state.n_passes
         self.next_read("in memory" if state.in_memory else f"read {state.n_passes + 1:.4g}")
 

@@ -85,7 +85,7 @@ def solve(summary: Summary, before: Solution | None = None) -> Solution:
     labels, d2 = nearest_rows(table.values, centroids)
     counts = np.bincount(labels, table.weights, minlength=k).astype(np.float64)
     loss = float((table.weights * d2).sum())
-    # The weight of all rows is known, but not what is left of it in a stream that forgets.
+    # The exact total weight is known, unless rows lose weight with age.
     unit = 1.0 if forgets else summary.total / float(table.weights.sum())
     found = Solution(centroids, counts * unit, loss * unit)
     return found if before is None else found.after(before)

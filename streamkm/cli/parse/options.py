@@ -207,7 +207,7 @@ search_options = _together(
     ),
     seed_option,
 )
-checkpoint_options = _together(
+resume_options = _together(
     click.option(
         "--checkpoint",
         metavar="CKPT",
@@ -221,6 +221,16 @@ checkpoint_options = _together(
         show_default=True,
         help="Time between checkpoints.",
     ),
+)
+again_option = click.option(
+    "--again-code",
+    type=click.IntRange(1, 255),
+    default=75,
+    show_default=True,
+    help="Exit code of a run that stopped early and must be run again.",
+)
+checkpoint_options = _together(
+    resume_options,
     click.option(
         "--checkpoint-reads",
         type=click.IntRange(1),
@@ -233,11 +243,5 @@ checkpoint_options = _together(
         show_default=True,
         help="Signals that stop a run with a checkpoint at the end of the current wave.",
     ),
-    click.option(
-        "--again-code",
-        type=click.IntRange(1, 255),
-        default=75,
-        show_default=True,
-        help="Exit code of a run that stopped early and must be run again.",
-    ),
+    again_option,
 )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import cluster_options, data_options, seed_option
+from streamkm.cli.parse.options import (
+    again_option,
+    cluster_options,
+    data_options,
+    resume_options,
+    seed_option,
+)
 from streamkm.cli.parse.types import Seconds
 
 
@@ -38,26 +44,8 @@ from streamkm.cli.parse.types import Seconds
 )
 @seed_option
 @data_options
-@click.option(
-    "--checkpoint",
-    metavar="CKPT",
-    help="Folder or URL of the checkpoint; the same command starts and resumes the run.",
-)
-@click.option(
-    "--checkpoint-every",
-    type=Seconds(),
-    metavar="TIME",
-    default="60s",
-    show_default=True,
-    help="Time between checkpoints.",
-)
-@click.option(
-    "--again-code",
-    type=click.IntRange(1, 255),
-    default=75,
-    show_default=True,
-    help="Exit code of a run that stopped early and must be run again.",
-)
+@resume_options
+@again_option
 @cluster_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
