@@ -7,7 +7,8 @@ from streamkm.updates.accelerated import (
     BoundaryRows,
 )
 from streamkm.updates.base import Update, UpdateState
-from streamkm.updates.bounded import BoundedState, BoundedUpdate, bounding_nbytes, check_sizes
+from streamkm.updates.bounded import BoundedUpdate, bounding_nbytes
+from streamkm.updates.bounded_state import BoundedState, check_sizes
 from streamkm.updates.counted import CountedState, CountedUpdate
 from streamkm.updates.lloyd import LloydState, LloydUpdate, LossesUpdate, ScatterUpdate
 from streamkm.updates.minibatch import Batches, MiniBatchState, MiniBatchUpdate, PartialSeeding
