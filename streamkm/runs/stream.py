@@ -198,22 +198,21 @@ def merge_models(models: Mapping[str, Model]) -> Model:
     data = [name for model in models.values() for name in model.parameters.get("data", [])]
     parameters = first.parameters | ({"data": data} if data else {})
     # It is the result of no run, which might otherwise replace it.
-    return replace(model_of(merged, first), parameters=parameters, fit="")
+    return replace(first, parameters=parameters, fit="", **solved(merged))
 
 
-def model_of(summary: Summary, like: Model) -> Model:
-    """Return the model of a summary, with the parameters, features and units of another model."""
+def solved(summary: Summary) -> dict[str, Any]:
+    """Return the fields of a `Model` that follow from a summary."""
     solution = solve(summary)
-    return replace(
-        like,
-        centroids=solution.centroids,
-        counts=solution.counts,
-        inertia=solution.inertia,
-        versions=versions(),
-        summary=summary.stored,
-        names=[],
-        drift={},
-    )
+    return {
+        "centroids": solution.centroids,
+        "counts": solution.counts,
+        "inertia": solution.inertia,
+        "versions": versions(),
+        "summary": summary.stored,
+        "names": [],
+        "drift": {},
+    }
 
 
 def continued(summary: Summary, options: StreamOptions) -> Summary:

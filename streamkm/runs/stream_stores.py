@@ -17,7 +17,7 @@ from streamkm.outputs import plain, refuse_overlap
 from streamkm.rows import Rows, fingerprint
 from streamkm.runs.labels import digest_of
 from streamkm.runs.options import CheckpointOptions, DataOptions
-from streamkm.runs.stream import StreamOptions, model_of
+from streamkm.runs.stream import StreamOptions, solved
 from streamkm.streaming import Summarise, Summary
 from streamkm.versions import versions
 
@@ -237,11 +237,10 @@ def stream_model(
 ) -> Model:
     """Return the model of a summary of stores."""
     layout = stores.rows[0].layout
-    like = Model(
-        summary.values,
+    return Model(
         parameters=dict(parameters),
         features=list(layout.names or ()),
         units=list(layout.units or ()),
         fit=identity,
+        **solved(summary),
     )
-    return model_of(summary, like)
