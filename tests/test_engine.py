@@ -258,7 +258,7 @@ def test_the_users_number_of_threads_is_kept(monkeypatch):
     assert engine.threads() == dask.system.CPU_COUNT
 
 
-def test_a_block_more_than_cores_is_in_hand_where_there_is_memory_for_it(many):
+def test_more_blocks_than_cores_are_in_hand_where_there_is_memory_for_them(many):
     def most(rows):
         running, seen = set(), []
 
@@ -271,9 +271,9 @@ def test_a_block_more_than_cores_is_in_hand_where_there_is_memory_for_it(many):
         return max(seen)
 
     cores = engine.threads()
-    ahead = replace(many, ahead=True)
+    ahead = replace(many, ahead=2)
     assert most(many) == cores
-    assert most(ahead) == cores + 1
+    assert most(ahead) == cores + 2
     with dask.config.set(num_workers=1):
         assert most(ahead) == 1  # never more than the limit of the user
 

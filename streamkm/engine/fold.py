@@ -93,7 +93,7 @@ def folding(
             return
         spans = list(_spans(folded.n_blocks, total, wave))
         graphs = (_tree(call, rows, numbers[span.start : span.stop]) for span, _ in spans)
-        answers = results(graphs, here, rows.ahead and not rows.cached)
+        answers = results(graphs, here, 0 if rows.cached else rows.ahead)
         for (span, level), answer in zip(spans, answers, strict=True):
             folded = folded.plus(answer, level, span.stop)
             yield folded

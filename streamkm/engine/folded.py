@@ -26,8 +26,8 @@ class Blocks(Protocol):
         """The function applied to every block once it is read, or None."""
 
     @property
-    def ahead(self) -> bool:
-        """Whether memory allows one more block than cores."""
+    def ahead(self) -> int:
+        """Number of blocks that threads may read while the cores compute others."""
 
     @property
     def cached(self) -> bool:

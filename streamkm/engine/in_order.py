@@ -58,7 +58,7 @@ def folding_in_order(
     for start in range(folded.n_blocks, len(numbers), wave):
         own = numbers[start : start + wave]
         graph = _chain(call, rows, own, folded.total())
-        (total,) = results(iter([graph]), here, rows.ahead and not rows.cached)
+        (total,) = results(iter([graph]), here, 0 if rows.cached else rows.ahead)
         folded = Folded(start + len(own), ((total,),))
         yield folded
 

@@ -20,7 +20,7 @@ class Listed:
     pieces: Sequence[Any]
 
     block_map = None
-    ahead = False
+    ahead = 0
     cached = False
 
     @property

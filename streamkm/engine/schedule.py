@@ -72,17 +72,18 @@ def in_threads(work: Callable[[int], Any], count: int) -> Iterator[Any]:
         wait(waiting)
 
 
-def results(graphs: Iterator[Delayed], here: bool, ahead: bool) -> Iterator[Any]:
+def results(graphs: Iterator[Delayed], here: bool, ahead: int) -> Iterator[Any]:
     """Yield the results of the waves in order; a cluster gets the next wave before one ends.
 
-    `here` runs the work on threads of this process, for rows in its memory. With `ahead` there is
-    one more task than cores, so that no core is idle while a block is read.
+    `here` runs the work on threads of this process, for rows in its memory. On threads there are
+    `ahead` more tasks than cores, so that no core is idle while a block is read.
     """
     cluster = None if here else client()
     if cluster is not None:
         yield from _on_cluster(cluster, graphs)
         return
-    asked = _asked(threads() + (ahead and not dask.config.get("num_workers", None)), here)
+    chosen = dask.config.get("num_workers", None) or not on_threads(here)
+    asked = _asked(threads() + (0 if chosen else ahead), here)
     for graph in graphs:
         (result,) = dask.compute(graph, **asked)
         yield result

@@ -38,7 +38,7 @@ class DaskRows(ArrayRows):
 
     in_memory = False
     resident_nbytes = 0
-    ahead = False
+    ahead = 0
     cached = False  # the creator of the array may persist its blocks
 
     @property

@@ -199,6 +199,19 @@ class Budget:
             return self.fits and nbytes <= KEPT_SHARE * memory_here()
         return self.fits and self.allows(projected + nbytes)
 
+    def ahead(self, block_nbytes: int, n_blocks: int, resident_nbytes: int = 0) -> int:
+        """Return the number of further blocks that may be in memory, at most one for each thread.
+
+        Without a limit, the projection with these blocks is at most a share of the machine's
+        memory.
+        """
+        most = KEPT_SHARE * memory_here() if self.limit is None else self.limit
+        for further in range(self.threads, 0, -1):
+            more = replace(self, threads=self.threads + further)
+            if more.projected(block_nbytes, n_blocks, resident_nbytes) <= most:
+                return further
+        return 0
+
     def check(self, block_nbytes: int, n_blocks: int, resident_nbytes: int = 0) -> None:
         """Raise an error if the work does not fit in the limit.
 

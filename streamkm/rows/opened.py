@@ -81,8 +81,7 @@ def within(rows: StoredRows, budget: Budget, plan: BlockPlan) -> StoredRows:
         rows.cached_nbytes, budget.projected(block, plan.n_blocks, resident)
     )
     resident += rows.cached_nbytes if fits_in_memory else 0
-    more = replace(budget, threads=budget.threads + 1)
-    ahead = more.allows(more.projected(block, plan.n_blocks, resident))
+    ahead = budget.ahead(block, plan.n_blocks, resident)
     return replace(rows, ahead=ahead, fits_in_memory=fits_in_memory)
 
 

@@ -42,12 +42,12 @@ class StoredRows(ArrayRows):
     weights, mask : arrays of the row shape that slice like `array`, or None
     stays_here : whether the rows belong to this process and are not sent to a cluster
     fits_in_memory : whether all blocks may be cached in this process beside the work of a fit
-    ahead : whether memory allows one more block than cores, which is read while they compute
+    ahead : number of blocks that are read while the cores compute others
     """
 
     stays_here: bool = False
     fits_in_memory: bool = False
-    ahead: bool = False
+    ahead: int = 0
 
     @property
     def for_answers(self) -> StoredRows:

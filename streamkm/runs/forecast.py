@@ -135,7 +135,7 @@ def _forecast(rows: Rows, budget: Budget, passes: _Passes, labelled: bool = Fals
     if cached is not None:  # the first read is the only one
         passes = _Passes(1, replace(likely, least=0, median=0, most=0), 0, 0)
     block = rows.plan.largest * (a_read // layout.n_rows + budget.answer_nbytes)
-    known = replace(budget.of(layout), threads=budget.threads + int(rows.ahead))
+    known = replace(budget.of(layout), threads=budget.threads + rows.ahead)
     most, reads = passes.all(passes.max_iter), passes.all(passes.likely.median)
     return {
         "rows": layout.n_rows,

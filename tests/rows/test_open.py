@@ -366,10 +366,11 @@ def test_blocks_are_kept_only_when_the_projection_with_all_of_them_is_within_the
         need = budget.projected(block, rows.plan.n_blocks) + rows.cached_nbytes
         assert rows.fits_in_memory == (need <= limit)
         decided.add((rows.fits_in_memory, rows.ahead))
-        if rows.ahead:  # one more thread fits beside the cached blocks
-            more = replace(budget, threads=3).projected(block, rows.plan.n_blocks)
-            assert more + rows.fits_in_memory * rows.cached_nbytes <= limit
-    assert len(decided) == 4
+        cached = rows.fits_in_memory * rows.cached_nbytes
+        for ahead in (1, 2):  # so many more threads fit beside the cached blocks, or do not
+            more = replace(budget, threads=2 + ahead).projected(block, rows.plan.n_blocks)
+            assert (more + cached <= limit) == (ahead <= rows.ahead)
+    assert len(decided) == 6
     assert not open_rows(store, budget=Budget(2**33, threads=2)).fits_in_memory  # fits=False
 
 
@@ -384,12 +385,19 @@ def test_without_a_limit_only_data_small_beside_the_machine_are_kept(tmp_path):
     assert not fits(10**12)
 
 
-def test_a_block_is_read_ahead_only_within_the_limit(tmp_path):
+def test_blocks_are_read_ahead_only_within_the_limit(tmp_path):
     store = zarr.create_array(tmp_path / "x", shape=(10**6, 16), chunks=(10**5, 16), dtype="f4")
-    tight, wide = Budget(340 * 2**20, threads=2), Budget(380 * 2**20, threads=2)
-    assert not open_rows(store, budget=tight).ahead
-    assert open_rows(store, budget=wide).ahead
-    assert open_rows(store, budget=tight).plan == open_rows(store, budget=wide).plan
+    limits = [Budget(mib * 2**20, threads=2) for mib in (340, 380, 420)]
+    opened = [open_rows(store, budget=limit) for limit in limits]
+    assert [rows.ahead for rows in opened] == [0, 1, 2]
+    assert opened[0].plan == opened[1].plan == opened[2].plan
+
+
+def test_without_a_limit_blocks_read_ahead_take_a_share_of_the_machine(tmp_path, monkeypatch):
+    store = zarr.create_array(tmp_path / "x", shape=(10**6, 16), chunks=(10**5, 16), dtype="f4")
+    assert open_rows(store, budget=Budget(threads=2)).ahead == 2
+    monkeypatch.setattr("streamkm.rows.memory.memory_here", lambda: 2**30)
+    assert open_rows(store, budget=Budget(threads=2)).ahead == 0
 
 
 def test_coordinates_of_two_dimensions_are_no_data(tmp_path):
