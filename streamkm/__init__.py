@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from streamkm.outputs.partitions import Partition as Partition
     from streamkm.outputs.partitions import open_partition as open_partition
     from streamkm.passes import Nearest as Nearest
+    from streamkm.rows.array import open_array as open_array
     from streamkm.selection import stability as stability
     from streamkm.selection import sweep as sweep
 
@@ -57,6 +58,7 @@ _PUBLIC = {
     "load": "streamkm.estimators.loading",
     "load_model": "streamkm.models.storage",
     "nearest": "streamkm.estimators.nearest",
+    "open_array": "streamkm.rows.array",
     "open_partition": "streamkm.outputs.partitions",
     "open_sweep": "streamkm.models.sweep",
     "partition": "streamkm.curation",
@@ -85,6 +87,7 @@ __all__ = [
     "load",
     "load_model",
     "nearest",
+    "open_array",
     "open_partition",
     "open_sweep",
     "partition",

@@ -13,7 +13,7 @@ from streamkm.cli.common import dimensions
 from streamkm.cli.signals import numbers_of, stopping
 from streamkm.errors import DataError
 from streamkm.files.near import did_you_mean, similar_name
-from streamkm.rows.paths import open_beside, open_zarr
+from streamkm.rows.sources import open_beside, open_source
 from streamkm.runs.options import CheckpointOptions, DataOptions
 from streamkm.seeding import METHODS, method_of
 
@@ -35,7 +35,7 @@ def arrays_beside(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If one is neither the name of an array in the group at `path` nor the path of an array.
+        If one is neither the name of an array at `path` nor the path of an array.
     """
     return {
         "sample_weight": _array_beside(path, given.get("weights"), "--weights"),
@@ -53,9 +53,9 @@ def _array_beside(path: str, given: str | None, option: str) -> Any:
         if not Path(given).exists():
             raise DataError(
                 f"{option} {given} is neither the name of an array in the group {path} nor the "
-                f"path of a Zarr array.{did_you_mean(given)}"
+                f"path of an array.{did_you_mean(given)}"
             )
-    return open_zarr(given, None)
+    return open_source(given, None)
 
 
 def fit_parameters(given: Mapping[str, Any]) -> dict[str, Any]:

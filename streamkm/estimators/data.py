@@ -14,7 +14,18 @@ from streamkm.errors import DataError
 from streamkm.outputs import DataArrayLabels, LabelStore
 from streamkm.outputs.data_arrays import FEATURE, results_like, stacked
 from streamkm.passes import label_dtype
-from streamkm.rows import Named, Rows, Sliced, column_names, is_a, lazy_numbers, may_lack, numbers
+from streamkm.rows import (
+    FileArray,
+    Named,
+    Rows,
+    Sliced,
+    Variables,
+    column_names,
+    is_a,
+    lazy_numbers,
+    may_lack,
+    numbers,
+)
 from streamkm.runs.labels import plain_labels
 from streamkm.runs.options import DataOptions
 
@@ -54,7 +65,7 @@ class InputData:
             return cls(stacked(X), FEATURE)
         if is_a(X, "dask.dataframe.DataFrame"):
             return cls(lazy_numbers(X), None, tuple(map(str, X.columns)))
-        lazy = isinstance(X, Sliced) or is_a(X, *_LAZY)
+        lazy = isinstance(X, (Sliced, FileArray, Variables)) or is_a(X, *_LAZY)
         return cls(X, feature_dim, None if lazy else column_names(X))
 
     @property
@@ -66,7 +77,8 @@ class InputData:
     @property
     def of_lazy_kind(self) -> bool:
         """Whether rows are read from the data directly, without scikit-learn's conversion."""
-        return isinstance(self.array, (str, os.PathLike, Sliced)) or is_a(self.array, *_LAZY)
+        kinds = (str, os.PathLike, Sliced, FileArray, Variables)
+        return isinstance(self.array, kinds) or is_a(self.array, *_LAZY)
 
     @property
     def is_lazy(self) -> bool:

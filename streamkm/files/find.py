@@ -10,8 +10,10 @@ from typing import Any
 from streamkm.errors import DataError, ReadError
 from streamkm.files.near import did_you_mean
 
-_HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
-_XARRAY = (".nc", ".nc4", ".cdf", ".grib", ".grib2", ".grb", ".grb2")
+IN_PLACE = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".netcdf")
+_XARRAY = (".grib", ".grib2", ".grb", ".grb2")
+_PACKAGES = {"PIL": "pillow"}
+_EXTRAS = {"h5py": "netcdf"}
 # The first of these keys that a file system reports shows whether a file has been written.
 _STAMPS = ("mtime", "ETag", "etag", "LastModified", "last_modified", "updated", "created")
 
@@ -73,8 +75,9 @@ def need(module: str, what: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        package = {"PIL": "pillow"}.get(module.split(".")[0], module.split(".")[0])
-        raise DataError(f"{what} need {package}: pip install 'streamkm[ingest]'.") from error
+        name = module.split(".")[0]
+        package, extra = _PACKAGES.get(name, name), _EXTRAS.get(name, "ingest")
+        raise DataError(f"{what} need {package}: pip install 'streamkm[{extra}]'.") from error
 
 
 def other_kind(path: str) -> str:
@@ -88,11 +91,8 @@ def other_kind(path: str) -> str:
     name = path.lower()
     if name.endswith((".zarr", ".zarr.zip")):
         return "is a Zarr store already: pass its path to streamkm fit or KMeans."
-    if name.endswith(_HDF5):
-        return (
-            "is an HDF5 file: in Python, pass h5py.File(path)['name'] to KMeans. For the command "
-            "line, convert it once: dask.array.from_array(dataset).to_zarr('x.zarr')."
-        )
+    if name.endswith(IN_PLACE):
+        return "is read in place: pass its path to streamkm fit or KMeans."
     if name.endswith(_XARRAY):
         return (
             "is a file for xarray: in Python, pass xarray.open_dataset(path, chunks={}) to KMeans. "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zipfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,19 +12,23 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File
+from streamkm.files.npy import NpyHeader, npy_header, refuse_unlike
 from streamkm.ingesting.registry import SourceRequest, register
 from streamkm.ingesting.source import Form, Piece, Region
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One array in a file: its offset in the file, and its position in all rows."""
+    """One array in a file."""
 
     file: File
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    fortran: bool
-    offset: int
+    header: NpyHeader
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array; numbers in one dimension are rows of one feature."""
+        shape = self.header.shape
+        return shape if len(shape) > 1 else (*shape, 1)
 
 
 @register(
@@ -53,12 +56,7 @@ class Npy:
         self._parts = [self._part(file) for file in request.files]
         first = self._parts[0]
         for part in self._parts[1:]:
-            if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
-                raise DataError(
-                    f"{part.file.path} holds {part.dtype} of shape {part.shape}, but "
-                    f"{first.file.path} holds {first.dtype} of {first.shape}: arrays are "
-                    "joined only if they agree in dtype and in all axes but the first."
-                )
+            refuse_unlike(part.file, part.header, first.file, first.header)
         n, row_shape = sum(part.shape[0] for part in self._parts), first.shape[1:]
         middle = tuple(f"dim_{axis}" for axis in range(1, len(row_shape)))
         self.form = Form(
@@ -66,7 +64,7 @@ class Npy:
             ("row", *middle, "feature"),
             n,
             row_shape,
-            first.dtype.newbyteorder("="),
+            first.header.dtype.newbyteorder("="),
             features=(len(row_shape),),
             grain=(*(1 for _ in row_shape), row_shape[-1]),
         )
@@ -74,34 +72,21 @@ class Npy:
     def _part(self, file: File) -> _Part:
         with ExitStack() as closing:
             stream = self._open(file, closing)
-            try:
-                version = np.lib.format.read_magic(stream)
-                read = np.lib.format.read_array_header_1_0
-                if version != (1, 0):
-                    read = np.lib.format.read_array_header_2_0
-                shape, fortran, dtype = read(stream)
-            except ValueError as error:
-                raise DataError(f"{file.path} is not an npy file: {error}") from error
-            offset = stream.tell()
-        if dtype.kind not in "buif":
-            raise DataError(f"{file.path} holds {dtype}; only real numbers can be clustered.")
-        if not shape:
-            raise DataError(f"{file.path} holds a single number, not rows.")
-        shape = shape if len(shape) > 1 else (*shape, 1)
+            part = _Part(file, npy_header(stream, file))
         local = self._is_plain(file)
-        if fortran and not local:
+        if part.header.fortran and not local:
             raise DataError(
                 f"{file.path} is in Fortran order, which is supported for local npy files only: "
                 "save it with numpy.ascontiguousarray."
             )
-        if local and offset + math.prod(shape) * dtype.itemsize > file.size:
-            raise DataError(f"{file.path} is shorter than its header says; copy it again.")
-        return _Part(file, shape, dtype, fortran, offset)
+        if local:
+            part.header.check_size(file)
+        return part
 
     def read(self, region: Region) -> Piece:
         rows, *inner = region
         shape = tuple(s.stop - s.start for s in region)
-        values = np.empty(shape, self._parts[0].dtype)
+        values = np.empty(shape, self._parts[0].header.dtype)
         first = 0
         for part in self._parts:
             start, stop = max(rows.start, first), min(rows.stop, first + part.shape[0])
@@ -113,7 +98,7 @@ class Npy:
 
     def _fill(self, values: AnyArray, part: _Part, region: Region) -> None:
         """Read a region, which is contiguous in C order (ensured by `plan`)."""
-        if part.fortran:
+        if part.header.fortran:
             values[...] = np.load(part.file.path, mmap_mode="r")[region]
             return
         if self._opened[0] is not part:
@@ -121,7 +106,7 @@ class Npy:
             self._opened = part, self._open(part.file, self._files)
         stream = self._opened[1]
         number = np.ravel_multi_index([s.start for s in region], part.shape)
-        stream.seek(part.offset + int(number) * part.dtype.itemsize)
+        stream.seek(part.header.offset + int(number) * part.header.dtype.itemsize)
         left = memoryview(values.reshape(-1).view(np.uint8).data)
         while len(left):
             some = stream.readinto(left)

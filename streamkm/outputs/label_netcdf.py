@@ -120,7 +120,7 @@ def _add(
     dtype, encoding = _stored_as(array.dtype)
     options: dict[str, Any] = {}
     if array.ndim and array.size:
-        options["chunks"] = _chunks(array.shape, array.chunks)
+        options["chunks"] = _chunks(array.shape, array.chunks or array.shape)
         options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
     if isinstance(dtype, np.dtype):
         fill = _fill(attributes.get("_FillValue"))

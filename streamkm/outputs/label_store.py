@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Dimensions = tuple[str | None, ...] | None
-_FEW_CHUNKS, _CHUNKS_PER_BLOCK = 1000, 64
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,8 @@ class LabelGrid:
             If blocks of uneven sizes would need very many chunks.
         """
         chunks = self.plan.common_chunks
-        shape = self.plan.row_shape
-        count = math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True))
-        if count > max(_FEW_CHUNKS, _CHUNKS_PER_BLOCK * self.plan.n_blocks):
+        if not self.plan.suits_labels:
+            count = self.plan.n_common_chunks
             raise DataError(
                 f"blocks of uneven sizes have the common chunk size {chunks}, which gives "
                 f"{count:,} files of labels; rechunk the rows evenly first (in Dask, "

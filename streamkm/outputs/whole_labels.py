@@ -64,7 +64,7 @@ def pieces(array: Any) -> Iterator[tuple[Region, AnyArray]]:
 
     Every chunk is decoded once. Memory holds one chunk, or a few small ones, and one piece.
     """
-    plan = plan_blocks(array.shape, array.chunks, 1, _PART)
+    plan = plan_blocks(array.shape, array.chunks or (1,) * array.ndim, 1, _PART)
     for number in range(plan.n_blocks):
         region = plan.region(number)
         values = np.asarray(array[region])

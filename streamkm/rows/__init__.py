@@ -5,6 +5,7 @@ from streamkm.rows.block import Block, Tile, read_only
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.exact import cast
 from streamkm.rows.fingerprint import fingerprint, is_conclusive
+from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.lost import (
@@ -38,6 +39,7 @@ __all__ = [
     "BlockPlan",
     "Budget",
     "DaskRows",
+    "FileArray",
     "Layout",
     "Missing",
     "Named",

@@ -10,7 +10,7 @@ import numpy as np
 from streamkm.rows.block import Block
 from streamkm.rows.memory import Budget
 from streamkm.rows.open import Rows
-from streamkm.rows.opened import unit_of, within
+from streamkm.rows.opened import starts_of, unit_of, within
 from streamkm.rows.plan import BlockPlan, plan_blocks
 from streamkm.rows.stored import StoredRows
 
@@ -93,7 +93,8 @@ def in_batches(rows: Rows, batch_size: int, budget: Budget) -> Rows:
     budget = budget.of(layout)
     row_nbytes = budget.row_nbytes(layout, rows.beside, rows.mask is not None)
     unit = unit_of(rows, row_nbytes)
-    plan = plan_blocks(layout.row_shape, unit, row_nbytes, most * row_nbytes)
+    starts = starts_of(rows)
+    plan = plan_blocks(layout.row_shape, unit, row_nbytes, most * row_nbytes, starts)
     return within(rows, budget, plan)
 
 

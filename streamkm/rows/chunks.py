@@ -75,6 +75,7 @@ def fastest(array: Any) -> Any:
 
     if (
         _pids - {os.getpid()}
+        or not is_a(array, "zarr.Array")
         or not is_a(array.store, "zarr.storage.LocalStore")
         or not array.dtype.isnative
         or array.order != "C"

@@ -11,6 +11,7 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import StreamkmWarning
+from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.paths import dimension_names
 from streamkm.warn import warn
@@ -43,7 +44,7 @@ class Coordinate:
         """Minimum number of labels that are decoded together."""
         if is_a(self.array, "xarray.DataArray"):
             return 1
-        return int((self.array.shards or self.array.chunks)[0])
+        return int((self.array.shards or self.array.chunks or (1,))[0])
 
     @property
     def place(self) -> Any:
@@ -67,21 +68,28 @@ def coordinate(data: Any, dim: str | None) -> Coordinate | None:
         if dim not in data.coords or data.coords[dim].ndim != 1:
             return None
         return Coordinate(data.coords[dim], str(dim))
-    if dim is None or not is_a(data, "zarr.Array") or not data.path:
+    beside = None if dim is None else _beside(data, dim)
+    known = beside is not None and beside.ndim == 1 and beside.dtype.kind in _KINDS
+    return Coordinate(beside, str(dim)) if known else None
+
+
+def _beside(data: Any, name: str) -> Any:
+    """Return the array of a name beside a Zarr array or an array in a file, or None."""
+    if isinstance(data, FileArray):
+        return data.beside(name)
+    if not is_a(data, "zarr.Array") or not data.path:
         return None
     import zarr  # already imported by the caller
 
-    path = "/".join((*data.path.split("/")[:-1], dim))
+    path = "/".join((*data.path.split("/")[:-1], name))
     try:
-        beside = zarr.open_array(
+        return zarr.open_array(
             store=data.store, path=path, mode="r", zarr_format=data.metadata.zarr_format
         )
     except (FileNotFoundError, PermissionError):
         return None  # a store without permission to list reports missing keys in this way
     except (KeyError, ValueError):
         return None  # a group, or an array that Zarr cannot read
-    known = beside.ndim == 1 and beside.dtype.kind in _KINDS
-    return Coordinate(beside, dim) if known else None
 
 
 def arrays_beside(data: Any, dims: Sequence[str | None], shape: Sequence[int]) -> dict[str, Any]:
@@ -92,21 +100,17 @@ def arrays_beside(data: Any, dims: Sequence[str | None], shape: Sequence[int]) -
 
     Parameters
     ----------
-    data : zarr.Array
+    data : zarr.Array or FileArray
     dims, shape : names and lengths of the dimensions
     """
-    import zarr  # already imported by the caller
-
-    if not data.path or len(set(dims)) < len(dims) or not all(dims):
+    if len(set(dims)) < len(dims) or not all(dims):
         return {}
     named = (str(data.attrs.get(name, "")).split() for name in ("coordinates", "grid_mapping"))
     sizes, found = dict(zip(dims, shape, strict=True)), {}
     for name in dict.fromkeys([*dims, *itertools.chain(*named)]):
-        path = "/".join((*data.path.split("/")[:-1], str(name)))
-        try:
-            array = zarr.open_array(store=data.store, path=path, mode="r")
-        except (FileNotFoundError, PermissionError, KeyError, ValueError):
-            continue  # as in `coordinate`
+        array = _beside(data, str(name))
+        if array is None:
+            continue
         own = dimension_names(array) or ()
         whole = array.shape == tuple(sizes.get(dim) for dim in own)
         if whole and len(own) == array.ndim and array.dtype.kind in _KINDS:

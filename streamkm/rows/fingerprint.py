@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.rows.dask_rows import DaskRows
+from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.sliced import Sliced
@@ -81,7 +82,7 @@ def _of(array: Any) -> dict[str, Any]:
         return {"chunks": _digest(repr(array.chunks))}
     if isinstance(array, Sliced):
         return {**_of(array.array), "rows": [array.start, array.stop]}
-    if isinstance(array, (Mapped, Hdf5)):
+    if isinstance(array, (Mapped, Hdf5, FileArray)):
         return array.stamp
     if array.dtype == bool:  # a mask: one byte for each row
         own = tuple(slice(None) if stride else slice(1) for stride in array.strides)

@@ -1,4 +1,4 @@
-"""Opening of several arrays of a Zarr group, by the rule of an xarray.Dataset."""
+"""Opening of several arrays of a Zarr group or a file, by the rule of an xarray.Dataset."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from streamkm.rows.coordinates import coordinate, same
 from streamkm.rows.lost import refuse_lost
 from streamkm.rows.missing import Missing
 from streamkm.rows.nodata import announced, meant_dtype, warn_packed
-from streamkm.rows.paths import dimension_names, open_zarr
+from streamkm.rows.paths import dimension_names
+from streamkm.rows.sources import open_source
 from streamkm.rows.variables import Variables
 
 
 def open_variables(
     path: str | os.PathLike[str], names: Sequence[str], by_attributes: bool = True
 ) -> Variables:
-    """Open several arrays of the Zarr group at a path or URL.
+    """Open several arrays of the Zarr group or file at a path or URL.
 
     The rule is that of an xarray.Dataset: NaN, and the fill values that all variables share, are
     missing. If the fill values of the variables differ, each is replaced by NaN.
 
     Parameters
     ----------
-    path : path or URL of the group
+    path : path or URL of the group or file
     names : names of the arrays
     by_attributes : whether the attributes of the arrays determine which values are missing
 
@@ -36,7 +37,7 @@ def open_variables(
     DataError
         If the arrays differ in dimensions or coordinates; the message names the first that does.
     """
-    arrays = tuple(open_zarr(path, name) for name in names)
+    arrays = tuple(open_source(path, name) for name in names)
     for name, array in zip(names, arrays, strict=True):
         refuse_lost(array)
         if array.dtype.kind not in "biuf":

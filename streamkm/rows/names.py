@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from streamkm.rows.coordinates import coordinate
+from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.variables import Variables
 
@@ -61,7 +62,8 @@ def feature_names(
 
     Parameters
     ----------
-    data : Named, Variables, table, xarray.DataArray or zarr.Array; others have no names
+    data : Named, Variables, table, xarray.DataArray, zarr.Array or FileArray; others have no
+        names
     shape, dims : shape of the array, and the names of its dimensions
     axes : axes of the features
 
@@ -73,9 +75,11 @@ def feature_names(
     lengths = [shape[a] for a in axes]
     if any(math.isnan(n) for n in lengths) or math.prod(lengths) > MOST_NAMES:
         return None
+    if isinstance(data, FileArray) and data.names is not None:
+        return data.names if tuple(axes) == (len(shape) - 1,) else None
     if isinstance(data, (Named, Variables)):
         return data.names if tuple(axes) == (len(shape) - 1,) else None
-    if not is_a(data, "xarray.DataArray", "zarr.Array"):
+    if not isinstance(data, FileArray) and not is_a(data, "xarray.DataArray", "zarr.Array"):
         return column_names(data) if tuple(axes) == (1,) and len(shape) == 2 else None
     own = [_labels(data, dims[a], n) if dims else None for a, n in zip(axes, lengths, strict=True)]
     if len(lengths) == 1:

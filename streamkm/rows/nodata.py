@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.errors import DataError, PackedDataWarning
+from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.missing import Missing
 from streamkm.warn import warn
@@ -23,8 +24,9 @@ def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
     ----------
     data : as for `open_rows`
     nodata : 'auto', None, or a number or several, of which NaN may be one
-        'auto' means NaN in an xarray.DataArray of floats, and the attributes `_FillValue`,
-        `missing_value` and `nodata` of such an array or a Zarr array; other data have none.
+        'auto' means NaN in an xarray.DataArray, a netCDF or HDF5 file or a raster of floats, and
+        the attributes `_FillValue`, `missing_value` and `nodata` of such an array or a Zarr array;
+        other data have none.
 
     Raises
     ------
@@ -64,12 +66,15 @@ def is_masked(data: Any) -> bool:
 
 
 def announced(data: Any) -> list[float | int]:
-    """Return the nodata values in the attributes of an xarray.DataArray or a Zarr array."""
+    """Return the nodata values in the attributes of a DataArray, a Zarr array or a file."""
     if is_a(data, "xarray.DataArray"):
         if data.dtype.kind != "f":
             return _meant(data, _named({**data.encoding, **data.attrs}))
         # Decoded values are NaN already, and the value itself may be valid after decoding.
         return [np.nan, *_named(data.attrs)]
+    if isinstance(data, FileArray):
+        nan = data.dtype.kind == "f" and data.nan_is_missing
+        return [*([np.nan] if nan else []), *marked(data)]
     if not is_a(data, "zarr.Array"):
         return []
     found = _named(dict(data.attrs))
@@ -80,10 +85,16 @@ def announced(data: Any) -> list[float | int]:
     return _meant(data, found)
 
 
+def marked(data: FileArray) -> list[float | int]:
+    """Return the nodata values in the attributes of an array in a file."""
+    return _meant(data, _named(data.attrs))
+
+
 def meant_dtype(data: Any) -> np.dtype[Any]:
     """Return the dtype that an array means: with netCDF's `_Unsigned`, that of the other sign."""
     stored: np.dtype[Any] = data.dtype
-    if stored.kind not in "iu" or not is_a(data, "xarray.DataArray", "zarr.Array"):
+    described = isinstance(data, FileArray) or is_a(data, "xarray.DataArray", "zarr.Array")
+    if stored.kind not in "iu" or not described:
         return stored
     said = str(data.attrs.get("_Unsigned", "")).lower()
     return _of_kind(stored, {"true": "u", "false": "i"}.get(said, stored.kind))
@@ -115,7 +126,7 @@ def _meant(data: Any, values: list[float | int]) -> list[float | int]:
 
 def warn_packed(arrays: Mapping[str, Any]) -> None:
     """Warn if stored numbers are used although a scale and an offset define their meaning."""
-    packed = [name for name, array in arrays.items() if _is_packed(array)]
+    packed = [name for name, array in arrays.items() if is_packed(array)]
     if packed:
         found = PackedDataWarning(
             f"{', '.join(packed)}: the values are packed (scale_factor, add_offset) and are used "
@@ -128,7 +139,8 @@ def warn_packed(arrays: Mapping[str, Any]) -> None:
         warn(found, PackedDataWarning)
 
 
-def _is_packed(array: Any) -> bool:
+def is_packed(array: Any) -> bool:
+    """Return whether a scale or an offset defines the meaning of the stored numbers."""
     attributes = array.attrs
     plain = {"scale_factor": 1, "add_offset": 0}
     if any(np.any(np.asarray(attributes.get(n, v)) != v) for n, v in plain.items()):

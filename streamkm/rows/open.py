@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from streamkm.errors import DataError, MemoryLimitError
+from streamkm.rows.array import open_at
 from streamkm.rows.beside import matched
 from streamkm.rows.block import read_only
 from streamkm.rows.dask_rows import DaskRows, check_blocks, open_dask
-from streamkm.rows.group import open_variables
+from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, feature_axes
 from streamkm.rows.lost import refuse_lost
@@ -23,10 +24,11 @@ from streamkm.rows.names import Named, feature_names
 from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, warn_packed
 from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.opened import open_stored, within
-from streamkm.rows.paths import dimension_names, has_arrays, open_zarr
+from streamkm.rows.paths import dimension_names
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling
 from streamkm.rows.sliced import Sliced
+from streamkm.rows.sources import has_arrays
 from streamkm.rows.stored import StoredRows
 from streamkm.rows.tables import numbers
 from streamkm.rows.units import feature_units
@@ -54,8 +56,8 @@ def open_rows(
 
     Parameters
     ----------
-    data : ndarray, dask array, zarr.Array, xarray.DataArray, table in memory, Named, or path or URL
-        of a Zarr store
+    data : ndarray, dask array, zarr.Array, xarray.DataArray, table in memory, Named, FileArray, or
+        path or URL of a Zarr store or of files of another format
         Of shape (rows, features), or of any shape with `feature_dim` given.
     feature_dim : name or number of the feature dimension, or several
     variable : name of the array in a Zarr group, or of several, which are the features of the rows
@@ -100,7 +102,8 @@ def open_rows(
         units = tuple(units[at] for at in order)
     named = source if is_a(source, "xarray.DataArray") else array
     dtype = meant_dtype(named)
-    if not is_a(array, "zarr.Array"):  # blocks of a Zarr array are converted when read
+    stored = isinstance(array, FileArray) or is_a(array, "zarr.Array")
+    if not stored:  # blocks of a stored array are converted when read
         array = as_meant(array, dtype)
     layout = Layout(
         array.shape,
@@ -165,9 +168,7 @@ def _named(data: Any, names: Sequence[str] | None) -> Sequence[str] | None:
 def _opened(data: Any, variable: str | Sequence[str] | None, nodata: Any) -> Any:
     if not isinstance(data, (str, os.PathLike)):
         return data
-    if variable is None or isinstance(variable, str):
-        return open_zarr(data, variable)
-    return open_variables(data, variable, isinstance(nodata, str) and nodata == "auto")
+    return open_at(data, variable, isinstance(nodata, str) and nodata == "auto")
 
 
 def _missing(data: Any, nodata: Any) -> Missing | None:
@@ -196,9 +197,9 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
             )
         values = read_only(data.to_numpy())
         return Mapped.from_array(values) or values, names
-    if is_a(data, "zarr.Array"):
+    if isinstance(data, FileArray) or is_a(data, "zarr.Array"):
         refuse_lost(data)
-        warn_packed({data.name or "the array": data})
+        warn_packed({getattr(data, "name", None) or "the array": data})
         return data, dimension_names(data)
     if is_a(data, "dask.array.Array"):
         check_blocks(data)

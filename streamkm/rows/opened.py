@@ -8,6 +8,7 @@ from typing import Any
 
 from streamkm.arrays import AnyArray
 from streamkm.rows.chunks import fastest
+from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import BLOCK_NBYTES, Budget
@@ -35,7 +36,8 @@ def open_stored(array: Any, layout: Layout, beside: tuple[Any, Any], budget: Bud
         largest = budget.block_nbytes(n_units, resident)
     # Small enough that every core has blocks, by a rule that is the same on all machines.
     target = max(_SMALLEST_NBYTES, layout.nbytes // _BLOCKS)
-    plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest))
+    starts = starts_of(rows)
+    plan = plan_blocks(layout.row_shape, unit, row_nbytes, min(target, largest), starts)
     return within(rows, budget, plan)
 
 
@@ -52,6 +54,12 @@ def unit_of(rows: StoredRows, row_nbytes: int) -> list[int]:
         if is_a(other, "zarr.Array"):
             unit = _aligned(unit, other.shards or other.chunks, layout.row_shape)
     return unit
+
+
+def starts_of(rows: StoredRows) -> tuple[int, ...] | None:
+    """Starts of the units of files along the first row axis if their sizes differ, or None."""
+    array = rows.array
+    return array.edges if isinstance(array, FileArray) and 0 in rows.layout.row_axes else None
 
 
 def within(rows: StoredRows, budget: Budget, plan: BlockPlan) -> StoredRows:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from streamkm.errors import DataError
 from streamkm.files.find import other_kind
 from streamkm.files.near import unless_there
+from streamkm.rows.choosing import chosen
+from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
-
-_SHOWN = 20  # maximum number of array names in a message
 
 
 def dimension_names(array: Any) -> tuple[str | None, ...] | None:
-    """Return the dimension names of a Zarr array: the field of v3, or xarray's attribute of v2."""
+    """Return the dimension names of a Zarr array: the field of v3, or xarray's attribute of v2.
+
+    An array in another file has its own names.
+    """
+    if isinstance(array, FileArray):
+        return array.dims
     names = getattr(array.metadata, "dimension_names", None)
     names = names or array.attrs.get("_ARRAY_DIMENSIONS")
     return tuple(names) if names else None
@@ -45,30 +49,17 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     found = None if variable is None else _member(node, variable)
     if found is not None:
         return found
-    arrays = dict(node.arrays())
-    attributes = [node.attrs, *(array.attrs for array in arrays.values())]
-    named = {name for some in attributes for name in str(some.get("coordinates", "")).split()}
-    data = [array for name, array in arrays.items() if array.ndim > 1 and name not in named]
-    data = data or list(arrays.values())
-    if variable is None and len(data) == 1:
-        return data[0]
-    if not arrays or variable is not None:  # possibly in a nested group
-        below = node.members(max_depth=None)
-        arrays = {path: found for path, found in below if isinstance(found, zarr.Array)}
-    names = sorted(arrays)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    has = "" if variable is None else f" without {variable!r}"
-    if not names:
-        raise DataError(f"{where} is a group{has} that holds no arrays.")
-    raise DataError(
-        f"{where} is a group{has}: name one of its arrays {names[:_SHOWN]}{more},",
-        python="as zarr.open_group(path)['name'].",
-        command="by --variable.",
-    )
+
+    def below() -> dict[str, Any]:
+        members = node.members(max_depth=None)
+        return {name: each for name, each in members if isinstance(each, zarr.Array)}
+
+    coordinates = str(node.attrs.get("coordinates", ""))
+    return chosen(where, dict(node.arrays()), variable, below, coordinates=coordinates)
 
 
-def open_beside(path: str | os.PathLike[str], name: str) -> Any:
-    """Open the array of a name in the group at a path; None if there is none.
+def find_zarr(path: str | os.PathLike[str], name: str) -> Any:
+    """Return the array of a name in the Zarr group at a path; None if there is none.
 
     Raises
     ------
@@ -76,18 +67,6 @@ def open_beside(path: str | os.PathLike[str], name: str) -> Any:
         If there is no store at the path.
     """
     return _member(_node(path), name)
-
-
-def has_arrays(path: str | os.PathLike[str], names: Sequence[str]) -> bool:
-    """Return whether the Zarr store at a path is a group with arrays of these names.
-
-    Raises
-    ------
-    DataError
-        If there is no store at the path.
-    """
-    node = _node(path)
-    return all(_member(node, name) is not None for name in names)
 
 
 def _node(path: str | os.PathLike[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from streamkm.checkpointable import Checkpointable
+
+_FEW_CHUNKS, _CHUNKS_PER_BLOCK = 1000, 64
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,17 @@ class BlockPlan(Checkpointable):
         )
 
     @property
+    def n_common_chunks(self) -> int:
+        """Number of chunks of this size."""
+        pairs = zip(self.row_shape, self.common_chunks, strict=True)
+        return math.prod(-(-n // c) for n, c in pairs)
+
+    @property
+    def suits_labels(self) -> bool:
+        """Whether labels of the rows need no more chunks than are practical."""
+        return self.n_common_chunks <= max(_FEW_CHUNKS, _CHUNKS_PER_BLOCK * self.n_blocks)
+
+    @property
     def row_shape(self) -> tuple[int, ...]:
         return tuple(e[-1] for e in self.edges)
 
@@ -86,12 +100,23 @@ class BlockPlan(Checkpointable):
 
 
 def plan_blocks(
-    row_shape: Sequence[int], unit: Sequence[int], row_nbytes: int, target_nbytes: int
+    row_shape: Sequence[int],
+    unit: Sequence[int],
+    row_nbytes: int,
+    target_nbytes: int,
+    starts: Sequence[int] | None = None,
 ) -> BlockPlan:
     """Plan blocks of whole units (stored chunks or shards) of at most `target_nbytes`.
 
     A block grows along the last row axis first, so that it is contiguous in the stored order. It is
     never smaller than a unit, because a chunk in two blocks would be decoded twice.
+
+    Parameters
+    ----------
+    row_shape, unit : lengths of the row axes, and of a unit along each
+    row_nbytes, target_nbytes : bytes of a row, and of a block
+    starts : starts of units of uneven sizes along the first axis, and its end, or None
+        They are the edges of blocks unless labels would then need very many chunks.
 
     Examples
     --------
@@ -107,9 +132,21 @@ def plan_blocks(
         nbytes *= count
         if count < whole:
             break
-    return BlockPlan(
-        tuple(_even(length, size) for length, size in zip(row_shape, sizes, strict=True))
-    )
+    edges = tuple(_even(length, size) for length, size in zip(row_shape, sizes, strict=True))
+    if starts is not None:
+        uneven = BlockPlan((_merged(starts, sizes[0]), *edges[1:]))
+        if uneven.suits_labels:
+            return uneven
+    return BlockPlan(edges)
+
+
+def _merged(starts: Sequence[int], size: int) -> tuple[int, ...]:
+    """Join units that follow each other while they have at most `size` rows together."""
+    edges = [0]
+    for start, end in itertools.pairwise(starts):
+        if end - edges[-1] > size and start > edges[-1]:
+            edges.append(start)
+    return (*edges, starts[-1])
 
 
 @lru_cache(maxsize=16)  # the scheduler and its workers share one plan for all waves

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.names import MOST_NAMES
 from streamkm.rows.variables import Variables
@@ -35,7 +36,7 @@ def feature_units(
         units = tuple(_unit(array) for array in data.arrays)
         return units if any(units) else None
     lengths = [shape[axis] for axis in axes]
-    if not is_a(data, "xarray.DataArray", "zarr.Array"):
+    if not isinstance(data, FileArray) and not is_a(data, "xarray.DataArray", "zarr.Array"):
         return None
     if any(math.isnan(n) for n in lengths) or math.prod(lengths) > MOST_NAMES:
         return None

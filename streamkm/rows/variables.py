@@ -20,14 +20,14 @@ _STRETCH = 8  # common multiples of chunks up to this size, in chunks of the fir
 
 @dataclass(frozen=True)
 class Variables:
-    """Zarr arrays that are sliced as one array whose last axis is the variable.
+    """Arrays that are sliced as one array whose last axis is the variable.
 
     A block reads its region of each array once. Along dimensions that an array lacks, its values
     are repeated, as in an xarray.Dataset.
 
     Parameters
     ----------
-    arrays : tuple of zarr.Array
+    arrays : tuple of zarr.Array or FileArray
     names : tuple of str, their names
     axes : tuple of tuple of int
         For each array, the row axis of each of its dimensions.
@@ -63,11 +63,11 @@ class Variables:
     @property
     def chunks(self) -> tuple[int, ...]:
         """Whole chunks of all arrays if that is possible in blocks of moderate size."""
-        unit = list(self.widest.shards or self.widest.chunks)
+        unit = list(self.widest.shards or _chunks(self.widest))
         first = math.prod(unit)
         for array, axes in zip(self.arrays, self.axes, strict=True):
             both = list(unit)
-            for axis, size in zip(axes, array.shards or array.chunks, strict=True):
+            for axis, size in zip(axes, array.shards or _chunks(array), strict=True):
                 both[axis] = min(math.lcm(unit[axis], size), self.shape[axis])
             unit = both if math.prod(both) <= _STRETCH * first else unit
         return (*unit, len(self.arrays))
@@ -75,7 +75,7 @@ class Variables:
     @property
     def chunk_nbytes(self) -> int:
         """Bytes of the largest decoded chunk."""
-        return max(int(math.prod(a.chunks) * a.dtype.itemsize) for a in self.arrays)
+        return max(int(math.prod(_chunks(a)) * a.dtype.itemsize) for a in self.arrays)
 
     def parts(self, region: tuple[slice, ...]) -> Iterator[tuple[Any, tuple[slice, ...]]]:
         """Yield each array with the region of it that a region of all variables needs."""
@@ -107,3 +107,8 @@ class Variables:
             lost &= True if valid is None else valid
             refuse_changed(values, lost, self.dtype, f"the variable {self.names[place]!r}")
         return made if valid is None else np.where(valid, made, self.dtype.type(np.nan))
+
+
+def _chunks(array: Any) -> tuple[int, ...]:
+    """The chunks of an array, or single values of a file without chunks."""
+    return tuple(array.chunks or (1,) * array.ndim)

@@ -33,7 +33,16 @@ from streamkm.outputs.label_store import LabelGrid, LabelStore
 from streamkm.outputs.whole_labels import WholeLabels
 from streamkm.passes import PerRow
 from streamkm.passes.base import S
-from streamkm.rows import Rows, StoredRows, Variables, fingerprint, is_a, is_conclusive, may_lack
+from streamkm.rows import (
+    FileArray,
+    Rows,
+    StoredRows,
+    Variables,
+    fingerprint,
+    is_a,
+    is_conclusive,
+    may_lack,
+)
 from streamkm.rows.coordinates import arrays_beside
 from streamkm.rows.paths import dimension_names
 from streamkm.runs.output_progress import OutputProgress
@@ -199,7 +208,7 @@ def plain_labels(
     stored, known = rows.array, None
     if isinstance(stored, Variables):
         stored, known = stored.widest, stored.dims if any(stored.dims) else None
-    elif is_a(stored, "zarr.Array"):
+    elif isinstance(stored, FileArray) or is_a(stored, "zarr.Array"):
         known = dimension_names(stored)
     dimensions = tuple(known[axis] for axis in rows.layout.row_axes) if known else None
     attributes = flags(dtype, names, may_lack(rows))

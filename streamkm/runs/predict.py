@@ -28,7 +28,7 @@ from streamkm.passes import (
 )
 from streamkm.passes.base import S
 from streamkm.rows import Budget, Rows, may_lack
-from streamkm.rows.paths import has_arrays
+from streamkm.rows.sources import has_arrays
 from streamkm.runs.labels import LabelRun, WaveCallback, plain_labels
 from streamkm.runs.options import DataOptions
 from streamkm.runs.routing import routes_of

@@ -22,7 +22,8 @@ from streamkm.models.sweep import open_sweep
 from streamkm.outputs import ARCHIVE, PARTITION, QUANTIZER, kind_of, plain
 from streamkm.outputs.partitions import open_partition
 from streamkm.reasons import MEANINGS
-from streamkm.rows.paths import dimension_names, open_zarr
+from streamkm.rows.paths import dimension_names
+from streamkm.rows.sources import open_source
 from streamkm.sizes import show_bytes
 
 
@@ -42,7 +43,7 @@ def run(path: str, variable: str | list[str] | None, all_of_it: bool, as_json: b
     elif not _show_result(path, as_json, sweeps=variable is None):
         for name in variable if isinstance(variable, list) else [variable]:
             named = {"variable": str(name)} if isinstance(variable, list) else {}
-            show(named | _of_array(open_zarr(path, name)))
+            show(named | _of_array(open_source(path, name)))
 
 
 def _show_result(path: str, as_json: bool, sweeps: bool) -> bool:

@@ -1,0 +1,1 @@
+"""Arrays in files of other formats than Zarr, read in place: one file for each format."""

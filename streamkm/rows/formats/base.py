@@ -1,0 +1,120 @@
+"""Base class of arrays in files, which are sliced like Zarr arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.errors import ReadError
+from streamkm.files.find import File
+
+Region = tuple[slice, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FileArray(ABC):
+    """An array in files. Every read opens the files, so threads and processes share nothing.
+
+    Parameters
+    ----------
+    files : tuple of File, in the order of the values
+    shape, dtype : shape, and dtype in native byte order
+    chunks : shape of what is decoded together, or None if any part can be read
+    dims : names of the dimensions, or None
+    attrs : attributes, with the meaning of those of a Zarr array
+    names : names of the features along the last axis, or None
+    edges : starts of the units along the first axis if their sizes differ, and its end, or None
+    """
+
+    files: tuple[File, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunks: tuple[int, ...] | None = None
+    dims: tuple[str | None, ...] | None = None
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] | None = None
+    edges: tuple[int, ...] | None = None
+
+    shards: ClassVar[None] = None
+    nan_is_missing: ClassVar[bool] = True  # as in an xarray.DataArray
+
+    @abstractmethod
+    def read(self, region: Region) -> AnyArray:
+        """Read a region, given by a slice with a start and a stop for each axis."""
+
+    def beside(self, name: str) -> FileArray | None:
+        """Return the array of a name beside this one, such as a coordinate, or None."""
+        return None
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        """Properties that identify the values, without reading them; they change with the files."""
+        return stamp_of_files(self.files)
+
+    def __getitem__(self, key: Any) -> AnyArray:
+        keys = list(key) if isinstance(key, tuple) else [key]
+        if Ellipsis in keys:
+            at = keys.index(Ellipsis)
+            keys[at : at + 1] = [slice(None)] * (self.ndim - len(keys) + 1)
+        keys += [slice(None)] * (self.ndim - len(keys))
+        plain = all(isinstance(k, slice) and k.step in (None, 1) for k in keys)
+        if not plain:
+            return np.asarray(self[...][tuple(keys)])
+        spans = [k.indices(n)[:2] for k, n in zip(keys, self.shape, strict=True)]
+        region = tuple(slice(start, max(start, stop)) for start, stop in spans)
+        values = np.asarray(self.read(region))
+        return values.astype(self.dtype, copy=False)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        return np.asarray(self[...], dtype)
+
+
+def stamp_of_files(files: Sequence[File]) -> dict[str, Any]:
+    """Return the sizes of files, and a digest of their order, names, sizes and times."""
+    digest, nbytes = hashlib.sha256(), 0
+    for file in files:
+        now = File.from_info(file.fs, file.path, file.fs.info(file.path))
+        digest.update(f"{file.name}\0{now.size}\0{now.stamp}\n".encode())
+        nbytes += now.size
+    return {"files": len(files), "bytes": nbytes, "written": digest.hexdigest()[:32]}
+
+
+def check_unchanged(file: File) -> None:
+    """Raise an error if a local file is not the one that was opened.
+
+    Raises
+    ------
+    ReadError
+        If its size or its time of writing differs.
+    """
+    if not file.local:
+        return
+    try:
+        there = os.stat(file.path)
+    except FileNotFoundError as error:
+        raise ReadError(f"{file.path} was removed after it was opened.") from error
+    if there.st_size != file.size or str(there.st_mtime) != file.stamp:
+        raise ReadError(
+            f"{file.path} was changed after it was opened: open it again, and do not change it "
+            "until the run has ended and its labels are computed."
+        )

@@ -1,0 +1,164 @@
+"""Datasets of HDF5 and netCDF-4 files, read by h5py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.errors import DataError, ReadError
+from streamkm.files.find import File, need
+from streamkm.rows.choosing import chosen
+from streamkm.rows.formats.base import FileArray, Region, check_unchanged
+from streamkm.rows.formats.decoded import decoded
+
+_NUMBERS = "biuf"
+# Attributes by which HDF5 and netCDF store dimensions.
+_OF_DIMENSIONS = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Hdf5Array(FileArray):
+    """A dataset as it is stored.
+
+    Parameters
+    ----------
+    name : path of the dataset in the file
+    """
+
+    name: str
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        return {**super().stamp, "name": self.name}
+
+    def read(self, region: Region) -> AnyArray:
+        (file,) = self.files
+        check_unchanged(file)
+        with _opened(file) as opened:
+            return np.asarray(opened[self.name][region])
+
+    def beside(self, name: str) -> FileArray | None:
+        (file,) = self.files
+        group = self.name.rpartition("/")[0]
+        with _opened(file) as opened:
+            found = _dataset(opened[group or "/"], name)
+            return None if found is None else _described(file, found)
+
+
+def open_hdf5(files: Sequence[File], name: str | None) -> FileArray:
+    """Open the dataset of a name in a file, or its only dataset of data.
+
+    Raises
+    ------
+    DataError
+        If there is no such dataset, or there are several; the message lists them.
+    """
+    (file,) = files
+    with _opened(file) as opened:
+        found = None if name is None else _dataset(opened, name)
+        if found is None:
+            arrays = {key: _described(file, each) for key, each in _datasets(opened)}
+            inside = {key: array for key, array in arrays.items() if "/" not in key}
+            picked: FileArray = chosen(file.path, inside, name, lambda: arrays, "file")
+            return decoded(picked)
+        if found.dtype.kind not in _NUMBERS:
+            raise DataError(
+                f"{file.path}: {name!r} holds {found.dtype}; only real numbers can be clustered."
+            )
+        return decoded(_described(file, found))
+
+
+def find_hdf5(files: Sequence[File], name: str) -> FileArray | None:
+    """Return the dataset of a name in a file, or None."""
+    with _opened(files[0]) as opened:
+        there = _dataset(opened, name) is not None
+    return open_hdf5(files, name) if there else None
+
+
+@contextmanager
+def _opened(file: File) -> Iterator[Any]:
+    h5py = need("h5py", "HDF5 and netCDF-4 files")
+    try:
+        opened = h5py.File(file.path if file.local else file.open(), "r")
+    except BlockingIOError as error:
+        raise ReadError(
+            f"{file.path} is open for writing in another process: close it there."
+        ) from error
+    except OSError as error:
+        raise ReadError(f"{file.path} cannot be read as HDF5: {error}.") from error
+    with opened:
+        yield opened
+
+
+def _dataset(group: Any, name: str) -> Any:
+    """Return the dataset of a name in a group, or None."""
+    import h5py
+
+    try:
+        found = group.get(name)
+    except (KeyError, ValueError):  # such as a name below a dataset
+        return None
+    return found if isinstance(found, h5py.Dataset) else None
+
+
+def _datasets(opened: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the datasets of numbers in all groups, without dimensions that have no values."""
+    import h5py
+
+    found: list[tuple[str, Any]] = []
+
+    def see(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset) and node.dtype.kind in _NUMBERS:
+            label = str(_plain(node.attrs.get("NAME", "")))
+            if not label.startswith("This is a netCDF dimension but not a netCDF variable"):
+                found.append((name, node))
+
+    opened.visititems(see)
+    yield from found
+
+
+def _described(file: File, dataset: Any) -> Hdf5Array:
+    return Hdf5Array(
+        files=(file,),
+        shape=tuple(dataset.shape),
+        dtype=dataset.dtype.newbyteorder("="),
+        chunks=dataset.chunks,
+        dims=_dims(dataset),
+        attrs=_attributes(dataset),
+        name=dataset.name,
+    )
+
+
+def _dims(dataset: Any) -> tuple[str | None, ...] | None:
+    """Return the names of the dimension scales, or the labels of the dimensions."""
+    if dataset.is_scale and dataset.ndim == 1:
+        return (dataset.name.rpartition("/")[2],)
+    names: list[str | None] = []
+    for dim in dataset.dims:
+        scale = dim[0].name if len(dim) else None
+        names.append(scale.rpartition("/")[2] if scale else dim.label or None)
+    return tuple(names) if any(names) else None
+
+
+def _attributes(dataset: Any) -> Mapping[str, Any]:
+    found = {}
+    for name in dataset.attrs:
+        if name in _OF_DIMENSIONS or name.startswith("_Netcdf4"):
+            continue
+        with suppress(OSError, TypeError, ValueError):  # types that h5py cannot read
+            found[name] = _plain(dataset.attrs[name])
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Return an attribute as text, a NumPy number, or a list."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, np.ndarray):
+        return _plain(value.ravel()[0]) if value.size == 1 else [_plain(v) for v in value.ravel()]
+    return value

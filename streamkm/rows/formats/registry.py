@@ -1,0 +1,137 @@
+"""The formats of files that are read in place, and the one decision which of them is at a path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamkm.errors import DataError
+from streamkm.files.find import IN_PLACE, File, entries
+from streamkm.rows.formats.base import FileArray
+from streamkm.rows.formats.hdf5 import find_hdf5, open_hdf5
+from streamkm.rows.formats.netcdf3 import find_netcdf3, open_netcdf3
+from streamkm.rows.formats.npy import find_npy, open_npy
+
+_ZARR = ("zarr.json", ".zgroup", ".zarray")
+_HEAD = 16  # bytes
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of files.
+
+    Parameters
+    ----------
+    name : name for messages
+    suffixes : lower-case endings of the names of such files
+    magic : first bytes of such files, which decide before the name
+    open : returns the array of some files, by its name, or the only one
+    find : returns the array of a name in some files, or None
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    magic: tuple[bytes, ...]
+    open: Callable[[Sequence[File], str | None], FileArray]
+    find: Callable[[Sequence[File], str], FileArray | None]
+
+
+FORMATS = (
+    Format(
+        "HDF5",
+        IN_PLACE,
+        (b"\x89HDF\r\n\x1a\n",),
+        open_hdf5,
+        find_hdf5,
+    ),
+    Format("netCDF-3", (), (b"CDF\x01", b"CDF\x02"), open_netcdf3, find_netcdf3),
+    Format("npy", (".npy",), (b"\x93NUMPY",), open_npy, find_npy),
+)
+
+
+@dataclass(frozen=True)
+class Located:
+    """Files of one format at a path.
+
+    Parameters
+    ----------
+    format : Format
+    files : tuple of File, in the order of their names
+    """
+
+    format: Format
+    files: tuple[File, ...]
+
+    def open(self, name: str | None) -> FileArray:
+        """Open the array of a name, or the only one."""
+        return self.format.open(self.files, name)
+
+    def find(self, name: str) -> FileArray | None:
+        """Return the array of a name, or None."""
+        return self.format.find(self.files, name)
+
+
+def located(path: str | os.PathLike[str]) -> Located | None:
+    """Return the files at a path that are read in place; None for Zarr stores and other data.
+
+    A folder that is no Zarr store holds the files of one format at any depth; others are ignored.
+
+    Parameters
+    ----------
+    path : path or URL of a file or a folder, or a pattern of names
+
+    Raises
+    ------
+    DataError
+        If a folder or pattern has files of several formats.
+    """
+    where = os.fspath(path)
+    if not _may_be_files(where):
+        return None
+    fs, found, searched = entries(where)
+    names = [name for name in sorted(found) if found[name]["type"] == "file"]
+    files = [File.from_info(fs, name, found[name]) for name in names if not _is_hidden(name)]
+    if not searched:
+        format = _of_content(files[0]) or _of_name(where)
+        return None if format is None else Located(format, tuple(files))
+    by_format: dict[str, list[File]] = {}
+    for file in files:
+        format = _of_name(file.path)
+        if format is not None:
+            by_format.setdefault(format.name, []).append(file)
+    if len(by_format) > 1:
+        raise DataError(
+            f"{where} has files of several formats ({', '.join(sorted(by_format))}): name those of "
+            "one format by a pattern, such as 'folder/*.npy'."
+        )
+    for name, own in by_format.items():
+        format = _of_content(own[0]) or next(f for f in FORMATS if f.name == name)
+        return Located(format, tuple(own))
+    return None
+
+
+def _may_be_files(where: str) -> bool:
+    """Return whether something other than a Zarr store may be at a path; a URL shows its format."""
+    if "://" in where or "::" in where:
+        return _of_name(where) is not None
+    there = Path(where)
+    if there.is_dir():
+        return not any((there / name).exists() for name in _ZARR)
+    return there.is_file() or any(sign in where for sign in "*?[")
+
+
+def _of_name(name: str) -> Format | None:
+    stem = name.split("?")[0].lower()
+    return next((f for f in FORMATS if f.suffixes and stem.endswith(f.suffixes)), None)
+
+
+def _of_content(file: File) -> Format | None:
+    with file.open() as stream:
+        head = stream.read(_HEAD)
+    return next((f for f in FORMATS if any(head.startswith(m) for m in f.magic)), None)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.rpartition("/")[2].startswith((".", "_"))
