@@ -20,6 +20,8 @@ _NUMBERS = "biuf"
 # Attributes by which HDF5 and netCDF store dimensions.
 _OF_DIMENSIONS = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS"}
 
+_LENGTH_ONLY = "This is a netCDF dimension but not a netCDF variable"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Hdf5Array(FileArray):
@@ -47,7 +49,8 @@ class Hdf5Array(FileArray):
         group = self.name.rpartition("/")[0]
         with _opened(file) as opened:
             found = _dataset(opened[group or "/"], name)
-            return None if found is None else _described(file, found)
+            known = found is not None and _has_values(found)
+            return _described(file, found) if known else None
 
 
 def open_hdf5(files: Sequence[File], name: str | None) -> FileArray:
@@ -107,19 +110,23 @@ def _dataset(group: Any, name: str) -> Any:
 
 
 def _datasets(opened: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the datasets of numbers in all groups, without dimensions that have no values."""
+    """Yield the datasets of numbers in all groups."""
     import h5py
 
     found: list[tuple[str, Any]] = []
 
     def see(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset) and node.dtype.kind in _NUMBERS:
-            label = str(_plain(node.attrs.get("NAME", "")))
-            if not label.startswith("This is a netCDF dimension but not a netCDF variable"):
-                found.append((name, node))
+        numeric = isinstance(node, h5py.Dataset) and node.dtype.kind in _NUMBERS
+        if numeric and _has_values(node):
+            found.append((name, node))
 
     opened.visititems(see)
     yield from found
+
+
+def _has_values(dataset: Any) -> bool:
+    """Return whether a dataset is more than the length of a dimension of netCDF."""
+    return not str(_plain(dataset.attrs.get("NAME", ""))).startswith(_LENGTH_ONLY)
 
 
 def _described(file: File, dataset: Any) -> Hdf5Array:

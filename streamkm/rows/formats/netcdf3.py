@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from streamkm.rows.formats.base import FileArray, Region, check_unchanged
 from streamkm.rows.formats.decoded import decoded
 
 _NUMBERS = "biuf"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,13 +36,10 @@ class NetCdf3Array(FileArray):
 
     def read(self, region: Region) -> AnyArray:
         check_unchanged(self.files[0])
-        with _variables(self.files[0]) as variables:
-            return np.array(variables[self.name].data[region])  # a copy, so that the map is closed
+        return _using(self.files[0], lambda found: np.array(found[self.name].data[region]))
 
     def beside(self, name: str) -> FileArray | None:
-        with _variables(self.files[0]) as variables:
-            found = variables.get(name)
-            return None if found is None else _described(self.files[0], name, found)
+        return _arrays(self.files[0]).get(name)
 
 
 def open_netcdf3(files: Sequence[File], name: str | None) -> FileArray:
@@ -54,12 +51,7 @@ def open_netcdf3(files: Sequence[File], name: str | None) -> FileArray:
         If there is no such variable, or there are several; the message lists them.
     """
     (file,) = files
-    with _variables(file) as variables:
-        arrays = {
-            key: _described(file, key, each)
-            for key, each in variables.items()
-            if each.data.dtype.kind in _NUMBERS
-        }
+    arrays = _arrays(file)
     if name is not None and name in arrays:
         return decoded(arrays[name])
     picked: FileArray = chosen(file.path, arrays, name, lambda: arrays, "file")
@@ -68,14 +60,25 @@ def open_netcdf3(files: Sequence[File], name: str | None) -> FileArray:
 
 def find_netcdf3(files: Sequence[File], name: str) -> FileArray | None:
     """Return the variable of a name in a file, or None."""
-    with _variables(files[0]) as variables:
-        there = name in variables
-    return open_netcdf3(files, name) if there else None
+    return open_netcdf3(files, name) if name in _arrays(files[0]) else None
 
 
-@contextmanager
-def _variables(file: File) -> Iterator[Any]:
-    """Open a file; no reference to a variable may remain when it is closed."""
+def _arrays(file: File) -> dict[str, NetCdf3Array]:
+    """The variables of numbers by name."""
+
+    def described(variables: Mapping[str, Any]) -> dict[str, NetCdf3Array]:
+        pairs = variables.items()
+        found = {name: each for name, each in pairs if each.data.dtype.kind in _NUMBERS}
+        return {name: _described(file, name, each) for name, each in found.items()}
+
+    return _using(file, described)
+
+
+def _using(file: File, call: Callable[[Mapping[str, Any]], T]) -> T:
+    """Return the result of a call with the variables of a file.
+
+    The file is mapped into memory, so the result must not refer to a variable.
+    """
     from scipy.io import netcdf_file
 
     if not file.local:
@@ -85,9 +88,7 @@ def _variables(file: File) -> Iterator[Any]:
     except (TypeError, ValueError, OSError) as error:
         raise ReadError(f"{file.path} cannot be read as netCDF-3: {error}.") from error
     with opened:
-        variables = dict(opened.variables)
-        yield variables
-        variables.clear()
+        return call(opened.variables)
 
 
 def _described(file: File, name: str, variable: Any) -> NetCdf3Array:

@@ -1,0 +1,338 @@
+"""Files of other formats are read in place: the values that their own libraries read, and the bits
+of the same array in a Zarr store."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+
+import dask
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from click.testing import CliRunner
+
+import streamkm
+from streamkm import KMeans, open_array
+from streamkm.cli import main
+from streamkm.errors import DataError, ReadError
+from streamkm.rows import fingerprint, is_conclusive, open_rows
+
+N, D = 900, 3
+RNG = np.random.default_rng(0)
+X = (RNG.integers(0, 4, (N, 1)) * 9 + RNG.normal(size=(N, D))).astype("f4")
+DIMS = ("time", "y", "x")
+SHAPE = (5, 6, 8)
+
+
+def values_of(rows):
+    """All rows with their positions, read block by block."""
+    blocks = [rows.block(number) for number in range(rows.n_blocks)]
+    return np.concatenate([b.values for b in blocks])
+
+
+# ---- netCDF and HDF5 -------------------------------------------------------------------------
+
+COUNTS = RNG.integers(-120, 120, SHAPE)
+# dtype, attributes with which the values are stored, and valid values by the conventions
+PACKED = {
+    "short": ("i2", {"scale_factor": 0.01, "add_offset": 280.0, "_FillValue": np.int16(7)}),
+    "single": ("i2", {"scale_factor": np.float32(0.1), "add_offset": np.float32(3)}),
+    "wide": ("i4", {"scale_factor": np.float32(0.1), "missing_value": np.int32(7)}),
+    "byte": ("i1", {"_Unsigned": "true", "_FillValue": np.int8(-1), "scale_factor": 0.5}),
+    "scaled": ("f4", {"scale_factor": 2.0, "_FillValue": np.float32(7)}),
+    "offset": ("i1", {"add_offset": 5.5, "_FillValue": np.int8(9), "missing_value": np.int8(9)}),
+}
+RANGES = {
+    "range": ("i2", {"valid_range": np.array([-50, 60], "i2")}),
+    "least": ("i2", {"valid_min": np.int16(-50), "scale_factor": 0.1}),
+    "most": ("f4", {"valid_max": np.float32(33.3)}),
+    "bytes": ("i1", {"_Unsigned": "true", "valid_max": np.int8(-56), "scale_factor": 1.5}),
+    "unpacked": ("i2", {"valid_max": 3.25, "scale_factor": 0.1}),
+}
+
+
+def stored(dtype):
+    return COUNTS.astype(dtype) if dtype != "f4" else (COUNTS * 0.37).astype(dtype)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """The same variables in netCDF-4 (compressed, in chunks), netCDF-3, and plain HDF5."""
+    folder = tmp_path_factory.mktemp("files")
+    data = xr.Dataset(
+        {
+            name: (DIMS, stored(dtype), dict(attributes))
+            for name, (dtype, attributes) in (PACKED | RANGES).items()
+        }
+        | {"plain": (DIMS, COUNTS.astype("i2"), {"_FillValue": np.int16(7)})}
+        | {"floats": (DIMS, np.where(COUNTS > 100, np.nan, COUNTS).astype("f4"))},
+        coords={"time": ("time", np.arange(5), {"units": "days since 2001-01-01"})},
+    )
+    how = {name: {"zlib": True, "chunksizes": (2, 3, 8)} for name in data.data_vars}
+    data.to_netcdf(folder / "x.nc", engine="h5netcdf", encoding=how)
+    data["time"] = data.time.astype("i4").assign_attrs(data.time.attrs)
+    data.to_netcdf(folder / "x3.nc", engine="scipy")
+    with h5py.File(folder / "x.h5", "w") as file:
+        group = file.create_group("a/b")
+        group.create_dataset("rows", data=X, chunks=(70, D), compression="gzip")
+        group.create_dataset("whole", data=X)
+        file["flags"] = COUNTS[0] > 0
+        file["text"] = ["a", "b"]
+    return folder
+
+
+def read_by_xarray(path, name, engine):
+    with xr.open_dataset(path, engine=engine, decode_times=False) as data:
+        return data[name].load().values
+
+
+FORMATS = {"x.nc": "h5netcdf", "x3.nc": "scipy"}
+
+
+@pytest.mark.filterwarnings("ignore:variable .* has multiple fill values")
+@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("file", FORMATS)
+def test_packed_values_have_the_bits_that_xarray_reads(files, file, name):
+    want = read_by_xarray(files / file, name, FORMATS[file])
+    found = open_array(files / file, name)
+    assert found.dtype == want.dtype
+    assert np.array_equal(found[...], want, equal_nan=True)
+    part = pickle.loads(pickle.dumps(found))[1:4, :, 2:3]
+    assert np.array_equal(part, want[1:4, :, 2:3], equal_nan=True)
+
+
+LIMITS = {
+    "range": lambda c: np.where((c < -50) | (c > 60), np.nan, c),
+    "least": lambda c: np.where(c < -50, np.nan, c * 0.1),
+    "most": lambda c: np.where((c * 0.37).astype("f4") > np.float32(33.3), np.nan, c * 0.37),
+    "bytes": lambda c: np.where(c % 256 > 200, np.nan, c % 256 * 1.5),
+    "unpacked": lambda c: np.where(c * 0.1 > 3.25, np.nan, c * 0.1),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("file", FORMATS)
+def test_values_outside_the_valid_range_are_missing(files, file, name):
+    found = open_array(files / file, name)[...]
+    want = LIMITS[name](COUNTS)
+    assert np.array_equal(np.isnan(found), np.isnan(want))
+    np.testing.assert_allclose(found, want, rtol=1e-6)
+    assert 0 < np.isnan(want).sum() < want.size
+
+
+@pytest.mark.parametrize("file", FORMATS)
+def test_missing_rows_are_left_out_and_integers_stay_integers(files, file):
+    rows = open_rows(files / file, variable="plain", feature_dim="time", nodata="auto")
+    assert rows.layout.dtype == np.int16
+    kept = ~(COUNTS == 7).any(axis=0)
+    assert np.array_equal(values_of(rows), COUNTS[:, kept].T)
+    assert rows.layout.names is not None
+    assert rows.layout.names[1] == "2001-01-02T00:00:00"
+    rows = open_rows(files / file, variable="floats", feature_dim="time", nodata="auto")
+    assert np.array_equal(values_of(rows), COUNTS[:, (COUNTS <= 100).all(axis=0)].T)
+
+
+def test_chunks_are_units_of_blocks_and_groups_are_paths(files):
+    rows = open_rows(files / "x.h5", variable="a/b/rows")
+    assert rows.array.chunks == (70, D)
+    assert np.array_equal(values_of(rows), X)
+    assert open_array(files / "x.h5", "a/b/whole").chunks is None
+    assert open_array(files / "x.h5", "flags").dtype == bool
+    for wrong in (None, "a/b", "no", "../x", "text/b"):
+        if wrong is None:
+            continue
+        with pytest.raises(DataError, match=r"name one of its arrays \['a/b/rows', 'a/b/whole'"):
+            open_array(files / "x.h5", wrong)
+    with pytest.raises(DataError, match="'text' holds object; only real numbers"):
+        open_array(files / "x.h5", "text")
+    with pytest.raises(DataError, match=r"x.nc is a file: name one of its arrays \['byte'"):
+        open_array(files / "x.nc")
+    with pytest.raises(DataError, match=r"name one of its arrays \['byte'.*open_array"):
+        open_array(files / "x3.nc")
+
+
+def test_several_variables_are_features_as_in_a_dataset(files):
+    names = ["short", "floats", "range"]
+    model = KMeans(3, random_state=0).fit(open_array(files / "x.nc", names))
+    with xr.open_dataset(files / "x.nc", engine="h5netcdf", decode_times=False) as data:
+        data = data[names].load()
+    data["range"] = data["range"].where((data["range"] >= -50) & (data["range"] <= 60))
+    want = KMeans(3, random_state=0).fit(data)
+    assert model.feature_names_in_.tolist() == names
+    assert np.array_equal(model.labels_.compute() == 255, want.labels_.to_numpy() == 255)
+    np.testing.assert_allclose(model.inertia_, want.inertia_, rtol=1e-5)
+
+
+def test_a_missing_package_names_the_extra(files, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(DataError, match=r"netCDF-4 files need h5py: pip install 'streamkm\[netcdf"):
+        KMeans(2).fit(files / "x.nc")
+
+
+# ---- npy -------------------------------------------------------------------------------------
+
+
+def in_shards(folder, values=X, edges=(0, 250, 250, 600, N)):
+    folder.mkdir()
+    for number in range(len(edges) - 1):
+        np.save(folder / f"{number:02}.npy", values[edges[number] : edges[number + 1]])
+    (folder / "notes.txt").write_text("other files are ignored")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["c", "fortran", "swapped"])
+def test_npy_files_hold_what_numpy_loads(tmp_path, kind):
+    forms = {"c": X, "fortran": np.asfortranarray(X), "swapped": X.astype(">f4")}
+    np.save(tmp_path / "x.npy", forms[kind])
+    rows = open_rows(tmp_path / "x.npy")
+    assert rows.layout.dtype == np.dtype("f4")
+    assert np.array_equal(values_of(rows), X)
+    assert np.array_equal(rows.array[5:9, 1], X[5:9, 1])
+
+
+def test_shards_are_one_array_in_the_order_of_their_names(tmp_path):
+    for where in (
+        in_shards(tmp_path / "s"),
+        tmp_path / "s" / "*.npy",
+        f"file://{tmp_path}/s/*.npy",
+    ):
+        assert np.array_equal(open_array(where)[...], X)
+    cube = RNG.normal(size=(7, 4, 5, 2))
+    shards = open_array(in_shards(tmp_path / "c", cube, (0, 3, 7)))
+    assert np.array_equal(shards[2:5, 1:, :2], cube[2:5, 1:, :2])
+    np.save(tmp_path / "s" / "03.npy", X[:, :2])
+    with pytest.raises(DataError, match=r"03.npy holds float32 of shape \(900, 2\), but .*00.npy"):
+        open_array(tmp_path / "s")
+    with pytest.raises(DataError, match="03.npy is a single array; leave out the variable 'v'"):
+        open_array(tmp_path / "s" / "03.npy", "v")
+    content = (tmp_path / "s" / "00.npy").read_bytes()
+    (tmp_path / "s" / "03.npy").write_bytes(content[:500])
+    with pytest.raises(DataError, match="03.npy is shorter than its header says"):
+        open_array(tmp_path / "s")
+    np.save(tmp_path / "s" / "03.npy", X)
+    (tmp_path / "s" / "more.h5").write_bytes(b"")
+    with pytest.raises(DataError, match=r"files of several formats \(HDF5, npy\): name those"):
+        KMeans(2).fit(tmp_path / "s")
+
+
+# ---- all formats -----------------------------------------------------------------------------
+
+
+def write_npy(folder):
+    np.save(folder / "x.npy", X)
+    return folder / "x.npy", X, None
+
+
+def write_shards(folder):
+    return in_shards(folder / "shards"), X, None
+
+
+def write_hdf5(folder):
+    with h5py.File(folder / "x.h5", "w") as file:
+        file.create_dataset("rows", data=X, chunks=(90, D), compression="gzip")
+    return folder / "x.h5", X, (90, D)
+
+
+def write_netcdf(folder):
+    how = {"dtype": "i2", "scale_factor": 0.01, "_FillValue": -999, "chunksizes": (90, D)}
+    data = xr.Dataset({"rows": (("row", "band"), X)})
+    data.to_netcdf(folder / "x.nc", engine="h5netcdf", encoding={"rows": how})
+    with xr.open_dataset(folder / "x.nc", engine="h5netcdf") as found:
+        return folder / "x.nc", found.rows.values, (90, D)
+
+
+def write_netcdf3(folder):
+    data = xr.Dataset({"rows": (("row", "band"), X)})
+    data.to_netcdf(folder / "x.nc", engine="scipy", unlimited_dims=["row"])
+    return folder / "x.nc", X, None
+
+
+WRITERS = {
+    "npy": write_npy,
+    "shards": write_shards,
+    "hdf5": write_hdf5,
+    "netcdf": write_netcdf,
+    "netcdf3": write_netcdf3,
+}
+
+
+def fitted(data, **options):
+    model = KMeans(4, random_state=0, init="random", max_iter=2, **options).fit(data)
+    return [model.cluster_centers_, np.asarray(model.labels_), model.inertia_]
+
+
+@pytest.fixture
+def small_blocks(monkeypatch, no_table):
+    """Blocks of few rows, which are read in every iteration."""
+    monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 90 * (4 * D + 8))
+    monkeypatch.setattr("streamkm.rows.opened._UNIT_NBYTES", 1)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_file_in_place_has_the_bits_of_the_same_array_in_a_store(
+    kind, tmp_path, small_blocks, cluster
+):
+    path, values, chunks = WRITERS[kind](tmp_path)
+    rows = open_rows(path)
+    assert rows.n_blocks >= 8
+    assert is_conclusive(fingerprint(rows))
+    step = rows.plan.edges[0][1]
+    if chunks is not None:
+        assert step % chunks[0] == 0
+    store = zarr.create_array(tmp_path / "x.zarr", data=values, chunks=(step, D))
+    assert open_rows(store).plan == rows.plan
+    want = fitted(store)
+    with dask.config.set(scheduler="threads", num_workers=3):
+        found = fitted(str(path))
+    with dask.config.set(scheduler="distributed", client=cluster), cluster.as_current():
+        spread = fitted(path)
+    for other in (found, spread):
+        assert all(np.array_equal(a, b) for a, b in zip(want, other, strict=True))
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_the_commands_take_files_and_labels_keep_their_coordinates(files, tmp_path):
+    cube = (files / "x.nc", "--variable", "short", "--feature-dim", "time")
+    run("fit", *cube, "-k", 3, "-o", tmp_path / "m", "--labels", tmp_path / "fit.nc")
+    run("predict", tmp_path / "m", files / "x.nc", "-o", tmp_path / "labels.nc")
+    with (
+        xr.open_dataset(tmp_path / "labels.nc") as one,
+        xr.open_dataset(tmp_path / "fit.nc") as two,
+    ):
+        assert one.labels.dims == ("y", "x")
+        assert one.equals(two)
+    over = (files / "x.nc", "--variable", "short", "--feature-dim", "x")
+    run("fit", *over, "-k", 3, "-o", tmp_path / "n", "--labels", tmp_path / "over.nc")
+    with xr.open_dataset(tmp_path / "over.nc") as found:
+        assert found.time.values[1] == np.datetime64("2001-01-02")
+    assert "2001" not in run("info", files / "x.nc", "--variable", "short").output
+    np.save(tmp_path / "w.npy", np.ones(SHAPE[1:]))
+    run("fit", *cube, "-k", 3, "-o", tmp_path / "w", "--weights", tmp_path / "w.npy")
+    known, weighted = (streamkm.load(tmp_path / name).inertia_ for name in "mw")
+    assert weighted == pytest.approx(known)
+    assert known > 0
+    words = run("fit", files / "x.nc", "-k", 3, "-o", tmp_path / "no", code=1).output
+    assert "name one of its arrays ['byte'" in words
+    assert words.rstrip().endswith("by --variable.")
+
+
+def test_a_changed_file_is_not_mixed_with_the_old_one(tmp_path):
+    folder = in_shards(tmp_path / "s")
+    array, before = open_array(folder), fingerprint(open_rows(folder))
+    rows = open_rows(array)
+    assert fingerprint(open_rows(folder)) == before
+    run("stream", folder, "-k", 2, "-o", tmp_path / "m", "--checkpoint", tmp_path / "c")
+    np.save(folder / "02.npy", X[:350] + 1)
+    assert fingerprint(open_rows(folder)) != before
+    with pytest.raises(ReadError, match=r"02.npy was changed after it was opened"):
+        rows.block(0)
+    (folder / "02.npy").rename(folder / "9.npy")
+    assert fingerprint(open_rows(folder)) != before
