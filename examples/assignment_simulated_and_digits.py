@@ -1,9 +1,12 @@
-"""The course assignment: cluster, sweep and name simulated data and the digits 0 and 1.
+"""A course assignment: simulated data and digits
+==============================================
 
-    python examples/assignment_simulated_and_digits.py OUTPUT.png
+Cluster simulated data and the digits 0 and 1, choose k, and name clusters by ten labelled rows.
 
 400 fits (k = 1..20, 20 runs each) share their reads, and their losses on held-out rows take one
 more read. This also holds for a store that is larger than memory.
+
+Usage: ``python examples/assignment_simulated_and_digits.py OUTPUT.png``
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
-"""K-means from scratch: farthest-first seeding, then Lloyd's iterations until no centroid moves.
+"""K-means from scratch: farthest-first seeding
+============================================
 
-    python examples/from_scratch_farthest_first.py OUTPUT.png
+Farthest-first seeding, then Lloyd's iterations until no centroid moves.
 
 `init="farthest"` is exact and reads the data once for each centroid. `init="farthest||"` chooses
 rows in every block and merges them, in one read. The state of the fit is available between reads.
+
+Usage: ``python examples/from_scratch_farthest_first.py OUTPUT.png``
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
-"""K-means from scratch, step by step: assign the rows, move the centroids, until none moves.
+"""K-means from scratch: step by step
+==================================
 
-    python examples/from_scratch_step_by_step.py OUTPUT.png
+Assign the rows, move the centroids, and repeat until none moves.
 
 Each picture is a step of Lloyd's algorithm. The rows have the colours of their nearest centroids,
 and the lines show how the centroids have moved so far. The loop is the same for a Zarr store or a
 Dask array that is larger than memory; there, `step.labels` costs a read.
+
+Usage: ``python examples/from_scratch_step_by_step.py OUTPUT.png``
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
-"""An album in one palette, as an archive that Zarr and xarray can read.
+"""An album in one palette
+=======================
 
-    python examples/one_palette_for_an_album.py SHEET.png
+Two photographs become an archive that Zarr and xarray can read.
 
 Two photographs are encoded with 32 shared colours, which are found in one read of their pixels. The
 archive returns each image, or a window of it, by its name, and draws a contact sheet. The same code
 works for a million photographs in folders, tars or an object store.
+
+Usage: ``python examples/one_palette_for_an_album.py OUTPUT.png``
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from streamkm.images import compress, contact_sheet
 from streamkm.images.archive.summary import summary
 
 
-def main(sheet: str) -> None:
+def main(output: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         album = Path(folder, "album")
         album.mkdir()
@@ -36,7 +39,7 @@ def main(sheet: str) -> None:
         print("a window:", archive["china.png"][100:102, 200:203, 0].values.tolist())
         whole = summary(archive)
         print(f"{whole.nbytes:,} bytes, {whole.ratio:.1f} times less than their pixels")
-        contact_sheet(archive).save(sheet)
+        contact_sheet(archive).save(output)
 
 
 if __name__ == "__main__":

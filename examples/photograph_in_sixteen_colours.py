@@ -1,11 +1,14 @@
-"""A photograph in sixteen colours, from twenty random starts.
+"""A photograph in sixteen colours
+===============================
 
-    python examples/photograph_in_sixteen_colours.py OUTPUT.png
+The sixteen colours of a photograph, found from twenty random starts.
 
 Each of the twenty fits starts from sixteen distinct random pixels, and the fit of the lowest J is
 used. The photograph is a cube (y, x, colour) in a Zarr store. Because its colours repeat, one read
 serves all twenty fits. The same code works for a store that is larger than memory: only the final
 picture loads it completely.
+
+Usage: ``python examples/photograph_in_sixteen_colours.py OUTPUT.png``
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
-"""Restarts, the loss curve, and the elbow of two photographs for k = 1..9.
+"""Restarts, losses and elbows of two photographs
+==============================================
 
-    python examples/primer_two_photographs_and_their_elbows.py OUTPUT.png
+Restarts, the loss curve, and the elbow of two photographs for k = 1..9.
 
 Both photographs are cubes (y, x, colour) in Zarr stores, at a third of their width and height. The
 fits of every k with every restart share their reads; because the colours of the pixels repeat, a
 single read is enough.
+
+Usage: ``python examples/primer_two_photographs_and_their_elbows.py OUTPUT.png``
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
-"""Songs clustered by pitch and amplitude, and recommendations from the same cluster.
+"""Songs recommended from the same cluster
+=======================================
 
-    python examples/songs_from_the_same_cluster.py OUTPUT.png
+Songs are clustered by pitch and amplitude; the nearest of the same cluster are recommended.
 
 The ten thousand songs are simulated, with four kinds of sound. Pitch is in hertz and amplitude is
 between 0 and 1, so both are scaled; otherwise pitch alone would determine the clusters. The songs
 nearest to the centre of a cluster are its examples, and the nearest songs of the same cluster are
 the recommendations after a song.
+
+Usage: ``python examples/songs_from_the_same_cluster.py OUTPUT.png``
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ shape (n_clusters, n_features), fitted model or callable, default='auto'
         scale.
     n_iter_ : int
         Number of iterations.
-    history_ : structured ndarray of shape (n_iter_,)
+    history_ : structured ndarray of shape (n_iterations,)
         'inertia' (of the centroids before the iteration), 'shift' (sum of squared moves), 'empty'
         and 'relocated' (numbers of clusters), and 'read' (whether the iteration took a read).
     n_passes_ : int

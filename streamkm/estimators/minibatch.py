@@ -110,7 +110,7 @@ class MiniBatchKMeans(IterativeEstimator):
         Reads and bytes of each phase: 'seeding', 'iterations', 'labelling'.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (n_features,)
         Names of the features, if the data have names.
 
     See Also

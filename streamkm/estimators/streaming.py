@@ -80,7 +80,7 @@ ndarray of shape (m,)
         Nearest centroid of every row, as for `KMeans`; after `fit` only.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (n_features,)
         Names of the features, if the data have names.
 
     See Also
