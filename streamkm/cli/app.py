@@ -33,6 +33,7 @@ _COMMANDS = {
     "partition": "Write the rows of a Zarr array grouped by cluster.",
     "dedup": "Drop rows that are similar to an earlier row of their cluster.",
     "stream": "Cluster Zarr arrays that are read once, one after the other.",
+    "update": "Add the new rows of stores that grow to the model of a stream.",
     "merge": "Merge models of streams into one.",
     "ingest": "Convert npy, CSV, Parquet, GeoTIFF or image files to a Zarr store.",
     "compress": "Compress images into an archive of codes with a shared palette.",

@@ -17,9 +17,10 @@ from streamkm.estimators.parameters import checked_random_state
 from streamkm.fitting.first import check_enough
 from streamkm.heap import one_heap
 from streamkm.models.model import Model
-from streamkm.rows import Budget, Rows
+from streamkm.rows import Budget, Rows, Seen, is_a, refuse_other_units
 from streamkm.runs.options import memory_bytes
 from streamkm.runs.stream import Part, StreamOptions, absorb, continued, merge
+from streamkm.runs.update import news_of, seen_by, sight, solution_of, with_seen
 from streamkm.streaming import Drift, Solution, Summary, WeightedRows, solve
 
 
@@ -76,6 +77,9 @@ ndarray of shape (m,)
         only one search, and for merged models.
     n_rows_seen_ : int
         Number of rows seen so far, without those that were left out.
+    changes_ : dict of str to tuple
+        What the last `update` found: 'appended', 'changed' and 'removed' extents ``(start, stop)``
+        along the first row dimension.
     labels_ : ndarray of shape (n_samples,), int32, or a lazy array
         Nearest centroid of every row, as for `KMeans`; after `fit` only.
     n_features_in_ : int
@@ -113,6 +117,7 @@ ndarray of shape (m,)
     True
     """
 
+    _seen: tuple[Seen, ...] | None = ()  # what was read of stores; None if unknown
     _summary: Summary | None = None
     _solution: Solution | None = None  # of the last search
     _is_solved: bool = False  # whether no rows arrived since then
@@ -206,6 +211,72 @@ ndarray of shape (m,)
             self._remove("labels_", "cluster_names_")
             return self
 
+    def update(
+        self, X: Any, sample_weight: Any = None, mask: Any = None, *, changed: str = "refuse"
+    ) -> Self:
+        """Add the rows of a store that are new since it was read; only these are read.
+
+        A store may grow along its first row dimension, such as the time of a cube. What was read
+        is known by the sizes and times or ETags of the chunks, which are listed, not read. The
+        last chunks, if they were not full, are written again by every append, so changes of
+        their earlier rows are not detected.
+
+        Parameters
+        ----------
+        X : path or URL of a Zarr store, or zarr.Array
+            All rows. A store that was not read before is read completely.
+        sample_weight : array of the row shape, or None
+            Weight of each row.
+        mask : array of the row shape, bool, or None
+            False for rows that are left out.
+        changed : {'refuse', 'keep'}, default='refuse'
+            'keep' keeps rows whose chunks were written again, or are gone, as they were read.
+
+        Returns
+        -------
+        StreamingKMeans
+            Fitted estimator; `changes_` has what was found.
+
+        Raises
+        ------
+        DataError
+            If the rows cannot be used, or the data are not stored in Zarr.
+        DataChangedError
+            If rows that were read have changed or are gone. They cannot be taken out of the
+            summary. The model is unchanged after an error.
+
+        Warns
+        -----
+        StreamkmWarning
+            If such rows are kept, or the store cannot be listed, so that they are not detected.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np, streamkm, zarr
+        >>> x = np.random.default_rng(0).normal(size=(300, 2))
+        >>> path = tempfile.mkdtemp() + "/x"
+        >>> store = zarr.create_array(path, data=x, chunks=(100, 2))
+        >>> km = streamkm.StreamingKMeans(3, random_state=0).fit(path)
+        >>> _ = store.append(x + 9)
+        >>> km.update(path).changes_
+        {'appended': ((300, 600),), 'changed': (), 'removed': ()}
+        >>> km.update(path).n_rows_seen_
+        600
+        """
+        if changed not in ("refuse", "keep"):
+            raise DataError(f"changed={changed!r}; use 'refuse' or 'keep'.")
+        with all_or_nothing(self):
+            _, rows, known = self._next_rows(X, sample_weight, mask)
+            name = "the data" if is_a(X, "zarr.Array") else str(X)
+            news = news_of(rows, self._seen, name, changed == "keep")
+            if news.blocks:
+                self._summary, self._is_solved = absorb(known, news.rows, news.blocks), False
+                self._n_features_out = known.n_clusters
+                self._remove("labels_", "cluster_names_")
+            self._seen = with_seen(self._seen or (), news.seen)
+            self.changes_ = dict(vars(news.changes))
+            return self
+
     def merge(self, *others: StreamingKMeans) -> Self:
         """Return the model of the rows of this and of other streams, for example of other sites.
 
@@ -241,12 +312,19 @@ ndarray of shape (m,)
             if not isinstance(model, StreamingKMeans):
                 raise DataError(f"{type(model).__name__} has no summary; merge StreamingKMeans.")
         parts = [
-            Part(model._known, f"model {number}", names_of(model) or ())
+            Part(
+                model._known,
+                f"model {number}",
+                names_of(model) or (),
+                tuple(getattr(model, "feature_units_", ())),
+            )
             for number, model in enumerate(models)
         ]
         merged = copy(self)
         merged._summary, merged._solution, merged._is_solved = merge(parts), None, False
-        merged._remove("labels_", "cluster_names_")
+        each = [model._seen for model in models]
+        merged._seen = None if None in each else tuple(s for seen in each for s in seen or ())
+        merged._remove("labels_", "cluster_names_", "changes_")
         return merged
 
     @property
@@ -308,16 +386,24 @@ ndarray of shape (m,)
         return self._options.budget(memory_bytes(self.memory_limit))
 
     def _absorb(self, X: Any, sample_weight: Any, mask: Any) -> tuple[InputData, Rows]:
+        given, rows, known = self._next_rows(X, sample_weight, mask)
+        if self._seen is not None:
+            self._seen = with_seen(self._seen, sight(rows))
+        self._summary, self._is_solved = absorb(known, rows), False
+        self._n_features_out = known.n_clusters
+        self._remove("changes_")
+        return given, rows
+
+    def _next_rows(self, X: Any, sample_weight: Any, mask: Any) -> tuple[InputData, Rows, Summary]:
+        """Open the next rows, and return the summary of those before for the present options."""
         options = self._options
         if self._summary is None:
             given, rows = self._first_rows(X, sample_weight, mask)
-            known = options.first_summary(rows.layout.n_features)
-        else:
-            given, rows = self._rows(X, sample_weight, mask, count=True)
-            known = continued(self._summary, options)
-        self._summary, self._is_solved = absorb(known, rows), False
-        self._n_features_out = options.n_clusters
-        return given, rows
+            return given, rows, options.first_summary(rows.layout.n_features)
+        given, rows = self._rows(X, sample_weight, mask, count=True)
+        units = getattr(self, "feature_units_", None)
+        refuse_other_units(rows.layout.units, units, rows.layout.names, "X has")
+        return given, rows, continued(self._summary, options)
 
     def _first_rows(self, X: Any, sample_weight: Any, mask: Any) -> tuple[InputData, Rows]:
         """Open the first rows of the stream, whose features are those of all others."""
@@ -334,7 +420,8 @@ ndarray of shape (m,)
     def _forget(self) -> None:
         """Remove everything that is known of earlier rows."""
         self._summary = self._solution = None
-        self._remove("feature_names_in_", "cluster_names_", "labels_")
+        self._seen = ()
+        self._remove("feature_names_in_", "cluster_names_", "labels_", "changes_")
 
     def _remove(self, *names: str) -> None:
         for name in names:
@@ -343,7 +430,6 @@ ndarray of shape (m,)
 
     def _restore(self, model: Model) -> Self:
         """Set the state of a stored model, so that `partial_fit` continues with its bits."""
-        assert model.counts is not None
         self._summary = Summary.from_stored(model.summary)
         self.n_features_in_ = model.centroids.shape[1]
         self._n_features_out = len(model.centroids)
@@ -352,9 +438,8 @@ ndarray of shape (m,)
         if model.names:
             self.cluster_names_ = np.array(model.names, dtype=object)
         self._set_units(model.units)
-        drift = Drift(**model.drift) if model.drift else None
-        self._solution = Solution(model.centroids, model.counts, model.inertia, drift)
-        self._is_solved = True
+        self._solution, self._is_solved = solution_of(model), True
+        self._seen = seen_by(model)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.models.hierarchy import Hierarchy
-from streamkm.rows import Scaling
+from streamkm.rows import Scaling, Seen
 
 KNOWN_CENTROIDS = "known centroids"  # stop reason of centroids without the history of a fit
 
@@ -67,6 +67,8 @@ class Model:
         Levels of clusters above these.
     drift : dict of str to ndarray
         Arrays of the `drift_` of a `StreamingKMeans`; empty if there is none.
+    seen : tuple of Seen
+        What a `StreamingKMeans` has read of its stores.
 
     Examples
     --------
@@ -98,6 +100,7 @@ class Model:
     summary: dict[str, Any] = field(default_factory=dict)
     hierarchy: Hierarchy | None = None
     drift: dict[str, AnyArray] = field(default_factory=dict)
+    seen: tuple[Seen, ...] = ()
 
     def __repr__(self) -> str:
         k, d = self.centroids.shape

@@ -14,6 +14,7 @@ from streamkm.files.near import unless_there
 from streamkm.models.hierarchy import read_hierarchy, write_hierarchy
 from streamkm.models.model import Model
 from streamkm.models.scalings import scaling_arrays, scaling_attributes, scaling_from
+from streamkm.models.seen import read_seen, write_seen
 from streamkm.outputs import MODEL, SWEEP, number, plain, whole
 from streamkm.outputs.reading import absent, attribute, group_in, read
 
@@ -76,6 +77,8 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
             _write(group, name, values, ("feature",))
         if model.summary:
             _write_summary(group.create_group("summary"), model.summary)
+        if model.seen:
+            write_seen(group.create_group("seen"), model.seen, _write)
         _write_drift(group, model.drift)
         history = group.create_group("history")
         for name in model.history.dtype.names or ():
@@ -192,10 +195,11 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     tree = None
     if "tree_pairs" in group:
         tree = (read(group, "tree_pairs", 3), read(group, "tree_children", 2))
-    summary = group_in(group, "summary")
+    summary, seen = group_in(group, "summary"), group_in(group, "seen")
     return Model(
         tree=tree,
         summary={} if summary is None else _read_summary(summary),
+        seen=() if seen is None else read_seen(seen),
         drift=_read_drift(group),
         hierarchy=read_hierarchy(group, scaling is not None, read),
         centroids=read(group, "centroids", 2),

@@ -35,9 +35,14 @@ class Place:
         """Return the absolute path, or the URL."""
         if not self.protocol:
             return os.path.join(*self.parts)
-        if self.protocol.startswith(_MEMORY):
+        if self.in_memory:
             return "/".join(("a Zarr store in memory", *self.parts))
         return f"{self.protocol}://{'/'.join(self.parts)}"
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is a store without an address."""
+        return self.protocol.startswith(_MEMORY)
 
     @property
     def local(self) -> Path | None:

@@ -26,9 +26,11 @@ from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.opened import rows_in_memory
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling, Shifted, Standardised, UnitLength, among, check_digits
+from streamkm.rows.seen import Changes, Seen, Span, seen_of
 from streamkm.rows.sliced import Sliced
 from streamkm.rows.stored import StoredRows
 from streamkm.rows.tables import is_table, lazy_numbers, numbers
+from streamkm.rows.units import refuse_other_units
 from streamkm.rows.variables import Variables
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Block",
     "BlockPlan",
     "Budget",
+    "Changes",
     "DaskRows",
     "FileArray",
     "Layout",
@@ -46,8 +49,10 @@ __all__ = [
     "Room",
     "Rows",
     "Scaling",
+    "Seen",
     "Shifted",
     "Sliced",
+    "Span",
     "Standardised",
     "StoredRows",
     "Tile",
@@ -73,7 +78,9 @@ __all__ = [
     "record_whole",
     "refuse_incomplete",
     "refuse_lost",
+    "refuse_other_units",
     "reordering",
     "rows_in_memory",
+    "seen_of",
     "storing_all",
 ]

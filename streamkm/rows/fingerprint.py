@@ -64,7 +64,7 @@ def is_conclusive(found: Mapping[str, Any]) -> bool:
 
 def stamp_of(array: Any) -> str:
     """Return a digest that changes when a Zarr array is written, if its store can be listed."""
-    return _digest(json.dumps(_of(array), sort_keys=True))
+    return digest(json.dumps(_of(array), sort_keys=True))
 
 
 def _of_data(array: Any) -> dict[str, Any] | list[dict[str, Any]]:
@@ -77,19 +77,19 @@ def _of_data(array: Any) -> dict[str, Any] | list[dict[str, Any]]:
 
 def _of(array: Any) -> dict[str, Any]:
     if is_a(array, "zarr.Array"):
-        return {"codecs": _digest(_metadata(array)), **_listing(array)}
+        return {"codecs": digest(_metadata(array)), **_listing(array)}
     if is_a(array, "dask.array.Array"):
-        return {"chunks": _digest(repr(array.chunks))}
+        return {"chunks": digest(repr(array.chunks))}
     if isinstance(array, Sliced):
         return {**_of(array.array), "rows": [array.start, array.stop]}
     if isinstance(array, (Mapped, Hdf5, FileArray)):
         return array.stamp
     if array.dtype == bool:  # a mask: one byte for each row
         own = tuple(slice(None) if stride else slice(1) for stride in array.strides)
-        return {"values": _digest(np.ascontiguousarray(array[own]).tobytes())}
+        return {"values": digest(np.ascontiguousarray(array[own]).tobytes())}
     array = np.ma.getdata(array)
     places = np.linspace(0, array.size - 1, min(array.size, _SAMPLED)).astype(np.int64)
-    return {"some values": _digest(array[np.unravel_index(places, array.shape)].tobytes())}
+    return {"some values": digest(array[np.unravel_index(places, array.shape)].tobytes())}
 
 
 def _metadata(array: Any) -> str:
@@ -101,9 +101,9 @@ def _metadata(array: Any) -> str:
 def _listing(array: Any) -> dict[str, Any]:
     """Return the number, the bytes and a digest of all stored chunks."""
     chunks = nbytes = marks = 0
-    for entry in _entries(array.store, array.path):  # in any order; entries are not stored
+    for entry in entries(array.store, array.path):  # in any order; entries are not stored
         chunks, nbytes = chunks + 1, nbytes + entry[1]
-        marks ^= int(_digest(repr(entry)), 16)
+        marks ^= int(digest(repr(entry)), 16)
     return {"chunks": chunks, "bytes": nbytes, "sizes and times": f"{marks:032x}"} if chunks else {}
 
 
@@ -120,10 +120,10 @@ def stored_keys(array: Any) -> Iterator[str] | None:
         protocol = array.store.fs.protocol
         if (protocol if isinstance(protocol, str) else protocol[0]) in _WITHOUT_LISTING:
             return None
-    return (key for key, _, _ in _entries(array.store, array.path))
+    return (key for key, _, _ in entries(array.store, array.path))
 
 
-def _entries(store: Any, path: str) -> Iterator[Entry]:
+def entries(store: Any, path: str) -> Iterator[Entry]:
     """Yield key, size, and time or ETag of each object of an array, if the store can list them."""
     if is_a(store, "zarr.storage.LocalStore"):
         yield from _files(os.path.join(store.root, path))
@@ -174,6 +174,6 @@ def _entry(key: str, size: int, mark: Any) -> Iterator[Entry]:
         yield key, size, str(mark)
 
 
-def _digest(what: str | bytes) -> str:
+def digest(what: str | bytes) -> str:
     data = what.encode() if isinstance(what, str) else what
     return hashlib.sha256(data).hexdigest()[:32]

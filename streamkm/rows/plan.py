@@ -93,6 +93,15 @@ class BlockPlan(Checkpointable):
             index.append(place)
         return tuple(reversed(index))
 
+    def cut_at(self, start: int) -> BlockPlan:
+        """Return the plan in which no block has rows on both sides of a place on the first axis."""
+        first = sorted({*self.edges[0], start})
+        return BlockPlan((tuple(first), *self.edges[1:]))
+
+    def from_start(self, start: int) -> range:
+        """Return the numbers of the blocks from a place on the first axis on, where one begins."""
+        return range(self.edges[0].index(start) * math.prod(self.grid[1:]), self.n_blocks)
+
     def region(self, number: int) -> tuple[slice, ...]:
         """Return the rows of a block: a slice for each row axis."""
         index = self.index(number)

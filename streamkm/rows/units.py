@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from streamkm.errors import DataError
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.names import MOST_NAMES
@@ -54,6 +55,32 @@ def _unit(array: Any) -> str:
     unit = attributes.get(UNITS)
     packed = any(name in attributes for name in _PACKED)
     return unit if isinstance(unit, str) and not packed else ""
+
+
+def refuse_other_units(
+    own: Sequence[str] | None,
+    first: Sequence[str] | None,
+    names: Sequence[str] | None,
+    whose: str,
+) -> None:
+    """Refuse rows of a stream whose features have other units than those of its first rows.
+
+    Features without a unit are not compared.
+
+    Raises
+    ------
+    DataError
+        With the first feature whose units differ.
+    """
+    if own is None or first is None:
+        return
+    for at, (unit, wanted) in enumerate(zip(own, first, strict=False)):
+        if unit != wanted and not {unit, wanted} & set(_NONE):
+            name = f"{names[at]!r}" if names else f"feature {at}"
+            raise DataError(
+                f"{whose} {name} in {unit}, but the stream began with {wanted}: convert the rows "
+                f"to {wanted}, or correct their attribute `units`."
+            )
 
 
 def without_midnight(names: Sequence[Any]) -> list[Any]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
-from streamkm.engine import map_reduce, threads
+from streamkm.engine import folding, last, threads, wave_size
 from streamkm.errors import DataError, ParameterError
 from streamkm.models.model import Model
 from streamkm.numbers import real_number, whole_number
-from streamkm.rows import Budget, Rows, reordering
+from streamkm.rows import Budget, Rows, refuse_other_units, reordering
 from streamkm.runs.options import draw_seed
-from streamkm.streaming import Forgetting, Summarise, Summary, solve, summary_rows
+from streamkm.streaming import Forgetting, Solution, Summarise, Summary, solve, summary_rows
 from streamkm.versions import versions
 
 _BESIDE_A_ROW = 5 * 8  # draw, bound, weight, number, and a rate while the summary is reduced
@@ -64,6 +65,11 @@ class StreamOptions:
         window = None if window is None else whole_number("window", window, k)
         return cls(k, size, parameters["random_state"], half_life, window)
 
+    @classmethod
+    def of_summary(cls, summary: Summary) -> Self:
+        """Return the options of the stream of a summary."""
+        return cls(summary.n_clusters, summary.most, summary.seed, **vars(summary.forgetting))
+
     @property
     def forgetting(self) -> Forgetting:
         """How rows lose weight."""
@@ -90,11 +96,13 @@ class Part:
     summary : Summary
     name : str, for messages
     features : tuple of str, names of the features; empty if they have none
+    units : tuple of str, their units; empty if they have none
     """
 
     summary: Summary
     name: str
     features: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
 
     @classmethod
     def from_model(cls, model: Model, name: str) -> Part:
@@ -111,7 +119,9 @@ class Part:
                 python="Use models of StreamingKMeans.",
                 command="Use models of `streamkm stream` or of StreamingKMeans.",
             )
-        return cls(Summary.from_stored(model.summary), name, tuple(model.features))
+        return cls(
+            Summary.from_stored(model.summary), name, tuple(model.features), tuple(model.units)
+        )
 
 
 @dataclass(frozen=True)
@@ -133,15 +143,25 @@ class StreamBudget(Budget):
         return summaries * (8 * self.n_features + _BESIDE_A_ROW) // 3
 
 
-def absorb(summary: Summary, rows: Rows) -> Summary:
+def absorb(summary: Summary, rows: Rows, blocks: range | None = None) -> Summary:
     """Return the summary of a stream that continues with more rows, which are read once.
+
+    Parameters
+    ----------
+    summary : Summary
+    rows : Rows
+    blocks : the last blocks, which are read if the others were read before; None for all
 
     Raises
     ------
     NonFiniteError, DataError
         For rows that no summary can use.
     """
-    found = map_reduce(Summarise.after(summary), rows)
+    question = Summarise.after(summary)
+    if blocks is not None:  # the first of the rows is at an earlier place of the stream
+        before = rows.layout.n_rows - sum(_length(rows, number) for number in blocks)
+        question = replace(question, first=summary.length - before)
+    found = last(folding(question, rows, wave_size(), blocks=blocks)).total()
     found.counted.check_values()
     return Summary.combine([summary, found])
 
@@ -156,7 +176,7 @@ def merge(parts: Sequence[Part]) -> Summary:
     Raises
     ------
     DataError
-        If the numbers of clusters or the features differ, or a stream forgets rows.
+        If the numbers of clusters, the features or their units differ, or a stream forgets rows.
     """
     first, most = parts[0], max(part.summary.most for part in parts)
     summaries = []
@@ -176,6 +196,9 @@ def merge(parts: Sequence[Part]) -> Summary:
         if n != n_first:
             raise DataError(f"{part.name} has {n} features, but {first.name} has {n_first}.")
         order = reordering(part.features or None, first.features or None, whose)
+        places = range(n) if order is None else order
+        units = [part.units[at] for at in places] if part.units else None
+        refuse_other_units(units, first.units, first.features, f"{part.name} has")
         values = summary.values if order is None else summary.values[:, list(order)]
         summaries.append(replace(summary, most=most, values=values))
     return Summary.combine(summaries)
@@ -198,12 +221,14 @@ def merge_models(models: Mapping[str, Model]) -> Model:
     data = [name for model in models.values() for name in model.parameters.get("data", [])]
     parameters = first.parameters | ({"data": data} if data else {})
     # It is the result of no run, which might otherwise replace it.
-    return replace(first, parameters=parameters, fit="", **solved(merged))
+    unknown = any(m.parameters.get("data") and not m.seen for m in models.values())
+    seen = () if unknown else tuple(each for m in models.values() for each in m.seen)
+    return replace(first, parameters=parameters, fit="", seen=seen, **solved(merged))
 
 
-def solved(summary: Summary) -> dict[str, Any]:
-    """Return the fields of a `Model` that follow from a summary."""
-    solution = solve(summary)
+def solved(summary: Summary, before: Solution | None = None) -> dict[str, Any]:
+    """Return the fields of a `Model` that follow from a summary, and from an earlier solution."""
+    solution = solve(summary, before)
     return {
         "centroids": solution.centroids,
         "counts": solution.counts,
@@ -211,8 +236,12 @@ def solved(summary: Summary) -> dict[str, Any]:
         "versions": versions(),
         "summary": summary.stored,
         "names": [],
-        "drift": {},
+        "drift": {} if solution.drift is None else vars(solution.drift),
     }
+
+
+def _length(rows: Rows, number: int) -> int:
+    return math.prod(span.stop - span.start for span in rows.plan.region(number))
 
 
 def continued(summary: Summary, options: StreamOptions) -> Summary:

@@ -14,10 +14,11 @@ from streamkm.errors import DataChangedError, DataError
 from streamkm.fitting.record import refuse_other
 from streamkm.models.model import Model
 from streamkm.outputs import plain, refuse_overlap
-from streamkm.rows import Rows, fingerprint
+from streamkm.rows import Rows, Seen, fingerprint, refuse_other_units
 from streamkm.runs.labels import digest_of
 from streamkm.runs.options import CheckpointOptions, DataOptions
 from streamkm.runs.stream import StreamOptions, solved
+from streamkm.runs.update import sight
 from streamkm.streaming import Summarise, Summary
 from streamkm.versions import versions
 
@@ -70,13 +71,13 @@ class Stores:
         Raises
         ------
         DataError
-            If they have different features.
+            If they have different features, or features of different units.
         MemoryLimitError
             If a block does not fit in the memory limit.
         """
         opened: list[Rows] = []
         for each in data:
-            names = opened[0].layout.names if opened else None
+            names = next((r.layout.names for r in opened if r.layout.names), None)
             with _naming(each.data):
                 rows = replace(each, names=names).open(options.budget(each.memory_limit))
             d = (opened or [rows])[0].layout.n_features
@@ -85,6 +86,8 @@ class Stores:
                     f"{each.data} has {rows.layout.n_features} features, but {data[0].data} "
                     f"has {d}."
                 )
+            units = next((r.layout.units for r in opened if r.layout.units), None)
+            refuse_other_units(rows.layout.units, units, rows.layout.names, f"{each.data} has")
             opened.append(rows)
         return cls(tuple(str(each.data) for each in data), tuple(opened))
 
@@ -98,6 +101,12 @@ class Stores:
         """The paths, and the fingerprint of each store."""
         found = {n: fingerprint(rows) for n, rows in zip(self.names, self.rows, strict=True)}
         return {"stores": list(self.names), **found}
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """What a read of all stores sees; empty if it is unknown for one of them."""
+        found = [sight(rows) for rows in self.rows]
+        return () if None in found else tuple(seen for seen in found if seen is not None)
 
     def first_state(self, options: StreamOptions) -> StreamState:
         """The state before the first read."""

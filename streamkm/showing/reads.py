@@ -27,19 +27,24 @@ class ReadProgress(Callback):  # type: ignore[misc]
     rows : Rows that are read
     line : callable or None
         Prints the line of a finished read; by default it is printed beside the bar, with the rate.
+    blocks : number of blocks that are read, or None for all
     """
 
-    def __init__(self, rows: Rows, line: StateCallback | None = None) -> None:
+    def __init__(
+        self, rows: Rows, line: StateCallback | None = None, blocks: int | None = None
+    ) -> None:
         super().__init__(posttask=self._block_done)
         self._bar, self._line = ProgressBar(), line
-        self._nbytes, self._n_rows = rows.layout.nbytes, rows.layout.n_rows
+        share = 1.0 if blocks is None else blocks / rows.plan.n_blocks
+        self._nbytes = int(rows.layout.nbytes * share)
+        self._n_rows = rows.layout.n_rows
         self._read: float = 0
         self._compiled = compiling.seconds
         self._began = time.monotonic()
         self._searched: float | None = None  # when a search in memory began after the read
         self._said = ""  # description of the last state
         self._working = ""  # description of the work in memory that the last state was in
-        self._n_blocks = rows.plan.n_blocks
+        self._n_blocks = rows.plan.n_blocks if blocks is None else blocks
         self._now = Progress("read 1", 0, self._n_blocks, "blocks")
         self.say = self._bar.say
         self._part = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from streamkm.errors import RunAgain
 from streamkm.models.model import Model
 from streamkm.models.storage import save_model
 from streamkm.outputs import MODEL, CheckpointOutput, Store, alone, check_outputs, local
-from streamkm.rows import Rows
+from streamkm.rows import Rows, Seen
 from streamkm.runs.options import CheckpointOptions
 from streamkm.runs.stream import StreamOptions
 from streamkm.runs.stream_stores import Saves, Stores, StreamState, saving, stream, stream_model
@@ -65,7 +65,7 @@ def run(data: tuple[str, ...], output: str, *, overwrite: bool, **given: Any) ->
 
         try:
             state = stream(stores, options, saves, watch)
-            model = writing.write(state.summary)
+            model = writing.write(state.summary, stores.seen)
         except KeyboardInterrupt as stopped:
             _stop(stopped, saves, stores, given["again_code"])
             raise
@@ -133,9 +133,12 @@ class _Writing:
             self.write(summary)
         self.last = time.monotonic()
 
-    def write(self, summary: Summary) -> Model:
-        """Write the model, which appears under its name when it is complete."""
-        model = self.model_of(summary)
+    def write(self, summary: Summary, seen: tuple[Seen, ...] = ()) -> Model:
+        """Write the model, which appears under its name when it is complete.
+
+        Without `seen`, what was read of the stores, the model cannot be updated.
+        """
+        model = replace(self.model_of(summary), seen=seen)
         save_model(self.target, model, self.overwrite)
         self.overwrite = True
         return model

@@ -1,0 +1,173 @@
+"""What of a store a stream has read, by the sizes and times of its chunks."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamkm.arrays import AnyArray
+from streamkm.rows.dask_rows import DaskRows
+from streamkm.rows.fingerprint import digest, entries, stored_keys
+from streamkm.rows.kinds import is_a
+from streamkm.rows.stored import StoredRows
+from streamkm.rows.variables import Variables
+
+Span = tuple[int, int]
+_PLACE = re.compile(r"[/.]")  # between the numbers in the key of a chunk
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The part of a store that was read: its extent along the first row axis, and its chunks.
+
+    A *slab* is all chunks of all arrays that have the same place along the first row axis.
+
+    Parameters
+    ----------
+    place : address of the store
+    described : digest of dtypes, codecs, chunks and all extents but the first
+    length : extent of the first row axis
+    unit : extent of a slab along the first row axis
+    marks : ndarray of shape (slabs,), uint64
+        Digest of the sizes and times or ETags of the chunks of each slab.
+    chunks : ndarray of shape (slabs,), int64
+        Number of stored chunks of each slab. Both arrays are empty if the store cannot be listed.
+    """
+
+    place: str
+    described: str
+    length: int
+    unit: int
+    marks: npt.NDArray[np.uint64]
+    chunks: npt.NDArray[np.int64]
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether changes of the chunks can be detected."""
+        return len(self.marks) > 0
+
+    def is_at(self, other: Seen) -> bool:
+        """Return whether this is an earlier part of another store, which may have moved."""
+        if self.place == other.place:
+            return True
+        known = self.is_listed and other.is_listed and self.described == other.described
+        n = _shared(self, other)
+        return known and n > 0 and np.array_equal(self.marks[:n], other.marks[:n])
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Changes of a store since it was read, as extents along its first row axis.
+
+    Parameters
+    ----------
+    appended : rows that are new
+    changed : rows of chunks that were written again
+    removed : rows that are gone, or of which chunks are gone
+    """
+
+    appended: tuple[Span, ...] = ()
+    changed: tuple[Span, ...] = ()
+    removed: tuple[Span, ...] = ()
+
+    @classmethod
+    def between(cls, before: Seen | None, now: Seen) -> Changes:
+        """Return the changes of a store since `before`; None if it was never read.
+
+        The last slab, if it was not full, is written again by every append and is not compared.
+        """
+        if before is None:
+            return cls(appended=((0, now.length),))
+        appended = ((before.length, now.length),) if now.length > before.length else ()
+        removed = ((now.length, before.length),) if now.length < before.length else ()
+        if before.described != now.described:
+            return cls(appended, ((0, min(before.length, now.length)),), removed)
+        n = _shared(before, now) if before.is_listed and now.is_listed else 0
+        other = before.marks[:n] != now.marks[:n]
+        fewer = before.chunks[:n] > now.chunks[:n]
+        spans = [
+            _spans(np.flatnonzero(which), before.unit, now.length)
+            for which in (other & ~fewer, other & fewer)
+        ]
+        return cls(appended, spans[0], spans[1] + removed)
+
+
+def seen_of(rows: StoredRows | DaskRows, place: str) -> Seen | None:
+    """Return what a read of all rows sees, without reading them; None if they are not in Zarr."""
+    arrays = [a for a in rows.sources if is_a(a, "zarr.Array")]
+    stored = rows.array.arrays[0] if isinstance(rows.array, Variables) else rows.array
+    if not is_a(stored, "zarr.Array"):
+        return None
+    length = rows.layout.row_shape[0]
+    first = list(zip(arrays, _first_axes(rows), strict=True))
+    unit = math.lcm(*(_stored(a)[axis] for a, axis in first if axis is not None))
+    n = -(-length // unit)
+    marks, chunks = np.zeros(n, np.uint64), np.zeros(n, np.int64)
+    try:
+        for number, (array, axis) in enumerate(first):
+            for at, mark in _chunks(array):
+                row = 0 if axis is None else at[axis] * _stored(array)[axis]
+                if row < length:
+                    own = digest(f"{number} {at} {mark}")[:16]
+                    marks[row // unit] ^= np.uint64(int(own, 16))
+                    chunks[row // unit] += 1
+    except Exception:  # the store cannot be listed; object stores have errors of their own
+        marks, chunks = marks[:0], chunks[:0]
+    described = [rows.layout.row_shape[1:], rows.layout.n_features, *map(_metadata, arrays)]
+    text = json.dumps(described, sort_keys=True, default=str)
+    return Seen(place, digest(text), length, unit, marks, chunks)
+
+
+def _first_axes(rows: StoredRows | DaskRows) -> list[int | None]:
+    """Return the axis of each Zarr array that is the first row axis, or None if it lacks this."""
+    found: list[int | None] = [rows.layout.row_axes[0]]
+    if isinstance(rows.array, Variables):
+        found = [axes.index(0) if 0 in axes else None for axes in rows.array.axes]
+    return found + [0 for array in rows.beside if is_a(array, "zarr.Array")]
+
+
+def _stored(array: Any) -> tuple[int, ...]:
+    extents: tuple[int, ...] = array.shards or array.chunks
+    return extents
+
+
+def _metadata(array: Any) -> dict[str, Any]:
+    known = array.metadata.to_dict().items()
+    return {name: value for name, value in known if name not in ("attributes", "shape")}
+
+
+def _chunks(array: Any) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Yield the place of each stored chunk or shard in their grid, and its size and time.
+
+    Raises
+    ------
+    OSError
+        If the store cannot be listed.
+    """
+    if stored_keys(array) is None:
+        raise OSError(f"{array.store} has no list of keys")
+    for key, nbytes, mark in entries(array.store, array.path):
+        at = _PLACE.split(key)[-array.ndim :]
+        if len(at) == array.ndim and all(map(str.isdecimal, at)):
+            yield tuple(map(int, at)), f"{nbytes} {mark}"
+
+
+def _shared(before: Seen, now: Seen) -> int:
+    """Return the number of slabs of both that no append writes."""
+    if before.length == now.length:
+        return len(before.marks)
+    return min(before.length, now.length) // before.unit
+
+
+def _spans(slabs: AnyArray, unit: int, length: int) -> tuple[Span, ...]:
+    """Return the extents of slabs; adjacent ones are joined."""
+    runs = np.split(slabs, np.flatnonzero(np.diff(slabs) > 1) + 1)
+    found = ((int(run[0]) * unit, min(int(run[-1] + 1) * unit, length)) for run in runs if len(run))
+    return tuple(found)

@@ -1,0 +1,232 @@
+"""Updates of the model of a stream: only the rows of a store that it has not read are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from streamkm.errors import DataChangedError, DataError, StreamkmWarning
+from streamkm.models.model import Model
+from streamkm.outputs import place_of
+from streamkm.rows import Changes, Rows, Seen, refuse_other_units, seen_of
+from streamkm.rows.paths import dimension_names
+from streamkm.runs.options import DataOptions
+from streamkm.runs.stream import Part, StreamOptions, absorb, solved
+from streamkm.streaming import Drift, Solution, Summary
+from streamkm.warn import warn
+
+_SHOWN = 6  # extents of one kind in a message
+
+
+@dataclass(frozen=True)
+class News:
+    """A store of which a stream has read a part, or nothing.
+
+    Parameters
+    ----------
+    name : str, for messages
+    rows : Rows, in blocks that have no rows on both sides of `start`
+    start : extent of the first row axis that was read
+    seen : Seen, the store as it is now
+    before : Seen or None, as it was read
+    changes : Changes
+    """
+
+    name: str
+    rows: Rows
+    start: int
+    seen: Seen
+    before: Seen | None
+    changes: Changes
+
+    @property
+    def blocks(self) -> range:
+        """Numbers of the blocks that were not read."""
+        if self.start >= self.seen.length:
+            return range(0)
+        return self.rows.plan.from_start(self.start)
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each kind of change."""
+        said = [self._said(what) for what in vars(self.changes)]
+        return [f"{self.name}: {words}" for words in filter(None, said)] or [
+            f"{self.name}: nothing new"
+        ]
+
+    @property
+    def lost(self) -> str:
+        """Rows that were read and have changed or are gone, in words; empty if there are none."""
+        said = ", ".join(filter(None, map(self._said, ("changed", "removed"))))
+        if said and self.before is not None and self.before.described != self.seen.described:
+            said += " (its chunks, codecs, dtype or other extents are not those that were read)"
+        return f"{self.name}: {said}" if said else ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The name and the changes, as for JSON."""
+        return {"data": self.name, **vars(self.changes)}
+
+    def _said(self, what: str) -> str:
+        """Return the extents of one kind of change in words; empty if there are none."""
+        spans = getattr(self.changes, what)
+        axis, array = self.rows.layout.row_axes[0], self.rows.sources[0]
+        dims = dimension_names(array) if array.ndim > axis else None
+        some = [f"{start:,}:{stop:,}" for start, stop in spans[:_SHOWN]]
+        more = f" and {len(spans) - _SHOWN:,} more" if len(spans) > _SHOWN else ""
+        return f"{what} {(dims and dims[axis]) or 'rows'} {', '.join(some)}{more}" if some else ""
+
+
+def sight(rows: Rows) -> Seen | None:
+    """Return what a read of all rows sees; None for data other than Zarr stores with an address."""
+    places = [place_of(array) for array in rows.sources if not hasattr(array, "strides")]
+    if not places or any(place is None or place.in_memory for place in places):
+        return None
+    return seen_of(rows, " ".join(map(str, places)))
+
+
+def with_seen(seen: Sequence[Seen], now: Seen | None) -> tuple[Seen, ...]:
+    """Return what a stream has seen after the read of a store."""
+    if now is None:
+        return tuple(seen)
+    return (*(each for each in seen if not each.is_at(now)), now)
+
+
+def news_of(rows: Rows, seen: Sequence[Seen] | None, name: str, keep: bool) -> News:
+    """Return the part of a store that was not read, without reading it.
+
+    Parameters
+    ----------
+    rows : Rows of the whole store
+    seen : what the stream has seen; None if it is unknown
+    name : for messages
+    keep : whether rows in the summary that have changed or are gone stay there, with a warning
+
+    Raises
+    ------
+    DataError
+        If what was read of the store cannot be known.
+    DataChangedError
+        If rows that were read have changed or are gone, unless `keep`.
+
+    Warns
+    -----
+    StreamkmWarning
+        If such rows are kept, or the chunks of the store cannot be listed.
+    """
+    if seen is None:
+        raise DataError(
+            "the model does not know which chunks of its data were read: it is a model of --every "
+            "that is not complete, or of an earlier version. Finish the stream, or begin a new one."
+        )
+    now = sight(rows)
+    if now is None:
+        raise DataError(
+            f"{name} is not a Zarr array in a file system or an object store, so the rows that are "
+            "new cannot be told from those that were read.",
+            python="Give its path, or give only the new rows to partial_fit.",
+        )
+    before = next((each for each in seen if each.is_at(now)), None)
+    changes = Changes.between(before, now)
+    start = 0 if before is None else before.length
+    rows = replace(rows, plan=rows.plan.cut_at(min(start, now.length)))
+    found = News(name, rows, start, now, before, changes)
+    if before is not None and not (before.is_listed and now.is_listed):
+        warn(
+            f"the chunks of {name} cannot be listed; changes of its earlier rows are not detected",
+            StreamkmWarning,
+        )
+    if found.lost and keep:
+        warn(f"{found.lost}. The model keeps these rows as they were read.", StreamkmWarning)
+    elif found.lost:
+        raise DataChangedError(
+            f"{found.lost}. Rows cannot be taken out of a summary: summarise the data again,",
+            python="by fit, or keep these rows as they were read, by changed='keep'.",
+            command="by `streamkm stream`, or keep these rows as they were read, by "
+            "--changed keep.",
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Update:
+    """The model of a stream, and stores of which parts may be new.
+
+    Parameters
+    ----------
+    model : Model
+    options : StreamOptions
+    news : tuple of News
+    """
+
+    model: Model
+    options: StreamOptions
+    news: tuple[News, ...]
+
+    @classmethod
+    def open(cls, model: Model, name: str, data: Sequence[DataOptions], keep: bool) -> Update:
+        """Open all stores, and compare them with what the model has seen, before any is read.
+
+        Raises
+        ------
+        DataError
+            If the model is not that of a stream, or a store has other features or units.
+        DataChangedError
+            As for `news_of`.
+        """
+        summary = Part.from_model(model, name).summary
+        options = StreamOptions.of_summary(summary)
+        seen, found = seen_by(model), []
+        for each in data:
+            rows = replace(each, names=model.features or None).open(
+                options.budget(each.memory_limit)
+            )
+            d, layout = summary.values.shape[1], rows.layout
+            if layout.n_features != d:
+                raise DataError(
+                    f"{each.data} has {layout.n_features} features, but {name} has {d}."
+                )
+            refuse_other_units(layout.units, model.units, layout.names, f"{each.data} has")
+            found.append(news_of(rows, seen, str(each.data), keep))
+        return cls(model, options, tuple(found))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is new, also nothing that only the list of chunks tells."""
+        return not any(n.blocks or n.changes.changed or n.changes.removed for n in self.news)
+
+    def updated(self, reading: Callable[[News], AbstractContextManager[object]]) -> Model:
+        """Return the model of all rows.
+
+        Parameters
+        ----------
+        reading : callable
+            Returns the context in which the new rows of a store are read, such as a bar.
+        """
+        summary, seen = Summary.from_stored(self.model.summary), self.model.seen
+        names = list(self.model.parameters.get("data", []))
+        for news in self.news:
+            if news.blocks:
+                with reading(news):
+                    summary = absorb(summary, news.rows, news.blocks)
+            seen = with_seen(seen, news.seen)
+            names += [] if news.before is not None else [news.name]
+        same = summary.length == self.model.summary["length"]
+        fields = {} if same else solved(summary, solution_of(self.model))
+        parameters = self.model.parameters | {"data": names}
+        # It is the result of no run, which might otherwise replace it.
+        return replace(self.model, parameters=parameters, fit="", seen=seen, **fields)
+
+
+def seen_by(model: Model) -> tuple[Seen, ...] | None:
+    """Return what the model of a stream has seen; None if it is unknown."""
+    return None if model.parameters.get("data") and not model.seen else model.seen
+
+
+def solution_of(model: Model) -> Solution:
+    """Return the stored solution of the model of a stream."""
+    assert model.counts is not None
+    drift = Drift(**model.drift) if model.drift else None
+    return Solution(model.centroids, model.counts, model.inertia, drift)

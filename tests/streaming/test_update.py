@@ -1,0 +1,292 @@
+"""Stores that grow: `StreamingKMeans.update` and ``streamkm update`` read only what is new."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import zarr
+from click.testing import CliRunner
+from zarr.storage import LocalStore
+
+import streamkm
+from streamkm import StreamingKMeans
+from streamkm.cli import main
+from streamkm.errors import DataChangedError, DataError, StreamkmWarning
+from streamkm.models.storage import load_model
+from tests import reference
+from tests.conftest import mixture
+
+DAYS, SIDE, BANDS = 6, 20, 3
+CUBE = mixture(DAYS * SIDE * SIDE, BANDS, 4, seed=5).reshape(DAYS, SIDE, SIDE, BANDS)
+
+
+class Counted(LocalStore):
+    """A local store that lists the chunks that are read."""
+
+    def __init__(self, *given, **named):
+        super().__init__(*given, **named)
+        self.chunks = []
+
+    async def get(self, key, *given, **named):
+        if key.startswith("light/c/"):
+            self.chunks.append(key)
+        return await super().get(key, *given, **named)
+
+
+def run(*words, code=0):
+    said = CliRunner().invoke(main, [*map(str, words)])
+    assert said.exit_code == code, said.output
+    return said.output
+
+
+def days(start, stop):
+    times = pd.date_range("2026-01-01", periods=DAYS)[start:stop]
+    return xr.DataArray(
+        CUBE[start:stop],
+        dims=("time", "y", "x", "band"),
+        coords={"time": times, "band": [1, 2, 3]},
+        name="light",
+        attrs={"units": "1"},
+    ).to_dataset()
+
+
+def begin(path, stop, chunk=1):
+    chunks = (chunk, SIDE // 2, SIDE, BANDS)
+    days(0, stop).to_zarr(
+        path, mode="w", encoding={"light": {"chunks": chunks}}, consolidated=False
+    )
+
+
+def grow(path, start, stop):
+    days(start, stop).to_zarr(path, append_dim="time", consolidated=False)
+
+
+def opened(path):
+    return zarr.open_array(store := Counted(path, read_only=True), path="light", mode="r"), store
+
+
+def model(**more):
+    return StreamingKMeans(4, random_state=0, feature_dim="band", **more)
+
+
+def all_days(**more):
+    return model(**more).partial_fit(days(0, DAYS)["light"])
+
+
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_each_append_of_a_cube_reads_only_its_chunks_once(tmp_path, chunk):
+    begin(tmp_path / "cube", 2, chunk)
+    km = model().fit(tmp_path / "cube" / "light")
+    for day in range(2, DAYS):
+        grow(tmp_path / "cube", day, day + 1)
+        array, store = opened(tmp_path / "cube")
+        km.update(array)
+        own = {f"light/c/{day // chunk}/{half}/0/0" for half in (0, 1)}
+        assert sorted(store.chunks) == sorted(own)
+        assert km.changes_ == {"appended": ((day, day + 1),), "changed": (), "removed": ()}
+        array, store = opened(tmp_path / "cube")
+        before = km.cluster_centers_
+        km.update(array)  # nothing is new
+        assert not store.chunks
+        assert km.cluster_centers_ is before
+    assert km.n_rows_seen_ == DAYS * SIDE * SIDE
+    # All rows are in the summary, so it is that of one read, to the bit.
+    assert reference.inertia(CUBE.reshape(-1, BANDS), km.cluster_centers_) == pytest.approx(
+        reference.inertia(CUBE.reshape(-1, BANDS), all_days().cluster_centers_), rel=1e-3
+    )
+    assert np.array_equal(
+        np.sort(km.summary_.rows, axis=0), np.sort(CUBE.reshape(-1, BANDS), axis=0)
+    )
+
+
+def test_updates_that_are_reduced_have_the_loss_of_one_read(tmp_path):
+    begin(tmp_path / "cube", 1)
+    km = model(summary_size=300).fit(tmp_path / "cube" / "light")
+    for day in range(1, DAYS):
+        grow(tmp_path / "cube", day, day + 1)
+        km.update(tmp_path / "cube" / "light")
+    rows = CUBE.reshape(-1, BANDS)
+    assert len(km.summary_.rows) <= 600
+    assert km.counts_.sum() == pytest.approx(len(rows))
+    numbers = km._summary.numbers
+    assert len(np.unique(numbers)) == len(numbers)
+    assert (rows[numbers] == km.summary_.rows).all()  # positions in the stream, as for windows
+    best = reference.inertia(rows, all_days().cluster_centers_)
+    assert reference.inertia(rows, km.cluster_centers_) <= 1.05 * best
+    assert len(km.drift_.moved) == 4
+
+
+def test_the_command_gives_the_model_of_the_estimator(tmp_path):
+    begin(tmp_path / "cube", 3)
+    named = ("--variable", "light", "--feature-dim", "band", "-k", 4, "--summary-size", 400)
+    run("stream", tmp_path / "cube", *named, "-o", tmp_path / "m")
+    grow(tmp_path / "cube", 3, 5)
+    km = streamkm.load(tmp_path / "m")
+    facts = json.loads(run("update", tmp_path / "m", tmp_path / "cube", "--json").splitlines()[-1])
+    assert facts["rows_added"] == 2 * SIDE * SIDE
+    assert facts["stores"][0]["appended"] == [[3, 5]]
+    found = streamkm.load(tmp_path / "m")
+    km.update(tmp_path / "cube" / "light")
+    assert np.array_equal(found.cluster_centers_, km.cluster_centers_)
+    assert np.array_equal(found.drift_.moved, km.drift_.moved)
+    assert km.get_feature_names_out().shape == (4,)
+
+    written = (tmp_path / "m" / "zarr.json").stat().st_mtime_ns
+    assert f"{tmp_path / 'cube'}: nothing new" in run("update", tmp_path / "m", tmp_path / "cube")
+    assert (tmp_path / "m" / "zarr.json").stat().st_mtime_ns == written
+    shutil.move(tmp_path / "cube", tmp_path / "moved")  # with its times
+    assert "nothing new" in run("update", tmp_path / "m", tmp_path / "moved")
+    said = run("update", tmp_path / "m", tmp_path / "moved", "--variable", "light")
+    assert "nothing new" in said
+    assert f"{tmp_path / 'm'}" not in run("info", tmp_path / "m", "--json")
+
+
+def test_changed_and_removed_chunks_are_refused_by_name_or_kept(tmp_path):
+    begin(tmp_path / "cube", 5)
+    km = model().fit(tmp_path / "cube" / "light")
+    km.save(tmp_path / "m")
+    group = zarr.open_group(tmp_path / "cube", mode="r+")
+    group["light"][1, 0, 0] = 9
+    group["light"][2, 0, 0] = 9
+    (tmp_path / "cube" / "light" / "c" / "4" / "1" / "0" / "0").unlink()
+    grow(tmp_path / "cube", 5, 6)
+    before = (tmp_path / "m" / "zarr.json").stat().st_mtime_ns
+    said = run("update", tmp_path / "m", tmp_path / "cube", "--variable", "light", code=1)
+    assert "cube: changed time 1:3, removed time 4:5. Rows cannot be taken out" in said
+    assert "--changed keep" in said
+    assert (tmp_path / "m" / "zarr.json").stat().st_mtime_ns == before
+    with pytest.raises(DataChangedError, match="changed='keep'"):
+        km.update(tmp_path / "cube" / "light")
+    assert km.n_rows_seen_ == 5 * SIDE * SIDE
+    with pytest.warns(StreamkmWarning, match="keeps these rows"):
+        km.update(tmp_path / "cube" / "light", changed="keep")
+    assert km.n_rows_seen_ == 6 * SIDE * SIDE
+    words = ("update", tmp_path / "m", tmp_path / "cube", "--variable", "light")
+    assert "appended time 5:6" in run(*words, "--changed", "keep")
+    assert "nothing new" in run(*words)
+    with pytest.raises(DataError, match="changed='maybe'"):
+        km.update(tmp_path / "cube" / "light", changed="maybe")
+
+
+def test_a_store_that_shrank_or_was_written_in_other_chunks_is_refused(tmp_path):
+    x = mixture(900, 2, 3)
+    zarr.create_array(tmp_path / "x", data=x, chunks=(100, 2))
+    km = StreamingKMeans(3, random_state=0).fit(tmp_path / "x")
+    zarr.open_array(tmp_path / "x", mode="r+").resize((800, 2))
+    with pytest.raises(DataChangedError, match=r"removed rows 800:900\."):
+        km.update(tmp_path / "x")
+    zarr.create_array(tmp_path / "x", data=x, chunks=(50, 2), overwrite=True)
+    with pytest.raises(DataChangedError, match=r"changed rows 0:900 \(its chunks, codecs"):
+        km.update(tmp_path / "x")
+
+
+def test_several_variables_and_weights_grow_together(tmp_path):
+    x = mixture(600, 2, 3)
+    group = zarr.create_group(tmp_path / "g")
+    for at, (name, chunk) in enumerate({"a": 100, "b": 150}.items()):
+        group.create_array(name, data=x[:450, at], chunks=(chunk,), dimension_names=("n",))
+    weights = np.arange(600) % 3 + 1.0
+    run(
+        "stream",
+        tmp_path / "g",
+        "--variable",
+        "a",
+        "--variable",
+        "b",
+        "-k",
+        3,
+        "-o",
+        tmp_path / "m",
+    )
+    for at, name in enumerate("ab"):
+        group[name].append(x[450:, at])
+    assert "appended n 450:600" in run("update", tmp_path / "m", tmp_path / "g")
+    assert np.array_equal(np.sort(streamkm.load(tmp_path / "m").summary_.rows, 0), np.sort(x, 0))
+    zarr.create_array(tmp_path / "x", data=x[:500], chunks=(200, 2))
+    km = StreamingKMeans(3, random_state=0).fit(tmp_path / "x", sample_weight=weights[:500])
+    zarr.open_array(tmp_path / "x", mode="r+").append(x[500:])
+    km.update(tmp_path / "x", sample_weight=weights)
+    assert km.counts_.sum() == pytest.approx(weights.sum())
+
+
+def test_a_killed_update_leaves_the_old_model_and_runs_again(tmp_path):
+    begin(tmp_path / "cube", 2)
+    run("stream", tmp_path / "cube/light", "--feature-dim", "band", "-k", 4, "-o", tmp_path / "m")
+    grow(tmp_path / "cube", 2, DAYS)
+    before = streamkm.load(tmp_path / "m").cluster_centers_
+    words = [sys.executable, "-m", "streamkm", "update", "m", "cube/light"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE) as going:
+        going.stderr.readline()  # what is new; then it reads
+        going.kill()
+    assert np.array_equal(streamkm.load(tmp_path / "m").cluster_centers_, before)
+    assert "appended time 2:6" in run("update", tmp_path / "m", tmp_path / "cube/light")
+    assert streamkm.load(tmp_path / "m").n_rows_seen_ == DAYS * SIDE * SIDE
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cube", "m"]
+
+
+def test_what_cannot_be_known_is_refused(tmp_path):
+    x = mixture(200, 2, 3)
+    zarr.create_array(tmp_path / "x", data=x, chunks=(100, 2))
+    km = StreamingKMeans(3, random_state=0)
+    with pytest.raises(DataError, match="the data is not a Zarr array in a file system"):
+        km.update(zarr.create_array({}, data=x, chunks=(100, 2)))
+    with pytest.raises(DataError, match="only the new rows to partial_fit"):
+        km.update(x)
+    km.update(tmp_path / "x").partial_fit(x)  # a store that is new is read completely
+    assert km.n_rows_seen_ == 400
+    assert km.update(tmp_path / "x").n_rows_seen_ == 400
+    streamkm.KMeans(3, random_state=0).fit(x).save(tmp_path / "plain")
+    said = run("update", tmp_path / "plain", tmp_path / "x", code=1)
+    assert "is not the model of a stream" in said
+    assert "not a streamkm model" in run("update", tmp_path / "none", tmp_path / "x", code=1)
+    run("stream", tmp_path / "x", "-k", 3, "-o", tmp_path / "m")
+    zarr.create_array(tmp_path / "y", data=x[:, :1], chunks=(100, 1))
+    assert "y has 1 features" in run("update", tmp_path / "m", tmp_path / "y", code=1)
+    assert "given twice" in run("update", tmp_path / "m", *[tmp_path / "x"] * 2, code=1)
+
+
+def test_models_that_are_not_complete_or_old_are_refused(tmp_path):
+    zarr.create_array(tmp_path / "x", data=mixture(200, 2, 3), chunks=(100, 2))
+    run("stream", tmp_path / "x", "-k", 3, "-o", tmp_path / "m")
+    assert load_model(tmp_path / "m").seen
+    shutil.rmtree(tmp_path / "m" / "seen")  # as an earlier version, and `--every`, write it
+    said = run("update", tmp_path / "m", tmp_path / "x", code=1)
+    assert "does not know which chunks of its data were read" in said
+    with pytest.raises(DataError, match="does not know"):
+        streamkm.load(tmp_path / "m").update(tmp_path / "x")
+
+
+def test_a_window_ends_with_the_new_rows(tmp_path):
+    begin(tmp_path / "cube", 2)
+    km = model(window=2 * SIDE * SIDE).fit(tmp_path / "cube" / "light")
+    grow(tmp_path / "cube", 2, DAYS)
+    km.update(tmp_path / "cube" / "light")
+    last = CUBE[-2:].reshape(-1, BANDS)
+    assert np.array_equal(np.sort(km.summary_.rows, 0), np.sort(last, 0))
+
+
+def test_units_of_later_rows_are_those_of_the_first(tmp_path):
+    def store(name, unit):
+        array = zarr.create_array(tmp_path / name, data=mixture(50, 2, 3), chunks=(50, 2))
+        array.attrs["units"] = unit
+
+    for name, unit in {"k": "K", "k2": "K", "c": "degC"}.items():
+        store(name, unit)
+    km = StreamingKMeans(3, random_state=0).partial_fit(tmp_path / "k").partial_fit(tmp_path / "k2")
+    with pytest.raises(DataError, match="X has feature 0 in degC, but the stream began with K"):
+        km.partial_fit(tmp_path / "c")
+    km.partial_fit(mixture(50, 2, 3))  # no units
+    said = run("stream", tmp_path / "k", tmp_path / "c", "-k", 3, "-o", tmp_path / "m", code=1)
+    assert f"{tmp_path / 'c'} has feature 0 in degC" in said
+    km.save(tmp_path / "m")
+    assert "in degC" in run("update", tmp_path / "m", tmp_path / "c", code=1)
+    other = StreamingKMeans(3, random_state=0).partial_fit(tmp_path / "c")
+    with pytest.raises(DataError, match="model 1 has feature 0 in degC"):
+        km.merge(other)
