@@ -19,8 +19,9 @@ from streamkm.heap import one_heap
 from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows, Seen, is_a, refuse_other_units
 from streamkm.runs.options import memory_bytes
-from streamkm.runs.stream import Part, StreamOptions, absorb, continued, merge
-from streamkm.runs.update import news_of, seen_by, sight, solution_of, with_seen
+from streamkm.runs.refine import prepare_refining, refined, refuse_part
+from streamkm.runs.stream import Part, StreamOptions, absorb, continued, merge, solution_of
+from streamkm.runs.update import news_of, seen_by, sight, with_seen
 from streamkm.streaming import Drift, Solution, Summary, WeightedRows, solve
 
 
@@ -55,6 +56,11 @@ class StreamingKMeans(CentroidEstimator):
         Rows that have one of these values in any feature are left out, as for `KMeans`.
     memory_limit : str, int or None, default=None
         Peak memory of the process, such as '2GiB', as for `KMeans`.
+    refine : int, default=0
+        Maximum number of iterations of `KMeans` with which `fit` and `update` continue from the
+        centroids of the stream. Each takes at most one read of all rows; one more read gives the
+        exact `counts_` and `inertia_`. `partial_fit` only sees rows once, so its centroids are
+        those of the summary again. It excludes `half_life` and `window`.
 
     Attributes
     ----------
@@ -133,6 +139,7 @@ ndarray of shape (m,)
         feature_dim: Any = None,
         nodata: Any = "auto",
         memory_limit: str | int | None = None,
+        refine: int = 0,
     ) -> None:
         self.n_clusters = n_clusters
         self.summary_size = summary_size
@@ -142,6 +149,7 @@ ndarray of shape (m,)
         self.feature_dim = feature_dim
         self.nodata = nodata
         self.memory_limit = memory_limit
+        self.refine = refine
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Self:
         """Forget all rows seen so far, and summarise the data in one read.
@@ -173,6 +181,7 @@ ndarray of shape (m,)
             assert self._summary is not None
             self._summary.counted.check()
             check_enough(rows.layout.n_rows, self._summary.n_clusters)
+            self._refine(X, sample_weight, mask, rows)
             labels = given.empty_labels(self._summary.n_clusters, rows)
             if labels is not None:
                 self.labels_ = self._answer(given, self._labels(given, rows), rows)
@@ -273,6 +282,7 @@ ndarray of shape (m,)
                 self._summary, self._is_solved = absorb(known, news.rows, news.blocks), False
                 self._n_features_out = known.n_clusters
                 self._remove("labels_", "cluster_names_")
+                self._refine(X, sample_weight, mask, rows)
             self._seen = with_seen(self._seen or (), news.seen)
             self.changes_ = dict(vars(news.changes))
             return self
@@ -404,6 +414,17 @@ ndarray of shape (m,)
         units = getattr(self, "feature_units_", None)
         refuse_other_units(rows.layout.units, units, rows.layout.names, "X has")
         return given, rows, continued(self._summary, options)
+
+    def _refine(self, X: Any, sample_weight: Any, mask: Any, rows: Rows) -> None:
+        """Continue from the centroids of the summary by reads of all rows, if requested."""
+        refine = self._options.refine
+        if refine:
+            refuse_part(self._known.length, rows)
+            names = names_of(self)
+            _, data = data_options(self, X, sample_weight, mask, names)
+            before = self._solved
+            prepared = prepare_refining(data, before.centroids, names, refine)
+            self._solution = refined(prepared, before)
 
     def _first_rows(self, X: Any, sample_weight: Any, mask: Any) -> tuple[InputData, Rows]:
         """Open the first rows of the stream, whose features are those of all others."""

@@ -102,6 +102,10 @@ class BlockPlan(Checkpointable):
         """Return the numbers of the blocks from a place on the first axis on, where one begins."""
         return range(self.edges[0].index(start) * math.prod(self.grid[1:]), self.n_blocks)
 
+    def n_rows(self, number: int) -> int:
+        """Return the number of rows of a block, those that are left out included."""
+        return math.prod(span.stop - span.start for span in self.region(number))
+
     def region(self, number: int) -> tuple[slice, ...]:
         """Return the rows of a block: a slice for each row axis."""
         index = self.index(number)

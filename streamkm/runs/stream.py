@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -15,7 +14,7 @@ from streamkm.models.model import Model
 from streamkm.numbers import real_number, whole_number
 from streamkm.rows import Budget, Rows, refuse_other_units, reordering
 from streamkm.runs.options import draw_seed
-from streamkm.streaming import Forgetting, Solution, Summarise, Summary, solve, summary_rows
+from streamkm.streaming import Drift, Forgetting, Solution, Summarise, Summary, solve, summary_rows
 from streamkm.versions import versions
 
 _BESIDE_A_ROW = 5 * 8  # draw, bound, weight, number, and a rate while the summary is reduced
@@ -35,6 +34,8 @@ class StreamOptions:
         A RandomState is used only when a stream begins.
     half_life : float or None
     window : int or None
+    refine : int
+        Iterations that read all rows again.
     """
 
     n_clusters: int = 8
@@ -42,6 +43,7 @@ class StreamOptions:
     random_state: int | np.random.RandomState = 0
     half_life: float | None = None
     window: int | None = None
+    refine: int = 0
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -63,7 +65,13 @@ class StreamOptions:
             )
         half_life = None if half_life is None else real_number("half_life", half_life, above=True)
         window = None if window is None else whole_number("window", window, k)
-        return cls(k, size, parameters["random_state"], half_life, window)
+        refine = whole_number("refine", parameters["refine"], 0)
+        if refine and (half_life is not None or window is not None):
+            raise ParameterError(
+                f"refine={refine} gives all rows the same weight, so it excludes half_life and "
+                "window: leave it out."
+            )
+        return cls(k, size, parameters["random_state"], half_life, window, refine)
 
     @classmethod
     def of_summary(cls, summary: Summary) -> Self:
@@ -159,7 +167,7 @@ def absorb(summary: Summary, rows: Rows, blocks: range | None = None) -> Summary
     """
     question = Summarise.after(summary)
     if blocks is not None:  # the first of the rows is at an earlier place of the stream
-        before = rows.layout.n_rows - sum(_length(rows, number) for number in blocks)
+        before = rows.layout.n_rows - sum(map(rows.plan.n_rows, blocks))
         question = replace(question, first=summary.length - before)
     found = last(folding(question, rows, wave_size(), blocks=blocks)).total()
     found.counted.check_values()
@@ -240,8 +248,11 @@ def solved(summary: Summary, before: Solution | None = None) -> dict[str, Any]:
     }
 
 
-def _length(rows: Rows, number: int) -> int:
-    return math.prod(span.stop - span.start for span in rows.plan.region(number))
+def solution_of(model: Model) -> Solution:
+    """Return the stored solution of the model of a stream."""
+    assert model.counts is not None
+    drift = Drift(**model.drift) if model.drift else None
+    return Solution(model.centroids, model.counts, model.inertia, drift)
 
 
 def continued(summary: Summary, options: StreamOptions) -> Summary:

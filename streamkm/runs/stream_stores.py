@@ -93,7 +93,8 @@ class Stores:
 
     def record(self, options: StreamOptions) -> Record:
         """The record of a stream, by which a checkpoint knows it."""
-        asked = plain(vars(options)) | {"blocks": digest_of(tuple(r.plan for r in self.rows))}
+        known = {n: v for n, v in vars(options).items() if n != "refine"}  # after the stream
+        asked = plain(known) | {"blocks": digest_of(tuple(r.plan for r in self.rows))}
         return Record("stream", asked, self.fingerprints, versions=versions())
 
     @property

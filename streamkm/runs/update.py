@@ -13,8 +13,9 @@ from streamkm.outputs import place_of
 from streamkm.rows import Changes, Rows, Seen, refuse_other_units, seen_of
 from streamkm.rows.paths import dimension_names
 from streamkm.runs.options import DataOptions
-from streamkm.runs.stream import Part, StreamOptions, absorb, solved
-from streamkm.streaming import Drift, Solution, Summary
+from streamkm.runs.refine import refuse_part
+from streamkm.runs.stream import Part, StreamOptions, absorb, solution_of, solved
+from streamkm.streaming import Summary
 from streamkm.warn import warn
 
 _SHOWN = 6  # extents of one kind in a message
@@ -197,6 +198,19 @@ class Update:
         """Whether nothing is new, also nothing that only the list of chunks tells."""
         return not any(n.blocks or n.changes.changed or n.changes.removed for n in self.news)
 
+    def refuse_refining(self) -> None:
+        """Refuse further reads if these stores have not all rows of the model.
+
+        Raises
+        ------
+        DataError
+        """
+        if len(self.news) > 1:
+            raise DataError("--refine reads all rows as one array, so it needs a single store.")
+        news = self.news[0]
+        new = sum(map(news.rows.plan.n_rows, news.blocks))
+        refuse_part(self.model.summary["length"] + new, news.rows)
+
     def updated(self, reading: Callable[[News], AbstractContextManager[object]]) -> Model:
         """Return the model of all rows.
 
@@ -223,10 +237,3 @@ class Update:
 def seen_by(model: Model) -> tuple[Seen, ...] | None:
     """Return what the model of a stream has seen; None if it is unknown."""
     return None if model.parameters.get("data") and not model.seen else model.seen
-
-
-def solution_of(model: Model) -> Solution:
-    """Return the stored solution of the model of a stream."""
-    assert model.counts is not None
-    drift = Drift(**model.drift) if model.drift else None
-    return Solution(model.centroids, model.counts, model.inertia, drift)

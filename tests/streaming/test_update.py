@@ -169,7 +169,8 @@ def test_changed_and_removed_chunks_are_refused_by_name_or_kept(tmp_path):
         km.update(tmp_path / "cube" / "light", changed="keep")
     assert km.n_rows_seen_ == 6 * SIDE * SIDE
     words = ("update", tmp_path / "m", tmp_path / "cube", "--variable", "light")
-    assert "appended time 5:6" in run(*words, "--changed", "keep")
+    with pytest.warns(StreamkmWarning, match="keeps these rows"):
+        assert "appended time 5:6" in run(*words, "--changed", "keep")
     assert "nothing new" in run(*words)
     with pytest.raises(DataError, match="changed='maybe'"):
         km.update(tmp_path / "cube" / "light", changed="maybe")

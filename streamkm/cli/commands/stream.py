@@ -15,8 +15,9 @@ from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import data_options
 from streamkm.cli.ui.facts import show
+from streamkm.cli.ui.refining import refined_with_bar
 from streamkm.cli.ui.say import say_aside
-from streamkm.errors import RunAgain
+from streamkm.errors import DataError, RunAgain
 from streamkm.models.model import Model
 from streamkm.models.storage import save_model
 from streamkm.outputs import MODEL, CheckpointOutput, Store, alone, check_outputs, local
@@ -32,7 +33,10 @@ def run(data: tuple[str, ...], output: str, *, overwrite: bool, **given: Any) ->
     """Read the stores, write the model, and print the result."""
     refuse_repeated(data)
     size = given["summary_size"] or "auto"
-    options = StreamOptions.from_parameters({**given, "summary_size": size})
+    refine = given["refine"] or 0
+    options = StreamOptions.from_parameters({**given, "summary_size": size, "refine": refine})
+    if refine and len(data) > 1:
+        raise DataError("--refine reads all rows as one array, so it needs a single store.")
     checkpoint = given["checkpoint"]
     replaces = may_replace(output, fit_in(checkpoint), overwrite)
     places = [Store(output, MODEL, replaces)]
@@ -66,6 +70,9 @@ def run(data: tuple[str, ...], output: str, *, overwrite: bool, **given: Any) ->
         try:
             state = stream(stores, options, saves, watch)
             model = writing.write(state.summary, stores.seen)
+            if refine:
+                model = refined_with_bar(model, data_options(data[0], given), refine)
+                save_model(local(output), model, overwrite=True)
         except KeyboardInterrupt as stopped:
             _stop(stopped, saves, stores, given["again_code"])
             raise

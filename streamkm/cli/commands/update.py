@@ -8,6 +8,7 @@ from typing import Any
 from streamkm.cli.files import refuse_repeated
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.ui.facts import show
+from streamkm.cli.ui.refining import refined_with_bar
 from streamkm.cli.ui.say import say_aside
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model, save_model
@@ -24,12 +25,19 @@ def run(model: str, data: tuple[str, ...], *, as_json: bool, changed: str, **giv
     target = local(model)
     with scheduled(*(given[name] for name in CLUSTER)), alone(target):
         before = load_model(model)
-        update = Update.open(before, model, _options(before, data, given), changed == "keep")
+        options = _options(before, data, given)
+        refine = given["refine"]
+        refine = before.parameters.get("refine", 0) if refine is None else refine
+        update = Update.open(before, model, options, changed == "keep")
+        if refine:
+            update.refuse_refining()
         for line in (line for news in update.news for line in news.lines):
             say_aside(line)
         after = before
         if not update.is_empty:
             after = update.updated(_bar)
+            if refine:
+                after = refined_with_bar(after, options[0], refine)
             save_model(target, after, overwrite=True)
     rows = after.summary["rows"]
     facts = {

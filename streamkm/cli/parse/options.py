@@ -207,6 +207,12 @@ search_options = _together(
     ),
     seed_option,
 )
+refine_option = click.option(
+    "--refine",
+    type=click.IntRange(0),
+    metavar="READS",
+    help="Then continue like fit, by this many reads of all rows and one for the loss.",
+)
 resume_options = _together(
     click.option(
         "--checkpoint",

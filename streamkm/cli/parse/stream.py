@@ -8,6 +8,7 @@ from streamkm.cli.parse.options import (
     again_option,
     cluster_options,
     data_options,
+    refine_option,
     resume_options,
     seed_option,
 )
@@ -42,6 +43,7 @@ from streamkm.cli.parse.types import Seconds
     metavar="TIME",
     help="Also write the model of the rows so far at this interval, such as 60s.",
 )
+@refine_option
 @seed_option
 @data_options
 @resume_options

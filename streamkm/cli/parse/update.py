@@ -8,6 +8,7 @@ from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
     memory_option,
+    refine_option,
     variable_option,
 )
 
@@ -21,6 +22,7 @@ from streamkm.cli.parse.options import (
     "Rows in the model whose chunks changed or are gone: an error, or they stay as they were read.",
 )
 @variable_option("Array in a Zarr group, if it is not that of the model.")
+@refine_option
 @memory_option
 @cluster_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
