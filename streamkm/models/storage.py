@@ -103,13 +103,18 @@ def _read_summary(group: Any) -> dict[str, Any]:
 def _write_drift(group: Any, drift: dict[str, AnyArray]) -> None:
     if drift:
         own = group.create_group("drift")
+        # NaN, the distance of a cluster that appeared, would be read as a missing chunk.
+        stored = drift | {"moved": np.where(drift["match"] < 0, -1.0, drift["moved"])}
         for name, dimension in _DRIFT.items():
-            _write(own, name, drift[name], (dimension,))
+            _write(own, name, stored[name], (dimension,))
 
 
 def _read_drift(group: Any) -> dict[str, AnyArray]:
     own = group_in(group, "drift")
-    return {} if own is None else {name: read(own, name, 1) for name in _DRIFT}
+    if own is None:
+        return {}
+    found = {name: read(own, name, 1) for name in _DRIFT}
+    return found | {"moved": np.where(found["match"] < 0, np.nan, found["moved"])}
 
 
 def _write(group: Any, name: str, values: AnyArray, dimensions: tuple[str, ...]) -> None:

@@ -24,7 +24,7 @@ def batch(places, seed, n=400):
     return rng.permutation(np.repeat(places, n, axis=0) + rng.normal(size=(n * len(places), 2)))
 
 
-def test_moved_new_and_dead_clusters_are_told_apart_and_all_others_keep_their_numbers():
+def test_moved_new_and_dead_clusters_are_told_apart_and_all_others_keep_their_numbers(tmp_path):
     model = StreamingKMeans(4, random_state=0).partial_fit(batch(PLACES, 0))
     first = model.cluster_centers_
     assert model.drift_ is None
@@ -47,6 +47,9 @@ def test_moved_new_and_dead_clusters_are_told_apart_and_all_others_keep_their_nu
     assert np.isnan(later.moved[new])
     kept = np.flatnonzero(later.match >= 0)
     assert later.match[kept].tolist() == kept.tolist()
+    model.save(tmp_path / "m")  # also the NaN of a cluster that appeared
+    stored = streamkm.load(tmp_path / "m").drift_
+    assert np.array_equal(stored.moved, later.moved, equal_nan=True)
 
 
 def test_a_stored_or_pickled_model_continues_with_the_same_numbers_and_drift(tmp_path):
