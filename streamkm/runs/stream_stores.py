@@ -105,9 +105,8 @@ class Stores:
 
     @property
     def seen(self) -> tuple[Seen, ...]:
-        """What a read of all stores sees; empty if it is unknown for one of them."""
-        found = [sight(rows) for rows in self.rows]
-        return () if None in found else tuple(seen for seen in found if seen is not None)
+        """What a read of all stores sees of those in Zarr."""
+        return tuple(seen for seen in map(sight, self.rows) if seen is not None)
 
     def first_state(self, options: StreamOptions) -> StreamState:
         """The state before the first read."""

@@ -117,17 +117,19 @@ def news_of(rows: Rows, seen: Sequence[Seen] | None, name: str, keep: bool) -> N
     StreamkmWarning
         If such rows are kept, or the chunks of the store cannot be listed.
     """
-    if seen is None:
-        raise DataError(
-            "the model does not know which chunks of its data were read: it is a model of --every "
-            "that is not complete, or of an earlier version. Finish the stream, or begin a new one."
-        )
     now = sight(rows)
     if now is None:
         raise DataError(
             f"{name} is not a Zarr array in a file system or an object store, so the rows that are "
             "new cannot be told from those that were read.",
             python="Give its path, or give only the new rows to partial_fit.",
+            command="Append the rows to a Zarr array, or give a new one with only the new rows.",
+        )
+    if seen is None:
+        raise DataError(
+            "the model does not know which chunks of its data were read: it is a model of --every "
+            "that is not complete, of an earlier version, or of data that are not in Zarr. Finish "
+            "the stream, begin a new one, or merge this model with that of the new rows."
         )
     before = next((each for each in seen if each.is_at(now)), None)
     changes = Changes.between(before, now)
