@@ -11,22 +11,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streamkm.arrays import AnyArray, Float64Array
+from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.checkpointable import Checkpointable
 from streamkm.in_memory.prices import (
     COARSE,
     LEAST,
     SizeBounds,
+    exchanged,
     labels_of,
     least_prices,
     loss_of,
 )
+from streamkm.kernels import distances_to
 from streamkm.passes import Assigned
 from streamkm.passes.priced import Totals
-from streamkm.rows import Block
+from streamkm.rows import Block, read_only
 
 Means = Callable[[Assigned, Float64Array], Float64Array]
-_STEPS = 100  # of k-means on the same rows, at most
+_STEPS = 40  # of k-means on the same rows with other candidates, at most
+_SAME = 8  # iterations with the same candidates, at most
 _GAIN = 2e-5  # least relative gain of such a step
 
 
@@ -148,17 +151,36 @@ class BoundedSteps(Checkpointable):
 def _step(
     values: AnyArray, before: BoundedSolution, bounds: SizeBounds, shift: float, means: Means
 ) -> tuple[BoundedSolution, bool]:
-    """Return the centroids after a step with its loss, and whether it is the last."""
+    """Return the centroids after steps with the same candidates, and whether they have converged.
+
+    Finding candidates takes longer than a step. Only a step with new candidates shows convergence.
+    """
     found, solved = least_prices(values, before.centroids, before.prices, bounds)
-    labels = np.empty(len(values), np.int32)
-    labels[found.numbers] = labels_of(found, solved)
-    block = Block.from_values(values)
-    totals = Totals(block, before.centroids.shape)
+    block = Block.from_values(values[found.numbers])
+    x = read_only(np.concatenate([tile.x for tile in block.tiles()]))
+    converged = False
+    for number in range(_SAME):
+        if number:
+            costs = distances_to(x, before.centroids, found.clusters)
+            found = replace(found, costs=costs)
+            solved = exchanged(found, bounds, before.prices)
+            if solved.missing:
+                break
+        after = means(_totals(block, before.centroids, labels_of(found, solved)), before.centroids)
+        moved = float(np.square(after - before.centroids).sum())
+        loss = loss_of(found, solved)
+        small = moved <= shift or before.loss - loss < _GAIN * loss
+        before = BoundedSolution(after, solved.prices, loss)
+        if small:
+            converged = number == 0
+            break
+    return before, converged
+
+
+def _totals(block: Block, centroids: Float64Array, labels: Int32Array) -> Assigned:
+    """Return the statistic of a step with these labels, without its loss."""
+    totals = Totals(block, centroids.shape)
     for tile in block.tiles():
         own = labels[tile.start : tile.start + len(tile.x)]
         totals.add(tile, own, np.zeros(len(own)))
-    after = means(totals.result(), before.centroids)
-    moved = float(np.square(after - before.centroids).sum())
-    loss = loss_of(found, solved)
-    done = moved <= shift or before.loss - loss < _GAIN * loss
-    return BoundedSolution(after, solved.prices, loss), done
+    return totals.result()

@@ -117,7 +117,7 @@ def least_prices(
         prices = least_prices(coarse, centroids, prices, part)[1].prices
     rows = rows_in_memory(values, None)
     for _ in range(_ROUNDS):
-        found = map_reduce(KeepCandidates(centroids, prices, m, min(k, WIDTH)), rows)
+        found = map_reduce(KeepCandidates(centroids, prices, m, min(k, WIDTH), False), rows)
         solved = exchanged(found, bounds, prices)
         if solved.missing == 0:
             break
@@ -186,8 +186,8 @@ def nearby_prices(
     most = growth * found.reach / 2
     whole = solved.missing == 0 and bool((found.counts <= bounds.high).all())
     step = solved.prices - prices if whole else _newton_step(found, prices, bounds)
-    largest = float(np.abs(step).max())
-    after = prices + step * min(1.0, most / largest if largest > 0 else 1.0)
+    # Each price for itself: clusters that no candidates join to others have steps of any length.
+    after = prices + np.clip(step, -most, most)
     after[prices * after < 0] = 0.0
     return bounds.levelled(after, int(found.sizes.sum()))
 
@@ -214,4 +214,4 @@ def _newton_step(found: Candidates, prices: Float64Array, bounds: SizeBounds) ->
     step = np.zeros(k)
     with one_blas_thread():
         step[active] = np.linalg.solve(system, surplus[active].astype(np.float64))
-    return step - (step.max() + step.min()) / 2 if len(active) == k else step
+    return step - np.median(step) if len(active) == k else step

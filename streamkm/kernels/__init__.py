@@ -2,6 +2,7 @@
 
 from streamkm.kernels.add import add
 from streamkm.kernels.blas import one_blas_thread
+from streamkm.kernels.candidates import cheapest, distances_to
 from streamkm.kernels.centroids import Centroids, Prepared, squared_distances
 from streamkm.kernels.colours import interleave, look_up, merge, n_runs, runs, separate
 from streamkm.kernels.compiling import compiling
@@ -21,7 +22,9 @@ __all__ = [
     "Prepared",
     "RowTable",
     "add",
+    "cheapest",
     "compiling",
+    "distances_to",
     "exchange",
     "exponentials",
     "interleave",

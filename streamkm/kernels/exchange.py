@@ -86,10 +86,10 @@ def exchange(
     )
     excess = np.append(counts - flows, flows.sum() - m)
     rows = (np.ascontiguousarray(clusters), np.ascontiguousarray(costs), places)
-    members = (np.full(k, -1), np.full(m, -1), np.full(m, -1))
-    offers = (np.full((k, k), np.inf), np.full((k, k), -1))
+    members = (np.full((k, k), -1, np.int32), *np.full((2, clusters.size), -1, np.int32))
+    offers = (np.full((k, k), np.inf), np.full((k, k), -1, np.int32))
     bounds = (np.asarray(low, np.int64), np.asarray(high, np.int64), flows.astype(np.int64))
-    tree = (np.empty(k + 1), np.empty(k + 1, np.int64), np.empty(k + 1, np.bool_))
+    tree = (np.empty(k + 1), *np.empty((2, k + 1), np.int64), np.empty(k + 1, np.bool_))
     _begin(rows, members, offers)
     missing, paths = -1, 1 + _WORK // (k * k + 1)
     while True:
@@ -100,106 +100,130 @@ def exchange(
         if report is not None:
             report(missing)
     if missing and m:  # other candidates may lead from the clusters that were reached
-        levels[tree[2]] += np.median(np.ptp(costs, axis=1))
+        reached = _reached(offers, bounds, tree, levels, excess)
+        levels[reached] += np.median(np.ptp(costs, axis=1))
     return Exchanged(places, levels[:k] - levels[k], missing)
 
 
 @ordered_kernel
-def _offer(row, a, rows, offers):  # type: ignore[no-untyped-def]
-    """Compare the moves of a row of cluster `a` with the cheapest moves from there."""
+def _offer(row, t, a, rows, offers):  # type: ignore[no-untyped-def]
+    """Compare the move of a row of cluster `a` to a candidate with the cheapest one there."""
     clusters, costs, places = rows
     gains, movers = offers
-    own = costs[row, places[row]]
-    for t in range(clusters.shape[1]):
+    b = clusters[row, t]
+    gain = costs[row, t] - costs[row, places[row]]
+    if gain < gains[a, b] or (gain == gains[a, b] and row < movers[a, b]):
+        gains[a, b] = gain
+        movers[a, b] = row
+
+
+@ordered_kernel
+def _link(row, a, rows, members, offers):  # type: ignore[no-untyped-def]
+    """Add a row to the lists of the rows of cluster `a` by candidate, and offer its moves."""
+    first, after, before = members
+    clusters = rows[0]
+    width = clusters.shape[1]
+    for t in range(width):
         b = clusters[row, t]
-        gain = costs[row, t] - own
-        if b != a and (gain < gains[a, b] or (gain == gains[a, b] and row < movers[a, b])):
-            gains[a, b] = gain
-            movers[a, b] = row
+        if b == a:
+            continue
+        at = row * width + t
+        after[at], before[at] = first[a, b], -1
+        if first[a, b] >= 0:
+            before[first[a, b]] = at
+        first[a, b] = at
+        _offer(row, t, a, rows, offers)
 
 
 @ordered_kernel
-def _offer_again(a, rows, members, offers):  # type: ignore[no-untyped-def]
-    """Find the cheapest moves of the rows of cluster `a`."""
-    offers[0][a] = np.inf
-    offers[1][a] = -1
-    row = members[0][a]
-    while row >= 0:
-        _offer(row, a, rows, offers)
-        row = members[1][row]
-
-
-@ordered_kernel
-def _link(row, a, members):  # type: ignore[no-untyped-def]
+def _unlink(row, a, rows, members, offers):  # type: ignore[no-untyped-def]
+    """Remove a row from these lists; where its move was the cheapest, find the cheapest again."""
     first, after, before = members
-    after[row], before[row] = first[a], -1
-    if first[a] >= 0:
-        before[first[a]] = row
-    first[a] = row
+    gains, movers = offers
+    clusters = rows[0]
+    width = clusters.shape[1]
+    for t in range(width):
+        b = clusters[row, t]
+        if b == a:
+            continue
+        at = row * width + t
+        if before[at] >= 0:
+            after[before[at]] = after[at]
+        else:
+            first[a, b] = after[at]
+        if after[at] >= 0:
+            before[after[at]] = before[at]
+        if movers[a, b] == row:
+            gains[a, b], movers[a, b] = np.inf, -1
+            at = first[a, b]
+            while at >= 0:
+                _offer(at // width, at % width, a, rows, offers)
+                at = after[at]
 
 
 @ordered_kernel
-def _unlink(row, a, members):  # type: ignore[no-untyped-def]
-    first, after, before = members
-    if before[row] >= 0:
-        after[before[row]] = after[row]
-    else:
-        first[a] = after[row]
-    if after[row] >= 0:
-        before[after[row]] = before[row]
+def _relax(u, v, reached, tree, n):  # type: ignore[no-untyped-def]
+    """Add `v` to the queue of n nodes or shorten its path; return the length of the queue."""
+    distance, parent, queue, _ = tree
+    if distance[v] == np.inf:
+        queue[n] = v
+        n += 1
+    distance[v] = reached
+    parent[v] = u
+    return n
 
 
 @ordered_kernel
-def _relax(u, v, length, tree):  # type: ignore[no-untyped-def]
-    distance, parent, final = tree
-    reached = distance[u] + max(0.0, length)  # negative only by rounding
-    if not final[v] and reached < distance[v]:
-        distance[v] = reached
-        parent[v] = u
-
-
-@ordered_kernel
-def _nearest(tree):  # type: ignore[no-untyped-def]
-    """Return the node with the least distance that is not final, or -1 for none."""
-    distance, _, final = tree
-    nearest = -1
-    for v in range(len(distance)):
-        if not final[v] and distance[v] < np.inf:
-            nearest = v if nearest < 0 or distance[v] < distance[nearest] else nearest
+def _nearest(tree, n):  # type: ignore[no-untyped-def]
+    """Remove the node with the least distance from the queue of n nodes, and return it."""
+    distance, _, queue, final = tree
+    at, least = 0, distance[queue[0]]
+    for i in range(1, n):
+        if distance[queue[i]] < least:
+            at, least = i, distance[queue[i]]
+    nearest = queue[at]
+    queue[at] = queue[n - 1]
+    final[nearest] = True
     return nearest
 
 
 @ordered_kernel
-def _relax_all(u, offers, bounds, tree, prices):  # type: ignore[no-untyped-def]
-    """Compare the distances of all nodes with those of paths through `u`."""
+def _relax_all(u, offers, bounds, tree, prices, n):  # type: ignore[no-untyped-def]
+    """Compare the distances of all nodes with those of paths through `u`; return the queue's end.
+
+    The distance of a node that is final is at most that of `u`, so no path shortens it.
+    """
     low, high, flows = bounds
-    k = len(low)
+    gains, distance, k = offers[0], tree[0], len(low)
+    least, base = distance[u], distance[u] - prices[u]
+    if u == k:
+        for v in range(k):
+            if flows[v] > low[v] and max(least, base + prices[v]) < distance[v]:
+                n = _relax(u, v, max(least, base + prices[v]), tree, n)
+        return n
     for v in range(k):
-        if u == k:
-            if flows[v] > low[v]:
-                _relax(u, v, prices[v] - prices[u], tree)
-        elif offers[1][u, v] >= 0:
-            _relax(u, v, offers[0][u, v] + prices[v] - prices[u], tree)
-    if u < k and flows[u] < high[u]:
-        _relax(u, k, prices[k] - prices[u], tree)
+        reached = base + gains[u, v] + prices[v]
+        if reached < distance[v] and least < distance[v]:
+            n = _relax(u, v, max(least, reached), tree, n)  # less than `least` only by rounding
+    if flows[u] < high[u] and max(least, base + prices[k]) < distance[k]:
+        n = _relax(u, k, max(least, base + prices[k]), tree, n)
+    return n
 
 
 @ordered_kernel
-def _shortest(offers, bounds, tree, prices, excess):  # type: ignore[no-untyped-def]
-    """Find a shortest path from a node with too many rows; return its end, or -1 for none."""
-    distance, parent, final = tree
-    for v in range(len(distance)):
-        distance[v] = 0.0 if excess[v] > 0 else np.inf
-        parent[v] = -1
-        final[v] = False
-    while True:
-        u = _nearest(tree)
-        if u < 0:
-            return -1
-        final[u] = True
+def _shortest(source, offers, bounds, tree, prices, excess):  # type: ignore[no-untyped-def]
+    """Find a shortest path from `source` to a node with too few rows; return it, or -1 for none."""
+    distance, parent, queue, final = tree
+    distance[:] = np.inf
+    parent[:] = -1
+    final[:] = False
+    distance[source], queue[0], n = 0.0, source, 1
+    while n > 0:
+        u = _nearest(tree, n)
         if excess[u] < 0:
             return u
-        _relax_all(u, offers, bounds, tree, prices)
+        n = _relax_all(u, offers, bounds, tree, prices, n - 1)
+    return -1
 
 
 @ordered_kernel
@@ -224,7 +248,7 @@ def _amount(end, bounds, tree, excess):  # type: ignore[no-untyped-def]
 
 @ordered_kernel
 def _push(end, rows, members, offers, bounds, tree, excess):  # type: ignore[no-untyped-def]
-    """Move rows along a path, and find the cheapest moves of its clusters again."""
+    """Move rows along a path."""
     clusters, _, places = rows
     parent, flows, k = tree[1], bounds[2], len(bounds[0])
     amount = _amount(end, bounds, tree, excess)
@@ -238,14 +262,12 @@ def _push(end, rows, members, offers, bounds, tree, excess):  # type: ignore[no-
             flows[v] -= amount
         else:
             row = offers[1][u, v]
-            _unlink(row, u, members)
+            _unlink(row, u, rows, members, offers)
             t = 0
             while clusters[row, t] != v:
                 t += 1
             places[row] = t
-            _link(row, v, members)
-            _offer_again(u, rows, members, offers)
-            _offer(row, v, rows, offers)
+            _link(row, v, rows, members, offers)
         v = u
     excess[v] -= amount
 
@@ -255,31 +277,35 @@ def _begin(rows, members, offers):  # type: ignore[no-untyped-def]
     """Link the rows of each cluster, and find the cheapest moves of them."""
     clusters, _, places = rows
     for row in range(len(clusters) - 1, -1, -1):
-        _link(row, clusters[row, places[row]], members)
-    for a in range(len(members[0])):
-        _offer_again(a, rows, members, offers)
+        _link(row, clusters[row, places[row]], rows, members, offers)
 
 
 @ordered_kernel
 def _run(rows, members, offers, bounds, tree, prices, excess, paths):  # type: ignore[no-untyped-def]
-    """Push along shortest paths until no node has too many rows, at most along `paths` of them.
+    """Push along shortest paths from nodes with too many rows, at most along `paths` of them.
 
     Return the rows that remain.
     """
-    distance, _, final = tree
-    left = 0
-    for v in range(len(excess)):
-        left += max(0, excess[v])
-    for _ in range(paths):
-        if left == 0:
-            break
-        end = _shortest(offers, bounds, tree, prices, excess)
-        if end < 0:
-            break
-        for v in range(len(prices)):
-            if final[v]:
-                prices[v] += distance[end] - distance[v]
-        before = excess[end]
-        _push(end, rows, members, offers, bounds, tree, excess)
-        left -= excess[end] - before
-    return left
+    distance, final = tree[0], tree[3]
+    for source in range(len(excess)):
+        while excess[source] > 0 and paths > 0:
+            end = _shortest(source, offers, bounds, tree, prices, excess)
+            if end < 0:
+                break
+            for v in range(len(prices)):
+                if final[v]:
+                    prices[v] += distance[end] - distance[v]
+            _push(end, rows, members, offers, bounds, tree, excess)
+            paths -= 1
+    return np.maximum(excess, 0).sum()
+
+
+@ordered_kernel
+def _reached(offers, bounds, tree, prices, excess):  # type: ignore[no-untyped-def]
+    """Return which nodes paths from those with too many rows lead to; none of these has too few."""
+    reached = np.zeros(len(excess), np.bool_)
+    for source in range(len(excess)):
+        if excess[source] > 0:
+            _shortest(source, offers, bounds, tree, prices, excess)
+            reached |= tree[3]
+    return reached

@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.arrays import Float64Array, Int32Array
-from streamkm.kernels import Prepared, squared_distances
+from streamkm.arrays import Float64Array, FloatArray, Int32Array
+from streamkm.kernels import Prepared, cheapest
 from streamkm.passes.base import Pass, Statistic
 from streamkm.passes.priced import WithPrices
 from streamkm.rows import Block, read_only
 
 Int64Array = npt.NDArray[np.int64]
 _UNEVEN = 1.5  # as for boundary rows: some blocks have more of them than others
-_ENTRIES = 2**17  # distances that are computed at once
+_ENTRIES = 2**17  # numbers of the rows whose candidates are found at once
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,14 @@ class KeepCandidates(WithPrices, Pass[Candidates]):
     prices : ndarray of shape (k,), float64
     most : int, maximum number of rows that are returned
     width : int, number of candidates of each row, at most k
+    measures_nearest : bool, whether `nearest_loss` is computed; otherwise it is zero
     """
 
     centroids: Float64Array
     prices: Float64Array
     most: int
     width: int
+    measures_nearest: bool = True
 
     def identity(self) -> Candidates:
         none, rows = np.empty(0), np.empty(0, np.int64)
@@ -121,6 +123,9 @@ class KeepCandidates(WithPrices, Pass[Candidates]):
     def _nearest(self) -> Prepared:
         return Prepared(self.centroids)
 
+    def _nearest_loss(self, x: FloatArray) -> float:
+        return float(self._nearest(x.dtype).nearest(x)[1].sum())
+
     def __call__(self, block: Block) -> Candidates:
         if block.n_rows == 0:
             return self.identity()
@@ -130,12 +135,12 @@ class KeepCandidates(WithPrices, Pass[Candidates]):
         rows = replace(self, width=1).identity()
         for tile in block.tiles():
             labels, d2, margins = self.assigned(tile.x)
-            _, nearest = self._nearest(tile.x.dtype).nearest(tile.x)
+            total = self._nearest_loss(tile.x) if self.measures_nearest else 0.0
             near = margins < rows.reach
             rest = np.bincount(labels[~near], minlength=len(self.centroids))
             at = np.flatnonzero(near)
             columns = (margins[at], at + tile.start, labels[at, None], d2[at, None])
-            lost, total = float(d2[~near].sum()), float(nearest.sum())
+            lost = float(d2[~near].sum())
             found = Candidates(self.most, rest, lost, total, rows.reach, *columns)
             last = tile.start + len(labels) == block.n_rows
             joined = Candidates.combine([replace(rows, most=block.n_rows), found])
@@ -148,19 +153,13 @@ class KeepCandidates(WithPrices, Pass[Candidates]):
         """Return the rows with row numbers and all of their candidates."""
         m, places = len(rows.numbers), rows.numbers
         clusters, costs = np.empty((m, self.width), np.int32), np.empty((m, self.width))
-        step = max(1, _ENTRIES // len(self.centroids))
+        step = max(1, _ENTRIES // self.centroids.shape[1])
         for start in range(0, m, step):
             part = slice(start, start + step)
             own = Block.from_values(block.rows(places[part]))
-            x = np.concatenate([tile.x for tile in own.tiles()])
-            d2 = squared_distances(read_only(x), self.centroids)
-            sums = d2 + self.prices
-            np.put_along_axis(sums, rows.clusters[part], -np.inf, axis=1)  # the label comes first
-            best = np.argpartition(sums, self.width - 1, axis=1)[:, : self.width]
-            best.sort(axis=1)
-            order = np.argsort(np.take_along_axis(sums, best, 1), axis=1, kind="stable")
-            clusters[part] = np.take_along_axis(best, order, 1)
-            costs[part] = np.take_along_axis(d2, clusters[part].astype(np.int64), 1)
+            x = read_only(np.concatenate([tile.x for tile in own.tiles()]))
+            known = (self.centroids, self.prices, rows.clusters[part, 0])
+            clusters[part], costs[part] = cheapest(x, *known, self.width)
         numbers = np.empty(m, np.int64)
         for start in range(0, block.n_rows, _ENTRIES):
             stop = min(start + _ENTRIES, block.n_rows)

@@ -45,7 +45,8 @@ _STREAM = 2**62 + 2**60  # of the random sample, distinct from those of seedings
 _EACH, _LEAST, _MULTIPLICATIONS = 256, 2**14, 2**31
 _WHOLE = 2**29  # multiplications of an iteration below which all rows are the sample
 _TOO_FEW = 4  # a sample of less than 1/4 of the rows is drawn again
-_ROW = 2 * (12 * WIDTH + 40)  # bytes of a row of a rounding read, which an exchange copies
+# Bytes of a row of a rounding read, which an exchange copies and links by candidate.
+_ROW = 2 * (12 * WIDTH + 40) + 8 * WIDTH
 _PAIR = 32  # bytes of each pair of clusters in a Newton step, which takes more than an exchange
 _FEW = 64  # rows of a rounding read for each cluster, at least
 _ENOUGH, _ROUNDINGS = 4, 40  # rounding reads until any assignment is accepted, and at most
