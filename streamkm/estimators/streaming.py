@@ -12,6 +12,7 @@ from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import InputData
+from streamkm.estimators.feeds import Consumer
 from streamkm.estimators.opening import all_or_nothing, data_options, names_of
 from streamkm.estimators.parameters import checked_random_state
 from streamkm.fitting.first import check_enough
@@ -25,7 +26,7 @@ from streamkm.runs.update import news_of, seen_by, sight, with_seen
 from streamkm.streaming import Drift, Solution, Summary, WeightedRows, solve
 
 
-class StreamingKMeans(CentroidEstimator):
+class StreamingKMeans(Consumer, CentroidEstimator):
     """Cluster rows that are read once, in memory that does not grow with their number.
 
     A weighted sample of bounded size, the summary, represents all rows seen so far. The centroids

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,10 @@ class Csv(Stream):
     request : SourceRequest
         All files have the same columns. Without columns, all numeric columns are read; the dtype
         is float64 by default, the delimiter a tab in .tsv and a comma elsewhere.
+
+    Attributes
+    ----------
+    empty : list of str, columns without a value in the first block
     """
 
     def __init__(self, request: SourceRequest) -> None:
@@ -96,6 +101,7 @@ class Csv(Stream):
             raise DataError(f"{file.path} has two columns called {twice!r}; rename one.")
         if all(types.is_null(field.type) for field in schema):
             raise DataError(f"{file.path} has no rows.")
+        self.empty = [f.name for f in schema if types.is_null(f.type)]
         whole = [f.name for f in schema if types.is_integer(f.type)]
         numeric = [f.name for f in schema if f.name in whole or types.is_floating(f.type)]
         return names, numeric, set(whole)
@@ -119,15 +125,24 @@ class Csv(Stream):
             raise self._failure(file, error) from error
 
     def pieces(self, start: int) -> Iterator[Piece]:
-        kind = self._arrow.from_numpy_dtype(self._parsed)
         first = 0
         for file in self._files:
-            with closing(self._batches(file, self._arrow.string())) as spelled:
-                for number, batch in self._batches(file, kind):
-                    if first + batch.num_rows > start:
-                        values = self._values(batch, file, number, spelled)
-                        yield Piece(values[max(0, start - first) :])
-                    first += batch.num_rows
+            for n, values in self._blocks(file):
+                if first + n > start:
+                    yield Piece(values()[max(0, start - first) :])
+                first += n
+
+    def rows_of(self, file: File) -> Iterator[AnyArray]:
+        """Yield the rows of another file of the same columns."""
+        for _, values in self._blocks(file):
+            yield values()
+
+    def _blocks(self, file: File) -> Iterator[tuple[int, Callable[[], AnyArray]]]:
+        """Yield the number of rows of each block of text, and a function that returns them."""
+        kind = self._arrow.from_numpy_dtype(self._parsed)
+        with closing(self._batches(file, self._arrow.string())) as spelled:
+            for number, batch in self._batches(file, kind):
+                yield batch.num_rows, partial(self._values, batch, file, number, spelled)
 
     def _batches(self, file: File, kind: Any) -> Generator[tuple[int, Any]]:
         """Yield the columns, all parsed as one kind, a block of text at a time."""

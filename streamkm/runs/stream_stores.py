@@ -156,7 +156,12 @@ class Saves:
 
     def __init__(self, periodic: Periodic | None = None) -> None:
         self._periodic = periodic
-        self.last: StreamState | None = None
+        self.last: Any = None
+
+    @property
+    def due(self) -> bool:
+        """Whether the last state was saved long enough ago."""
+        return self._periodic is not None and self._periodic.due
 
     @property
     def identity(self) -> str:
@@ -166,8 +171,8 @@ class Saves:
     def on_state(self, state: StreamState) -> None:
         """Keep the state, and save it if it is due."""
         self.last = state
-        if self._periodic is not None and self._periodic.due:
-            self._periodic.save(state)
+        if self.due:
+            self.save()
 
     def save(self) -> bool:
         """Save the last state now; return whether it is saved."""
@@ -177,8 +182,12 @@ class Saves:
 
 
 @contextmanager
-def saving(checkpoint: CheckpointOptions | None, stores: Stores, record: Record) -> Iterator[Saves]:
+def saving(
+    checkpoint: CheckpointOptions | None, stores: Stores | None, record: Record
+) -> Iterator[Saves]:
     """Yield the saved states of a stream, whose `last` is that of an earlier run, if any.
+
+    Without stores it is the stream of a feed.
 
     Raises
     ------
@@ -188,7 +197,7 @@ def saving(checkpoint: CheckpointOptions | None, stores: Stores, record: Record)
     if checkpoint is None:
         yield Saves()
         return
-    for rows in stores.rows:
+    for rows in () if stores is None else stores.rows:
         for array in rows.sources:
             refuse_overlap(checkpoint.where, array)
     with locked(checkpoint.where) as (generations, lock):

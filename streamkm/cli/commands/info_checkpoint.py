@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from streamkm.checkpoint import Generations, load_saved
 from streamkm.fitting import FitState, describe
+from streamkm.runs.feeds import FeedState
 from streamkm.runs.stream_stores import StreamState
 from streamkm.sizes import show_bytes, show_seconds
 
@@ -15,6 +16,10 @@ def facts_of(path: str) -> dict[str, str]:
         return {"checkpoint": "nothing saved yet"}
     state, record = saved.state, saved.record
     versions = {"versions": ", ".join(f"{name} {v}" for name, v in record.versions.items())}
+    if isinstance(state, FeedState):
+        files = {"files": f"{len(state.files):,}"} if state.files else {}
+        facts = {"feed": str(record.data["feed"]), "rows": f"{state.n_rows:,}", **files}
+        return {"checkpoint": "stream", **facts, **versions}
     if isinstance(state, StreamState):
         at = f"block {state.n_blocks:,} after {state.n_stores:,} stores"
         rows = f"{state.summary.counted.rows:,}, without those of the present store"

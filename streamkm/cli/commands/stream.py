@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import click
+
 from streamkm.cli.common import dimensions
 from streamkm.cli.files import may_replace, refuse_repeated
+from streamkm.cli.parse.stream import FEED_OPTIONS
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import data_options
@@ -31,23 +34,19 @@ from streamkm.streaming import Summary
 
 def run(data: tuple[str, ...], output: str, *, overwrite: bool, **given: Any) -> None:
     """Read the stores, write the model, and print the result."""
+    if given["watch"] is not None or "-" in data:
+        from streamkm.cli.commands.stream_feed import run as run_feed  # which uses this module
+
+        run_feed(data, output, overwrite, given)
+        return
+    given = store_options(data, given)
     refuse_repeated(data)
-    size = given["summary_size"] or "auto"
-    refine = given["refine"] or 0
-    options = StreamOptions.from_parameters({**given, "summary_size": size, "refine": refine})
+    options, checkpoint, refine = options_of(given), given["checkpoint"], given["refine"] or 0
     if refine and len(data) > 1:
         raise DataError("--refine reads all rows as one array, so it needs a single store.")
-    checkpoint = given["checkpoint"]
-    replaces = may_replace(output, fit_in(checkpoint), overwrite)
-    places = [Store(output, MODEL, replaces)]
-    beside = [] if checkpoint is None else [CheckpointOutput(checkpoint)]
-    check_outputs([*places, *beside], data)
-    stored = {"n_clusters": options.n_clusters, "summary_size": size, "nodata": given["nodata"]}
-    stored |= {"random_state": given["random_state"], "variable": given["variable"]}
-    stored |= {"half_life": options.half_life, "window": options.window}
-    stored |= {"data": list(data), "feature_dim": list(dimensions(given["feature_dims"]) or ())}
-    seconds = given["checkpoint_every"]
-    saved = None if checkpoint is None else CheckpointOptions(checkpoint, seconds)
+    replaces = check_output(output, checkpoint, data, overwrite)
+    stored = parameters_of(data, options, given)
+    saved = checkpoint_of(given)
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         stores = Stores.open([data_options(path, given) for path in data], options)
@@ -59,7 +58,7 @@ def run(data: tuple[str, ...], output: str, *, overwrite: bool, **given: Any) ->
         def model_of(summary: Summary) -> Model:
             return stream_model(stores, summary, stored, saves.identity)
 
-        writing = _Writing(local(output), model_of, given["every"], replaces, saves.save)
+        writing = Writing(local(output), model_of, given["every"], replaces, saves.save)
         bar = _Bar(stores, stack)
         bar.show(saves.last)
 
@@ -76,13 +75,70 @@ def run(data: tuple[str, ...], output: str, *, overwrite: bool, **given: Any) ->
         except KeyboardInterrupt as stopped:
             _stop(stopped, saves, stores, given["again_code"])
             raise
+    show_result(state.summary, model, output, given["as_json"])
+
+
+def store_options(data: Sequence[str], given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a stream of stores, without those of feeds, which are refused.
+
+    Raises
+    ------
+    click.UsageError
+        For an option of a feed, or without DATA.
+    """
+    for name, value in given.items():
+        if name in FEED_OPTIONS and value not in (None, False):
+            flag = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{flag} is for feeds: DATA is - (standard input), or --watch.")
+    if not data:
+        raise click.UsageError("give Zarr arrays, - for standard input, or --watch.")
+    return given
+
+
+def options_of(given: Mapping[str, Any]) -> StreamOptions:
+    """Return the options of the stream."""
+    size = given["summary_size"] or "auto"
+    refine = given["refine"] or 0
+    return StreamOptions.from_parameters({**given, "summary_size": size, "refine": refine})
+
+
+def check_output(
+    output: str, checkpoint: str | None, inputs: Sequence[str], overwrite: bool
+) -> bool:
+    """Check the outputs; return whether the model may replace an existing one."""
+    replaces = may_replace(output, fit_in(checkpoint), overwrite)
+    beside = [] if checkpoint is None else [CheckpointOutput(checkpoint)]
+    check_outputs([Store(output, MODEL, replaces), *beside], inputs)
+    return replaces
+
+
+def parameters_of(
+    data: Sequence[str], options: StreamOptions, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters that the model stores."""
+    size = given["summary_size"] or "auto"
+    stored = {"n_clusters": options.n_clusters, "summary_size": size, "nodata": given["nodata"]}
+    stored |= {"random_state": given["random_state"], "variable": given["variable"]}
+    stored |= {"half_life": options.half_life, "window": options.window}
+    stored |= {"data": list(data), "feature_dim": list(dimensions(given["feature_dims"]) or ())}
+    return stored
+
+
+def checkpoint_of(given: Mapping[str, Any]) -> CheckpointOptions | None:
+    """Return where and how often to save, if at all."""
+    checkpoint, seconds = given["checkpoint"], given["checkpoint_every"]
+    return None if checkpoint is None else CheckpointOptions(checkpoint, seconds)
+
+
+def show_result(summary: Summary, model: Model, output: str, as_json: bool) -> None:
+    """Print the result."""
     facts = {
-        "rows": state.summary.counted.rows,
-        "rows_of_the_summary": len(state.summary.draws),
+        "rows": summary.counted.rows,
+        "rows_of_the_summary": len(summary.draws),
         "inertia": model.inertia,
         "model": output,
     }
-    show(facts, given["as_json"])
+    show(facts, as_json)
 
 
 def _place(state: StreamState, stores: Stores) -> str:
@@ -107,7 +163,7 @@ def _stop(stopped: KeyboardInterrupt, saves: Saves, stores: Stores, code: int) -
 
 
 @dataclass
-class _Writing:
+class Writing:
     """Writes the model, at intervals if `every` is given.
 
     Parameters
@@ -128,13 +184,14 @@ class _Writing:
     overwrite: bool
     save: Callable[[], object]
     last: float = field(default_factory=time.monotonic)
+    _written: Summary | None = None
 
-    def on_state(self, state: StreamState) -> None:
+    def on_state(self, state: Any) -> None:
         """Write the model of the rows so far if it is due and there are some."""
         if self.every is None or time.monotonic() - self.last < self.every:
             return
         summary = state.so_far
-        if len(summary.remembered().draws):
+        if summary is not self._written and len(summary.remembered().draws):
             if not self.overwrite:
                 self.save()
             self.write(summary)
@@ -147,7 +204,7 @@ class _Writing:
         """
         model = replace(self.model_of(summary), seen=seen)
         save_model(self.target, model, self.overwrite)
-        self.overwrite = True
+        self.overwrite, self._written = True, summary
         return model
 
 

@@ -45,7 +45,7 @@ def choice_option(name: str, choices: Sequence[str], text: str) -> Callable[[F],
     return click.option(name, type=kind, default=choices[0], show_default=True, help=text)
 
 
-def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Return a decorator that adds options in this order."""
 
     def add(command: F) -> F:
@@ -96,7 +96,7 @@ scale_option = click.option(
     type=click.Choice(["standard", "robust"]),
     help="Scale features by mean and deviation, or by median and quartiles; needs one more read.",
 )
-print_options = _together(
+print_options = together(
     click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing."),
     click.option(
         "--time",
@@ -106,7 +106,7 @@ print_options = _together(
     ),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
 )
-iteration_options = _together(
+iteration_options = together(
     click.option(
         "--max-iter",
         type=click.IntRange(1),
@@ -137,7 +137,7 @@ def variable_option(text: str) -> Callable[[F], F]:
     )
 
 
-data_options = _together(
+data_options = together(
     variable_option(
         "Array in a Zarr group; may be repeated, and then each array is one feature of the rows."
     ),
@@ -165,7 +165,7 @@ mask_option = click.option(
     help="Rows to use, where this array is true: path or URL of a Zarr array, or name of an array "
     "in the group DATA. Dimensions are matched by name.",
 )
-row_options = _together(
+row_options = together(
     click.option(
         "--weights",
         metavar="ARRAY",
@@ -174,7 +174,7 @@ row_options = _together(
     ),
     mask_option,
 )
-cluster_options = _together(
+cluster_options = together(
     click.option(
         "--scheduler",
         metavar="[threads|processes|slurm|ADDRESS]",
@@ -192,7 +192,7 @@ cluster_options = _together(
     ),
     click.option("--performance-report", "report", metavar="FILE.html", help="Dask's report."),
 )
-search_options = _together(
+search_options = together(
     choice_option(
         "--space",
         ["srgb", "oklab"],
@@ -213,7 +213,7 @@ refine_option = click.option(
     metavar="READS",
     help="Then continue like fit, by this many reads of all rows and one for the loss.",
 )
-resume_options = _together(
+resume_options = together(
     click.option(
         "--checkpoint",
         metavar="CKPT",
@@ -235,7 +235,7 @@ again_option = click.option(
     show_default=True,
     help="Exit code of a run that stopped early and must be run again.",
 )
-checkpoint_options = _together(
+checkpoint_options = together(
     resume_options,
     click.option(
         "--checkpoint-reads",

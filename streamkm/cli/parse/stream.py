@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from streamkm.cli.parse.options import (
@@ -11,12 +13,74 @@ from streamkm.cli.parse.options import (
     refine_option,
     resume_options,
     seed_option,
+    together,
 )
 from streamkm.cli.parse.types import Seconds
 
 
+class SkipRows(click.ParamType[int | str]):
+    """A number of rows, or seen."""
+
+    name = "rows"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
+        if str(value) == "seen":
+            return "seen"
+        if not str(value).isdecimal():
+            self.fail(f"{value!r}: give a number of rows, or seen", param, ctx)
+        return int(value)
+
+
+# Options of feeds of one kind, and of all feeds.
+ONLY = {"-": ("format", "skip_rows"), "--watch": ("watch", "watch_every")}
+_BOTH = ("batch", "columns", "no_header", "delimiter", "dtype", "idle")
+FEED_OPTIONS = (*ONLY["-"], *ONLY["--watch"], *_BOTH)
+feed_options = together(
+    click.option(
+        "--format",
+        type=click.Choice(["npy", "csv", "arrow"]),
+        help="Format of standard input; by default it is told from the first bytes. arrow is the "
+        "stream format of Arrow IPC.",
+    ),
+    click.option(
+        "--skip-rows",
+        type=SkipRows(),
+        metavar="ROWS|seen",
+        help="Leave out the first rows of standard input; seen: those that the checkpoint has.",
+    ),
+    click.option(
+        "--watch",
+        metavar="FOLDER|URL",
+        help="Read npy, npz, CSV and Parquet files that arrive here, each once.",
+    ),
+    click.option(
+        "--watch-every",
+        type=Seconds(),
+        metavar="TIME",
+        help="Time between two listings (default: 10s). A file is complete if its size and time "
+        "are the same in two of them.",
+    ),
+    click.option(
+        "--idle",
+        type=Seconds(),
+        metavar="TIME",
+        help="End when no rows, or no files, have arrived for this time.",
+    ),
+    click.option(
+        "--batch",
+        type=click.IntRange(1),
+        metavar="ROWS",
+        help="Rows of a feed that are summarised together (default: 2**21 values).",
+    ),
+    click.option("--columns", metavar="A,B,C", help="Columns of a table; by default the numbers."),
+    click.option("--no-header", is_flag=True, help="The first line of CSV is data."),
+    click.option("--delimiter", help="Delimiter of CSV; by default a comma (.tsv: a tab)."),
+    click.option("--dtype", metavar="DTYPE", help="Dtype of the rows of a feed, such as float32."),
+)
+
+
 @click.command(name="stream")
-@click.argument("data", nargs=-1, required=True)
+@click.argument("data", nargs=-1)
 @click.option("-k", "--n-clusters", type=click.IntRange(1), required=True, help="Clusters.")
 @click.option("-o", "--output", required=True, metavar="MODEL.zarr", help="The model.")
 @click.option(
@@ -43,6 +107,7 @@ from streamkm.cli.parse.types import Seconds
     metavar="TIME",
     help="Also write the model of the rows so far at this interval, such as 60s.",
 )
+@feed_options
 @refine_option
 @seed_option
 @data_options
@@ -52,4 +117,7 @@ from streamkm.cli.parse.types import Seconds
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:
-    """Cluster the rows of the Zarr arrays DATA, which are read once, in this order."""
+    """Cluster the rows of the Zarr arrays DATA, which are read once, in this order.
+
+    With - as DATA, rows are read from standard input, and with --watch from files that arrive.
+    """

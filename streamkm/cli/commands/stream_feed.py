@@ -1,0 +1,225 @@
+"""``streamkm stream`` of standard input, or of files that arrive in a folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import click
+import numpy as np
+
+from streamkm.cli.commands.stream import (
+    Writing,
+    check_output,
+    checkpoint_of,
+    options_of,
+    parameters_of,
+    show_result,
+)
+from streamkm.cli.parse.stream import ONLY
+from streamkm.cli.scheduler import CLUSTER, scheduled
+from streamkm.cli.translate import data_options
+from streamkm.cli.ui.say import say_aside
+from streamkm.errors import CheckpointError, DataError, RunAgain, StreamkmError
+from streamkm.fitting.first import check_enough
+from streamkm.ingesting.ahead import ahead
+from streamkm.ingesting.pipes import NAME, PipeOptions, arriving
+from streamkm.ingesting.registry import KindOptions
+from streamkm.ingesting.watching import Watched
+from streamkm.models.model import Model
+from streamkm.outputs import alone, local
+from streamkm.progress import Progress
+from streamkm.runs.feeds import (
+    Feed,
+    Feeding,
+    FeedState,
+    Folding,
+    feed_model,
+    feed_record,
+    skipping,
+)
+from streamkm.runs.stream_stores import Saves, saving
+from streamkm.showing.bar import ProgressBar
+from streamkm.streaming import Summary
+
+_WATCH_EVERY = 10.0  # seconds between two listings
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the rows of a feed come from.
+
+    Parameters
+    ----------
+    watched : path or URL of a folder, or None for standard input
+    pipe : PipeOptions
+    given : options of the command
+    """
+
+    watched: str | None
+    pipe: PipeOptions
+    given: Mapping[str, Any]
+
+    @classmethod
+    def from_options(cls, data: Sequence[str], given: Mapping[str, Any]) -> _Source:
+        """Check the options of a feed.
+
+        Raises
+        ------
+        click.UsageError
+            If options exclude each other.
+        """
+        watched = given["watch"]
+        if list(data) != ([] if watched else ["-"]):
+            raise click.UsageError("standard input (-), --watch and stores exclude each other.")
+        others = ONLY["-"] if watched else (*ONLY["--watch"], "variable")
+        for name in (*others, "feature_dims", "refine"):
+            if given[name] not in (None, ()):
+                flag = f"--{name.replace('_', '-').replace('dims', 'dim')}"
+                raise click.UsageError(f"{flag} is not for {'--watch' if watched else '-'}.")
+        named = given["columns"]
+        columns = None if named is None else [name.strip() for name in named.split(",")]
+        kind = KindOptions(columns, given["variable"], given["no_header"], given["delimiter"])
+        try:
+            dtype = None if given["dtype"] is None else np.dtype(given["dtype"])
+        except TypeError:
+            raise click.BadParameter(
+                f"{given['dtype']!r} is not a dtype; use one such as float32.", param_hint="--dtype"
+            ) from None
+        return cls(watched, PipeOptions(given["format"], dtype, kind), given)
+
+    @property
+    def name(self) -> str:
+        """The name of the feed in messages."""
+        return self.watched or NAME
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Options that determine the result."""
+        given = {name: self.given[name] for name in ("batch", "dtype", "nodata")}
+        return {**given, **asdict(self.pipe.kind)}
+
+    def feed(self, state: FeedState | None) -> Feed:
+        """Return the feed that continues after a state."""
+        idle = self.given["idle"]
+        if self.watched is not None:
+            folded = {} if state is None else dict(state.files)
+            features = () if state is None else state.features
+            interval = self.given["watch_every"] or _WATCH_EVERY
+            return Watched(self.watched, self.pipe, interval, idle, folded, features)
+        n, checksum = self._skipped(state)
+        stdin = sys.stdin.buffer
+        if stdin.isatty():
+            raise DataError(f"{NAME} is a terminal: pipe rows into the command.")
+        # Without the buffer, whose lock a waiting thread would hold when the process ends.
+        raw = getattr(stdin, "raw", stdin)
+        return skipping(ahead(partial(arriving, raw, self.pipe), idle), n, checksum)
+
+    def _skipped(self, state: FeedState | None) -> tuple[int, int | None]:
+        """Return the number of rows to skip, and their checksum if they must be known ones.
+
+        Raises
+        ------
+        CheckpointError
+            If the user has to say how the input continues.
+        """
+        asked, n = self.given["skip_rows"], 0 if state is None else state.n_rows
+        if asked is None and n:
+            raise CheckpointError(
+                f"the checkpoint has {n:,} rows of {NAME}: add --skip-rows seen if the input begins"
+                " with these rows again, or --skip-rows 0 if it continues after them."
+            )
+        if asked == "seen":
+            return n, None if state is None else state.checksum
+        return asked or 0, None
+
+
+def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str, Any]) -> None:
+    """Read the feed, write the model, and print the result."""
+    source, options = _Source.from_options(data, given), options_of(given)
+    watched = [] if source.watched is None else [source.watched]
+    replaces = check_output(output, given["checkpoint"], watched, overwrite)
+    stored = parameters_of([source.name], options, given)
+    folding = Folding(options, data_options("", given), given["batch"])
+    with ExitStack() as stack:
+        stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
+        stack.enter_context(alone(local(output)))
+        record = feed_record(source.name, options, source.asked)
+        saves = stack.enter_context(saving(checkpoint_of(given), None, record))
+        before: FeedState | None = saves.last
+        if before is not None:
+            say_aside(f"resuming from {given['checkpoint']}, after {before.n_rows:,} rows")
+        feeding = Feeding(source.feed(before), folding, before)
+
+        def model_of(summary: Summary) -> Model:
+            features = () if feeding.state is None else feeding.state.features
+            return feed_model(features, stored, saves.identity, summary)
+
+        def save() -> bool:
+            saves.last = feeding.saved
+            return saves.save()
+
+        writing = Writing(local(output), model_of, given["every"], replaces, save)
+        bar = stack.enter_context(ProgressBar())
+        try:
+            _follow(feeding, saves, writing, bar, source.name)
+            summary = feeding.so_far
+            if summary is None:
+                raise DataError(f"{source.name} has no rows.")
+            summary.counted.check()
+            check_enough(summary.counted.rows, options.n_clusters)
+            save()
+            model = writing.write(summary)
+        except KeyboardInterrupt as stopped:
+            _stop(stopped, feeding, save, writing, given["again_code"])
+            raise
+        except StreamkmError:
+            save()
+            raise
+    show_result(summary, model, output, given["as_json"])
+
+
+def _follow(feeding: Feeding, saves: Saves, writing: Writing, bar: ProgressBar, name: str) -> None:
+    """Fold the feed to its end; save states and write models when they are due."""
+    shown = 0.0
+    for state in feeding:
+        if saves.due:
+            saves.last = feeding.saved
+            saves.save()
+        if state.n_rows >= feeding.folding.options.n_clusters:
+            writing.on_state(feeding)
+        if time.monotonic() - shown > 0.2:
+            shown = time.monotonic()
+            bar.show(Progress(name, state.n_rows, None, "rows"))
+
+
+def _stop(
+    stopped: KeyboardInterrupt,
+    feeding: Feeding,
+    save: Callable[[], bool],
+    writing: Writing,
+    code: int,
+) -> None:
+    """Save the state of an interrupted run and write the model of the rows so far.
+
+    Raises
+    ------
+    RunAgain
+        If the state is saved.
+    """
+    is_saved, state = save(), feeding.saved
+    if state is None:
+        return
+    summary, its_model = feeding.folding.flushed(state).summary, ""
+    if summary.counted.weighted >= summary.n_clusters:
+        writing.write(summary)
+        its_model = f", and {writing.target} is the model of these"
+    if is_saved:
+        raise RunAgain(
+            f"stopped after {state.n_rows:,} rows{its_model}; run the same command to resume.", code
+        ) from stopped
