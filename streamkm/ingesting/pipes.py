@@ -27,13 +27,13 @@ NAME = "standard input"
 _AT_ONCE = 2**20  # bytes that are read and parsed together
 _LONGEST = 4 * 2**20  # bytes of a row of text
 _OTHERS = {
-    b"ARROW1": "the file format of Arrow: write its stream format (pyarrow.ipc.new_stream)",
+    b"ARROW1": "the file format of Arrow: write its stream format",
     b"PAR1": "Parquet, which is not read in order: give the file to --watch, or to ingest",
     b"\x1f\x8b": "compressed by gzip: pipe it through gzip -dc",
     b"BZh": "compressed by bzip2: pipe it through bzip2 -dc",
     b"\x28\xb5\x2f\xfd": "compressed by Zstandard: pipe it through zstd -dc",
     b"PK": "a zip file, such as npz: save arrays as npy",
-    b"\x89HDF": "an HDF5 file: pass the dataset to StreamingKMeans in Python",
+    b"\x89HDF": "an HDF5 file: write its rows as npy",
 }
 
 
@@ -132,7 +132,7 @@ def _npy(stream: io.BufferedReader, options: PipeOptions) -> Iterator[Arrived]:
         header = npy_header(stream, _text(b"", where))
         shape, dtype = header.shape, header.dtype
         if header.fortran and sum(n > 1 for n in shape) > 1:
-            raise DataError(f"{where} is in Fortran order: save it with numpy.ascontiguousarray.")
+            raise DataError(f"{where} is in Fortran order: save it in C order.")
         d = shape[-1] if len(shape) > 1 else 1
         each, left = d * dtype.itemsize, math.prod(shape) * dtype.itemsize
         rest = b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,14 +56,24 @@ class FeedState(Checkpointable):
     pending : tuple of ndarray (m, d), rows of the next batch
     features : names of the features; empty if they have none
     files : names and stamps of the files that are folded
-    checksum : CRC-32 of all rows
+    folded : CRC-32 of the rows of the whole batches
     """
 
     summary: Summary
     pending: tuple[AnyArray, ...] = ()
     features: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
-    checksum: int = 0
+    folded: int = 0
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of all rows."""
+        return reduce(checksum_of, self.pending, self.folded)
+
+    @property
+    def without_pending(self) -> FeedState:
+        """The state before the rows of the next batch."""
+        return replace(self, pending=())
 
     @property
     def n_rows(self) -> int:
@@ -74,7 +85,7 @@ class FeedState(Checkpointable):
         pending = (*self.pending, rows)
         if len(pending) > _PIECES:
             pending = (np.concatenate(pending),)
-        return replace(self, pending=pending, checksum=checksum_of(rows, self.checksum))
+        return replace(self, pending=pending)
 
 
 @dataclass(frozen=True)
@@ -98,8 +109,8 @@ class Folding:
         """Return the state before the first rows of a feed."""
         return FeedState(self.options.first_summary(first.rows.shape[1]), features=first.features)
 
-    def after(self, state: FeedState, arrived: Arrived) -> FeedState:
-        """Return the state with more rows, which are folded as far as they fill batches.
+    def after(self, state: FeedState, arrived: Arrived) -> Iterator[FeedState]:
+        """Yield the state with more rows, as far as they fill batches, and then with all.
 
         Raises
         ------
@@ -120,7 +131,7 @@ class Folding:
             if missing <= len(rows) - start:
                 state = self.flushed(state, arrived.source)
             start += missing
-        return state
+            yield state
 
     def flushed(self, state: FeedState, source: str = "the feed") -> FeedState:
         """Return the state with the pending rows folded, too."""
@@ -129,7 +140,8 @@ class Folding:
         data = replace(self.data, data=np.concatenate(state.pending))
         try:
             rows = data.open(self.options.budget(data.memory_limit))
-            return replace(state, summary=absorb(state.summary, rows), pending=())
+            summary = absorb(state.summary, rows)
+            return replace(state, summary=summary, pending=(), folded=state.checksum)
         except NonFiniteError as error:
             row = state.summary.length + error.row
             found = NonFiniteError(error.count, row, error.block, error.large)
@@ -175,8 +187,9 @@ class Feeding:
     def __iter__(self) -> Iterator[FeedState]:
         for event in self._feed:
             if isinstance(event, Arrived) and len(event.rows):
-                self._states = self._with_rows(event)
-            elif isinstance(event, FileEnd) and self.state is not None:
+                yield from self._arrived(event)
+                continue
+            if isinstance(event, FileEnd) and self.state is not None:
                 self._states = self._at_end(event, self.state), None
             if self.state is not None:
                 yield self.state
@@ -184,10 +197,13 @@ class Feeding:
             self._states = self.folding.flushed(self.state), None
             yield self.state
 
-    def _with_rows(self, event: Arrived) -> tuple[FeedState, FeedState | None]:
+    def _arrived(self, event: Arrived) -> Iterator[FeedState]:
         state, before = self._states
         state = state or self.folding.begin(event)
-        return self.folding.after(state, event), before or (state if event.in_file else None)
+        before = before or (state if event.in_file else None)
+        for now in self.folding.after(state, event):
+            self._states = now, before
+            yield now
 
     def _at_end(self, event: FileEnd, state: FeedState) -> FeedState:
         if event.withdrawn:
@@ -214,7 +230,7 @@ def skipping(feed: Feed, n: int, checksum: int | None) -> Iterator[Event]:
     left, found = n, 0
     for event in feed:
         if left and isinstance(event, Arrived):
-            found = checksum_of(event.rows[:left], found)
+            found = checksum_of(found, event.rows[:left])
             n_own = min(left, len(event.rows))
             left -= n_own
             if not left and checksum not in (None, found):
@@ -232,12 +248,14 @@ def batch_rows(n_features: int, given: int | None) -> int:
     return given or max(1, _VALUES // max(1, n_features))
 
 
-def checksum_of(rows: AnyArray, before: int) -> int:
+def checksum_of(before: int, rows: AnyArray) -> int:
     """Return the CRC-32 of rows that follow others."""
     return zlib.crc32(np.ascontiguousarray(rows).view(np.uint8).data, before)
 
 
-def feed_record(name: str, options: StreamOptions, asked: Mapping[str, object]) -> Record:
+def feed_record(
+    name: str, options: StreamOptions, asked: Mapping[str, object], nodata: object
+) -> Record:
     """Return the record of a feed, by which a checkpoint knows it.
 
     Parameters
@@ -245,8 +263,10 @@ def feed_record(name: str, options: StreamOptions, asked: Mapping[str, object]) 
     name : str, where the rows come from
     options : StreamOptions
     asked : mapping, other options that determine the result
+    nodata : values of rows that are left out, which a run that resumes may change
     """
-    return Record("feed", plain({**vars(options), **asked}), {"feed": name}, versions=versions())
+    asked, free = plain({**vars(options), **asked}), plain({"nodata": nodata})
+    return Record("feed", asked, {"feed": name}, free, versions())
 
 
 def feed_model(

@@ -18,7 +18,7 @@ import zarr
 from click.testing import CliRunner
 from zarr.storage import ObjectStore
 
-from streamkm import KMeans, load_model
+from streamkm import KMeans, StreamingKMeans, load, load_model
 from streamkm.checkpoint import Generations, load_saved
 from streamkm.cli import main
 from streamkm.errors import LockedError
@@ -234,3 +234,21 @@ def test_images_are_compressed_from_there(how, cloud, tmp_path):
         assert done.exit_code == 0, done.output
         found[name] = digest(output)
     assert found["far"] == found["near"]
+
+
+def test_objects_that_arrive_in_a_bucket_are_folded_once(cloud, tmp_path):
+    x = mixture(600, 3, 4)
+    words = ["stream", "--watch", "s3://bucket/feed/*.csv", "-k", "4", "--watch-every", "0s"]
+    words += ["--idle", "0s", "-o", str(tmp_path / "m"), "--checkpoint", "s3://bucket/feed-ckpt"]
+    said = CliRunner().invoke(main, words)
+    assert "s3://bucket/feed/*.csv has no rows" in said.output
+    want = StreamingKMeans(4, random_state=0)
+    for number, rows in enumerate(np.split(x, [200])):
+        text = "".join(",".join(map(repr, row)) + "\n" for row in rows.tolist())
+        cloud.pipe(f"bucket/feed/{number}.csv", f"a,b,c\n{text}".encode())
+        want.partial_fit(rows.astype(np.float64))
+        said = CliRunner().invoke(main, words)
+        assert said.exit_code == 0, said.output
+    model = load(tmp_path / "m")
+    assert model.n_rows_seen_ == 600
+    assert np.array_equal(model.cluster_centers_, want.cluster_centers_)

@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -267,7 +268,7 @@ def test_a_source_is_read_at_most_two_pieces_ahead():
 
 @pytest.fixture
 def stopped(tmp_path):
-    """Stop a command that has read some rows and waits for more, when its model is written."""
+    """Stop a command that waits for more rows, when the model of those before is written."""
 
     def stop(number, *words, code):
         ours, theirs = os.pipe()
@@ -277,8 +278,9 @@ def stopped(tmp_path):
 
             def end():
                 for _ in range(1000):
-                    if (tmp_path / "m").exists():
-                        break
+                    with suppress(Exception):  # there is none yet, or it is being replaced
+                        if streamkm.load(tmp_path / "m").n_rows_seen_ == 1000:
+                            break
                     time.sleep(0.01)
                 os.kill(os.getpid(), number)
 
@@ -322,3 +324,13 @@ def test_an_input_that_continues_is_folded_from_its_first_row(want, tmp_path):
     cut = 4 * BATCH  # the last batch of an input that ends is folded as it is
     piped(csv(X[:cut]), tmp_path / "m", *words)
     assert equal(piped(csv(X[cut:]), tmp_path / "m", *words), want)
+
+
+def test_a_run_after_a_bad_row_resumes_with_the_batches_before(want, tmp_path):
+    bad = np.insert(X, 1000, np.nan, axis=0)
+    words = ("-", *ASKED, "-o", tmp_path / "m", "--checkpoint", tmp_path / "c")
+    assert "the first is row 1000" in run(*words, data=npy(bad), code=1)
+    assert not (tmp_path / "m").exists()
+    words = (*words, "--skip-rows", "seen", "--nodata", "nan")
+    assert "after 900 rows" in run(*words, data=npy(bad))
+    assert streamkm.load(tmp_path / "m").n_rows_seen_ == len(X)

@@ -101,7 +101,7 @@ class _Source:
     @property
     def asked(self) -> dict[str, Any]:
         """Options that determine the result."""
-        given = {name: self.given[name] for name in ("batch", "dtype", "nodata")}
+        given = {name: self.given[name] for name in ("batch", "dtype")}
         return {**given, **asdict(self.pipe.kind)}
 
     def feed(self, state: FeedState | None) -> Feed:
@@ -110,7 +110,8 @@ class _Source:
         if self.watched is not None:
             folded = {} if state is None else dict(state.files)
             features = () if state is None else state.features
-            interval = self.given["watch_every"] or _WATCH_EVERY
+            asked = self.given["watch_every"]
+            interval = _WATCH_EVERY if asked is None else asked
             return Watched(self.watched, self.pipe, interval, idle, folded, features)
         n, checksum = self._skipped(state)
         stdin = sys.stdin.buffer
@@ -149,7 +150,7 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str,
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         stack.enter_context(alone(local(output)))
-        record = feed_record(source.name, options, source.asked)
+        record = feed_record(source.name, options, source.asked, given["nodata"])
         saves = stack.enter_context(saving(checkpoint_of(given), None, record))
         before: FeedState | None = saves.last
         if before is not None:
@@ -179,7 +180,10 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str,
             _stop(stopped, feeding, save, writing, given["again_code"])
             raise
         except StreamkmError:
-            save()
+            # Rows of the next batch may have caused it, and would do so again.
+            if feeding.saved is not None and feeding.state is not before:
+                saves.last = feeding.saved.without_pending
+                saves.save()
             raise
     show_result(summary, model, output, given["as_json"])
 
