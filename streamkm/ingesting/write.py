@@ -20,6 +20,7 @@ from streamkm.ingesting.exact import converted
 from streamkm.ingesting.plan import regions
 from streamkm.ingesting.source import Form, Region, Source
 from streamkm.outputs import INGEST, marks_of
+from streamkm.outputs.sealing import checked
 from streamkm.progress import PhaseCallback, Progress
 from streamkm.rows import EVERY_CHUNK, MARK, record_whole, storing_all
 
@@ -66,6 +67,7 @@ def create(
         chunks=chunks,
         shards=step if sharded and step != chunks else None,
         dtype=dtype,
+        compressors=checked(),
         dimension_names=form.dims,
         attributes=attributes,
     )
@@ -75,6 +77,7 @@ def create(
             shape=values.shape,
             chunks=tuple(max(1, n) for n in values.shape),
             dtype=str if values.dtype == object else values.dtype,
+            compressors=checked(),
             dimension_names=dims,
             attributes=described,
         )
@@ -88,6 +91,7 @@ def create(
             chunks=step[:1] if few else chunks[:1],
             shards=step[:1] if sharded and not few and step[0] != chunks[0] else None,
             dtype=str if kind.kind == "T" else kind,
+            compressors=checked(),
             dimension_names=form.dims[:1],
         )
     group.create_group(MARK, attributes=EVERY_CHUNK)

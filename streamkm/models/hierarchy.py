@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.arrays import AnyArray, Float64Array
+from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
+from streamkm.models.checks import finite
+from streamkm.outputs.reading import StoredGroup
+from streamkm.outputs.sealing import write_array
 from streamkm.rows import Scaling
 
 Parents = npt.NDArray[np.int64]
@@ -88,7 +91,6 @@ def write_hierarchy(
     hierarchy: Hierarchy,
     counts: Float64Array | None,
     scaling: Scaling | None,
-    write: Callable[[Any, str, AnyArray, tuple[str, ...]], None],
 ) -> None:
     """Write the parents of the leaves, and a group `levels/n` for each level above them.
 
@@ -98,53 +100,53 @@ def write_hierarchy(
     hierarchy : Hierarchy
     counts : of the leaves (k,), or None
     scaling : Scaling of the centroids, or None
-    write : writes an array of a name and dimensions to a group
     """
     sums = None if counts is None else hierarchy.counts(counts)
     below = group
     for level, (parents, centroids) in enumerate(
         zip(hierarchy.parents, hierarchy.centroids, strict=True), 1
     ):
-        write(below, "parents", parents, ("cluster",))
+        write_array(below, "parents", parents, ("cluster",))
         below = group.create_group(f"levels/{level}")
         shown = centroids if scaling is None else scaling.back(centroids)
-        write(below, "centroids", shown, ("cluster", "feature"))
+        write_array(below, "centroids", shown, ("cluster", "feature"))
         if scaling is not None:
-            write(below, "scaled_centroids", centroids, ("cluster", "feature"))
+            write_array(below, "scaled_centroids", centroids, ("cluster", "feature"))
         if sums is not None:
-            write(below, "counts", sums[level - 1], ("cluster",))
+            write_array(below, "counts", sums[level - 1], ("cluster",))
 
 
-def read_hierarchy(
-    group: Any, is_scaled: bool, read: Callable[[Any, str, int], AnyArray]
-) -> Hierarchy | None:
+def read_hierarchy(group: StoredGroup, leaves: Float64Array, is_scaled: bool) -> Hierarchy | None:
     """Read what `write_hierarchy` wrote; None if the model has no levels.
 
     Parameters
     ----------
-    group : zarr.Group of the model
+    group : StoredGroup of the model
+    leaves : centroids (k, d) of the model
     is_scaled : whether there is a scaling
-    read : reads an array of a group by its name and number of dimensions
 
     Raises
     ------
     DataError
         If a level is missing, or the levels do not belong together.
     """
-    if "levels" not in group:
+    above = group.group_in("levels")
+    if above is None:
         return None
     name = "scaled_centroids" if is_scaled else "centroids"
-    found = dict(group["levels"].groups())
-    if not found or set(found) != {str(n) for n in range(1, len(found) + 1)}:
-        raise DataError(f"{group.store_path} is damaged: a level of its hierarchy is missing.")
-    levels = [found[str(n)] for n in range(1, len(found) + 1)]
-    centroids = tuple(read(level, name, 2) for level in levels)
-    parents = tuple(read(below, "parents", 1) for below in [group, *levels[:-1]])
-    sizes = [group["centroids"].shape[0], *map(len, centroids)]
-    for own, below, above in zip(parents, sizes[:-1], sizes[1:], strict=True):
-        if len(own) != below or not np.array_equal(_distinct(own), np.arange(above)):
+    found = dict(above.group.groups())
+    levels = [above.group_in(str(n)) for n in range(1, len(found) + 1)]
+    if not levels or None in levels:
+        raise DataError(f"{group.where} is damaged: a level of its hierarchy is missing.")
+    whole = [level for level in levels if level is not None]
+    d = leaves.shape[1]
+    centroids = tuple(finite(level, name, 2, (None, d)) for level in whole)
+    parents = tuple(below.read("parents", 1, "i") for below in [group, *whole[:-1]])
+    sizes = [len(leaves), *map(len, centroids)]
+    for own, below, top in zip(parents, sizes[:-1], sizes[1:], strict=True):
+        if len(own) != below or not np.array_equal(_distinct(own), np.arange(top)):
             raise DataError(
-                f"{group.store_path} is damaged: the parents of its levels do not ascend, or do "
+                f"{group.where} is damaged: the parents of its levels do not ascend, or do "
                 "not belong to their centroids."
             )
     return Hierarchy(centroids, parents)

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.errors import DataError, NotAModelError
-from streamkm.files.near import unless_there
-from streamkm.outputs import QUANTIZER, number, plain, whole
-from streamkm.outputs.reading import absent, attribute, read
+from streamkm.errors import DataError
+from streamkm.models.checks import finite, real, texts
+from streamkm.outputs import QUANTIZER, plain, whole
+from streamkm.outputs.reading import StoredGroup, open_stored
+from streamkm.outputs.sealing import seal, write_array
 from streamkm.passes import Residuals, label_dtype
+from streamkm.rows import damage
 
 _FORMAT = 1
 
@@ -104,15 +106,8 @@ def save_codebooks(target: Path, found: Codebooks, overwrite: bool) -> None:
     with whole(target, QUANTIZER, overwrite) as partial:
         group = zarr.create_group(partial, overwrite=True, attributes=plain(facts))
         for name, (values, dimensions) in arrays.items():
-            array = group.create_array(
-                name,
-                shape=values.shape,
-                chunks=values.shape,
-                dtype=values.dtype,
-                fill_value=absent(values.dtype),
-                dimension_names=dimensions,
-            )
-            array[...] = values
+            write_array(group, name, values, dimensions)
+        seal(partial, values=True)
 
 
 def load_codebooks(path: str | os.PathLike[str]) -> Codebooks:
@@ -123,19 +118,24 @@ def load_codebooks(path: str | os.PathLike[str]) -> Codebooks:
     NotAModelError
         If there is none at the path.
     DataError
-        If a part of it is missing.
+        If a part of it is missing, damaged, or does not belong to the others.
     """
-    import zarr
+    group = open_stored(path, QUANTIZER, "a product quantizer", _FORMAT)
+    with damage(str(path)):
+        return _codebooks_in(group)
 
-    try:
-        group = zarr.open_group(os.fspath(path), mode="r")
-    except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
-        raise NotAModelError(
-            f"{path} is not a product quantizer (a Zarr group){unless_there(path)}"
-        ) from error
-    if group.attrs.get("kind") != QUANTIZER:
-        raise NotAModelError(f"{path} is a Zarr group, but not a product quantizer.")
-    coarse = read(group, "coarse_centroids", 2) if "coarse_centroids" in group else None
-    facts: dict[str, Any] = {n: attribute(group, n) for n in ("cosine", "parameters", "features")}
-    inertia = number(attribute(group, "inertia"))
-    return Codebooks(read(group, "codebooks", 3), coarse, inertia=inertia, **facts)
+
+def _codebooks_in(group: StoredGroup) -> Codebooks:
+    codewords = finite(group, "codebooks", 3)
+    d = codewords.shape[0] * codewords.shape[2]
+    coarse = None
+    if "coarse_centroids" in group:
+        coarse = finite(group, "coarse_centroids", 2, (None, d))
+    return Codebooks(
+        codewords,
+        coarse,
+        cosine=group.attribute("cosine", bool),
+        inertia=real(group, "inertia"),
+        parameters=group.attribute("parameters", dict),
+        features=texts(group, "features", d),
+    )

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array
+from streamkm.models.checks import finite, impossible
+from streamkm.outputs.reading import StoredGroup
 from streamkm.rows import Scaling, Shifted, Standardised, UnitLength
 
 SCALING_ARRAYS = ("scaling_origin", "scaling_center", "scaling_factor")
@@ -55,3 +57,26 @@ def scaling_from(
         origin = tuple(read("scaling_origin").tolist())
         scaling = Shifted(origin, float(attributes["spread"]), scaling)
     return scaling
+
+
+def read_scaling(group: StoredGroup, n_features: int) -> Scaling | None:
+    """Return the scaling of a stored model or sweep, after checks of its parts.
+
+    Raises
+    ------
+    DataError
+        If a part of it is missing, or cannot be right.
+    """
+    attributes, shifted = group.attributes, "scaling_origin" in group
+    if attributes.get("scaling") not in (None, "UnitLength", "Standardised"):
+        impossible(group, f"its scaling {attributes['scaling']!r} is unknown")
+    if shifted and not group.attribute("spread", (int, float)) >= 0:
+        impossible(group, "its attribute 'spread' is below zero")
+
+    def part(name: str) -> AnyArray:
+        values = finite(group, name, 1, (n_features,))
+        if name == "scaling_factor" and not values.all():
+            impossible(group, f"{name!r} has zeros")
+        return values
+
+    return scaling_from(attributes, shifted, part)

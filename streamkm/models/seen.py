@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from streamkm.errors import DataError
-from streamkm.outputs.reading import attribute, read
+from streamkm.models.checks import impossible
+from streamkm.outputs.reading import StoredGroup
+from streamkm.outputs.sealing import write_array
 from streamkm.rows import Seen
 
 _FACTS = ("place", "described", "length", "unit")
 _ARRAYS = {"marks": np.uint64, "chunks": np.int64}
 
 
-def write_seen(group: Any, seen: Sequence[Seen], write: Callable[..., None]) -> None:
-    """Write the stores as attributes of a group, and the arrays of all of them as one each."""
+def write_seen(group: Any, seen: Sequence[Seen]) -> None:
+    """Write the stores as attributes of the group `seen`, if there are any.
+
+    The arrays of all of them are written as one each.
+    """
+    if not seen:
+        return
+    own = group.create_group("seen")
     facts = [{n: getattr(s, n) for n in _FACTS} | {"slabs": len(s.marks)} for s in seen]
-    group.attrs.put({"stores": facts})
+    own.attrs.put({"stores": facts})
     for name in _ARRAYS:
-        write(group, name, np.concatenate([getattr(s, name) for s in seen]), ("slab",))
+        write_array(own, name, np.concatenate([getattr(s, name) for s in seen]), ("slab",))
 
 
-def read_seen(group: Any) -> tuple[Seen, ...]:
+def read_seen(group: StoredGroup) -> tuple[Seen, ...]:
     """Return the stores that `write_seen` wrote.
 
     Raises
@@ -31,13 +38,16 @@ def read_seen(group: Any) -> tuple[Seen, ...]:
     DataError
         If the arrays do not have the lengths that the attributes describe.
     """
-    stores = attribute(group, "stores")
+    own = group.group_in("seen")
+    if own is None:
+        return ()
+    stores = own.attribute("stores", list)
     ends = np.cumsum([store["slabs"] for store in stores])
     arrays: dict[str, Any] = {
-        name: read(group, name, 1).astype(dtype) for name, dtype in _ARRAYS.items()
+        name: own.read(name, 1, "iu").astype(dtype) for name, dtype in _ARRAYS.items()
     }
     if any(len(values) != ends[-1] for values in arrays.values()):
-        raise DataError(f"the arrays of {group.store_path} have other lengths than its stores.")
+        impossible(own, "its arrays have other lengths than its stores")
     parts = {name: np.split(values, ends[:-1]) for name, values in arrays.items()}
     return tuple(
         Seen(**{name: store[name] for name in _FACTS}, marks=marks, chunks=chunks)

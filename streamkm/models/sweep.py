@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamkm.arrays import Float64Array
-from streamkm.errors import DataError, NotAModelError
-from streamkm.files.near import unless_there
+from streamkm.errors import DataError
+from streamkm.models.checks import impossible, texts
 from streamkm.models.model import KNOWN_CENTROIDS, Model
-from streamkm.models.scalings import SCALING_ARRAYS, scaling_from
+from streamkm.models.scalings import SCALING_ARRAYS, read_scaling, scaling_from
 from streamkm.models.storage import load_model
 from streamkm.outputs import SWEEP, plain
-from streamkm.outputs.reading import stored
-from streamkm.rows import Scaling, refuse_lost
+from streamkm.outputs.reading import StoredGroup, open_stored
+from streamkm.outputs.refusing import refuse_large
+from streamkm.rows import Scaling, damage, refuse_lost
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,8 +36,15 @@ _OPTIONAL = {
     **dict.fromkeys(SCALING_ARRAYS, 1),
     "scaled_centroids": 3,
 }
-_ATTRIBUTES = ("verdict", "n_passes", "bytes_read", "reads", "parameters")
-_LOADED = ("n_clusters", "train_distortion", "train_mean", "train_min", "train_spread")
+_ATTRIBUTES: dict[str, type | tuple[type, ...]] = {
+    "verdict": str,
+    "n_passes": (int, float),
+    "bytes_read": int,
+    "reads": str,
+    "parameters": str,
+}
+_LARGE = ("centroids", "scaled_centroids")  # the other arrays are read when a sweep is opened
+_POSITIVE = ("n_clusters", "train_distortion", "train_mean", "train_min", "train_spread")
 
 
 def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -57,7 +65,7 @@ def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
     NotAModelError
         If there is no sweep at the path.
     DataError
-        If an array, an attribute or a chunk is missing.
+        If an array, an attribute or a chunk is missing or damaged, or cannot be right.
 
     Notes
     -----
@@ -74,31 +82,42 @@ def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
     >>> streamkm.open_sweep(path)["n_clusters"].values.tolist()
     [1, 2, 3]
     """
-    import xarray as xr  # takes half a second; `predict` with a model does not need it
-    import zarr
+    group = open_stored(path, SWEEP, "a sweep", newest=0)
+    with damage(f"the sweep {path}"):
+        return _sweep_in(group, os.fspath(path))
 
-    try:
-        group = zarr.open_group(os.fspath(path), mode="r")
-    except (FileNotFoundError, ValueError, TypeError, zarr.errors.NodeNotFoundError) as error:
-        raise NotAModelError(f"{path} is not a sweep{unless_there(path)}") from error
-    if group.attrs.get("kind") != SWEEP:
-        raise NotAModelError(f"{path} is a Zarr group, but not a sweep.")
+
+def _sweep_in(group: StoredGroup, path: str) -> xr.Dataset:
+    import xarray as xr  # takes half a second; `predict` with a model does not need it
+
     known = _NEEDED | {name: ndim for name, ndim in _OPTIONAL.items() if name in group}
     for name, ndim in known.items():
-        refuse_lost(stored(group, name, ndim))
-    others = sorted({name for name, _ in group.members()} - set(known))
-    sweep: xr.Dataset = xr.open_zarr(os.fspath(path), consolidated=False, drop_variables=others)
-    missing = [name for name in _ATTRIBUTES if name not in sweep.attrs]
-    if missing:
-        raise DataError(
-            f"the sweep {path} lacks the attribute {missing[0]!r}, so it is incomplete."
-        )
-    for name in _LOADED:
+        array = group.stored(name, ndim, "iu" if name == "n_clusters" else "biuf")
+        refuse_lost(array)
+        refuse_large(array, f"{name!r} of the sweep {path}")
+    for name, kind in _ATTRIBUTES.items():
+        group.attribute(name, kind)
+    others = sorted({name for name, _ in group.group.members()} - set(known))
+    sweep: xr.Dataset = xr.open_zarr(
+        path, consolidated=False, drop_variables=others, decode_times=False
+    )
+    for name in set(known) - set(_LARGE):
+        with damage(f"{name!r} of the sweep {path}"):
+            sweep[name].load()
+    for name in _POSITIVE:
         if not np.all(sweep[name].values > (0 if name == "n_clusters" else -1)):
             raise DataError(
                 f"a chunk of {name!r} of the sweep {path} is missing or damaged: restore it from "
                 "a copy, or run the sweep again."
             )
+    ks, (n, most, d) = sweep["n_clusters"].values, sweep["centroids"].shape
+    if len(ks) != n or (np.diff(ks) <= 0).any() or ks.max(initial=0) > most:
+        impossible(group, "its numbers of clusters do not belong to its centroids")
+    read_scaling(group, d)
+    texts(group, "features", d)
+    texts(group, "feature_units", d)
+    for name in ("parameters", "reads"):
+        _in_json(sweep, name)
     return sweep
 
 
@@ -113,11 +132,15 @@ def add_parameters(sweep: xr.Dataset, parameters: Mapping[str, Any]) -> None:
 
 
 def _parameters(sweep: xr.Dataset) -> dict[str, Any]:
+    return _in_json(sweep, "parameters")
+
+
+def _in_json(sweep: xr.Dataset, name: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(sweep.attrs["parameters"]))
+        return dict(json.loads(sweep.attrs[name]))
     except (TypeError, ValueError) as error:
         raise DataError(
-            "the attribute 'parameters' of the sweep is not a JSON text: it is damaged, or an "
+            f"the attribute {name!r} of the sweep is not a JSON text: it is damaged, or an "
             "older version wrote it. Run the sweep again."
         ) from error
 
@@ -222,7 +245,8 @@ def _of_one_k(sweep: xr.Dataset, name: str, n_clusters: int) -> Float64Array:
         raise DataError(f"the sweep lacks 'n_clusters' or {name!r}, so it is incomplete.")
     if n_clusters not in sweep["n_clusters"].values:
         raise DataError(f"the sweep has no k={n_clusters}; it has {sweep['n_clusters'].values}.")
-    values: Float64Array = sweep[name].sel(n_clusters=n_clusters).values
+    with damage(" ".join([f"{name!r} of the sweep", sweep.encoding.get("source", "")]).rstrip()):
+        values: Float64Array = sweep[name].sel(n_clusters=n_clusters).values
     centroids = values[:n_clusters]
     if len(centroids) < n_clusters or not np.isfinite(centroids).all():
         raise DataError(

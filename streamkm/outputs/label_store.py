@@ -11,6 +11,7 @@ import numpy as np
 
 from streamkm.errors import DataError
 from streamkm.outputs.coordinates import storable
+from streamkm.outputs.sealing import checked
 from streamkm.rows import BlockPlan
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def label_array(
 ) -> Any:
     """Create a label array, or open that of a stopped run, with these attributes."""
     import zarr  # takes a quarter of a second; not needed for a fit in memory
+    from zarr.codecs import BytesCodec
 
     array = zarr.open_array(
         folder,
@@ -115,6 +117,7 @@ def label_array(
         chunks=grid.chunks,
         dtype=grid.dtype,
         fill_value=grid.fill,
+        codecs=[BytesCodec(), checked()],
         dimension_names=dimensions,
     )
     array.attrs.put(dict(attributes))
@@ -195,7 +198,9 @@ class DataArrayLabels:
     def create(self, folder: Path, grid: LabelGrid, marks: Mapping[str, Any]) -> Any:
         # A Dataset without the labels, which the tasks write.
         coordinates = self.like.coords.to_dataset().drop_encoding().assign_attrs(marks)
-        coordinates.to_zarr(folder, mode="a", zarr_format=3, consolidated=False)
+        new = [name for name in coordinates.variables if not (folder / str(name)).exists()]
+        encoding = {name: {"compressors": (checked(),)} for name in new}
+        coordinates.to_zarr(folder, mode="a", zarr_format=3, consolidated=False, encoding=encoding)
         return label_array(folder / "labels", grid, self.dimensions, self.like.attrs)
 
     def beside(self, folder: Path) -> Mapping[str, Any]:

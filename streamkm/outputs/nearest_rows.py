@@ -15,6 +15,7 @@ from streamkm.outputs.atomic import alone, whole
 from streamkm.outputs.atomic_files import whole_file
 from streamkm.outputs.destinations import File, Name, Store, local
 from streamkm.outputs.marks import NEAREST
+from streamkm.outputs.sealing import checked
 
 _FILES = (".npy", ".parquet")
 _PART = 2**18  # values that are written together
@@ -88,6 +89,7 @@ def _write_store(path: Path, numbers: npt.NDArray[np.int64], distances: Float64A
             shape=values.shape,
             chunks=chunks,
             dtype=values.dtype,
+            compressors=checked(),
             fill_value=fill,
             dimension_names=("cluster", "rank"),
         )

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.outputs.marks import mark_folder
+from streamkm.outputs.sealing import checked, seal, write_array
 from streamkm.rows import record_whole, storing_all
 
 Int64Array = npt.NDArray[np.int64]
@@ -86,6 +87,10 @@ class PartitionFormat(Protocol):
         """Prepare the folder for the rows."""
         ...
 
+    def finish(self, folder: Path) -> None:
+        """Complete the folder when all rows are written."""
+        ...
+
 
 @dataclass(frozen=True)
 class _ZarrWriter:
@@ -138,15 +143,17 @@ class ZarrPartition:
                 chunks=(chunk, *shape[1:]),
                 shards=(layout.step, *shape[1:]) if layout.step > chunk else None,
                 dtype=dtype,
+                compressors=checked(),
                 dimension_names=("row", "feature")[: len(shape)],
                 attributes=names,
             )
         if OFFSETS not in group:
-            shape = layout.offsets.shape
-            group.create_array(OFFSETS, shape=shape, chunks=shape, dtype=np.int64)
-        group[OFFSETS][...] = layout.offsets
+            write_array(group, OFFSETS, layout.offsets, ("edge",))
         record_whole(group, kinds)
         return _ZarrWriter({name: storing_all(group[name]) for name in kinds})
+
+    def finish(self, folder: Path) -> None:
+        seal(folder, [OFFSETS])
 
     @staticmethod
     def _chunk(row_nbytes: int, n_rows: int) -> int:
@@ -220,3 +227,6 @@ class ParquetPartition:
 
     def create(self, folder: Path, layout: PartitionLayout) -> PartitionWriter:
         return _ParquetWriter(str(folder), layout.features)
+
+    def finish(self, folder: Path) -> None:
+        """Nothing is left to do."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.errors import DataError
+from streamkm.errors import DataError, NotAModelError
 from streamkm.files.near import unless_there
-from streamkm.outputs.marks import PARTITION, marks_of
+from streamkm.outputs.marks import MARKS, PARTITION, marks_of
 from streamkm.outputs.partition_formats import NUMBERS, OFFSETS, ROWS, WEIGHTS
-from streamkm.outputs.reading import attribute, read, stored
+from streamkm.outputs.reading import open_stored
 from streamkm.rows import Sliced
 from streamkm.rows.lost import refuse_lost
 
@@ -148,27 +150,27 @@ def open_partition(path: str | os.PathLike[str]) -> Partition:
     0 [0 1] [[0.0, 1.0], [2.0, 3.0]]
     1 [2 3] [[4.0, 5.0], [6.0, 7.0]]
     """
-    import zarr  # takes a quarter of a second
-
     where = os.fspath(path)
     marks = marks_of(where)
-    if marks.get("kind") != PARTITION:
-        raise DataError(f"{where} is not a partition that streamkm wrote{unless_there(where)}")
-    try:
-        group = zarr.open_group(where, mode="r")
-    except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
+    if marks.get("kind") == PARTITION and Path(where, MARKS).is_file():
         raise DataError(
             f"{where} is a partition in Parquet files, which only other programs read; write one "
             "as a Zarr group."
+        )
+    try:
+        group = open_stored(where, PARTITION, "a partition that streamkm wrote", _FORMAT)
+    except NotAModelError as error:
+        raise DataError(
+            f"{where} is not a partition that streamkm wrote{unless_there(where)}"
         ) from error
-    if attribute(group, "format") > _FORMAT:
-        raise DataError(f"{where} has format {marks['format']}; this version reads {_FORMAT}.")
-    arrays = {ROWS: stored(group, ROWS, 2), NUMBERS: stored(group, NUMBERS, 1)}
-    arrays[WEIGHTS] = stored(group, WEIGHTS, 1) if WEIGHTS in group else None
-    offsets = read(group, OFFSETS, 1)
+    arrays = {ROWS: group.stored(ROWS, 2), NUMBERS: group.stored(NUMBERS, 1, "iu")}
+    arrays[WEIGHTS] = group.stored(WEIGHTS, 1) if WEIGHTS in group else None
+    offsets = group.read(OFFSETS, 1, "i")
     _check(where, arrays, offsets)
-    shape = tuple(map(int, attribute(group, "row_shape")))
-    return Partition(where, arrays[ROWS], arrays[NUMBERS], arrays[WEIGHTS], offsets, shape)
+    shape = group.attribute("row_shape", list)
+    if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) < offsets[-1]:
+        raise DataError(f"{where} is damaged: its attribute 'row_shape' is not that of its rows.")
+    return Partition(where, arrays[ROWS], arrays[NUMBERS], arrays[WEIGHTS], offsets, tuple(shape))
 
 
 def _check(where: str, arrays: dict[str, Any], offsets: npt.NDArray[np.int64]) -> None:

@@ -2,6 +2,7 @@
 
 from streamkm.rows.batches import in_batches
 from streamkm.rows.block import Block, Tile, read_only
+from streamkm.rows.damaged import RESTORE, damage
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.exact import cast
 from streamkm.rows.fingerprint import fingerprint, is_conclusive
@@ -11,6 +12,7 @@ from streamkm.rows.layout import Layout
 from streamkm.rows.lost import (
     EVERY_CHUNK,
     MARK,
+    lacks_chunks,
     record_whole,
     refuse_incomplete,
     refuse_lost,
@@ -37,6 +39,7 @@ __all__ = [
     "EVERY_CHUNK",
     "MARK",
     "PROCESS_NBYTES",
+    "RESTORE",
     "Block",
     "BlockPlan",
     "Budget",
@@ -62,12 +65,14 @@ __all__ = [
     "cast",
     "check_digits",
     "column_names",
+    "damage",
     "fingerprint",
     "in_batches",
     "in_plan",
     "is_a",
     "is_conclusive",
     "is_table",
+    "lacks_chunks",
     "lazy_numbers",
     "may_lack",
     "memory_here",

@@ -21,6 +21,7 @@ from streamkm.rows.kinds import is_a
 MARK = "streamkm"  # the group with the record
 EVERY_CHUNK = {"every_chunk_is_stored": True}
 _RECORD = "stored_whole"
+_MOST = 2**26  # chunks of an array, which take as many bytes while they are checked
 
 
 def storing_all(array: Any) -> Any:
@@ -75,12 +76,36 @@ def refuse_incomplete(array: Any) -> None:
     _refuse(array, list(array.shape))
 
 
+def lacks_chunks(array: Any) -> bool:
+    """Return whether a chunk of an array is not stored; False if its store cannot list its keys."""
+    return _missing(array, list(array.shape)) is not None
+
+
 def _refuse(array: Any, shape: list[int], way_out: str = "") -> None:
-    grid = [-(-n // s) for n, s in zip(shape, _stored_chunks(array), strict=True)]
-    keys = stored_keys(array)
-    if keys is None or not math.prod(grid):
+    missing = _missing(array, shape)
+    if missing is None:
         return
-    there = bytearray(math.prod(grid))  # one byte for each chunk
+    count, total, key = missing
+    unit = "shards" if array.shards else "chunks"
+    raise DataError(
+        f"{count:,} of {total:,} {unit} of {array.store_path} are missing; the first "
+        f"is {key}. streamkm stored all of them, so they were lost or set to the fill value "
+        f"later. Restore them from a copy, or write the store again.{way_out}"
+    )
+
+
+def _missing(array: Any, shape: list[int]) -> tuple[int, int, str] | None:
+    """Return how many of the chunks of a shape are missing, of how many, and the first key."""
+    grid = [-(-n // s) for n, s in zip(shape, _stored_chunks(array), strict=True)]
+    keys, total = stored_keys(array), math.prod(grid)
+    if keys is None or not total:
+        return None
+    if total > _MOST:
+        raise DataError(
+            f"{array.store_path} declares {total:,} chunks, more than any store has: its metadata "
+            "are damaged. Restore them from a copy."
+        )
+    there = bytearray(total)  # one byte for each chunk
     pattern = _key_pattern(array)
     for key in keys:
         found = pattern.fullmatch(key)
@@ -89,14 +114,9 @@ def _refuse(array: Any, shape: list[int], way_out: str = "") -> None:
             there[int(np.ravel_multi_index(place, grid)) if place else 0] = 1
     first = there.find(0)
     if first < 0:
-        return
+        return None
     key = array.metadata.encode_chunk_key(tuple(map(int, np.unravel_index(first, grid))))
-    unit = "shards" if array.shards else "chunks"
-    raise DataError(
-        f"{there.count(0):,} of {len(there):,} {unit} of {array.store_path} are missing; the first "
-        f"is {key}. streamkm stored all of them, so they were lost or set to the fill value "
-        f"later. Restore them from a copy, or write the store again.{way_out}"
-    )
+    return there.count(0), total, key
 
 
 def _stored_chunks(array: Any) -> tuple[int, ...]:

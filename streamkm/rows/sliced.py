@@ -9,6 +9,7 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.rows.chunks import read
+from streamkm.rows.damaged import damage
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Sliced:
             return np.asarray(np.asarray(self[...])[key])
         region = [slice(None)] * (self.ndim - 1)
         own = slice(self.start + first, self.start + max(first, last))
-        values = read(self.array, (own, *region))
+        with damage(f"{getattr(self.array, 'store_path', 'the array')}"):
+            values = read(self.array, (own, *region))
         return values[(slice(None), *rest)] if rest else values
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:

@@ -22,6 +22,7 @@ from streamkm.numbers import real_number
 from streamkm.outputs import KEEP, LabelFile, Store, check_outputs, label_format, local
 from streamkm.outputs.label_files import LabelFormat
 from streamkm.outputs.partitions import Partition, open_partition
+from streamkm.outputs.sealing import checked
 from streamkm.outputs.whole_labels import WholeLabels
 from streamkm.rows import BlockPlan, Budget, Rows, open_rows
 from streamkm.rows.memory import BLOCK_NBYTES
@@ -188,6 +189,7 @@ class _Deduplication:
     def _mask(self, folder: Path) -> Any:
         """Create the mask, or open that of a stopped run."""
         import zarr  # takes a quarter of a second
+        from zarr.codecs import BytesCodec
 
         mask = zarr.open_array(
             folder,
@@ -195,6 +197,7 @@ class _Deduplication:
             shape=self._plan.row_shape,
             chunks=self._plan.common_chunks,
             dtype=bool,
+            codecs=[BytesCodec(), checked()],
             fill_value=False,
         )
         mask.attrs.put({"kind": KEEP, "threshold": self.threshold})

@@ -159,7 +159,7 @@ class WritePartition:
             message=message,
             show=show,
         )
-        sizes, moved = staged.write(self._sort, self._merge)
+        sizes, moved = staged.write(self._sort, self._merge, self.format.finish)
         assert isinstance(sizes, Sizes)
         assert isinstance(moved, Counted)
         left_out = self.rows.layout.n_rows - int(sizes.counts.sum())

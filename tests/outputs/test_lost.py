@@ -177,6 +177,7 @@ def test_a_model_without_any_one_of_its_arrays_or_attributes_is_refused(home, ki
         with pytest.raises(DataError, match=f"lacks the array '{name}'"):
             streamkm.load_model(home / kind)
         (home / name).rename(home / kind / name)
+    (home / kind / "streamkm").rename(home / "digests")
     text = (home / kind / "zarr.json").read_text()
     for name in ("kind", "format", "inertia", "parameters", "n_passes", "versions", "stop_reason"):
         described = json.loads(text)
@@ -184,6 +185,10 @@ def test_a_model_without_any_one_of_its_arrays_or_attributes_is_refused(home, ki
         (home / kind / "zarr.json").write_text(json.dumps(described))
         with pytest.raises(DataError, match="not a streamkm model" if name == "kind" else name):
             streamkm.load_model(home / kind)
+        (home / "digests").rename(home / kind / "streamkm")
+        with pytest.raises(DataError, match="digest" if name != "format" else name):
+            streamkm.load_model(home / kind)
+        (home / kind / "streamkm").rename(home / "digests")
 
 
 def test_a_sweep_without_any_one_of_its_arrays_is_refused(home):
@@ -251,6 +256,7 @@ def test_an_archive_without_any_one_of_its_chunks_writes_no_files(home, kind):
 
 
 def test_an_archive_without_attributes_is_refused(home):
+    del zarr.open_group(home / "archive")["streamkm"].attrs["digests"]
     text = (home / "archive" / "zarr.json").read_text()
     for name in ("parameters", "skipped", "source_nbytes", "versions"):
         described = json.loads(text)

@@ -30,6 +30,7 @@ from streamkm.outputs import (
     plain,
     whole,
 )
+from streamkm.outputs.sealing import checked, seal
 from streamkm.rows import record_whole
 from streamkm.runs.forecast import forecast_sweep
 from streamkm.runs.sweep import SweepOptions, prepare_sweep, sweep
@@ -83,6 +84,14 @@ def run(
 
 def _write(result: xr.Dataset, target: Path, overwrite: bool) -> None:
     with whole(target, SWEEP, overwrite) as partial_store:
-        result.to_zarr(partial_store, zarr_format=3, consolidated=False, write_empty_chunks=True)
+        encoding = {name: {"compressors": (checked(),)} for name in result.variables}
+        result.drop_encoding().to_zarr(
+            partial_store,
+            zarr_format=3,
+            consolidated=False,
+            write_empty_chunks=True,
+            encoding=encoding,
+        )
         group = zarr.open_group(partial_store, mode="r+")
         record_whole(group, group.array_keys())
+        seal(partial_store, values=False)

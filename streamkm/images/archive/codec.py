@@ -11,6 +11,7 @@ import asyncio
 import math
 import os
 import posixpath
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -28,11 +29,14 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.images.codebook.codebook import Codebook
 from streamkm.images.codebook.patches import unpatched
-from streamkm.outputs.reading import refuse_strange
-from streamkm.rows import EVERY_CHUNK, MARK, refuse_incomplete
+from streamkm.outputs.refusing import refuse_strange
+from streamkm.rows import EVERY_CHUNK, MARK, damage, refuse_incomplete
 
 NAME = "streamkm.codebook"
 Region = tuple[slice, ...]
+_SHARED = "../../"  # from a stack to the archive
+_NAME = r"[^/.][^/]*"
+_INNER = rf"(palettes|codebooks)/{_NAME}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,17 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
     patch: tuple[int, int] | None = None
     is_fixed_size = False
     _opened: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False, hash=False)
+
+    def __post_init__(self) -> None:
+        shared = [path for path in (self.palettes, self.codebook) if path is not None]
+        own = [path for path in (self.codes, self.palette, self.alpha) if path is not None]
+        for path in (*shared, *own):
+            inner = path.removeprefix(_SHARED) if path in shared else path
+            if not re.fullmatch(_INNER if inner != path else _NAME, inner):
+                raise DataError(
+                    f"the codec {NAME!r} refers to {path!r}, which is outside of its archive, so "
+                    "it is not read."
+                )
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
@@ -104,7 +119,8 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
         region = tuple(
             slice(start + s.start, start + s.stop) for start, s in zip(starts, within, strict=True)
         )
-        pixels = await self._pixels(byte_getter.store, group, region, chunk_spec.dtype)
+        with damage(byte_getter.path):
+            pixels = await self._pixels(byte_getter.store, group, region, chunk_spec.dtype)
         moved = tuple(_moved(s, w.start) for s, w in zip(selection, within, strict=True))
         return chunk_spec.prototype.nd_buffer.from_numpy_array(pixels[moved])
 
@@ -155,12 +171,15 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
         key = (id(store), where := posixpath.normpath(posixpath.join(group, path)))
         if key not in self._opened:  # a reference to the store, so that its id is not reused
             there, path = _reaching(store, where)
-            array = await zarr_async.open_array(store=there, path=path)
+            with damage(where):
+                array = await zarr_async.open_array(store=there, path=path)
             refuse_strange(array, where)
             if await _stores_every_chunk(store, group):
                 await asyncio.to_thread(refuse_incomplete, zarr.Array(array))
             self._opened[key] = store, array
-        return np.asarray(await self._opened[key][1].getitem(region))
+        array = self._opened[key][1]
+        with damage(str(array.store_path)):
+            return np.asarray(await array.getitem(region))
 
 
 async def _stores_every_chunk(store: Any, group: str) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.codecs import ZstdCodec
 
 from streamkm.images.archive.codec import CodebookCodec
 from streamkm.images.codebook.codebook import Codebook
@@ -19,7 +18,8 @@ from streamkm.images.coding.encode import filled
 from streamkm.images.coding.stack import Stack
 from streamkm.images.colour.palette import Palette
 from streamkm.images.colour.spaces import space_of
-from streamkm.outputs.reading import stored
+from streamkm.outputs.reading import StoredGroup
+from streamkm.outputs.sealing import checked
 from streamkm.rows import storing_all
 
 FORMAT = 1
@@ -59,7 +59,14 @@ def create_stack(archive: Path, stack: Stack, n_colors: int) -> None:
         attributes={"coordinates": "name"},
     )
     for name, some in (("name", n), ("metadata", together)):
-        group.create_array(name, shape=(n,), chunks=(some,), dtype=str, dimension_names=_IMAGE)
+        group.create_array(
+            name,
+            shape=(n,),
+            chunks=(some,),
+            dtype=str,
+            compressors=checked(),
+            dimension_names=_IMAGE,
+        )
     storing_all(group["name"])[...] = np.array([header.name for header in stack.headers], object)
     group.create_array(
         "quality", shape=(n, 3), chunks=(together, 3), dtype=np.float64, fill_value=np.nan
@@ -77,7 +84,12 @@ def _create_codes(root: Any, group: Any, stack: Stack, n_colors: int) -> Codeboo
         palettes = root[f"palettes/{kind}"]
         numbers = np.array(stack.palettes, np.int32)
         group.create_array(
-            "palette", data=numbers, chunks=(n,), dimension_names=_IMAGE, config=_EVERY
+            "palette",
+            data=numbers,
+            chunks=(n,),
+            compressors=checked(),
+            dimension_names=_IMAGE,
+            config=_EVERY,
         )
         _create_grid(group, "codes", stack, np.min_scalar_type(palettes.shape[1] - 1))
         return CodebookCodec("codes", f"../../palettes/{kind}", "palette")
@@ -87,6 +99,7 @@ def _create_codes(root: Any, group: Any, stack: Stack, n_colors: int) -> Codeboo
         shape=(n, n_colors, first.channels),
         chunks=(stack.shards[0], n_colors, first.channels),
         dtype=first.dtype,
+        compressors=checked(),
         dimension_names=("image", "code", "component"),
     )
     _create_grid(group, "codes", stack, np.min_scalar_type(n_colors - 1))
@@ -105,7 +118,7 @@ def _create_grid(group: Any, name: str, stack: Stack, dtype: Any, stages: int = 
         chunks=(*stack.chunks, *more),
         shards=(*stack.shards, *more),
         dtype=dtype,
-        compressors=ZstdCodec(level=_LEVEL),
+        compressors=checked(_LEVEL),
         dimension_names=dims,
     )
 
@@ -115,7 +128,13 @@ def write_profiles(archive: Path, profiles: Sequence[tuple[str, bytes]]) -> None
     root = zarr.open_group(archive, mode="r+")
     for name, profile in profiles:
         content = np.frombuffer(profile, np.uint8)
-        root.create_array(f"profiles/{name}", data=content, overwrite=True, config=_EVERY)
+        root.create_array(
+            f"profiles/{name}",
+            data=content,
+            compressors=checked(),
+            overwrite=True,
+            config=_EVERY,
+        )
 
 
 def write_palettes(
@@ -130,6 +149,7 @@ def write_palettes(
         root.create_array(
             f"palettes/{kind}",
             data=np.stack([filled(palette, k) for palette in several]),
+            compressors=checked(),
             dimension_names=("palette", "code", "component"),
             attributes={"of": [owners.get((kind, at), "") for at in range(len(several))]},
             overwrite=True,
@@ -142,6 +162,7 @@ def write_codebook(archive: Path, kind: str, codebook: Codebook, patch: tuple[in
     zarr.open_group(archive, mode="r+").create_array(
         f"codebooks/{kind}",
         data=codebook.codewords,
+        compressors=checked(),
         dimension_names=("stage", "code", "feature"),
         attributes={"patch": list(patch), "dtype": codebook.dtype.name},
         overwrite=True,
@@ -168,7 +189,14 @@ def finish_stack(archive: Path, stack: str) -> None:
         if name == "opacity" and "alpha" not in group:
             continue  # it is an array
         values = np.ascontiguousarray(quality[:, place])
-        group.create_array(name, data=values, dimension_names=_IMAGE, overwrite=True, config=_EVERY)
+        group.create_array(
+            name,
+            data=values,
+            compressors=checked(),
+            dimension_names=_IMAGE,
+            overwrite=True,
+            config=_EVERY,
+        )
     del group["quality"]
 
 
@@ -177,11 +205,11 @@ def coders_in(archive: Path, space: str) -> dict[str, tuple[Coder, ...]]:
     group: Any = zarr.open_group(archive, mode="r")
     coders: dict[str, tuple[Coder, ...]] = {}
     for kind in group["palettes"].array_keys() if "palettes" in group else ():
-        array = stored(group["palettes"], kind, 3)
+        array = StoredGroup(group["palettes"], {}).stored(kind, 3)
         spaced = space_of(array.shape[-1], space)
         coders[kind] = tuple(PaletteCoder(Palette(colours, spaced)) for colours in array[...])
     for kind in group["codebooks"].array_keys() if "codebooks" in group else ():
-        array = stored(group["codebooks"], kind, 3)
+        array = StoredGroup(group["codebooks"], {}).stored(kind, 3)
         book = Codebook(np.asarray(array[...]), np.dtype(array.attrs["dtype"]))
         coders[kind] = (PatchCoder(book, tuple(array.attrs["patch"])),)
     return coders

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from streamkm.outputs.reading import NUMBERS, TEXTS, attribute, stored
-from streamkm.rows import refuse_incomplete
+from streamkm.errors import DataError
+from streamkm.outputs.reading import StoredGroup
+from streamkm.outputs.refusing import NUMBERS, TEXTS
+from streamkm.rows import RESTORE, damage, refuse_incomplete
 
 # Arrays of a stack: number of dimensions, and kind of dtype.
 _ARRAYS: dict[str, tuple[tuple[int, ...], str]] = {
@@ -23,51 +25,78 @@ _ARRAYS: dict[str, tuple[tuple[int, ...], str]] = {
 }
 
 
+class Guarded:
+    """A Zarr array whose errors name it; it is indexed like the array and has its attributes.
+
+    Parameters
+    ----------
+    array : zarr.Array
+    """
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __getitem__(self, region: Any) -> Any:
+        with damage(f"{self._array.store_path}"):
+            return self._array[region]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self._array, name)
+
+
 class StackArrays(Mapping[str, Any]):
     """Mapping of the arrays of a stack, each opened on access; other names do not exist.
 
     Parameters
     ----------
-    group, root : zarr.Group of the stack and of the archive
+    group, root : StoredGroup of the stack and of the archive
     all_stored : whether every chunk was stored, so that a missing chunk was lost
     """
 
-    def __init__(self, group: Any, root: Any, all_stored: bool) -> None:
+    def __init__(self, group: StoredGroup, root: StoredGroup, all_stored: bool) -> None:
         self._group, self._root, self._all_stored = group, root, all_stored
-        self._opened: dict[str, Any] = {}
+        self._opened: dict[str, Guarded] = {}
 
     @property
     def kind(self) -> str:
         """Kind of the images, which is the same for all images of a palette."""
-        return str(attribute(self._group, "kind"))
+        return str(self._group.attribute("kind", str))
 
     @property
     def others(self) -> list[str]:
         """Names of members that `compress` does not write."""
-        return sorted(set(self._group.keys()) - set(_ARRAYS))
+        return sorted(set(self._group.group.keys()) - set(_ARRAYS))
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Guarded:
         if name not in self._opened:
             dimensions, kinds = _ARRAYS[name]
-            found = stored(self._group, name, dimensions, kinds)
+            found = self._group.stored(name, dimensions, kinds)
             if name == "pixels":
-                self._check_sources()
+                self._check_sources(found)
             elif self._all_stored:
                 refuse_incomplete(found)
-            self._opened[name] = found
+            if name != "codes" and found.shape[0] != self["codes"].shape[0]:
+                raise DataError(
+                    f"{name!r} and 'codes' of {self._group.where} have different numbers of "
+                    f"images: {RESTORE}."
+                )
+            self._opened[name] = Guarded(found)
         return self._opened[name]
 
-    def _check_sources(self) -> None:
+    def _check_sources(self, pixels: Any) -> None:
         """Raise an error if an array from which pixels are decoded lacks chunks."""
         for name in ("codes", "alpha", "palette", "palettes"):
             if name in self:
                 self[name]
-        for path in (f"palettes/{self.kind}", f"codebooks/{self.kind}"):
-            if self._all_stored and path in self._root:
-                refuse_incomplete(stored(self._root, path, 3))
+        for folder in ("palettes", "codebooks"):
+            shared = self._root.group_in(folder)
+            if self._all_stored and shared is not None and self.kind in shared:
+                refuse_incomplete(shared.stored(self.kind, 3))
 
     def __contains__(self, name: object) -> bool:
-        return name in _ARRAYS and name in self._group
+        return name in _ARRAYS and str(name) in self._group
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in _ARRAYS if name in self)

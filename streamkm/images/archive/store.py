@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import zarr
 
-from streamkm.errors import DataError
+from streamkm.errors import DataError, NotAModelError
 from streamkm.files.near import unless_there
-from streamkm.images.archive.stack import StackArrays
+from streamkm.images.archive.stack import Guarded, StackArrays
 from streamkm.images.colour.palette import Palette
-from streamkm.images.colour.spaces import space_of
-from streamkm.outputs import ARCHIVE, marks_of
-from streamkm.outputs.reading import attribute, group_in, stored
-from streamkm.rows import EVERY_CHUNK, MARK, refuse_incomplete
+from streamkm.images.colour.spaces import check_space, space_of
+from streamkm.outputs import ARCHIVE
+from streamkm.outputs.reading import StoredGroup, open_stored
+from streamkm.outputs.refusing import attribute
+from streamkm.rows import EVERY_CHUNK, MARK, RESTORE, damage, is_a, refuse_incomplete
 from streamkm.rows.paths import forget_listings
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_ATTRIBUTES = ("parameters", "skipped", "source_nbytes", "versions")
+_FORMAT = 1
+_ATTRIBUTES = {"parameters": dict, "skipped": list, "source_nbytes": int, "versions": dict}
 
 
 class Place(NamedTuple):
@@ -48,30 +50,33 @@ class ArchiveStore:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        marks = marks_of(path)
-        if marks.get("kind") != ARCHIVE or "format" not in marks:
+        self.path = os.fspath(path)
+        try:
+            opened = open_stored(path, ARCHIVE, "a streamkm archive", _FORMAT)
+        except NotAModelError as error:
             end = unless_there(path)
-            wrong = f"{os.fspath(path)} is not a streamkm archive{end}"
+            wrong = f"{self.path} is not a streamkm archive{end}"
             if end != ".":
-                raise DataError(wrong)
+                raise DataError(wrong) from error
             raise DataError(
                 wrong,
                 python="Images are compressed first: streamkm.images.compress.",
                 command="Images are compressed first: streamkm compress IMAGES -o ARCHIVE.",
-            )
-        self.path = os.fspath(path)
+            ) from error
         # Workers have other working directories.
         self._where = self.path if "://" in self.path else os.path.abspath(self.path)
         self._stamp = _stamp(self._where)
-        lacking = [name for name in _ATTRIBUTES if name not in marks]
-        if lacking:
-            raise DataError(
-                f"{self.path} lacks the attribute {lacking[0]!r}, so it is not a complete archive."
-            )
+        marks = {name: opened.attribute(name, kind) for name, kind in _ATTRIBUTES.items()}
         self.parameters: dict[str, Any] = marks["parameters"]
-        self.skipped = [(str(name), str(reason)) for name, reason in marks["skipped"]]
-        # Part that is left out, number of images, and the name of the first one.
-        self.notices = [(str(t), int(n), str(name)) for t, n, name in marks.get("notices", [])]
+        with damage(self.path):
+            self.skipped = [(str(name), str(reason)) for name, reason in marks["skipped"]]
+            # Part that is left out, number of images, and the name of the first one.
+            notices = opened.attributes.get("notices", [])
+            self.notices = [(str(t), int(n), str(name)) for t, n, name in notices]
+            high, wide = self.patch
+            if min(high, wide) < 1:
+                raise ValueError(f"patches of {high} x {wide} pixels")
+            check_space(str(self.parameters["space"]), 3)
         self.source_nbytes = int(marks["source_nbytes"])
         self.versions: dict[str, str] = marks["versions"]
 
@@ -83,31 +88,44 @@ class ArchiveStore:
         return group
 
     @cached_property
+    def _root(self) -> StoredGroup:
+        return StoredGroup(self.group)
+
+    @cached_property
     def stacks(self) -> dict[str, StackArrays]:
         """The stacks of the archive, each with images of one size and kind."""
-        images = group_in(self.group, "images")
+        images = self._root.group_in("images")
         if images is None:
             raise DataError(
                 f"{self.path} lacks the group 'images', so it is not a complete archive."
             )
+        with damage(self.path):
+            names = sorted(name for name, _ in images.group.groups())
+        groups = {name: images.group_in(name) for name in names}
         return {
-            name: StackArrays(group, self.group, self._all_stored)
-            for name, group in sorted(images.groups())
+            name: StackArrays(group, self._root, self._all_stored)
+            for name, group in groups.items()
+            if group is not None
         }
 
     @cached_property
     def _all_stored(self) -> bool:
-        marks = group_in(self.group, MARK)
-        return marks is not None and EVERY_CHUNK.items() <= dict(marks.attrs).items()
+        with damage(self.path):
+            marks = self.group.get(MARK)
+        return is_a(marks, "zarr.Group") and EVERY_CHUNK.items() <= dict(marks.attrs).items()
 
     @cached_property
     def places(self) -> dict[str, Place]:
         """Location of each image, in the order of stacks and names."""
-        found = {}
+        found = dict[str, Place]()
         for stack, group in self.stacks.items():
             whole = np.asarray(group["psnr"][...]) >= 0
             names = np.asarray(group["name"][...])
-            found.update({str(names[i]): Place(stack, int(i)) for i in np.flatnonzero(whole)})
+            for number in np.flatnonzero(whole).tolist():
+                name = str(names[number])
+                if name in found:
+                    raise DataError(f"{self.path} has two images of the name {name!r}: {RESTORE}.")
+                found[name] = Place(stack, number)
         return found
 
     def place(self, name: str) -> Place:
@@ -156,6 +174,7 @@ class ArchiveStore:
         self._check()
         if stack not in self._datasets:
             arrays = self.stacks[stack]
+            dict(arrays)  # an error if one cannot be opened
             self._datasets[stack] = xr.open_zarr(
                 self._where,
                 group=f"images/{stack}",
@@ -183,11 +202,13 @@ class ArchiveStore:
         """
         found = {}
         space = str(self.parameters["space"])
-        palettes = group_in(self.group, "palettes")
-        for kind in () if palettes is None else sorted(palettes.array_keys()):
+        palettes = self._root.group_in("palettes")
+        for kind in () if palettes is None else sorted(palettes.group.array_keys()):
             array = self._shared_array(f"palettes/{kind}", 3)
             several = np.asarray(array[...])
-            folders = attribute(array, "of")
+            folders = attribute(array, "of", list)
+            if len(folders) != len(several):
+                raise DataError(f"{array.store_path} and its folders have different lengths.")
             for number, colours in enumerate(several):
                 folder = str(folders[number]).replace("/", "-")
                 name = kind if len(several) == 1 else f"{kind}-{number}-{folder}".rstrip("-")
@@ -213,10 +234,14 @@ class ArchiveStore:
 
     def _shared_array(self, path: str, ndim: int) -> Any:
         """Open an array outside the stacks."""
-        found = stored(self.group, path, ndim)
+        folder, _, name = path.rpartition("/")
+        group = self._root.group_in(folder)
+        if group is None:
+            raise DataError(f"{self.path} lacks {path!r}, so it is incomplete: {RESTORE}.")
+        found = group.stored(name, ndim)
         if self._all_stored:
             refuse_incomplete(found)
-        return found
+        return Guarded(found)
 
     def _check(self) -> None:
         """Raise an error if the archive was replaced after it was opened."""

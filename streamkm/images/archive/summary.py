@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.images.archive.archive import Archive
+from streamkm.rows import damage
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,18 @@ class Summary:
 
 
 def summary(archive: Archive) -> Summary:
-    """Read size and quality from the archive's metadata, without decoding pixels."""
+    """Read size and quality from the archive's metadata, without decoding pixels.
+
+    Raises
+    ------
+    DataError
+        If a part of the archive is missing or damaged.
+    """
+    with damage(archive.path):
+        return _summary(archive)
+
+
+def _summary(archive: Archive) -> Summary:
     images = []
     decoded = codes = 0
     error = samples = 0.0

@@ -35,6 +35,7 @@ from streamkm.images.compression.options import CompressOptions
 from streamkm.images.compression.reads import Reader
 from streamkm.images.sources import search_items
 from streamkm.outputs import ARCHIVE, marks_of
+from streamkm.outputs.sealing import seal
 from streamkm.progress import PhaseCallback, tracked
 from streamkm.rows import EVERY_CHUNK, MARK
 from streamkm.versions import versions
@@ -227,6 +228,7 @@ class Run:
             }
         )
         shutil.rmtree(self._partial / DAMAGED_IN, ignore_errors=True)
+        seal(self._partial, values=False)
 
     def _marked(self, step: str) -> bool:
         return bool(marks_of(self._partial).get(step))
