@@ -13,10 +13,10 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
-from streamkm.ingesting.arrow import EXACT, matrix
-from streamkm.ingesting.exact import not_representable
 from streamkm.ingesting.registry import SourceRequest, register
 from streamkm.ingesting.source import Form, Piece, Stream, names_beside
+from streamkm.rows.formats.arrow import EXACT, matrix
+from streamkm.rows.formats.exact import not_representable
 
 _BLOCK = 4 * 2**20  # bytes of text parsed together; a row must fit
 _WHOLE = re.compile(r"[+-]?[0-9]+")

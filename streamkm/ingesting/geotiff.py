@@ -12,10 +12,10 @@ from streamkm.decoding.placeless import placeless
 from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File, need
 from streamkm.files.names import TIFFS
-from streamkm.ingesting.exact import converted
 from streamkm.ingesting.registry import SourceRequest, register
 from streamkm.ingesting.scene import Scene, bands_of, described, is_masked, nodata_of, packed
 from streamkm.ingesting.source import Coordinate, Form, Piece, Region
+from streamkm.rows.formats.exact import converted
 
 _CACHE = 64  # MiB; GDAL's default is 5 % of the machine's memory
 

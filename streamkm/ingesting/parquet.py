@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
-from streamkm.ingesting.columns import Columns
 from streamkm.ingesting.registry import SourceRequest, register
 from streamkm.ingesting.source import TEXT, Form, Piece, Stream, names_beside
+from streamkm.rows.formats.columns import Columns
+from streamkm.rows.formats.parquet import opened_parquet
 
 _BATCH = 8 * 2**20  # decoded bytes of a batch
 _TAKEN = ("x", "feature", "streamkm", "label", "labels", "zarr.json")  # no names of ids
@@ -39,11 +39,10 @@ class Parquet(Stream):
         super().__init__()
         files, columns = request.files, request.options.columns
         self._arrow = need("pyarrow", "Parquet files")
-        self._parquet = need("pyarrow.parquet", "Parquet files")
         self._files, self._id = files, request.options.id
         self._lengths = []
         for file in files:
-            with self._open(file) as opened:
+            with opened_parquet(file) as opened:
                 schema = opened.schema_arrow
                 self._lengths.append(opened.metadata.num_rows)
             if file is files[0]:
@@ -77,14 +76,6 @@ class Parquet(Stream):
             ids=ids,
         )
 
-    @contextmanager
-    def _open(self, file: File) -> Iterator[Any]:
-        with file.open() as opened:
-            try:
-                yield self._parquet.ParquetFile(opened, pre_buffer=False)
-            except self._arrow.ArrowInvalid as error:
-                raise DataError(f"{file.path} cannot be read as Parquet: {error}") from error
-
     def _ids(self, schema: Any, file: File) -> tuple[str, np.dtype[Any]] | None:
         """Return the name and the dtype of the ids, if any."""
         name, types = self._id, self._arrow.types
@@ -109,7 +100,7 @@ class Parquet(Stream):
         """Return the length of the first vector."""
         for file, length in zip(self._files, self._lengths, strict=True):
             if length:
-                with self._open(file) as opened:
+                with opened_parquet(file) as opened:
                     batch = next(opened.iter_batches(1, columns=list(self._features.names)))
                 return self._features.width(batch)
         raise DataError(f"{self._files[0].path} has no rows.")
@@ -121,7 +112,7 @@ class Parquet(Stream):
             if first + length <= start:
                 first += length
                 continue
-            with self._open(file) as opened:
+            with opened_parquet(file) as opened:
                 for group in range(opened.num_row_groups):
                     in_group = opened.metadata.row_group(group).num_rows
                     if first + in_group <= start:

@@ -15,10 +15,10 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, LeftOutWarning
 from streamkm.files.find import File, need
 from streamkm.files.npy import npy_header
-from streamkm.ingesting.columns import Columns
 from streamkm.ingesting.csv import Csv
-from streamkm.ingesting.exact import converted
 from streamkm.ingesting.registry import KindOptions, SourceRequest
+from streamkm.rows.formats.columns import Columns
+from streamkm.rows.formats.exact import converted
 from streamkm.runs.feeds import Arrived
 from streamkm.sizes import show_bytes
 from streamkm.warn import warn

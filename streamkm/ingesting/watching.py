@@ -11,9 +11,9 @@ import numpy as np
 
 from streamkm.errors import DataError, LeftOutWarning
 from streamkm.files.find import File, entries
-from streamkm.ingesting.exact import converted
 from streamkm.ingesting.pipes import PipeOptions
 from streamkm.ingesting.registry import KINDS, SourceRequest, kind_of
+from streamkm.rows.formats.exact import converted
 from streamkm.runs.feeds import Arrived, Event, FileEnd
 from streamkm.warn import warn
 

@@ -16,13 +16,13 @@ import zarr
 from streamkm.arrays import AnyArray
 from streamkm.checkpoint import Record
 from streamkm.errors import DataError
-from streamkm.ingesting.exact import converted
 from streamkm.ingesting.plan import regions
 from streamkm.ingesting.source import Form, Region, Source
 from streamkm.outputs import INGEST, marks_of
 from streamkm.outputs.sealing import checked
 from streamkm.progress import PhaseCallback, Progress
 from streamkm.rows import EVERY_CHUNK, MARK, record_whole, storing_all
+from streamkm.rows.formats.exact import converted
 
 KIND = INGEST
 _FEW_IDS = 2**16  # ids in one chunk

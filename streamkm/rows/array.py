@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from streamkm.rows.formats.registry import located
+from streamkm.rows.formats.tables import open_table
 from streamkm.rows.group import open_variables
 from streamkm.rows.sources import PathLike, open_source
 
@@ -18,11 +20,12 @@ def open_array(path: PathLike, variable: str | Sequence[str] | None = None) -> A
     Parameters
     ----------
     path : str or path-like
-        A Zarr store (a folder, a URL or a .zip file), or a netCDF, HDF5 or npy file, a folder of
-        such files, or a pattern of their names. docs/interoperability.md describes them.
+        A Zarr store (a folder, a URL or a .zip file), or a netCDF, HDF5, npy, Parquet or Arrow
+        file, a folder of such files, or a pattern of their names. docs/interoperability.md
+        describes them.
     variable : str, sequence of str, or None
-        Name of the array in a group or file, 'a/b' in a nested group. Several arrays are the
-        features of the rows.
+        Name of the array in a group or file, 'a/b' in a nested group. Several arrays, or columns
+        of a table, are the features of the rows.
 
     Returns
     -------
@@ -53,4 +56,7 @@ def open_at(
     """Open the array at a path; `by_attributes` is as for `open_variables`."""
     if variable is None or isinstance(variable, str):
         return open_source(path, variable)
+    files = located(path)
+    if files is not None and files.format.table is not None:
+        return open_table(files.format.table, files.files, variable)
     return open_variables(path, variable, by_attributes)

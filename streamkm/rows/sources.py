@@ -53,4 +53,7 @@ def has_arrays(path: PathLike, names: Sequence[str]) -> bool:
     DataError
         If there is nothing at the path.
     """
-    return all(open_beside(path, name) is not None for name in names)
+    files = located(path)
+    if files is not None:
+        return files.has(names)
+    return all(find_zarr(path, name) is not None for name in names)

@@ -13,7 +13,7 @@ import zarr
 
 import streamkm
 from streamkm.errors import DataError
-from streamkm.ingesting.exact import converted
+from streamkm.rows.formats.exact import converted
 
 ODD = 2**53 + 1
 

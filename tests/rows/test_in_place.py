@@ -9,10 +9,13 @@ import sys
 import dask
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 import zarr
 from click.testing import CliRunner
+from pyarrow import feather
 
 import streamkm
 from streamkm import KMeans, open_array
@@ -25,6 +28,16 @@ RNG = np.random.default_rng(0)
 X = (RNG.integers(0, 4, (N, 1)) * 9 + RNG.normal(size=(N, D))).astype("f4")
 DIMS = ("time", "y", "x")
 SHAPE = (5, 6, 8)
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def by_name(names):
+    return [word for name in names for word in ("--variable", name)]
 
 
 def values_of(rows):
@@ -218,6 +231,125 @@ def test_shards_are_one_array_in_the_order_of_their_names(tmp_path):
         KMeans(2).fit(tmp_path / "s")
 
 
+# ---- tables ----------------------------------------------------------------------------------
+
+GROUPS = (200, 140)  # rows of the row groups of two files; the last of each is shorter
+EDGES = (0, 200, 400, 500, 640, 780, N)
+
+
+def table_of(x=X, names="abc"):
+    return pa.table(
+        {"id": [f"r{row}" for row in range(len(x))], **dict(zip(names, x.T, strict=True))}
+    )
+
+
+def write_ipc(table, path, stream=False, **options):
+    kind = pa.ipc.new_stream if stream else pa.ipc.new_file
+    with pa.OSFile(str(path), "wb") as sink, kind(sink, table.schema, **options) as writer:
+        writer.write_table(table, 150)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tables")
+    table = table_of()
+    (folder / "parts").mkdir()
+    for number, (start, stop) in enumerate([(0, 500), (500, N)]):
+        part = table.slice(start, stop - start)
+        pq.write_table(part, folder / "parts" / f"{number}.parquet", row_group_size=GROUPS[number])
+    (folder / "parts" / "_SUCCESS").touch()
+    kinds = {
+        "fixed": pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), D),
+        "list": pa.array(X.tolist(), pa.list_(pa.float32())),
+        "large": pa.array(X.tolist(), pa.large_list(pa.float32())),
+    }
+    for name, vectors in kinds.items():
+        made = pa.table({"id": table["id"], "v": vectors})
+        pq.write_table(made, folder / f"{name}.parquet", row_group_size=200)
+        write_ipc(made, folder / f"{name}.arrow")
+    write_ipc(table, folder / "lz4.arrow", options=pa.ipc.IpcWriteOptions(compression="lz4"))
+    write_ipc(table, folder / "stream.arrow", stream=True)
+    feather.write_feather(table, folder / "x.feather", chunksize=150)
+    return folder
+
+
+@pytest.mark.parametrize("file", ["parts", "lz4.arrow", "stream.arrow", "x.feather"])
+def test_numeric_columns_of_a_table_are_features(tables, file):
+    rows = open_rows(tables / file)
+    assert rows.layout.names == ("a", "b", "c")
+    assert rows.layout.dtype == np.float32
+    assert rows.array.edges == (EDGES if file == "parts" else tuple(range(0, N + 1, 150)))
+    assert np.array_equal(values_of(rows), X)
+    assert np.array_equal(rows.array[190:730, 1:], X[190:730, 1:])
+    assert np.array_equal(open_array(tables / file, ["c", "a"])[...], X[:, [2, 0]])
+    with pytest.raises(DataError, match=r"has no column 'z'; it has \['id', 'a', 'b', 'c'\]"):
+        open_array(tables / file, ["a", "z"])
+    with pytest.raises(DataError, match="column 'id' holds string, not numbers"):
+        open_array(tables / file, ["a", "id"])
+
+
+@pytest.mark.parametrize("kind", ["fixed", "list", "large"])
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_a_column_of_vectors_is_a_matrix(tables, kind, suffix):
+    array = open_array(tables / f"{kind}.{suffix}")
+    assert array.dtype == np.float32
+    assert np.array_equal(pickle.loads(pickle.dumps(array))[120:470], X[120:470])
+
+
+def test_tables_that_are_no_matrix_are_refused(tables, tmp_path):
+    def fails(match, **columns):
+        pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+        with pytest.raises(DataError, match=match):
+            KMeans(1).fit(tmp_path / "t.parquet")
+
+    fails(r"t.parquet has no numeric column, only \['word'\]", word=["a", "b"])
+    fails("not every vector in column 'v' has 2 numbers", v=[[1.0, 2.0], [3.0]])
+    fails("not every vector in column 'v' has 2 numbers", v=[[1.0, 2.0], None])
+    fails(r"vectors \['v'\] and of numbers \['n'\]: select .*--variable", v=[[1.0]], n=[1])
+    fails("float64 cannot represent the value 9007199254740993", n=[2**53 + 1], x=[0.5])
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 is not all of it")
+    with pytest.raises(DataError, match="t.parquet cannot be read as Parquet"):
+        open_array(tmp_path / "t.parquet")
+    pq.write_table(table_of(names="abd"), tmp_path / "other.parquet")
+    pq.write_table(table_of(), tmp_path / "a.parquet")
+    (tmp_path / "t.parquet").unlink()
+    with pytest.raises(DataError, match=r"other.parquet has no column 'c'"):
+        open_array(tmp_path)
+
+
+def test_missing_values_of_a_table_are_nan_and_integers_stay_integers(tmp_path):
+    table = pa.table(
+        {"n": pa.array([1, 2, 3], pa.int16()), "m": pa.array([7, None, 9], pa.int16())}
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert open_array(tmp_path / "t.parquet", ["n"]).dtype == np.int16
+    found = open_array(tmp_path / "t.parquet")
+    want = table.to_pandas().to_numpy()
+    assert found.dtype == np.float32
+    assert np.array_equal(found[...], want, equal_nan=True)
+    with pytest.raises(DataError, match="NaN"):
+        KMeans(2).fit(tmp_path / "t.parquet")
+    assert KMeans(2, nodata=np.nan).fit(tmp_path / "t.parquet").labels_.compute()[1] == 255
+    write_ipc(table, tmp_path / "t.arrow")
+    with pytest.raises(DataError, match="column 'm' has 1 missing values, which int16 cannot"):
+        open_array(tmp_path / "t.arrow")[...]
+
+
+def test_columns_are_weights_and_match_by_name(tables, tmp_path):
+    weights = open_array(tables / "parts", "a")  # as a feature
+    assert weights.shape == (N, 1)
+    pq.write_table(table_of(np.abs(X)), tmp_path / "t.parquet", row_group_size=100)
+    columns = (tmp_path / "t.parquet", *by_name("cb"))
+    run("fit", *columns, "--weights", "a", "-k", 2, "-o", tmp_path / "m")
+    by_hand = KMeans(2, random_state=0).fit(np.abs(X[:, [2, 1]]), sample_weight=np.abs(X[:, 0]))
+    assert streamkm.load(tmp_path / "m").inertia_ == pytest.approx(by_hand.inertia_, rel=1e-5)
+    model = KMeans(2, random_state=0).fit(open_array(tables / "parts", ["c", "b"]))
+    want = model.labels_.compute()
+    model.save(tmp_path / "model")
+    run("predict", tmp_path / "model", tables / "lz4.arrow", "-o", tmp_path / "labels.npy")
+    assert np.array_equal(np.load(tmp_path / "labels.npy"), want)
+
+
 # ---- all formats -----------------------------------------------------------------------------
 
 
@@ -250,7 +382,16 @@ def write_netcdf3(folder):
     return folder / "x.nc", X, None
 
 
+def write_parquet(folder):
+    (folder / "t").mkdir()
+    for number, start in enumerate(range(0, N, 450)):
+        part = table_of().slice(start, 450)
+        pq.write_table(part, folder / "t" / f"{number}.parquet", row_group_size=90)
+    return folder / "t", X, (90, D)
+
+
 WRITERS = {
+    "parquet": write_parquet,
     "npy": write_npy,
     "shards": write_shards,
     "hdf5": write_hdf5,
@@ -291,12 +432,6 @@ def test_a_file_in_place_has_the_bits_of_the_same_array_in_a_store(
         spread = fitted(path)
     for other in (found, spread):
         assert all(np.array_equal(a, b) for a, b in zip(want, other, strict=True))
-
-
-def run(*arguments, code=0):
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert result.exit_code == code, result.output
-    return result
 
 
 def test_the_commands_take_files_and_labels_keep_their_coordinates(files, tmp_path):

@@ -55,3 +55,13 @@ def test_a_plan_of_very_many_blocks_travels_as_a_few_bytes():
 def test_an_uneven_plan_is_packed_without_writing_out_an_even_one():
     plan = BlockPlan(((0, 1, 10**12),))  # even chunks would need a terabyte of edges
     assert pickle.loads(pickle.dumps(plan)) == plan
+
+
+def test_units_of_uneven_sizes_are_edges_unless_labels_would_need_many_chunks():
+    starts = (0, 30, 50, 80, 100)
+    for target, edges in ((30, starts), (60, (0, 50, 100)), (7, starts), (500, (0, 100))):
+        assert plan_blocks((100,), (30,), 1, target, starts).edges == (edges,)
+    prime = (0, *range(1, 40_000, 1999), 40_000)
+    uneven = plan_blocks((40_000,), (1999,), 1, 1999, prime)
+    assert uneven.edges == ((*range(0, 40_000, 1999), 40_000),)
+    assert uneven.suits_labels

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from streamkm.errors import DataError
 from streamkm.files.find import IN_PLACE, File, entries
+from streamkm.rows.formats.arrow_ipc import MAGIC, ArrowIpc
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.formats.hdf5 import find_hdf5, open_hdf5
 from streamkm.rows.formats.netcdf3 import find_netcdf3, open_netcdf3
 from streamkm.rows.formats.npy import find_npy, open_npy
+from streamkm.rows.formats.parquet import Parquet
+from streamkm.rows.formats.tables import TableFormat, find_column, has_columns, open_table
 
 _ZARR = ("zarr.json", ".zgroup", ".zarray")
 _HEAD = 16  # bytes
@@ -29,6 +33,7 @@ class Format:
     magic : first bytes of such files, which decide before the name
     open : returns the array of some files, by its name, or the only one
     find : returns the array of a name in some files, or None
+    table : how the tables are read whose columns are the features, or None for other files
     """
 
     name: str
@@ -36,6 +41,16 @@ class Format:
     magic: tuple[bytes, ...]
     open: Callable[[Sequence[File], str | None], FileArray]
     find: Callable[[Sequence[File], str], FileArray | None]
+    table: TableFormat | None = None
+
+
+def _of_tables(
+    name: str, suffixes: tuple[str, ...], magic: tuple[bytes, ...], table: TableFormat
+) -> Format:
+    def open_one(files: Sequence[File], name: str | None) -> FileArray:
+        return open_table(table, files, None if name is None else [name])
+
+    return Format(name, suffixes, magic, open_one, partial(find_column, table), table)
 
 
 FORMATS = (
@@ -48,6 +63,8 @@ FORMATS = (
     ),
     Format("netCDF-3", (), (b"CDF\x01", b"CDF\x02"), open_netcdf3, find_netcdf3),
     Format("npy", (".npy",), (b"\x93NUMPY",), open_npy, find_npy),
+    _of_tables("Parquet", (".parquet", ".pq"), (b"PAR1",), Parquet()),
+    _of_tables("Arrow", (".arrow", ".feather", ".ipc"), (MAGIC,), ArrowIpc()),
 )
 
 
@@ -71,6 +88,12 @@ class Located:
     def find(self, name: str) -> FileArray | None:
         """Return the array of a name, or None."""
         return self.format.find(self.files, name)
+
+    def has(self, names: Sequence[str]) -> bool:
+        """Return whether there are arrays or columns of all these names."""
+        if self.format.table is not None:
+            return has_columns(self.format.table, self.files, names)
+        return all(self.find(name) is not None for name in names)
 
 
 def located(path: str | os.PathLike[str]) -> Located | None:

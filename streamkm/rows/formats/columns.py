@@ -11,10 +11,12 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
-from streamkm.ingesting.arrow import DIGITS, matrix, numbers
-from streamkm.ingesting.exact import converted
+from streamkm.rows.formats.arrow import DIGITS, matrix, numbers
+from streamkm.rows.formats.exact import OF_INGEST, OF_PLACE, converted
 
 _INDEX = "__index_level_"  # pandas' name of an index that it stores as a column
+# How columns are selected, for ingest and in place.
+_OPTIONS = ("--columns", "--variable, or in Python by open_array(path, names)")
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class Columns:
     names : tuple of str
     dtype : their common dtype
     vectors : whether they are one column of vectors
+    in_place : whether the table is read in place, which determines the words of messages
     """
 
     names: tuple[str, ...]
     dtype: np.dtype[Any]
     vectors: bool
+    in_place: bool = False
 
     @classmethod
     def from_schema(
@@ -39,6 +43,7 @@ class Columns:
         file: File,
         named: Sequence[str] | None,
         without: Collection[str | None] = (),
+        in_place: bool = False,
     ) -> Columns:
         """Return the columns of these names; by default all of numbers, or the only one of vectors.
 
@@ -48,13 +53,14 @@ class Columns:
         file : its file, for messages
         named : names of the columns, in order
         without : names of columns that are left out if none are named
+        in_place : as of `Columns`
 
         Raises
         ------
         DataError
             If there are no such columns, or they do not hold numbers.
         """
-        names = tuple(named or _numeric(schema, file, without))
+        names = tuple(named or _numeric(schema, file, without, _OPTIONS[in_place]))
         found, vector = [], False
         for name in names:
             place = schema.get_field_index(name)
@@ -67,7 +73,7 @@ class Columns:
             if not vector and not _is_number(kind):
                 raise DataError(f"{file.path}: column {name!r} holds {kind}, not numbers.")
             found.append(_in_numpy(kind.value_type if vector else kind))
-        return cls(names, np.result_type(*found), vector)
+        return cls(names, np.result_type(*found), vector, in_place)
 
     def values(self, batch: Any, dtype: np.dtype[Any], file: File, d: int) -> AnyArray:
         """Convert a record batch to a matrix of d features.
@@ -77,8 +83,9 @@ class Columns:
         DataError
             If vectors have other lengths, or the dtype cannot represent a value.
         """
+        advice = OF_PLACE if self.in_place else OF_INGEST
         if not self.vectors:
-            return matrix(batch.select(list(self.names)), dtype, file)
+            return matrix(batch.select(list(self.names)), dtype, file, advice=advice)
         column = batch.column(self.names[0])
         values = column.flatten()
         lengths = column.value_lengths() if hasattr(column, "value_lengths") else None
@@ -89,7 +96,8 @@ class Columns:
                 "drop or repair those rows."
             )
         where = f"{file.path}: column {self.names[0]!r}"
-        return converted(numbers(values, where), dtype, where).reshape(-1, d)
+        plain = numbers(values, where, advice)
+        return converted(plain, dtype, where, advice=advice).reshape(-1, d)
 
     def width(self, batch: Any) -> int:
         """Return the number of features; that of vectors is the length of the first one."""
@@ -98,7 +106,7 @@ class Columns:
         )
 
 
-def _numeric(schema: Any, file: File, without: Collection[str | None]) -> list[str]:
+def _numeric(schema: Any, file: File, without: Collection[str | None], option: str) -> list[str]:
     """Return the columns to use if none are named."""
     numbers = [f.name for f in schema if _is_number(f.type)]
     numbers = [n for n in numbers if not n.startswith(_INDEX) and n not in without]
@@ -108,7 +116,7 @@ def _numeric(schema: Any, file: File, without: Collection[str | None]) -> list[s
     if len(vectors) > 1 or (vectors and numbers):
         raise DataError(
             f"{file.path} has columns of vectors {vectors} and of numbers {numbers}: select "
-            "the features by --columns."
+            f"the features by {option}."
         )
     return numbers or vectors
 

@@ -1,0 +1,158 @@
+"""Tables in Parquet and Arrow files: columns of numbers, or one column of vectors, as an array."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.errors import DataError
+from streamkm.files.find import File
+from streamkm.rows.formats.base import FileArray, Region, check_unchanged
+from streamkm.rows.formats.columns import Columns
+
+_BATCH = 8 * 2**20  # decoded bytes of a batch
+
+
+class TableFormat(ABC):
+    """How the tables of a format are read. It has no state, so that it can be sent to processes."""
+
+    @abstractmethod
+    def schema(self, file: File) -> Any:
+        """Return the schema of a file, as of pyarrow."""
+
+    @abstractmethod
+    def lengths(self, file: File) -> list[int]:
+        """Return the number of rows of each row group or record batch."""
+
+    @abstractmethod
+    def lacks(self, file: File, columns: Sequence[str]) -> bool:
+        """Return whether a file is known to have missing values in these columns."""
+
+    @abstractmethod
+    def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
+        """Yield the rows of a row group in record batches of about `rows` rows."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TableArray(FileArray):
+    """Columns of the tables of several files, one file after the other.
+
+    Parameters
+    ----------
+    format : TableFormat
+    columns : Columns
+    groups : for each row group, the number of its file and its number in the file
+    flat : whether the array is a single column, without an axis of features
+    """
+
+    format: TableFormat
+    columns: Columns
+    groups: tuple[tuple[int, int], ...]
+    flat: bool = False
+
+    nan_is_missing: ClassVar[bool] = False  # as in a data frame
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        return {**super().stamp, "columns": list(self.columns.names)}
+
+    def read(self, region: Region) -> AnyArray:
+        rows = region[0]
+        width = 1 if self.flat else self.shape[1]
+        values = np.empty((rows.stop - rows.start, width), self.dtype)
+        assert self.edges is not None
+        number = bisect.bisect_right(self.edges, rows.start) - 1
+        while number < len(self.groups) and self.edges[number] < rows.stop:
+            self._fill(values, number, rows)
+            number += 1
+        return values[:, 0] if self.flat else values[:, region[1]]
+
+    def _fill(self, values: AnyArray, number: int, rows: slice) -> None:
+        """Write the rows of a row group that belong to the region."""
+        assert self.edges is not None
+        which, group = self.groups[number]
+        file, first = self.files[which], self.edges[number]
+        check_unchanged(file)
+        most = max(1, _BATCH // max(1, values.itemsize * values.shape[1]))
+        for batch in self.format.batches(file, group, self.columns.names, most):
+            start, stop = max(first, rows.start), min(first + batch.num_rows, rows.stop)
+            if start < stop:
+                part = batch.slice(start - first, stop - start)
+                made = self.columns.values(part, self.dtype, file, values.shape[1])
+                values[start - rows.start : stop - rows.start] = made
+            first += batch.num_rows
+            if first >= rows.stop:
+                break
+
+
+def open_table(
+    format: TableFormat, files: Sequence[File], names: Sequence[str] | None
+) -> TableArray:
+    """Open the columns of these names, by default all numeric columns or the only one of vectors.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or holds no numbers, or the files differ in their columns.
+    """
+    first = files[0]
+    columns = Columns.from_schema(format.schema(first), first, names, in_place=True)
+    names = columns.names
+    for file in files[1:]:
+        if Columns.from_schema(format.schema(file), file, names, in_place=True) != columns:
+            raise DataError(
+                f"{file.path} has other column types than {first.path}: name the files of one "
+                "table by a pattern, or convert the columns."
+            )
+    if columns.dtype.kind != "f" and any(format.lacks(file, names) for file in files):
+        columns = replace(columns, dtype=np.result_type(columns.dtype, np.float32))
+    lengths = [format.lengths(file) for file in files]
+    groups = [(at, group) for at, own in enumerate(lengths) for group in range(len(own))]
+    edges = (0, *itertools.accumulate(itertools.chain(*lengths)))
+    width = _width(format, files, lengths, columns) if columns.vectors else len(names)
+    largest = max(itertools.chain(*lengths), default=0)
+    return TableArray(
+        files=tuple(files),
+        shape=(edges[-1], width),
+        dtype=columns.dtype,
+        chunks=(max(1, largest), width),
+        names=None if columns.vectors else columns.names,
+        edges=edges,
+        format=format,
+        columns=columns,
+        groups=tuple(groups),
+    )
+
+
+def find_column(format: TableFormat, files: Sequence[File], name: str) -> FileArray | None:
+    """Return a column of numbers as an array of one dimension, or None if there is none."""
+    if not has_columns(format, files, [name]):
+        return None
+    found = open_table(format, files, [name])
+    if found.columns.vectors:
+        return found
+    return replace(found, shape=found.shape[:1], chunks=(found.chunks or (1,))[:1], flat=True)
+
+
+def has_columns(format: TableFormat, files: Sequence[File], names: Sequence[str]) -> bool:
+    """Return whether the first file has columns of these names."""
+    return set(names) <= set(format.schema(files[0]).names)
+
+
+def _width(
+    format: TableFormat, files: Sequence[File], lengths: Sequence[list[int]], columns: Columns
+) -> int:
+    """Return the length of the first vector."""
+    for file, own in zip(files, lengths, strict=True):
+        group = next((number for number, n in enumerate(own) if n), None)
+        if group is not None:
+            batch = next(format.batches(file, group, columns.names, 1))
+            return columns.width(batch)
+    raise DataError(f"{files[0].path} has no rows.")
