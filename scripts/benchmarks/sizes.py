@@ -1,6 +1,7 @@
 """Clusters of bounded size from disk, beside an unbounded fit and k-means-constrained.
 
-    scripts/bench sizes [--rows 1000000] [--clusters 100] [--slack 1.05] [--memory-limit 1GiB]
+    scripts/bench sizes [--rows 1000000] [--features 32] [--clusters 100] [--slack 1.05]
+                        [--memory-limit 1GiB]
     scripts/bench sizes --small     # 2,000 and 5,000 rows, also by k-means-constrained
 
 Rows are drawn from overlapping clusters of uneven weights. The largest cluster may have `slack`
@@ -22,20 +23,19 @@ import zarr
 import streamkm
 from streamkm.sizes import parse_bytes
 
-D = 32
 CHUNK = 16384
 
 
-def made(path: Path, n: int, k: int) -> zarr.Array:
+def made(path: Path, n: int, k: int, d: int = 32) -> zarr.Array:
     """Rows of k clusters, written chunk by chunk."""
     rng = np.random.default_rng(0)
-    centres = 1.2 * rng.normal(size=(k, D)).astype(np.float32)
+    centres = 1.2 * rng.normal(size=(k, d)).astype(np.float32)
     shares = rng.dirichlet(np.full(k, 2.0))
-    store = zarr.create_array(path, shape=(n, D), chunks=(CHUNK, D), dtype="f4", compressors=None)
+    store = zarr.create_array(path, shape=(n, d), chunks=(CHUNK, d), dtype="f4", compressors=None)
     for at in range(0, n, CHUNK):
         own = np.random.default_rng([1, at])
         size = min(CHUNK, n - at)
-        noise = own.standard_normal((size, D), dtype=np.float32)
+        noise = own.standard_normal((size, d), dtype=np.float32)
         store[at : at + size] = centres[own.choice(k, size, p=shares)] + noise
     return store
 
@@ -44,17 +44,18 @@ def from_disk(asked: argparse.Namespace) -> None:
     n, k = asked.rows, asked.clusters
     most = math.ceil(asked.slack * n / k)
     with tempfile.TemporaryDirectory() as folder:
-        data = made(Path(folder) / "x.zarr", n, k)
+        data = made(Path(folder) / "x.zarr", n, k, asked.features)
         common = {"random_state": 0, "memory_limit": parse_bytes(asked.memory_limit)}
         free = streamkm.KMeans(k, **common).fit(data)
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         fitted = streamkm.KMeans(k, max_size=most, **common).fit(data)
         sizes = np.zeros(k, np.int64)
         for block in fitted.labels_.blocks:
             sizes += np.bincount(block.compute(), minlength=k)
-        seconds = time.perf_counter() - began
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{n:,} rows, k={k}, at most {most:,} rows: {seconds:.0f} s, peak {peak:.2f} GiB")
+    times = f"{seconds:.0f} s, {cpu:.0f} s of CPU time"
+    print(f"{n:,} rows, k={k}, at most {most:,} rows: {times}, peak {peak:.2f} GiB")
     print(
         f"reads: { ({p: c['reads'] for p, c in fitted.reads_.items()}) }, unbounded {free.reads_}"
     )
@@ -86,6 +87,7 @@ def small() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--features", type=int, default=32)
     parser.add_argument("--clusters", type=int, default=100)
     parser.add_argument("--slack", type=float, default=1.05)
     parser.add_argument("--memory-limit", default="1GiB")

@@ -10,7 +10,7 @@ from streamkm.errors import MemoryLimitError
 from streamkm.heap import one_heap
 from streamkm.models.hierarchy import Hierarchy
 from streamkm.models.model import Model
-from streamkm.rows import PROCESS_NBYTES, Rows, Scaling
+from streamkm.rows import PROCESS_NBYTES, Layout, Rows, Scaling
 from streamkm.runs.fit import PreparedFit
 from streamkm.runs.hierarchy_options import HierarchyOptions
 from streamkm.runs.options import DataOptions
@@ -83,17 +83,22 @@ def prepare_hierarchy(data: DataOptions, options: HierarchyOptions) -> PreparedH
     first = options.first
     budget = first.budget(data.memory_limit)
     rows = data.open(budget)
-    _check_memory(options.sizes[0], rows.layout.n_features, data.memory_limit)
+    _check_memory(options.sizes[0], rows.layout, data.memory_limit)
     options.of(options.sizes[0]).check(rows)
     prepared = PreparedFit(first.for_rows(rows), rows, budget)
     return PreparedHierarchy(options, prepared, data.memory_limit)
 
 
-def _check_memory(n_clusters: int, n_features: int, limit: int | None) -> None:
+def leaves_nbytes(n_clusters: int, layout: Layout) -> int:
+    """Return the bytes of a process with the centroids of the lowest level, and work on them."""
+    return PROCESS_NBYTES + _COPIES * n_clusters * layout.n_features * 8
+
+
+def _check_memory(n_clusters: int, layout: Layout, limit: int | None) -> None:
     """Raise an error if the centroids of the lowest level do not fit the limit."""
-    nbytes = n_clusters * n_features * 8
-    need = PROCESS_NBYTES + _COPIES * nbytes
+    need = leaves_nbytes(n_clusters, layout)
     if limit is not None and need > limit:
+        nbytes = n_clusters * layout.n_features * 8
         raise MemoryLimitError(
             f"the centroids of {n_clusters:,} clusters have {show_bytes(nbytes)}; the run needs "
             f"{show_bytes(need)} for them and the process itself, over the limit of "

@@ -105,9 +105,7 @@ class FitParts:
     @property
     def _most(self) -> int:
         """Maximum bytes of rows that a task reads into memory."""
-        if self.limit is None:
-            return _IN_MEMORY_NBYTES
-        return max(0, self.limit - PROCESS_NBYTES) // (_COPIES * (threads() + 1))
+        return most_in_memory(self.limit)
 
     def _first_sampled(self, start: int) -> int:
         """The first sampled row at or after row `start` of the partition, counted from there."""
@@ -152,6 +150,22 @@ class FitParts:
         assert isinstance(spread, Spread)
         counts = spread.counts.astype(np.float64)
         return np.full(len(centroids), part), centroids, counts, spread.losses
+
+
+def most_in_memory(limit: int | None) -> int:
+    """Return the maximum bytes of rows that a task reads into memory."""
+    if limit is None:
+        return _IN_MEMORY_NBYTES
+    return max(0, limit - PROCESS_NBYTES) // (_COPIES * (threads() + 1))
+
+
+def part_nbytes(nbytes: int, limit: int | None) -> int:
+    """Return the bytes of a process that fits parts of `nbytes` of rows.
+
+    Small parts share a task, and parts that are too large are read block by block.
+    """
+    at_once = min(max(nbytes, _TASK_NBYTES), most_in_memory(limit))
+    return PROCESS_NBYTES + _COPIES * threads() * at_once
 
 
 def tasks_of(offsets: Counts, n_clusters: Counts, row_nbytes: int) -> list[Parts]:

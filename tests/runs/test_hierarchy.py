@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from functools import cache
 from pathlib import Path
@@ -276,6 +277,23 @@ def run(*arguments, code=0):
     result = CliRunner().invoke(main, [str(a) for a in arguments])
     assert result.exit_code == code, result.output
     return result.output
+
+
+def test_a_dry_run_prints_the_cost_of_every_level_and_writes_nothing(store, tmp_path):
+    words = ("tree", store, "-k", "60,5", "--groups", 4, "--resampling", 1, "-o", tmp_path / "m")
+    told = json.loads(run(*words, "--dry-run", "--json").splitlines()[-1])
+    assert not (tmp_path / "m").exists()
+    n, d = X.shape
+    assert [level["clusters"] for level in told["levels"]] == told["clusters"] == [4, 60, 5]
+    assert [level["fits"] for level in told["levels"]] == [1, 4, 1]
+    work = [level["multiplications_an_iteration"] for level in told["levels"]]
+    assert work == [n * 4 * d, n * 60 // 4 * d, 60 * 5 * d]
+    assert told["levels"][1]["written_bytes"] == n * (d * X.itemsize + 8)
+    assert "level 2: clusters" in run(*words, "--dry-run")
+    found = json.loads(run(*words, "--json").splitlines()[-1])
+    assert sum(level["reads_likely"] for level in told["levels"]) == told["reads_likely"]
+    assert told["reads_likely"] == found["reads"] == 3  # the fit, a round, and the groups
+    assert told["projected_memory_bytes"] >= max(one["memory_bytes"] for one in told["levels"])
 
 
 def test_the_command_writes_a_model_that_all_commands_read(store, tmp_path):

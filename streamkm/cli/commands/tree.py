@@ -11,24 +11,27 @@ import click
 
 from streamkm.cli.commands.fit_outputs import stored_parameters
 from streamkm.cli.common import peak_memory
-from streamkm.cli.files import report_file
+from streamkm.cli.files import check_before, report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import arrays_beside, data_options, fit_parameters
 from streamkm.cli.ui.facts import show
 from streamkm.models.storage import save_model
-from streamkm.outputs import MODEL, Store, alone, check_outputs, local
+from streamkm.outputs import MODEL, Store, alone, local
 from streamkm.runs.growing import grow
 from streamkm.runs.hierarchy import (
     GrownHierarchy,
     model_from_hierarchy,
     prepare_hierarchy,
 )
+from streamkm.runs.hierarchy_forecast import forecast_hierarchy
 from streamkm.runs.hierarchy_options import HierarchyOptions
 from streamkm.runs.options import FitOptions
 from streamkm.showing.reads import ReadProgress
 
 
-def run(data: str, output: str, *, overwrite: bool, as_json: bool, **given: Any) -> None:
+def run(
+    data: str, output: str, *, overwrite: bool, dry_run: bool, as_json: bool, **given: Any
+) -> None:
     """Fit all levels, write the model, and print the result."""
     options = _options(given)
     source = replace(data_options(data, given), **arrays_beside(data, given))
@@ -36,18 +39,32 @@ def run(data: str, output: str, *, overwrite: bool, as_json: bool, **given: Any)
         name: given[name] for name in _OWN if given[name] is not None
     }
     outputs = [Store(output, MODEL, overwrite), report_file(given["report"], overwrite)]
-    check_outputs(outputs, [data, source.sample_weight, source.mask])
+    check_before(outputs, [data, source.sample_weight, source.mask], dry_run)
     target = local(output)
     folder = target.with_name(f".{target.name}.growing")
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         prepared = prepare_hierarchy(source, options)
+        if dry_run:
+            facts = forecast_hierarchy(prepared)
+            show(facts if as_json else _with_lines(facts), as_json)
+            return
         stack.enter_context(alone(target))
         bar = stack.enter_context(ReadProgress(prepared.rows))
         result = grow(prepared, folder, restart=True, progress=bar.callbacks)
         save_model(target, model_from_hierarchy(result, prepared.rows, parameters), overwrite)
         shutil.rmtree(folder)
     show(_facts(result, output, source.memory_limit), as_json)
+
+
+def _with_lines(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts with the levels as names and values of their own."""
+    lines: dict[str, Any] = {}
+    for number, level in enumerate(facts["levels"], 1):
+        lines |= {f"level {number}: {name}": value for name, value in level.items()}
+    split = list(facts).index("levels")
+    before, after = list(facts.items())[:split], list(facts.items())[split + 1 :]
+    return dict(before) | lines | dict(after)
 
 
 _OWN = (

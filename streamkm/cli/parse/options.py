@@ -96,8 +96,11 @@ scale_option = click.option(
     type=click.Choice(["standard", "robust"]),
     help="Scale features by mean and deviation, or by median and quartiles; needs one more read.",
 )
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing."
+)
 print_options = together(
-    click.option("--dry-run", is_flag=True, help="Print reads, bytes and memory; read nothing."),
+    dry_run_option,
     click.option(
         "--time",
         "timed",

@@ -8,6 +8,7 @@ from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
     data_options,
+    dry_run_option,
     init_option,
     iteration_options,
     row_options,
@@ -80,6 +81,7 @@ def _numbers(
 @data_options
 @row_options
 @cluster_options
+@dry_run_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:
