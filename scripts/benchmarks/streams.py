@@ -1,17 +1,21 @@
 """The loss after one read of a stream, against fits of all rows and other libraries' streams.
 
     scripts/bench streams [--sets pixels,landsat] [-k 10,50] [--seeds 3] [--order stored,shuffled]
+        [--size 65536] [--peers streamkm,refined,scikit-learn,dask-ml,bico,chunks,river]
 
 Rows come in batches of 10,000. A cell gives the loss of all rows relative to `streamkm.KMeans`
-(median and largest of the seeds), and CPU microseconds a row, with the search at the end. `bico`
-and `river` are compared if they are installed. `--order sorted` sorts the rows by the clusters of
-the full fit.
+(median and largest of the seeds), and CPU microseconds a row, with the search at the end. `bico`,
+`dask-ml` and `river` are compared if they are installed. `--order sorted` sorts the rows by the
+clusters of the full fit. `--size` is the number of rows or points that streamkm, bico and chunks
+keep. `refined` is streamkm with one further read. `chunks` is the method of Lance: every chunk of
+rows is replaced by weighted means, which are clustered at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -24,6 +28,7 @@ from streamkm.rows import Block
 from streamkm.streaming import summary_rows as streamkm_rows
 
 BATCH = 10_000
+SIZE = 0  # rows or points that a method keeps; 0 for the default of streamkm
 _FEW = 20_000  # rows for libraries that take one row at a time
 Stream = Callable[[np.ndarray, int, int], np.ndarray]
 
@@ -45,11 +50,51 @@ def batches(x: np.ndarray) -> Iterator[np.ndarray]:
         yield x[start : start + BATCH]
 
 
-def of_streamkm(x: np.ndarray, k: int, seed: int, size: int | str = "auto") -> np.ndarray:
-    model = streamkm.StreamingKMeans(k, summary_size=size, random_state=seed)
+def summary_rows(k: int, d: int) -> int:
+    """The rows or points that a method keeps, the same for all."""
+    return SIZE or streamkm_rows(k, d)
+
+
+def of_streamkm(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    model = streamkm.StreamingKMeans(k, summary_size=summary_rows(k, x.shape[1]), random_state=seed)
     for batch in batches(x):
         model.partial_fit(batch)
     return model.cluster_centers_
+
+
+def refined(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """One further read, in which boundary rows may move the centroids several times."""
+    centroids = of_streamkm(x, k, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of max_iter
+        return streamkm.KMeans(k, init=centroids, max_iter=1).fit(x).cluster_centers_
+
+
+def chunks(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """Weighted means of every chunk, a quarter as many in all as a chunk has rows."""
+    from sklearn.cluster import KMeans
+
+    kept = summary_rows(k, x.shape[1])
+    parts = np.array_split(x, -(-len(x) // (4 * kept)))
+    means, weights = [], []
+    for part in parts:
+        m = min(kept // len(parts), len(part))
+        found = KMeans(m, init="random", n_init=1, max_iter=5, random_state=seed).fit(part)
+        means.append(found.cluster_centers_)
+        weights.append(np.bincount(found.labels_, minlength=m))
+    points, weight = np.concatenate(means), np.concatenate(weights).astype(np.float64)
+    model = KMeans(k, n_init=10 if k < 1000 else 1, random_state=seed)
+    return model.fit(points[weight > 0], sample_weight=weight[weight > 0]).cluster_centers_
+
+
+def dask_ml(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    import dask.array as da
+    from dask_ml.wrappers import Incremental
+    from sklearn.cluster import MiniBatchKMeans
+
+    rows = da.from_array(x, chunks=(BATCH, x.shape[1]))
+    model = Incremental(MiniBatchKMeans(k, random_state=seed), shuffle_blocks=False)
+    return model.fit(rows).estimator_.cluster_centers_
 
 
 def scikit_learn(x: np.ndarray, k: int, seed: int) -> np.ndarray:
@@ -65,13 +110,15 @@ def bico(x: np.ndarray, k: int, seed: int) -> np.ndarray:
     from bico import BICO
     from sklearn.cluster import KMeans
 
-    model = BICO(n_clusters=k, summary_size=streamkm_rows(k, x.shape[1]), random_state=seed)
+    model = BICO(n_clusters=k, summary_size=summary_rows(k, x.shape[1]), random_state=seed)
     for batch in batches(x):
         model.partial_fit(batch.astype(np.float64))
     model.partial_fit()  # computes the summary
     points, weights = model.coreset_points_, model.coreset_weights_
     return (
-        KMeans(k, n_init=10, random_state=seed).fit(points, sample_weight=weights).cluster_centers_
+        KMeans(k, n_init=10 if k < 1000 else 1, random_state=seed)
+        .fit(points, sample_weight=weights)
+        .cluster_centers_
     )
 
 
@@ -87,7 +134,10 @@ def river(x: np.ndarray, k: int, seed: int) -> np.ndarray:
 
 PEERS: dict[str, Stream] = {
     "streamkm": of_streamkm,
+    "refined": refined,
     "scikit-learn": scikit_learn,
+    "dask-ml": dask_ml,
+    "chunks": chunks,
     "bico": bico,
     "river": river,
 }
@@ -129,7 +179,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--order", default="stored")
     parser.add_argument("--peers", default="streamkm,scikit-learn,bico")
+    parser.add_argument("--size", type=int, default=0)
     asked = parser.parse_args()
+    global SIZE
+    SIZE = asked.size
     peers = asked.peers.split(",")
     print(f"| data, k | rows | {' | '.join(peers)} |\n|---|---|{'---|' * len(peers)}")
     for name in asked.sets.split(","):

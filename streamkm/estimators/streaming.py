@@ -21,7 +21,15 @@ from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows, Seen, is_a, refuse_other_units
 from streamkm.runs.options import memory_bytes
 from streamkm.runs.refine import prepare_refining, refined, refuse_part
-from streamkm.runs.stream import Part, StreamOptions, absorb, continued, merge, solution_of
+from streamkm.runs.stream import (
+    Part,
+    StreamOptions,
+    absorb,
+    continued,
+    merge,
+    merged_seen,
+    solution_of,
+)
 from streamkm.runs.update import news_of, seen_by, sight, with_seen
 from streamkm.streaming import Drift, Solution, Summary, WeightedRows, solve
 
@@ -228,8 +236,8 @@ ndarray of shape (m,)
 
         A store may grow along its first row dimension, such as the time of a cube. What was read
         is known by the sizes and times or ETags of the chunks, which are listed, not read. The
-        last chunks, if they were not full, are written again by every append, so changes of
-        their earlier rows are not detected.
+        last chunks, if they were not full, are written again by every append; some of their
+        earlier rows are compared with those in the summary.
 
         Parameters
         ----------
@@ -278,13 +286,14 @@ ndarray of shape (m,)
         with all_or_nothing(self):
             _, rows, known = self._next_rows(X, sample_weight, mask)
             name = "the data" if is_a(X, "zarr.Array") else str(X)
-            news = news_of(rows, self._seen, name, changed == "keep")
+            news = news_of(rows, self._seen, known, name, changed == "keep")
+            now = news.seen_after(known.length)
             if news.blocks:
                 self._summary, self._is_solved = absorb(known, news.rows, news.blocks), False
                 self._n_features_out = known.n_clusters
                 self._remove("labels_", "cluster_names_")
                 self._refine(X, sample_weight, mask, rows)
-            self._seen = with_seen(self._seen or (), news.seen)
+            self._seen = with_seen(self._seen or (), now)
             self.changes_ = dict(vars(news.changes))
             return self
 
@@ -334,7 +343,7 @@ ndarray of shape (m,)
         merged = copy(self)
         merged._summary, merged._solution, merged._is_solved = merge(parts), None, False
         each = [model._seen for model in models]
-        merged._seen = None if None in each else tuple(s for seen in each for s in seen or ())
+        merged._seen = None if None in each else merged_seen(s for seen in each for s in seen or ())
         merged._remove("labels_", "cluster_names_", "changes_")
         return merged
 
@@ -399,7 +408,8 @@ ndarray of shape (m,)
     def _absorb(self, X: Any, sample_weight: Any, mask: Any) -> tuple[InputData, Rows]:
         given, rows, known = self._next_rows(X, sample_weight, mask)
         if self._seen is not None:
-            self._seen = with_seen(self._seen, sight(rows))
+            now = sight(rows)
+            self._seen = with_seen(self._seen, now and now.after(None, known.length))
         self._summary, self._is_solved = absorb(known, rows), False
         self._n_features_out = known.n_clusters
         self._remove("changes_")

@@ -24,7 +24,11 @@ def write_seen(group: Any, seen: Sequence[Seen]) -> None:
     if not seen:
         return
     own = group.create_group("seen")
-    facts = [{n: getattr(s, n) for n in _FACTS} | {"slabs": len(s.marks)} for s in seen]
+    facts = [
+        {name: getattr(s, name) for name in _FACTS}
+        | {"slabs": len(s.marks), "pieces": [list(piece) for piece in s.pieces]}
+        for s in seen
+    ]
     own.attrs.put({"stores": facts})
     for name in _ARRAYS:
         write_array(own, name, np.concatenate([getattr(s, name) for s in seen]), ("slab",))
@@ -50,6 +54,11 @@ def read_seen(group: StoredGroup) -> tuple[Seen, ...]:
         impossible(own, "its arrays have other lengths than its stores")
     parts = {name: np.split(values, ends[:-1]) for name, values in arrays.items()}
     return tuple(
-        Seen(**{name: store[name] for name in _FACTS}, marks=marks, chunks=chunks)
+        Seen(
+            **{name: store[name] for name in _FACTS},
+            marks=marks,
+            chunks=chunks,
+            pieces=tuple((first, start, stop) for first, start, stop in store.get("pieces", [])),
+        )
         for store, marks, chunks in zip(stores, parts["marks"], parts["chunks"], strict=True)
     )

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,9 @@ class Seen:
         Digest of the sizes and times or ETags of the chunks of each slab.
     chunks : ndarray of shape (slabs,), int64
         Number of stored chunks of each slab. Both arrays are empty if the store cannot be listed.
+    pieces : tuple of (int, int, int)
+        The reads of the store: the position of the first row in the stream, and the extent along
+        the first row axis; empty if the positions are unknown.
     """
 
     place: str
@@ -47,6 +50,25 @@ class Seen:
     unit: int
     marks: npt.NDArray[np.uint64]
     chunks: npt.NDArray[np.int64]
+    pieces: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def last_full(self) -> int:
+        """Extent of the slabs that are full; the rows after it are in chunks that may be filled."""
+        return self.length // self.unit * self.unit
+
+    def after(self, before: Seen | None, position: int) -> Seen:
+        """Return the store after a read of the rows that are new since `before`.
+
+        Parameters
+        ----------
+        before : Seen or None
+        position : position of the first new row in the stream
+        """
+        start = 0 if before is None else before.length
+        pieces = () if before is None else before.pieces
+        new = ((position, start, self.length),) if self.length > start else ()
+        return replace(self, pieces=pieces + new)
 
     @property
     def is_listed(self) -> bool:
@@ -81,7 +103,8 @@ class Changes:
     def between(cls, before: Seen | None, now: Seen) -> Changes:
         """Return the changes of a store since `before`; None if it was never read.
 
-        The last slab, if it was not full, is written again by every append and is not compared.
+        The last slab, if it was not full, is written again by every append and is not compared;
+        `holds` compares some of its rows.
         """
         if before is None:
             return cls(appended=((0, now.length),))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from streamkm.engine import folding, last, threads, wave_size
 from streamkm.errors import DataError, ParameterError
 from streamkm.models.model import Model
 from streamkm.numbers import real_number, whole_number
-from streamkm.rows import Budget, Rows, refuse_other_units, reordering
+from streamkm.rows import Budget, Rows, Seen, refuse_other_units, reordering
 from streamkm.runs.options import draw_seed
 from streamkm.streaming import Drift, Forgetting, Solution, Summarise, Summary, solve, summary_rows
 from streamkm.versions import versions
@@ -212,6 +212,11 @@ def merge(parts: Sequence[Part]) -> Summary:
     return Summary.combine(summaries)
 
 
+def merged_seen(seen: Iterable[Seen]) -> tuple[Seen, ...]:
+    """Return what several streams have seen, whose rows have no positions in common."""
+    return tuple(replace(each, pieces=()) for each in seen)
+
+
 def merge_models(models: Mapping[str, Model]) -> Model:
     """Return the model of all rows of several streams.
 
@@ -230,7 +235,7 @@ def merge_models(models: Mapping[str, Model]) -> Model:
     parameters = first.parameters | ({"data": data} if data else {})
     # It is the result of no run, which might otherwise replace it.
     unknown = any(m.parameters.get("data") and not m.seen for m in models.values())
-    seen = () if unknown else tuple(each for m in models.values() for each in m.seen)
+    seen = () if unknown else merged_seen(each for m in models.values() for each in m.seen)
     return replace(first, parameters=parameters, fit="", seen=seen, **solved(merged))
 
 

@@ -18,7 +18,7 @@ from streamkm.rows import Rows, Seen, fingerprint, refuse_other_units
 from streamkm.runs.labels import digest_of
 from streamkm.runs.options import CheckpointOptions, DataOptions
 from streamkm.runs.stream import StreamOptions, solved
-from streamkm.runs.update import sight
+from streamkm.runs.update import sight, with_seen
 from streamkm.streaming import Summarise, Summary
 from streamkm.versions import versions
 
@@ -106,7 +106,13 @@ class Stores:
     @property
     def seen(self) -> tuple[Seen, ...]:
         """What a read of all stores sees of those in Zarr."""
-        return tuple(seen for seen in map(sight, self.rows) if seen is not None)
+        found: tuple[Seen, ...] = ()
+        position = 0
+        for rows in self.rows:
+            now = sight(rows)
+            found = with_seen(found, now and now.after(None, position))
+            position += rows.layout.n_rows
+        return found
 
     def first_state(self, options: StreamOptions) -> StreamState:
         """The state before the first read."""

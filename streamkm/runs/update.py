@@ -12,6 +12,7 @@ from streamkm.models.model import Model
 from streamkm.outputs import place_of
 from streamkm.rows import Changes, Rows, Seen, refuse_other_units, seen_of
 from streamkm.rows.paths import dimension_names
+from streamkm.runs.holds import holds
 from streamkm.runs.options import DataOptions
 from streamkm.runs.refine import refuse_part
 from streamkm.runs.stream import Part, StreamOptions, absorb, solution_of, solved
@@ -65,6 +66,13 @@ class News:
             said += " (its chunks, codecs, dtype or other extents are not those that were read)"
         return f"{self.name}: {said}" if said else ""
 
+    def seen_after(self, position: int) -> Seen:
+        """Return what is seen once the new rows are read, from this position of the stream on."""
+        before = self.before
+        if before is not None and self.lost:
+            before = replace(before, pieces=())  # other values than those in the summary
+        return self.seen.after(before, position)
+
     @property
     def facts(self) -> dict[str, Any]:
         """The name and the changes, as for JSON."""
@@ -95,12 +103,15 @@ def with_seen(seen: Sequence[Seen], now: Seen | None) -> tuple[Seen, ...]:
     return (*(each for each in seen if not each.is_at(now)), now)
 
 
-def news_of(rows: Rows, seen: Sequence[Seen] | None, name: str, keep: bool) -> News:
+def news_of(
+    rows: Rows, seen: Sequence[Seen] | None, summary: Summary, name: str, keep: bool
+) -> News:
     """Return the part of a store that was not read, without reading it.
 
     Parameters
     ----------
     rows : Rows of the whole store
+    summary : Summary of the stream, with some rows of the store
     seen : what the stream has seen; None if it is unknown
     name : for messages
     keep : whether rows in the summary that have changed or are gone stay there, with a warning
@@ -133,6 +144,9 @@ def news_of(rows: Rows, seen: Sequence[Seen] | None, name: str, keep: bool) -> N
         )
     before = next((each for each in seen if each.is_at(now)), None)
     changes = Changes.between(before, now)
+    grown = before is not None and changes.appended and not changes.changed
+    if before is not None and grown and not holds(summary, rows, before):
+        changes = replace(changes, changed=((before.last_full, before.length),))
     start = 0 if before is None else before.length
     rows = replace(rows, plan=rows.plan.cut_at(min(start, now.length)))
     found = News(name, rows, start, now, before, changes)
@@ -192,7 +206,7 @@ class Update:
                     f"{each.data} has {layout.n_features} features, but {name} has {d}."
                 )
             refuse_other_units(layout.units, model.units, layout.names, f"{each.data} has")
-            found.append(news_of(rows, seen, str(each.data), keep))
+            found.append(news_of(rows, seen, summary, str(each.data), keep))
         return cls(model, options, tuple(found))
 
     @property
@@ -224,10 +238,11 @@ class Update:
         summary, seen = Summary.from_stored(self.model.summary), self.model.seen
         names = list(self.model.parameters.get("data", []))
         for news in self.news:
+            now = news.seen_after(summary.length)
             if news.blocks:
                 with reading(news):
                     summary = absorb(summary, news.rows, news.blocks)
-            seen = with_seen(seen, news.seen)
+            seen = with_seen(seen, now)
             names += [] if news.before is not None else [news.name]
         same = summary.length == self.model.summary["length"]
         fields = {} if same else solved(summary, solution_of(self.model))
