@@ -1,19 +1,21 @@
 """The loss after one read of a stream, against fits of all rows and other libraries' streams.
 
     scripts/bench streams [--sets pixels,landsat] [-k 10,50] [--seeds 3] [--order stored,shuffled]
-        [--size 65536] [--peers streamkm,refined,scikit-learn,dask-ml,bico,chunks,river]
+        [--size 65536] [--peers streamkm,refined,grown,scikit-learn,dask-ml,bico,chunks,river]
 
 Rows come in batches of 10,000. A cell gives the loss of all rows relative to `streamkm.KMeans`
 (median and largest of the seeds), and CPU microseconds a row, with the search at the end. `bico`,
 `dask-ml` and `river` are compared if they are installed. `--order sorted` sorts the rows by the
-clusters of the full fit. `--size` is the number of rows or points that streamkm, bico and chunks
-keep. `refined` is streamkm with one further read. `chunks` is the method of Lance: every chunk of
-rows is replaced by weighted means, which are clustered at the end.
+clusters of the full fit. `--size` is the number of rows or points that streamkm and bico keep.
+`refined` is streamkm with one further read, and `grown` that of a Zarr array which
+grows in ten steps. `chunks` is a reference for streaming k-means in Lance:
+every chunk of rows is replaced by weighted means, all of which are clustered at the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -70,15 +72,29 @@ def refined(x: np.ndarray, k: int, seed: int) -> np.ndarray:
         return streamkm.KMeans(k, init=centroids, max_iter=1).fit(x).cluster_centers_
 
 
+def grown(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """A store to which a tenth of the rows is appended before each update."""
+    import zarr
+
+    size = -(-len(x) // 10)
+    with tempfile.TemporaryDirectory() as folder:
+        array = zarr.create_array(f"{folder}/x", data=x[:size], chunks=(size, x.shape[1]))
+        model = streamkm.StreamingKMeans(k, random_state=seed)
+        model.fit(f"{folder}/x")
+        for start in range(size, len(x), size):
+            array.append(x[start : start + size])
+            model.update(f"{folder}/x")
+        assert model.n_rows_seen_ == len(x)
+        return model.cluster_centers_
+
+
 def chunks(x: np.ndarray, k: int, seed: int) -> np.ndarray:
-    """Weighted means of every chunk, a quarter as many in all as a chunk has rows."""
+    """16 k weighted means of every chunk of at least 64 k rows, as by the rates of Lance."""
     from sklearn.cluster import KMeans
 
-    kept = summary_rows(k, x.shape[1])
-    parts = np.array_split(x, -(-len(x) // (4 * kept)))
     means, weights = [], []
-    for part in parts:
-        m = min(kept // len(parts), len(part))
+    for part in np.array_split(x, max(1, len(x) // max(BATCH, 64 * k))):
+        m = min(16 * k, len(part))
         found = KMeans(m, init="random", n_init=1, max_iter=5, random_state=seed).fit(part)
         means.append(found.cluster_centers_)
         weights.append(np.bincount(found.labels_, minlength=m))
@@ -135,6 +151,7 @@ def river(x: np.ndarray, k: int, seed: int) -> np.ndarray:
 PEERS: dict[str, Stream] = {
     "streamkm": of_streamkm,
     "refined": refined,
+    "grown": grown,
     "scikit-learn": scikit_learn,
     "dask-ml": dask_ml,
     "chunks": chunks,
