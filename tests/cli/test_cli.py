@@ -249,6 +249,7 @@ def test_a_sweep_writes_what_python_gives_and_says_the_elbow(store, tmp_path, bl
     out, picture = tmp_path / "s.zarr", tmp_path / "elbow.png"
     command = ["sweep", store, "--variable", "x", "-k", "1:3,5", "--n-init", 4, "-o", out]
     said = run(*command, "--plot", picture).stdout
+    assert f"plot: {picture}" in said
     assert "16 fits in 1 read of the data" in said
     assert "clear elbow" in said or "elbow at k=" in said
     found = xr.open_zarr(out, consolidated=False)

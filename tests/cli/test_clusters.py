@@ -11,6 +11,7 @@ import time
 import pytest
 import zarr
 from click.testing import CliRunner
+from distributed import LocalCluster
 from distributed.security import Security
 
 from streamkm import load_model
@@ -44,6 +45,42 @@ def test_processes_of_its_own_with_a_report_of_dasks(store, tmp_path):
     assert done.returncode == 0, done.stderr
     assert load_model(out).centroids.tobytes() == run(store, "here").centroids.tobytes()
     assert "Dask Performance Report" in report.read_text()
+
+
+COMMANDS = {
+    "predict": ("l.npy",),
+    "nearest": ("n.npy", "-n", 3),
+    "sample": ("s.npy", "-n", 40, "--how", "flat"),
+    "partition": ("p.parquet",),
+    "sweep": ("w.zarr", "-k", "2:4"),
+    "dedup": ("d.npy", "--threshold", 0.9),
+}
+
+
+def test_every_command_that_reads_data_takes_a_scheduler_and_writes_the_same_bytes(store, tmp_path):
+    run(store, "model")
+    model = store.parent / "model.zarr"
+    address = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "protocol": "tcp"}
+    CliRunner().invoke(main, ["partition", str(model), str(store), "-o", str(tmp_path / "parts")])
+    inputs = {"sweep": (store,), "dedup": (tmp_path / "parts",)}
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, **address) as cluster:
+        for where, options in (("here", ()), ("there", ("--scheduler", cluster.scheduler_address))):
+            (tmp_path / where).mkdir()
+            for command, (name, *more) in COMMANDS.items():
+                words = [*inputs.get(command, (model, store)), "-o", tmp_path / where / name]
+                words = [command, *words, *more, *options]
+                result = CliRunner().invoke(main, [str(word) for word in words])
+                assert result.exit_code == 0, result.output
+    here, there = (
+        {
+            p.relative_to(tmp_path / at): p.read_bytes()
+            for p in (tmp_path / at).rglob("*")
+            if p.is_file()
+        }
+        for at in ("here", "there")
+    )
+    assert here.keys() == there.keys()
+    assert [name for name in here if here[name] != there[name]] == []
 
 
 def test_a_report_of_threads_is_refused_before_any_work(store, tmp_path):

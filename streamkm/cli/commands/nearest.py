@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from streamkm.cli.files import report_file
+from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import arrays_beside, data_options
 from streamkm.cli.ui.say import say
+from streamkm.outputs import check_outputs
 from streamkm.outputs.nearest_rows import nearest_output
 from streamkm.rows import Rows
 from streamkm.runs.labels import WaveCallback
@@ -29,7 +32,9 @@ def run(
     """Write the row numbers; print how many there are."""
     target = nearest_output(output, overwrite)
     source = replace(data_options(data, given), **arrays_beside(data, given))
-    there = nearest(model, source, n_rows, target, _bar, n_clusters).numbers >= 0
+    check_outputs([report_file(given["report"], overwrite)], [model, data])
+    with scheduled(*(given[name] for name in CLUSTER)):
+        there = nearest(model, source, n_rows, target, _bar, n_clusters).numbers >= 0
     short = int((~there.all(axis=1)).sum())
     fewer = f"; {short:,} of them have fewer than {n_rows:,}" if short else ""
     say(f"{output}: {int(there.sum()):,} rows of {len(there):,} clusters{fewer}")

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from streamkm.cli.files import report_file
+from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import arrays_beside, data_options
 from streamkm.cli.ui.say import say, say_aside
-from streamkm.outputs import label_output
+from streamkm.outputs import check_outputs, label_output
 from streamkm.rows import Rows
 from streamkm.runs.labels import WaveCallback
 from streamkm.runs.predict import predict
@@ -28,8 +30,10 @@ def run(
 ) -> None:
     """Write the label of every row; print the inertia."""
     target = label_output(output, overwrite)
+    check_outputs([report_file(given["report"], overwrite)], [model, data])
     source = replace(data_options(data, given), **arrays_beside(data, given))
-    found = predict(model, source, target, n_clusters, _bar, say_aside, how == "routed")
+    with scheduled(*(given[name] for name in CLUSTER)):
+        found = predict(model, source, target, n_clusters, _bar, say_aside, how == "routed")
     left_out = f", {found.n_left_out:,} left out" if found.n_left_out else ""
     inertia = "" if found.inertia is None else f", inertia {found.inertia:.6g}"
     say(f"{found.n_rows:,} rows labelled{left_out}{inertia}")

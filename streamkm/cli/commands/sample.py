@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from streamkm.cli.files import report_file
+from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import arrays_beside, data_options
 from streamkm.cli.ui.say import say
 from streamkm.errors import DataError
@@ -34,7 +37,8 @@ def run(
 ) -> None:
     """Write the row numbers."""
     source = replace(data_options(data, given), **arrays_beside(data, given))
-    check_outputs([File(output, (".npy",), given["overwrite"])], [model, data, source.mask])
+    target, report = File(output, (".npy",), given["overwrite"]), given["report"]
+    check_outputs([target, report_file(report, given["overwrite"])], [model, data, source.mask])
     known = model_at(model, n_clusters)
     hierarchy = known.hierarchy or Hierarchy()
     needed = ["--how flat"] * (how == "hierarchical") + ["--assign exact"] * (assign == "routed")
@@ -45,8 +49,11 @@ def run(
         routes: Routes = routes_of(hierarchy, known.scaled_centroids)
         assigner = routes
     seed = given["random_state"]
-    rows = open_for(known, source, len(known.centroids))
-    with alone(local(output)), ReadProgress(rows):
+    with ExitStack() as stack:
+        stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
+        rows = open_for(known, source, len(known.centroids))
+        stack.enter_context(alone(local(output)))
+        stack.enter_context(ReadProgress(rows))
         found = sample_rows(rows, known.scaled_centroids, hierarchy, assigner, n_rows, how, seed)
         with whole_file(local(output)) as partial, partial.open("wb") as file:
             np.lib.format.write_array(file, found)

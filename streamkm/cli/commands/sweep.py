@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import xarray as xr
 import zarr
 
-from streamkm.cli.files import check_before, may_replace, plot_file, save_plot
+from streamkm.cli.files import check_before, may_replace, plot_file, report_file, save_plot
+from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import (
     arrays_beside,
@@ -51,16 +53,21 @@ def run(
     target, checkpoint = local(output), given["checkpoint"]
     overwrite = may_replace(output, fit_in(checkpoint), overwrite)
     saved = None if checkpoint is None else CheckpointOutput(checkpoint)
-    outputs = [Store(output, SWEEP, overwrite), saved, plot_file(given["picture"], overwrite)]
+    report = report_file(given["report"], overwrite)
+    picture = plot_file(given["picture"], overwrite)
+    outputs = [Store(output, SWEEP, overwrite), saved, picture, report]
     source = replace(data_options(data, given), **arrays_beside(data, given))
     inputs = [data, validation, source.sample_weight, source.mask]
     check_before(outputs, inputs, given["dry_run"])
     held_out = None if validation is None else data_options(validation, given)
-    prepared = prepare_sweep(source, options, held_out)
-    if given["dry_run"]:
-        show(forecast_sweep(prepared, given["timed"]), given["as_json"])
-        return
-    with alone(target), ReadProgress(prepared.rows) as bar:
+    with ExitStack() as stack:
+        stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
+        prepared = prepare_sweep(source, options, held_out)
+        if given["dry_run"]:
+            show(forecast_sweep(prepared, given["timed"]), given["as_json"])
+            return
+        stack.enter_context(alone(target))
+        bar = stack.enter_context(ReadProgress(prepared.rows))
         result = sweep(prepared, saving, bar.callbacks)
         parameters = {
             "nodata": source.nodata,
@@ -77,9 +84,11 @@ def run(
     if given["picture"]:
         save_plot("elbow", result, given["picture"])
     if given["as_json"]:
-        say(strict_json(sweep_facts(result)))
-    else:
-        show_sweep(result)
+        say(strict_json(sweep_facts(result) | {"plot": given["picture"]}))
+        return
+    show_sweep(result)
+    if given["picture"]:
+        say(f"plot: {given['picture']}")
 
 
 def _write(result: xr.Dataset, target: Path, overwrite: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import data_options, mask_option, sweep_option
+from streamkm.cli.parse.options import cluster_options, data_options, mask_option, sweep_option
 
 
 @click.command(name="nearest")
@@ -30,6 +30,7 @@ from streamkm.cli.parse.options import data_options, mask_option, sweep_option
 )
 @data_options
 @mask_option
+@cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:
     """Find the rows of the Zarr array DATA nearest to each centroid of MODEL, in one read.

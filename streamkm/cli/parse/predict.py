@@ -6,6 +6,7 @@ import click
 
 from streamkm.cli.parse.options import (
     choice_option,
+    cluster_options,
     data_options,
     mask_option,
     sweep_option,
@@ -30,6 +31,7 @@ from streamkm.cli.parse.options import (
 )
 @data_options
 @mask_option
+@cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:
     """Label the rows of the Zarr array DATA with MODEL, or one k of a sweep, in one read."""

@@ -6,6 +6,7 @@ import click
 
 from streamkm.cli.parse.options import (
     choice_option,
+    cluster_options,
     data_options,
     mask_option,
     seed_option,
@@ -37,6 +38,7 @@ from streamkm.cli.parse.options import (
 @seed_option
 @data_options
 @mask_option
+@cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:
     """Draw a balanced sample of the rows of DATA by the clusters of MODEL, in two reads.

@@ -7,6 +7,7 @@ import click
 from streamkm.cli.parse.clusters import NumbersOfClusters
 from streamkm.cli.parse.options import (
     checkpoint_options,
+    cluster_options,
     data_options,
     init_option,
     iteration_options,
@@ -42,6 +43,7 @@ from streamkm.cli.parse.options import (
 @data_options
 @row_options
 @checkpoint_options
+@cluster_options
 @click.option(
     "--plot", "picture", metavar="FILE.png", help="Also plot the distortions and the elbow."
 )
