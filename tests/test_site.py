@@ -41,7 +41,7 @@ def test_links_lead_from_the_pages_of_the_site():
     text = "[a](../docs/reads.md#x) [b](../examples/land_cover_of_a_cube.py)\n```\n[c](d)\n```\n"
     want = "[a](reads.md#x) [b](examples/land_cover_of_a_cube.rst)\n```\n[c](d)\n```\n"
     assert source.linked("scripts/slurm/README.md", text.replace("../", "../../")) == want
-    assert source.linked("CHANGELOG.md", "[a](README.md)") == "[a](index.md)"
+    assert source.linked("CHANGELOG.md", "[a](README.md)") == "[a](overview.md)"
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -16,7 +16,7 @@ from scripts.website.commands import reference
 ROOT = Path(__file__).parents[2]
 # Pages outside of docs/, and the pages of the site that show them.
 OUTSIDE = {
-    "README.md": "index.md",
+    "README.md": "overview.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changes.md",
     "scripts/slurm/README.md": "slurm.md",
@@ -33,7 +33,7 @@ def pages() -> dict[str, str]:
     """Return the path in the site of each page, by its path in the repository."""
     inside = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "_" not in path.parts[-2]]
     names = {f"docs/{name}": name for name in (str(p.relative_to(ROOT / "docs")) for p in inside)}
-    return names | {name: to for name, to in OUTSIDE.items() if to != "index.md" and ".md" in name}
+    return names | {name: to for name, to in OUTSIDE.items() if name.endswith(".md")}
 
 
 def target(page: str, link: str) -> str:
@@ -104,6 +104,8 @@ def staged(page: str) -> str:
     name = pages()[page]
     if name == "api.md":
         return with_summaries(text)
+    if name == "overview.md":
+        return text.replace("# streamkm", "# Overview", 1)
     if name == "command-line.md":
         return text + reference()
     if name not in SECTIONS:
