@@ -51,7 +51,7 @@ def plain_errors() -> Iterator[None]:
         what = "Terminated" if isinstance(stopped, Terminated) else "Interrupted"
         others = "no output was written or changed"
         if written:
-            names = ", ".join(str(path) for path in written)
+            names = ", ".join(dict.fromkeys(map(str, written)))
             others = f"written: {names}; no other output was written or changed"
         say_aside(
             f"\n{what}; {others}. Checkpoints and the labels of finished waves, if there are "

@@ -226,6 +226,9 @@ def test_options_that_exclude_each_other(tmp_path):
         "--watch", tmp_path, "--format", "npy", *ASKED, *out, code=2
     )
     assert "--feature-dim is not for -" in run("-", "--feature-dim", "x", *ASKED, *out, code=2)
+    checked = ("--checkpoint", tmp_path / "c")
+    assert "needs --skip-rows seen" in run("-", *checked, *ASKED, *out, code=2)
+    assert "--refine is not for -" in run("-", "--refine", 1, *ASKED, *out, code=2)
     assert "--batch is for feeds" in run("x", *ASKED, *out, code=2)
     assert "or --watch" in run(*ASKED[:4], *out, code=2)
 
@@ -254,7 +257,7 @@ def test_a_feed_resumes_after_every_piece_with_the_same_bits(want):
 def test_a_source_is_read_at_most_two_pieces_ahead():
     given = []
 
-    def source():
+    def source(ended):
         for number in range(10):
             given.append(number)
             yield Arrived(X[number : number + 1], "feed")
@@ -299,16 +302,15 @@ def stopped(tmp_path):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_a_feed_with_the_model_so_far(number, code, stopped, tmp_path):
-    assert f"written: {tmp_path / 'm'}" in stopped(number, code=code)
+    assert f"written: {tmp_path / 'm'}; no other" in stopped(number, code=code)
+    assert not any(thread.name == "streamkm-feed" for thread in threading.enumerate())
 
 
 def test_a_stopped_feed_resumes_with_the_same_bits(stopped, want, tmp_path):
-    checked = ("--checkpoint", tmp_path / "c")
+    checked = ("--checkpoint", tmp_path / "c", "--skip-rows", "seen")
     said = stopped(signal.SIGTERM, *checked, code=75)
     assert f"stopped after 1,000 rows, and {tmp_path / 'm'} is the model of these" in said
-    words = ("-", *ASKED, "-o", tmp_path / "m", *checked)
-    assert "has 1,000 rows of standard input: add --skip-rows" in run(*words, data=csv(X), code=1)
-    again = (*words, "--skip-rows", "seen")
+    again = ("-", *ASKED, "-o", tmp_path / "m", *checked)
     assert "does not begin with the 1,000 rows" in run(*again, data=csv(X[::-1]), code=1)
     assert "ended after 900 rows" in run(*again, data=csv(X[:900]), code=1)
     assert "batch was 300, is now 7" in run(*again, "--batch", 7, data=csv(X), code=1)
@@ -329,8 +331,9 @@ def test_an_input_that_continues_is_folded_from_its_first_row(want, tmp_path):
 def test_a_run_after_a_bad_row_resumes_with_the_batches_before(want, tmp_path):
     bad = np.insert(X, 1000, np.nan, axis=0)
     words = ("-", *ASKED, "-o", tmp_path / "m", "--checkpoint", tmp_path / "c")
+    words = (*words, "--skip-rows", "seen")
     assert "the first is row 1000" in run(*words, data=npy(bad), code=1)
     assert not (tmp_path / "m").exists()
-    words = (*words, "--skip-rows", "seen", "--nodata", "nan")
+    words = (*words, "--nodata", "nan")
     assert "after 900 rows" in run(*words, data=npy(bad))
     assert streamkm.load(tmp_path / "m").n_rows_seen_ == len(X)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import click
@@ -25,9 +24,9 @@ from streamkm.cli.parse.stream import ONLY
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import data_options
 from streamkm.cli.ui.say import say_aside
-from streamkm.errors import CheckpointError, DataError, RunAgain, StreamkmError
+from streamkm.errors import DataError, RunAgain, StreamkmError
 from streamkm.fitting.first import check_enough
-from streamkm.ingesting.ahead import ahead
+from streamkm.ingesting.ahead import Interruptible, ahead
 from streamkm.ingesting.pipes import NAME, PipeOptions, arriving
 from streamkm.ingesting.registry import KindOptions
 from streamkm.ingesting.watching import Watched
@@ -82,6 +81,11 @@ class _Source:
             if given[name] not in (None, ()):
                 flag = f"--{name.replace('_', '-').replace('dims', 'dim')}"
                 raise click.UsageError(f"{flag} is not for {'--watch' if watched else '-'}.")
+        if not watched and given["checkpoint"] is not None and given["skip_rows"] is None:
+            raise click.UsageError(
+                "--checkpoint of standard input needs --skip-rows seen if a run that resumes gets "
+                "all rows again, or --skip-rows 0 if its input continues after those before."
+            )
         named = given["columns"]
         columns = None if named is None else [name.strip() for name in named.split(",")]
         kind = KindOptions(columns, given["variable"], given["no_header"], given["delimiter"])
@@ -104,8 +108,8 @@ class _Source:
         given = {name: self.given[name] for name in ("batch", "dtype")}
         return {**given, **asdict(self.pipe.kind)}
 
-    def feed(self, state: FeedState | None) -> Feed:
-        """Return the feed that continues after a state."""
+    def feed(self, state: FeedState | None, stack: ExitStack) -> Feed:
+        """Return the feed that continues after a state; the stack closes it."""
         idle = self.given["idle"]
         if self.watched is not None:
             folded = {} if state is None else dict(state.files)
@@ -113,31 +117,15 @@ class _Source:
             asked = self.given["watch_every"]
             interval = _WATCH_EVERY if asked is None else asked
             return Watched(self.watched, self.pipe, interval, idle, folded, features)
-        n, checksum = self._skipped(state)
-        stdin = sys.stdin.buffer
-        if stdin.isatty():
+        if sys.stdin.buffer.isatty():
             raise DataError(f"{NAME} is a terminal: pipe rows into the command.")
-        # Without the buffer, whose lock a waiting thread would hold when the process ends.
-        raw = getattr(stdin, "raw", stdin)
-        return skipping(ahead(partial(arriving, raw, self.pipe), idle), n, checksum)
-
-    def _skipped(self, state: FeedState | None) -> tuple[int, int | None]:
-        """Return the number of rows to skip, and their checksum if they must be known ones.
-
-        Raises
-        ------
-        CheckpointError
-            If the user has to say how the input continues.
-        """
-        asked, n = self.given["skip_rows"], 0 if state is None else state.n_rows
-        if asked is None and n:
-            raise CheckpointError(
-                f"the checkpoint has {n:,} rows of {NAME}: add --skip-rows seen if the input begins"
-                " with these rows again, or --skip-rows 0 if it continues after them."
-            )
-        if asked == "seen":
-            return n, None if state is None else state.checksum
-        return asked or 0, None
+        # Without its buffer, which may have bytes that select() does not see.
+        raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        feed = ahead(lambda ended: arriving(Interruptible(raw, ended), self.pipe), idle)
+        stack.callback(feed.close)
+        if self.given["skip_rows"] != "seen":
+            return skipping(feed, self.given["skip_rows"] or 0, None)
+        return feed if state is None else skipping(feed, state.n_rows, state.checksum)
 
 
 def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str, Any]) -> None:
@@ -155,7 +143,7 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str,
         before: FeedState | None = saves.last
         if before is not None:
             say_aside(f"resuming from {given['checkpoint']}, after {before.n_rows:,} rows")
-        feeding = Feeding(source.feed(before), folding, before)
+        feeding = Feeding(source.feed(before, stack), folding, before)
 
         def model_of(summary: Summary) -> Model:
             features = () if feeding.state is None else feeding.state.features
