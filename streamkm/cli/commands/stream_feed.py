@@ -133,7 +133,7 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str,
     source, options = _Source.from_options(data, given), options_of(given)
     watched = [] if source.watched is None else [source.watched]
     replaces = check_output(output, given["checkpoint"], watched, overwrite)
-    stored = parameters_of([source.name], options, given)
+    stored = {**parameters_of([], options, given), "feed": source.name}
     folding = Folding(options, data_options("", given), given["batch"])
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))

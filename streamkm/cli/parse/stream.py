@@ -70,7 +70,7 @@ feed_options = together(
         "--batch",
         type=click.IntRange(1),
         metavar="ROWS",
-        help="Rows of a feed that are summarised together (default: 2**21 values).",
+        help="Rows of a feed that are summarised together (default: those of 2**21 values).",
     ),
     click.option("--columns", metavar="A,B,C", help="Columns of a table; by default the numbers."),
     click.option("--no-header", is_flag=True, help="The first line of CSV is data."),
