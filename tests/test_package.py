@@ -106,7 +106,7 @@ def test_a_fit_from_the_command_line_needs_neither_dask_array_nor_xarray_nor_skl
     fit = ["fit", tmp_path / "x", "-k", 3, "-o", tmp_path / "m", "--labels", tmp_path / "l"]
     loaded = modules_of_command(*fit)
     assert "zarr" in loaded
-    assert not loaded & (WIDE | {"sklearn", "pandas"})
+    assert not loaded & (WIDE | {"sklearn", "pandas", "scipy.optimize"})
     predict = ["predict", tmp_path / "m", tmp_path / "x", "-o", tmp_path / "again"]
     assert not modules_of_command(*predict) & (WIDE | {"sklearn", "pandas"})
     assert not modules_of_command("info", tmp_path / "m") & (WIDE | {"sklearn", "pandas", "numba"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
@@ -30,6 +29,8 @@ def match_numbering(state: FitState, earlier: Float64Array) -> FitState:
     DataError
         If the numbers of features differ.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import, and rarely needed
+
     best = state.best
     assert best.centroids is not None
     if earlier.shape[1] != best.centroids.shape[1]:

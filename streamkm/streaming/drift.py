@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from streamkm.arrays import Float64Array
 from streamkm.kernels import squared_distances
@@ -80,6 +79,8 @@ def pairs(before: Float64Array, after: Float64Array) -> tuple[Numbers, Numbers]:
     squared distances is least. Without the first step, a cluster that dies at one end of a row of
     clusters while another appears at the other end would shift all numbers by one.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import, and rarely needed
+
     there, _ = nearest_rows(before, after)
     back, _ = nearest_rows(after, before)
     old = np.flatnonzero(back[there] == np.arange(len(before)))
