@@ -128,11 +128,10 @@ class Points:
         """Return the statistic of Lloyd's step."""
         question = Lloyd(centroids)
         self._count(len(centroids))
-        return Assigned.combine(
-            self._map(
-                lambda piece: question(Block.from_values(self.values[piece], self.weights[piece]))
-            )
+        parts = self._map(
+            lambda piece: question(Block.from_values(self.values[piece], self.weights[piece]))
         )
+        return parts[0] if len(parts) == 1 else Assigned.combine(parts)
 
     def distances(self, centroids: Float64Array) -> Float64Array:
         """Return the squared distances (m, k) to a few centroids."""
