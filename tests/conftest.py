@@ -10,15 +10,18 @@ os.environ["SCIPY_ARRAY_API"] = (
 
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import dask
+import dask.multiprocessing
 import hypothesis
 import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
 import streamkm.rows.memory
+from streamkm.rows import read_only
 from streamkm.seeding import METHODS, Seeding
 from tests import recipes
 
@@ -50,6 +53,11 @@ def mixture(n, d, k, seed=0, offset=0.0, dtype=np.float32):
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(k, d)) * 6
     return (offset + centres[rng.integers(k, size=n)] + rng.normal(size=(n, d))).astype(dtype)
+
+
+def tile(rows):
+    """Rows or weights as kernels receive them; Numba compiles them again for writable arrays."""
+    return read_only(np.ascontiguousarray(rows))
 
 
 # A sitecustomize module for the path of some jobs, which would shadow that of the system.
@@ -86,18 +94,37 @@ def no_table(monkeypatch):
     monkeypatch.setattr(streamkm.rows.memory, "KEPT_SHARE", 0)
 
 
+# Without these, a cluster that waits takes a tenth of a core.
+QUIET = {
+    "distributed.worker.memory.terminate": False,
+    "distributed.worker.memory.monitor-interval": "10s",
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
+}
+
+
 @pytest.fixture(scope="module")
 def cluster():
+    """The Client of two workers."""
     from distributed import Client, LocalCluster
 
-    with (
-        dask.config.set({"distributed.worker.memory.terminate": False}),
-        LocalCluster(
+    with dask.config.set(QUIET):
+        made = LocalCluster(
             2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
-        ) as made,
-        Client(made, set_as_default=False) as client,
-    ):
+        )
+    with made, Client(made, set_as_default=False) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Dask's configuration for two processes that all tests share.
+
+    Dask starts new processes for every read, which takes seconds.
+    """
+    with ProcessPoolExecutor(2, mp_context=dask.multiprocessing.get_context()) as pool:
+        yield {"scheduler": "processes", "num_workers": 2, "pool": pool}
 
 
 @pytest.fixture(params=[*METHODS, recipes.SEEDING])

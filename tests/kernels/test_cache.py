@@ -49,9 +49,9 @@ from streamkm.rows import Room, open_rows
 
 warnings.simplefilter("ignore")
 for dtype, stored, weighted in itertools.product(("f4", "f8", "u1"), (False, True), (False, True)):
-    x = (np.random.default_rng(0).normal(size=(600, 9)) * 20).astype(dtype)
+    x = (np.random.default_rng(0).normal(size=(600, 5)) * 20).astype(dtype)
     weights = 1 + np.arange(600) % 2.0 if weighted else None
-    data = zarr.create_array({}, data=x, chunks=(50, 9)) if stored else x
+    data = zarr.create_array({}, data=x, chunks=(50, 5)) if stored else x
     if stored and weighted:
         weights = zarr.create_array({}, data=weights, chunks=(50,))
     rows = open_rows(data, sample_weight=weights)

@@ -7,7 +7,7 @@ import pytest
 
 from streamkm.kernels import Centroids
 from tests import reference
-from tests.conftest import mixture
+from tests.conftest import mixture, tile
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -15,9 +15,9 @@ from tests.conftest import mixture
     ("d", "k"), [(1, 2), (3, 17), (4, 3), (3, 203), (7, 60), (8, 9), (40, 150)]
 )
 def test_sums_counts_and_loss_are_weighted(d, k, dtype):
-    x = mixture(1500, d, 3, dtype=dtype)
+    x = tile(mixture(1500, d, 3, dtype=dtype))
     centroids = x[:k].astype(np.float64)
-    weights = np.random.default_rng(0).random(len(x))
+    weights = tile(np.random.default_rng(0).random(len(x)))
     sums, counts = np.ones((k, d)), np.ones(k)  # added to, not overwritten
     labels, d2, loss = Centroids(centroids, dtype).gather(x, weights, sums, counts)
     plain, plain_d2 = Centroids(centroids, dtype).nearest(x)
@@ -34,7 +34,7 @@ def test_sums_counts_and_loss_are_weighted(d, k, dtype):
 @pytest.mark.parametrize(("d", "k"), [(3, 30), (3, 300), (20, 9)])
 def test_a_gap_is_never_more_than_it_is(d, k):
     """The bound by which a row keeps its label without a read must not be too large."""
-    x = mixture(3000, d, 9, offset=100.0)
+    x = tile(mixture(3000, d, 9, offset=100.0))
     centroids = x[:k].astype(np.float64) + 0.1
     _, _, gaps = Centroids(centroids, np.float32).nearest_and_gaps(x)
     apart = np.sort(reference.squared_distances(x, centroids), axis=1)

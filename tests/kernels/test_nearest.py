@@ -7,7 +7,7 @@ import pytest
 
 from streamkm.kernels import Centroids, squared_distances
 from tests import reference
-from tests.conftest import mixture
+from tests.conftest import mixture, tile
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -16,7 +16,7 @@ from tests.conftest import mixture
 )
 @pytest.mark.parametrize("offset", [0.0, 1e4])
 def test_labels_are_the_float64_arg_min(d, k, dtype, offset):
-    x = mixture(1031, d, 4, offset=offset, dtype=dtype)
+    x = tile(mixture(1031, d, 4, offset=offset, dtype=dtype))
     centroids = x[np.random.default_rng(1).choice(len(x), k)].astype(np.float64) + 0.25
     labels, d2 = Centroids(centroids, dtype).nearest(x)
     exact = reference.squared_distances(x, centroids)
@@ -31,7 +31,7 @@ def test_tight_clusters_far_apart_are_told_apart(d):
     """float32 scores are useless here: clusters 1e-3 wide at a distance of 1e4."""
     rng = np.random.default_rng(0)
     ends = np.where(rng.random(2000) < 0.5, -1e3, 1e3)
-    x = (ends[:, None] + 1e-3 * rng.normal(size=(2000, d))).astype(np.float32)
+    x = tile((ends[:, None] + 1e-3 * rng.normal(size=(2000, d))).astype(np.float32))
     centroids = np.concatenate([x[ends < 0][:3], x[ends > 0][:3]]).astype(np.float64)
     labels, _ = Centroids(centroids, np.float32).nearest(x)
     exact = reference.squared_distances(x, centroids)
@@ -41,7 +41,7 @@ def test_tight_clusters_far_apart_are_told_apart(d):
 @pytest.mark.parametrize("scale", [1e-44, 1e-38, 1e-22, 1e-18, 1e10, 1e18, 1e19, 3e37])
 @pytest.mark.parametrize("d", [3, 16, 33])
 def test_scores_that_under_or_overflow_float32_are_not_trusted(d, scale):
-    x = (np.random.default_rng(0).normal(size=(2000, d)) * scale).astype(np.float32)
+    x = tile((np.random.default_rng(0).normal(size=(2000, d)) * scale).astype(np.float32))
     centroids = x[:20].astype(np.float64) * 1.01
     labels, _ = Centroids(centroids, np.float32).nearest(x)
     exact = reference.squared_distances(x, centroids)
@@ -51,7 +51,7 @@ def test_scores_that_under_or_overflow_float32_are_not_trusted(d, scale):
 @pytest.mark.parametrize("d", [3, 12, 33])
 def test_ties_go_to_the_lowest_index(d):
     centroids = np.repeat(np.arange(3.0)[:, None], d, axis=1)[[1, 0, 1, 2, 0]]
-    x = np.repeat(np.array([0, 1, 2, 0.5], np.float32)[:, None], d, axis=1)
+    x = tile(np.repeat(np.array([0, 1, 2, 0.5], np.float32)[:, None], d, axis=1))
     labels, _ = Centroids(centroids, np.float32).nearest(x)
     assert labels.tolist() == [1, 0, 3, 0]
 
@@ -61,14 +61,15 @@ def test_the_first_of_equal_centroids_is_chosen(d):
     """Also where distances are rounded, and for the very first, which is compared apart."""
     rng = np.random.default_rng(0)
     centroids = np.repeat(rng.normal(size=(20, d)), 2, axis=0)
-    x = (centroids[rng.integers(0, 40, 5000)] + rng.normal(size=(5000, d))).astype(np.float32)
+    rows = centroids[rng.integers(0, 40, 5000)] + rng.normal(size=(5000, d))
+    x = tile(rows.astype(np.float32))
     labels, _ = Centroids(centroids, np.float32).nearest(x)
     assert (labels % 2 == 0).all()
 
 
 @pytest.mark.parametrize("d", [3, 40])
 def test_a_row_gets_the_same_answer_wherever_it_stands_in_a_tile(d):
-    x = mixture(700, d, 6)
+    x = tile(mixture(700, d, 6))
     centroids = Centroids(x[:20].astype(np.float64), np.float32)
     labels, d2 = centroids.nearest(x)
     for start in (1, 255, 256, 300):
@@ -79,11 +80,11 @@ def test_a_row_gets_the_same_answer_wherever_it_stands_in_a_tile(d):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_rows_that_are_not_finite_show_in_their_distance_and_spoil_no_other(bad):
-    x = mixture(600, 5, 4)
+    x = tile(mixture(600, 5, 4))
     clean, clean_d2 = Centroids(x[:7].astype(np.float64), np.float32).nearest(x)
     spoilt = x.copy()
     spoilt[300, 2] = bad
-    labels, d2 = Centroids(x[:7].astype(np.float64), np.float32).nearest(spoilt)
+    labels, d2 = Centroids(x[:7].astype(np.float64), np.float32).nearest(tile(spoilt))
     assert not np.isfinite(d2[300])
     others = np.arange(600) != 300
     assert np.array_equal(labels[others], clean[others])
@@ -98,7 +99,8 @@ def test_squared_distances_are_direct():
 
 @pytest.mark.parametrize("d", [5, 33])
 def test_rows_need_not_lie_one_after_another(d):
-    x, centroids = mixture(300, d, 2), Centroids(mixture(4, d, 2).astype(np.float64), np.float32)
+    x = tile(mixture(300, d, 2))
+    centroids = Centroids(mixture(4, d, 2).astype(np.float64), np.float32)
     labels, _ = centroids.nearest(x)
     assert np.array_equal(centroids.nearest(np.asfortranarray(x))[0], labels)
     assert np.array_equal(centroids.nearest(x[::-1])[0], labels[::-1])
@@ -106,7 +108,7 @@ def test_rows_need_not_lie_one_after_another(d):
 
 def test_many_rows_in_doubt_of_many_centroids_are_decided_by_distance():
     """Pairs of nearly equal centroids, more than one matrix product holds."""
-    x = mixture(500, 50, 5)
+    x = tile(mixture(500, 50, 5))
     centroids = np.repeat(x[:100].astype(np.float64), 2, axis=0)
     centroids[::2] += 1e-9
     labels, _ = Centroids(centroids, np.float32).nearest(x)

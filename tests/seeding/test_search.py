@@ -12,7 +12,7 @@ from streamkm.in_memory.points import in_memory
 from streamkm.in_memory.subspace import DIRECTIONS, Subspace
 from streamkm.kernels import Centroids
 from tests import reference
-from tests.conftest import mixture
+from tests.conftest import mixture, tile
 
 GOOD = mixture(5000, 3, 12, seed=3).astype(np.float64)
 
@@ -155,7 +155,7 @@ def test_few_features_are_not_projected():
 
 @pytest.mark.parametrize("d", [2, 20])
 def test_gaps_to_the_second_best(d):
-    x = mixture(700, d, 9).astype(np.float64)
+    x = tile(mixture(700, d, 9).astype(np.float64))
     labels, d2, gaps = Centroids(x[:9], np.float64).nearest_and_gaps(x)
     apart = np.sort(reference.squared_distances(x, x[:9]), axis=1)
     assert np.array_equal(labels, reference.labels(x, x[:9]))
