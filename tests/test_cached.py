@@ -54,9 +54,11 @@ def rows_of(data):
     return replace(open_rows(data), plan=BlockPlan((EDGES,)), fits_in_memory=True)
 
 
-def on(where, cluster):
+def on(where, cluster, processes=None):
     if where == "cluster":
         return cluster.as_current()
+    if where == "processes":
+        return dask.config.set(processes)
     return dask.config.set(scheduler=where, num_workers=2)
 
 
@@ -92,11 +94,11 @@ def plain(tmp_path_factory):
 
 @pytest.mark.parametrize("where", WHERE)
 def test_with_kept_blocks_the_bits_are_the_same_and_one_read_is_counted(
-    where, path, cluster, plain
+    where, path, cluster, processes, plain
 ):
     """The store is removed after the first read, so later reads must use the cached blocks."""
     bits, reads = plain
-    with on(where, cluster), caching(rows_of(path)) as rows:
+    with on(where, cluster, processes), caching(rows_of(path)) as rows:
         assert can_cache(rows) == (where != "processes")
         got, states = fitted(
             rows, (lambda: shutil.rmtree(path)) if can_cache(rows) else lambda: None

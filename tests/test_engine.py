@@ -88,11 +88,11 @@ def test_waves_fold_as_one_tree_for_any_number_of_blocks(n, waves):
     assert folded.total() == whole(blocks)
 
 
-@pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
-def test_the_bits_are_the_same_on_every_local_scheduler(many, scheduler):
-    with dask.config.set(scheduler=scheduler, num_workers=2):
-        got = bits(map_reduce(QUESTION, many, 8))
-    assert got == bits(map_reduce(QUESTION, many))
+def test_the_bits_are_the_same_on_every_local_scheduler(many, processes):
+    want = bits(map_reduce(QUESTION, many))
+    for scheduler in ({"scheduler": "synchronous"}, {"scheduler": "threads"}, processes):
+        with dask.config.set({"num_workers": 2, **scheduler}):
+            assert bits(map_reduce(QUESTION, many, 8)) == want
 
 
 def test_the_bits_are_the_same_on_a_cluster_and_inside_its_tasks(many, cluster):
@@ -306,12 +306,12 @@ def test_two_writers_of_one_chunk_are_refused(many, tmp_path):
 
 
 @pytest.mark.parametrize("scheduler", ["threads", "processes"])
-def test_an_array_in_memory_is_filled_on_any_scheduler(scheduler):
+def test_an_array_in_memory_is_filled_on_any_scheduler(scheduler, processes):
     x = np.tile(X, (300, 1))
     rows = open_rows(x)
     assert rows.plan.n_blocks > 1
     out = np.full(len(x), -1, np.int32)
-    with dask.config.set(scheduler=scheduler, num_workers=2):
+    with dask.config.set(processes if scheduler == "processes" else {"num_workers": 2}):
         write_rows(Labels(CENTROIDS, out.dtype), rows, out)
     assert np.array_equal(out[-6000:], reference.labels(X, CENTROIDS))
     assert (out >= 0).all()
@@ -372,7 +372,7 @@ def test_the_reads_of_a_fit_share_their_processes(many):
 
 
 @pytest.mark.parametrize("room", [Room(0, 4096), Room(6000, 4096)], ids=["coreset", "table"])
-def test_a_fit_is_the_same_bits_on_a_cluster_and_in_processes(many, cluster, room):
+def test_a_fit_is_the_same_bits_on_a_cluster_and_in_processes(many, cluster, processes, room):
     """The table stays with the client; its passes are not sent to the workers."""
 
     def fitted():
@@ -383,5 +383,5 @@ def test_a_fit_is_the_same_bits_on_a_cluster_and_in_processes(many, cluster, roo
     want = fitted()
     with cluster.as_current():
         assert fitted() == want
-    with dask.config.set(scheduler="processes", num_workers=2):
+    with dask.config.set(processes):
         assert fitted() == want

@@ -78,7 +78,7 @@ class TestMasksAndWeights:
         distances = KMeans(3, random_state=0).fit_transform(X, mask=mask)
         assert np.array_equal(np.isnan(distances).all(axis=1), ~mask)
 
-    def test_what_lies_in_memory_travels_by_block(self, tmp_path):
+    def test_what_lies_in_memory_travels_by_block(self, tmp_path, processes):
         store = zarr.create_array(tmp_path / "x", data=X, chunks=(100, 3))
         rows = open_rows(store, mask=np.ones(500, bool), sample_weight=np.ones(500))
         assert rows.to_send.mask is None
@@ -89,7 +89,7 @@ class TestMasksAndWeights:
             for data in (store, X)
         ]
         np.testing.assert_allclose(fits[0].cluster_centers_, fits[1].cluster_centers_, rtol=1e-12)
-        with dask.config.set(scheduler="processes"):
+        with dask.config.set(processes):
             again = KMeans(3, random_state=0).fit(store, sample_weight=weights, mask=mask)
         assert np.array_equal(again.cluster_centers_, fits[0].cluster_centers_)
 

@@ -75,14 +75,14 @@ def test_where_nothing_moves_any_more_lloyds_step_moves_nothing_either(algorithm
     np.testing.assert_allclose(means, best.centroids, rtol=0, atol=1e-12)
 
 
-def test_every_scheduler_and_going_on_from_any_state_give_the_same_bits():
+def test_every_scheduler_and_going_on_from_any_state_give_the_same_bits(processes):
     x = overlapping()
     rows, state = begun(x, x[:9].astype(np.float64))
     states = list(fit(rows, state))
     last = states[-1]
     assert any(s.in_memory for s in states)
-    for scheduler in ("synchronous", "processes"):
-        with dask.config.set(scheduler=scheduler):
+    for scheduler in ({"scheduler": "synchronous"}, processes):
+        with dask.config.set(scheduler):
             assert iterate(rows, state).best.centroids.tobytes() == last.best.centroids.tobytes()
     for earlier in states[:-1]:
         resumed = iterate(rows, pickle.loads(pickle.dumps(earlier)))

@@ -250,16 +250,9 @@ def test_bands_are_coded_by_a_codebook(tmp_path):
     assert 25 < summary(archive).psnr < 60
 
 
-def test_the_same_bytes_on_every_scheduler(folder, tmp_path, monkeypatch):
-    import distributed
-
+def test_the_same_bytes_on_every_scheduler(folder, tmp_path, cluster, monkeypatch):
     compress(folder, tmp_path / "here.zarr", 12)
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
+    with cluster.as_current():
         monkeypatch.chdir(tmp_path)  # the workers keep their folder
         there = compress("in", "there.zarr", 12)
         decompress(Archive("there.zarr"), "there")

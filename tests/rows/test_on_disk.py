@@ -177,7 +177,7 @@ def hdf5(tmp_path_factory):
 
 
 @pytest.mark.parametrize("scheduler", ["threads", "processes"])
-def test_an_hdf5_dataset_is_read_block_by_block(scheduler, path, hdf5, monkeypatch):
+def test_an_hdf5_dataset_is_read_block_by_block(scheduler, path, hdf5, processes, monkeypatch):
     read, whole = [], Hdf5.__getitem__
 
     def counted(self, region):
@@ -186,7 +186,8 @@ def test_an_hdf5_dataset_is_read_block_by_block(scheduler, path, hdf5, monkeypat
         return found
 
     monkeypatch.setattr(Hdf5, "__getitem__", counted)
-    with h5py.File(hdf5, "r") as file, dask.config.set(scheduler=scheduler, num_workers=2):
+    asked = processes if scheduler == "processes" else {"num_workers": 2}
+    with h5py.File(hdf5, "r") as file, dask.config.set(asked):
         data = file["deep/x"]
         model = KMeans(3, random_state=0, memory_limit=LIMIT).fit(data)
         assert max(read, default=0) <= X.nbytes // 3

@@ -112,14 +112,14 @@ def test_arrays_of_groups_within_are_named_by_their_path(tmp_path, cube):
         open_rows(tmp_path / "empty.zarr")
 
 
-def test_a_zipped_store_is_opened_by_its_path(tmp_path, cube):
+def test_a_zipped_store_is_opened_by_its_path(tmp_path, cube, processes):
     with zarr.storage.ZipStore(tmp_path / "g.zarr.zip", mode="w") as store:
         zarr.create_array(store, name="pixels", data=cube, chunks=(4, 10, 10))
     rows = open_rows(tmp_path / "g.zarr.zip", feature_dim=0)
     centroids = cube.reshape(4, -1).T[:5].astype(np.float64)
     plain = map_reduce(Lloyd(centroids), open_rows(cube, feature_dim=0))
-    for scheduler in ("threads", "processes"):
-        with dask.config.set(scheduler=scheduler, num_workers=2):
+    for scheduler in ({"num_workers": 2}, processes):
+        with dask.config.set(scheduler):
             assert np.array_equal(map_reduce(Lloyd(centroids), rows).sums, plain.sums)
 
 

@@ -121,11 +121,11 @@ def test_schedulers_give_the_same_bits(store, tmp_path):
     assert bits(grown(X, tmp_path / "memory", DEEP)) == deep_bits(store)
 
 
-def test_processes_give_the_same_bits(store, tmp_path, monkeypatch):
+def test_processes_give_the_same_bits(store, tmp_path, processes, monkeypatch):
     monkeypatch.undo()  # other processes have blocks of the usual size
     monkeypatch.setattr("streamkm.runs.parts._TASK_NBYTES", 1)
     want = bits(grown(store, tmp_path / "threads", SPLIT))
-    with dask.config.set(scheduler="processes", num_workers=2):
+    with dask.config.set(processes):
         assert bits(grown(store, tmp_path / "processes", SPLIT)) == want
 
 
@@ -399,7 +399,8 @@ def test_rows_of_weight_zero_change_nothing(n_clusters, resampling):
     """Neither the numbers of clusters of the groups nor the rows of a round."""
     x, weights = X[:600].copy(), np.repeat([1.0, 0.0], 300)
     x[300:] += 100
-    km = streamkm.HierarchicalKMeans(n_clusters, resampling=resampling, random_state=0)
+    init = "random" if resampling else "auto"
+    km = streamkm.HierarchicalKMeans(n_clusters, init=init, resampling=resampling, random_state=0)
     want = km.fit(x[:300]).cluster_centers_
     np.testing.assert_array_equal(km.fit(x, sample_weight=weights).cluster_centers_, want)
 

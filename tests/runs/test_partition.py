@@ -15,7 +15,6 @@ from sklearn.exceptions import NotFittedError
 
 import streamkm
 from streamkm.cli import main
-from streamkm.engine import same_processes
 from streamkm.errors import (
     DataChangedError,
     DataError,
@@ -210,19 +209,19 @@ def test_every_kind_of_model_groups_rows_by_its_labels(tmp_path, store, kind):
         assert stored.n_clusters == 5
 
 
-def test_schedulers_write_the_same_bytes(tmp_path, store, cluster, monkeypatch):
+def test_schedulers_write_the_same_bytes(tmp_path, store, cluster, processes, monkeypatch):
     monkeypatch.setattr("streamkm.runs.dedup.BLOCK_NBYTES", 9000)
     monkeypatch.setattr("streamkm.runs.dedup._LEAST_NBYTES", 1)
     found = []
     schedulers = [
         dask.config.set(scheduler="threads"),
-        dask.config.set(scheduler="processes"),
+        dask.config.set(processes),
         cluster.as_current(),
     ]
     for number, scheduler in enumerate(schedulers):
         folder = tmp_path / str(number)
         folder.mkdir()
-        with scheduler, same_processes():
+        with scheduler:
             parts = streamkm.partition(CENTROIDS, store, folder / "p.zarr")
             streamkm.partition(CENTROIDS, store, folder / "p.parquet")
             streamkm.dedup(parts, folder / "keep.npy", threshold=0.9)
