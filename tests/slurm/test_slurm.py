@@ -95,6 +95,7 @@ def iterating(slurm, job):
 
 def test_preempted_requeued_timed_out_and_an_array_of_seeds(slurm, data, whole, tmp_path):
     """All jobs run at once, on one node each; most of the time is waiting."""
+    whole(10)  # compiles kernels once, or each of the jobs would
     many = [*RULES, "30"]
     preempted = begin(
         slurm,
@@ -124,15 +125,16 @@ def test_preempted_requeued_timed_out_and_an_array_of_seeds(slurm, data, whole, 
     slurm.until(iterating(slurm, preempted))
     short = ["--output=/dev/null", "-c", "4", "-t", "1", "--wrap", "sleep 2"]
     higher = slurm.submit("-p", "high", "-w", "n1", *short)
+    models = [whole(10, seed) for seed in range(3)]  # while the jobs wait
+    want = {"preempted": whole(30), "timed": whole(110)}
     slurm.until(lambda: "stopped (SIGUSR1)" in log(slurm, preempted))
     for job in (higher, seeds, best, preempted, timed):
         assert set(slurm.ended(job)) == {"COMPLETED"}, log(slurm, job)
     for job in (preempted, timed):
         assert int(slurm.facts(job)["Restarts"]) >= 1
         assert "resuming from" in log(slurm, job)
-    same(tmp_path / "preempted", whole(30))
-    same(tmp_path / "timed", whole(110))
-    models = [whole(10, seed) for seed in range(3)]
+    for name, model in want.items():
+        same(tmp_path / name, model)
     same(tmp_path / "best", min(models, key=lambda model: model.inertia))
 
 
@@ -145,9 +147,10 @@ def test_a_workers_job_is_cancelled_in_the_middle_of_a_pass(slurm, data, whole, 
     slurm.until(lambda: "initialization complete" in log(slurm, job) and workers())
     victim = workers()[0]
     slurm.call("scancel", victim)
+    want = whole(200)  # while the job runs
     assert slurm.ended(job) == ["COMPLETED"], log(slurm, job)
     assert slurm.states(victim) == ["CANCELLED"]
-    same(tmp_path / "driven", whole(200))
+    same(tmp_path / "driven", want)
 
 
 def test_cancelled_by_the_user_and_submitted_again(slurm, data, whole, tmp_path):
@@ -158,10 +161,11 @@ def test_cancelled_by_the_user_and_submitted_again(slurm, data, whole, tmp_path)
     assert slurm.ended(first) == ["CANCELLED"]
     assert not (tmp_path / "m").exists()
     second = begin(slurm, "one-node.sbatch", data, K, tmp_path / "m", *rules)
+    want, fewer = whole(20), whole(12)  # while the job runs
     assert slurm.ended(second) == ["COMPLETED"], log(slurm, second)
     assert "resuming from" in log(slurm, second)
-    same(tmp_path / "m", whole(20))
-    assert not np.array_equal(whole(20).centroids, whole(12).centroids)
+    same(tmp_path / "m", want)
+    assert not np.array_equal(want.centroids, fewer.centroids)
 
 
 def test_jobs_that_slurm_would_not_take_are_refused_at_once(slurm, data, tmp_path):
