@@ -3,9 +3,9 @@
 
 Restarts, the loss curve, and the elbow of two photographs for k = 1..9.
 
-Both photographs are cubes (y, x, colour) in Zarr stores, at a third of their width and height. The
-fits of every k with every restart share their reads; because the colours of the pixels repeat, a
-single read is enough.
+Both photographs are cubes (y, x, colour) in Zarr stores, at a quarter of their width and height.
+The fits of every k with every restart share their reads; because the colours of the pixels repeat,
+a single read is enough.
 
 Usage: ``python examples/primer_two_photographs_and_their_elbows.py OUTPUT.png``
 """
@@ -28,7 +28,7 @@ import streamkm.plot
 def main(output: str) -> None:
     figure, axes = plt.subplots(2, 4, figsize=(18, 7), layout="constrained")
     for row, name in zip(axes, ("china", "flower"), strict=True):
-        photograph = load_sample_image(f"{name}.jpg")[::3, ::3]
+        photograph = load_sample_image(f"{name}.jpg")[::4, ::4]
         with tempfile.TemporaryDirectory() as folder:
             store = zarr.create_array(
                 Path(folder) / "photograph.zarr",

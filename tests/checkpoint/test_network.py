@@ -69,7 +69,7 @@ def test_a_link_that_is_cut_in_the_middle_of_a_pass(namespaces, tmp_path, monkey
     monkeypatch.setattr("streamkm.engine.schedule._LEAST_OF_A_CLUSTER", 1)
     zarr.create_array(tmp_path / "x", data=mixture(16_000, 16, 20), chunks=(500, 16))
     data = zarr.open_array(tmp_path / "x", mode="r")
-    environment = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "15s"}
+    environment = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "5s"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
     where = tmp_path / "scheduler.json"
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", f"{NET}.1"]

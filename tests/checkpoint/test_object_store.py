@@ -107,7 +107,7 @@ def cloud(environment, monkeypatch):
     files = s3fs.S3FileSystem()
     if not files.exists("bucket"):
         files.mkdir("bucket")
-        zarr.create_array("s3://bucket/x", data=mixture(60_000, 16, 20), chunks=(2048, 16))
+        zarr.create_array("s3://bucket/x", data=mixture(30_000, 16, 20), chunks=(2048, 16))
     return files
 
 
