@@ -10,19 +10,18 @@ from importlib import import_module
 from typing import Any
 
 from streamkm.checkpoint.generations import KIND as CHECKPOINT
+from streamkm.cli.commands import info_outputs
 from streamkm.cli.ui.clusters import show_clusters
 from streamkm.cli.ui.facts import show_table
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.cli.ui.sweep_table import show_sweep, sweep_facts
-from streamkm.decoding.notices import notice_lines
 from streamkm.errors import NotAModelError
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import open_sweep
 from streamkm.outputs import ARCHIVE, PARTITION, QUANTIZER, kind_of, plain
-from streamkm.outputs.partitions import open_partition
+from streamkm.outputs.marks import NEAREST
 from streamkm.reasons import MEANINGS
-from streamkm.rows.paths import dimension_names
 from streamkm.rows.sources import open_source
 from streamkm.sizes import show_bytes
 
@@ -37,13 +36,16 @@ def run(path: str, variable: str | list[str] | None, all_of_it: bool, as_json: b
     elif kind == CHECKPOINT:
         show(import_module("streamkm.cli.commands.info_checkpoint").facts_of(path))
     elif kind == QUANTIZER:
-        show(_of_quantizer(path))
+        show(*info_outputs.of_quantizer(path))
     elif kind == PARTITION:
-        show(_of_partition(path))
+        show(*info_outputs.of_partition(path))
+    elif kind == NEAREST:
+        show(*info_outputs.of_nearest(path))
     elif not _show_result(path, as_json, sweeps=variable is None):
         for name in variable if isinstance(variable, list) else [variable]:
             named = {"variable": str(name)} if isinstance(variable, list) else {}
-            show(named | _of_array(open_source(path, name)))
+            texts, values = info_outputs.of_array(open_source(path, name))
+            show(named | texts, named | values)
 
 
 def _show_result(path: str, as_json: bool, sweeps: bool) -> bool:
@@ -87,11 +89,20 @@ def _values_of(model: Model) -> dict[str, Any]:
         "features": model.features,
         "units": model.units,
         "names": model.names,
+        "levels": None if model.hierarchy is None else [k, *model.hierarchy.n_clusters],
+        "stream": _stream(model),
         "counts": None if model.counts is None else model.counts.tolist(),
         "centroids": model.centroids.tolist(),
         "parameters": plain(model.parameters),
         "versions": model.versions,
     }
+
+
+def _stream(model: Model) -> dict[str, int] | None:
+    """Rows that a stream has read, and those of its summary."""
+    if not model.summary:
+        return None
+    return {"n_rows": int(model.summary["rows"]), "summary_rows": len(model.summary["weights"])}
 
 
 def _of_sweep(found: Any) -> dict[str, str]:
@@ -118,57 +129,19 @@ def _of_model(model: Model) -> dict[str, str]:
     return facts
 
 
-def _of_quantizer(path: str) -> dict[str, str]:
-    # The module imports the passes, and with them Numba.
-    found = import_module("streamkm.models.quantizer").load_codebooks(path)
-    m, k, size = found.codewords.shape
-    return {
-        "codebooks": f"{m} parts x {k} codewords x {size} features",
-        "residuals of": "rows" if found.coarse is None else f"{len(found.coarse):,} centroids",
-        "inertia": f"{found.inertia:.6g}",
-        "parameters": ", ".join(f"{n}={v}" for n, v in found.parameters.items() if v is not None),
-    }
-
-
-def _of_partition(path: str) -> dict[str, str]:
-    parts = open_partition(path)
-    (n, d), sizes = parts.rows.shape, parts.sizes
-    return {
-        "partition": f"{n:,} rows of {d:,} features ({parts.rows.dtype})",
-        "clusters": f"{len(sizes):,} of {sizes.min():,} to {sizes.max():,} rows",
-        "data": f"{' x '.join(f'{extent:,}' for extent in parts.row_shape)} rows",
-        "weights": "no" if parts.weights is None else "yes",
-    }
-
-
 def _of_iterations(model: Model) -> dict[str, str]:
     if model.tree is not None:
         return {"splits": str(len(model.tree[0]))}
     if model.hierarchy is not None:
         sizes = [len(model.centroids), *model.hierarchy.n_clusters]
         return {"levels": " to ".join(f"{size:,}" for size in sizes)}
-    if model.summary:
-        rows, kept = model.summary["rows"], len(model.summary["weights"])
-        return {"stream": f"{int(rows):,} rows so far, {kept:,} in the summary"}
+    stream = _stream(model)
+    if stream is not None:
+        rows, kept = stream.values()
+        return {"stream": f"{rows:,} rows so far, {kept:,} in the summary"}
     return {"iterations": str(len(model.history)), "stopped by": _ending(model.stop_reason)}
 
 
 def _ending(reason: str) -> str:
     meaning = MEANINGS.get(reason)
     return reason if meaning is None else f"{reason} ({meaning})"
-
-
-def _of_array(array: Any) -> dict[str, str]:
-    facts = {
-        "shape": str(array.shape),
-        "dimensions": str(dimension_names(array) or "unnamed"),
-        "dtype": str(array.dtype),
-        "chunks": str(array.chunks),
-        "bytes": show_bytes(array.nbytes),
-    }
-    if array.shards:
-        facts["shards"] = str(array.shards)
-    notices = notice_lines(array.attrs.get("notices", []))
-    if notices:
-        facts["not taken"] = "\n".join(notices)
-    return facts

@@ -84,7 +84,8 @@ def run(
     if given["picture"]:
         save_plot("elbow", result, given["picture"])
     if given["as_json"]:
-        say(strict_json(sweep_facts(result) | {"plot": given["picture"]}))
+        plot = {"plot": given["picture"]} if given["picture"] else {}
+        say(strict_json(sweep_facts(result) | plot))
         return
     show_sweep(result)
     if given["picture"]:
