@@ -21,16 +21,9 @@ from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows, Seen, is_a, refuse_other_units
 from streamkm.runs.options import memory_bytes
 from streamkm.runs.refine import prepare_refining, refined, refuse_part
-from streamkm.runs.stream import (
-    Part,
-    StreamOptions,
-    absorb,
-    continued,
-    merge,
-    merged_seen,
-    solution_of,
-)
-from streamkm.runs.update import news_of, seen_by, sight, with_seen
+from streamkm.runs.stream import StreamOptions, absorb, continued, solution_of
+from streamkm.runs.stream_merging import Part, merge, merged_seen, seen_by
+from streamkm.runs.update import news_of, sight, with_seen
 from streamkm.streaming import Drift, Solution, Summary, WeightedRows, solve
 
 
@@ -342,8 +335,7 @@ ndarray of shape (m,)
         ]
         merged = copy(self)
         merged._summary, merged._solution, merged._is_solved = merge(parts), None, False
-        each = [model._seen for model in models]
-        merged._seen = None if None in each else merged_seen(s for seen in each for s in seen or ())
+        merged._seen = merged_seen(model._seen for model in models)
         merged._remove("labels_", "cluster_names_", "changes_")
         return merged
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
 from streamkm.engine import folding, last, threads, wave_size
-from streamkm.errors import DataError, ParameterError
+from streamkm.errors import ParameterError
 from streamkm.models.model import Model
 from streamkm.numbers import real_number, whole_number
-from streamkm.rows import Budget, Rows, Seen, refuse_other_units, reordering
+from streamkm.rows import Budget, Rows
 from streamkm.runs.options import draw_seed
 from streamkm.streaming import Drift, Forgetting, Solution, Summarise, Summary, solve, summary_rows
 from streamkm.versions import versions
@@ -96,43 +96,6 @@ class StreamOptions:
 
 
 @dataclass(frozen=True)
-class Part:
-    """The summary of a stream that is merged with others.
-
-    Parameters
-    ----------
-    summary : Summary
-    name : str, for messages
-    features : tuple of str, names of the features; empty if they have none
-    units : tuple of str, their units; empty if they have none
-    """
-
-    summary: Summary
-    name: str
-    features: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-
-    @classmethod
-    def from_model(cls, model: Model, name: str) -> Part:
-        """Return the summary of a stored model.
-
-        Raises
-        ------
-        DataError
-            If the model has none.
-        """
-        if not model.summary:
-            raise DataError(
-                f"{name} is not the model of a stream, so it has no summary of its rows.",
-                python="Use models of StreamingKMeans.",
-                command="Use models of `streamkm stream` or of StreamingKMeans.",
-            )
-        return cls(
-            Summary.from_stored(model.summary), name, tuple(model.features), tuple(model.units)
-        )
-
-
-@dataclass(frozen=True)
 class StreamBudget(Budget):
     """The budget of a read that summarises rows.
 
@@ -172,71 +135,6 @@ def absorb(summary: Summary, rows: Rows, blocks: range | None = None) -> Summary
     found = last(folding(question, rows, wave_size(), blocks=blocks)).total()
     found.counted.check_values()
     return Summary.combine([summary, found])
-
-
-def merge(parts: Sequence[Part]) -> Summary:
-    """Return the summary of all rows of several streams; their order does not change its bits.
-
-    Parameters
-    ----------
-    parts : sequence of Part
-
-    Raises
-    ------
-    DataError
-        If the numbers of clusters, the features or their units differ, or a stream forgets rows.
-    """
-    first, most = parts[0], max(part.summary.most for part in parts)
-    summaries = []
-    for part in parts:
-        summary, whose = part.summary, (part.name, first.name)
-        if summary.forgetting.is_active:
-            raise DataError(
-                f"{part.name} forgets rows (half_life or window), so it cannot be merged: the ages "
-                "of its rows among those of another stream are not known."
-            )
-        if summary.n_clusters != first.summary.n_clusters:
-            raise DataError(
-                f"{part.name} has {summary.n_clusters} clusters, but {first.name} has "
-                f"{first.summary.n_clusters}: summarise both for the same number of clusters."
-            )
-        n, n_first = summary.values.shape[1], first.summary.values.shape[1]
-        if n != n_first:
-            raise DataError(f"{part.name} has {n} features, but {first.name} has {n_first}.")
-        order = reordering(part.features or None, first.features or None, whose)
-        places = range(n) if order is None else order
-        units = [part.units[at] for at in places] if part.units else None
-        refuse_other_units(units, first.units, first.features, f"{part.name} has")
-        values = summary.values if order is None else summary.values[:, list(order)]
-        summaries.append(replace(summary, most=most, values=values))
-    return Summary.combine(summaries)
-
-
-def merged_seen(seen: Iterable[Seen]) -> tuple[Seen, ...]:
-    """Return what several streams have seen, whose rows have no positions in common."""
-    return tuple(replace(each, pieces=()) for each in seen)
-
-
-def merge_models(models: Mapping[str, Model]) -> Model:
-    """Return the model of all rows of several streams.
-
-    Parameters
-    ----------
-    models : mapping of str to Model, by their names for messages
-
-    Raises
-    ------
-    DataError
-        If a model is not that of a stream, or as for `merge`.
-    """
-    parts = [Part.from_model(model, name) for name, model in models.items()]
-    merged, first = merge(parts), next(iter(models.values()))
-    data = [name for model in models.values() for name in model.parameters.get("data", [])]
-    parameters = first.parameters | ({"data": data} if data else {})
-    # It is the result of no run, which might otherwise replace it.
-    unknown = any(m.parameters.get("data") and not m.seen for m in models.values())
-    seen = () if unknown else merged_seen(each for m in models.values() for each in m.seen)
-    return replace(first, parameters=parameters, fit="", seen=seen, **solved(merged))
 
 
 def solved(summary: Summary, before: Solution | None = None) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from streamkm.rows.paths import dimension_names
 from streamkm.runs.holds import holds
 from streamkm.runs.options import DataOptions
 from streamkm.runs.refine import refuse_part
-from streamkm.runs.stream import Part, StreamOptions, absorb, solution_of, solved
+from streamkm.runs.stream import StreamOptions, absorb, solution_of, solved
+from streamkm.runs.stream_merging import Part, seen_by
 from streamkm.streaming import Summary
 from streamkm.warn import warn
 
@@ -249,8 +250,3 @@ class Update:
         parameters = self.model.parameters | {"data": names}
         # It is the result of no run, which might otherwise replace it.
         return replace(self.model, parameters=parameters, fit="", seen=seen, **fields)
-
-
-def seen_by(model: Model) -> tuple[Seen, ...] | None:
-    """Return what the model of a stream has seen; None if it is unknown."""
-    return None if model.parameters.get("data") and not model.seen else model.seen

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import subprocess
 import sys
 
+import dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -279,6 +281,24 @@ def test_what_cannot_be_known_is_refused(tmp_path):
     assert "given twice" in run("update", tmp_path / "m", *[tmp_path / "x"] * 2, code=1)
 
 
+def test_merging_streams_of_the_same_store_warns(tmp_path):
+    zarr.create_array(tmp_path / "x", data=mixture(200, 2, 3), chunks=(100, 2))
+    one, two = (StreamingKMeans(3, random_state=n).fit(tmp_path / "x") for n in (0, 1))
+    with pytest.warns(StreamkmWarning, match=r"/x was read for two of the merged streams"):
+        assert one.merge(two).update(tmp_path / "x").n_rows_seen_ == 400
+
+
+def test_a_store_without_a_list_of_chunks_is_read_with_a_warning(tmp_path):
+    x = mixture(300, 2, 3)
+    for n in (200, 300):
+        with zarr.storage.ZipStore(tmp_path / "x.zip", mode="w") as store:
+            zarr.create_array(store, data=x[:n], chunks=(100, 2))
+        if n == 200:
+            km = StreamingKMeans(3, random_state=0).fit(tmp_path / "x.zip")
+    with pytest.warns(StreamkmWarning, match="cannot be listed; changes of its earlier rows"):
+        assert km.update(tmp_path / "x.zip").changes_["appended"] == ((200, 300),)
+
+
 def test_models_that_are_not_complete_or_old_are_refused(tmp_path):
     zarr.create_array(tmp_path / "x", data=mixture(200, 2, 3), chunks=(100, 2))
     run("stream", tmp_path / "x", "-k", 3, "-o", tmp_path / "m")
@@ -295,7 +315,11 @@ def test_a_window_ends_with_the_new_rows(tmp_path):
     begin(tmp_path / "cube", 2)
     km = model(window=2 * SIDE * SIDE).fit(tmp_path / "cube" / "light")
     grow(tmp_path / "cube", 2, DAYS)
+    other = pickle.loads(pickle.dumps(km))
     km.update(tmp_path / "cube" / "light")
+    with dask.config.set(scheduler="synchronous", num_workers=1):
+        other.update(tmp_path / "cube" / "light")
+    assert other.cluster_centers_.tobytes() == km.cluster_centers_.tobytes()
     last = CUBE[-2:].reshape(-1, BANDS)
     assert np.array_equal(np.sort(km.summary_.rows, 0), np.sort(last, 0))
 

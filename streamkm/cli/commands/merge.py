@@ -6,7 +6,7 @@ from streamkm.cli.files import refuse_repeated
 from streamkm.cli.ui.facts import show
 from streamkm.models.storage import load_model, save_model
 from streamkm.outputs import MODEL, alone, check_store
-from streamkm.runs.stream import merge_models
+from streamkm.runs.stream_merging import merge_models
 
 
 def run(models: tuple[str, ...], output: str, *, as_json: bool, overwrite: bool) -> None:
