@@ -37,6 +37,12 @@ def test_a_link_to_a_file_that_the_site_does_not_have_is_an_error(monkeypatch):
         source.linked("docs/plots.md", "[a](https://x.org) [b](../pyproject.toml)")
 
 
+def test_a_link_that_shows_the_name_of_a_page_gets_its_title():
+    assert source.linked("docs/reads.md", "[seeding.md](seeding.md)") == "[Seeding](seeding.md)"
+    text = source.linked("README.md", "[docs/plots.md](docs/plots.md#x), [reads](docs/reads.md)")
+    assert text == "[Plots](plots.md#x), [reads](reads.md)"
+
+
 def test_links_lead_from_the_pages_of_the_site():
     text = "[a](../docs/reads.md#x) [b](../examples/land_cover_of_a_cube.py)\n```\n[c](d)\n```\n"
     want = "[a](reads.md#x) [b](examples/land_cover_of_a_cube.rst)\n```\n[c](d)\n```\n"

@@ -24,7 +24,7 @@ OUTSIDE = {
 }
 # The navigation is the lists of links of these pages.
 SECTIONS = ("index.md", "tutorials.md", "how-to.md", "explanation.md", "reference.md")
-_LINK = re.compile(r"\]\(([^)\s#]*)(#[^)\s]*)?\)")
+_LINK = re.compile(r"\[([^\[\]]*)\]\(([^)\s#]*)(#[^)\s]*)?\)")
 _NAME = re.compile(r"^- `(streamkm[\w.]*)`$", re.MULTILINE)
 _FENCED = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
 
@@ -65,14 +65,22 @@ def linked(page: str, text: str) -> str:
     here = PurePosixPath(pages()[page]).parent
 
     def link(found: re.Match[str]) -> str:
-        to, anchor = found[1], found[2] or ""
+        text, to, anchor = found[1], found[2], found[3] or ""
         if not to or "://" in to or to.startswith("mailto:"):
             return found[0]
-        return f"]({os.path.relpath(target(page, to), here)}{anchor})"
+        # A host shows the name of the file; the site has titles.
+        named = to.endswith(".md") and PurePosixPath(text).name == PurePosixPath(to).name
+        shown = _title(page, to) if named else text
+        return f"[{shown}]({os.path.relpath(target(page, to), here)}{anchor})"
 
     # Code is left alone: every second part is a fenced block.
     parts = _FENCED.split(text)
     return "".join(part if n % 2 else _LINK.sub(link, part) for n, part in enumerate(parts))
+
+
+def _title(page: str, link: str) -> str:
+    text = (ROOT / page).parent.joinpath(link).read_text("utf-8")
+    return text.partition("\n")[0].removeprefix("# ")
 
 
 def navigation(text: str) -> list[str]:
