@@ -11,7 +11,6 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.decoding.header import DTYPES, Header, Pixels, check, page_name
 from streamkm.decoding.pillow import keyed
-from streamkm.decoding.placeless import placeless
 from streamkm.decoding.png import png_of
 from streamkm.decoding.samples import Samples, pixels_of
 from streamkm.decoding.tiff import Page, samples_at
@@ -20,6 +19,7 @@ from streamkm.files.damage import damage
 from streamkm.files.find import need
 from streamkm.files.items import Item, Plane, Span
 from streamkm.files.names import shown
+from streamkm.rows.formats.placeless import placeless
 
 _DRIVERS = {"TIFF": "GTiff", "PNG": "PNG"}
 _UNREAD = {

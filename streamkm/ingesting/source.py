@@ -10,17 +10,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from streamkm.arrays import AnyArray
+from streamkm.rows.formats.scene import Coordinate
 
 Region = tuple[slice, ...]
 TEXT = np.dtypes.StringDType()
-
-
-class Coordinate(NamedTuple):
-    """An array beside the data: a coordinate, or a grid mapping."""
-
-    dims: tuple[str, ...]
-    values: AnyArray
-    attributes: dict[str, Any]
 
 
 def names_beside(dim: str, names: Sequence[str]) -> dict[str, Coordinate]:

@@ -13,9 +13,9 @@ import zarr
 from PIL import Image
 
 import streamkm
-from streamkm.decoding.placeless import placeless
 from streamkm.errors import DataError
 from streamkm.images.sources import find_items
+from streamkm.rows.formats.placeless import placeless
 from tests.images.conftest import deep_png, encoded, noise, png, put, read, write_raster
 from tests.images.test_meaning import WAYS, oriented
 from tests.ingesting.conftest import run, write_images, write_tar

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numba
 from numba.extending import overload
 
-from streamkm.decoding.placeless import placeless
+from streamkm.rows.formats.placeless import placeless
 
 
 def test_filters_are_put_back_where_numba_compiles_meanwhile():

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import rasterio
 import xarray as xr
 import zarr
 from click.testing import CliRunner
@@ -348,6 +349,78 @@ def test_columns_are_weights_and_match_by_name(tables, tmp_path):
     model.save(tmp_path / "model")
     run("predict", tmp_path / "model", tables / "lz4.arrow", "-o", tmp_path / "labels.npy")
     assert np.array_equal(np.load(tmp_path / "labels.npy"), want)
+
+
+# ---- rasters ---------------------------------------------------------------------------------
+
+BANDS = RNG.integers(0, 200, (3, 40, 50)).astype("u1")
+PLACE = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
+
+
+def write_raster(path, values=BANDS, mask=None, **options):
+    form = {"count": len(values), "height": values.shape[1], "width": values.shape[2]}
+    tiles = {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate"}
+    with rasterio.open(
+        path, "w", "GTiff", dtype=values.dtype, **form, **tiles, **PLACE, **options
+    ) as scene:
+        scene.write(values)
+        if mask is not None:
+            scene.write_mask(mask)
+
+
+def test_a_raster_is_an_array_of_bands_with_its_place(tmp_path):
+    write_raster(tmp_path / "x.tif", nodata=7)
+    rows = open_rows(tmp_path / "x.tif", feature_dim="band", nodata="auto")
+    assert rows.array.dims == ("band", "y", "x")
+    assert rows.array.chunks == (3, 16, 16)
+    assert rows.layout.dtype == np.uint8
+    kept = ~(BANDS == 7).any(axis=0)
+    assert 0 < kept.sum() < kept.size
+    assert np.array_equal(values_of(rows), BANDS[:, kept].T)
+    assert np.array_equal(rows.array[1:, 3:30, 8], BANDS[1:, 3:30, 8])
+    labels = tmp_path / "labels.nc"
+    where = (tmp_path / "x.tif", "--feature-dim", "band")
+    run("fit", *where, "-k", 2, "-o", tmp_path / "m", "--labels", labels)
+    with xr.open_dataset(labels, decode_coords="all") as found:
+        assert rasterio.CRS.from_wkt(found.spatial_ref.crs_wkt) == PLACE["crs"]
+        assert found.spatial_ref.GeoTransform == "500000.0 10.0 0.0 5000000.0 0.0 -10.0"
+        assert found.x.values[:2].tolist() == [500005.0, 500015.0]
+        assert np.array_equal(np.isnan(found.labels.values), ~kept)
+    with pytest.raises(DataError, match="Its dimensions are .'band', 'y', 'x'"):
+        KMeans(2).fit(tmp_path / "x.tif")
+
+
+def test_pixels_behind_a_mask_or_an_alpha_band_are_left_out(tmp_path):
+    mask = np.full(BANDS.shape[1:], 255, "u1")
+    mask[3:9, 20:] = 0
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        write_raster(tmp_path / "mask.tif", mask=mask)
+    write_raster(tmp_path / "alpha.tif", np.concatenate([BANDS, mask[None]]), photometric="RGB", alpha="yes")
+    floats = np.where(mask, BANDS, np.nan).astype("f4")
+    write_raster(tmp_path / "floats.tif", floats, nodata=np.nan)
+    for name in ("mask", "alpha", "floats"):
+        rows = open_rows(tmp_path / f"{name}.tif", feature_dim="band", nodata="auto")
+        assert np.array_equal(values_of(rows), BANDS[:, mask > 0].T)
+
+
+def test_scenes_of_one_grid_are_a_stack_in_the_order_of_their_names(tmp_path, small_blocks):
+    for number in (1, 0):
+        write_raster(tmp_path / f"{number}.tif", BANDS + np.uint8(number))
+    want = np.stack([BANDS, BANDS + np.uint8(1)])
+    array = open_array(tmp_path)
+    assert array.dims == ("scene", "band", "y", "x")
+    assert np.array_equal(array[...], want)
+    assert open_rows(tmp_path, feature_dim="band").n_blocks > 4
+    store = zarr.create_array(tmp_path / "x.zarr", data=want, chunks=array.chunks)
+    found, other = (
+        KMeans(3, feature_dim=1, random_state=0, init="random", tol=0.01).fit(data)
+        for data in (array, store)
+    )
+    assert np.array_equal(found.cluster_centers_, other.cluster_centers_)
+    assert np.array_equal(found.labels_.compute(), other.labels_.compute())
+    write_raster(tmp_path / "2.tif", BANDS[:, :30])
+    with pytest.raises(DataError, match="2.tif has another size"):
+        open_array(tmp_path)
 
 
 # ---- all formats -----------------------------------------------------------------------------

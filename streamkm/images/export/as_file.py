@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.decoding.placeless import placeless
 from streamkm.files.find import need
 from streamkm.images.archive.archive import Archive
 from streamkm.images.export.window import Window
+from streamkm.rows.formats.placeless import placeless
 
 _INDEXED = 256  # maximum number of colours of an indexed PNG
 _MOST_DPI = 2**31 * 0.0254  # inches per metre, for the resolution of a PNG

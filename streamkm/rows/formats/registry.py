@@ -10,8 +10,10 @@ from pathlib import Path
 
 from streamkm.errors import DataError
 from streamkm.files.find import IN_PLACE, File, entries
+from streamkm.files.names import TIFFS
 from streamkm.rows.formats.arrow_ipc import MAGIC, ArrowIpc
 from streamkm.rows.formats.base import FileArray
+from streamkm.rows.formats.geotiff import find_geotiff, open_geotiff
 from streamkm.rows.formats.hdf5 import find_hdf5, open_hdf5
 from streamkm.rows.formats.netcdf3 import find_netcdf3, open_netcdf3
 from streamkm.rows.formats.npy import find_npy, open_npy
@@ -64,6 +66,7 @@ FORMATS = (
     Format("netCDF-3", (), (b"CDF\x01", b"CDF\x02"), open_netcdf3, find_netcdf3),
     Format("npy", (".npy",), (b"\x93NUMPY",), open_npy, find_npy),
     _of_tables("Parquet", (".parquet", ".pq"), (b"PAR1",), Parquet()),
+    Format("GeoTIFF", TIFFS, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), open_geotiff, find_geotiff),
     _of_tables("Arrow", (".arrow", ".feather", ".ipc"), (MAGIC,), ArrowIpc()),
 )
 

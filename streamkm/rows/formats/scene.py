@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File
-from streamkm.ingesting.source import Coordinate
-from streamkm.rows import reordering
+from streamkm.rows.matching import reordering
+
+
+class Coordinate(NamedTuple):
+    """An array beside the data: a coordinate, or a grid mapping."""
+
+    dims: tuple[str, ...]
+    values: AnyArray
+    attributes: dict[str, Any]
+
 
 _COLOURLESS = {"gray", "undefined", "palette"}
 

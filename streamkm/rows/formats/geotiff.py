@@ -1,0 +1,102 @@
+"""GeoTIFF files, read by rasterio in windows: one scene, or several on the same grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.errors import DataError
+from streamkm.files.find import File
+from streamkm.rows.formats.base import FileArray, Region, check_unchanged
+from streamkm.rows.formats.scene import Coordinate
+from streamkm.rows.formats.scenes import Scenes, opened_scene, scenes_of
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RasterArray(FileArray):
+    """The bands of scenes, as ingest stores them.
+
+    Parameters
+    ----------
+    scenes : Scenes
+    """
+
+    scenes: Scenes
+
+    def read(self, region: Region) -> AnyArray:
+        *scenes, bands, ys, xs = region
+        which = scenes[0] if scenes else slice(0, 1)
+        lengths = [s.stop - s.start for s in region]
+        lengths[-3] = self.shape[-3]
+        values = np.empty(lengths, self.dtype)
+        window = ((ys.start, ys.stop), (xs.start, xs.stop))
+        for place, number in enumerate(range(which.start, which.stop)):
+            check_unchanged(self.files[number])
+            with opened_scene(self.files[number]) as scene:
+                self.scenes.read(number, scene, window, values[place] if scenes else values)
+        return values[..., bands, :, :]
+
+    def beside(self, name: str) -> FileArray | None:
+        found = self.scenes.beside.get(name)
+        return None if found is None else _Values.of(self.files, found)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Values(FileArray):
+    """A coordinate of the pixels."""
+
+    values: AnyArray
+
+    @classmethod
+    def of(cls, files: tuple[File, ...], found: Coordinate) -> _Values:
+        values = found.values.astype("T") if found.values.dtype == object else found.values
+        return cls(
+            files=files,
+            shape=values.shape,
+            dtype=values.dtype,
+            dims=found.dims,
+            attrs=found.attributes,
+            values=values,
+        )
+
+    def read(self, region: Region) -> AnyArray:
+        return self.values[region]
+
+
+def open_geotiff(files: Sequence[File], name: str | None) -> FileArray:
+    """Open rasters as one array of the dimensions (band, y, x), or (scene, band, y, x).
+
+    Raises
+    ------
+    DataError
+        If a variable is named, or the scenes differ in their grid or their bands.
+    ReadError
+        If a file cannot be read.
+    """
+    if name is not None:
+        raise DataError(f"{files[0].path} is a single array; leave out the variable {name!r}.")
+    with ExitStack() as closing:
+
+        def opened(file: File) -> Any:
+            closing.pop_all().close()
+            return closing.enter_context(opened_scene(file))
+
+        scenes = scenes_of(files, opened, None)
+    return RasterArray(
+        files=tuple(files),
+        shape=scenes.shape,
+        dtype=scenes.dtype,
+        chunks=scenes.grain,
+        dims=scenes.dims,
+        attrs=scenes.attributes,
+        scenes=scenes,
+    )
+
+
+def find_geotiff(files: Sequence[File], name: str) -> None:
+    """Return None: the bands of a raster are one array."""
