@@ -186,6 +186,85 @@ def test_a_missing_package_names_the_extra(files, monkeypatch):
         KMeans(2).fit(files / "x.nc")
 
 
+# ---- netCDF, many files ----------------------------------------------------------------------
+
+
+def monthly(folder, engine="h5netcdf", **changes):
+    """A variable in three files with other packing, units of time and lengths, and a fixed one."""
+    folder.mkdir()
+    values = RNG.normal(280, 9, (9, 6, 8))
+    parts = []
+    for number, (start, stop) in enumerate([(0, 4), (4, 5), (5, 9)]):
+        data = xr.Dataset(
+            {
+                "t": (DIMS, values[start:stop]),
+                "area": (("y", "x"), np.arange(1.0, 49).reshape(6, 8)),
+            },
+            coords={
+                "time": np.datetime64("2001-01-01", "ns")
+                + np.arange(start, stop) * np.timedelta64(1, "D"),
+                "y": np.arange(6.0) + (number == 2) * changes.get("moved", 0),
+                "x": np.arange(8.0),
+            },
+        )
+        pack = {
+            "dtype": "i2",
+            "scale_factor": 0.01 * (number + 1),
+            "add_offset": 280.0,
+            "_FillValue": -999,
+        }
+        encoding = {"t": pack, "time": {"units": f"days since 200{number}-01-01", "dtype": "i4"}}
+        if engine == "h5netcdf":
+            encoding["t"] |= {
+                "chunksizes": (2, 6, 8) if stop - start > 1 else (1, 6, 8),
+                "zlib": True,
+            }
+        data.to_netcdf(folder / f"{number}.nc", engine=engine, encoding=encoding)
+        with xr.open_dataset(folder / f"{number}.nc", engine=engine) as found:
+            parts.append(found.load())
+    return xr.concat(parts, "time", data_vars="minimal") if not changes else None
+
+
+@pytest.mark.parametrize("engine", FORMATS.values())
+def test_many_netcdf_files_are_one_data_set_along_a_dimension(tmp_path, engine):
+    want = monthly(tmp_path / "m", engine)
+    array = open_array(tmp_path / "m", "t")
+    assert array.shape == (9, 6, 8)
+    assert np.array_equal(array[...], want.t.values)
+    assert np.array_equal(pickle.loads(pickle.dumps(array))[3:7, 1:2], want.t.values[3:7, 1:2])
+    edges = (0, 2, 4, 5, 7, 9) if engine == "h5netcdf" else None
+    assert array.edges == edges
+    assert open_array(tmp_path / "m", "area").shape == (6, 8)
+    days = (tmp_path / "m", "--variable", "t", "--feature-dim", "y", "--feature-dim", "x")
+    run("fit", *days, "-k", 2, "-o", tmp_path / "k", "--labels", tmp_path / "labels.nc")
+    with xr.open_dataset(tmp_path / "labels.nc") as labels:
+        assert labels.labels.dims == ("time",)
+        assert np.array_equal(labels.time, want.time)
+    cells = (tmp_path / "m", "--variable", "t", "--feature-dim", "time", "--weights", "area")
+    run("fit", *cells, "-k", 2, "-o", tmp_path / "w")
+    found = streamkm.load(tmp_path / "w")
+    assert found.feature_names_in_[4] == "2001-01-05T00:00:00"
+    rows = want.t.values.reshape(9, -1).T
+    by_hand = KMeans(2, random_state=0).fit(rows, sample_weight=want.area.values.ravel())
+    assert found.inertia_ == pytest.approx(by_hand.inertia_, rel=1e-6)
+
+
+def test_files_that_are_no_one_array_are_refused(tmp_path):
+    monthly(tmp_path / "m", moved=5)
+    with pytest.raises(DataError, match=r"differ in several dimensions of 't', \['time', 'y'\]"):
+        open_array(tmp_path / "m", "t")
+    folder = tmp_path / "n"
+    monthly(folder)
+    with xr.open_dataset(folder / "1.nc", engine="h5netcdf") as data:
+        data.load().transpose("y", "time", "x").to_netcdf(tmp_path / "n.nc", engine="h5netcdf")
+    (tmp_path / "n.nc").replace(folder / "1.nc")
+    with pytest.raises(DataError, match=r"1.nc: 't' has the dimensions \('y', 'time', 'x'\), but"):
+        open_array(folder, "t")
+    xr.Dataset({"other": (DIMS, np.ones((1, 6, 8)))}).to_netcdf(folder / "1.nc", engine="h5netcdf")
+    with pytest.raises(DataError, match=r"1.nc is a file without 't': name one of its arrays"):
+        open_array(folder, "t")
+
+
 # ---- npy -------------------------------------------------------------------------------------
 
 
@@ -395,7 +474,9 @@ def test_pixels_behind_a_mask_or_an_alpha_band_are_left_out(tmp_path):
     mask[3:9, 20:] = 0
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
         write_raster(tmp_path / "mask.tif", mask=mask)
-    write_raster(tmp_path / "alpha.tif", np.concatenate([BANDS, mask[None]]), photometric="RGB", alpha="yes")
+    write_raster(
+        tmp_path / "alpha.tif", np.concatenate([BANDS, mask[None]]), photometric="RGB", alpha="yes"
+    )
     floats = np.where(mask, BANDS, np.nan).astype("f4")
     write_raster(tmp_path / "floats.tif", floats, nodata=np.nan)
     for name in ("mask", "alpha", "floats"):

@@ -55,6 +55,11 @@ class FileArray(ABC):
         return None
 
     @property
+    def label(self) -> str | None:
+        """Name of the array in its files, or None if they hold a single one."""
+        return None
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 

@@ -37,6 +37,10 @@ class Decoded(FileArray):
     def stamp(self) -> dict[str, Any]:
         return self.stored.stamp
 
+    @property
+    def label(self) -> str | None:
+        return self.stored.label
+
     def beside(self, name: str) -> FileArray | None:
         return self.stored.beside(name)
 

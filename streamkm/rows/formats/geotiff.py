@@ -13,7 +13,7 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File
 from streamkm.rows.formats.base import FileArray, Region, check_unchanged
-from streamkm.rows.formats.scene import Coordinate
+from streamkm.rows.formats.held import HeldArray
 from streamkm.rows.formats.scenes import Scenes, opened_scene, scenes_of
 
 
@@ -43,29 +43,7 @@ class RasterArray(FileArray):
 
     def beside(self, name: str) -> FileArray | None:
         found = self.scenes.beside.get(name)
-        return None if found is None else _Values.of(self.files, found)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Values(FileArray):
-    """A coordinate of the pixels."""
-
-    values: AnyArray
-
-    @classmethod
-    def of(cls, files: tuple[File, ...], found: Coordinate) -> _Values:
-        values = found.values.astype("T") if found.values.dtype == object else found.values
-        return cls(
-            files=files,
-            shape=values.shape,
-            dtype=values.dtype,
-            dims=found.dims,
-            attrs=found.attributes,
-            values=values,
-        )
-
-    def read(self, region: Region) -> AnyArray:
-        return self.values[region]
+        return None if found is None else HeldArray.of(self.files, *found)
 
 
 def open_geotiff(files: Sequence[File], name: str | None) -> FileArray:

@@ -15,6 +15,7 @@ from streamkm.files.find import File, need
 from streamkm.rows.choosing import chosen
 from streamkm.rows.formats.base import FileArray, Region, check_unchanged
 from streamkm.rows.formats.decoded import decoded
+from streamkm.rows.formats.many import open_many
 
 _NUMBERS = "biuf"
 # Attributes by which HDF5 and netCDF store dimensions.
@@ -33,6 +34,10 @@ class Hdf5Array(FileArray):
     """
 
     name: str
+
+    @property
+    def label(self) -> str | None:
+        return self.name.lstrip("/")
 
     @property
     def stamp(self) -> dict[str, Any]:
@@ -54,14 +59,17 @@ class Hdf5Array(FileArray):
 
 
 def open_hdf5(files: Sequence[File], name: str | None) -> FileArray:
-    """Open the dataset of a name in a file, or its only dataset of data.
+    """Open the dataset of a name, or the only dataset of data, in one file or in several.
 
     Raises
     ------
     DataError
         If there is no such dataset, or there are several; the message lists them.
     """
-    (file,) = files
+    return open_many(files, name, _open_one)
+
+
+def _open_one(file: File, name: str | None) -> FileArray:
     with _opened(file) as opened:
         found = None if name is None else _dataset(opened, name)
         if found is None:

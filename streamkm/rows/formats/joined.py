@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray
+from streamkm.rows.coordinates import Coordinate
 from streamkm.rows.formats.base import FileArray, Region
+from streamkm.rows.formats.held import HeldArray
+
+_UNITS = ("units", "calendar", "scale_factor", "add_offset")  # by which a coordinate is decoded
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +35,10 @@ class Joined(FileArray):
     @property
     def nan_is_missing(self) -> bool:  # type: ignore[override]
         return self.parts[0].nan_is_missing
+
+    @property
+    def label(self) -> str | None:
+        return self.parts[0].label
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -75,7 +83,16 @@ class Joined(FileArray):
         if len(found) < len(self.parts):
             return None
         assert first.dims is not None
-        return joined(found, first.dims.index(dim))
+        axis = first.dims.index(dim)
+        if first.ndim == 1 and any(_unit(array) != _unit(first) for array in found):
+            values = np.concatenate([Coordinate(array, dim).values() for array in found])
+            plain = {name: text for name, text in first.attrs.items() if name not in _UNITS}
+            return HeldArray.of(self.files, (dim,), values, plain)
+        return joined(found, axis)
+
+
+def _unit(array: FileArray) -> list[str]:
+    return [str(array.attrs.get(name)) for name in _UNITS]
 
 
 def joined(parts: Sequence[FileArray], axis: int) -> FileArray:

@@ -14,6 +14,7 @@ from streamkm.files.find import File
 from streamkm.rows.choosing import chosen
 from streamkm.rows.formats.base import FileArray, Region, check_unchanged
 from streamkm.rows.formats.decoded import decoded
+from streamkm.rows.formats.many import open_many
 
 _NUMBERS = "biuf"
 T = TypeVar("T")
@@ -31,6 +32,10 @@ class NetCdf3Array(FileArray):
     name: str
 
     @property
+    def label(self) -> str | None:
+        return self.name
+
+    @property
     def stamp(self) -> dict[str, Any]:
         return {**super().stamp, "name": self.name}
 
@@ -43,14 +48,17 @@ class NetCdf3Array(FileArray):
 
 
 def open_netcdf3(files: Sequence[File], name: str | None) -> FileArray:
-    """Open the variable of a name in a file, or its only variable of data.
+    """Open the variable of a name, or the only variable of data, in one file or in several.
 
     Raises
     ------
     DataError
         If there is no such variable, or there are several; the message lists them.
     """
-    (file,) = files
+    return open_many(files, name, _open_one)
+
+
+def _open_one(file: File, name: str | None) -> FileArray:
     arrays = _arrays(file)
     if name is not None and name in arrays:
         return decoded(arrays[name])
