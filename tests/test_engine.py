@@ -23,7 +23,7 @@ from streamkm.errors import ReadError
 from streamkm.fitting import first_state, iterate
 from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
 from streamkm.rows import BlockPlan, Room, open_rows
-from tests import reference
+from tests import in_place, reference
 from tests.conftest import mixture
 
 X = mixture(6000, 5, 7, seed=3)
@@ -123,6 +123,21 @@ def test_a_read_of_some_blocks_is_the_read_of_data_that_consist_of_them(many, ki
         found = last.total()
         assert found.sums.tobytes() == expected.sums.tobytes()
         assert (found.loss, found.counts.tobytes()) == (expected.loss, expected.counts.tobytes())
+
+
+@pytest.mark.parametrize("kind", in_place.WRITERS)
+def test_files_in_place_are_read_by_the_workers_of_a_cluster(kind, tmp_path, cluster):
+    rows = open_rows(in_place.WRITERS[kind](tmp_path)[0])
+    rows = rows.in_plan(BlockPlan(((*range(0, in_place.N, 90), in_place.N),)))
+    question = Lloyd(in_place.X[:5].astype(np.float64))
+    with dask.config.set(scheduler="synchronous"):
+        want = map_reduce(question, rows)
+    with dask.config.set(scheduler="threads", num_workers=3):
+        threads = map_reduce(question, rows, 8)
+    with cluster.as_current(), dask.config.set(scheduler="dask.distributed"):
+        workers = map_reduce(question, rows)
+    assert np.array_equal(threads.sums, want.sums)
+    assert np.array_equal(workers.sums, want.sums)
 
 
 def test_waves_are_queued_on_a_client_two_at_a_time(many, cluster, monkeypatch):

@@ -20,8 +20,8 @@ def open_array(path: PathLike, variable: str | Sequence[str] | None = None) -> A
     Parameters
     ----------
     path : str or path-like
-        A Zarr store (a folder, a URL or a .zip file), or a netCDF, HDF5, npy, Parquet or Arrow
-        file, a folder of such files, or a pattern of their names. docs/interoperability.md
+        A Zarr store (a folder, a URL or a .zip file), or a netCDF, HDF5, npy, Parquet, Arrow or
+        GeoTIFF file, a folder of such files, or a pattern of their names. docs/interoperability.md
         describes them.
     variable : str, sequence of str, or None
         Name of the array in a group or file, 'a/b' in a nested group. Several arrays, or columns

@@ -12,6 +12,7 @@ from streamkm.files.near import unless_there
 from streamkm.rows.choosing import chosen
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
+from streamkm.rows.ome_images import images_in
 
 
 def dimension_names(array: Any) -> tuple[str | None, ...] | None:
@@ -32,7 +33,7 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     A variable in a nested group is given by its path, 'a/b'. A local .zip file is a store, too.
 
     Coordinates do not count as arrays of a group: arrays with at most one dimension, and those in
-    the attribute `coordinates`.
+    the attribute `coordinates`. Of an OME-Zarr image, the array is that of the full resolution.
 
     Raises
     ------
@@ -49,6 +50,11 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     found = None if variable is None else _member(node, variable)
     if found is not None:
         return found
+
+    images = {} if variable is not None else images_in(node)
+    if images:
+        words = "collection of images, here in full resolution"
+        return chosen(where, images, None, lambda: images, words)
 
     def below() -> dict[str, Any]:
         members = node.members(max_depth=None)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pickle
 import sys
 
-import dask
+import fsspec
 import h5py
 import numpy as np
 import pyarrow as pa
@@ -21,12 +21,11 @@ from pyarrow import feather
 import streamkm
 from streamkm import KMeans, open_array
 from streamkm.cli import main
-from streamkm.errors import DataError, ReadError
-from streamkm.rows import fingerprint, is_conclusive, open_rows
+from streamkm.errors import DataError, MemoryLimitError, ReadError
+from streamkm.rows import Budget, fingerprint, is_conclusive, open_rows
+from tests.in_place import WRITERS, D, N, X, in_shards, table_of
 
-N, D = 900, 3
-RNG = np.random.default_rng(0)
-X = (RNG.integers(0, 4, (N, 1)) * 9 + RNG.normal(size=(N, D))).astype("f4")
+RNG = np.random.default_rng(1)
 DIMS = ("time", "y", "x")
 SHAPE = (5, 6, 8)
 
@@ -268,14 +267,6 @@ def test_files_that_are_no_one_array_are_refused(tmp_path):
 # ---- npy -------------------------------------------------------------------------------------
 
 
-def in_shards(folder, values=X, edges=(0, 250, 250, 600, N)):
-    folder.mkdir()
-    for number in range(len(edges) - 1):
-        np.save(folder / f"{number:02}.npy", values[edges[number] : edges[number + 1]])
-    (folder / "notes.txt").write_text("other files are ignored")
-    return folder
-
-
 @pytest.mark.parametrize("kind", ["c", "fortran", "swapped"])
 def test_npy_files_hold_what_numpy_loads(tmp_path, kind):
     forms = {"c": X, "fortran": np.asfortranarray(X), "swapped": X.astype(">f4")}
@@ -315,12 +306,6 @@ def test_shards_are_one_array_in_the_order_of_their_names(tmp_path):
 
 GROUPS = (200, 140)  # rows of the row groups of two files; the last of each is shorter
 EDGES = (0, 200, 400, 500, 640, 780, N)
-
-
-def table_of(x=X, names="abc"):
-    return pa.table(
-        {"id": [f"r{row}" for row in range(len(x))], **dict(zip(names, x.T, strict=True))}
-    )
 
 
 def write_ipc(table, path, stream=False, **options):
@@ -507,53 +492,6 @@ def test_scenes_of_one_grid_are_a_stack_in_the_order_of_their_names(tmp_path, sm
 # ---- all formats -----------------------------------------------------------------------------
 
 
-def write_npy(folder):
-    np.save(folder / "x.npy", X)
-    return folder / "x.npy", X, None
-
-
-def write_shards(folder):
-    return in_shards(folder / "shards"), X, None
-
-
-def write_hdf5(folder):
-    with h5py.File(folder / "x.h5", "w") as file:
-        file.create_dataset("rows", data=X, chunks=(90, D), compression="gzip")
-    return folder / "x.h5", X, (90, D)
-
-
-def write_netcdf(folder):
-    how = {"dtype": "i2", "scale_factor": 0.01, "_FillValue": -999, "chunksizes": (90, D)}
-    data = xr.Dataset({"rows": (("row", "band"), X)})
-    data.to_netcdf(folder / "x.nc", engine="h5netcdf", encoding={"rows": how})
-    with xr.open_dataset(folder / "x.nc", engine="h5netcdf") as found:
-        return folder / "x.nc", found.rows.values, (90, D)
-
-
-def write_netcdf3(folder):
-    data = xr.Dataset({"rows": (("row", "band"), X)})
-    data.to_netcdf(folder / "x.nc", engine="scipy", unlimited_dims=["row"])
-    return folder / "x.nc", X, None
-
-
-def write_parquet(folder):
-    (folder / "t").mkdir()
-    for number, start in enumerate(range(0, N, 450)):
-        part = table_of().slice(start, 450)
-        pq.write_table(part, folder / "t" / f"{number}.parquet", row_group_size=90)
-    return folder / "t", X, (90, D)
-
-
-WRITERS = {
-    "parquet": write_parquet,
-    "npy": write_npy,
-    "shards": write_shards,
-    "hdf5": write_hdf5,
-    "netcdf": write_netcdf,
-    "netcdf3": write_netcdf3,
-}
-
-
 def fitted(data, **options):
     model = KMeans(4, random_state=0, init="random", max_iter=2, **options).fit(data)
     return [model.cluster_centers_, np.asarray(model.labels_), model.inertia_]
@@ -567,9 +505,7 @@ def small_blocks(monkeypatch, no_table):
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_a_file_in_place_has_the_bits_of_the_same_array_in_a_store(
-    kind, tmp_path, small_blocks, cluster
-):
+def test_a_file_in_place_has_the_bits_of_the_same_array_in_a_store(kind, tmp_path, small_blocks):
     path, values, chunks = WRITERS[kind](tmp_path)
     rows = open_rows(path)
     assert rows.n_blocks >= 8
@@ -579,13 +515,8 @@ def test_a_file_in_place_has_the_bits_of_the_same_array_in_a_store(
         assert step % chunks[0] == 0
     store = zarr.create_array(tmp_path / "x.zarr", data=values, chunks=(step, D))
     assert open_rows(store).plan == rows.plan
-    want = fitted(store)
-    with dask.config.set(scheduler="threads", num_workers=3):
-        found = fitted(str(path))
-    with dask.config.set(scheduler="distributed", client=cluster), cluster.as_current():
-        spread = fitted(path)
-    for other in (found, spread):
-        assert all(np.array_equal(a, b) for a, b in zip(want, other, strict=True))
+    for one, other in zip(fitted(store), fitted(str(path)), strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_the_commands_take_files_and_labels_keep_their_coordinates(files, tmp_path):
@@ -613,13 +544,41 @@ def test_the_commands_take_files_and_labels_keep_their_coordinates(files, tmp_pa
     assert words.rstrip().endswith("by --variable.")
 
 
+@pytest.mark.parametrize("kind", ["npy", "shards", "hdf5", "parquet"])
+def test_files_are_read_by_url(kind, tmp_path):
+    path, values, _ = WRITERS[kind](tmp_path)
+    there = fsspec.filesystem("memory")
+    suffix = path.suffix or next(path.iterdir()).suffix
+    there.put(str(path), f"/{kind}{path.suffix}", recursive=True)
+    where = f"memory://{kind}{path.suffix}" if path.suffix else f"memory://{kind}/*{suffix}"
+    array = open_array(where)
+    assert np.array_equal(array[...], values)
+    assert np.array_equal(pickle.loads(pickle.dumps(array))[240:610, 1:], values[240:610, 1:])
+    assert is_conclusive(fingerprint(open_rows(where)))
+
+
+def test_chunks_that_exceed_the_limit_are_refused_and_others_are_read_within_it(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:  # without values, so it is small
+        file.create_dataset("large", (2**24, 2), "f4", chunks=(2**24, 2), compression="gzip")
+        file.create_dataset("small", (2**24, 2), "f4", chunks=(2**14, 2), compression="gzip")
+    budget = Budget(limit=300 * 2**20, threads=2)
+    with pytest.raises(MemoryLimitError, match=r"smallest block of whole chunks .*Raise the limit"):
+        open_rows(tmp_path / "x.h5", variable="large", budget=budget)
+    rows = open_rows(tmp_path / "x.h5", variable="small", budget=budget)
+    assert rows.plan.largest * 16 < 2**23
+    assert rows.plan.edges[0][1] % 2**14 == 0
+
+
 def test_a_changed_file_is_not_mixed_with_the_old_one(tmp_path):
     folder = in_shards(tmp_path / "s")
     array, before = open_array(folder), fingerprint(open_rows(folder))
     rows = open_rows(array)
     assert fingerprint(open_rows(folder)) == before
-    run("stream", folder, "-k", 2, "-o", tmp_path / "m", "--checkpoint", tmp_path / "c")
+    fit = ("fit", folder, "-k", 2, "--checkpoint", tmp_path / "c", "--checkpoint-every", 0)
+    run(*fit, "--max-iter", 1, "-o", tmp_path / "m")
     np.save(folder / "02.npy", X[:350] + 1)
+    words = run(*fit, "-o", tmp_path / "n", code=1).output
+    assert "other data" in words
     assert fingerprint(open_rows(folder)) != before
     with pytest.raises(ReadError, match=r"02.npy was changed after it was opened"):
         rows.block(0)

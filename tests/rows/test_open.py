@@ -112,6 +112,37 @@ def test_arrays_of_groups_within_are_named_by_their_path(tmp_path, cube):
         open_rows(tmp_path / "empty.zarr")
 
 
+def write_image(group, pixels, version):
+    described = {"multiscales": [{"datasets": [{"path": "full"}, {"path": "half"}]}]}
+    group.attrs.update({"ome": described} if version == 3 else described)
+    group.create_array("full", data=pixels)
+    group.create_array("half", data=pixels[..., ::2, ::2])
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_images_of_ome_zarr_are_opened_in_their_full_resolution(tmp_path, cube, version):
+    root = zarr.create_group(tmp_path / "raw.zarr", zarr_format=version)
+    layout = {"bioformats2raw.layout": 3}
+    root.attrs.update({"ome": layout} if version == 3 else layout)
+    for series in "01":
+        write_image(root.create_group(series), cube, version)
+    write_image(root.create_group("0/labels/cells"), cube[0], version)
+    with pytest.raises(DataError, match=r"collection of images.*\['0/full', '1/full'\]") as raised:
+        open_rows(tmp_path / "raw.zarr", feature_dim=0)
+    assert raised.value.for_command.endswith("by --variable.")
+    for rows in (
+        open_rows(tmp_path / "raw.zarr", feature_dim=0, variable="1/full"),
+        open_rows(tmp_path / "raw.zarr" / "1", feature_dim=0),
+    ):
+        assert np.array_equal(rows.array[...], cube)
+
+
+def test_the_only_array_of_a_nested_group_is_opened(tmp_path, cube):
+    with zarr.storage.ZipStore(tmp_path / "g.zarr.zip", mode="w") as store:
+        zarr.create_group(store).create_group("a/b").create_array("deep", data=cube)
+    assert np.array_equal(open_rows(tmp_path / "g.zarr.zip", feature_dim=0).array[...], cube)
+
+
 def test_a_zipped_store_is_opened_by_its_path(tmp_path, cube, processes):
     with zarr.storage.ZipStore(tmp_path / "g.zarr.zip", mode="w") as store:
         zarr.create_array(store, name="pixels", data=cube, chunks=(4, 10, 10))
