@@ -56,6 +56,7 @@ class Csv(Stream):
         if self._dtype.kind in "iu":
             self._parsed = np.dtype("u8" if self._dtype == np.uint64 else "i8")
         names, numeric, self._whole = self._columns(files[0])
+        self._all = names
         self._names = list(columns or numeric)
         missing = [name for name in self._names if name not in names]
         if missing:
@@ -194,7 +195,7 @@ class Csv(Stream):
 
     def _failure(self, file: File, error: Exception) -> DataError:
         reason = str(error)
-        for number, name in enumerate(getattr(self, "_names", ())):
+        for number, name in enumerate(getattr(self, "_all", ())):  # also those not read
             reason = reason.replace(f"In CSV column #{number}:", f"column {name!r}:")
         return DataError(f"{file.path}: {reason}. Repair the file, or select columns by --columns.")
 

@@ -27,7 +27,8 @@ from streamkm.errors import DataError, LeftOutWarning
 from streamkm.ingesting.ahead import ahead
 from streamkm.ingesting.pipes import PipeOptions, arriving
 from streamkm.ingesting.registry import KindOptions
-from streamkm.runs.feeds import Arrived, Feeding, Folding, skipping
+from streamkm.runs.feeding import Feeding, Folding
+from streamkm.runs.feeds import Arrived, skipping
 from streamkm.runs.options import DataOptions
 from streamkm.runs.stream import StreamOptions
 from tests.conftest import mixture
@@ -198,6 +199,7 @@ MISTAKES = [
     (npy(np.asfortranarray(X[:9]), 1), (), "Fortran order"),
     (csv(X[:9]) + b"1,2\n", (), "Row #11: Expected 3 columns, got 2: 1,2"),
     (csv(X[:9]) + b"1,2,high\n", (), "column 'c': Row #11: .* invalid value 'high'"),
+    (b"a,b,c\n1,2,3\n4,5,low", ("--columns", "a,c"), "column 'c': Row #3: .* invalid value 'low'"),
     (b"1,2\n3,4\n", (), "begins with numbers .* pass --no-header"),
     (b"a,b\n1,\n3,4\n", (), "column 'b' has no value in the first row"),
     (csv(X[:9]) + b"1,nan,3\n", (), "the first is row 9 in block 0. Leave them out by --nodata"),

@@ -13,7 +13,8 @@ from streamkm.cli import main
 from streamkm.errors import LeftOutWarning
 from streamkm.ingesting.pipes import PipeOptions
 from streamkm.ingesting.watching import Watched
-from streamkm.runs.feeds import Arrived, Feeding, FileEnd, Folding
+from streamkm.runs.feeding import Feeding, Folding
+from streamkm.runs.feeds import Arrived, FileEnd
 from streamkm.runs.options import DataOptions
 from streamkm.runs.stream import StreamOptions
 from tests.conftest import mixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamkm.checkpoint import Generations, load_saved
 from streamkm.fitting import FitState, describe
-from streamkm.runs.feeds import FeedState
+from streamkm.runs.feeding import FeedState
 from streamkm.runs.stream_stores import StreamState
 from streamkm.sizes import show_bytes, show_seconds
 

@@ -33,15 +33,8 @@ from streamkm.ingesting.watching import Watched
 from streamkm.models.model import Model
 from streamkm.outputs import alone, local
 from streamkm.progress import Progress
-from streamkm.runs.feeds import (
-    Feed,
-    Feeding,
-    FeedState,
-    Folding,
-    feed_model,
-    feed_record,
-    skipping,
-)
+from streamkm.runs.feeding import Feeding, FeedState, Folding, feed_model, feed_record
+from streamkm.runs.feeds import Feed, skipping
 from streamkm.runs.stream_stores import Saves, saving
 from streamkm.showing.bar import ProgressBar
 from streamkm.streaming import Summary
