@@ -24,9 +24,10 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["**/sg_execution_times.rst", "sg_execution_times.rst"]
-templates_path = ["_templates"]
+# Absolute, because autosummary takes a relative path from the source folder.
+templates_path = [str(Path(__file__).parent / "_templates")]
 smartquotes = False
-default_role = "autolink"
+default_role = "py:obj"
 
 # Anchors of headings have the names that GitHub gives them.
 myst_heading_anchors = 4
