@@ -48,12 +48,12 @@ class Watched:
     features: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Event]:
-        before: Mapping[str, File] = {}
+        before: Mapping[str, File] | None = None
         last = time.monotonic()
         while True:
-            found = self._listed(first=not before)
+            found = self._listed(first=before is None)
             for name, file in found.items():
-                if name not in self.folded and _same(before.get(name), file):
+                if name not in self.folded and _same((before or {}).get(name), file):
                     yield from self._read(file)
                     last = time.monotonic()
             waiting = any(name not in self.folded for name in found)

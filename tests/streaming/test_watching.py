@@ -119,6 +119,22 @@ def test_the_rows_of_a_file_that_changes_while_it_is_read_do_not_count(tmp_path)
     assert [name.rpartition("/")[2] for name, _ in feeding.state.files] == ["b.npy", "a.npy"]
 
 
+def test_a_listing_that_fails_later_is_repeated(tmp_path):
+    folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+    folder.mkdir()
+
+    def away():
+        folder.rename(elsewhere)
+
+    def back():
+        elsewhere.rename(folder)
+        write(folder / "x.npy", X[:2])
+
+    with pytest.warns(LeftOutWarning, match="The next listing follows"):
+        found = list(watching(folder, away, lambda: None, back))
+    assert names_of(found) == ["x.npy"]
+
+
 @pytest.fixture
 def folder(tmp_path):
     made = tmp_path / "in"
