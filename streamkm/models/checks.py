@@ -52,6 +52,20 @@ def listed(group: StoredGroup, name: str, length: int) -> list[Any]:
     return list(found)
 
 
+def names_of_clusters(group: StoredGroup, length: int) -> list[Any]:
+    """Return the attribute `names`, a list of texts, numbers and nulls, as `listed` does."""
+    found = listed(group, "names", length)
+    if not all(name is None or isinstance(name, (str, int, float)) for name in found):
+        impossible(group, "its attribute 'names' has items that are no names")
+    return found
+
+
+def refuse_empty(group: StoredGroup, name: str, values: AnyArray) -> None:
+    """Raise an error for an array without values, such as no clusters or no features."""
+    if not values.size:
+        impossible(group, f"{name!r} has the shape {values.shape}")
+
+
 def texts(group: StoredGroup, name: str, length: int) -> list[str]:
     """Return an attribute that is a list of texts, as `listed` does."""
     found = listed(group, name, length)

@@ -12,7 +12,7 @@ import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import DataError
-from streamkm.models.checks import finite, real, texts
+from streamkm.models.checks import finite, impossible, real, refuse_empty, texts
 from streamkm.outputs import QUANTIZER, plain, whole
 from streamkm.outputs.reading import StoredGroup, open_stored
 from streamkm.outputs.sealing import seal, write_array
@@ -127,6 +127,9 @@ def load_codebooks(path: str | os.PathLike[str]) -> Codebooks:
 
 def _codebooks_in(group: StoredGroup) -> Codebooks:
     codewords = finite(group, "codebooks", 3)
+    refuse_empty(group, "codebooks", codewords)
+    if codewords.dtype != np.float32:
+        impossible(group, f"its codebooks have dtype {codewords.dtype}, not float32")
     d = codewords.shape[0] * codewords.shape[2]
     coarse = None
     if "coarse_centroids" in group:

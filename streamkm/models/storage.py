@@ -10,10 +10,11 @@ from streamkm.errors import NotAModelError
 from streamkm.models.checks import (
     finite,
     impossible,
-    listed,
+    names_of_clusters,
     not_negative,
     numbers_by_name,
     real,
+    refuse_empty,
     texts,
 )
 from streamkm.models.hierarchy import read_hierarchy, write_hierarchy
@@ -135,10 +136,15 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 def _model_in(group: StoredGroup) -> Model:
     centroids = finite(group, "centroids", 2)
+    refuse_empty(group, "centroids", centroids)
     k, d = centroids.shape
     scaling = read_scaling(group, d)
     scaled = None if scaling is None else finite(group, "scaled_centroids", 2, (k, d))
     given = group.attribute("parameters", dict)
+    axes = given.get("feature_dim")
+    for axis in axes if isinstance(axes, list) else [axes]:
+        if axis is not None and not isinstance(axis, (str, int)):
+            impossible(group, f"its parameter feature_dim={axes!r} names no dimension")
     attributes, summary = group.attributes, read_summary(group, d)
     has_counts = attributes.get("counted", "counts" in group)
     return Model(
@@ -154,7 +160,7 @@ def _model_in(group: StoredGroup) -> Model:
         scaling=scaling,
         scaled=scaled,
         features=texts(group, "features", d),
-        names=listed(group, "names", k),
+        names=names_of_clusters(group, k),
         tree=read_tree(group, k, d),
         reads=group.attribute("reads", dict) if "reads" in attributes else {},
         init=finite(group, "init", 2, (None, d)) if "init" in group else None,

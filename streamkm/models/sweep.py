@@ -11,7 +11,7 @@ import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
-from streamkm.models.checks import impossible, texts
+from streamkm.models.checks import impossible, real, texts
 from streamkm.models.model import KNOWN_CENTROIDS, Model
 from streamkm.models.scalings import SCALING_ARRAYS, read_scaling, scaling_from
 from streamkm.models.storage import load_model
@@ -97,6 +97,9 @@ def _sweep_in(group: StoredGroup, path: str) -> xr.Dataset:
         refuse_large(array, f"{name!r} of the sweep {path}")
     for name, kind in _ATTRIBUTES.items():
         group.attribute(name, kind)
+    for name in ("elbow", "elbow_strength"):
+        if name in group.attributes:
+            real(group, name)
     others = sorted({name for name, _ in group.group.members()} - set(known))
     sweep: xr.Dataset = xr.open_zarr(
         path, consolidated=False, drop_variables=others, decode_times=False

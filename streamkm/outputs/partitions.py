@@ -89,6 +89,11 @@ class Partition:
         return len(self.offsets) - 1
 
     @property
+    def n_rows(self) -> int:
+        """Number of rows of the data, with those that belong to no cluster."""
+        return math.prod(self.row_shape)
+
+    @property
     def sizes(self) -> npt.NDArray[np.int64]:
         """Number of rows of each cluster (k,)."""
         return np.diff(self.offsets)
@@ -168,7 +173,10 @@ def open_partition(path: str | os.PathLike[str]) -> Partition:
     offsets = group.read(OFFSETS, 1, "i")
     _check(where, arrays, offsets)
     shape = group.attribute("row_shape", list)
-    if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) < offsets[-1]:
+    if (
+        not all(type(n) is int and n >= 0 for n in shape)
+        or not offsets[-1] <= math.prod(shape) < 2**63
+    ):
         raise DataError(f"{where} is damaged: its attribute 'row_shape' is not that of its rows.")
     return Partition(where, arrays[ROWS], arrays[NUMBERS], arrays[WEIGHTS], offsets, tuple(shape))
 

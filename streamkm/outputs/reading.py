@@ -24,6 +24,8 @@ from streamkm.outputs.refusing import (
 from streamkm.outputs.sealing import Digests, absent, digests_of, refuse_changed
 from streamkm.rows import RESTORE, damage, is_a, lacks_chunks
 
+_SMALL = 2**26  # bytes that are allocated for an array of which nothing may be stored
+
 
 class StoredGroup:
     """A group of a store that is not trusted: its arrays and attributes are checked when read.
@@ -130,9 +132,10 @@ class StoredGroup:
         is_digested = "values" in self.digests.get(self._path(name), {})
         fill, lost = array.fill_value, absent(array.dtype)
         is_marked = lost is not None and (fill == lost or fill != fill)
-        if (is_digested or is_marked) and lacks_chunks(array):
+        nbytes = refuse_large(array, f"{name!r} of {self.where}")
+        # Versions without digests did not store chunks that hold only the fill value.
+        if (is_digested or is_marked or nbytes > _SMALL) and lacks_chunks(array):
             self._lost(name)
-        refuse_large(array, f"{name!r} of {self.where}")
         with damage(f"{name!r} of {self.where}"):
             values = np.asarray(array[...])
         refuse_changed(self.digests, array, values)

@@ -18,8 +18,8 @@ _CODECS = {
 }
 
 
-def refuse_large(array: Any, name: str) -> None:
-    """Raise an error for an array that is larger than the memory of the machine.
+def refuse_large(array: Any, name: str) -> int:
+    """Return the bytes of an array, after a check that the memory of the machine holds them.
 
     Raises
     ------
@@ -27,12 +27,13 @@ def refuse_large(array: Any, name: str) -> None:
         With both sizes.
     """
     there = memory_here()
-    nbytes = math.prod(array.shape) * max(1, array.dtype.itemsize)
+    nbytes: int = math.prod(array.shape) * max(1, array.dtype.itemsize)
     if there and nbytes > there:
         raise DataError(
             f"{name} has shape {array.shape}, which takes {show_bytes(nbytes)}, more than the "
             f"memory of this machine ({show_bytes(there)}): it is damaged, or needs a larger one."
         )
+    return nbytes
 
 
 def attribute(node: Any, name: str, kind: type | tuple[type, ...] = object) -> Any:
@@ -68,7 +69,7 @@ def refuse_strange(array: Any, name: str, kinds: str = NUMBERS) -> None:
     DataError
         For another dtype or codec; the message names it.
     """
-    strange = {"Zarr v2"} if array.metadata.zarr_format != 3 else _codecs(array) - _CODECS
+    strange = {"Zarr v2"} if array.metadata.zarr_format != 3 else codecs_of(array) - _CODECS
     if array.dtype.kind not in kinds:
         strange = {f"dtype {array.dtype}"}
     if strange:
@@ -78,7 +79,8 @@ def refuse_strange(array: Any, name: str, kinds: str = NUMBERS) -> None:
         )
 
 
-def _codecs(array: Any) -> set[str]:
+def codecs_of(array: Any) -> set[str]:
+    """Return the names of the codecs of an array, with those within others."""
     found, left = set(), list(array.metadata.to_dict()["codecs"])
     while left:
         codec = left.pop()

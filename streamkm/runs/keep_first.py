@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from streamkm.arrays import AnyArray
+from streamkm.errors import DataError
 from streamkm.kernels.directions import Directions, independent, near_any
 from streamkm.outputs.partitions import Partition
 from streamkm.passes import Counted, Statistic
@@ -76,6 +77,10 @@ class KeepFirst:
                 own = Directions.from_rows(values[begin:end])
                 kept[begin:end] = independent(own, self.threshold)
         numbers = np.asarray(Sliced(self.partition.numbers, first, last))[kept]
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < self.partition.n_rows:
+            raise DataError(
+                f"{self.partition.path} is damaged: it has row numbers that its data do not have."
+            )
         SortedRun(self.folder, batch.number).write("numbers", np.sort(numbers))
         return Kept(len(kept), len(numbers))
 

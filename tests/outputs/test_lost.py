@@ -255,6 +255,21 @@ def test_an_archive_without_any_one_of_its_chunks_writes_no_files(home, kind):
     assert len(decompress(home / kind, home / "files")) == 3
 
 
+@pytest.mark.parametrize("kind", ["archive", "own", "patches"])
+def test_a_truncated_chunk_of_an_archive_writes_no_files(home, kind):
+    needed = ("codes", "alpha", "metadata")
+    chunks = [path for name, path in chunks_of(home / kind) if name.endswith(needed)]
+    assert len(chunks) > 3
+    for path in chunks:
+        kept = path.read_bytes()
+        path.write_bytes(kept[: len(kept) // 2])
+        said = run("decompress", home / kind, "-o", home / "files", code=1)
+        assert f"{path.relative_to(home)}".partition("/c/")[0] in said
+        assert "is damaged" in said
+        assert not [file for file in (home / "files").rglob("*") if file.is_file()]
+        path.write_bytes(kept)
+
+
 def test_an_archive_without_attributes_is_refused(home):
     del zarr.open_group(home / "archive")["streamkm"].attrs["digests"]
     text = (home / "archive" / "zarr.json").read_text()

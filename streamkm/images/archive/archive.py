@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
+from streamkm.images.archive.metadata import parsed
 from streamkm.images.archive.stack import StackArrays
 from streamkm.images.archive.store import ArchiveStore
 
@@ -231,8 +231,7 @@ class Archive(ArchiveStore, Mapping[str, "xr.DataArray"]):
         dict of str to object
             Format, mode, resolution, and EXIF data in base64.
         """
-        found: dict[str, Any] = json.loads(str(self._value("metadata", name)))
-        return found
+        return parsed(str(self._value("metadata", name)), self.path)
 
     def profile(self, name: str) -> bytes | None:
         """Return the ICC profile of an image.

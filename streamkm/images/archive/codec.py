@@ -29,8 +29,8 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.images.codebook.codebook import Codebook
 from streamkm.images.codebook.patches import unpatched
-from streamkm.outputs.refusing import refuse_strange
-from streamkm.rows import EVERY_CHUNK, MARK, damage, refuse_incomplete
+from streamkm.outputs.refusing import codecs_of, refuse_strange
+from streamkm.rows import EVERY_CHUNK, MARK, RESTORE, damage, refuse_incomplete
 
 NAME = "streamkm.codebook"
 Region = tuple[slice, ...]
@@ -130,6 +130,11 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
         if self.alpha is not None:
             alpha = await self._read(store, group, self.alpha, (images, *window))
             made = np.concatenate([made, alpha[..., None]], axis=-1)
+        if made.shape[-1] < channels.stop:
+            raise DataError(
+                f"the codes and the colours in {group} have fewer channels than its pixels: "
+                f"{RESTORE}."
+            )
         return made[..., channels]
 
     async def _colours(
@@ -174,6 +179,8 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
             with damage(where):
                 array = await zarr_async.open_array(store=there, path=path)
             refuse_strange(array, where)
+            if NAME in codecs_of(array):  # it could refer to itself
+                raise DataError(f"{where} is decoded from other arrays, so it is not read.")
             if await _stores_every_chunk(store, group):
                 await asyncio.to_thread(refuse_incomplete, zarr.Array(array))
             self._opened[key] = store, array
@@ -197,6 +204,8 @@ async def _stores_every_chunk(store: Any, group: str) -> bool:
 
 def _looked_up(palettes: AnyArray, which: AnyArray, codes: AnyArray) -> AnyArray:
     out = np.empty((*codes.shape, palettes.shape[-1]), palettes.dtype)
+    if codes.max(initial=0) >= palettes.shape[1]:
+        raise DataError(f"a code is none of the {palettes.shape[1]} colours: {RESTORE}.")
     for image, number in enumerate(which):
         np.take(palettes[number], codes[image], axis=0, out=out[image], mode="clip")
     return out

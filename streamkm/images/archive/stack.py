@@ -7,16 +7,16 @@ from typing import Any
 
 from streamkm.errors import DataError
 from streamkm.outputs.reading import StoredGroup
-from streamkm.outputs.refusing import NUMBERS, TEXTS
+from streamkm.outputs.refusing import TEXTS
 from streamkm.rows import RESTORE, damage, refuse_incomplete
 
 # Arrays of a stack: number of dimensions, and kind of dtype.
 _ARRAYS: dict[str, tuple[tuple[int, ...], str]] = {
     "codes": ((3, 4), "u"),
-    "alpha": ((3,), NUMBERS),
-    "pixels": ((4,), NUMBERS),
+    "alpha": ((3,), "u"),
+    "pixels": ((4,), "u"),
     "palette": ((1,), "iu"),
-    "palettes": ((3,), NUMBERS),
+    "palettes": ((3,), "u"),
     "psnr": ((1,), "f"),
     "ssim": ((1,), "f"),
     "opacity": ((1,), "f"),
@@ -53,10 +53,14 @@ class StackArrays(Mapping[str, Any]):
     ----------
     group, root : StoredGroup of the stack and of the archive
     all_stored : whether every chunk was stored, so that a missing chunk was lost
+    patch : height and width of a patch
     """
 
-    def __init__(self, group: StoredGroup, root: StoredGroup, all_stored: bool) -> None:
+    def __init__(
+        self, group: StoredGroup, root: StoredGroup, all_stored: bool, patch: tuple[int, int]
+    ) -> None:
         self._group, self._root, self._all_stored = group, root, all_stored
+        self._patch = patch
         self._opened: dict[str, Guarded] = {}
 
     @property
@@ -74,22 +78,38 @@ class StackArrays(Mapping[str, Any]):
             dimensions, kinds = _ARRAYS[name]
             found = self._group.stored(name, dimensions, kinds)
             if name == "pixels":
-                self._check_sources(found)
+                self._check_sources()
             elif self._all_stored:
                 refuse_incomplete(found)
-            if name != "codes" and found.shape[0] != self["codes"].shape[0]:
+            if not self._belongs(name, found.shape):
                 raise DataError(
-                    f"{name!r} and 'codes' of {self._group.where} have different numbers of "
-                    f"images: {RESTORE}."
+                    f"{name!r} of {self._group.where} has shape {found.shape}, which does not "
+                    f"belong to its codes: {RESTORE}."
                 )
             self._opened[name] = Guarded(found)
         return self._opened[name]
 
-    def _check_sources(self, pixels: Any) -> None:
+    def _belongs(self, name: str, shape: tuple[int, ...]) -> bool:
+        """Whether the shape of an array is possible beside the codes."""
+        if name == "codes":
+            return True
+        codes: tuple[int, ...] = self["codes"].shape
+        if name == "alpha":
+            pixels: tuple[int, ...] = self["pixels"].shape
+            return shape == pixels[:3]
+        if name != "pixels":
+            return shape[0] == codes[0]
+        patch = self._patch if len(codes) == 4 else (1, 1)
+        grid = tuple(-(-n // p) for n, p in zip(shape[1:3], patch, strict=True))
+        return (shape[0], *grid) == codes[:3]
+
+    def _check_sources(self) -> None:
         """Raise an error if an array from which pixels are decoded lacks chunks."""
-        for name in ("codes", "alpha", "palette", "palettes"):
+        for name in ("codes", "palette", "palettes"):
             if name in self:
                 self[name]
+        if self._all_stored and "alpha" in self:
+            refuse_incomplete(self._group.stored("alpha", *_ARRAYS["alpha"]))
         for folder in ("palettes", "codebooks"):
             shared = self._root.group_in(folder)
             if self._all_stored and shared is not None and self.kind in shared:

@@ -103,7 +103,7 @@ class ArchiveStore:
             names = sorted(name for name, _ in images.group.groups())
         groups = {name: images.group_in(name) for name in names}
         return {
-            name: StackArrays(group, self._root, self._all_stored)
+            name: StackArrays(group, self._root, self._all_stored, self.patch)
             for name, group in groups.items()
             if group is not None
         }
@@ -119,7 +119,10 @@ class ArchiveStore:
         """Location of each image, in the order of stacks and names."""
         found = dict[str, Place]()
         for stack, group in self.stacks.items():
-            whole = np.asarray(group["psnr"][...]) >= 0
+            quality = np.asarray(group["psnr"][...])
+            if np.isnan(quality).any():
+                raise DataError(f"{self.path} has images without a quality: {RESTORE}.")
+            whole = quality >= 0
             names = np.asarray(group["name"][...])
             for number in np.flatnonzero(whole).tolist():
                 name = str(names[number])
@@ -174,16 +177,16 @@ class ArchiveStore:
         self._check()
         if stack not in self._datasets:
             arrays = self.stacks[stack]
-            dict(arrays)  # an error if one cannot be opened
-            self._datasets[stack] = xr.open_zarr(
-                self._where,
-                group=f"images/{stack}",
-                consolidated=False,
-                chunks=None,
-                drop_variables=arrays.others,
-            )
-            for name in set(self._datasets[stack].variables):
-                arrays[str(name)]  # an error if compress did not write it
+            for name in {*arrays, "pixels", "name"}:
+                arrays[name]  # an error if it cannot be opened
+            with damage(f"{self.path}/images/{stack}"):
+                self._datasets[stack] = xr.open_zarr(
+                    self._where,
+                    group=f"images/{stack}",
+                    consolidated=False,
+                    chunks=None,
+                    drop_variables=arrays.others,
+                )
         return self._datasets[stack]
 
     @property

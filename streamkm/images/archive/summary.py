@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.errors import DataError
 from streamkm.images.archive.archive import Archive
 from streamkm.rows import damage
 
@@ -107,6 +108,8 @@ def _summary(archive: Archive) -> Summary:
         error += float(each * np.sum(opacity[whole] * 10 ** (-psnr[whole] / 10)))
         samples += each * float(np.sum(opacity[whole]))
         codes += group["codes"].nbytes_stored()
+    if not images:
+        raise DataError(f"{archive.path} contains no image.")
     known = [image.ssim for image in images if not math.isnan(image.ssim)]
     return Summary(
         tuple(images),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import uuid
@@ -14,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.files.names import wrong_with
 from streamkm.images.archive.archive import Archive
+from streamkm.images.archive.metadata import parsed
 from streamkm.images.coding.encode import Written
 from streamkm.images.compression.memory import ImageMemory
 from streamkm.images.compression.reads import Reader
@@ -118,7 +118,9 @@ def decompress(
     portions = _portions(opened, wanted, part)
     memory.check(opened.path, max((portion.nbytes for portion in portions), default=0))
     if portions:
-        Reader(memory, tuple(watch))("files", WriteFiles(opened, part), portions)
+        read = Reader(memory, tuple(watch))
+        read("check", CheckCodes(opened, part), portions)
+        read("files", WriteFiles(opened, part), portions)
     return list(files.values())
 
 
@@ -171,6 +173,35 @@ def _portions(archive: Archive, files: dict[str, Path], part: Window | None) -> 
 
 
 @dataclass(frozen=True)
+class CheckCodes:
+    """Read what files are made of, so that damage is found before a file is written.
+
+    Parameters
+    ----------
+    archive : Archive
+    window : the part of each image, or None
+    """
+
+    archive: Archive
+    window: Window | None = None
+
+    def __call__(self, portion: Portion) -> Written:
+        arrays = self.archive.stacks[portion.stack]
+        slices = (slice(None), slice(None)) if self.window is None else self.window.slices
+        first, last = portion.numbers[0], portion.numbers[-1]
+        for line in arrays["metadata"][first : last + 1]:
+            parsed(str(line), self.archive.path)
+        for number in portion.numbers:
+            if self.archive.has_palette(portion.names[0]):
+                arrays["codes"][(number, *slices)]
+            else:
+                arrays["codes"][number]
+            if "alpha" in arrays:
+                arrays["alpha"][(number, *slices)]
+        return Written()
+
+
+@dataclass(frozen=True)
 class WriteFiles:
     """Write images as files, each of which appears when it is complete.
 
@@ -187,7 +218,7 @@ class WriteFiles:
         first, last = portion.numbers[0], portion.numbers[-1]
         lines = self.archive.stacks[portion.stack]["metadata"][first : last + 1]
         for number, name, file in zip(portion.numbers, portion.names, portion.files, strict=True):
-            metadata = json.loads(str(lines[number - first]))
+            metadata = parsed(str(lines[number - first]), self.archive.path)
             content = as_file(self.archive, name, metadata, self.window)
             file.parent.mkdir(parents=True, exist_ok=True)
             # Unique to this task, because Dask repeats a task if it loses contact with a worker.
