@@ -119,7 +119,8 @@ def decompress(
     memory.check(opened.path, max((portion.nbytes for portion in portions), default=0))
     if portions:
         read = Reader(memory, tuple(watch))
-        read("check", CheckCodes(opened, part), portions)
+        if len(wanted) > 1:
+            read("check", CheckCodes(opened, part), portions)
         read("files", WriteFiles(opened, part), portions)
     return list(files.values())
 
@@ -174,7 +175,7 @@ def _portions(archive: Archive, files: dict[str, Path], part: Window | None) -> 
 
 @dataclass(frozen=True)
 class CheckCodes:
-    """Read what files are made of, so that damage is found before a file is written.
+    """Read what files are made of, so that damage is found before the first file is written.
 
     Parameters
     ----------
@@ -187,15 +188,17 @@ class CheckCodes:
 
     def __call__(self, portion: Portion) -> Written:
         arrays = self.archive.stacks[portion.stack]
-        slices = (slice(None), slice(None)) if self.window is None else self.window.slices
+        whole = slice(None), slice(None)
+        slices = codes = whole if self.window is None else self.window.slices
+        if self.window is not None and not self.archive.has_palette(portion.names[0]):
+            sides = zip(slices, self.archive.patch, strict=True)
+            high, wide = (slice(s.start // p, -(-s.stop // p)) for s, p in sides)
+            codes = high, wide
         first, last = portion.numbers[0], portion.numbers[-1]
         for line in arrays["metadata"][first : last + 1]:
             parsed(str(line), self.archive.path)
         for number in portion.numbers:
-            if self.archive.has_palette(portion.names[0]):
-                arrays["codes"][(number, *slices)]
-            else:
-                arrays["codes"][number]
+            arrays["codes"][(number, *codes)]
             if "alpha" in arrays:
                 arrays["alpha"][(number, *slices)]
         return Written()
