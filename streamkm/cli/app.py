@@ -30,6 +30,8 @@ _COMMANDS = {
     "sample": "Draw a balanced sample of rows by the clusters of a model.",
     "nearest": "Find the rows nearest to each centroid of a model.",
     "export": "Write the centroids of a model for faiss, ONNX, safetensors or NumPy.",
+    "quantize": "Fit a product quantizer, for codes of few bytes.",
+    "encode": "Write the codes of rows by a product quantizer.",
     "partition": "Write the rows of a Zarr array grouped by cluster.",
     "dedup": "Drop rows that are similar to an earlier row of their cluster.",
     "stream": "Cluster Zarr arrays that are read once, one after the other.",

@@ -113,8 +113,9 @@ def prepare_quantizer(
     d, m = rows.layout.n_features, options.n_subspaces
     if d % m:
         raise DataError(
-            f"{d} features cannot be divided into n_subspaces={m} parts of the same size; give a "
-            f"divisor of {d}."
+            f"{d} features cannot be divided into",
+            python=f"n_subspaces={m} parts of the same size; give a divisor of {d}.",
+            command=f"--parts {m} of the same size; give a divisor of {d}.",
         )
     if coarse is not None and coarse.coarse is not None and coarse.coarse.shape[1] != d:
         found = coarse.coarse.shape[1]
@@ -122,7 +123,10 @@ def prepare_quantizer(
     refuse_lacking(rows)
     n, k = rows.layout.n_rows, options.fit.n_clusters
     if n < k:
-        raise DataError(f"n_samples={n} should be >= n_codewords={k}.")
+        raise DataError(
+            python=f"n_samples={n} should be >= n_codewords={k}.",
+            command=f"{n:,} rows are fewer than --codewords {k}.",
+        )
     options.fit.check(rows)
     block_map = _AsStored() if coarse is None else coarse.residuals
     rows = replace(rows, layout=replace(rows.layout, block_map=block_map))

@@ -33,14 +33,15 @@ def run(
     check_outputs([report_file(given["report"], overwrite)], [model, data])
     source = replace(data_options(data, given), **arrays_beside(data, given))
     with scheduled(*(given[name] for name in CLUSTER)):
-        found = predict(model, source, target, n_clusters, _bar, say_aside, how == "routed")
+        found = predict(model, source, target, n_clusters, show_labels, say_aside, how == "routed")
     left_out = f", {found.n_left_out:,} left out" if found.n_left_out else ""
     inertia = "" if found.inertia is None else f", inertia {found.inertia:.6g}"
     say(f"{found.n_rows:,} rows labelled{left_out}{inertia}")
 
 
 @contextmanager
-def _bar(rows: Rows) -> Iterator[WaveCallback]:
+def show_labels(rows: Rows) -> Iterator[WaveCallback]:
+    """Show the progress of the read that writes labels or codes."""
     with ReadProgress(rows) as bar:
         bar.next_read("labels")
         yield lambda folded: bar.advance_to(folded.n_blocks)
