@@ -1,15 +1,17 @@
 """The loss after one read of a stream, against fits of all rows and other libraries' streams.
 
-    scripts/bench streams [--sets pixels,landsat] [-k 10,50] [--seeds 3] [--order stored,shuffled]
-        [--size 65536] [--peers streamkm,refined,grown,scikit-learn,dask-ml,bico,chunks,river]
+    scripts/bench streams [--sets pixels,landsat] [-k 10,50] [--seeds 3] [--size 4096,16384]
+        [--order stored,shuffled,sorted,length,last]
+        [--peers streamkm,refined,grown,scikit-learn,dask-ml,bico,chunks,river]
 
 Rows come in batches of 10,000. A cell gives the loss of all rows relative to `streamkm.KMeans`
 (median and largest of the seeds), and CPU microseconds a row, with the search at the end. `bico`,
-`dask-ml` and `river` are compared if they are installed. `--order sorted` sorts the rows by the
-clusters of the full fit. `--size` is the number of rows or points that streamkm and bico keep.
-`refined` is streamkm with one further read, and `grown` that of a Zarr array which
-grows in ten steps. `chunks` is a reference for streaming k-means in Lance:
-every chunk of rows is replaced by weighted means, all of which are clustered at the end.
+`dask-ml` and `river` are compared if they are installed. `--size` gives the numbers of rows or
+points that streamkm and bico keep, each in a column. `sorted` is the order of the clusters of the
+full fit, `length` that of the lengths of the rows, and `last` has one cluster at the end.
+`refined` is streamkm with one further read, and `grown` that of a Zarr array that grows in ten
+steps. `chunks` is a reference for streaming k-means in Lance: every chunk of rows is replaced by
+weighted means, all of which are clustered at the end.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from streamkm.streaming import summary_rows as streamkm_rows
 
 BATCH = 10_000
 SIZE = 0  # rows or points that a method keeps; 0 for the default of streamkm
+ORDERS = {"stored", "shuffled", "sorted", "length", "last"}
 _FEW = 20_000  # rows for libraries that take one row at a time
 Stream = Callable[[np.ndarray, int, int], np.ndarray]
 
@@ -181,10 +184,26 @@ def cell(name: str, x: np.ndarray, k: int, seeds: int, full: float) -> str:
     return f"{np.median(losses):.4f} ({max(losses):.4f}), {each:.2g}"
 
 
-def table(x: np.ndarray, name: str, k: int, seeds: int, peers: list[str]) -> None:
+def ordered(x: np.ndarray, order: str, k: int) -> np.ndarray:
+    """The rows in an order of `ORDERS`; `last` has the rows of one cluster at the end."""
+    if order == "stored":
+        return x
+    if order == "shuffled":
+        return np.random.default_rng(0).permutation(x)
+    if order == "length":
+        return x[np.argsort(np.linalg.norm(x.astype(np.float64), axis=1), kind="stable")]
+    labels = streamkm.KMeans(k, random_state=0).fit(x).labels_
+    return x[np.argsort(labels if order == "sorted" else labels == 0, kind="stable")]
+
+
+def table(x: np.ndarray, name: str, k: int, seeds: int, columns: list[tuple[str, int]]) -> None:
+    """Print the row of a data set; the columns are peers with a size."""
+    global SIZE
     fitted = streamkm.KMeans(k, random_state=0).fit(x)
-    full = loss(x, fitted.cluster_centers_)
-    cells = [cell(peer, x, k, seeds, full) for peer in peers]
+    full, cells = loss(x, fitted.cluster_centers_), []
+    for peer, size in columns:
+        SIZE = size
+        cells.append(cell(peer, x, k, seeds, full))
     print(f"| {name}, {k} | {len(x):,} x {x.shape[1]} | {' | '.join(cells)} |", flush=True)
 
 
@@ -196,25 +215,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--order", default="stored")
     parser.add_argument("--peers", default="streamkm,scikit-learn,bico")
-    parser.add_argument("--size", type=int, default=0)
+    parser.add_argument("--size", default="0")
     asked = parser.parse_args()
-    global SIZE
-    SIZE = asked.size
-    peers = asked.peers.split(",")
-    print(f"| data, k | rows | {' | '.join(peers)} |\n|---|---|{'---|' * len(peers)}")
+    peers, orders = asked.peers.split(","), asked.order.split(",")
+    if not set(orders) <= ORDERS:
+        parser.error(f"--order: use some of {', '.join(sorted(ORDERS))}")
+    columns = [(peer, int(size)) for size in asked.size.split(",") for peer in peers]
+    heads = " | ".join(f"{peer} {size:,}" if size else peer for peer, size in columns)
+    print(f"| data, k | rows | {heads} |\n|---|---|{'---|' * len(columns)}")
     for name in asked.sets.split(","):
         x = sets[name]()
         if "river" in peers:
             x = np.array(list(islice(x, _FEW)))
         for k in map(int, asked.k.split(",")):
-            for order in asked.order.split(","):
-                rows = x
-                if order == "shuffled":
-                    rows = np.random.default_rng(0).permutation(x)
-                if order == "sorted":
-                    labels = streamkm.KMeans(k, random_state=0).fit(x).labels_
-                    rows = x[np.argsort(labels, kind="stable")]
-                table(rows, f"{name}, {order}", k, asked.seeds, peers)
+            for order in orders:
+                table(ordered(x, order, k), f"{name}, {order}", k, asked.seeds, columns)
 
 
 if __name__ == "__main__":
