@@ -156,8 +156,8 @@ def _step(
     Finding candidates takes longer than a step. Only a step with new candidates shows convergence.
     """
     found, solved = least_prices(values, before.centroids, before.prices, bounds)
-    block = Block.from_values(values[found.numbers])
-    x = read_only(np.concatenate([tile.x for tile in block.tiles()]))
+    x = read_only(values[found.numbers])
+    block = Block.from_values(x)
     converged = False
     for number in range(_SAME):
         if number:
