@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,3 +24,20 @@ def in_parts(array: AnyArray) -> Iterator[slice]:
     step = max(1, min(n_rows, n_rows * LARGE_NBYTES // max(array.nbytes, 1)))
     for first in range(0, max(n_rows, 1), step):
         yield slice(first, min(first + step, n_rows))
+
+
+def gathered(parts: Sequence[AnyArray], places: npt.NDArray[np.intp]) -> AnyArray:
+    """Return rows by their places in all parts (m_i, d) together, which are not copied as a whole.
+
+    Examples
+    --------
+    >>> gathered([np.array([[1], [2]]), np.array([[3]])], np.array([2, 0])).ravel().tolist()
+    [3, 1]
+    """
+    rows = np.empty((len(places), parts[0].shape[1]), np.result_type(*parts))
+    first = 0
+    for part in parts:
+        own = np.flatnonzero((places >= first) & (places < first + len(part)))
+        rows[own] = part[places[own] - first]
+        first += len(part)
+    return rows

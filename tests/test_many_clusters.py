@@ -18,6 +18,7 @@ from streamkm.fitting import first_state, iterate
 from streamkm.fitting.fit import fit
 from streamkm.passes import Assigned, DrawUniform, Lloyd, Product
 from streamkm.rows import BlockPlan, Budget, StoredRows, open_rows
+from streamkm.runs.options import FitOptions
 from streamkm.updates import AcceleratedUpdate, StopRules
 from tests import reference
 
@@ -160,17 +161,25 @@ def test_large_centroids_are_random_rows_by_default():
     assert np.array_equal(model.cluster_centers_, same.cluster_centers_)
 
 
+def test_very_many_clusters_are_found_on_two_levels_by_default():
+    rows = open_rows(da.zeros((20_000, 3), dtype="f4", chunks=(10_000, -1)))
+    assert [FitOptions(k).for_rows(rows).init for k in (1999, 2000)] == ["auto", "two-level"]
+    assert FitOptions(2000, init="coreset").for_rows(rows).init == "coreset"
+    wide = open_rows(da.zeros((3000, 30_000), dtype="f4", chunks=(1000, -1)))
+    assert [FitOptions(k).for_rows(wide).init for k in (200, 2000)] == ["random", "two-level"]
+
+
 @pytest.mark.parametrize(("k", "limit"), [(100_000, 4 * 2**30), (10_000, 1.5 * 2**30)])
 def test_very_many_clusters_are_projected_to_fit(k, limit):
-    from streamkm.fitting import fit_budget
-
     with dask.config.set(num_workers=2):
-        budget = fit_budget(int(limit), ["auto"], [k], samples_if_small=True)
-    layout = open_rows(da.zeros((2_000_000, 768), "f4", chunks=(10_000, -1))).layout
+        budget = FitOptions(k).budget(int(limit))
+    layout = open_rows(da.zeros((2_000_000, 768), dtype="f4", chunks=(10_000, -1))).layout
     block = budget.of(layout).block_nbytes(200)
     assert block > 8 * 2**20
     budget.of(layout).check(block, 200)
-    assert budget.room(layout).sample * layout.n_features * 4 <= 2**27
+    sample = budget.room(layout).sample
+    assert sample >= 3.9 * k  # 2 k rows of float64, with what is beside them
+    assert sample * layout.n_features * 4 <= 2 * k * layout.n_features * 8 + 2**26
 
 
 def test_parts_of_large_arrays_cover_them_once():

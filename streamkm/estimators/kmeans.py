@@ -27,12 +27,13 @@ class KMeans(IterativeEstimator):
     ----------
     n_clusters : int, default=8
         Number of clusters.
-    init : {'auto', 'coreset', 'k-means||', 'k-means++', 'random', 'farthest'}, array-like of \
-shape (n_clusters, n_features), fitted model or callable, default='auto'
+    init : {'auto', 'coreset', 'two-level', 'k-means||', 'k-means++', 'random', 'farthest'}, \
+array-like of shape (n_clusters, n_features), fitted model or callable, default='auto'
         Seeding method, or the first centroids.
 
-        - 'auto' is 'coreset': two reads and a search in memory; if the centroids (float64) take
-          32 MiB or more, it is 'random', because a sample for them would take many times as much.
+        - 'auto' is 'coreset': two reads and a search in memory. From 2,000 clusters on it is
+          'two-level': two reads and a search in each of about ``sqrt(n_clusters)`` groups. Fewer
+          clusters whose centroids (float64) take 32 MiB or more begin with 'random'.
         - 'k-means||' takes four reads and 'random' one read.
         - 'k-means++' (not greedy) and 'farthest' take one read for each centroid.
         - An array, a table or a fitted model gives the first centroids. Named features are put in

@@ -28,6 +28,7 @@ def fit_budget(
     """
     methods = [method_of(init) for init in inits]
     least = [m.least_sample(max(n_clusters)) for m in methods if m.least_sample is not None]
+    enough = [m.enough_sample(max(n_clusters)) for m in methods if m.enough_sample is not None]
     return Budget(
         limit,
         threads(),
@@ -37,5 +38,6 @@ def fit_budget(
         summary_rows=max(least, default=0),
         unsampled=len(methods) * keeps,
         largest=max(n_clusters),
+        summary_enough=max(enough, default=0),
         samples_if_small=samples_if_small,
     )

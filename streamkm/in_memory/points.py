@@ -28,6 +28,7 @@ from streamkm.rows import Block, read_only
 T = TypeVar("T")
 _PIECE = 8192  # points of a task; fixed, so that sums do not depend on the number of cores
 _MEDIAN = 4096  # points of which the median is computed
+_COLUMNS = 512  # features whose medians are computed at once
 _DIRECT = 4  # cost of a direct distance, in those of a matrix product
 _RANGE = 1e6  # largest distance over the median one, above which float32 is too coarse
 
@@ -87,7 +88,7 @@ class Points:
     def __init__(self, values: AnyArray, weights: Float64Array) -> None:
         self._n_points = len(values)
         some = values[:: -(-len(values) // _MEDIAN)]
-        origin = np.array([np.median(column) for column in some.T], np.float64)
+        origin = _medians(some)
         sizes = np.concatenate(self._map(lambda piece: np.abs(values[piece] - origin).max(axis=1)))
         largest = float(sizes.max())
         self.frame = Frame(origin, largest if largest > 0 else 1.0)
@@ -161,6 +162,14 @@ class Points:
 
     def _map(self, call: Callable[[slice], T]) -> list[T]:
         return in_pieces(call, self._n_points)
+
+
+def _medians(values: AnyArray) -> Float64Array:
+    """Return the medians (d,) of the columns, of which some are copied at once."""
+    columns = (values[:, at : at + _COLUMNS].T for at in range(0, values.shape[1], _COLUMNS))
+    return np.concatenate([np.median(np.ascontiguousarray(c), axis=1) for c in columns]).astype(
+        np.float64
+    )
 
 
 def in_pieces(call: Callable[[slice], T], n_rows: int) -> list[T]:

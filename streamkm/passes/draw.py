@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.arrays import AnyArray, Float64Array, Int32Array
+from streamkm.arrays import AnyArray, Float64Array, Int32Array, gathered
 from streamkm.kernels import exponentials
 from streamkm.passes.base import Pass, Statistic, WithCentroids
 from streamkm.rows import Block, Tile
@@ -55,9 +55,10 @@ class TopRows(Statistic):
         )
         order = np.lexsort((numbers, keys))
         # Equal rows are represented by their smallest key, so duplicates are drawn once.
-        top = order[_first_of_equals(hashes[order], lambda places: _rows(parts, order[places]))]
+        values = [p.values for p in parts]
+        top = order[_first_of_equals(hashes[order], lambda at: gathered(values, order[at]))]
         top = top[:most]
-        rows = _rows(parts, top)
+        rows = gathered(values, top)
         return cls(most, keys[top], numbers[top], rows, weights[top], labels[top], hashes[top])
 
     @classmethod
@@ -73,17 +74,6 @@ def _hashes(values: Float64Array) -> npt.NDArray[np.uint64]:
     odd = np.arange(1, 2 * bits.shape[1], 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     hashes: npt.NDArray[np.uint64] = ((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1)
     return hashes
-
-
-def _rows(parts: Sequence[TopRows], places: npt.NDArray[np.intp]) -> Float64Array:
-    """Return rows by their places in all parts together, which are not copied as a whole."""
-    rows = np.empty((len(places), parts[0].values.shape[1]))
-    first = 0
-    for part in parts:
-        own = (places >= first) & (places < first + len(part.keys))
-        rows[own] = part.values[places[own] - first]
-        first += len(part.keys)
-    return rows
 
 
 def _first_of_equals(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.arrays import AnyArray, Float64Array
+from streamkm.arrays import AnyArray, Float64Array, gathered
 from streamkm.kernels import exponentials
 from streamkm.passes.base import Pass, Statistic, WithCentroids
 from streamkm.rows import Block, Tile
@@ -65,10 +65,9 @@ class Sampled(Statistic):
         if len(order) > most:
             threshold = float(keys[order[most]])
             order = order[:most]
-        columns: Any = (
-            np.concatenate([getattr(p, name) for p in parts])[order]
-            for name in ("keys", "rates", "weights", "numbers", "values")
-        )
+        names = ("keys", "rates", "weights", "numbers")
+        columns: Any = [np.concatenate([getattr(p, n) for p in parts])[order] for n in names]
+        columns.append(gathered([p.values for p in parts], order))
         return cls(most, threshold, *columns)
 
     @classmethod

@@ -29,6 +29,9 @@ _COPIES = 5
 TABLE_NBYTES = 16 * 2**20
 SAMPLE_NBYTES = 64 * 2**20  # for one restart
 SAMPLES_NBYTES = 256 * 2**20  # for all restarts
+ENOUGH_NBYTES = (
+    512 * 2**20
+)  # for all restarts, for seeding methods that say how many rows are enough
 # Without a limit, blocks are cached up to this fraction of the machine's memory.
 KEPT_SHARE = 0.25
 _SAMPLE_COPIES = 3  # the sample, the parts it is combined from, and the search
@@ -37,6 +40,7 @@ _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
 # Large centroids (float64): themselves, in the precision of the data, two accumulators while a
 # block is added or sums and means afterwards, and parts of them [measured].
 _LARGE_COPIES = 5.3
+_LARGE_SAMPLE_COPIES = 2.4  # the sample and its parts, or the centroids that are found [measured]
 _RANKED_ROW = 8 + 8 + 8  # cluster, number, distance
 _RANKED_COPIES = 6  # themselves, all rows that are sorted, their order, and the result
 
@@ -75,6 +79,8 @@ class Budget:
         cannot choose a method
     largest : centroids of a single trajectory, at most
     itemsize : bytes of a stored number
+    summary_enough : number of rows of each sample from which on more rows bring little, or 0 if
+        each may have as many as fit
     samples_if_small : whether large centroids are random rows, which need no sample
     ranked : rows of all clusters together that a read finds, without their values
     beside : further bytes of the work between reads
@@ -92,9 +98,10 @@ class Budget:
     unsampled: int | None = None
     largest: int = 0
     itemsize: int = 4
-    samples_if_small: bool = False
     ranked: int = 0
     beside: int = 0
+    summary_enough: int = 0
+    samples_if_small: bool = False
 
     def of(self, layout: Layout) -> Budget:
         """Return the budget for data of this layout."""
@@ -122,8 +129,10 @@ class Budget:
     def sample_nbytes(self) -> int:
         """Bytes of the samples of all restarts: the minimum, and more where memory allows."""
         most = min(self.summaries * SAMPLE_NBYTES, SAMPLES_NBYTES)
-        needed = self.summary_rows * (8 * self.n_features + _BESIDE_A_SAMPLED_ROW)
-        return max(int(min(most, self._to_keep / 8)), self.summaries * needed)
+        row_nbytes = 8 * self.n_features + _BESIDE_A_SAMPLED_ROW
+        most = max(most, min(self.summaries * self.summary_enough * row_nbytes, ENOUGH_NBYTES))
+        needed = self.summaries * self.summary_rows * row_nbytes
+        return max(int(min(most, self._to_keep / 8)), needed)
 
     def row_nbytes(self, layout: Layout, beside: Sequence[Any], masked: bool) -> int:
         """Bytes of a row in a block: its values, weight and mask, and its result."""
@@ -144,7 +153,10 @@ class Budget:
         whole = layout.n_rows * distinct <= 4 * self.table_nbytes
         table = layout.n_rows if whole else self.table_nbytes // distinct
         sampled = max(1, self.summaries) * (row_nbytes + _BESIDE_A_SAMPLED_ROW)
-        return Room(table, max(self.of(layout).summary_rows, self.sample_nbytes // sampled))
+        own = self.of(layout)
+        # Without a number that is enough, a sample is larger than its minimum only within 64 MiB.
+        nbytes = (own if own.summary_enough else self).sample_nbytes
+        return Room(table, max(own.summary_rows, nbytes // sampled))
 
     @property
     def statistic_nbytes(self) -> int:
@@ -154,16 +166,17 @@ class Budget:
     def projected(self, block_nbytes: int, n_blocks: int, resident_nbytes: int = 0) -> int:
         """Return the projected peak bytes of a process that reads blocks of `block_nbytes`."""
         levels = math.ceil(math.log(max(n_blocks, 2), 8))
-        if self.large:
-            statistics = int(_LARGE_COPIES * self.statistic_nbytes)
+        if self.large:  # no sample is kept beside centroids
+            samples = int(_LARGE_SAMPLE_COPIES * self.sample_nbytes)
+            statistics = max(int(_LARGE_COPIES * self.statistic_nbytes), samples)
         else:
             # A thread holds a statistic. Threads share the centroids and their projections, which
             # take 1.5 statistics, and 3.2 while they are computed, before the tree holds any
             # [measured].
             statistics = (3 * self.threads + 7 * levels) * self.statistic_nbytes
+            statistics += _SAMPLE_COPIES * self.sample_nbytes
         statistics += self._ranked_nbytes(levels)
         statistics += (self.threads + 7) * self.table_nbytes
-        statistics += _SAMPLE_COPIES * self.sample_nbytes
         blocks = min(self.threads, n_blocks) * self._in_flight(block_nbytes)
         return PROCESS_NBYTES + resident_nbytes + blocks + statistics + self.beside
 

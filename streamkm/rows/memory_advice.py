@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamkm.sizes import show_bytes
 
@@ -60,7 +60,7 @@ def advice_on(asked: Budget, block_nbytes: int, n_blocks: int, resident_nbytes: 
 
 def _without_samples(budget: Budget) -> Budget:
     """The budget of a single restart with a seeding method that has no sample."""
-    return replace(budget, summaries=budget.unsampled or 0, summary_rows=0)
+    return replace(budget, summaries=budget.unsampled or 0, summary_rows=0, summary_enough=0)
 
 
 def _share_of_clusters(
@@ -71,14 +71,14 @@ def _share_of_clusters(
     It is 0 if the limit does not allow a single cluster.
     """
     for percent in range(99, 0, -1):
-        clusters, largest, rows = (
-            n * percent // 100 for n in (asked.clusters, asked.largest, asked.summary_rows)
-        )
+        names = ("clusters", "largest", "summary_rows", "summary_enough")
+        changed: dict[str, Any] = {n: getattr(asked, n) * percent // 100 for n in names}
+        clusters = changed["clusters"]
         if clusters == 0:
             break
-        fewer = replace(asked, clusters=clusters, largest=largest, summary_rows=rows)
+        fewer = replace(asked, **changed)
         if asked.allows(fewer.projected(block_nbytes, n_blocks, resident_nbytes)):
-            return clusters / asked.clusters
+            return float(clusters / asked.clusters)
     return 0.0
 
 

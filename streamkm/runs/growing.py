@@ -17,6 +17,7 @@ from streamkm.checkpoint import Record
 from streamkm.engine import Listed, folding, map_reduce, same_processes, wave_size
 from streamkm.errors import FewDistinctRowsWarning
 from streamkm.fitting import FitState, with_scaling
+from streamkm.in_memory.shares import shares
 from streamkm.models.hierarchy import Parents, in_order
 from streamkm.outputs import PARTITION, Store, plain
 from streamkm.outputs.partitions import Partition, open_partition
@@ -27,7 +28,7 @@ from streamkm.runs.hierarchy import GrownHierarchy, PreparedHierarchy
 from streamkm.runs.levels import LevelFit, centroids_of, cluster_centroids
 from streamkm.runs.options import CheckpointOptions, draw_seed
 from streamkm.runs.partition import FORMATS, WritePartition
-from streamkm.runs.parts import FitParts, shares, tasks_of
+from streamkm.runs.parts import FitParts, tasks_of
 from streamkm.runs.routing import SAMPLE, routes_of, routing_of
 from streamkm.runs.running import ProgressCallbacks
 from streamkm.runs.steps_on_disk import Arrays, StepsOnDisk
@@ -148,7 +149,7 @@ class _Run:
         level, options = len(levels), self.prepared.options
         steps = StepsOnDisk(self.steps.folder / f"level-{level}")
         parts = self._partition(rows, Routes.from_parents(levels, parents), steps.folder)
-        counts = shares(n_clusters, parts.sizes)
+        counts = shares(n_clusters, parts.sizes, parts.sizes)
         if options.branching is not None:
             counts = np.minimum(parts.sizes, options.branching)
         row_nbytes = parts.rows.dtype.itemsize * parts.rows.shape[1]

@@ -25,7 +25,7 @@ from streamkm.rows import (
     reordering,
 )
 from streamkm.rows.open import FeatureDim
-from streamkm.seeding import method_of
+from streamkm.seeding import method_of, resolved
 from streamkm.sizes import parse_bytes
 from streamkm.updates import (
     ALGORITHMS,
@@ -213,19 +213,22 @@ class FitOptions:
     def budget(self, memory_limit: int | None) -> Budget:
         """The memory that the fit needs; given centroids need as much as random rows."""
         method = self.init if isinstance(self.init, str) else "random"
-        auto = method == "auto"
-        budget = fit_budget(
-            memory_limit, [method] * self.n_init, [self.n_clusters], samples_if_small=auto
-        )
+        inits = [resolved(method, self.n_clusters)] * self.n_init
+        few = inits[0] == "auto"
+        budget = fit_budget(memory_limit, inits, [self.n_clusters], samples_if_small=few)
         return replace(budget, beside=bounding_nbytes(self.n_clusters)) if self.bounded else budget
 
     def for_rows(self, rows: Rows) -> Self:
-        """Return the options with random rows in the place of init="auto" if centroids are large.
+        """Return the options with another method in the place of init="auto" where it is better.
 
-        A sample with enough rows for so many clusters would take many times their memory.
+        Very many clusters are found on two levels. Fewer large centroids are random rows, because
+        the sample of a coreset would take many times their memory.
         """
+        if not _is_auto(self.init):
+            return self
         large = self.n_clusters * rows.layout.n_features * 8 >= LARGE_NBYTES
-        return replace(self, init="random") if large and _is_auto(self.init) else self
+        method = resolved("auto", self.n_clusters)
+        return replace(self, init="random" if large and method == "auto" else method)
 
     def first_centroids(self, names: Sequence[str] | None) -> str | list[Float64Array]:
         """The seeding method, or the given centroids with features in the order of the data."""

@@ -190,33 +190,3 @@ def tasks_of(offsets: Counts, n_clusters: Counts, row_nbytes: int) -> list[Parts
             tasks.append(Parts(first, *own))
         first = stop
     return tasks
-
-
-def shares(total: int, sizes: Counts) -> Counts:
-    """Divide a number of clusters among parts in proportion to their rows.
-
-    Parameters
-    ----------
-    total : number of clusters; each part with rows gets at least one, and at most its rows
-    sizes : ndarray of shape (k,), rows of each part
-
-    Returns
-    -------
-    ndarray of shape (k,), int64
-
-    Examples
-    --------
-    >>> shares(10, np.array([50, 0, 30, 1])).tolist()
-    [6, 0, 3, 1]
-    """
-    least = np.minimum(sizes, 1)
-    exact = total * sizes / max(int(sizes.sum()), 1)
-    found = np.clip(np.floor(exact).astype(np.int64), least, sizes)
-    missing = max(int(least.sum()), min(total, int(sizes.sum()))) - int(found.sum())
-    step = 1 if missing > 0 else -1
-    while missing:
-        free = np.flatnonzero(found < sizes if step > 0 else found > least)
-        order = free[np.argsort(step * (found - exact)[free], kind="stable")][: abs(missing)]
-        found[order] += step
-        missing -= step * len(order)
-    return found

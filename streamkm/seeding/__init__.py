@@ -7,7 +7,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from streamkm.seeding.base import Seeding, Task
-from streamkm.seeding.registry import METHODS, Method, method_of, register
+from streamkm.seeding.registry import METHODS, Method, method_of, register, resolved
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
@@ -19,4 +19,5 @@ __all__ = [
     "Task",
     "method_of",
     "register",
+    "resolved",
 ]

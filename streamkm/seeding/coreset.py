@@ -10,6 +10,7 @@ with a large share in the loss of some centroids, such as the rows of a tiny dis
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from streamkm.seeding.sample_search import (
     SEARCH_LEAST,
     SEARCHED,
     DrawnSample,
+    MemorySearch,
     SampleSearch,
     distinct_rows,
     points_of,
@@ -89,7 +91,7 @@ class Coreset(Seeding):
         None until the pilot is drawn.
     draws : int
         Number of discarded sensitivity samples.
-    search : SampleSearch, optional
+    search : MemorySearch, optional
         None until the sample is drawn.
     """
 
@@ -98,15 +100,20 @@ class Coreset(Seeding):
     threshold: float
     pilot: PilotSolution | None = None
     draws: int = 0
-    search: SampleSearch | None = None
+    search: MemorySearch | None = None
 
     @classmethod
-    def from_task(cls, task: Task) -> Coreset:
-        most = max(task.sample, least_sample(task.k))
+    def rows_needed(cls, k: int) -> int:
+        """Return the minimum number of rows of a sample for k clusters."""
+        return least_sample(k)
+
+    @classmethod
+    def from_task(cls, task: Task) -> Self:
+        most = max(task.sample, cls.rows_needed(task.k))
         share = min(_PILOT / task.n_rows, _NEARLY_ALL)  # only a sample of all rows is searched
         return cls(task.k, task.seed, task.n_rows, most, threshold_of(share))
 
-    def for_table(self, n_rows: int) -> Coreset:
+    def for_table(self, n_rows: int) -> Self:
         first = self.from_task(Task(self.k, self.seed, n_rows, self.most))
         # All rows of a small table are searched, so a pilot has no use.
         return replace(first, threshold=np.inf) if n_rows <= SEARCHED else first
@@ -119,7 +126,7 @@ class Coreset(Seeding):
             self.most, self._sensitivity_threshold, self.seed, 1 + self.draws, *rates
         )
 
-    def tell(self, sample: Sampled) -> Coreset | Float64Array:
+    def tell(self, sample: Sampled) -> Seeding | Float64Array:
         if np.isinf(sample.threshold):  # these are all rows of positive weight
             return self._searching(sample)
         if self.pilot is None:
@@ -135,12 +142,27 @@ class Coreset(Seeding):
             return replace(self, pilot=pilot, draws=self.draws + 1)
         return self._searching(sample)
 
-    def _searching(self, sample: Sampled) -> Coreset | Float64Array:
+    def _searching(self, sample: Sampled) -> Seeding | Float64Array:
         few = distinct_rows(sample, self.k)
         if few is not None:
-            return exactly_k(few, self.k)
-        search = SampleSearch(DrawnSample(sample, self.k), self.seed, self.n_rows)
-        return replace(self, search=search)
+            return self.few_rows(few, bool(np.isinf(sample.threshold)))
+        return replace(self, search=self.search_of(sample))
+
+    def few_rows(self, rows: Float64Array, complete: bool) -> Seeding | Float64Array:
+        """Return what follows a sample of at most k distinct rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (m, d)
+            The distinct rows.
+        complete : bool
+            Whether they are those of all the data.
+        """
+        return exactly_k(rows, self.k)
+
+    def search_of(self, sample: Sampled) -> MemorySearch:
+        """Return the first state of the search of a sample of more than k distinct rows."""
+        return SampleSearch(DrawnSample(sample, self.k), self.seed, self.n_rows)
 
     @property
     def working(self) -> str:
@@ -150,7 +172,7 @@ class Coreset(Seeding):
         if self.search is None:
             return None
         then = self.search.advance()
-        return replace(self, search=then) if isinstance(then, SampleSearch) else then
+        return replace(self, search=then) if isinstance(then, MemorySearch) else then
 
     @property
     def _sensitivity_threshold(self) -> float:

@@ -6,6 +6,7 @@ features of the whole sample follow.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -84,7 +85,21 @@ class DrawnSample(Checkpointable):
 
 
 @dataclass(frozen=True)
-class SampleSearch(Checkpointable):
+class MemorySearch(Checkpointable, ABC):
+    """State of a search in memory, between two of its steps."""
+
+    @property
+    @abstractmethod
+    def working(self) -> str:
+        """Description of the next step; empty before the first."""
+
+    @abstractmethod
+    def advance(self) -> MemorySearch | Float64Array:
+        """Return the state after the steps of about a second, or the centroids (k, d)."""
+
+
+@dataclass(frozen=True)
+class SampleSearch(MemorySearch):
     """State of the search of a sample.
 
     Parameters
@@ -109,13 +124,11 @@ class SampleSearch(Checkpointable):
 
     @property
     def working(self) -> str:
-        """Description of the next step; empty before the first."""
         if self.settling is not None:
             return f"Lloyd step {self.settling.steps + 1} on the sample"
         return "" if self.search is None else self.search.step_name
 
     def advance(self) -> SampleSearch | Float64Array:
-        """Return the state after the steps of about a second, or the centroids (k, d)."""
         if self.settling is not None:
             return self._settle(self.drawn.whole, self.settling)
         few, part, k = self.drawn.few, self.drawn.part, self.drawn.k

@@ -26,6 +26,7 @@ from streamkm.errors import (
     MemoryLimitError,
     OutputWarning,
 )
+from streamkm.in_memory.shares import shares
 from streamkm.models.hierarchy import in_order
 from streamkm.rows import open_rows
 from streamkm.runs.growing import grow
@@ -33,7 +34,6 @@ from streamkm.runs.hierarchy import prepare_hierarchy
 from streamkm.runs.hierarchy_options import HierarchyOptions
 from streamkm.runs.levels import LevelFit, cluster_centroids
 from streamkm.runs.options import DataOptions, FitOptions
-from streamkm.runs.parts import shares
 from streamkm.runs.running import ProgressCallbacks
 from tests import reference
 
@@ -242,7 +242,7 @@ def test_the_recipe_of_meta_in_one_call(store, tmp_path):
 @given(sizes=st.lists(st.integers(0, 50), min_size=1, max_size=20), total=st.integers(1, 400))
 def test_shares_are_whole_and_bounded(sizes, total):
     sizes = np.array(sizes)
-    found = shares(total, sizes)
+    found = shares(total, sizes, sizes)
     assert (found <= sizes).all()
     assert (found >= np.minimum(sizes, 1)).all()
     assert found.sum() == max(np.count_nonzero(sizes), min(total, sizes.sum()))

@@ -71,8 +71,8 @@ def init_option(command: F) -> F:
         default="auto",
         show_default=True,
         help=f"Method that finds the first centroids: {names}. auto is coreset, a search in a "
-        "sample, which takes 2 reads, or random for very many clusters; k-means++ and farthest "
-        "take one for each centroid.",
+        "sample, which takes 2 reads, or two-level, a search in groups of it, from 2,000 clusters "
+        "on; k-means++ and farthest take one for each centroid.",
     )
     return option(command)
 
