@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-
-from streamkm.kernels.compiling import compiler_lock
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 
 @contextmanager
@@ -16,6 +16,9 @@ def placeless() -> Iterator[None]:
     Warning filters belong to the process, not to a thread, and Numba changes them while it compiles
     in another thread. The filters are therefore restored in the reverse order.
     """
-    with compiler_lock, warnings.catch_warnings():
+    # Nothing compiles before the kernels are imported, and `streamkm info` does not need Numba.
+    compiling = sys.modules.get("streamkm.kernels.compiling")
+    lock: Any = nullcontext() if compiling is None else compiling.compiler_lock
+    with lock, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Dataset has no geotransform")
         yield
