@@ -89,11 +89,6 @@ class Partition:
         return len(self.offsets) - 1
 
     @property
-    def n_rows(self) -> int:
-        """Number of rows of the data, with those that belong to no cluster."""
-        return math.prod(self.row_shape)
-
-    @property
     def sizes(self) -> npt.NDArray[np.int64]:
         """Number of rows of each cluster (k,)."""
         return np.diff(self.offsets)

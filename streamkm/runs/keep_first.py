@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -77,7 +78,8 @@ class KeepFirst:
                 own = Directions.from_rows(values[begin:end])
                 kept[begin:end] = independent(own, self.threshold)
         numbers = np.asarray(Sliced(self.partition.numbers, first, last))[kept]
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < self.partition.n_rows:
+        n_rows = math.prod(self.partition.row_shape)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < n_rows:
             raise DataError(
                 f"{self.partition.path} is damaged: it has row numbers that its data do not have."
             )
