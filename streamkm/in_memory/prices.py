@@ -185,7 +185,9 @@ def nearby_prices(
     """
     most = growth * found.reach / 2
     whole = solved.missing == 0 and bool((found.counts <= bounds.high).all())
-    step = solved.prices - prices if whole else _newton_step(found, prices, bounds)
+    # Without other rows there are no margins from which Newton's step could be estimated.
+    exact = whole or not np.isfinite(found.reach)
+    step = solved.prices - prices if exact else _newton_step(found, prices, bounds)
     # Each price for itself: clusters that no candidates join to others have steps of any length.
     after = prices + np.clip(step, -most, most)
     after[prices * after < 0] = 0.0

@@ -17,6 +17,8 @@ from streamkm.errors import DataError, MemoryLimitError
 from streamkm.fitting import first_state, iterate, label
 from streamkm.fitting.fit import fit
 from streamkm.in_memory import bounded_steps, descent
+from streamkm.in_memory.prices import SizeBounds, exchanged, nearby_prices
+from streamkm.passes import Candidates
 from streamkm.reasons import TIME_LIMIT
 from streamkm.rows import Room, open_rows
 from streamkm.updates import BoundedUpdate, StopRules
@@ -232,3 +234,16 @@ def test_a_sample_is_drawn_again_where_a_mask_leaves_out_nearly_all_rows(small):
         best, labels = small(mask=mask, max_size=1)
         assert sizes_of(labels[mask]).tolist() == [1] * K
         assert best.counts.tolist() == [1] * K
+
+
+def test_prices_of_rows_that_are_all_in_memory_are_those_of_their_exchange():
+    clusters, none = np.array([[0, 1], [0, 1], [1, 0]], np.int32), np.zeros(3, np.int64)
+    found = Candidates(
+        3, none, 0.0, 0.0, np.inf, np.zeros(3), np.arange(3), clusters, np.ones((3, 2))
+    )
+    bounds = SizeBounds(np.array([0, 0, 2]), np.full(3, 3))
+    solved = exchanged(found, bounds, np.zeros(3))
+    assert solved.missing == 2  # no candidate leads to cluster 2
+    after = nearby_prices(found, solved, np.zeros(3), bounds, 0.5)
+    assert np.isfinite(after).all()
+    assert after[2] <= after.min()
