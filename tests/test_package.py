@@ -32,6 +32,7 @@ LAZY = {
     "images/__init__.py",
     "cli/app.py",
     "cli/commands/info.py",
+    "cli/commands/info_outputs.py",
     "runs/forecast.py",
     "showing/verbose.py",
 }

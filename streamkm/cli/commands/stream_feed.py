@@ -12,7 +12,7 @@ from typing import Any
 import click
 import numpy as np
 
-from streamkm.cli.commands.stream import (
+from streamkm.cli.commands.stream_writing import (
     Writing,
     check_output,
     checkpoint_of,

@@ -1,0 +1,113 @@
+"""What ``streamkm stream`` writes, for stores and for feeds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from streamkm.cli.common import dimensions
+from streamkm.cli.files import may_replace
+from streamkm.cli.signals import fit_in
+from streamkm.cli.ui.facts import show
+from streamkm.models.model import Model
+from streamkm.models.storage import save_model
+from streamkm.outputs import MODEL, CheckpointOutput, Store, check_outputs
+from streamkm.rows import Seen
+from streamkm.runs.options import CheckpointOptions
+from streamkm.runs.stream import StreamOptions
+from streamkm.streaming import Summary
+
+
+def options_of(given: Mapping[str, Any]) -> StreamOptions:
+    """Return the options of the stream."""
+    size = given["summary_size"] or "auto"
+    refine = given["refine"] or 0
+    return StreamOptions.from_parameters({**given, "summary_size": size, "refine": refine})
+
+
+def check_output(
+    output: str, checkpoint: str | None, inputs: Sequence[str], overwrite: bool
+) -> bool:
+    """Check the outputs; return whether the model may replace an existing one."""
+    replaces = may_replace(output, fit_in(checkpoint), overwrite)
+    beside = [] if checkpoint is None else [CheckpointOutput(checkpoint)]
+    check_outputs([Store(output, MODEL, replaces), *beside], inputs)
+    return replaces
+
+
+def parameters_of(
+    data: Sequence[str], options: StreamOptions, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters that the model stores."""
+    size = given["summary_size"] or "auto"
+    stored = {"n_clusters": options.n_clusters, "summary_size": size, "nodata": given["nodata"]}
+    stored |= {"random_state": given["random_state"], "variable": given["variable"]}
+    stored |= {"half_life": options.half_life, "window": options.window}
+    stored |= {"data": list(data), "feature_dim": list(dimensions(given["feature_dims"]) or ())}
+    return stored
+
+
+def checkpoint_of(given: Mapping[str, Any]) -> CheckpointOptions | None:
+    """Return where and how often to save, if at all."""
+    checkpoint, seconds = given["checkpoint"], given["checkpoint_every"]
+    return None if checkpoint is None else CheckpointOptions(checkpoint, seconds)
+
+
+def show_result(summary: Summary, model: Model, output: str, as_json: bool) -> None:
+    """Print the result."""
+    facts = {
+        "rows": summary.counted.rows,
+        "rows_of_the_summary": len(summary.draws),
+        "inertia": model.inertia,
+        "model": output,
+    }
+    show(facts, as_json)
+
+
+@dataclass
+class Writing:
+    """Writes the model, at intervals if `every` is given.
+
+    Parameters
+    ----------
+    target : Path
+    model_of : callable
+        Returns the model of a summary.
+    every : float or None, seconds
+    overwrite : bool
+        Whether the first model may replace what is there.
+    save : callable
+        Saves the state, by which a later run knows that it may replace the model.
+    """
+
+    target: Path
+    model_of: Callable[[Summary], Model]
+    every: float | None
+    overwrite: bool
+    save: Callable[[], object]
+    last: float = field(default_factory=time.monotonic)
+    _written: Summary | None = None
+
+    def on_state(self, state: Any) -> None:
+        """Write the model of the rows so far if it is due and there are some."""
+        if self.every is None or time.monotonic() - self.last < self.every:
+            return
+        summary = state.so_far
+        if summary is not self._written and len(summary.remembered().draws):
+            if not self.overwrite:
+                self.save()
+            self.write(summary)
+        self.last = time.monotonic()
+
+    def write(self, summary: Summary, seen: tuple[Seen, ...] = ()) -> Model:
+        """Write the model, which appears under its name when it is complete.
+
+        Without `seen`, what was read of the stores, the model cannot be updated.
+        """
+        model = replace(self.model_of(summary), seen=seen)
+        save_model(self.target, model, self.overwrite)
+        self.overwrite, self._written = True, summary
+        return model
