@@ -40,7 +40,7 @@ _BESIDE_A_SAMPLED_ROW = 8 + 8 + 8 + 8 + 4  # key, number, weight, rate, label
 # Large centroids (float64): themselves, in the precision of the data, two accumulators while a
 # block is added or sums and means afterwards, and parts of them [measured].
 _LARGE_COPIES = 5.3
-_LARGE_SAMPLE_COPIES = 2.4  # the sample and its parts, or the centroids that are found [measured]
+_LARGE_SAMPLE_COPIES = 2.4  # the sample and its parts, or the centroids that are found
 _RANKED_ROW = 8 + 8 + 8  # cluster, number, distance
 _RANKED_COPIES = 6  # themselves, all rows that are sorted, their order, and the result
 
