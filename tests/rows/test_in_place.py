@@ -264,6 +264,23 @@ def test_files_that_are_no_one_array_are_refused(tmp_path):
         open_array(folder, "t")
 
 
+def test_runs_of_an_ensemble_are_not_one_array(tmp_path):
+    for number in range(2):
+        values, axis = np.full((2, 3), number), np.arange(3.0)
+        data = xr.Dataset({"v": (("t", "x"), values)}, {"t": [0, 1], "x": axis})
+        data.to_netcdf(tmp_path / f"{number}.nc", engine="h5netcdf")
+    with pytest.raises(DataError, match=r"1.nc: 'v' has the coordinates .* but other values"):
+        open_array(tmp_path)
+
+
+def test_datasets_without_a_shape_are_no_data(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"], file["none"] = X[:5], h5py.Empty("f8")
+    assert np.array_equal(open_array(tmp_path / "x.h5")[...], X[:5])
+    with pytest.raises(DataError, match="'none' is an empty dataset"):
+        open_array(tmp_path / "x.h5", "none")
+
+
 # ---- npy -------------------------------------------------------------------------------------
 
 

@@ -77,6 +77,8 @@ def _open_one(file: File, name: str | None) -> FileArray:
             inside = {key: array for key, array in arrays.items() if "/" not in key}
             picked: FileArray = chosen(file.path, inside, name, lambda: arrays, "file")
             return decoded(picked)
+        if found.shape is None:
+            raise DataError(f"{file.path}: {name!r} is an empty dataset, without a shape.")
         if found.dtype.kind not in _NUMBERS:
             raise DataError(
                 f"{file.path}: {name!r} holds {found.dtype}; only real numbers can be clustered."
@@ -133,8 +135,10 @@ def _datasets(opened: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _has_values(dataset: Any) -> bool:
-    """Return whether a dataset is more than the length of a dimension of netCDF."""
-    return not str(_plain(dataset.attrs.get("NAME", ""))).startswith(_LENGTH_ONLY)
+    """Return whether a dataset has a shape, and is more than the length of a netCDF dimension."""
+    return dataset.shape is not None and not str(_plain(dataset.attrs.get("NAME", ""))).startswith(
+        _LENGTH_ONLY
+    )
 
 
 def _described(file: File, dataset: Any) -> Hdf5Array:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from streamkm.errors import DataError
 from streamkm.files.find import File
 from streamkm.rows.coordinates import Coordinate, coordinate, same
@@ -18,8 +20,8 @@ def open_many(
     """Open a variable of several files, joined along one dimension in the order of the files.
 
     The files differ in the coordinate or the length of this dimension only. If they differ in none,
-    it is the first dimension without a coordinate; a variable without one is that of the first
-    file.
+    it is the first dimension without a coordinate; a variable without one, such as the area of
+    cells, is that of the first file.
 
     Parameters
     ----------
@@ -30,7 +32,8 @@ def open_many(
     Raises
     ------
     DataError
-        If a file has no such variable, or differs in more than one dimension.
+        If a file has no such variable, differs in more than one dimension, or in none but has
+        other values.
     """
     first = open_one(files[0], name)
     if len(files) == 1:
@@ -45,6 +48,7 @@ def open_many(
         bare = [axis for axis in range(first.ndim) if _coordinate(first, axis) is None]
         unlike = set(bare[:1])
     if not unlike:
+        _refuse_other_values(parts)
         return first
     if len(unlike) > 1:
         names = [_dim(first, axis) for axis in sorted(unlike)]
@@ -67,6 +71,20 @@ def _refuse_unlike(part: FileArray, first: FileArray) -> None:
             raise DataError(
                 f"{part.files[0].path}: {first.label!r} has the {what} {own}, but in "
                 f"{first.files[0].path} {other}; the files cannot be read as one array."
+            )
+
+
+def _refuse_other_values(parts: Sequence[FileArray]) -> None:
+    """Refuse files of the same coordinates, such as the runs of an ensemble, by their first row."""
+    first = parts[0]
+    some = (slice(1),) * min(1, first.ndim)
+    want = first[some]
+    for part in parts[1:]:
+        if not np.array_equal(part[some], want, equal_nan=True):
+            raise DataError(
+                f"{part.files[0].path}: {first.label!r} has the coordinates of that in "
+                f"{first.files[0].path}, but other values, so they are not one array along one "
+                "dimension: name one file, or open them with xarray.open_mfdataset."
             )
 
 
