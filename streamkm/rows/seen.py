@@ -81,7 +81,12 @@ class Seen:
             return True
         known = self.is_listed and other.is_listed and self.described == other.described
         n = _shared(self, other)
-        return known and n > 0 and np.array_equal(self.marks[:n], other.marks[:n])
+        # Slabs without chunks, which have the fill value only, are alike in all stores.
+        return (
+            known
+            and bool(self.chunks[:n].any())
+            and np.array_equal(self.marks[:n], other.marks[:n])
+        )
 
 
 @dataclass(frozen=True)

@@ -342,3 +342,11 @@ def test_units_of_later_rows_are_those_of_the_first(tmp_path):
     other = StreamingKMeans(3, random_state=0).partial_fit(tmp_path / "c")
     with pytest.raises(DataError, match="model 1 has feature 0 in degC"):
         km.merge(other)
+
+
+def test_another_store_without_chunks_is_not_taken_for_the_first(tmp_path):
+    for name in "ab":
+        zarr.create_array(tmp_path / name, shape=(40, 2), chunks=(10, 2), dtype="f4")
+    km = StreamingKMeans(1, random_state=0).fit(tmp_path / "a")
+    assert km.update(tmp_path / "b").n_rows_seen_ == 80
+    assert km.update(tmp_path / "b").n_rows_seen_ == 80
