@@ -80,6 +80,10 @@ def test_the_command_and_updates_refine_like_the_estimator(tmp_path):
     for each in (found, model):
         assert each.inertia_ == pytest.approx(loss(each, np.concatenate([X, NEW])))
     assert np.array_equal(found.cluster_centers_, model.cluster_centers_)
+    run("update", tmp_path / "m", tmp_path / "x")  # nothing is new
+    assert streamkm.load(tmp_path / "m").inertia_ == found.inertia_
+    run("update", tmp_path / "m", tmp_path / "x", "--refine", 2)
+    assert streamkm.load(tmp_path / "m").inertia_ < found.inertia_
 
     zarr.create_array(tmp_path / "y", data=NEW, chunks=(500, 3))
     said = run("update", tmp_path / "m", tmp_path / "y", code=1)

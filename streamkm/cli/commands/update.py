@@ -33,11 +33,10 @@ def run(model: str, data: tuple[str, ...], *, as_json: bool, changed: str, **giv
             update.refuse_refining()
         for line in (line for news in update.news for line in news.lines):
             say_aside(line)
-        after = before
-        if not update.is_empty:
-            after = update.updated(_bar)
-            if refine:
-                after = refined_with_bar(after, options[0], refine)
+        after = before if update.is_empty else update.updated(_bar)
+        if refine and (given["refine"] or not update.is_empty):
+            after = refined_with_bar(after, options[0], refine)
+        if after is not before:
             save_model(target, after, overwrite=True)
     rows = after.summary["rows"]
     facts = {
