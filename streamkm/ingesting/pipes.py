@@ -180,7 +180,7 @@ def _texts(stream: io.BufferedReader, rest: bytes) -> Iterator[bytes]:
         if rest[:whole].strip():
             yield _ended(rest[:whole])
         elif len(rest) > _LONGEST:
-            raise DataError(f"{NAME} has a row of more than {show_bytes(_LONGEST)}; is it text?")
+            raise _too_long()
         rest = rest[whole:]
         more = stream.read1(_AT_ONCE)
         rest += more
@@ -191,7 +191,13 @@ def _line(stream: io.BufferedReader) -> bytes:
     line = b"\n"
     while line and not line.strip():
         line = stream.readline(_LONGEST)
+    if len(line) == _LONGEST and not line.endswith(b"\n"):
+        raise _too_long()
     return _ended(line)
+
+
+def _too_long() -> DataError:
+    return DataError(f"{NAME} has a row of more than {show_bytes(_LONGEST)}; is it text?")
 
 
 def _ended(text: bytes) -> bytes:

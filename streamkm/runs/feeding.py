@@ -144,6 +144,7 @@ class Feeding:
         # interruption at any time leaves both in agreement.
         self._states: tuple[FeedState | None, FeedState | None] = state, None
         self._so_far: tuple[FeedState | None, Summary | None] = None, None
+        self._source = "the checkpoint"  # of the last rows, for messages
 
     @property
     def state(self) -> FeedState | None:
@@ -159,7 +160,7 @@ class Feeding:
     def so_far(self) -> Summary | None:
         """The summary of all rows that arrived; None if there are none."""
         if self.state is not None and self._so_far[0] is not self.state:
-            self._so_far = self.state, self.folding.flushed(self.state).summary
+            self._so_far = self.state, self._flushed(self.state).summary
         return self._so_far[1]
 
     def __iter__(self) -> Iterator[FeedState]:
@@ -172,10 +173,14 @@ class Feeding:
             if self.state is not None:
                 yield self.state
         if self.state is not None:
-            self._states = self.folding.flushed(self.state), None
+            self._states = self._flushed(self.state), None
             yield self.state
 
+    def _flushed(self, state: FeedState) -> FeedState:
+        return self.folding.flushed(state, self._source)
+
     def _arrived(self, event: Arrived) -> Iterator[FeedState]:
+        self._source = event.source
         state, before = self._states
         state = state or self.folding.begin(event)
         before = before or (state if event.in_file else None)

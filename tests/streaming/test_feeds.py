@@ -202,7 +202,12 @@ MISTAKES = [
     (b"a,b,c\n1,2,3\n4,5,low", ("--columns", "a,c"), "column 'c': Row #3: .* invalid value 'low'"),
     (b"1,2\n3,4\n", (), "begins with numbers .* pass --no-header"),
     (b"a,b\n1,\n3,4\n", (), "column 'b' has no value in the first row"),
-    (csv(X[:9]) + b"1,nan,3\n", (), "the first is row 9 in block 0. Leave them out by --nodata"),
+    (
+        csv(X[:9]) + b"1,nan,3\n",
+        (),
+        "Error: standard input: .* row 9 in block 0. Leave them out by --nodata",
+    ),
+    (b"a,b\n" + b"1" * 2**22 + b"1,2\n", (), "standard input has a row of more than 4"),
     (arrow(X[:9])[:-90], (), "is no Arrow stream after 7 rows"),
     (b"PAR1" + bytes(40), (), "is Parquet"),
     (bytes(40), (), "not known from its first bytes: pass --format"),
