@@ -344,3 +344,13 @@ def test_a_run_after_a_bad_row_resumes_with_the_batches_before(want, tmp_path):
     words = (*words, "--nodata", "nan")
     assert "after 900 rows" in run(*words, data=npy(bad, 40))
     assert streamkm.load(tmp_path / "m").n_rows_seen_ == len(X)
+
+
+def test_columns_of_an_input_that_continues_are_found_by_name(want, tmp_path):
+    words = (*ASKED, "--checkpoint", tmp_path / "ckpt", "--skip-rows", 0, "-o", tmp_path / "m")
+    run("-", *words, data=csv(X[:900]))
+    rest = pd.DataFrame(X[900:], columns=list("abc"))
+    said = run("-", *words, data=b"p,q,r\n1,2,3\n", code=1)
+    assert "has no column 'a'; it has ['p', 'q', 'r']" in said
+    run("-", *words, data=rest[["c", "a", "b"]].to_csv(index=False).encode())
+    assert np.array_equal(streamkm.load(tmp_path / "m").cluster_centers_, want.cluster_centers_)

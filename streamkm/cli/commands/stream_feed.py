@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import click
@@ -114,7 +114,10 @@ class _Source:
             raise DataError(f"{NAME} is a terminal: pipe rows into the command.")
         # Without its buffer, which may have bytes that select() does not see.
         raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
-        feed = ahead(lambda ended: arriving(Interruptible(raw, ended), self.pipe), idle)
+        pipe = self.pipe
+        if state is not None and state.features:  # columns may be in another order now
+            pipe = replace(pipe, kind=replace(pipe.kind, columns=list(state.features)))
+        feed = ahead(lambda ended: arriving(Interruptible(raw, ended), pipe), idle)
         stack.callback(feed.close)
         if self.given["skip_rows"] != "seen":
             return skipping(feed, self.given["skip_rows"] or 0, None)
