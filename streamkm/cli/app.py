@@ -23,18 +23,18 @@ from streamkm.heap import one_heap
 from streamkm.showing.text import safe
 
 _COMMANDS = {
-    "fit": "Cluster a Zarr array and write the model and, on request, the labels.",
+    "fit": "Cluster rows and write the model and, on request, the labels.",
     "tree": "Fit a hierarchy of clusters, for very many clusters.",
     "sweep": "Fit every k of a range in shared reads and report the elbow.",
-    "predict": "Label a Zarr array with a fitted model.",
+    "predict": "Label rows with a fitted model.",
     "sample": "Draw a balanced sample of rows by the clusters of a model.",
     "nearest": "Find the rows nearest to each centroid of a model.",
     "export": "Write the centroids of a model for faiss, ONNX, safetensors or NumPy.",
     "quantize": "Fit a product quantizer, for codes of few bytes.",
     "encode": "Write the codes of rows by a product quantizer.",
-    "partition": "Write the rows of a Zarr array grouped by cluster.",
+    "partition": "Write rows grouped by cluster.",
     "dedup": "Drop rows that are similar to an earlier row of their cluster.",
-    "stream": "Cluster Zarr arrays that are read once, one after the other.",
+    "stream": "Cluster rows that are read once: of stores, files or a feed.",
     "update": "Add the new rows of stores that grow to the model of a stream.",
     "merge": "Merge models of streams into one.",
     "ingest": "Convert npy, CSV, Parquet, GeoTIFF or image files to a Zarr store.",

@@ -52,12 +52,9 @@ class News:
         return self.rows.plan.from_start(self.start)
 
     @property
-    def lines(self) -> list[str]:
-        """A line for each kind of change."""
-        said = [self._said(what) for what in vars(self.changes)]
-        return [f"{self.name}: {words}" for words in filter(None, said)] or [
-            f"{self.name}: nothing new"
-        ]
+    def line(self) -> str:
+        """The new rows, in words. What changed or is gone is in the warning or the error."""
+        return f"{self.name}: {self._said('appended') or 'nothing new'}"
 
     @property
     def lost(self) -> str:

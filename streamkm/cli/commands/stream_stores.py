@@ -86,7 +86,7 @@ def store_options(data: Sequence[str], given: dict[str, Any]) -> dict[str, Any]:
             flag = f"--{name.replace('_', '-')}"
             raise click.UsageError(f"{flag} is for feeds: DATA is - (standard input), or --watch.")
     if not data:
-        raise click.UsageError("give Zarr arrays, - for standard input, or --watch.")
+        raise click.UsageError("give stores or files, - for standard input, or --watch.")
     return given
 
 

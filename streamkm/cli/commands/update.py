@@ -31,8 +31,8 @@ def run(model: str, data: tuple[str, ...], *, as_json: bool, changed: str, **giv
         update = Update.open(before, model, options, changed == "keep")
         if refine:
             update.refuse_refining()
-        for line in (line for news in update.news for line in news.lines):
-            say_aside(line)
+        for news in update.news:
+            say_aside(news.line)
         after = before if update.is_empty else update.updated(_bar)
         if refine and (given["refine"] or not update.is_empty):
             after = refined_with_bar(after, options[0], refine)

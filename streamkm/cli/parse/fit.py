@@ -72,4 +72,8 @@ from streamkm.cli.parse.types import Seconds
 @print_options
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def command() -> None:
-    """Cluster the rows of the Zarr array DATA (a path or URL)."""
+    """Cluster the rows of DATA.
+
+    DATA is the path or URL of a Zarr store, or of npy, netCDF, HDF5, Parquet, Arrow or GeoTIFF
+    files: one file, a folder, or a pattern of names.
+    """

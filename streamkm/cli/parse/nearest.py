@@ -33,7 +33,7 @@ from streamkm.cli.parse.options import cluster_options, data_options, mask_optio
 @cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:
-    """Find the rows of the Zarr array DATA nearest to each centroid of MODEL, in one read.
+    """Find the rows of DATA nearest to each centroid of MODEL, in one read.
 
     A .npy file has the row numbers (clusters, rows), nearest first, and -1 where a cluster has
     fewer rows. A Zarr store also has the distances. A .parquet file has the columns cluster, rank,

@@ -25,7 +25,7 @@ from streamkm.cli.parse.options import cluster_options, data_options, row_option
 @cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing partition.")
 def command() -> None:
-    """Write the rows of the Zarr array DATA grouped by the clusters of MODEL, in one read.
+    """Write the rows of DATA grouped by the clusters of MODEL, in one read.
 
     The same command resumes a stopped run. The space of the rows is needed twice: sorted runs of
     the blocks are merged, and then removed.

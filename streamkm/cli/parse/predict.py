@@ -34,4 +34,4 @@ from streamkm.cli.parse.options import (
 @cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:
-    """Label the rows of the Zarr array DATA with MODEL, or one k of a sweep, in one read."""
+    """Label the rows of DATA with MODEL, or one k of a sweep, in one read."""

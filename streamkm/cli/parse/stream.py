@@ -117,7 +117,8 @@ feed_options = together(
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:
-    """Cluster the rows of the Zarr arrays DATA, which are read once, in this order.
+    """Cluster the rows of DATA, which are read once.
 
-    With - as DATA, rows are read from standard input, and with --watch from files that arrive.
+    DATA are Zarr stores or files as for streamkm fit, in the order of the stream. With - as DATA,
+    rows are read from standard input, and with --watch from files that arrive.
     """

@@ -47,13 +47,14 @@ def _numbers(
 @click.option(
     "--branching",
     type=click.IntRange(2),
-    help="Split every cluster into so many, instead of -k clusters in proportion to its rows.",
+    help="Number of clusters into which every cluster is split, instead of -k clusters in "
+    "proportion to their rows.",
 )
 @click.option(
     "--groups",
     type=click.IntRange(1),
-    help="With several numbers in -k: fit the lowest level in so many groups of rows (default: 1 "
-    "up to 2,048 clusters, then their square root).",
+    help="With several numbers in -k: number of groups of rows in which the lowest level is fitted "
+    "(default: 1 up to 2,048 clusters, then the square root of their number).",
 )
 @click.option(
     "--resampling",
