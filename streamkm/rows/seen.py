@@ -32,7 +32,8 @@ class Seen:
     Parameters
     ----------
     place : address of the store
-    described : digest of dtypes, codecs, chunks and all extents but the first
+    described : digest of dtypes, codecs, chunks, all extents but the first, and whether the rows
+        have weights or a mask
     length : extent of the first row axis
     unit : extent of a slab along the first row axis
     marks : ndarray of shape (slabs,), uint64
@@ -149,6 +150,7 @@ def seen_of(rows: StoredRows | DaskRows, place: str) -> Seen | None:
     except Exception:  # the store cannot be listed; object stores have errors of their own
         marks, chunks = marks[:0], chunks[:0]
     described = [rows.layout.row_shape[1:], rows.layout.n_features, *map(_metadata, arrays)]
+    described += [name for name in ("weights", "mask") if getattr(rows, name) is not None]
     text = json.dumps(described, sort_keys=True, default=str)
     return Seen(place, digest(text), length, unit, marks, chunks)
 

@@ -61,7 +61,10 @@ class News:
         """Rows that were read and have changed or are gone, in words; empty if there are none."""
         said = ", ".join(filter(None, map(self._said, ("changed", "removed"))))
         if said and self.before is not None and self.before.described != self.seen.described:
-            said += " (its chunks, codecs, dtype or other extents are not those that were read)"
+            said += (
+                " (its chunks, codecs, dtype or other extents are not those that were read, or "
+                "only one of the two has weights or a mask)"
+            )
         return f"{self.name}: {said}" if said else ""
 
     def seen_after(self, position: int) -> Seen:

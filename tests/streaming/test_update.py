@@ -346,6 +346,23 @@ def test_units_of_later_rows_are_those_of_the_first(tmp_path):
         km.merge(other)
 
 
+@pytest.mark.parametrize("beside", ["sample_weight", "mask"])
+def test_rows_that_were_read_with_weights_or_a_mask_are_updated_with_them(tmp_path, beside):
+    path = tmp_path / "x.zarr"
+    x = mixture(400, 2, 3, seed=1)
+    store = zarr.create_array(path, data=x[:200], chunks=(100, 2))
+    given = np.tile([2.0, 1.0], 200) if beside == "sample_weight" else np.tile([True, False], 200)
+    km = StreamingKMeans(3, random_state=0).fit(str(path), **{beside: given[:200]})
+    km.save(tmp_path / "m.zarr")
+    store.append(x[200:])
+    with pytest.raises(DataChangedError, match="weights or a mask"):
+        km.update(str(path))
+    assert "weights or a mask" in run("update", tmp_path / "m.zarr", path, code=1)
+    km.update(str(path), **{beside: given})
+    whole = StreamingKMeans(3, random_state=0).fit(str(path), **{beside: given})
+    assert km.counts_.sum() == whole.counts_.sum()
+
+
 def test_another_store_without_chunks_is_not_taken_for_the_first(tmp_path):
     for name in "ab":
         zarr.create_array(tmp_path / name, shape=(40, 2), chunks=(10, 2), dtype="f4")
