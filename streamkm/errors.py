@@ -164,27 +164,29 @@ class NonFiniteError(DataError):
         Number of invalid rows in the blocks read so far.
     row : int
         Row number of the first invalid row.
-    block : int
-        Block number of the first invalid row.
+    block : int or None
+        Block number of the first invalid row, or None for rows without blocks.
     large : bool
         Whether all invalid rows are finite but too large.
     """
 
-    def __init__(self, count: int, row: int, block: int, large: bool = False) -> None:
+    def __init__(self, count: int, row: int, block: int | None, large: bool = False) -> None:
+        where = f"so far; the first is row {row}"
+        if block is not None:
+            where = f"in the blocks read so far; the first is row {row} in block {block}"
         found, value, more = "Input contains NaN or infinity", "nan", ""
         if large:
             found = "Input contains values whose squares are too large for float64"
             value, more = "<their value>", ", or divide all data by a constant"
         end = f"or a mask{more}, or fill them; a zero weight does not exclude them."
         super().__init__(
-            f"{found}: {count} bad row{'s' if count != 1 else ''} in the "
-            f"blocks read so far; the first is row {row} in block {block}. Leave them out by",
+            f"{found}: {count} bad row{'s' if count != 1 else ''} {where}. Leave them out by",
             python=f"nodata={value} {end}",
             command=f"--nodata {value} {end}",
         )
         self.count, self.row, self.block, self.large = count, row, block, large
 
-    def __reduce__(self) -> tuple[type, tuple[int, int, int, bool]]:
+    def __reduce__(self) -> tuple[type, tuple[int, int, int | None, bool]]:
         return type(self), (self.count, self.row, self.block, self.large)
 
 

@@ -122,7 +122,7 @@ class Folding:
             return replace(state, summary=summary, pending=(), folded=state.checksum)
         except NonFiniteError as error:
             row = state.summary.length + error.row
-            found = NonFiniteError(error.count, row, error.block, error.large)
+            found = NonFiniteError(error.count, row, None, error.large)
             said = {"python": str(found), "command": found.for_command}
             raise DataError(f"{source}:", **said) from error
 

@@ -304,6 +304,7 @@ def test_shards_are_one_array_in_the_order_of_their_names(tmp_path):
     cube = RNG.normal(size=(7, 4, 5, 2))
     shards = open_array(in_shards(tmp_path / "c", cube, (0, 3, 7)))
     assert np.array_equal(shards[2:5, 1:, :2], cube[2:5, 1:, :2])
+    assert "00.npy and 1 more, shape (7, 4, 5, 2), float64>" in repr(shards)
     np.save(tmp_path / "s" / "03.npy", X[:, :2])
     with pytest.raises(DataError, match=r"03.npy holds float32 of shape \(900, 2\), but .*00.npy"):
         open_array(tmp_path / "s")

@@ -339,7 +339,7 @@ def test_a_run_after_a_bad_row_resumes_with_the_batches_before(want, tmp_path):
     bad = np.insert(X, 1000, np.nan, axis=0)
     words = ("-", *ASKED, "-o", tmp_path / "m", "--checkpoint", tmp_path / "c")
     words = (*words, "--skip-rows", "seen")
-    assert "the first is row 1000" in run(*words, data=npy(bad, 40), code=1)
+    assert "so far; the first is row 1000." in run(*words, data=npy(bad, 40), code=1)
     assert not (tmp_path / "m").exists()
     words = (*words, "--nodata", "nan")
     assert "after 900 rows" in run(*words, data=npy(bad, 40))

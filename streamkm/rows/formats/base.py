@@ -19,7 +19,7 @@ from streamkm.files.find import File
 Region = tuple[slice, ...]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FileArray(ABC):
     """An array in files. Every read opens the files, so threads and processes share nothing.
 
@@ -92,6 +92,12 @@ class FileArray(ABC):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         return np.asarray(self[...], dtype)
+
+    def __repr__(self) -> str:
+        more = f" and {len(self.files) - 1:,} more" if len(self.files) > 1 else ""
+        return (
+            f"<{type(self).__name__}: {self.files[0].path}{more}, shape {self.shape}, {self.dtype}>"
+        )
 
 
 def stamp_of_files(files: Sequence[File]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ _RANGE = ("valid_range", "valid_min", "valid_max")
 _MISSING = ("_FillValue", "missing_value", "nodata")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Decoded(FileArray):
     """Values times `scale_factor` plus `add_offset`, with NaN where they are missing.
 

@@ -17,7 +17,7 @@ from streamkm.rows.formats.held import HeldArray
 from streamkm.rows.formats.scenes import Scenes, opened_scene, scenes_of
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RasterArray(FileArray):
     """The bands of scenes, as ingest stores them.
 

@@ -24,7 +24,7 @@ _OF_DIMENSIONS = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSIO
 _LENGTH_ONLY = "This is a netCDF dimension but not a netCDF variable"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Hdf5Array(FileArray):
     """A dataset as it is stored.
 

@@ -11,7 +11,7 @@ from streamkm.files.find import File
 from streamkm.rows.formats.base import FileArray, Region
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class HeldArray(FileArray):
     """Values in memory, with the interface of an array in files."""
 

@@ -19,7 +19,7 @@ from streamkm.rows.formats.held import HeldArray
 _UNITS = ("units", "calendar", "scale_factor", "add_offset")  # by which a coordinate is decoded
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Joined(FileArray):
     """Arrays that follow each other along an axis, as one array.
 

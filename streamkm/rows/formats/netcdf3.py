@@ -20,7 +20,7 @@ _NUMBERS = "biuf"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class NetCdf3Array(FileArray):
     """A variable as it is stored.
 

@@ -17,7 +17,7 @@ from streamkm.rows.formats.base import FileArray, Region, check_unchanged
 from streamkm.rows.formats.joined import joined
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class NpyArray(FileArray):
     """An array in an npy file.
 

@@ -40,7 +40,7 @@ class TableFormat(ABC):
         """Yield the rows of a row group in record batches of about `rows` rows."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class TableArray(FileArray):
     """Columns of the tables of several files, one file after the other.
 
