@@ -51,7 +51,8 @@ def main(output: str) -> None:
         path = Path(folder, "climate.zarr")
         made_archive().to_zarr(path, zarr_format=3, consolidated=False)
         archive = xr.open_zarr(path, consolidated=False, chunks={})
-        cube = archive.to_dataarray("variable")  # (variable, month, lat, lon), lazy
+        variables = archive[["temperature", "rain"]]  # xarray opens them in any order
+        cube = variables.to_dataarray("variable")  # (variable, month, lat, lon), lazy
         area = np.cos(np.radians(archive["lat"])) * xr.ones_like(archive["lon"])
         km = cube.streamkm.fit(
             K, ["variable", "month"], sample_weight=area, scale="standard", random_state=0

@@ -270,7 +270,7 @@ def test_parameters_that_are_no_text_are_one_error(blobs, tmp_path, damaged):
     found = streamkm.sweep(blobs, [1, 2])
     found.attrs["parameters"] = damaged
     found.to_zarr(tmp_path / "s.zarr", zarr_format=3, consolidated=False)
-    with pytest.raises(DataError, match="'parameters' of the sweep is not a JSON text"):
+    with pytest.raises(DataError, match=r"'parameters' of .* (is not a JSON text|is a \w+, which)"):
         model_from_sweep(tmp_path / "s.zarr", 2)
 
 

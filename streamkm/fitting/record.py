@@ -91,9 +91,14 @@ def refuse_other(before: Record, now: Record, where: Any) -> None:
     if found is None:
         return
     if found.part == "data":
+        names: list[Any] = [record.data.get("features", ()) for record in (before, now)]
+        reordered = names[0] != names[1] and set(names[0]) == set(names[1])
+        remedy = "Restore those data with their modification times"
+        if reordered:
+            remedy = "Select the features in their former order"
         raise DataChangedError(
-            f"the checkpoint {where} belongs to other data: {found.sentence}. Restore those data "
-            "with their modification times, or name another checkpoint."
+            f"the checkpoint {where} belongs to other data: {found.sentence}. {remedy}, or name "
+            "another checkpoint."
         )
     if found.part != "versions":
         raise CheckpointError(

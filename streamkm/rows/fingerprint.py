@@ -43,6 +43,8 @@ def fingerprint(rows: StoredRows | DaskRows) -> dict[str, Any]:
         found["missing"] = [str(value) for value in rows.layout.missing.values]
     if np.ma.is_masked(rows.array):
         found["masked"] = _of(np.ma.getmaskarray(rows.array))
+    if isinstance(rows, DaskRows) and rows.layout.names is not None:
+        found["features"] = list(rows.layout.names)  # xarray may open variables in any order
     if rows.layout.order is not None:
         found["order"] = list(rows.layout.order)
     for name, array in (("weights", rows.weights), ("mask", rows.mask)):

@@ -69,7 +69,8 @@ def test_a_link_that_is_cut_in_the_middle_of_a_pass(namespaces, tmp_path, monkey
     monkeypatch.setattr("streamkm.engine.schedule._LEAST_OF_A_CLUSTER", 1)
     zarr.create_array(tmp_path / "x", data=mixture(16_000, 16, 20), chunks=(500, 16))
     data = zarr.open_array(tmp_path / "x", mode="r")
-    environment = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "5s"}
+    # At least 11 s, because distributed sends ten probes.
+    environment = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
     where = tmp_path / "scheduler.json"
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", f"{NET}.1"]

@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from click.testing import CliRunner
 
@@ -388,3 +389,19 @@ def test_a_time_limit_in_the_seeding_is_not_for_ever(blobs, tmp_path, no_table):
     options = {"random_state": 0, "checkpoint": tmp_path / "c"}
     assert KMeans(5, **options, time_limit=0).fit(data).stop_reason_ == "time limit"
     assert KMeans(5, **options).fit(data).stop_reason_ != "time limit"
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_variables_in_another_order_are_refused(tmp_path):
+    """xarray may open the variables of a Zarr group in any order."""
+    x = mixture(60, 2, 3, seed=1)
+    data = xr.Dataset({name: ("t", x[:, i]) for i, name in enumerate("ab")}).chunk(t=20)
+    parts = {"init": "random", "random_state": 0, "tol": 0, "checkpoint": tmp_path / "c"}
+    whole = KMeans(3, max_iter=4, **parts | {"checkpoint": None}).fit(data[["a", "b"]])
+    KMeans(3, max_iter=1, **parts).fit(data[["a", "b"]])
+    with pytest.raises(
+        DataChangedError, match=r"\['b', 'a'\]\. Select the features in their former"
+    ):
+        KMeans(3, max_iter=4, **parts).fit(data[["b", "a"]])
+    resumed = KMeans(3, max_iter=4, **parts).fit(data[["a", "b"]])
+    assert np.array_equal(resumed.cluster_centers_, whole.cluster_centers_)

@@ -162,7 +162,8 @@ def test_the_command_gives_the_model_of_the_batches_of_each_file_after_any_resum
     words = ("--watch", folder, *ASKED, "-o", tmp_path / "m", "--checkpoint", tmp_path / "c")
     run(*words)
     assert streamkm.load(tmp_path / "m").n_rows_seen_ == 900
-    said = CliRunner().invoke(main, ["info", str(tmp_path / "c")]).output
+    wide = CliRunner(env={"COLUMNS": "400"})  # so that no path is broken
+    said = wide.invoke(main, ["info", str(tmp_path / "c")]).output
     assert all(fact in said for fact in (str(folder), "900", "files"))
     later.rename(last)
     assert "after 900 rows" in run(*words)
