@@ -205,7 +205,7 @@ MISTAKES = [
     (
         csv(X[:9]) + b"1,nan,3\n",
         (),
-        "Error: standard input: .* row 9 in block 0. Leave them out by --nodata",
+        r"Error: standard input: .* row 9\. Leave them out by --nodata",
     ),
     (b"a,b\n" + b"1" * 2**22 + b"1,2\n", (), "standard input has a row of more than 4"),
     (arrow(X[:9])[:-90], (), "is no Arrow stream after 7 rows"),
