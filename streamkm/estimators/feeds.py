@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Iterable
 from typing import Any, Self
 
@@ -15,12 +16,12 @@ from streamkm.rows import column_names, is_table, numbers
 from streamkm.runs.feeds import batch_rows as default_rows
 
 
-class Consumer:
+class Consumer(ABC):
     """Mixin of estimators with `partial_fit`."""
 
+    @abstractmethod
     def partial_fit(self, X: Any) -> Self:
         """Add rows."""
-        raise NotImplementedError
 
     def consume(self, feed: Iterable[Any], *, batch_rows: int | None = None) -> Self:
         """Add the rows of an iterator, in batches of a fixed number of rows.

@@ -52,7 +52,7 @@ class Monitor:
         step : str
         share : float
             Share of the work of the current stage, at most, that is done after the step; the
-            description then tells the remaining time. 0 if the work has no bound.
+            description then gives the remaining time. 0 if the work has no bound.
         """
         if self.callbacks:
             step += self._time_left(share)

@@ -44,7 +44,7 @@ class PipeOptions:
     Parameters
     ----------
     format : {'npy', 'csv', 'arrow'} or None
-        By default it is told from the first bytes.
+        By default the first bytes decide.
     dtype : numpy.dtype or None
     kind : KindOptions, of CSV and Arrow
     """

@@ -19,7 +19,7 @@ from streamkm.warn import warn
 
 _KINDS = ("csv", "npy", "npz", "parquet")
 _NBYTES = 4 * 2**20  # of rows that are read at once
-_TICK = 0.5  # seconds after which an event tells that nothing arrived
+_TICK = 0.5  # seconds after which an event reports that nothing arrived
 
 
 @dataclass

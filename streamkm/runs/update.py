@@ -68,7 +68,13 @@ class News:
         return f"{self.name}: {said}" if said else ""
 
     def seen_after(self, position: int) -> Seen:
-        """Return what is seen once the new rows are read, from this position of the stream on."""
+        """Return the record of the store after a read of the new rows.
+
+        Parameters
+        ----------
+        position : int
+            Position of the first new row in the stream.
+        """
         before = self.before
         if before is not None and self.lost:
             before = replace(before, pieces=())  # other values than those in the summary
@@ -132,8 +138,8 @@ def news_of(
     now = sight(rows)
     if now is None:
         raise DataError(
-            f"{name} is not a Zarr array in a file system or an object store, so the rows that are "
-            "new cannot be told from those that were read.",
+            f"{name} is not a Zarr array in a file system or an object store, so its new rows "
+            "cannot be distinguished from those that were read.",
             python="Give its path, or give only the new rows to partial_fit.",
             command="Append the rows to a Zarr array, or give a new one with only the new rows.",
         )
@@ -212,7 +218,7 @@ class Update:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is new, also nothing that only the list of chunks tells."""
+        """Whether there are no new rows, and the list of chunks is unchanged."""
         return not any(n.blocks or n.changes.changed or n.changes.removed for n in self.news)
 
     def refuse_refining(self) -> None:

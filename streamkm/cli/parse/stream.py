@@ -39,7 +39,7 @@ feed_options = together(
     click.option(
         "--format",
         type=click.Choice(["npy", "csv", "arrow"]),
-        help="Format of standard input; by default it is told from the first bytes. arrow is the "
+        help="Format of standard input; by default the first bytes decide. arrow is the "
         "stream format of Arrow IPC.",
     ),
     click.option(
