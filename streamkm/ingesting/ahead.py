@@ -14,9 +14,8 @@ from typing import Any
 
 from streamkm.runs.feeds import Arrived, Event
 
-_TICK = (
-    0.2  # seconds after which an event reports that nothing arrived, and waits check for the end
-)
+# Seconds after which an event reports that nothing arrived, and waits check for the end.
+_TICK = 0.2
 
 
 class Interruptible(io.RawIOBase):
