@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from streamkm.estimators import SphericalKMeans as SphericalKMeans
     from streamkm.estimators import StreamingKMeans as StreamingKMeans
     from streamkm.estimators.drift import drift as drift
+    from streamkm.estimators.forecast import forecast as forecast
     from streamkm.estimators.loading import load as load
     from streamkm.estimators.nearest import nearest as nearest
     from streamkm.estimators.steps import LloydStep as LloydStep
@@ -53,6 +54,7 @@ _PUBLIC = {
     "centroids_of": "streamkm.models.sweep",
     "dedup": "streamkm.curation",
     "drift": "streamkm.estimators.drift",
+    "forecast": "streamkm.estimators.forecast",
     "ingest": "streamkm.ingesting",
     "iterate": "streamkm.estimators.steps",
     "load": "streamkm.estimators.loading",
@@ -82,6 +84,7 @@ __all__ = [
     "centroids_of",
     "dedup",
     "drift",
+    "forecast",
     "ingest",
     "iterate",
     "load",

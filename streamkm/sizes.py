@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from numbers import Real
+from typing import Any
 
 from streamkm.errors import ParameterError
 from streamkm.numbers import real_number
@@ -77,3 +79,28 @@ def show_seconds(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes}m{rest:02d}s"
     return f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def as_texts(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the numbers of a run as texts with their units; those that are None are left out.
+
+    Examples
+    --------
+    >>> as_texts({"reads_likely": 4, "block_bytes": 2048, "seconds_a_read": 75.0, "plot": None})
+    {'reads likely': '4', 'block': '2.0 KiB', 'seconds a read': '1m15s'}
+    """
+    known = {name: value for name, value in facts.items() if value is not None}
+    return {
+        name.replace("_bytes", "").replace("_", " "): _as_text(name, value)
+        for name, value in known.items()
+    }
+
+
+def _as_text(name: str, value: Any) -> str:
+    if "bytes" in name:
+        return show_bytes(value)
+    if "seconds" in name:
+        return show_seconds(value)
+    if isinstance(value, list):
+        return " to ".join(f"{number:,}" for number in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

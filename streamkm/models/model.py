@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array
+from streamkm.models.facts import model_html
 from streamkm.models.hierarchy import Hierarchy
 from streamkm.rows import Scaling, Seen
 
@@ -106,6 +107,9 @@ class Model:
         k, d = self.centroids.shape
         facts = f"{k} clusters, {d} features, inertia {self.inertia:.6g}"
         return f"<Model: {facts}, stopped by {self.stop_reason or 'nothing'}>"
+
+    def _repr_html_(self) -> str:
+        return model_html(self)
 
     @property
     def scaled_centroids(self) -> Float64Array:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from streamkm.errors import DataError, NotAModelError
 from streamkm.files.near import unless_there
+from streamkm.html_repr import html_repr, rows_table
 from streamkm.outputs.marks import MARKS, PARTITION, marks_of
 from streamkm.outputs.partition_formats import NUMBERS, OFFSETS, ROWS, WEIGHTS
 from streamkm.outputs.reading import open_stored
@@ -21,6 +22,7 @@ from streamkm.rows import Sliced
 from streamkm.rows.lost import refuse_lost
 
 _FORMAT = 1
+_CLUSTERS = 20  # clusters that are shown in HTML
 
 
 class Part(NamedTuple):
@@ -82,6 +84,22 @@ class Partition:
 
     def __repr__(self) -> str:
         return f"<Partition of {self.path}: {self.rows.shape[0]:,} rows in {len(self):,} clusters>"
+
+    def _repr_html_(self) -> str:
+        n, d = self.rows.shape
+        facts = {
+            "path": self.path,
+            "rows": f"{n:,} of {d:,} features, {self.rows.dtype}",
+            "clusters": f"{len(self):,}, {int((self.sizes == 0).sum()):,} of them empty",
+            "weights": "none" if self.weights is None else str(self.weights.dtype),
+        }
+        shown = self.sizes[:_CLUSTERS].tolist()
+        shares = [size / (n or 1) for size in shown]
+        rows = ((str(c), f"{size:,}", f"{shares[c]:.1%}") for c, size in enumerate(shown))
+        left = len(self) - len(shown)
+        more = f"and {left:,} more cluster{'s' * (left > 1)}" if left > 0 else ""
+        table = rows_table(("cluster", "rows", "share"), rows, shares=shares, n_more=more)
+        return html_repr("streamkm.Partition", repr(self), facts, table)
 
     @property
     def n_clusters(self) -> int:

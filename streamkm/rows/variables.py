@@ -12,13 +12,14 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.rows.chunks import fastest, read
 from streamkm.rows.exact import cast, refuse_changed
+from streamkm.rows.formats.html import array_html
 from streamkm.rows.missing import Missing
 from streamkm.rows.nodata import as_meant, meant_dtype
 
 _STRETCH = 8  # common multiples of chunks up to this size, in chunks of the first variable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Variables:
     """Arrays that are sliced as one array whose last axis is the variable.
 
@@ -50,6 +51,12 @@ class Variables:
     missing: Missing | None
 
     shards = None
+
+    def __repr__(self) -> str:
+        return f"<Variables: {', '.join(self.names)}, shape {self.shape}, {self.dtype}>"
+
+    def _repr_html_(self) -> str:
+        return array_html(self, (*self.dims, None), self.names, {})
 
     @property
     def ndim(self) -> int:

@@ -16,14 +16,13 @@ from streamkm.cli.ui.facts import show_table
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.cli.ui.sweep_table import show_sweep, sweep_facts
 from streamkm.errors import NotAModelError
+from streamkm.models.facts import facts_of, set_parameters, stream_rows
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import open_sweep
 from streamkm.outputs import ARCHIVE, PARTITION, QUANTIZER, kind_of, plain
 from streamkm.outputs.marks import NEAREST
-from streamkm.reasons import MEANINGS
 from streamkm.rows.sources import open_source
-from streamkm.sizes import show_bytes
 
 
 def run(path: str, variable: str | list[str] | None, all_of_it: bool, as_json: bool) -> None:
@@ -52,7 +51,7 @@ def _show_result(path: str, as_json: bool, sweeps: bool) -> bool:
     """Print the model, or the sweep, at a path; return whether there is one."""
     with suppress(NotAModelError):
         model = load_model(path)
-        _show(as_json, _of_model(model), _values_of(model))
+        _show(as_json, facts_of(model), _values_of(model))
         if not as_json:
             show_clusters(model)
         return True
@@ -90,7 +89,7 @@ def _values_of(model: Model) -> dict[str, Any]:
         "units": model.units,
         "names": model.names,
         "levels": None if model.hierarchy is None else [k, *model.hierarchy.n_clusters],
-        "stream": _stream(model),
+        "stream": stream_rows(model),
         "counts": None if model.counts is None else model.counts.tolist(),
         "centroids": model.centroids.tolist(),
         "parameters": plain(model.parameters),
@@ -98,50 +97,9 @@ def _values_of(model: Model) -> dict[str, Any]:
     }
 
 
-def _stream(model: Model) -> dict[str, int] | None:
-    """Rows that a stream has read, and those of its summary."""
-    if not model.summary:
-        return None
-    return {"n_rows": int(model.summary["rows"]), "summary_rows": len(model.summary["weights"])}
-
-
 def _of_sweep(found: Any) -> dict[str, str]:
     parameters = json.loads(found.attrs["parameters"])
     data = parameters.pop("data", None)
-    return ({} if data is None else {"data": str(data)}) | {"parameters": _asked(parameters)}
-
-
-def _asked(parameters: Mapping[str, Any]) -> str:
-    return ", ".join(f"{n}={v}" for n, v in parameters.items() if v not in (None, []))
-
-
-def _of_model(model: Model) -> dict[str, str]:
-    k, d = model.centroids.shape
-    facts = {
-        "centroids": f"{k} x {d}",
-        "inertia": f"{model.inertia:.6g}",
-        **_of_iterations(model),
+    return ({} if data is None else {"data": str(data)}) | {
+        "parameters": set_parameters(parameters)
     }
-    if not model.summary:
-        facts["reads"] = f"{model.n_passes} ({show_bytes(model.bytes_read)})"
-    facts["parameters"] = _asked(model.parameters)
-    facts["versions"] = ", ".join(f"{name} {value}" for name, value in model.versions.items())
-    return facts
-
-
-def _of_iterations(model: Model) -> dict[str, str]:
-    if model.tree is not None:
-        return {"splits": str(len(model.tree[0]))}
-    if model.hierarchy is not None:
-        sizes = [len(model.centroids), *model.hierarchy.n_clusters]
-        return {"levels": " to ".join(f"{size:,}" for size in sizes)}
-    stream = _stream(model)
-    if stream is not None:
-        rows, kept = stream.values()
-        return {"stream": f"{rows:,} rows so far, {kept:,} in the summary"}
-    return {"iterations": str(len(model.history)), "stopped by": _ending(model.stop_reason)}
-
-
-def _ending(reason: str) -> str:
-    meaning = MEANINGS.get(reason)
-    return reason if meaning is None else f"{reason} ({meaning})"

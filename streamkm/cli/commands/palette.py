@@ -20,9 +20,9 @@ from streamkm.images.archive.archive import Archive
 from streamkm.images.colour.opacity import opacity_of
 from streamkm.images.colour.palette import Palette
 from streamkm.images.colour.palette_search import PaletteSearch, shares_of
-from streamkm.images.colour.spaces import space_of
+from streamkm.images.colour.spaces import in_8_bits, space_of
 from streamkm.images.compression.palettes import count_colours
-from streamkm.images.export.sheet import in_8_bits, save_swatches
+from streamkm.images.export.sheet import save_swatches
 from streamkm.in_memory.monitor import monitored
 from streamkm.outputs import ARCHIVE, File, check_outputs, kind_of, local, whole_file
 from streamkm.progress import tracked

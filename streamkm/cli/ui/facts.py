@@ -9,7 +9,7 @@ from rich.table import Table
 
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.showing.console import PlainConsole
-from streamkm.sizes import show_bytes, show_seconds
+from streamkm.sizes import as_texts
 
 
 def show(facts: Mapping[str, Any], as_json: bool) -> None:
@@ -17,13 +17,7 @@ def show(facts: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         say(strict_json(facts))
         return
-    shown = {name: value for name, value in facts.items() if value is not None}
-    show_table(
-        {
-            name.replace("_bytes", "").replace("_", " "): _text(name, value)
-            for name, value in shown.items()
-        }
-    )
+    show_table(as_texts(facts))
 
 
 def show_table(facts: Mapping[str, str]) -> None:
@@ -34,13 +28,3 @@ def show_table(facts: Mapping[str, str]) -> None:
     for name, text in facts.items():
         table.add_row(name, text)
     PlainConsole().print(table)
-
-
-def _text(name: str, value: Any) -> str:
-    if "bytes" in name:
-        return show_bytes(value)
-    if "seconds" in name:
-        return show_seconds(value)
-    if isinstance(value, list):
-        return " to ".join(f"{number:,}" for number in value)
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -11,6 +11,7 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
+from streamkm.images.archive.html import archive_html
 from streamkm.images.archive.metadata import parsed
 from streamkm.images.archive.stack import StackArrays
 from streamkm.images.archive.store import ArchiveStore
@@ -75,6 +76,9 @@ class Archive(ArchiveStore, Mapping[str, "xr.DataArray"]):
 
     def __repr__(self) -> str:
         return f"<Archive {self.path}: {len(self):,} images in {len(self.stacks):,} stacks>"
+
+    def _repr_html_(self) -> str:
+        return archive_html(self)
 
     def chosen(self, names: Sequence[str] | None) -> list[str]:
         """Return the images for names and patterns such as ``'beach/*'``; all by default.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from streamkm.arrays import AnyArray, Int32Array
 from streamkm.errors import DataError
 from streamkm.images.colour import palette_files
+from streamkm.images.colour.html import palette_html
 from streamkm.images.colour.spaces import check_space, lightness, to_space
 from streamkm.kernels import Centroids, interleave, look_up, runs, separate
 
@@ -70,6 +71,9 @@ class Palette:
 
     def __len__(self) -> int:
         return len(self.colours)
+
+    def _repr_html_(self) -> str:
+        return palette_html(self)
 
     @property
     def dtype(self) -> np.dtype[Any]:

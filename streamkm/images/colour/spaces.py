@@ -78,3 +78,8 @@ def lightness(colours: AnyArray) -> Float64Array:
         return to_space(colours, "oklab", colours.dtype)[:, 0]
     mean: Float64Array = colours.mean(axis=1)
     return mean
+
+
+def in_8_bits(values: AnyArray) -> AnyArray:
+    """Return values of 16 bits as their upper eight bits."""
+    return values if values.dtype == np.uint8 else (values >> 8).astype(np.uint8)

@@ -14,6 +14,7 @@ from streamkm.files.find import need
 from streamkm.files.names import shown
 from streamkm.images.archive.archive import Archive
 from streamkm.images.colour.palette import Palette
+from streamkm.images.colour.spaces import in_8_bits
 
 _SIDE, _GAP = 160, 8  # pixels
 _LINE, _LETTERS = 16, 11  # height of a caption and of its letters
@@ -153,8 +154,3 @@ def save_swatches(palette: Palette, path: Path) -> None:
     """Write the colours of a palette as a PNG."""
     image = need("PIL.Image", "images").fromarray(swatches(in_8_bits(palette.colours)))
     image.save(path, "PNG")
-
-
-def in_8_bits(values: AnyArray) -> AnyArray:
-    """Return values of 16 bits as their upper eight bits."""
-    return values if values.dtype == np.uint8 else (values >> 8).astype(np.uint8)

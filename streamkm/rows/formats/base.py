@@ -15,6 +15,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import ReadError
 from streamkm.files.find import File
+from streamkm.rows.formats.html import array_html
 
 Region = tuple[slice, ...]
 
@@ -98,6 +99,13 @@ class FileArray(ABC):
         return (
             f"<{type(self).__name__}: {self.files[0].path}{more}, shape {self.shape}, {self.dtype}>"
         )
+
+    def _repr_html_(self) -> str:
+        more = f" and {len(self.files) - 1:,} more" if len(self.files) > 1 else ""
+        origin = {"path": f"{self.files[0].path}{more}"}
+        if self.label is not None:
+            origin["array"] = self.label
+        return array_html(self, self.dims or (None,) * self.ndim, self.names, origin)
 
 
 def stamp_of_files(files: Sequence[File]) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""The HTML of archives in notebooks."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from streamkm.html_repr import html_repr, rows_table
+from streamkm.images.colour.html import colours_html
+from streamkm.sizes import show_bytes
+
+if TYPE_CHECKING:
+    from streamkm.images.archive.archive import Archive
+
+_IMAGES = 10  # images that are shown
+
+
+def archive_html(archive: Archive) -> str:
+    """Return the HTML of an archive: its names, qualities and palettes; no pixel is decoded."""
+    quality = {stack: np.asarray(arrays["psnr"][...]) for stack, arrays in archive.stacks.items()}
+    high, wide = archive.patch
+    coded = "palettes" if (high, wide) == (1, 1) else f"patches of {high} x {wide} pixels"
+    asked = ", ".join(f"{n}={v}" for n, v in archive.parameters.items() if v is not None)
+    facts = {
+        "path": archive.path,
+        "images": f"{len(archive):,} in {len(archive.stacks):,} sizes and kinds",
+        "sources": show_bytes(archive.source_nbytes),
+        "skipped": f"{len(archive.skipped):,}",
+        "codes": coded,
+        "parameters": asked,
+    }
+    rows = []
+    for name, place in islice(archive.places.items(), _IMAGES):
+        height, width = archive.stacks[place.stack]["pixels"].shape[1:3]
+        rows.append((name, f"{width} x {height}", f"{quality[place.stack][place.number]:.2f}"))
+    left = len(archive) - len(rows)
+    more = f"and {left:,} more image{'s' * (left > 1)}" if left > 0 else ""
+    table = rows_table(("image", "width x height", "PSNR [dB]"), rows, n_more=more)
+    colours = (colours_html(name, each.colours) for name, each in archive.palettes().items())
+    return html_repr("streamkm.images.Archive", repr(archive), facts, *colours, table)
