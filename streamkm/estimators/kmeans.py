@@ -52,8 +52,8 @@ array-like of shape (n_clusters, n_features), fitted model or callable, default=
         features. With 0 and `loss_tol=None`, iterate until no centroid moves.
     verbose : int, default=0
         If not 0, print a line for each read, and the reason for the end. The running read (its
-        share, rate and time left) is a bar on the standard error stream, or a line every five
-        seconds where that is not a terminal, as in a notebook.
+        share, rate and time left) is a bar in a notebook or on the standard error stream, or a line
+        every five seconds where that is not a terminal.
     random_state : int, RandomState instance or None, default=None
         Seed of all draws. Use an int for reproducible results.
     copy_x : bool, default=True

@@ -1,4 +1,4 @@
-"""The progress bar of all commands: a bar on a terminal, or occasional lines in a log."""
+"""The progress bar: a bar on a terminal or in a notebook, or occasional lines in a log."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.progress import Progress as Bars
 
 from streamkm.progress import Progress
 from streamkm.showing.console import PlainConsole
+from streamkm.showing.notebook import notebook_bar
 from streamkm.sizes import show_bytes, show_seconds
 
 SILENCE = 5.0  # seconds between two lines in a log
@@ -37,6 +38,9 @@ class ProgressBar:
 
     def __init__(self) -> None:
         self._console = PlainConsole(stderr=True)
+        self._notebook = notebook_bar()
+        # The standard error stream of a notebook claims to be a terminal.
+        self._on_terminal = self._console.is_terminal and self._notebook is None
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(20),
@@ -45,7 +49,7 @@ class ProgressBar:
             TimeRemainingColumn(),
             TextColumn("left"),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=not self._on_terminal,
             transient=True,
             redirect_stdout=sys.stdout.isatty(),  # lines for a file or a pipe stay there
         )
@@ -61,6 +65,8 @@ class ProgressBar:
 
     def __exit__(self, *error: Any) -> None:
         self._bars.stop()
+        if self._notebook:
+            self._notebook.close()
 
     def show(self, now: Progress) -> None:
         """Move the bar; in a log, print a line if none was printed for a while."""
@@ -80,15 +86,18 @@ class ProgressBar:
         change: dict[str, Any] = {"description": self._words, "count": short, "visible": True}
         done, total = _measured(now)
         self._bars.update(self._task, completed=done, total=total, **change)
+        if self._notebook:
+            self._notebook.update(self._words, done, total, f"{count}{nbytes}{rate}{left}")
         if now.done > self._first.done:
             self._log(f"{self._words}: {count}{nbytes}{rate}{left}")
 
     def step(self, words: str) -> None:
         """Show a step within the phase, such as one of a search in memory."""
         so_far = f"({show_seconds(time.monotonic() - self._began)} so far)"
-        self._bars.update(
-            self._task, description=f"{self._words}, {words}" if words else self._words
-        )
+        described = f"{self._words}, {words}" if words else self._words
+        self._bars.update(self._task, description=described)
+        if self._notebook:
+            self._notebook.update(described, 0, None, so_far)
         self._log(f"{self._words}: {words} {so_far}" if words else f"{self._words} {so_far}")
 
     def say(self, line: str) -> None:
@@ -97,7 +106,8 @@ class ProgressBar:
         self._console.print(line, soft_wrap=True)
 
     def _log(self, line: str) -> None:
-        if not self._console.is_terminal and time.monotonic() - self._spoke >= SILENCE:
+        shown = self._on_terminal or self._notebook is not None
+        if not shown and time.monotonic() - self._spoke >= SILENCE:
             self.say(line)
 
     def _pace(self, first: Progress, now: Progress) -> tuple[str, str]:

@@ -19,7 +19,7 @@ class PlainConsole(Console):
     """
 
     def __init__(self, stderr: bool = False) -> None:
-        # In a notebook, too, the output is text.
+        # In a notebook, too, the output is text; the bar there is a `NotebookBar`.
         super().__init__(
             stderr=stderr, force_jupyter=False, highlight=False, markup=False, emoji=False
         )

@@ -17,8 +17,8 @@ def verbose_progress(
 ) -> Iterator[ProgressCallbacks]:
     """Functions that show the progress of a run, if it is verbose.
 
-    The running read is a bar on a terminal, and a line every few seconds elsewhere, on the standard
-    error stream.
+    The running read is a bar on a terminal or in a notebook, and elsewhere a line every few
+    seconds on the standard error stream.
 
     Parameters
     ----------

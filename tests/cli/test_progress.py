@@ -165,3 +165,50 @@ def test_a_terminal_has_a_bar_and_a_log_has_none(tmp_path):
     os.close(theirs)
     assert b"1 of 1 shards" in os.read(ours, 1 << 16)
     os.close(ours)
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """The displayed data of a kernel, by the public interface of IPython that the bar uses."""
+    shown = []
+
+    def display(data, raw, display_id):
+        assert raw
+        assert display_id is True
+        shown.append(data)
+        return SimpleNamespace(update=lambda data, raw: shown.append(data))
+
+    shell = SimpleNamespace(kernel=object())
+    module = SimpleNamespace(
+        get_ipython=lambda: shell, display=SimpleNamespace(display=display), shell=shell
+    )
+    monkeypatch.setitem(sys.modules, "IPython", module)
+    monkeypatch.setattr("streamkm.showing.notebook._PAUSE", 0.0)
+    return SimpleNamespace(shown=shown, shell=shell)
+
+
+def test_a_notebook_has_a_bar_that_disappears_and_no_lines(notebook, capsys, talkative):
+    events = [Progress("<read>", n, 4, "blocks", n * 2**20) for n in (1, 2)]
+    assert lines(capsys, *events) == []
+    first, second, last = notebook.shown
+    assert "<span>&lt;read&gt;</span><progress value='1' max='4'" in first["text/html"]
+    assert re.fullmatch(r"<read> 2 of 4 blocks, 2\.0 MiB, \S+ .*/s, .* left", second["text/plain"])
+    assert last == {"text/html": "", "text/plain": ""}
+
+
+def test_a_step_of_unknown_length_is_a_moving_bar(notebook, capsys):
+    with ProgressBar() as bar:
+        bar.show(Progress("palettes", 0, 1, "palettes"))
+        bar.step("start 1 of 8")
+    assert (
+        "<progress aria-label='searching palettes, start 1 of 8'"
+        in (notebook.shown[1]["text/html"])
+    )
+    assert "value=" in notebook.shown[0]["text/html"]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_of_ipython_is_no_notebook(notebook, capsys, talkative):
+    del notebook.shell.kernel
+    assert len(lines(capsys, *(Progress("codes", n, 9, "batches") for n in (1, 2)))) == 1
+    assert notebook.shown == []
