@@ -69,7 +69,7 @@ class Exports(Conversions):
     def write_labels(self, X: Any, out: Any, *, mask: Any = None, overwrite: bool = False) -> Any:
         """Label every row into a Zarr store or a file, in one read.
 
-        A path with the suffix .npy, .nc or .parquet becomes a file of this format, as described in
+        A path with the suffix .npy, .nc, .parquet or .tif becomes such a file, as described in
         docs/interoperability.md. Other paths become Zarr stores.
 
         A call that is stopped, or whose process is killed, keeps the labels so far in a hidden
@@ -91,10 +91,10 @@ class Exports(Conversions):
 
         Returns
         -------
-        zarr.Array, xarray.DataArray, numpy.memmap or pyarrow.parquet.ParquetFile
+        zarr.Array, xarray.DataArray, numpy.memmap, ParquetFile or rasterio.DatasetReader
             The labels, of the row shape; for xarray data and .nc files the variable `labels`, lazy,
-            with its coordinates and CRS. A .npy file is opened as a memory map, and a .parquet file
-            is opened without reading it.
+            with its coordinates and CRS. A .npy file is opened as a memory map, and .parquet and
+            .tif files are opened without reading them.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class Exports(Conversions):
         DataError
             Before anything is read, if `out` has another shape or too narrow a dtype, or its
             chunks or shards do not divide the blocks of X; or if a file needs a package that is not
-            installed, or has the suffix of another kind of file.
+            installed, has the suffix of another kind of file, or cannot hold the labels.
         OutputExistsError
             Before anything is read, if the path exists and may not be replaced, or is an input.
 

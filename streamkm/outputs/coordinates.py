@@ -67,6 +67,8 @@ def json_attributes(
             found[name] = value
             continue
         whole = np.asarray(value).tolist() if hasattr(value, "dtype") else value
+        if hasattr(value, "to_gdal"):  # the affine transform of a raster
+            whole = list(value)[:6]
         made = plain({name: whole})
         try:
             json.dumps(made, allow_nan=False)

@@ -154,7 +154,7 @@ def label_output(path: Name, overwrite: bool) -> Store | LabelFile:
     known = label_format(path)
     if known is None:
         return Store(path, LABELS, overwrite)
-    return LabelFile(path, (known.suffix,), overwrite)
+    return LabelFile(path, known.suffixes, overwrite)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Files of labels: npy, netCDF and Parquet."""
+"""Files of labels: npy, netCDF, Parquet and GeoTIFF."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
-from streamkm.outputs import label_netcdf, label_parquet
-from streamkm.outputs.whole_labels import Region, WholeLabels, pieces
+from streamkm.outputs import label_geotiff, label_netcdf, label_parquet
+from streamkm.outputs.whole_labels import LabelOutline, Region, WholeLabels, pieces
+from streamkm.rows.formats.placeless import placeless
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,25 @@ class LabelFormat:
 
     Parameters
     ----------
-    suffix : suffix of the files
+    suffixes : suffixes of the files, the usual one first
     modules : modules that it needs, beside NumPy
     extra : extra of streamkm that installs them
     write : writes the labels to a new file
     open : opens a complete file
+    refuse : raises an error for labels that the format cannot hold, before they are computed
     """
 
-    suffix: str
+    suffixes: tuple[str, ...]
     modules: tuple[str, ...]
     extra: str
     write: Callable[[WholeLabels, Path], None]
     open: Callable[[Path], Any]
+    refuse: Callable[[LabelOutline], None]
+
+    @property
+    def suffix(self) -> str:
+        """The usual suffix."""
+        return self.suffixes[0]
 
     def check(self) -> None:
         """Raise an error if a module is missing.
@@ -52,6 +60,10 @@ class LabelFormat:
                     f"{self.suffix} files of labels need {name.partition('.')[0]}: "
                     f"pip install 'streamkm[{self.extra}]'."
                 ) from error
+
+
+def _refuse_nothing(labels: LabelOutline) -> None:
+    """An npy file holds all labels."""
 
 
 def _write_npy(labels: WholeLabels, path: Path) -> None:
@@ -100,10 +112,39 @@ def _open_parquet(path: Path) -> Any:
     return pq.ParquetFile(path)
 
 
+def _open_geotiff(path: Path) -> Any:
+    import rasterio
+
+    with placeless():
+        return rasterio.open(path)
+
+
 FORMATS = (
-    LabelFormat(".npy", (), "", _write_npy, _open_npy),
-    LabelFormat(".nc", ("h5netcdf", "h5py"), "netcdf", label_netcdf.write, _open_netcdf),
-    LabelFormat(".parquet", ("pyarrow.parquet",), "ingest", label_parquet.write, _open_parquet),
+    LabelFormat((".npy",), (), "", _write_npy, _open_npy, _refuse_nothing),
+    LabelFormat(
+        (".nc",),
+        ("h5netcdf", "h5py"),
+        "netcdf",
+        label_netcdf.write,
+        _open_netcdf,
+        label_netcdf.refuse,
+    ),
+    LabelFormat(
+        (".parquet",),
+        ("pyarrow.parquet",),
+        "ingest",
+        label_parquet.write,
+        _open_parquet,
+        label_parquet.refuse,
+    ),
+    LabelFormat(
+        (".tif", ".tiff"),
+        ("rasterio",),
+        "ingest",
+        label_geotiff.write,
+        _open_geotiff,
+        label_geotiff.refuse,
+    ),
 )
 
 
@@ -116,4 +157,4 @@ def label_format(path: str | os.PathLike[str]) -> LabelFormat | None:
     ('.parquet', None)
     """
     suffix = Path(os.fspath(path)).suffix.lower()
-    return next((each for each in FORMATS if each.suffix == suffix), None)
+    return next((each for each in FORMATS if suffix in each.suffixes), None)

@@ -14,7 +14,7 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
-from streamkm.outputs.whole_labels import WholeLabels, pieces
+from streamkm.outputs.whole_labels import LabelOutline, WholeLabels, pieces
 from streamkm.rows.paths import dimension_names
 
 _CHUNK = 2**18  # values of a chunk of HDF5
@@ -23,26 +23,31 @@ _UNITS = {"ns": "nanoseconds", "us": "microseconds"}
 _OF_ZARR = ("_ARRAY_DIMENSIONS", "_FillValue")
 
 
-def write(labels: WholeLabels, path: Path) -> None:
-    """Write the labels and the arrays beside them, in pieces."""
-    import h5netcdf
-
+def refuse(labels: LabelOutline) -> None:
+    """Raise an error if a name occurs twice."""
     if len(set(labels.dimensions)) < len(labels.dimensions) or "labels" in labels.dimensions:
         raise DataError(
             f"netCDF cannot store labels with the dimensions {list(labels.dimensions)}; write them "
             "to a Zarr store or a .npy file."
         )
+
+
+def write(whole: WholeLabels, path: Path) -> None:
+    """Write the labels and the arrays beside them, in pieces."""
+    import h5netcdf
+
+    labels, array = whole.outline, whole.array
     with Sink(path) as sink, h5netcdf.File(sink, "w") as file:
         file.attrs["Conventions"] = "CF-1.11"
         file.attrs["source"] = f"streamkm {version('streamkm')}"
-        file.dimensions = dict(zip(labels.dimensions, labels.array.shape, strict=True))
-        for name, array in labels.beside.items():
-            _add(file, sink, name, array, dimension_names(array) or (), dict(array.attrs))
+        file.dimensions = dict(zip(labels.dimensions, labels.shape, strict=True))
+        for name, other in labels.beside.items():
+            _add(file, sink, name, other, dimension_names(other) or (), dict(other.attrs))
         attributes = dict(labels.attributes)
         if "flag_values" in attributes:  # CF wants the dtype of the variable
             flags = attributes["flag_values"]
-            attributes["flag_values"] = np.array(flags, labels.array.dtype)
-        _add(file, sink, "labels", labels.array, labels.dimensions, attributes)
+            attributes["flag_values"] = np.array(flags, labels.dtype)
+        _add(file, sink, "labels", array, labels.dimensions, attributes)
 
 
 class Sink(io.RawIOBase):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,21 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
-from streamkm.outputs.whole_labels import Region, WholeLabels, pieces
+from streamkm.outputs.whole_labels import LabelOutline, Region, WholeLabels, pieces
+from streamkm.rows.coordinates import Coordinate
 
 _IDS = "iuMSTU"  # kinds of dtype of coordinates that can identify a row
+
+
+def refuse(labels: LabelOutline) -> None:
+    """Raise an error if an id has the name of the column of labels."""
+    axes = zip(labels.dimensions, map(labels.along, range(len(labels.shape))), strict=True)
+    ids = [name for dim, known in axes for name in (*known, *_position(dim, known))]
+    if labels.column in ids:
+        raise DataError(
+            f"the coordinate {labels.column!r} has the name of the column of labels; "
+            "rename it, or write labels of another format."
+        )
 
 
 def write(labels: WholeLabels, path: Path) -> None:
@@ -24,17 +36,12 @@ def write(labels: WholeLabels, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    writer = None
+    writer, outline = None, labels.outline
     try:
         for region, values in pieces(labels.array):
-            missing = None if labels.fill is None else values.ravel() == labels.fill
-            columns = dict(_columns(labels, region))
-            if labels.column in columns:
-                raise DataError(
-                    f"the coordinate {labels.column!r} has the name of the column of labels; "
-                    "rename it, or write labels of another format."
-                )
-            columns[labels.column] = pa.array(values.ravel(), mask=missing)
+            missing = None if outline.fill is None else values.ravel() == outline.fill
+            columns = dict(_columns(outline, region))
+            columns[outline.column] = pa.array(values.ravel(), mask=missing)
             table = pa.table(columns)
             if writer is None:
                 writer = pq.ParquetWriter(path, table.schema)
@@ -44,14 +51,20 @@ def write(labels: WholeLabels, path: Path) -> None:
             writer.close()
 
 
-def _columns(labels: WholeLabels, region: Region) -> Iterator[tuple[str, Any]]:
+def _columns(labels: LabelOutline, region: Region) -> Iterator[tuple[str, Any]]:
     shape = tuple(s.stop - s.start for s in region)
     for axis, (dim, rows) in enumerate(zip(labels.dimensions, region, strict=True)):
         known = labels.along(axis)
         for name, coordinate in known.items():
             yield name, _spread(coordinate.values(rows.start, rows.stop), axis, shape)
-        if dim not in known and not any(c.array.dtype.kind in _IDS for c in known.values()):
-            yield dim, _spread(np.arange(rows.start, rows.stop), axis, shape)
+        for name in _position(dim, known):
+            yield name, _spread(np.arange(rows.start, rows.stop), axis, shape)
+
+
+def _position(dim: str, known: Mapping[str, Coordinate]) -> list[str]:
+    """Return the name of the column of positions, if no coordinate identifies the dimension."""
+    is_known = dim in known or any(c.array.dtype.kind in _IDS for c in known.values())
+    return [] if is_known else [dim]
 
 
 def _spread(values: AnyArray, axis: int, shape: tuple[int, ...]) -> Any:

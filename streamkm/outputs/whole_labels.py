@@ -18,19 +18,23 @@ _PART = 2**18  # values that are read and written together
 
 
 @dataclass(frozen=True)
-class WholeLabels:
-    """The labels of all rows in a store, and what a file contains beside them.
+class LabelOutline:
+    """What is known about labels before they are computed.
 
     Parameters
     ----------
-    array : zarr.Array of the row shape
+    shape : shape of the rows
+    dtype : dtype of the labels
+    names : names of the dimensions, or None
     attributes : attributes of the labels; a `_FillValue` is the label of rows that are left out
     beside : zarr.Array by name
         Coordinates along some of the dimensions of the labels, and a grid mapping.
     column : name of the values in a table
     """
 
-    array: Any
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    names: tuple[str | None, ...] | None
     attributes: Mapping[str, Any]
     beside: Mapping[str, Any]
     column: str = "label"
@@ -43,8 +47,8 @@ class WholeLabels:
     @property
     def dimensions(self) -> tuple[str, ...]:
         """Names of the dimensions; those without a name are `row`, or numbered."""
-        ndim = self.array.ndim
-        known = dimension_names(self.array) or (None,) * ndim
+        ndim = len(self.shape)
+        known = self.names or (None,) * ndim
         return tuple(
             name or ("row" if ndim == 1 else f"dim_{axis}") for axis, name in enumerate(known)
         )
@@ -57,6 +61,33 @@ class WholeLabels:
             for name, array in self.beside.items()
             if dimension_names(array) == (dim,)
         }
+
+
+@dataclass(frozen=True)
+class WholeLabels:
+    """The labels of all rows.
+
+    Parameters
+    ----------
+    array : zarr.Array of the row shape
+    outline : LabelOutline
+    """
+
+    array: Any
+    outline: LabelOutline
+
+    @classmethod
+    def of(
+        cls,
+        array: Any,
+        attributes: Mapping[str, Any],
+        beside: Mapping[str, Any],
+        column: str = "label",
+    ) -> WholeLabels:
+        """Describe the labels in an array; the parameters are those of `LabelOutline`."""
+        names = dimension_names(array)
+        outline = LabelOutline(array.shape, array.dtype, names, attributes, beside, column)
+        return cls(array, outline)
 
 
 def pieces(array: Any) -> Iterator[tuple[Region, AnyArray]]:

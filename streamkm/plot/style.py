@@ -12,16 +12,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 
+from streamkm.outputs.label_colours import COLOURS
+
 FIRST, SECOND, GREY = "#0072B2", "#D55E00", "#6f6f6f"
 NAMED = 20  # maximum number of clusters with a colour and a legend entry each
-# The first six colours are from Okabe and Ito (2008). Each further colour has the largest distance
-# from all colours before it, for normal vision, protanopia, deuteranopia and tritanopia (Machado et
-# al. 2009), among sRGB colours of medium lightness, which differ from white paper and black marks.
-COLOURS = (
-    *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#8800FF", "#552200"),
-    *("#333344", "#AACC77", "#DD0044", "#BB55FF", "#3333AA", "#551166", "#993377", "#DDAAAA"),
-    *("#446633", "#FF4477", "#665500", "#CC00AA"),
-)
 MARKERS = ("o", "s", "^", "D", "v", "P", "*")
 LINES = ("-", "--", ":", "-.")
 _BOXES = 256  # maximum number of separate boxes in a colour bar

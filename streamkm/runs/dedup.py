@@ -101,7 +101,7 @@ def dedup(
         )
     target: Store | LabelFile = Store(output, KEEP, overwrite)
     if form is not None:
-        target = LabelFile(output, (form.suffix,), overwrite)
+        target = LabelFile(output, form.suffixes, overwrite)
     check_outputs([target], [partition])
     opened = open_partition(partition)
     work = _Deduplication(opened, threshold, _tile(opened, memory_limit), form)
@@ -150,7 +150,7 @@ class _Deduplication:
 
         def finish(folder: Path) -> None:
             if self.form is not None:
-                whole = WholeLabels(self._mask(folder), {}, {}, column="keep")
+                whole = WholeLabels.of(self._mask(folder), {}, {}, column="keep")
                 self.form.write(whole, folder / target.name)
 
         found, _ = staged.write(self._compare, self._mark, finish)

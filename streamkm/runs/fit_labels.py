@@ -11,6 +11,7 @@ from streamkm.engine import Folded
 from streamkm.fitting import FitState, StateCallback, label_pass, labelled, with_scaling
 from streamkm.outputs import label_format
 from streamkm.outputs.data_arrays import flag_names
+from streamkm.outputs.whole_labels import LabelOutline
 from streamkm.passes import PerRow, Tree, TreeLabels, label_dtype
 from streamkm.passes.base import S
 from streamkm.rows import Rows, may_lack
@@ -94,6 +95,21 @@ def tree_labels(
     question = TreeLabels(tree, label_dtype(k, may_lack(rows)))
     with _label_run(target, overwrite, rows, question, k, message).write(watch, seconds):
         yield
+
+
+def refuse_labels(target: Path, rows: Rows, k: int) -> None:
+    """Raise an error if the file that the target names cannot hold the labels of k clusters.
+
+    Raises
+    ------
+    DataError
+        Before any read; the message gives the cause.
+    """
+    file, dtype = label_format(target), label_dtype(k, may_lack(rows))
+    if file is not None:
+        own = plain_labels(rows, dtype, flag_names(None, k))
+        shape = rows.plan.row_shape
+        file.refuse(LabelOutline(shape, dtype, own.dimensions, own.attributes, own.coordinates))
 
 
 def _label_run(

@@ -162,13 +162,15 @@ class LabelRun(Generic[S]):
                 question = self.question
                 grid = LabelGrid(self.rows.plan, question.dtype, int(question.fill), question.width)
                 array = self.store.create(partial, grid, marks)
+                whole = self._whole(partial, array, marks)
                 read = writing(self.question, self.rows, array, wave_size(), progress.folded)
                 for folded in read:
                     progress.advance(folded)
                     if watch is not None and folded.n_blocks < self.rows.n_blocks:
                         watch(folded)
                 progress.save()
-                self._write_file(partial, array, marks)
+                if self.file is not None:
+                    self.file.write(whole, partial / self.target.name)
                 yield progress.folded.total()
             except BaseException as error:
                 progress.stop(partial, error)
@@ -185,13 +187,20 @@ class LabelRun(Generic[S]):
         noted = marks if "fit" in marks else None
         return whole_file_of_store(self.target, self.overwrite, identity, noted)
 
-    def _write_file(self, partial: Path, array: Any, marks: dict[str, Any]) -> None:
-        """Write the file of labels from the store in a folder that holds all of them."""
-        if self.file is None:
-            return
+    def _whole(self, partial: Path, array: Any, marks: dict[str, Any]) -> WholeLabels:
+        """Describe the labels in a folder that will hold all of them.
+
+        Raises
+        ------
+        DataError
+            If the format of the file cannot hold them.
+        """
         attributes = {name: value for name, value in array.attrs.items() if name not in marks}
-        beside = self.store.beside(partial)
-        self.file.write(WholeLabels(array, attributes, beside), partial / self.target.name)
+        beside = {} if self.file is None else self.store.beside(partial)
+        found = WholeLabels.of(array, attributes, beside)
+        if self.file is not None:
+            self.file.refuse(found.outline)
+        return found
 
 
 def plain_labels(

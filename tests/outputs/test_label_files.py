@@ -290,6 +290,23 @@ def test_a_missing_package_is_named_before_the_data_are_read(
         streamkm.load("m.zarr").write_labels(zarr.open_array("x.zarr"), f"l{suffix}")
 
 
+@pytest.mark.parametrize(
+    ("suffix", "dim", "message"),
+    [
+        (".nc", "labels", r"cannot store labels with the dimensions \['labels'\]"),
+        (".parquet", "label", "the coordinate 'label' has the name of the column of labels"),
+    ],
+)
+def test_labels_that_a_format_cannot_hold_are_refused_before_any_read(home, suffix, dim, message):
+    zarr.create_array("y.zarr", shape=(9, 2), dtype="f8", dimension_names=(dim, "f"))
+    Path("y.zarr/c").mkdir()
+    command = ["fit", "y.zarr", "-k", 2, "-o", "n", "--labels", f"l{suffix}"]
+    run(*command, "--dry-run", code=1)
+    with pytest.raises(DataError, match=message):
+        streamkm.load("m.zarr").write_labels(zarr.open_array("y.zarr", mode="r"), f"l{suffix}")
+    assert not hidden(home)
+
+
 @pytest.mark.parametrize("columns", [(), ("--columns", "a,b"), ("--columns", "a,b,id")])
 @pytest.mark.parametrize("kind", ["text", "integer"])
 def test_the_ids_of_a_parquet_table_come_back_with_the_labels(home, kind, columns):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from streamkm.plot.style import COLOURS, LINES, MARKERS, colours, round_steps
+from streamkm.outputs.label_colours import COLOURS
+from streamkm.plot.style import LINES, MARKERS, colours, round_steps
 
 # Machado, Oliveira and Fernandes (2009), severity 1, for linear RGB.
 VISIONS = {

@@ -69,6 +69,7 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         prepared = prepare(source, options)
+        outputs.refuse_labels(prepared.rows, options.n_clusters)
         if given["dry_run"]:
             show(forecast_fit(prepared, labels is not None, given["timed"]), given["as_json"])
             return

@@ -56,6 +56,7 @@ def run(data: str, output: str, labels: str | None, *, overwrite: bool, **given:
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         prepared = prepare_bisecting(source, options)
+        outputs.refuse_labels(prepared.rows, options.n_clusters)
         if given["dry_run"]:
             show(forecast_bisecting(prepared, labels is not None), given["as_json"])
             return

@@ -24,9 +24,9 @@ from streamkm.outputs import (
     local,
     plain,
 )
-from streamkm.rows import Budget
+from streamkm.rows import Budget, Rows
 from streamkm.runs.fit import LabelWriter
-from streamkm.runs.fit_labels import fit_labels
+from streamkm.runs.fit_labels import fit_labels, refuse_labels
 from streamkm.runs.options import DataOptions, FitOptions
 
 
@@ -83,6 +83,11 @@ class Outputs:
         same_data(self.checkpoint, source.open(Budget()))
         model = load_model(self.model)
         return model if plain(model.parameters) == plain(parameters) else None
+
+    def refuse_labels(self, rows: Rows, k: int) -> None:
+        """Raise an error if the file of labels cannot hold those of k clusters."""
+        if self.labels is not None:
+            refuse_labels(local(self.labels), rows, k)
 
     def label_writer(self, seconds: float) -> LabelWriter | None:
         """Return the function that writes the labels, or None if none are requested."""

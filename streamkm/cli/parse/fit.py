@@ -27,7 +27,8 @@ from streamkm.cli.parse.types import Seconds
 @click.option(
     "--labels",
     metavar="LABELS",
-    help="Also write the label of every row: to a .npy, .nc or .parquet file, or a Zarr store.",
+    help="Also write the label of every row: to a .npy, .nc, .parquet or .tif file, or a Zarr "
+    "store.",
 )
 @init_option
 @click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")

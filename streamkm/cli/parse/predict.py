@@ -22,7 +22,7 @@ from streamkm.cli.parse.options import (
     "--output",
     required=True,
     metavar="LABELS",
-    help="Where the labels are stored: a .npy, .nc or .parquet file, or a Zarr store.",
+    help="Where the labels are stored: a .npy, .nc, .parquet or .tif file, or a Zarr store.",
 )
 @choice_option(
     "--how",
