@@ -53,9 +53,8 @@ def main(output: str) -> None:
         archive = xr.open_zarr(path, consolidated=False, chunks={})
         variables = archive[["temperature", "rain"]]  # xarray opens them in any order
         cube = variables.to_dataarray("variable")  # (variable, month, lat, lon), lazy
-        area = np.cos(np.radians(archive["lat"])) * xr.ones_like(archive["lon"])
         km = cube.streamkm.fit(
-            K, ["variable", "month"], sample_weight=area, scale="standard", random_state=0
+            K, ["variable", "month"], sample_weight="cos(lat)", scale="standard", random_state=0
         )
         labels = km.labels_.compute()
     figure = plt.figure(figsize=(13, 7), layout="constrained")

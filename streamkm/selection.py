@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from streamkm.estimators.data import InputData, weights_of
+from streamkm.estimators.data import InputData, weights_of, without_beside
 from streamkm.estimators.parameters import checked_random_state
 from streamkm.fitting import FitState
 from streamkm.models.sweep import add_parameters
@@ -60,7 +60,7 @@ def sweep(
         Data with the same features. They are read once, for the loss of every fit on them. If they
         cannot be used, a warning is issued, and the sweep is returned without these losses.
     sample_weight : array-like of the row shape, or None
-        Weight of each row of X.
+        Weight of each row of X, or a text such as ``"cos(lat)"``, as in `KMeans.fit`.
     mask : array-like of the row shape, bool, or None
         False for rows of X that are left out.
     nodata : 'auto', None, float or sequence of floats
@@ -192,7 +192,7 @@ def stability(
         Seeding method of every fit. 'auto' is 'coreset', as in `KMeans`; 'random' compares local
         minima that a poor start leads to.
     sample_weight : array-like of the row shape, or None
-        Weight of each row of X.
+        Weight of each row of X, or a text such as ``"cos(lat)"``, as in `KMeans.fit`.
     mask : array-like of the row shape, bool, or None
         False for rows of X that are left out.
     nodata : 'auto', None, float or sequence of floats
@@ -279,7 +279,7 @@ def _data_options(
     """The options with which a run opens the data of a call; `beside` are weights and mask."""
     weights, mask = map(weights_of, beside)
     return replace(
-        InputData.from_data(X, feature_dim).options,
+        InputData.from_data(without_beside(X, *beside), feature_dim).options,
         sample_weight=weights,
         mask=mask,
         nodata=nodata,

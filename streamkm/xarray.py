@@ -57,10 +57,11 @@ class Clustering:
         feature_dim : hashable, int, or sequence of these, or None
             Dimension or dimensions of the features; None for a Dataset, whose features are its
             variables.
-        sample_weight : array-like of the shape of the rows, or None
-            Weight of each row, as in `KMeans.fit`.
-        mask : array-like of the shape of the rows, bool, or None
-            True for rows to use, as in `KMeans.fit`.
+        sample_weight : array-like of the shape of the rows, str, or None
+            Weight of each row, as in `KMeans.fit`: an array, the name of a coordinate or variable,
+            or ``"cos(lat)"`` for the areas of the cells of a grid.
+        mask : array-like of the shape of the rows, bool, str, or None
+            True for rows to use, as in `KMeans.fit`, or the name of a coordinate or variable.
         **parameters : object
             Other parameters of `streamkm.KMeans`.
 
@@ -68,6 +69,18 @@ class Clustering:
         -------
         KMeans
             The fitted estimator.
+
+        Examples
+        --------
+        >>> import numpy as np, xarray as xr, streamkm.xarray
+        >>> grid = xr.DataArray(
+        ...     [[[1.0, 2.0], [2.0, 1.0]], [[8.0, 9.0], [9.0, 8.0]]],
+        ...     dims=("lat", "lon", "month"),
+        ...     coords={"lat": ("lat", [0.0, 60.0], {"units": "degrees_north"})},
+        ... )
+        >>> model = grid.streamkm.fit(2, "month", sample_weight="cos(lat)", random_state=0)
+        >>> sorted(model.counts_.round(6).tolist())  # areas
+        [1.0, 2.0]
         """
         model = KMeans(n_clusters, feature_dim=feature_dim, **parameters)
         return model.fit(self._data, sample_weight=sample_weight, mask=mask)

@@ -11,8 +11,7 @@ import click
 
 from streamkm.cli.common import dimensions
 from streamkm.cli.signals import numbers_of, stopping
-from streamkm.errors import DataError
-from streamkm.files.near import did_you_mean, similar_name
+from streamkm.files.near import similar_name
 from streamkm.rows.sources import open_beside, open_source
 from streamkm.runs.options import CheckpointOptions, DataOptions
 from streamkm.seeding import METHODS, method_of
@@ -30,20 +29,15 @@ def data_options(path: str, given: Mapping[str, Any]) -> DataOptions:
 
 
 def arrays_beside(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the weights and the mask of the rows of the store at `path`, for `DataOptions`.
-
-    Raises
-    ------
-    DataError
-        If one is neither the name of an array at `path` nor the path of an array.
-    """
+    """Return the weights and the mask of the rows of the store at `path`, for `DataOptions`."""
     return {
-        "sample_weight": _array_beside(path, given.get("weights"), "--weights"),
-        "mask": _array_beside(path, given["mask"], "--mask"),
+        "sample_weight": _array_beside(path, given.get("weights")),
+        "mask": _array_beside(path, given.get("mask")),
     }
 
 
-def _array_beside(path: str, given: str | None, option: str) -> Any:
+def _array_beside(path: str, given: str | None) -> Any:
+    """An array that is given by its name or path; other names are those of coordinates."""
     if given is None:
         return None
     if "://" not in given:
@@ -51,10 +45,7 @@ def _array_beside(path: str, given: str | None, option: str) -> Any:
         if found is not None:
             return found
         if not Path(given).exists():
-            raise DataError(
-                f"{option} {given} is neither the name of an array in the group {path} nor the "
-                f"path of an array.{did_you_mean(given)}"
-            )
+            return given  # opened beside the data
     return open_source(given, None)
 
 

@@ -24,6 +24,7 @@ from streamkm.rows import (
     is_a,
     lazy_numbers,
     may_lack,
+    name_in,
     numbers,
 )
 from streamkm.runs.labels import plain_labels
@@ -124,6 +125,17 @@ class InputData:
         if not is_a(self.array, "xarray.DataArray"):
             return answers
         return results_like(self.array, self.feature_dim, answers, names, may_lack(rows))
+
+
+def without_beside(X: Any, *beside: Any) -> Any:
+    """Return a Dataset in which the variables named as weights or a mask are no features.
+
+    They become coordinates, in which `open_rows` finds them. Other data are unchanged.
+    """
+    if not is_a(X, "xarray.Dataset"):
+        return X
+    named = [name_in(text) for text in beside if isinstance(text, str)]
+    return X.set_coords([name for name in named if name in X.data_vars])
 
 
 def weights_of(sample_weight: Any) -> Any:

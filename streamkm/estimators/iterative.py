@@ -49,7 +49,9 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
             Not used, present for API consistency.
         sample_weight : array of the row shape or None, default=None
             Weight of each row, in any of the forms of `X`. A DataArray with some of the dimensions
-            of the rows, such as ``numpy.cos(numpy.deg2rad(X.lat))``, is repeated along the others.
+            of the rows is repeated along the others. A text is the name of a coordinate or
+            variable of `X`, or ``"cos(lat)"``, the cosine of a coordinate in degrees, or in radians
+            by its attribute `units`.
         mask : array of the row shape or None, default=None
             Rows where it is False are left out. Repeated like `sample_weight`.
 

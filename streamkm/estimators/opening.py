@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array
 
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
-from streamkm.estimators.data import InputData, weights_of
+from streamkm.estimators.data import InputData, weights_of, without_beside
 from streamkm.rows import Rows, is_a, is_table, numbers, open_rows
 from streamkm.runs.options import DataOptions, memory_bytes
 from streamkm.warn import warn
@@ -51,6 +51,9 @@ def data_options(
     X, sample_weight, mask : as for `KMeans.fit`
     names : features to select, in order, or None
     """
+    X = without_beside(X, sample_weight, mask)
+    if names and is_a(X, "xarray.Dataset") and set(names) < set(map(str, X.data_vars)):
+        X = X[list(names)]
     given = InputData.from_data(X, estimator.feature_dim)
     # `open_rows` refuses other N-d data, and says which dimension may be the features.
     if not given.of_lazy_kind and estimator.feature_dim is None and getattr(X, "ndim", 2) <= 2:

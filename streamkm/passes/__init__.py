@@ -6,6 +6,7 @@ from streamkm.passes.candidates import Candidates, KeepCandidates
 from streamkm.passes.census import Census, Counted
 from streamkm.passes.closest import Assigner, Closest, DrawMembers, Nearest, Ranked, Ranking
 from streamkm.passes.colours import Colours
+from streamkm.passes.counting import CountedLabels
 from streamkm.passes.distinct import Distinct, Table
 from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform, TopRows
 from streamkm.passes.extents import Extent, Extents
@@ -41,6 +42,7 @@ __all__ = [
     "Codes",
     "Colours",
     "Counted",
+    "CountedLabels",
     "Distances",
     "Distinct",
     "DrawFarthest",

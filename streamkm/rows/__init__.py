@@ -2,6 +2,7 @@
 
 from streamkm.rows.batches import in_batches
 from streamkm.rows.block import Block, Tile, read_only
+from streamkm.rows.by_name import name_in
 from streamkm.rows.damaged import RESTORE, damage
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.exact import cast
@@ -77,6 +78,7 @@ __all__ = [
     "may_lack",
     "memory_here",
     "missing_in",
+    "name_in",
     "numbers",
     "open_rows",
     "read_only",

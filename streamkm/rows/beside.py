@@ -56,14 +56,14 @@ def matched(
             )
         places = tuple(dims.index(dim) for dim in row_dims if dim in dims)
         if places != tuple(range(len(places))):
-            array = _arranged(array).transpose(places)
+            array = arranged(array).transpose(places)
         for dim in dims:
             _check_coordinate(name, source, data, dim)
         if len(dims) < len(row_dims):
             present = [dim in dims for dim in row_dims]
             own = tuple(n for n, there in zip(row_shape, present, strict=True) if there)
             check_beside(array, own, f"{name} along {list(dims)}")
-            return _with_all_axes(_arranged(array), present, row_shape)
+            return _with_all_axes(arranged(array), present, row_shape)
     check_beside(array, row_shape, name)
     return array
 
@@ -76,7 +76,7 @@ def _with_all_axes(array: Any, present: list[bool], shape: tuple[int, ...]) -> A
     return array[tuple(slice(None) if there else None for there in present)]
 
 
-def _arranged(array: Any) -> Any:
+def arranged(array: Any) -> Any:
     """Return an array that can be rearranged: a small array on disk is read, a large one is lazy.
 
     With lazy weights, the data are lazy, too, and have no fingerprint.

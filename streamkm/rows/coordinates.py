@@ -68,12 +68,12 @@ def coordinate(data: Any, dim: str | None) -> Coordinate | None:
         if dim not in data.coords or data.coords[dim].ndim != 1:
             return None
         return Coordinate(data.coords[dim], str(dim))
-    beside = None if dim is None else _beside(data, dim)
+    beside = None if dim is None else array_beside(data, dim)
     known = beside is not None and beside.ndim == 1 and beside.dtype.kind in _KINDS
     return Coordinate(beside, str(dim)) if known else None
 
 
-def _beside(data: Any, name: str) -> Any:
+def array_beside(data: Any, name: str) -> Any:
     """Return the array of a name beside a Zarr array or an array in a file, or None."""
     if isinstance(data, FileArray):
         return data.beside(name)
@@ -108,7 +108,7 @@ def arrays_beside(data: Any, dims: Sequence[str | None], shape: Sequence[int]) -
     named = (str(data.attrs.get(name, "")).split() for name in ("coordinates", "grid_mapping"))
     sizes, found = dict(zip(dims, shape, strict=True)), {}
     for name in dict.fromkeys([*dims, *itertools.chain(*named)]):
-        array = _beside(data, str(name))
+        array = array_beside(data, str(name))
         if array is None:
             continue
         own = dimension_names(array) or ()

@@ -12,6 +12,7 @@ from streamkm.errors import DataError, MemoryLimitError
 from streamkm.rows.array import open_at
 from streamkm.rows.beside import matched
 from streamkm.rows.block import read_only
+from streamkm.rows.by_name import cosine_of, is_cosine, of_name
 from streamkm.rows.dask_rows import DaskRows, check_blocks, open_dask
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
@@ -62,8 +63,10 @@ def open_rows(
     feature_dim : name or number of the feature dimension, or several
     variable : name of the array in a Zarr group, or of several, which are the features of the rows
     sample_weight : array of the row shape, of any of the kinds above, or None
+        A text is the name of a coordinate or of an array beside the data, ``cos(name)``, the
+        cosine of a coordinate in degrees or radians, or a path.
     mask : array of the row shape, of any of the kinds above, or None
-        Rows where it is False or 0 are left out.
+        Rows where it is False or 0 are left out. A text is a name or a path.
     nodata : values of rows that are left out, as for `missing_in`
     scaling : Scaling of the other rows, or None
     budget : Budget, or None for no limit
@@ -121,9 +124,11 @@ def open_rows(
     def beside(name: str, given: Any) -> Any:
         if given is None:
             return None
-        own = _opened(given, None, None)
         rows = source.widest if isinstance(source, Variables) else source
-        return matched(name, (own, *_array_of(own, budget)), rows, row_dims, layout.row_shape)
+        own = of_name(name, given, rows) if isinstance(given, str) else None
+        own = _opened(given, None, None) if own is None else own
+        values = cosine_of(own, given) if is_cosine(given) else _array_of(own, budget)
+        return matched(name, (own, *values), rows, row_dims, layout.row_shape)
 
     weights, mask = beside("sample_weight", sample_weight), beside("mask", mask)
     lazy = any(is_a(a, "dask.array.Array") for a in (weights, mask))

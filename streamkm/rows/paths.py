@@ -111,6 +111,19 @@ def _member(node: Any, name: str) -> Any:
     return found if isinstance(found, zarr.Array) else None
 
 
+def arrays_of_group(array: Any) -> list[str]:
+    """Return the names of the other arrays in the group of a Zarr array."""
+    import zarr  # already imported by the caller
+
+    parent, _, own = array.path.rpartition("/")
+    if not array.path:
+        return []
+    group = zarr.open_group(
+        array.store, path=parent, mode="r", zarr_format=array.metadata.zarr_format
+    )
+    return sorted(name for name in group.array_keys() if name != own)
+
+
 def forget_listings(group: Any) -> None:
     """Discard cached listings of a Zarr group's file system, so that members are listed again."""
     if is_a(group.store, "zarr.storage.FsspecStore"):

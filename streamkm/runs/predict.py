@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.arrays import Float64Array
 from streamkm.engine import threads, write_rows
 from streamkm.errors import DataError
 from streamkm.models.model import Model
@@ -18,6 +19,7 @@ from streamkm.outputs import LabelFile, Store, alone, check_outputs, label_forma
 from streamkm.outputs.data_arrays import flag_names
 from streamkm.passes import (
     Assigned,
+    CountedLabels,
     Labels,
     PerRow,
     Reached,
@@ -26,7 +28,7 @@ from streamkm.passes import (
     TreeLabels,
     label_dtype,
 )
-from streamkm.passes.base import S
+from streamkm.passes.base import Products, S
 from streamkm.rows import Budget, Rows, may_lack
 from streamkm.rows.sources import has_arrays
 from streamkm.runs.labels import LabelRun, WaveCallback, plain_labels
@@ -46,11 +48,14 @@ class PredictResult:
     n_rows : rows with a label
     n_left_out : rows without a label
     inertia : sum of squared distances to the nearest centroid, or None for labels of a tree
+    counts : ndarray of shape (k,), weights of the rows of each cluster, or None without weights or
+        for labels of a tree or of routes
     """
 
     n_rows: int
     n_left_out: int
     inertia: float | None
+    counts: Float64Array | None = None
 
 
 def predict(
@@ -68,7 +73,8 @@ def predict(
     ----------
     model : path or URL of a model, or of a sweep
     data : DataOptions
-        Their features, and by default their nodata values, are those of the model.
+        Their features, and by default their nodata values, are those of the model. Weights apply
+        to the inertia and the counts.
     output : as from `label_output`
     n_clusters : which k of a sweep, or None for a model
     watching : callable or None
@@ -90,11 +96,12 @@ def predict(
     MemoryLimitError
         If a block does not fit the limit.
     """
-    check_outputs([output], [model, data.data, data.mask])
+    check_outputs([output], [model, data.data, data.sample_weight, data.mask])
     known = model_at(model, n_clusters)
     rows = open_for(known, data)
     dtype = label_dtype(len(known.centroids), may_lack(rows))
-    question = _question(known, dtype, routed)
+    question: PerRow[Any] = _question(known, dtype, routed)
+    question = question if rows.weights is None else CountedLabels(question)
     file = label_format(output.path)
     names = None if file is None else flag_names(known.names, len(known.centroids))
     store, target = plain_labels(rows, dtype, names), local(output.path)
@@ -104,15 +111,23 @@ def predict(
     else:
         with watching(rows) as watch:
             statistic = write_labels(run, watch)
-    if isinstance(statistic, Reached):
-        left_out = rows.layout.n_rows - statistic.rows
-        return PredictResult(statistic.rows, left_out, statistic.loss)
-    if not isinstance(statistic, Assigned):
-        return PredictResult(statistic.rows, rows.layout.n_rows - statistic.rows, None)
-    n_rows = round(statistic.weight)
-    return PredictResult(
-        n_rows, rows.layout.n_rows - n_rows, statistic.inertia(known.scaled_centroids)
-    )
+    return _result(known, rows, statistic)
+
+
+def _result(model: Model, rows: Rows, statistic: Any) -> PredictResult:
+    """The result of a read with its statistic."""
+    n_rows = None
+    if isinstance(statistic, Products):
+        counted, statistic = statistic.parts
+        n_rows = counted.rows
+    if isinstance(statistic, Assigned):
+        inertia: float | None = statistic.inertia(model.scaled_centroids)
+        counts = None if n_rows is None else statistic.counts.astype(np.float64)
+        n_rows = round(statistic.weight) if n_rows is None else n_rows
+    else:
+        inertia = statistic.loss if isinstance(statistic, Reached) else None
+        n_rows, counts = statistic.rows, None
+    return PredictResult(n_rows, rows.layout.n_rows - n_rows, inertia, counts)
 
 
 def _question(model: Model, dtype: np.dtype[Any], routed: bool) -> PerRow[Any]:

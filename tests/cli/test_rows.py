@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import streamkm
 from streamkm.cli import main
+from tests import reference
 
 K = 3
 
@@ -25,6 +26,7 @@ def store(tmp_path):
         "area": (rng.random((30, 40)), ("y", "x")),
         "by_row": (rng.random(30), ("y",)),
         "land": (rng.random((30, 40)) < 0.7, ("y", "x")),
+        "lat": (np.linspace(-90, 90, 30), ("y",)),
     }
     for name, (values, dims) in arrays.items():
         group.create_array(name, data=values, dimension_names=dims)
@@ -138,12 +140,46 @@ def test_a_sweep_takes_weights_but_not_for_its_validation_data(store):
 
 def test_a_name_that_is_no_array_is_one_line_before_any_work(store):
     result = fit(store, "--weights", "areas", code=1)
-    assert "--weights areas is neither the name of an array in the group" in result.output
+    assert "--weights 'areas': 'areas' is no coordinate or array of the data" in result.output
+    assert "which have area, by_row, land, lat, and no path. Did you mean 'area'?" in result.output
     assert not (store.parent / "model").exists()
     result = run(
         "fit", store.parent / "none", "-k", 2, "-o", store.parent / "m", "--mask", "land", code=1
     )
     assert "no such path" in result.output
+
+
+def test_areas_by_latitude_weigh_a_fit_the_inertia_and_the_shares_of_a_prediction(store):
+    group = zarr.open_group(store)
+    area = np.broadcast_to(np.cos(np.deg2rad(group["lat"][...]))[:, None], (30, 40)).clip(0)
+    expected = fitted(store, sample_weight=area)
+    found = json.loads(fit(store, "--weights", "cos(lat)").stdout)
+    assert found["inertia"] == expected.inertia_
+    model = streamkm.load(store.parent / "model")
+    assert np.array_equal(model.counts_, expected.counts_)
+    of = ["--variable", "bands", "--feature-dim", "band", "--mask", "land"]
+    labels = store.parent / "labels.npy"
+    said = run(
+        "predict", store.parent / "model", store, *of, "--weights", "cos(lat)", "-o", labels
+    ).output
+    x, land, of_row = group["bands"][...], group["land"][...], np.load(labels)
+    weights = np.bincount(of_row[land], area[land])
+    inertia = reference.inertia(x[land], model.cluster_centers_, area[land])
+    assert f"{land.sum():,} rows labelled, {(~land).sum():,} left out" in said
+    assert f"inertia {inertia:.6g}\n" in said
+    assert " ".join(f"{share:.1%}" for share in weights / weights.sum()) in said
+
+
+def test_a_stream_is_weighted_and_an_update_adds_rows_with_the_same_weights(store):
+    of = ["--variable", "bands", "--feature-dim", "band", "-k", K, "-o", store.parent / "model"]
+    run("stream", store, *of, "--weights", "by_row", "--mask", "land")
+    group = zarr.open_group(store)
+    weights = np.broadcast_to(group["by_row"][...][:, None], (30, 40))[group["land"][...]]
+    model = streamkm.load(store.parent / "model")
+    assert model.counts_.sum() == pytest.approx(weights.sum())
+    assert "nothing new" in run("update", store.parent / "model", store).stderr
+    result = run("stream", "-", *of[4:], "--weights", "by_row", code=2)
+    assert "--weights is not for -" in result.output
 
 
 def test_info_shows_the_clusters_of_a_model(store):

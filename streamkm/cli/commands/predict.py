@@ -17,6 +17,8 @@ from streamkm.runs.labels import WaveCallback
 from streamkm.runs.predict import predict
 from streamkm.showing.reads import ReadProgress
 
+_SHOWN = 64  # shares of clusters, at most
+
 
 def run(
     model: str,
@@ -37,6 +39,9 @@ def run(
     left_out = f", {found.n_left_out:,} left out" if found.n_left_out else ""
     inertia = "" if found.inertia is None else f", inertia {found.inertia:.6g}"
     say(f"{found.n_rows:,} rows labelled{left_out}{inertia}")
+    if found.counts is not None and len(found.counts) <= _SHOWN:
+        shares = found.counts / found.counts.sum()
+        say("shares of the weights: " + " ".join(f"{share:.1%}" for share in shares))
 
 
 @contextmanager

@@ -70,7 +70,7 @@ class _Source:
         if list(data) != ([] if watched else ["-"]):
             raise click.UsageError("standard input (-), --watch and stores exclude each other.")
         others = ONLY["-"] if watched else (*ONLY["--watch"], "variable")
-        for name in (*others, "feature_dims", "refine"):
+        for name in (*others, "feature_dims", "weights", "mask", "refine"):
             if given[name] not in (None, ()):
                 flag = f"--{name.replace('_', '-').replace('dims', 'dim')}"
                 raise click.UsageError(f"{flag} is not for {'--watch' if watched else '-'}.")

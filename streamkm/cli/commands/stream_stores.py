@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -19,7 +20,7 @@ from streamkm.cli.commands.stream_writing import (
 from streamkm.cli.files import refuse_repeated
 from streamkm.cli.parse.stream import FEED_OPTIONS
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.translate import data_options
+from streamkm.cli.translate import arrays_beside, data_options
 from streamkm.cli.ui.refining import refined_with_bar
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import DataError, RunAgain
@@ -44,7 +45,10 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: dict[str, An
     saved = checkpoint_of(given)
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
-        stores = Stores.open([data_options(path, given) for path in data], options)
+        sources = [
+            replace(data_options(path, given), **arrays_beside(path, given)) for path in data
+        ]
+        stores = Stores.open(sources, options)
         stack.enter_context(alone(local(output)))
         saves = stack.enter_context(saving(saved, stores, stores.record(options)))
         if saves.last is not None:
@@ -65,7 +69,7 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: dict[str, An
             state = stream(stores, options, saves, watch)
             model = writing.write(state.summary, stores.seen)
             if refine:
-                model = refined_with_bar(model, data_options(data[0], given), refine)
+                model = refined_with_bar(model, sources[0], refine)
                 save_model(local(output), model, overwrite=True)
         except KeyboardInterrupt as stopped:
             _stop(stopped, saves, stores, given["again_code"])

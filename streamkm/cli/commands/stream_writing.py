@@ -44,7 +44,7 @@ def parameters_of(
     """Return the parameters that the model stores."""
     size = given["summary_size"] or "auto"
     stored = {"n_clusters": options.n_clusters, "summary_size": size, "nodata": given["nodata"]}
-    stored |= {"random_state": given["random_state"], "variable": given["variable"]}
+    stored |= {name: given[name] for name in ("random_state", "variable", "weights", "mask")}
     stored |= {"half_life": options.half_life, "window": options.window}
     stored |= {"data": list(data), "feature_dim": list(dimensions(given["feature_dims"]) or ())}
     return stored

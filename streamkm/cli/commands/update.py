@@ -7,6 +7,7 @@ from typing import Any
 
 from streamkm.cli.files import refuse_repeated
 from streamkm.cli.scheduler import CLUSTER, scheduled
+from streamkm.cli.translate import arrays_beside
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.refining import refined_with_bar
 from streamkm.cli.ui.say import say_aside
@@ -53,8 +54,16 @@ def _options(model: Model, data: Sequence[str], given: dict[str, Any]) -> list[D
     asked = model.parameters
     variable = given["variable"] or asked.get("variable")
     nodata, limit = asked.get("nodata", "auto"), given["memory_limit"]
+    beside = {name: asked.get(name) for name in ("weights", "mask")}
     return [
-        DataOptions(path, model.feature_dim, variable, nodata=nodata, memory_limit=limit)
+        DataOptions(
+            path,
+            model.feature_dim,
+            variable,
+            nodata=nodata,
+            memory_limit=limit,
+            **arrays_beside(path, beside),
+        )
         for path in data
     ]
 

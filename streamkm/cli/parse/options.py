@@ -171,9 +171,9 @@ mask_option = click.option(
 row_options = together(
     click.option(
         "--weights",
-        metavar="ARRAY",
-        help="Weights of the rows, given like --mask. Along dimensions that the array lacks, it is "
-        "repeated.",
+        metavar="ARRAY|cos(NAME)",
+        help="Weights of the rows, given like --mask; or, such as cos(lat), areas by the cosine of "
+        "a coordinate. Along dimensions that the array lacks, it is repeated.",
     ),
     mask_option,
 )

@@ -8,7 +8,7 @@ from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
     data_options,
-    mask_option,
+    row_options,
     sweep_option,
 )
 
@@ -30,7 +30,7 @@ from streamkm.cli.parse.options import (
     "The nearest of all centroids; or, for a model of streamkm tree, the nearest of each level.",
 )
 @data_options
-@mask_option
+@row_options
 @cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:

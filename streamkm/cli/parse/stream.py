@@ -12,6 +12,7 @@ from streamkm.cli.parse.options import (
     data_options,
     refine_option,
     resume_options,
+    row_options,
     seed_option,
     together,
 )
@@ -111,6 +112,7 @@ feed_options = together(
 @refine_option
 @seed_option
 @data_options
+@row_options
 @resume_options
 @again_option
 @cluster_options
