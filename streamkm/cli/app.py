@@ -33,7 +33,7 @@ _COMMANDS = {
     "quantize": "Fit a product quantizer, for codes of few bytes.",
     "encode": "Write the codes of rows by a product quantizer.",
     "partition": "Write rows grouped by cluster.",
-    "dedup": "Drop rows that are similar to an earlier row of their cluster.",
+    "dedup": "Drop rows that are similar to a kept row of their cluster.",
     "stream": "Cluster rows that are read once: of stores, files or a feed.",
     "update": "Add the new rows of stores that grow to the model of a stream.",
     "merge": "Merge models of streams into one.",

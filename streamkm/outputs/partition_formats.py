@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
-from streamkm.outputs.marks import mark_folder
+from streamkm.outputs.marks import mark_folder, marks_of
 from streamkm.outputs.sealing import checked, seal, write_array
 from streamkm.rows import record_whole, storing_all
 
@@ -226,6 +226,7 @@ class ParquetPartition:
         return max(1, min(n_rows, most // row_nbytes))
 
     def create(self, folder: Path, layout: PartitionLayout) -> PartitionWriter:
+        mark_folder(folder, marks_of(folder) | {"n_rows": layout.n_rows})  # reveals lost files
         return _ParquetWriter(str(folder), layout.features)
 
     def finish(self, folder: Path) -> None:

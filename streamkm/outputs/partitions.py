@@ -1,4 +1,4 @@
-"""Reading of partitions: rows grouped by cluster in a Zarr group."""
+"""Reading of partitions: rows grouped by cluster in a Zarr group or in Parquet files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from streamkm.files.near import unless_there
 from streamkm.html_repr import html_repr, rows_table
 from streamkm.outputs.marks import MARKS, PARTITION, marks_of
 from streamkm.outputs.partition_formats import NUMBERS, OFFSETS, ROWS, WEIGHTS
+from streamkm.outputs.partition_parquet import open_parquet
 from streamkm.outputs.reading import open_stored
 from streamkm.rows import Sliced
 from streamkm.rows.lost import refuse_lost
@@ -42,7 +43,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """Rows grouped by cluster, as `streamkm.partition` writes them to a Zarr group.
+    """Rows grouped by cluster, as `streamkm.partition` writes them.
 
     It is a sequence of its clusters: `partition[c]` is the named tuple (cluster, rows, numbers) of
     cluster c. Its arrays are read when they are used: `numpy.asarray(rows)` reads all of a
@@ -51,12 +52,13 @@ class Partition:
     Parameters
     ----------
     path : str
-        Path or URL of the Zarr group.
-    rows : zarr.Array of shape (n, d)
-        All rows in their stored dtype, sorted by cluster, and by row number within a cluster.
-    numbers : zarr.Array of shape (n,), int64
+        Path or URL of the Zarr group, or path of the folder of Parquet files.
+    rows : zarr.Array or TableArray of shape (n, d)
+        All rows in their stored dtype, sorted by cluster, and by row number within a cluster. A
+        TableArray reads Parquet files when it is sliced.
+    numbers : zarr.Array or TableArray of shape (n,), int64
         Their row numbers, in C order over the row axes of the data.
-    weights : zarr.Array of shape (n,), or None
+    weights : zarr.Array or TableArray of shape (n,), or None
         Their weights, if the data had weights.
     offsets : ndarray of shape (k + 1,), int64
         Cluster c has rows offsets[c] to offsets[c + 1].
@@ -145,12 +147,12 @@ def open_partition(path: str | os.PathLike[str]) -> Partition:
     Parameters
     ----------
     path : str or path-like
-        Path or URL of the Zarr group.
+        Path or URL of the Zarr group, or path of the folder of Parquet files.
 
     Returns
     -------
     Partition
-        Only the offsets are read.
+        Only the offsets are read, or the footers of all Parquet files.
 
     Raises
     ------
@@ -171,10 +173,8 @@ def open_partition(path: str | os.PathLike[str]) -> Partition:
     where = os.fspath(path)
     marks = marks_of(where)
     if marks.get("kind") == PARTITION and Path(where, MARKS).is_file():
-        raise DataError(
-            f"{where} is a partition in Parquet files, which only other programs read; write one "
-            "as a Zarr group."
-        )
+        arrays, offsets = open_parquet(where, marks)
+        return _partition(where, arrays, offsets, marks.get("row_shape"))
     try:
         group = open_stored(where, PARTITION, "a partition that streamkm wrote", _FORMAT)
     except NotAModelError as error:
@@ -185,9 +185,15 @@ def open_partition(path: str | os.PathLike[str]) -> Partition:
     arrays[WEIGHTS] = group.stored(WEIGHTS, 1) if WEIGHTS in group else None
     offsets = group.read(OFFSETS, 1, "i")
     _check(where, arrays, offsets)
-    shape = group.attribute("row_shape", list)
+    return _partition(where, arrays, offsets, group.attribute("row_shape", list))
+
+
+def _partition(
+    where: str, arrays: dict[str, Any], offsets: npt.NDArray[np.int64], shape: Any
+) -> Partition:
     if (
-        not all(type(n) is int and n >= 0 for n in shape)
+        not isinstance(shape, list)
+        or not all(type(n) is int and n >= 0 for n in shape)
         or not offsets[-1] <= math.prod(shape) < 2**63
     ):
         raise DataError(f"{where} is damaged: its attribute 'row_shape' is not that of its rows.")

@@ -1,8 +1,9 @@
-"""Semantic deduplication: of similar rows of a cluster, keep the first.
+"""Semantic deduplication: of similar rows of a cluster, keep the first that is visited.
 
-Every batch of clusters is read once and writes the sorted row numbers that it keeps. These runs are
-then merged to a mask in the order of the data. A cluster that is larger than a batch is compared in
-tiles, each of which is read again for every later tile.
+The rows come from a partition, or are grouped by the clusters of a model first. Every batch of
+clusters is read once and writes the sorted row numbers that it keeps. These runs are then merged to
+a mask in the order of the data. A cluster that is larger than a batch is compared in tiles, each of
+which is read again for every later tile.
 """
 
 from __future__ import annotations
@@ -10,27 +11,29 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from streamkm.engine import Listed, threads
 from streamkm.errors import DataError
 from streamkm.numbers import real_number
 from streamkm.outputs import KEEP, LabelFile, Store, check_outputs, label_format, local
 from streamkm.outputs.label_files import LabelFormat
-from streamkm.outputs.partitions import Partition, open_partition
+from streamkm.outputs.partitions import open_partition
 from streamkm.outputs.sealing import checked
 from streamkm.outputs.whole_labels import WholeLabels
-from streamkm.rows import BlockPlan, Budget, Rows, open_rows
+from streamkm.rows import BlockPlan, Budget, Layout
 from streamkm.rows.memory import BLOCK_NBYTES
 from streamkm.rows.plan import plan_blocks
+from streamkm.runs.grouped import Grouped, Grouping, MakeStage, SortedGroups, StoredGroups
 from streamkm.runs.keep_first import Batch, KeepFirst, Kept, MarkKept, Piece
 from streamkm.runs.labels import record_of
 from streamkm.runs.output_progress import Written
-from streamkm.runs.staged import RUNS, ShowStage, Stage, StagedOutput
+from streamkm.runs.staged import RUNS, ShowStage, Stage, StagedOutput, Statistics
+from streamkm.runs.visiting import KEEP_RULES
 
 PathLike = str | os.PathLike[str]
 _WRITTEN = Written(KEEP, "results", "deduplication")
@@ -60,52 +63,74 @@ class DedupResult:
         return self.n_rows - self.n_kept
 
 
-def dedup(
-    partition: PathLike,
-    output: PathLike,
-    threshold: float = 0.95,
-    overwrite: bool = False,
-    memory_limit: int | None = None,
-    message: Callable[[str], None] | None = None,
-    show: ShowStage | None = None,
-) -> DedupResult:
-    """Write which rows of a partition are kept. The same call resumes a stopped run.
+@dataclass(frozen=True)
+class DedupOptions:
+    """Options of a deduplication.
 
     Parameters
     ----------
-    partition : path or URL of a partition
-    output : path of a .npy or .parquet file, or of a Zarr array
     threshold : smallest cosine similarity of similar rows, above 0 and at most 1
+    keep : which of similar rows is kept, one of `KEEP_RULES`
     overwrite : whether an output of this kind may be replaced
     memory_limit : peak bytes of the process, or None
+    """
+
+    threshold: float = 0.95
+    keep: str = "first"
+    overwrite: bool = False
+    memory_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "threshold", real_number("threshold", self.threshold))
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"threshold={self.threshold:g}; give a number above 0 and at most 1.")
+        if self.keep not in KEEP_RULES:
+            raise ValueError(f"keep={self.keep!r}; use {', '.join(map(repr, KEEP_RULES))}.")
+
+
+def dedup(
+    source: PathLike | Grouping,
+    output: PathLike,
+    options: DedupOptions | None = None,
+    message: Callable[[str], None] | None = None,
+    show: ShowStage | None = None,
+) -> DedupResult:
+    """Write which rows are kept. The same call resumes a stopped run.
+
+    Parameters
+    ----------
+    source : path or URL of a partition, or a Grouping of data by a model
+    output : path of a .npy or .parquet file, or of a Zarr array
+    options : DedupOptions
     message, show : as for `StagedOutput`
 
     Raises
     ------
-    ValueError
-        If the threshold is not in its range.
     DataError
-        If there is no partition at the path, or the output has another suffix.
+        If there is no partition at the path, the data have other features than the model, or the
+        output has another suffix.
     OutputExistsError
         Before any read, if the output may not be written.
     MemoryLimitError
         If the smallest batch does not fit the limit.
     """
-    threshold = real_number("threshold", threshold)
-    if not 0 < threshold <= 1:
-        raise ValueError(f"threshold={threshold:g}; give a number above 0 and at most 1.")
+    asked = options or DedupOptions()
     form = label_format(output)
     if form is not None and form.suffix not in _SUFFIXES:
         raise DataError(
             f"a mask is not written to {form.suffix} files; use .npy, .parquet or a Zarr array."
         )
-    target: Store | LabelFile = Store(output, KEEP, overwrite)
+    target: Store | LabelFile = Store(output, KEEP, asked.overwrite)
     if form is not None:
-        target = LabelFile(output, form.suffixes, overwrite)
-    check_outputs([target], [partition])
-    opened = open_partition(partition)
-    work = _Deduplication(opened, threshold, _tile(opened, memory_limit), form)
-    found = work.run(local(output), overwrite, message, show)
+        target = LabelFile(output, form.suffixes, asked.overwrite)
+    check_outputs([target], _inputs(source))
+    groups: Grouped = (
+        SortedGroups(source)
+        if isinstance(source, Grouping)
+        else StoredGroups(open_partition(source))
+    )
+    work = _Deduplication(groups, asked, _tile(groups.rows.layout, asked.memory_limit), form)
+    found = work.run(local(output), message, show)
     if form is not None:
         return DedupResult(found.rows, found.kept, form.open(local(output)))
     import zarr
@@ -113,36 +138,58 @@ def dedup(
     return DedupResult(found.rows, found.kept, zarr.open_array(local(output), mode="r"))
 
 
-def _tile(partition: Partition, memory_limit: int | None) -> int:
+def _inputs(source: PathLike | Grouping) -> list[Any]:
+    if isinstance(source, Grouping):
+        return [source.path, source.data.data, source.data.mask]
+    return [source]
+
+
+def _tile(layout: Layout, memory_limit: int | None) -> int:
     """Return how many rows of a cluster a task holds, with their unit vectors."""
-    rows = partition.rows
-    budget = Budget(memory_limit, threads()).of(open_rows(rows).layout)
+    budget = Budget(memory_limit, threads()).of(layout)
     most = max(_LEAST_NBYTES, min(BLOCK_NBYTES, budget.block_nbytes()))
     budget.check(most, threads())
-    return max(1, most // int(rows.shape[1] * (rows.dtype.itemsize + 4)))
+    return max(1, most // (layout.n_features * (layout.dtype.itemsize + 4)))
+
+
+def batches_of(offsets: npt.NDArray[np.int64], most: int) -> list[Batch]:
+    """Return consecutive clusters of at most so many rows, or a single larger one.
+
+    Examples
+    --------
+    >>> [(each.first, each.last) for each in batches_of(np.array([0, 2, 4, 9, 10]), 4)]
+    [(0, 2), (2, 3), (3, 4)]
+    """
+    found, first = list[Batch](), 0
+    while first < len(offsets) - 1:
+        last = int(np.searchsorted(offsets, int(offsets[first]) + most, side="right")) - 1
+        found.append(Batch(len(found), first, max(first + 1, last)))
+        first = found[-1].last
+    return found
 
 
 @dataclass(frozen=True)
 class _Deduplication:
-    partition: Partition
-    threshold: float
+    groups: Grouped
+    options: DedupOptions
     tile: int
     form: LabelFormat | None
 
     def run(
-        self,
-        target: Path,
-        overwrite: bool,
-        message: Callable[[str], None] | None,
-        show: ShowStage | None,
+        self, target: Path, message: Callable[[str], None] | None, show: ShowStage | None
     ) -> Kept:
-        asked = {"threshold": self.threshold, "rows of a batch": self.tile}
+        asked = {
+            "threshold": self.options.threshold,
+            "keep": self.options.keep,
+            "rows of a batch": self.tile,
+            **self.groups.asked,
+        }
         staged = StagedOutput(
             target,
-            overwrite,
+            self.options.overwrite,
             _WRITTEN,
-            self._rows,
-            record_of("deduplication", self._rows, asked),
+            self.groups.rows,
+            record_of("deduplication", self.groups.rows, asked),
             self.form is not None,
             message,
             show,
@@ -153,37 +200,34 @@ class _Deduplication:
                 whole = WholeLabels.of(self._mask(folder), {}, {}, column="keep")
                 self.form.write(whole, folder / target.name)
 
-        found, _ = staged.write(self._compare, self._mark, finish)
+        sort = [self._marked(make) for make in self.groups.stages]
+        *_, found, _ = staged.write([*sort, self._compare, self._mark], finish)
         assert isinstance(found, Kept)
         return found
 
-    @cached_property
-    def _rows(self) -> Rows:
-        return open_rows(self.partition.rows)
+    def _marked(self, make: MakeStage) -> MakeStage:
+        """Return a stage before which the mask is created, so that its folder is recognised."""
 
-    @cached_property
-    def _batches(self) -> list[Batch]:
-        """Consecutive clusters of at most a tile of rows, or a single larger one."""
-        offsets, found, first = self.partition.offsets, list[Batch](), 0
-        while first < self.partition.n_clusters:
-            most = int(offsets[first]) + self.tile
-            last = max(first + 1, int(np.searchsorted(offsets, most, side="right")) - 1)
-            found.append(Batch(len(found), first, last))
-            first = last
-        return found
+        def marked(folder: Path, done: Statistics) -> Stage:
+            self._mask(folder)
+            return make(folder, done)
+
+        return marked
 
     @property
     def _plan(self) -> BlockPlan:
-        shape = self.partition.row_shape
+        shape = self.groups.row_shape
         return plan_blocks(shape, (1,) * len(shape), 1, _MASK_NBYTES)
 
-    def _compare(self, folder: Path) -> Stage:
+    def _compare(self, folder: Path, done: Statistics) -> Stage:
         self._mask(folder)
-        call = KeepFirst(self.partition, self.threshold, self.tile, str(folder / RUNS))
-        return Stage("compare", call, Listed(self._batches))
+        opened, rule = self.groups.opened(folder, done), self.options
+        call = KeepFirst(opened, rule.threshold, rule.keep, self.tile, str(folder / RUNS))
+        return Stage("compare", call, Listed(batches_of(opened.offsets, self.tile)))
 
-    def _mark(self, folder: Path, kept: Kept) -> Stage:
-        call = MarkKept(str(folder / RUNS), len(self._batches), self._plan, self._mask(folder))
+    def _mark(self, folder: Path, done: Statistics) -> Stage:
+        n_batches = len(batches_of(self.groups.opened(folder, done).offsets, self.tile))
+        call = MarkKept(str(folder / RUNS), n_batches, self._plan, self._mask(folder))
         return Stage("mask", call, Listed([Piece(at) for at in range(self._plan.n_blocks)]))
 
     def _mask(self, folder: Path) -> Any:
@@ -200,5 +244,7 @@ class _Deduplication:
             codecs=[BytesCodec(), checked()],
             fill_value=False,
         )
-        mask.attrs.put({"kind": KEEP, "threshold": self.threshold})
+        mask.attrs.put(
+            {"kind": KEEP, "threshold": self.options.threshold, "keep": self.options.keep}
+        )
         return mask

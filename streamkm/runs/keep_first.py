@@ -16,6 +16,9 @@ from streamkm.outputs.partitions import Partition
 from streamkm.passes import Counted, Statistic
 from streamkm.rows import BlockPlan, Sliced
 from streamkm.runs.sorted_runs import NUMBERS_KIND, SortedRun
+from streamkm.runs.visiting import visited, visiting_order
+
+_KEPT = "kept"  # sorted row numbers that a batch keeps
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,14 @@ class KeepFirst:
     ----------
     partition : Partition
     threshold : smallest cosine similarity of similar rows
+    keep : one of `KEEP_RULES`
     tile : number of rows that are in memory
     folder : path of the folder of the runs
     """
 
     partition: Partition
     threshold: float
+    keep: str
     tile: int
     folder: str
 
@@ -68,27 +73,46 @@ class KeepFirst:
     def __call__(self, batch: Batch) -> Kept:
         ends = self.partition.offsets[batch.first : batch.last + 1]
         first, last = int(ends[0]), int(ends[-1])
-        kept = np.zeros(last - first, bool)
         rows = Sliced(self.partition.rows, first, last)
         if len(rows) > self.tile:
-            self._large(rows, kept)
+            kept = self._large(rows)
         else:
-            values = np.asarray(rows)
+            kept, values = np.zeros(len(rows), bool), np.asarray(rows)
             for begin, end in zip(ends[:-1] - first, ends[1:] - first, strict=True):
-                own = Directions.from_rows(values[begin:end])
-                kept[begin:end] = independent(own, self.threshold)
+                kept[begin:end] = self._small(values[begin:end])
         numbers = np.asarray(Sliced(self.partition.numbers, first, last))[kept]
         n_rows = math.prod(self.partition.row_shape)
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < n_rows:
             raise DataError(
                 f"{self.partition.path} is damaged: it has row numbers that its data do not have."
             )
-        SortedRun(self.folder, batch.number).write("numbers", np.sort(numbers))
+        SortedRun(self.folder, batch.number).write(_KEPT, np.sort(numbers))
         return Kept(len(kept), len(numbers))
 
-    def _large(self, rows: Sliced, kept: AnyArray) -> None:
-        """Find the rows of a large cluster that are kept, tile by tile."""
-        tiles = [slice(at, at + self.tile) for at in range(0, len(rows), self.tile)]
+    def _small(self, rows: AnyArray) -> AnyArray:
+        """Return which rows (n,) of a cluster in memory are kept."""
+        if self.keep == "first" or len(rows) < 2:
+            return independent(Directions.from_rows(rows), self.threshold)
+        order = visiting_order(rows, [slice(None)], self.keep)
+        kept = np.empty(len(rows), bool)
+        kept[order] = independent(Directions.from_rows(rows[order]), self.threshold)
+        return kept
+
+    def _large(self, rows: Sliced) -> AnyArray:
+        """Return which rows (n,) of a large cluster are kept."""
+        n = len(rows)
+        tiles = [slice(at, min(at + self.tile, n)) for at in range(0, n, self.tile)]
+        if self.keep == "first":
+            return self._in_tiles(rows, tiles)
+        order = visiting_order(rows, tiles, self.keep)
+        kept = np.empty(n, bool)
+        with visited(rows, tiles, order, self.folder) as ordered:
+            kept[order] = self._in_tiles(ordered, tiles)
+        return kept
+
+    def _in_tiles(self, rows: Any, tiles: Sequence[slice]) -> AnyArray:
+        """Return which rows (n,) of a large cluster are kept, in the order of their visits."""
+        kept = np.zeros(tiles[-1].stop, bool)
         for number, tile in enumerate(tiles):
             own = Directions.from_rows(rows[tile])
             free = np.ones(len(own), bool)
@@ -97,6 +121,7 @@ class KeepFirst:
                 free[free] = ~near_any(own.where(free), others, self.threshold)
             free[free] = independent(own.where(free), self.threshold)
             kept[tile] = free
+        return kept
 
 
 @dataclass(frozen=True)
@@ -132,7 +157,7 @@ class MarkKept:
         part = np.zeros([s.stop - s.start for s in region], bool)
         flat = part.reshape(-1)
         for number in range(self.n_runs):
-            numbers = SortedRun(self.folder, number).load("numbers", NUMBERS_KIND)
+            numbers = SortedRun(self.folder, number).load(_KEPT, NUMBERS_KIND)
             begin, end = np.searchsorted(numbers, [start, start + part.size])
             flat[numbers[begin:end] - start] = True
         self.mask[region] = part

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,8 @@ class Span:
 
 
 @dataclass(frozen=True)
-class MergeRuns:
-    """Merge the rows of a span from all runs, and write them.
+class MergedRuns:
+    """The rows of all runs in the order of cluster and row number, merged where they are read.
 
     Parameters
     ----------
@@ -34,7 +35,6 @@ class MergeRuns:
     offsets : ndarray of shape (k + 1,), int64, positions at which the clusters begin
     n_rows : number of rows of the data, including those that are left out
     kinds : dtype and width of each array, by name
-    writer : PartitionWriter
     """
 
     folder: str
@@ -42,37 +42,37 @@ class MergeRuns:
     offsets: Int64Array
     n_rows: int
     kinds: Mapping[str, Kind]
-    writer: PartitionWriter
 
-    def identity(self) -> Counted:
-        return Counted()
-
-    def __call__(self, span: Span) -> Counted:
-        begin, end = self._positions(span)
-        pieces: dict[str, list[AnyArray]] = {name: [] for name in self.kinds}
+    def read(
+        self, start: int, stop: int, names: Sequence[str]
+    ) -> tuple[Int64Array, dict[str, AnyArray]]:
+        """Return the clusters of the rows at positions start to stop, and arrays of these names."""
+        begin, end = self._positions(start, stop)
+        pieces: dict[str, list[AnyArray]] = {
+            name: [] for name in dict.fromkeys([*names, "numbers"])
+        }
         labels = []
         for at in np.flatnonzero(begin < end).tolist():
             run, own = self._runs[at], (int(begin[at]), int(end[at]))
             index, places = run.index(), np.arange(*own)
             labels.append(index[np.searchsorted(index[:, 1], places, side="right") - 1, 0])
-            for name, kind in self.kinds.items():
-                pieces[name].append(run.part(name, kind, *own))
+            for name, parts in pieces.items():
+                parts.append(run.part(name, self.kinds[name], *own))
         together, numbers = np.concatenate(labels), np.concatenate(pieces.pop("numbers"))
         order = np.lexsort((numbers, together))
         ranks = np.empty(len(order), np.int64)
         ranks[order] = np.arange(len(order))
         merged = {name: _placed(parts, ranks) for name, parts in pieces.items()}
         merged["numbers"] = numbers[order]
-        self.writer.write(span.number, span.start, together[order], merged)
-        return Counted(rows=len(order))
+        return together[order], merged
 
     @cached_property
     def _runs(self) -> list[SortedRun]:
         return [SortedRun(self.folder, number) for number in range(self.n_runs)]
 
-    def _positions(self, span: Span) -> tuple[Int64Array, Int64Array]:
-        """Return where the rows of a span begin and end in every run (n_runs,)."""
-        ends = (span.start, span.stop)
+    def _positions(self, start: int, stop: int) -> tuple[Int64Array, Int64Array]:
+        """Return where the rows at positions start to stop are in every run (n_runs,)."""
+        ends = (start, stop)
         clusters = [int(np.searchsorted(self.offsets, at, "right")) - 1 for at in ends]
         places = np.empty((2, self.n_runs, 4), np.int64)
         for number, run in enumerate(self._runs):
@@ -115,6 +115,57 @@ class MergeRuns:
             numbers = self._runs[at].load("numbers", NUMBERS_KIND)
             count[at] = np.searchsorted(numbers[begin[at] : end[at]], number)
         return count
+
+
+@dataclass(frozen=True)
+class MergedArray:
+    """An array of merged runs, which is read when it is sliced along the rows.
+
+    Parameters
+    ----------
+    runs : MergedRuns
+    name : name of the array
+    """
+
+    runs: MergedRuns
+    name: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        width = self.runs.kinds[self.name][1]
+        return (int(self.runs.offsets[-1]), *([width] if width else []))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.runs.kinds[self.name][0]
+
+    def __getitem__(self, key: tuple[slice, ...]) -> AnyArray:
+        start, stop, _ = key[0].indices(self.shape[0])
+        if start >= stop:
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        return self.runs.read(start, stop, [self.name])[1][self.name]
+
+
+@dataclass(frozen=True)
+class MergeRuns:
+    """Merge the rows of a span from all runs, and write them.
+
+    Parameters
+    ----------
+    runs : MergedRuns
+    writer : PartitionWriter
+    """
+
+    runs: MergedRuns
+    writer: PartitionWriter
+
+    def identity(self) -> Counted:
+        return Counted()
+
+    def __call__(self, span: Span) -> Counted:
+        labels, merged = self.runs.read(span.start, span.stop, list(self.runs.kinds))
+        self.writer.write(span.number, span.start, labels, merged)
+        return Counted(rows=len(labels))
 
 
 def _place(index: AnyArray, cluster: int) -> tuple[int, int, int, int]:

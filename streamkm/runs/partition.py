@@ -23,16 +23,16 @@ from streamkm.outputs.partition_formats import (
     PartitionLayout,
     ZarrPartition,
 )
-from streamkm.passes import Counted, NearestLabels, PerRow, Sizes, Tree, TreeLabels, label_dtype
+from streamkm.passes import NearestLabels, PerRow, Sizes, Tree, TreeLabels, label_dtype
 from streamkm.rows import Budget, Rows, StoredRows
 from streamkm.rows.memory import BLOCK_NBYTES
 from streamkm.runs.labels import digest_of, record_of
-from streamkm.runs.merging import MergeRuns, Span
+from streamkm.runs.merging import MergedRuns, MergeRuns, Span
 from streamkm.runs.options import DataOptions
 from streamkm.runs.output_progress import Written
 from streamkm.runs.predict import open_for
 from streamkm.runs.sorted_runs import NUMBERS_KIND, SortBlock
-from streamkm.runs.staged import RUNS, ShowStage, Stage, StagedOutput
+from streamkm.runs.staged import RUNS, ShowStage, Stage, StagedOutput, Statistics
 
 FORMATS: dict[str, PartitionFormat] = {"zarr": ZarrPartition(), "parquet": ParquetPartition()}
 PathLike = str | os.PathLike[str]
@@ -97,12 +97,16 @@ def partition(
     rows = open_for(model, data)
     form.check(rows.layout.names)
     k = len(model.centroids)
-    dtype = label_dtype(k)
-    question: PerRow[Any] = NearestLabels(model.scaled_centroids, dtype)
-    if model.tree is not None:
-        question = TreeLabels(Tree(*model.tree), dtype)
-    writing = WritePartition(rows, question, k, form, data.memory_limit)
+    writing = WritePartition(rows, clusters_of(model), k, form, data.memory_limit)
     return writing.run(store, message, show)
+
+
+def clusters_of(model: Model) -> PerRow[Any]:
+    """Return the pass that finds the clusters of rows."""
+    dtype = label_dtype(len(model.centroids))
+    if model.tree is not None:
+        return TreeLabels(Tree(*model.tree), dtype)
+    return NearestLabels(model.scaled_centroids, dtype)
 
 
 def format_of(path: PathLike, format: str | None) -> str:
@@ -159,9 +163,8 @@ class WritePartition:
             message=message,
             show=show,
         )
-        sizes, moved = staged.write(self._sort, self._merge, self.format.finish)
+        sizes, _ = staged.write([self._sort, self._merge], self.format.finish)
         assert isinstance(sizes, Sizes)
-        assert isinstance(moved, Counted)
         left_out = self.rows.layout.n_rows - int(sizes.counts.sum())
         return PartitionResult(sizes.counts, left_out)
 
@@ -191,15 +194,15 @@ class WritePartition:
     def _dtype(self) -> np.dtype[Any]:
         return self.rows.layout.dtype.newbyteorder("=")
 
-    def _sort(self, folder: Any) -> Stage:
+    def _sort(self, folder: Path, done: Statistics) -> Stage:
         self.format.begin(folder, self._marks)
         call = SortBlock(
             self.question, self.n_clusters, str(folder / RUNS), self._dtype, self.weightless
         )
         return Stage("sort", call, self.rows)
 
-    def _merge(self, folder: Any, sizes: Sizes) -> Stage:
-        offsets = np.concatenate([[0], np.cumsum(sizes.counts)])
+    def _merge(self, folder: Path, done: Statistics) -> Stage:
+        offsets = np.concatenate([[0], np.cumsum(done[0].counts)])
         n, layout = int(offsets[-1]), self.rows.layout
         weights = None if self.rows.weights is None else self.rows.weights.dtype
         beside = 8 + (0 if weights is None else weights.itemsize)
@@ -212,12 +215,10 @@ class WritePartition:
             folder,
             PartitionLayout(offsets, layout.n_features, self._dtype, weights, layout.names, step),
         )
-        call = MergeRuns(
-            str(folder / RUNS), self.rows.n_blocks, offsets, layout.n_rows, kinds, writer
-        )
+        runs = MergedRuns(str(folder / RUNS), self.rows.n_blocks, offsets, layout.n_rows, kinds)
         starts = range(0, n, step)
         spans = [Span(at, start, min(start + step, n)) for at, start in enumerate(starts)]
-        return Stage("merge", call, Listed(spans))
+        return Stage("merge", MergeRuns(runs, writer), Listed(spans))
 
     @property
     def _marks(self) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-"""Outputs that are written in two stages: sorted runs of all blocks, and their merge.
+"""Outputs that are written in stages, such as sorted runs of all blocks, and their merge.
 
 Every stage is a fold, is saved after its waves, and is resumed by the next run of the same options
-over the same data. The output appears under its name when both are complete.
+over the same data. The output appears under its name when all are complete.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from streamkm.runs.output_progress import OutputProgress, Written
 
 RUNS = "_runs"  # folder of the sorted runs, which readers of Parquet skip
 ShowStage = Callable[[str, int, int], None]
+Statistics = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class StagedOutput:
-    """An output that is written in two stages.
+    """An output that is written in stages.
 
     Parameters
     ----------
@@ -69,21 +70,20 @@ class StagedOutput:
 
     def write(
         self,
-        first: Callable[[Path], Stage],
-        second: Callable[[Path, Any], Stage],
+        stages: Sequence[Callable[[Path, Statistics], Stage]],
         finish: Callable[[Path], None] | None = None,
-    ) -> tuple[Any, Any]:
-        """Run both stages, and publish the output.
+    ) -> Statistics:
+        """Run the stages, and publish the output.
 
         Parameters
         ----------
-        first : called with the folder of the unfinished output
-        second : called with this folder and the statistic of the first stage
-        finish : called with this folder when both stages are complete, or None
+        stages : called with the folder of the unfinished output and the statistics of the stages
+            before
+        finish : called with this folder when all stages are complete, or None
 
         Returns
         -------
-        The statistics of both stages.
+        The statistics of all stages.
 
         Raises
         ------
@@ -97,10 +97,9 @@ class StagedOutput:
             with self._published(progress.identity) as partial, same_processes():
                 try:
                     (partial / RUNS).mkdir(parents=True, exist_ok=True)
-                    if not progress.done:
-                        self._run(first(partial), progress)
-                    if len(progress.done) == 1:
-                        self._run(second(partial, progress.done[0]), progress)
+                    while len(progress.done) < len(stages):
+                        stage = stages[len(progress.done)]
+                        self._run(stage(partial, progress.done), progress)
                     shutil.rmtree(partial / RUNS)
                     if finish is not None:
                         finish(partial)
@@ -108,7 +107,7 @@ class StagedOutput:
                     progress.stop(partial, error)
                     raise
             progress.remove()
-            return progress.done[0], progress.done[1]
+            return progress.done
 
     def _run(self, stage: Stage, progress: OutputProgress) -> None:
         """Run the rest of a stage."""

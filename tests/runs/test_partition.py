@@ -148,6 +148,8 @@ def test_rows_that_a_mask_or_nodata_leaves_out_are_not_written(tmp_path):
     none = streamkm.open_partition(tmp_path / "none.zarr")
     assert none.rows.shape == (0, 5)
     assert none.sizes.tolist() == [0] * 7
+    with pytest.raises(DataError, match="a partition without rows"):
+        streamkm.open_partition(tmp_path / "none.parquet")
 
 
 def test_weights_are_written_beside_the_rows(tmp_path, store):
@@ -225,6 +227,7 @@ def test_schedulers_write_the_same_bytes(tmp_path, store, cluster, processes, mo
             parts = streamkm.partition(CENTROIDS, store, folder / "p.zarr")
             streamkm.partition(CENTROIDS, store, folder / "p.parquet")
             streamkm.dedup(parts, folder / "keep.npy", threshold=0.9)
+            streamkm.dedup(CENTROIDS, folder / "far.npy", store, threshold=0.9, keep="farthest")
         found.append(bits(folder))
     assert len(set(found)) == 1
 
@@ -241,7 +244,13 @@ def test_parquet_has_a_folder_for_each_cluster(tmp_path, store):
         np.testing.assert_array_equal(np.stack(table["features"].to_numpy()), VALUES[own])
         np.testing.assert_array_equal(table["weight"], weights[own])
     assert pq.read_table(tmp_path / "p.parquet").num_rows == 2000
-    with pytest.raises(DataError, match="is a partition in Parquet files"):
+    parts = streamkm.open_partition(tmp_path / "p.parquet")
+    check(parts, VALUES, labels)
+    np.testing.assert_array_equal(parts.weights[...], weights[parts.numbers[...]])
+    fitted = streamkm.KMeans(3, random_state=0).fit(parts[2].rows)
+    assert fitted.counts_.sum() == (labels == 2).sum()
+    next((tmp_path / "p.parquet" / "cluster=2").iterdir()).unlink()
+    with pytest.raises(DataError, match="instead of 2,000, so files are missing"):
         streamkm.open_partition(tmp_path / "p.parquet")
 
 
@@ -252,7 +261,10 @@ def test_parquet_has_the_names_of_the_features(tmp_path):
     streamkm.partition(CENTROIDS[:, :2], str(tmp_path / "x"), tmp_path / "p", format="parquet")
     table = pq.read_table(tmp_path / "p")
     assert table.column_names == ["row", "red", "green", "cluster"]
+    there = streamkm.open_partition(tmp_path / "p")
     parts = streamkm.partition(CENTROIDS[:, :2], str(tmp_path / "x"), tmp_path / "p.zarr")
+    np.testing.assert_array_equal(there.rows[...], parts.rows[...])
+    np.testing.assert_array_equal(there.numbers[...], parts.numbers[...])
     fitted = streamkm.KMeans(2, random_state=0).fit(parts[0].rows)
     assert fitted.feature_names_in_.tolist() == ["red", "green"]
 

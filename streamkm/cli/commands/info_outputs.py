@@ -108,9 +108,9 @@ def of_array(array: Any) -> Shown:
     }
     if array.shards:
         texts["shards"], values["shards"] = str(array.shards), list(array.shards)
-    if "threshold" in array.attrs:  # of a mask of kept rows
-        values["threshold"] = array.attrs["threshold"]
-        texts["threshold"] = str(values["threshold"])
+    for name in {"threshold", "keep"} & set(array.attrs):  # of a mask of kept rows
+        values[name] = array.attrs[name]
+        texts[name] = str(values[name])
     notices = notice_lines(array.attrs.get("notices", []))
     if notices:
         texts["not taken"], values["notices"] = "\n".join(notices), notices

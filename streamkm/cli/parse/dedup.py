@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import click
 
-from streamkm.cli.parse.options import cluster_options, memory_option
+from streamkm.cli.parse.options import (
+    choice_option,
+    cluster_options,
+    data_options,
+    mask_option,
+    sweep_option,
+)
 
 
 @click.command(name="dedup")
-@click.argument("partition")
+@click.argument("source")
+@click.argument("data", required=False)
+@sweep_option
 @click.option(
     "-o",
     "--output",
@@ -25,13 +33,21 @@ from streamkm.cli.parse.options import cluster_options, memory_option
     metavar="COSINE",
     help="Smallest cosine similarity of similar rows; 1 - eps of SemDeDup.",
 )
-@memory_option
+@choice_option(
+    "--keep",
+    ["first", "nearest", "farthest"],
+    "Which of similar rows is kept: the first of the data, or the nearest to the centroid of the "
+    "cluster, or the farthest from it, as in SemDeDup.",
+)
+@data_options
+@mask_option
 @cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing mask.")
 def command() -> None:
-    """Drop rows that are similar to an earlier row of their cluster (semantic deduplication).
+    """Drop rows that are similar to a row of their cluster that is kept (semantic deduplication).
 
-    PARTITION is a Zarr group from streamkm partition. The mask has the row shape of the data, so a
-    Zarr array can be the --mask of fit, predict and partition. The same command resumes a stopped
-    run.
+    SOURCE is a partition from streamkm partition, or a model whose clusters group the rows of DATA;
+    -k, --variable, --nodata, --feature-dim and --mask are for DATA. The mask has the row shape of
+    the data, so a Zarr array can be the --mask of fit, predict and partition. The same command
+    resumes a stopped run.
     """
