@@ -14,6 +14,7 @@ import numpy as np
 
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.formats.base import FileArray
+from streamkm.rows.formats.decoded import Decoded
 from streamkm.rows.kinds import is_a
 from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.sliced import Sliced
@@ -82,6 +83,8 @@ def _of(array: Any) -> dict[str, Any]:
         return {"codecs": digest(_metadata(array)), **_listing(array)}
     if is_a(array, "dask.array.Array"):
         return {"chunks": digest(repr(array.chunks))}
+    if isinstance(array, Decoded):
+        return {**_of(array.stored), "decoded": digest(array.meaning.facts)}
     if isinstance(array, Sliced):
         return {**_of(array.array), "rows": [array.start, array.stop]}
     if isinstance(array, (Mapped, Hdf5, FileArray)):

@@ -10,9 +10,10 @@ import numpy as np
 
 from streamkm.errors import DataError
 from streamkm.rows.coordinates import coordinate, same
+from streamkm.rows.formats.decoded import stored_in
 from streamkm.rows.lost import refuse_lost
 from streamkm.rows.missing import Missing
-from streamkm.rows.nodata import announced, meant_dtype, warn_packed
+from streamkm.rows.nodata import announced, meant_dtype
 from streamkm.rows.paths import dimension_names
 from streamkm.rows.sources import open_source
 from streamkm.rows.variables import Variables
@@ -39,13 +40,12 @@ def open_variables(
     """
     arrays = tuple(open_source(path, name) for name in names)
     for name, array in zip(names, arrays, strict=True):
-        refuse_lost(array)
+        refuse_lost(stored_in(array))
         if array.dtype.kind not in "biuf":
             raise DataError(
                 f"the variable {name!r} has dtype {array.dtype}, which has no distances: leave it "
                 "out, or convert it to numbers."
             )
-    warn_packed(dict(zip(names, arrays, strict=True)))
     dims, shape, axes = _matched(names, arrays)
     dtypes = [meant_dtype(array) for array in arrays]
     fills = [_fill(array) if by_attributes else None for array in arrays]

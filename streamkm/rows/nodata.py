@@ -15,6 +15,7 @@ from streamkm.rows.missing import Missing
 from streamkm.warn import warn
 
 _NAMES = ("_FillValue", "missing_value", "nodata")
+_OF_BANDS = {"scales": 1, "offsets": 0}  # rioxarray's attributes of bands that differ
 
 
 def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
@@ -43,15 +44,26 @@ def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
     masked = is_masked(data)
     if nodata is None:
         return Missing.from_values((), masked)
-    if not isinstance(nodata, str):
-        try:
-            return Missing.from_values(_meant(data, _numbers(nodata)), masked)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.") from error
-    if nodata != "auto":
+    if isinstance(nodata, str) and nodata == "auto":
+        return Missing.from_values(announced(data), masked)
+    return Missing.from_values(_meant(data, numbers_of(nodata)), masked)
+
+
+def numbers_of(nodata: Any) -> list[float | int]:
+    """Return the numbers that a user gives as nodata.
+
+    Raises
+    ------
+    DataError
+        If they are no numbers.
+    """
+    if isinstance(nodata, str):
         hint = " NaN is float('nan')." if nodata.strip().lower() == "nan" else ""
         raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.{hint}")
-    return Missing.from_values(announced(data), masked)
+    try:
+        return _numbers(nodata)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"nodata={nodata!r}; give numbers, 'auto' or None.") from error
 
 
 def is_masked(data: Any) -> bool:
@@ -75,19 +87,19 @@ def announced(data: Any) -> list[float | int]:
     if isinstance(data, FileArray):
         nan = data.dtype.kind == "f" and data.nan_is_missing
         return [*([np.nan] if nan else []), *marked(data)]
-    if not is_a(data, "zarr.Array"):
-        return []
+    return marked(data) if is_a(data, "zarr.Array") else []
+
+
+def marked(data: Any) -> list[float | int]:
+    """Return the nodata values in the attributes of a Zarr array or an array in a file."""
     found = _named(dict(data.attrs))
+    if isinstance(data, FileArray):
+        return _meant(data, found)
     if data.metadata.zarr_format == 2 and "_ARRAY_DIMENSIONS" in data.attrs:
         found += (
             [] if data.fill_value is None else _numbers(data.fill_value)
         )  # where xarray stores it
     return _meant(data, found)
-
-
-def marked(data: FileArray) -> list[float | int]:
-    """Return the nodata values in the attributes of an array in a file."""
-    return _meant(data, _named(data.attrs))
 
 
 def meant_dtype(data: Any) -> np.dtype[Any]:
@@ -125,24 +137,24 @@ def _meant(data: Any, values: list[float | int]) -> list[float | int]:
 
 
 def warn_packed(arrays: Mapping[str, Any]) -> None:
-    """Warn if stored numbers are used although a scale and an offset define their meaning."""
+    """Warn if stored numbers of xarray objects are used although they mean others."""
     packed = [name for name, array in arrays.items() if is_packed(array)]
     if packed:
-        found = PackedDataWarning(
+        warn(
             f"{', '.join(packed)}: the values are packed (scale_factor, add_offset) and are used "
-            "as stored.",
-            python="To decode them, open the store with xarray.open_zarr or apply "
-            "xarray.decode_cf; where bands or scenes differ, compute "
+            "as stored. To decode them, give the path of the store or file, open it with "
+            "xarray.open_zarr or apply xarray.decode_cf; where bands or scenes differ, compute "
             "data * data.scale_factor + data.add_offset.",
-            command="To cluster the values that they mean, store the decoded array.",
+            PackedDataWarning,
         )
-        warn(found, PackedDataWarning)
 
 
 def is_packed(array: Any) -> bool:
     """Return whether a scale or an offset defines the meaning of the stored numbers."""
     attributes = array.attrs
     plain = {"scale_factor": 1, "add_offset": 0}
+    if any(np.any(np.asarray(attributes.get(n, v)) != v) for n, v in _OF_BANDS.items()):
+        return True
     if any(np.any(np.asarray(attributes.get(n, v)) != v) for n, v in plain.items()):
         return True
     beside = getattr(array, "coords", str(attributes.get("coordinates", "")).split())

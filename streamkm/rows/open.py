@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ from streamkm.rows.block import read_only
 from streamkm.rows.by_name import cosine_of, is_cosine, of_name
 from streamkm.rows.dask_rows import DaskRows, check_blocks, open_dask
 from streamkm.rows.formats.base import FileArray
+from streamkm.rows.formats.decoded import also_missing, decoded, is_decoded, stored_in
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, feature_axes
 from streamkm.rows.lost import refuse_lost
@@ -22,7 +24,7 @@ from streamkm.rows.matching import check_unique, reordering
 from streamkm.rows.memory import Budget
 from streamkm.rows.missing import Missing
 from streamkm.rows.names import Named, feature_names
-from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, warn_packed
+from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, numbers_of, warn_packed
 from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.opened import open_stored, within
 from streamkm.rows.paths import dimension_names
@@ -37,6 +39,7 @@ from streamkm.rows.variables import Variables
 from streamkm.sizes import show_bytes
 
 Rows: TypeAlias = StoredRows | DaskRows
+_NAN = Missing((np.nan,))
 FeatureDim: TypeAlias = str | int | tuple[str | int, ...] | list[str | int] | None
 
 
@@ -86,7 +89,7 @@ def open_rows(
         If a single block does not fit in the limit.
     """
     budget = budget or Budget()
-    source = _opened(data, variable or _named(data, names), nodata)
+    source, absent = _marked(_opened(data, variable or _named(data, names), nodata), nodata)
     array, dims = _array_of(source, budget)
     if isinstance(source, Variables):
         if feature_dim is not None:
@@ -112,7 +115,7 @@ def open_rows(
         array.shape,
         axes,
         dtype,
-        _missing(named, nodata),
+        absent or missing_in(named, nodata),
         scaling,
         names=own if order is None or names is None else tuple(names),
         order=order,
@@ -172,14 +175,27 @@ def _named(data: Any, names: Sequence[str] | None) -> Sequence[str] | None:
 
 def _opened(data: Any, variable: str | Sequence[str] | None, nodata: Any) -> Any:
     if not isinstance(data, (str, os.PathLike)):
-        return data
+        return decoded(data)
     return open_at(data, variable, isinstance(nodata, str) and nodata == "auto")
 
 
-def _missing(data: Any, nodata: Any) -> Missing | None:
-    """The values of rows that are left out; several variables have fill values of their own."""
-    auto = isinstance(nodata, str) and nodata == "auto"
-    return data.missing if auto and isinstance(data, Variables) else missing_in(data, nodata)
+def _marked(data: Any, nodata: Any) -> tuple[Any, Missing | None]:
+    """Return data in which NaN is missing, and this condition; or None where `nodata` decides.
+
+    Values that the user gives are stored numbers, so decoded values are NaN in their place.
+    Several variables have fill values of their own.
+    """
+    if nodata is None or (isinstance(nodata, str) and nodata == "auto"):
+        return data, data.missing if nodata and isinstance(data, Variables) else None
+    if isinstance(data, Variables) and any(map(is_decoded, data.arrays)):
+        values = numbers_of(nodata)
+        own = Missing.from_values(values)
+        arrays = tuple(also_missing(array, values) for array in data.arrays)
+        fills = tuple(None if is_decoded(array) else own for array in arrays)
+        return replace(data, arrays=arrays, fills=fills), _NAN
+    if is_decoded(data):
+        return also_missing(data, numbers_of(nodata)), _NAN
+    return data, None
 
 
 def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | None]:
@@ -203,8 +219,7 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
         values = read_only(data.to_numpy())
         return Mapped.from_array(values) or values, names
     if isinstance(data, FileArray) or is_a(data, "zarr.Array"):
-        refuse_lost(data)
-        warn_packed({getattr(data, "name", None) or "the array": data})
+        refuse_lost(stored_in(data))
         return data, dimension_names(data)
     if is_a(data, "dask.array.Array"):
         check_blocks(data)

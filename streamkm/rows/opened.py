@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from streamkm.arrays import AnyArray
-from streamkm.rows.chunks import fastest
 from streamkm.rows.formats.base import FileArray
+from streamkm.rows.formats.decoded import read_fastest, stored_in
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout
 from streamkm.rows.memory import BLOCK_NBYTES, Budget
@@ -51,7 +51,7 @@ def unit_of(rows: StoredRows, row_nbytes: int) -> list[int]:
     if math.prod(unit) == 1 and not array.chunks:  # nothing else prevents tiny blocks
         unit[-1] = min(layout.row_shape[-1], max(1, _UNIT_NBYTES // row_nbytes))
     for other in rows.beside:
-        if is_a(other, "zarr.Array"):
+        if is_a(stored_in(other), "zarr.Array"):
             unit = _aligned(unit, other.shards or other.chunks, layout.row_shape)
     return unit
 
@@ -78,11 +78,11 @@ def within(rows: StoredRows, budget: Budget, plan: BlockPlan) -> StoredRows:
     budget.check(block, plan.n_blocks, resident)
     if rows.in_memory:
         return rows
-    if is_a(array, "zarr.Array"):
+    if is_a(stored_in(array), "zarr.Array"):
         stored = array.shards or array.chunks
         unit = math.prod(min(stored[a], rows.layout.shape[a]) for a in rows.layout.row_axes)
         if array.shards or plan.largest > unit:
-            rows = replace(rows, array=fastest(array))
+            rows = replace(rows, array=read_fastest(array))
     elif isinstance(array, Variables):
         rows = replace(rows, array=array.fastest())
     fits_in_memory = budget.keeps(

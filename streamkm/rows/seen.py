@@ -15,6 +15,7 @@ import numpy.typing as npt
 from streamkm.arrays import AnyArray
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.fingerprint import digest, entries, stored_keys
+from streamkm.rows.formats.decoded import stored_in
 from streamkm.rows.kinds import is_a
 from streamkm.rows.stored import StoredRows
 from streamkm.rows.variables import Variables
@@ -130,9 +131,9 @@ class Changes:
 
 def seen_of(rows: StoredRows | DaskRows, place: str) -> Seen | None:
     """Return what a read of all rows sees, without reading them; None if they are not in Zarr."""
-    arrays = [a for a in rows.sources if is_a(a, "zarr.Array")]
+    arrays = [a for a in map(stored_in, rows.sources) if is_a(a, "zarr.Array")]
     stored = rows.array.arrays[0] if isinstance(rows.array, Variables) else rows.array
-    if not is_a(stored, "zarr.Array"):
+    if not is_a(stored_in(stored), "zarr.Array"):
         return None
     length = rows.layout.row_shape[0]
     first = list(zip(arrays, _first_axes(rows), strict=True))
@@ -160,7 +161,7 @@ def _first_axes(rows: StoredRows | DaskRows) -> list[int | None]:
     found: list[int | None] = [rows.layout.row_axes[0]]
     if isinstance(rows.array, Variables):
         found = [axes.index(0) if 0 in axes else None for axes in rows.array.axes]
-    return found + [0 for array in rows.beside if is_a(array, "zarr.Array")]
+    return found + [0 for array in rows.beside if is_a(stored_in(array), "zarr.Array")]
 
 
 def _stored(array: Any) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from streamkm.rows.formats.decoded import decoded
 from streamkm.rows.formats.registry import located
 from streamkm.rows.paths import find_zarr, open_zarr
 
@@ -30,7 +31,7 @@ def open_source(path: PathLike, variable: str | None) -> Any:
         If there is no such store, file or array; the message lists the arrays.
     """
     files = located(path)
-    return open_zarr(path, variable) if files is None else files.open(variable)
+    return decoded(open_zarr(path, variable)) if files is None else files.open(variable)
 
 
 def open_beside(path: PathLike, name: str) -> Any:
@@ -42,7 +43,7 @@ def open_beside(path: PathLike, name: str) -> Any:
         If there is nothing at the path.
     """
     files = located(path)
-    return find_zarr(path, name) if files is None else files.find(name)
+    return decoded(find_zarr(path, name)) if files is None else files.find(name)
 
 
 def has_arrays(path: PathLike, names: Sequence[str]) -> bool:

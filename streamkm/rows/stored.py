@@ -16,6 +16,7 @@ from streamkm.errors import DataError, ReadError
 from streamkm.rows.base import ArrayRows
 from streamkm.rows.block import Block
 from streamkm.rows.chunks import read, unreadable
+from streamkm.rows.formats.decoded import stored_in
 from streamkm.rows.kinds import is_a
 from streamkm.rows.nodata import as_meant
 from streamkm.rows.on_disk import Mapped
@@ -139,8 +140,9 @@ class StoredRows(ArrayRows):
         full = self.layout.full_region(region)
         several = isinstance(self.array, Variables)
         for array, own in self.array.parts(full) if several else [(self.array, full)]:
-            if is_a(array, "zarr.Array") and (key := unreadable(array, own)):
-                return f", chunk {key} of {array.store_path}"
+            stored = stored_in(array)
+            if is_a(stored, "zarr.Array") and (key := unreadable(stored, own)):
+                return f", chunk {key} of {stored.store_path}"
         return ""
 
     def graph(self, call: Call, name: str, numbers: Sequence[int]) -> tuple[Graph, list[Any]]:

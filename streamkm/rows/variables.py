@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.rows.chunks import fastest, read
+from streamkm.rows.chunks import read
 from streamkm.rows.exact import cast, refuse_changed
+from streamkm.rows.formats.decoded import read_fastest
 from streamkm.rows.formats.html import array_html
 from streamkm.rows.missing import Missing
 from streamkm.rows.nodata import as_meant, meant_dtype
@@ -91,7 +92,7 @@ class Variables:
 
     def fastest(self) -> Variables:
         """The same arrays with the fastest decoder of each."""
-        return replace(self, arrays=tuple(map(fastest, self.arrays)))
+        return replace(self, arrays=tuple(map(read_fastest, self.arrays)))
 
     def __getitem__(self, region: tuple[slice, ...]) -> AnyArray:
         spans = (len(range(*s.indices(n))) for s, n in zip(region, self.shape, strict=True))

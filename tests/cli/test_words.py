@@ -40,7 +40,6 @@ def here(tmp_path, monkeypatch):
     arrays = {
         "a": (rng.normal(size=(6, 5)), GRID),
         "b": (rng.normal(size=(6, 5)), GRID),
-        "packed": (rng.integers(9, size=(6, 5)), GRID),
         "cube": (rng.normal(size=(6, 5, 3)), (*GRID, "band")),
         "negative": (-np.ones((6, 5)), GRID),
         "zero": (np.zeros((6, 5)), GRID),
@@ -53,8 +52,7 @@ def here(tmp_path, monkeypatch):
         "moved/y": (np.arange(6) + 3, ("y",)),
     }
     for name, (values, dims) in arrays.items():
-        attributes = {"scale_factor": 0.1} if name == "packed" else {}
-        group.create_array(name, data=values, dimension_names=dims, attributes=attributes)
+        group.create_array(name, data=values, dimension_names=dims)
     (tmp_path / "text.txt").write_text("text")
     Image.fromarray(rng.integers(0, 255, (9, 9)).astype("u1")).save("grey.png")
     run("fit", "embeddings.zarr", "-k", 2, "-o", "model.zarr")
@@ -133,10 +131,11 @@ def test_errors_are_in_the_words_of_the_command_line(arguments, expected):
 
 @pytest.mark.usefixtures("here")
 def test_warnings_are_in_the_words_of_the_command_line():
-    command = [sys.executable, "-m", "streamkm", "fit", "cube.zarr", *of("packed"), *map(str, NEW)]
+    given = ["embeddings.zarr", "-k", "2", "-o", "s", "--validation", "nan.zarr"]
+    command = [sys.executable, "-m", "streamkm", "sweep", *given]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    said = next(line for line in done.stderr.splitlines() if line.startswith("PackedDataWarning"))
-    assert "store the decoded array" in said
+    said = next(line for line in done.stderr.splitlines() if line.startswith("ValidationWarning"))
+    assert "--nodata" in said
     assert not PYTHON.search(said)
 
 

@@ -142,7 +142,7 @@ def test_nodata_that_the_dtype_cannot_hold_leaves_all_pixels_as_gdal_does(tmp_pa
     assert missing_in(made) is None
 
 
-def test_scales_that_differ_by_band_are_coordinates_and_warned_of(tmp_path):
+def test_scales_that_differ_by_band_are_coordinates(tmp_path):
     values = write(tmp_path / "s.tif", "none", "uint16")
     with rasterio.open(tmp_path / "s.tif", "r+") as scene:
         scene.scales, scene.offsets = (1.0, 0.1, 10.0), (0.0, -5.0, 0.0)
@@ -157,7 +157,8 @@ def test_scales_that_differ_by_band_are_coordinates_and_warned_of(tmp_path):
         assert {"scale_factor", "add_offset"} <= set(found.coords)
         with pytest.warns(PackedDataWarning, match="scale_factor"):
             KMeans(2, feature_dim="band").fit(found.pixels)
-    with pytest.warns(PackedDataWarning, match="scale_factor"):
-        KMeans(2, feature_dim="band").fit(tmp_path / "o.zarr")
-    with pytest.warns(PackedDataWarning, match="scale_factor"):
-        KMeans(2, feature_dim="band").fit(zarr.open_array(tmp_path / "o.zarr" / "pixels"))
+    with pytest.raises(DataError, match="open the array from its group"):
+        KMeans(1, feature_dim="band").fit(zarr.open_array(tmp_path / "o.zarr" / "pixels"))
+    for data in (tmp_path / "o.zarr", zarr.open_group(tmp_path / "o.zarr")["pixels"]):
+        model = KMeans(1, feature_dim="band").fit(data)
+        assert np.allclose(model.cluster_centers_[0], want.mean(axis=(1, 2)))

@@ -1,129 +1,109 @@
-"""Values of netCDF and HDF5 arrays as their attributes define them (CF conventions)."""
+"""Arrays whose stored numbers are decoded when they are read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from streamkm.arrays import AnyArray
+from streamkm.rows.chunks import fastest, read
+from streamkm.rows.coordinates import array_beside
 from streamkm.rows.formats.base import FileArray, Region
-from streamkm.rows.missing import Missing
-from streamkm.rows.nodata import as_meant, is_packed, marked, meant_dtype
-
-_PACKING = ("scale_factor", "add_offset")
-_RANGE = ("valid_range", "valid_min", "valid_max")
-_MISSING = ("_FillValue", "missing_value", "nodata")
+from streamkm.rows.formats.joined import Joined
+from streamkm.rows.kinds import is_a
+from streamkm.rows.meaning import Meaning, plain_attributes
+from streamkm.rows.paths import dimension_names
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Decoded(FileArray):
-    """Values times `scale_factor` plus `add_offset`, with NaN where they are missing.
-
-    Missing are `_FillValue`, `missing_value`, and values outside `valid_range`, `valid_min` and
-    `valid_max`. The dtype, and so the bits of the values, are those of xarray, which does not use
-    valid ranges. These are in units of the stored values if both are integers or both are floats,
-    as netCDF's conventions say.
+    """The values that the attributes of an array define.
 
     Parameters
     ----------
-    stored : the array of stored values
+    stored : zarr.Array or FileArray of the stored numbers
+    meaning : Meaning
     """
 
-    stored: FileArray
+    stored: Any
+    meaning: Meaning
+
+    @property
+    def shards(self) -> Any:  # type: ignore[override]
+        return self.stored.shards
 
     @property
     def stamp(self) -> dict[str, Any]:
-        return self.stored.stamp
+        return dict(self.stored.stamp)
 
     @property
     def label(self) -> str | None:
-        return self.stored.label
+        return self.stored.label if isinstance(self.stored, FileArray) else self.stored.path
 
-    def beside(self, name: str) -> FileArray | None:
-        return self.stored.beside(name)
+    def beside(self, name: str) -> Any:
+        return array_beside(self.stored, name)
 
     def read(self, region: Region) -> AnyArray:
-        stored, attributes = self.stored, self.stored.attrs
-        values = as_meant(stored[region], meant_dtype(stored))
-        missing = Missing.from_values(marked(stored))
-        valid = np.ones(values.shape, bool) if missing is None else missing.valid(values)
-        bounds, of_stored = _bounds(attributes, stored)
-        if of_stored:
-            valid &= _within(values, bounds)
-        made = values.astype(self.dtype)
-        if attributes.get("scale_factor") is not None:
-            made *= attributes["scale_factor"]
-        if attributes.get("add_offset") is not None:
-            made += attributes["add_offset"]
-        if not of_stored:
-            valid &= _within(made, bounds)
-        made[~valid] = np.nan
-        return np.asarray(made)
+        return self.meaning.values(read(self.stored, region), region)
+
+    def __repr__(self) -> str:
+        return f"<Decoded: {self.stored!r}, {self.dtype}>"
 
 
-def decoded(array: FileArray) -> FileArray:
-    """Return an array as its attributes define it; one without packing and range as it is.
+def decoded(array: Any) -> Any:
+    """Return a zarr.Array or FileArray with the values that its attributes define.
 
-    Integers with fill values only stay integers, and rows with fill values are left out.
+    An array without packing and valid range, and data of other kinds, are returned as they are.
     """
-    attributes = array.attrs
-    if not is_packed(array) and not any(name in attributes for name in _RANGE):
+    known = isinstance(array, FileArray) or is_a(array, "zarr.Array")
+    if not known or isinstance(array, (Decoded, Joined)) or array.dtype.kind not in "iuf":
         return array
-    hidden = {*_PACKING, *_RANGE, *_MISSING, "_Unsigned"}
+    meaning = Meaning.of(array)
+    if meaning is None:
+        return array
+    in_files = isinstance(array, FileArray)
     return Decoded(
-        files=array.files,
-        shape=array.shape,
-        dtype=_dtype(array),
+        files=array.files if in_files else (),
+        shape=tuple(array.shape),
+        dtype=meaning.dtype,
         chunks=array.chunks,
-        dims=array.dims,
-        attrs={name: value for name, value in attributes.items() if name not in hidden},
-        edges=array.edges,
+        dims=dimension_names(array),
+        attrs=plain_attributes(dict(array.attrs)),
+        edges=array.edges if in_files else None,
         stored=array,
+        meaning=meaning,
     )
 
 
-def _dtype(array: FileArray) -> np.dtype[Any]:
-    """Return the dtype to which xarray decodes, or floats that hold the values and NaN."""
-    import xarray as xr  # takes half a second; only for packed arrays
-
-    names = (*_PACKING, "_Unsigned")
-    attributes = {name: array.attrs[name] for name in names if name in array.attrs}
-    empty = np.empty((0,), array.dtype)
-    made = xr.decode_cf(xr.Dataset({"x": ("x_", empty, attributes)}), decode_times=False)["x"].dtype
-    return made if made.kind == "f" else np.result_type(made, np.float32)
+def decoded_file(array: FileArray) -> FileArray:
+    """Return an array in a file as `decoded` does."""
+    found: FileArray = decoded(array)
+    return found
 
 
-def _bounds(attributes: Any, stored: FileArray) -> tuple[tuple[Any, Any], bool]:
-    """Return the least and the largest valid value, and whether they are stored values."""
-    low, high = attributes.get("valid_min"), attributes.get("valid_max")
-    both = attributes.get("valid_range")
-    if isinstance(both, (list, tuple)) and len(both) == 2:
-        low, high = both
-    given = [np.asarray(value) for value in (low, high) if value is not None]
-    if not all(value.dtype.kind in "biuf" for value in given):
-        return (None, None), True
-    packed = stored.dtype.kind in "iu" and any(value.dtype.kind == "f" for value in given)
-    if packed:
-        return (low, high), False
-    unsigned = meant_dtype(stored) != stored.dtype
-    kept = [
-        np.asarray(value).astype(stored.dtype).view(meant_dtype(stored))[()]
-        if unsigned and value is not None
-        else value
-        for value in (low, high)
-    ]
-    return (kept[0], kept[1]), True
+def stored_in(array: Any) -> Any:
+    """Return the stored array of a decoded one; others as they are."""
+    return array.stored if isinstance(array, Decoded) else array
 
 
-def _within(values: AnyArray, bounds: tuple[Any, Any]) -> AnyArray:
-    low, high = bounds
-    valid = np.ones(values.shape, bool)
-    if values.dtype.kind == "f":  # a bound is rounded like the values
-        low, high = (None if b is None else values.dtype.type(b) for b in bounds)
-    if low is not None:
-        valid &= ~(values < low)
-    if high is not None:
-        valid &= ~(values > high)
-    return valid
+def read_fastest(array: Any) -> Any:
+    """Return the array with the fastest decoder of its chunks."""
+    if isinstance(array, Decoded):
+        return replace(array, stored=fastest(array.stored))
+    return fastest(array)
+
+
+def is_decoded(array: Any) -> bool:
+    """Return whether missing stored numbers are NaN in an array."""
+    several = isinstance(array, Joined) and any(map(is_decoded, array.parts))
+    return isinstance(array, Decoded) or several
+
+
+def also_missing(array: Any, values: Sequence[float | int]) -> Any:
+    """Return a decoded array with further stored numbers that are missing."""
+    if isinstance(array, Joined):
+        return replace(array, parts=tuple(also_missing(part, values) for part in array.parts))
+    if isinstance(array, Decoded):
+        return replace(array, meaning=array.meaning.also_missing(values))
+    return array

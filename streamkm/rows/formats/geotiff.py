@@ -13,6 +13,7 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File
 from streamkm.rows.formats.base import FileArray, Region, check_unchanged
+from streamkm.rows.formats.decoded import decoded_file
 from streamkm.rows.formats.held import HeldArray
 from streamkm.rows.formats.scenes import Scenes, opened_scene, scenes_of
 
@@ -65,7 +66,7 @@ def open_geotiff(files: Sequence[File], name: str | None) -> FileArray:
             return closing.enter_context(opened_scene(file))
 
         scenes = scenes_of(files, opened, None)
-    return RasterArray(
+    stored = RasterArray(
         files=tuple(files),
         shape=scenes.shape,
         dtype=scenes.dtype,
@@ -74,6 +75,7 @@ def open_geotiff(files: Sequence[File], name: str | None) -> FileArray:
         attrs=scenes.attributes,
         scenes=scenes,
     )
+    return decoded_file(stored)
 
 
 def find_geotiff(files: Sequence[File], name: str) -> None:

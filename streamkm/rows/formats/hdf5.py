@@ -14,8 +14,9 @@ from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File, need
 from streamkm.rows.choosing import chosen
 from streamkm.rows.formats.base import FileArray, Region, check_unchanged
-from streamkm.rows.formats.decoded import decoded
+from streamkm.rows.formats.decoded import decoded_file
 from streamkm.rows.formats.many import open_many
+from streamkm.rows.formats.unwritten import unwritten
 
 _NUMBERS = "biuf"
 # Attributes by which HDF5 and netCDF store dimensions.
@@ -75,15 +76,15 @@ def _open_one(file: File, name: str | None) -> FileArray:
         if found is None:
             arrays = {key: _described(file, each) for key, each in _datasets(opened)}
             inside = {key: array for key, array in arrays.items() if "/" not in key}
-            picked: FileArray = chosen(file.path, inside, name, lambda: arrays, "file")
-            return decoded(picked)
+            picked = chosen(file.path, inside, name, lambda: arrays, "file")
+            return decoded_file(picked)
         if found.shape is None:
             raise DataError(f"{file.path}: {name!r} is an empty dataset, without a shape.")
         if found.dtype.kind not in _NUMBERS:
             raise DataError(
                 f"{file.path}: {name!r} holds {found.dtype}; only real numbers can be clustered."
             )
-        return decoded(_described(file, found))
+        return decoded_file(_described(file, found))
 
 
 def find_hdf5(files: Sequence[File], name: str) -> FileArray | None:
@@ -148,7 +149,7 @@ def _described(file: File, dataset: Any) -> Hdf5Array:
         dtype=dataset.dtype.newbyteorder("="),
         chunks=dataset.chunks,
         dims=_dims(dataset),
-        attrs=_attributes(dataset),
+        attrs=_with_fill(dataset, _attributes(dataset)),
         name=dataset.name,
     )
 
@@ -172,6 +173,18 @@ def _attributes(dataset: Any) -> Mapping[str, Any]:
         with suppress(OSError, TypeError, ValueError):  # types that h5py cannot read
             found[name] = _plain(dataset.attrs[name])
     return found
+
+
+def _with_fill(dataset: Any, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return attributes with the fill value that the netCDF library gives to a dataset."""
+    import h5py
+
+    found = unwritten(dataset.dtype, attributes)
+    defined = dataset.id.get_create_plist().fill_value_defined()
+    if not found or defined != h5py.h5d.FILL_VALUE_USER_DEFINED:
+        return attributes
+    same = dataset.fillvalue == dataset.dtype.type(found["_FillValue"])
+    return {**attributes, **found} if same else attributes
 
 
 def _plain(value: Any) -> Any:

@@ -13,8 +13,9 @@ from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File
 from streamkm.rows.choosing import chosen
 from streamkm.rows.formats.base import FileArray, Region, check_unchanged
-from streamkm.rows.formats.decoded import decoded
+from streamkm.rows.formats.decoded import decoded_file
 from streamkm.rows.formats.many import open_many
+from streamkm.rows.formats.unwritten import unwritten
 
 _NUMBERS = "biuf"
 T = TypeVar("T")
@@ -61,9 +62,9 @@ def open_netcdf3(files: Sequence[File], name: str | None) -> FileArray:
 def _open_one(file: File, name: str | None) -> FileArray:
     arrays = _arrays(file)
     if name is not None and name in arrays:
-        return decoded(arrays[name])
-    picked: FileArray = chosen(file.path, arrays, name, lambda: arrays, "file")
-    return decoded(picked)
+        return decoded_file(arrays[name])
+    picked = chosen(file.path, arrays, name, lambda: arrays, "file")
+    return decoded_file(picked)
 
 
 def find_netcdf3(files: Sequence[File], name: str) -> FileArray | None:
@@ -101,12 +102,13 @@ def _using(file: File, call: Callable[[Mapping[str, Any]], T]) -> T:
 
 def _described(file: File, name: str, variable: Any) -> NetCdf3Array:
     attributes = {key: _plain(value) for key, value in variable._attributes.items()}
+    dtype = variable.data.dtype.newbyteorder("=")
     return NetCdf3Array(
         files=(file,),
         shape=tuple(variable.shape),
-        dtype=variable.data.dtype.newbyteorder("="),
+        dtype=dtype,
         dims=tuple(variable.dimensions),
-        attrs=attributes,
+        attrs=attributes | unwritten(dtype, attributes),
         name=name,
     )
 

@@ -92,6 +92,8 @@ class Scenes:
         missing = scene.read_masks(bands, window=window) == 0
         for alpha in self.alphas:
             missing |= scene.read(alpha, window=window) == 0
+        if self.stored.kind == "f":
+            missing |= np.isnan(stored)
         stored[missing] = 0  # the values of missing pixels are undefined and need not fit the dtype
         out[...] = converted(stored, out.dtype, path)
         if nodata_of(scene) is None and np.any((out == self.fill) & ~missing):
@@ -171,6 +173,9 @@ def scenes_of(
             dtype = _wider(stored)
         fill = _free_value(dtype or stored) if nodata is None else nodata
         attributes["_FillValue"] = fill
+    out = dtype or stored
+    if out.kind == "f" and fill is None:  # NaN is missing where no mask has to be read
+        attributes["_FillValue"] = float("nan")
     dims: tuple[str, ...] = ("band", "y", "x")
     shape: tuple[int, ...] = (len(bands), *scenes[0].grid["size"])
     grain: tuple[int, ...] = tuple(map(min, shape, (shape[0], by, bx)))
@@ -180,7 +185,6 @@ def scenes_of(
         beside["file"] = Coordinate(("scene",), names, {})
         attributes["coordinates"] = f"{attributes.get('coordinates', '')} file".strip()
     each = tuple(tuple(scene.bands) for scene in scenes)
-    out = dtype or stored
     return Scenes(
         tuple(files), dims, shape, grain, stored, out, attributes, beside, fill, each, tuple(alphas)
     )

@@ -1,0 +1,229 @@
+"""Decoding of stored numbers as their attributes define them: CF's packing and valid ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from streamkm.arrays import AnyArray
+from streamkm.errors import DataError
+from streamkm.rows.coordinates import array_beside
+from streamkm.rows.missing import Missing
+from streamkm.rows.nodata import as_meant, is_packed, marked, meant_dtype
+from streamkm.rows.paths import dimension_names
+
+PACKING = {"scale_factor": "scales", "add_offset": "offsets"}  # of an array, and of its bands
+RANGE = ("valid_range", "valid_min", "valid_max")
+_OF_VALUES = (*PACKING, *PACKING.values(), *RANGE)
+_MISSING = ("_FillValue", "missing_value", "nodata", "_Unsigned")
+_BAND = "band"  # dimension of the bands of rioxarray
+_MOST = 2**16  # values of a scale that differs along dimensions
+
+
+@dataclass(frozen=True, eq=False)
+class Meaning:
+    """How stored numbers become values: times a scale plus an offset, with NaN where missing.
+
+    Missing are the values of `missing`, and those outside of a valid range. The dtype, and so the
+    bits of the values, are those of xarray, which does not use valid ranges. A range is in units
+    of the stored values if both are integers or both are floats, as netCDF's conventions say.
+
+    Parameters
+    ----------
+    stored : dtype of the stored numbers, with the sign that they mean
+    dtype : dtype of the values, of floats
+    scale, offset : None, a number, or an array that is broadcast to the stored numbers
+    missing : Missing stored numbers, or None
+    bounds : least and largest valid value, or None for no limit
+    of_stored : whether the bounds are stored numbers
+    """
+
+    stored: np.dtype[Any]
+    dtype: np.dtype[Any]
+    scale: Any
+    offset: Any
+    missing: Missing | None
+    bounds: tuple[Any, Any]
+    of_stored: bool
+
+    @classmethod
+    def of(cls, array: Any) -> Self | None:
+        """Return the meaning of a zarr.Array or FileArray; None if it is that of plain numbers.
+
+        Integers with fill values only stay integers, and rows with fill values are left out.
+
+        Raises
+        ------
+        DataError
+            If a scale or an offset is not a number, or does not match the dimensions.
+        """
+        if not is_packed(array) and not any(name in array.attrs for name in RANGE):
+            return None
+        scale, offset = (_factor(array, name) for name in PACKING)
+        return cls(
+            meant_dtype(array),
+            _dtype(array, scale, offset),
+            scale,
+            offset,
+            Missing.from_values(marked(array)),
+            *_bounds(array),
+        )
+
+    def also_missing(self, values: Sequence[float | int]) -> Self:
+        """Return the meaning with further stored numbers that are missing."""
+        known = () if self.missing is None else self.missing.values
+        return replace(self, missing=Missing.from_values((*known, *values)))
+
+    def values(self, stored: AnyArray, region: tuple[slice, ...]) -> AnyArray:
+        """Return the values of the stored numbers of a region of the array."""
+        numbers = as_meant(stored, self.stored)
+        valid = np.ones(numbers.shape, bool)
+        if self.missing is not None:
+            valid = self.missing.valid(numbers)
+        if self.of_stored:
+            valid &= _within(numbers, self.bounds)
+        made = numbers.astype(self.dtype)
+        if self.scale is not None:
+            made *= _part(self.scale, region)
+        if self.offset is not None:
+            made += _part(self.offset, region)
+        if not self.of_stored:
+            valid &= _within(made, self.bounds)
+        made[~valid] = np.nan
+        return np.asarray(made)
+
+    @property
+    def facts(self) -> str:
+        """All properties, with all digits."""
+        each = (self.scale, self.offset, *self.bounds)
+        plain = [None if value is None else np.asarray(value).tolist() for value in each]
+        missing = () if self.missing is None else tuple(map(str, self.missing.values))
+        return repr((str(self.stored), str(self.dtype), *plain, missing, self.of_stored))
+
+    @property
+    def summary(self) -> dict[str, str]:
+        """The scale, the offset and the limits as texts."""
+        named = {"scale": self.scale, "offset": self.offset}
+        named |= dict(zip(("least", "largest"), self.bounds, strict=True))
+        return {name: _text(value) for name, value in named.items() if value is not None}
+
+
+def plain_attributes(attributes: Any) -> dict[str, Any]:
+    """Return the attributes that still apply to decoded values."""
+    hidden = {*_OF_VALUES, *_MISSING}
+    return {name: value for name, value in attributes.items() if name not in hidden}
+
+
+def _text(value: Any) -> str:
+    numbers = [f"{number:g}" for number in np.ravel(value).tolist()]
+    return ", ".join(numbers if len(numbers) <= 8 else [*numbers[:6], "...", numbers[-1]])
+
+
+def _factor(array: Any, name: str) -> Any:
+    """Return the scale or the offset of an array: of all values, or along some dimensions."""
+    dims = dimension_names(array) or (None,) * array.ndim
+    if name in array.attrs:
+        return _number(name, array.attrs[name])
+    bands = array.attrs.get(PACKING[name])
+    if bands is not None:
+        return _along(array, PACKING[name], dims, (_BAND,), np.asarray(bands))
+    if name not in str(array.attrs.get("coordinates", "")).split():
+        return None
+    beside = array_beside(array, name)
+    if beside is None or beside.size > _MOST:
+        what, way = "is not beside the array", "open the array from its group, or"
+        if beside is not None:
+            what, way = f"has {beside.size:,} values", "to apply it,"
+        raise DataError(
+            f"the coordinate {name!r}, which scales the values, {what}: {way} decode the data by "
+            "xarray and store the result."
+        )
+    return _along(array, name, dims, dimension_names(beside) or (), np.asarray(beside[...]))
+
+
+def _number(name: str, value: Any) -> Any:
+    """Return an attribute that is one number; its type decides the dtype of the values."""
+    found = np.asarray(value)
+    if found.size != 1 or found.dtype.kind not in "iuf":
+        raise DataError(f"the attribute {name}={value!r} is not one number: correct it.")
+    return value if found.ndim == 0 else found.ravel()[0]
+
+
+def _along(
+    array: Any, name: str, dims: Sequence[str | None], own: Sequence[str | None], values: AnyArray
+) -> Any:
+    """Return values along some dimensions in a shape that is broadcast to the array."""
+    sizes = dict(zip(dims, array.shape, strict=True))
+    matched = values.ndim == len(own) and all(
+        dim is not None and sizes.get(dim) == n for dim, n in zip(own, values.shape, strict=True)
+    )
+    if not matched or values.dtype.kind not in "iuf":
+        raise DataError(
+            f"{name!r} of shape {values.shape} along {list(own)} does not match the data, of shape "
+            f"{tuple(array.shape)} along {list(dims)}: correct it."
+        )
+    order = sorted(range(len(own)), key=lambda axis: list(dims).index(own[axis]))
+    shape = tuple(sizes[dim] if dim in own else 1 for dim in dims)
+    return values.astype(np.float64).transpose(order).reshape(shape)
+
+
+def _part(factor: Any, region: tuple[slice, ...]) -> Any:
+    if not isinstance(factor, np.ndarray):
+        return factor
+    each = zip(region, factor.shape, strict=True)
+    return factor[tuple(slice(None) if n == 1 else own for own, n in each)]
+
+
+def _dtype(array: Any, scale: Any, offset: Any) -> np.dtype[Any]:
+    """Return the dtype to which xarray decodes, or floats that hold the values and NaN."""
+    import xarray as xr  # takes half a second; only for packed arrays
+
+    named = dict(zip(PACKING, (scale, offset), strict=True))
+    attributes = {
+        name: 1.0 if isinstance(value, np.ndarray) else value
+        for name, value in named.items()
+        if value is not None
+    }
+    if "_Unsigned" in array.attrs:
+        attributes["_Unsigned"] = array.attrs["_Unsigned"]
+    if array.dtype.kind == "f" and any(value != value for value in marked(array)):
+        attributes["_FillValue"] = np.nan  # on which xarray's choice depends
+    empty = np.empty((0,), array.dtype)
+    made = xr.decode_cf(xr.Dataset({"x": ("x_", empty, attributes)}), decode_times=False)["x"].dtype
+    return made if made.kind == "f" else np.result_type(made, np.float32)
+
+
+def _bounds(array: Any) -> tuple[tuple[Any, Any], bool]:
+    """Return the least and the largest valid value, and whether they are stored values."""
+    low, high = (array.attrs.get(name) for name in RANGE[1:])
+    both = array.attrs.get(RANGE[0])
+    if isinstance(both, (list, tuple)) and len(both) == 2:
+        low, high = both
+    given = [np.asarray(value) for value in (low, high) if value is not None]
+    if not all(value.dtype.kind in "biuf" for value in given):
+        return (None, None), True
+    if array.dtype.kind in "iu" and any(value.dtype.kind == "f" for value in given):
+        return (low, high), False
+    meant = meant_dtype(array)
+    kept = [
+        np.asarray(value).astype(array.dtype).view(meant)[()]
+        if meant != array.dtype and value is not None
+        else value
+        for value in (low, high)
+    ]
+    return (kept[0], kept[1]), True
+
+
+def _within(values: AnyArray, bounds: tuple[Any, Any]) -> AnyArray:
+    low, high = bounds
+    valid = np.ones(values.shape, bool)
+    if values.dtype.kind == "f":  # a bound is rounded like the values
+        low, high = (None if b is None else values.dtype.type(b) for b in bounds)
+    if low is not None:
+        valid &= ~(values < low)
+    if high is not None:
+        valid &= ~(values > high)
+    return valid
