@@ -263,14 +263,14 @@ def test_arrays_without_names_of_dimensions(tmp_path):
 def test_each_variable_keeps_its_units(store, tmp_path):
     group = zarr.open_group(store, mode="r+")
     group["t2m"].attrs["units"], group["a"].attrs["units"] = "K", "1"
-    group["u10"].attrs.update(units="m s-1", scale_factor=0.5)  # packed: the stored unit is other
+    group["u10"].attrs.update(units="m s-1", scale_factor=0.5)  # the unit of decoded values
     model = tmp_path / "m.zarr"
     fit = ["fit", str(store), "-k", "2", "-o", str(model)]
     for name in ("t2m", "u10", "a"):
         fit += ["--variable", name]
     done = CliRunner().invoke(main, fit)
     assert done.exit_code == 0, done.output
-    assert list(streamkm.load(model).feature_units_) == ["K", "", "1"]
+    assert list(streamkm.load(model).feature_units_) == ["K", "m s-1", "1"]
     assert "t2m [K]" in CliRunner().invoke(main, ["info", str(model)]).output
 
 

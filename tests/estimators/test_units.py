@@ -52,8 +52,9 @@ def test_one_unit_of_an_array_is_that_of_all_features(tmp_path):
     assert KMeans(2, random_state=0).fit(cube).feature_units_.tolist() == ["K"] * 3
     assert KMeans(2, random_state=0).fit(cube.drop_attrs()).__dict__.get("feature_units_") is None
     packed = zarr.create_array(tmp_path / "p", data=X, attributes={"units": "K", "add_offset": 3.0})
+    assert open_rows(packed).layout.units == ("K",) * 3  # of the decoded values
     with pytest.warns(UserWarning, match="scale"):
-        assert open_rows(packed).layout.units is None
+        assert open_rows(cube.assign_attrs(scale_factor=3.0)).layout.units is None
     some = dataset()
     del some["pr"].attrs["units"], some["cover"].attrs["units"]
     assert KMeans(2, random_state=0).fit(some).feature_units_.tolist() == ["K", "", ""]

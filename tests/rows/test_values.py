@@ -12,10 +12,12 @@ import pytest
 import rasterio
 import xarray as xr
 import zarr
+from click.testing import CliRunner
 from rasterio import Affine
 
 import streamkm
 from streamkm import KMeans, open_array
+from streamkm.cli import main
 from streamkm.errors import DataError
 from streamkm.rows import fingerprint, open_rows
 
@@ -328,3 +330,9 @@ def test_each_scene_has_its_own_scale(by_band, tmp_path):
     streamkm.ingest([tmp_path / "0.tif", tmp_path / "1.tif"], tmp_path / "s.zarr")
     for path in (tmp_path / "*.tif", tmp_path / "s.zarr"):
         check_rows(path, np.stack(want))
+
+
+def test_info_says_how_the_stored_numbers_are_decoded(tmp_path):
+    raster(tmp_path / "s.tif", COUNTS.astype("i2"), scales=SCALES, offsets=OFFSETS)
+    said = CliRunner().invoke(main, ["info", str(tmp_path / "s.tif")]).output
+    assert "dtype int16; scale 1, 0.5, 0.25; offset 0, 1, -1" in said

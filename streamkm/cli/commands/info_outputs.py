@@ -13,6 +13,7 @@ from streamkm.decoding.notices import notice_lines
 from streamkm.outputs import plain
 from streamkm.outputs.marks import MARKS, marks_of
 from streamkm.outputs.partitions import open_partition
+from streamkm.rows.formats.decoded import Decoded
 from streamkm.rows.paths import dimension_names
 from streamkm.rows.sources import open_source
 from streamkm.sizes import show_bytes
@@ -106,6 +107,9 @@ def of_array(array: Any) -> Shown:
         "chunks": None if array.chunks is None else list(array.chunks),
         "nbytes": array.nbytes,
     }
+    if isinstance(array, Decoded):
+        values["stored"] = {"dtype": str(array.stored.dtype), **array.meaning.summary}
+        texts["stored"] = "; ".join(f"{n} {v}" for n, v in values["stored"].items())
     if array.shards:
         texts["shards"], values["shards"] = str(array.shards), list(array.shards)
     for name in {"threshold", "keep"} & set(array.attrs):  # of a mask of kept rows
