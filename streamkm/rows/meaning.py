@@ -103,6 +103,9 @@ class Meaning:
         missing = () if self.missing is None else tuple(map(str, self.missing.values))
         return repr((str(self.stored), str(self.dtype), *plain, missing, self.of_stored))
 
+    def __str__(self) -> str:
+        return "; ".join(f"{name} {value}" for name, value in self.summary.items())
+
     @property
     def summary(self) -> dict[str, str]:
         """The scale, the offset and the limits as texts."""

@@ -129,7 +129,7 @@ def open_rows(
             return None
         rows = source.widest if isinstance(source, Variables) else source
         own = of_name(name, given, rows) if isinstance(given, str) else None
-        own = _opened(given, None, None) if own is None else own
+        own = _opened(given if own is None else own, None, None)
         values = cosine_of(own, given) if is_cosine(given) else _array_of(own, budget)
         return matched(name, (own, *values), rows, row_dims, layout.row_shape)
 

@@ -336,3 +336,16 @@ def test_info_says_how_the_stored_numbers_are_decoded(tmp_path):
     raster(tmp_path / "s.tif", COUNTS.astype("i2"), scales=SCALES, offsets=OFFSETS)
     said = CliRunner().invoke(main, ["info", str(tmp_path / "s.tif")]).output
     assert "dtype int16; scale 1, 0.5, 0.25; offset 0, 1, -1" in said
+
+
+def test_weights_beside_the_data_are_decoded(tmp_path):
+    group = zarr.create_group(tmp_path / "g")
+    add = {"v": (COUNTS[:4, 0], ("y", "band")), "w": (np.arange(4), ("y",))}
+    for name, (values, dims) in add.items():
+        attributes = {"scale_factor": 0.5, "add_offset": 1.0}
+        group.create_array(name, data=values, dimension_names=dims, attributes=attributes)
+    array = open_array(tmp_path / "g", "v")
+    assert "int64, scale 0.5; offset 1" in array._repr_html_()
+    model = KMeans(1).fit(array, sample_weight="w")
+    want = np.average(COUNTS[:4, 0] * 0.5 + 1, axis=0, weights=[1, 1.5, 2, 2.5])
+    np.testing.assert_allclose(model.cluster_centers_[0], want)

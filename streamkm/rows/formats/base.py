@@ -100,12 +100,15 @@ class FileArray(ABC):
             f"<{type(self).__name__}: {self.files[0].path}{more}, shape {self.shape}, {self.dtype}>"
         )
 
-    def _repr_html_(self) -> str:
+    @property
+    def origin(self) -> dict[str, str]:
+        """Where the values are, as text by name."""
         more = f" and {len(self.files) - 1:,} more" if len(self.files) > 1 else ""
-        origin = {"path": f"{self.files[0].path}{more}"}
-        if self.label is not None:
-            origin["array"] = self.label
-        return array_html(self, self.dims or (None,) * self.ndim, self.names, origin)
+        named = {} if self.label is None else {"array": self.label}
+        return {"path": f"{self.files[0].path}{more}", **named}
+
+    def _repr_html_(self) -> str:
+        return array_html(self, self.dims or (None,) * self.ndim, self.names, self.origin)
 
 
 def stamp_of_files(files: Sequence[File]) -> dict[str, Any]:

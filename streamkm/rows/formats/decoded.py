@@ -41,6 +41,12 @@ class Decoded(FileArray):
     def label(self) -> str | None:
         return self.stored.label if isinstance(self.stored, FileArray) else self.stored.path
 
+    @property
+    def origin(self) -> dict[str, str]:
+        in_files = isinstance(self.stored, FileArray)
+        path = self.stored.origin if in_files else {"path": str(self.stored.store_path)}
+        return {**path, "stored": f"{self.stored.dtype}, {self.meaning}"}
+
     def beside(self, name: str) -> Any:
         return array_beside(self.stored, name)
 
