@@ -21,7 +21,9 @@ _TAKEN = ("labels", "zarr.json")
 
 
 def storable(like: xr.DataArray) -> xr.DataArray:
-    """A copy of an array without the coordinates and attributes that cannot be stored.
+    """A copy of an array without the coordinates, attributes and indexes that cannot be stored.
+
+    The levels of an index become coordinates.
 
     Raises
     ------
@@ -36,18 +38,34 @@ def storable(like: xr.DataArray) -> xr.DataArray:
     for dimension in like.dims:
         if not isinstance(dimension, str) or not dimension:
             raise DataError(f"the name of the dimension {dimension!r} is not a string: rename it.")
-    lost = {name: why for name, coord in like.coords.items() if (why := _wrong(name, coord))}
-    copy = like.drop_vars(list(lost)).copy(deep=False)  # has its own attributes
+    like, lost = _without_levels(like)
+    wrong = {name: why for name, coord in like.coords.items() if (why := _wrong(name, coord))}
+    lost |= wrong
+    copy = like.drop_vars(list(wrong)).copy(deep=False)  # has its own attributes
     copy.attrs = json_attributes(like.attrs, lost)
     for name in list(copy.coords):
-        if copy.coords[name].dtype.kind == "U":  # Zarr v3 has no dtype for text of fixed length
+        kind, chunks = copy.coords[name].dtype.kind, copy.coords[name].chunks
+        if kind == "U":  # Zarr v3 has no dtype for text of fixed length
             copy.coords[name] = copy.coords[name].astype(object)
+        if kind in "UO" and chunks:  # xarray would load it with a warning
+            copy.coords[name] = copy.coords[name].compute()
         coord = copy.coords[name]
         coord.attrs = json_attributes(coord.attrs, lost, f" of {name}")
     if lost:
         what = "; ".join(f"{name} ({why})" for name, why in lost.items())
         warn(f"the labels are stored without {what}", OutputWarning)
     return copy
+
+
+def _without_levels(like: xr.DataArray) -> tuple[xr.DataArray, dict[Any, str]]:
+    """Return the array without indexes of several coordinates, and what is lost."""
+    indexes, lost = like.xindexes, dict[Any, str]()
+    several = [name for name in indexes if len(indexes.get_all_coords(name)) > 1]
+    for dim in dict.fromkeys(like.coords[name].dims for name in several):
+        levels = [name for name in several if like.coords[name].dims == dim and (name,) != dim]
+        where = " and ".join(map(str, dim))
+        lost[f"the index of {where}"] = f"its levels {levels} are coordinates"
+    return (like.reset_index(several) if several else like), lost
 
 
 def json_attributes(

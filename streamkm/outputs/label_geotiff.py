@@ -33,6 +33,8 @@ def refuse(labels: LabelOutline) -> None:
     """
     y, x = map_axes(labels)
     transform_of(labels, y, x)
+    for coordinate in labels.along(_band_axis(labels) or 0).values():
+        coordinate.values(0, 1)  # an error if it cannot be decoded
     if len(labels.shape) > 3:
         raise DataError(
             f"a GeoTIFF has at most three dimensions, but the labels have "
@@ -134,7 +136,7 @@ def _band_names(labels: LabelOutline) -> list[str]:
         return []
     dim = labels.dimensions[axis]
     known = labels.along(axis)
-    chosen = known.get(dim) or next(iter(known.values()), None)
+    chosen = known.get(dim) or (next(iter(known.values())) if len(known) == 1 else None)
     values: Sequence[Any] | AnyArray = range(labels.shape[axis])
     if chosen is not None:
         values = chosen.values()

@@ -17,9 +17,13 @@ _IDS = "iuMSTU"  # kinds of dtype of coordinates that can identify a row
 
 
 def refuse(labels: LabelOutline) -> None:
-    """Raise an error if an id has the name of the column of labels."""
-    axes = zip(labels.dimensions, map(labels.along, range(len(labels.shape))), strict=True)
-    ids = [name for dim, known in axes for name in (*known, *_position(dim, known))]
+    """Raise an error if an id cannot be decoded, or has the name of the column of labels."""
+    ids = list[str]()
+    for axis, dim in enumerate(labels.dimensions):
+        known = labels.along(axis)
+        for coordinate in known.values():
+            coordinate.values(0, 1)
+        ids += [*known, *_position(dim, known)]
     if labels.column in ids:
         raise DataError(
             f"the coordinate {labels.column!r} has the name of the column of labels; "
@@ -81,6 +85,7 @@ def _arrow(values: AnyArray) -> Any:
 
     if values.dtype.kind == "S":
         return pa.array([value.decode(errors="replace") for value in values.tolist()])
-    if values.dtype.kind in "OTU":
-        return pa.array(values.tolist(), pa.string())
+    if values.dtype.kind in "OTU":  # also dates of cftime
+        texts = [value if value is None else str(value) for value in values.tolist()]
+        return pa.array(texts, pa.string())
     return pa.array(values.astype(values.dtype.newbyteorder("=")))

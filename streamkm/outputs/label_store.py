@@ -166,24 +166,18 @@ class DataArrayLabels:
 
     @classmethod
     def from_labels(cls, labels: xr.DataArray) -> DataArrayLabels:
-        """Return the layout of labels, without the coordinates that Zarr cannot store.
+        """Return the layout of labels, without what Zarr cannot store.
 
         Raises
         ------
         DataError
-            If a dimension has no name, or an index has several levels.
+            If a dimension has no name.
 
         Warns
         -----
         OutputWarning
             If coordinates or attributes are left out; the message names them.
         """
-        indexes = labels.xindexes
-        several = [name for name in indexes if len(indexes.get_all_coords(name)) > 1]
-        if several:
-            raise DataError(
-                f"the index of {several} has several levels: call reset_index({several!r}) first."
-            )
         grid = labels.encoding.get("grid_mapping")
         like = storable(labels)
         others = [str(n) for n, c in like.coords.items() if n not in like.dims and n != grid]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.errors import StreamkmWarning
+from streamkm.errors import DataError, StreamkmWarning
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.paths import dimension_names
@@ -190,4 +190,13 @@ def _decoded(dim: str, values: AnyArray, attributes: dict[str, Any]) -> AnyArray
         return values
     import xarray as xr  # takes half a second; only for coordinates that need it
 
-    return np.asarray(xr.decode_cf(xr.Dataset(coords={dim: (dim, values, attributes)}))[dim].values)
+    data = xr.Dataset(coords={dim: (dim, values, attributes)})
+    try:
+        return np.asarray(xr.decode_cf(data)[dim].values)
+    except ValueError as error:
+        calendar = attributes.get("calendar", "standard")
+        raise DataError(
+            f"the coordinate {dim!r} has the units {attributes.get('units')!r} and the calendar "
+            f"{calendar!r}, which cannot be decoded. Calendars of models need cftime: pip install "
+            "cftime."
+        ) from error

@@ -15,7 +15,7 @@ from sklearn.model_selection import cross_val_score
 
 import streamkm
 from streamkm import BisectingKMeans, KMeans, SphericalKMeans
-from streamkm.errors import CheckpointError, DataChangedError, DataError
+from streamkm.errors import CheckpointError, DataChangedError, DataError, OutputWarning
 from streamkm.rows import open_rows
 from tests.cli.test_cli import run
 
@@ -197,10 +197,14 @@ class TestLabelStores:
         with pytest.raises(DataError, match=r"x\.rechunk\(\{0: 100_000\}\)"):
             MODEL.write_labels(x, tmp_path / "l")
 
-    def test_an_index_of_several_levels_says_what_to_do(self, tmp_path, scene):
+    def test_the_levels_of_an_index_become_coordinates(self, tmp_path, scene):
         rows = scene.stack(row=("y", "x")).transpose("row", "band")
-        with pytest.raises(DataError, match="reset_index"):
-            KMeans(2, random_state=0).fit(rows).write_labels(rows, tmp_path / "l")
+        model = KMeans(2, random_state=0).fit(rows)
+        with pytest.warns(OutputWarning, match=r"index of row \(its levels \['y', 'x'\] are coord"):
+            labels = model.write_labels(rows, tmp_path / "l")
+        assert set(labels.coords) == {"y", "x"}
+        assert np.array_equal(labels.y, rows.y)
+        assert np.array_equal(labels, model.labels_)
 
 
 class TestCheckpoints:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime
 import warnings
 
+import h5netcdf
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from click.testing import CliRunner
 
 import streamkm
+from streamkm.cli import main
 from streamkm.errors import DataError, OutputWarning
 
 
@@ -73,6 +76,61 @@ def test_a_cube_of_stackstac_is_labelled(cube, tmp_path):
     assert again["labels"].attrs["crs"] == "epsg:32633"
     named = set(labels.attrs.get("coordinates", "").split()) or set(labels.coords)
     assert not named & {"properties", "mixed", "s2:cloud/cover"}
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".parquet", ".tif", ".npy"])
+def test_a_lazy_cube_of_stackstac_is_labelled_in_files_with_one_warning(cube, tmp_path, suffix):
+    cube = cube.chunk(time=1).assign_coords(year=("time", [23, 23, 24]), part=("time", [3, 4, 1]))
+    cube = cube.drop_vars("time").set_index(time=["year", "part"])
+    cube.attrs |= {"nested": {"a": [None, {"b": cube.attrs["made"]}]}, "kept": {"a": [1, None]}}
+    km = streamkm.KMeans(2, feature_dim="band", random_state=0).fit(cube)
+    with pytest.warns(OutputWarning) as told:
+        found = km.write_labels(cube, tmp_path / f"l{suffix}")
+    assert len(told) == 1
+    for lost in (
+        "index of time (its levels ['year', 'part']",
+        "properties (it holds",
+        "made (a date",
+    ):
+        assert lost in str(told[0].message)
+    assert "the attribute nested (a dict)" in str(told[0].message)
+    labels = km.labels_.values
+    if suffix == ".parquet":
+        table = found.read()
+        names = ["id", "platform", "year", "part", "y", "x", "label"]
+        assert table.column_names == names
+        assert table["part"].to_pylist() == [3] * 48 + [4] * 48 + [1] * 48
+        assert table["label"].to_pylist() == labels.ravel().tolist()
+    elif suffix == ".tif":
+        assert np.array_equal(found.read(), labels)
+        assert found.crs.to_epsg() == 32633
+        assert found.descriptions == ("time 0", "time 1", "time 2")
+        found.close()
+    elif suffix == ".nc":
+        assert np.array_equal(found, labels)
+        assert set(found.coords) == {"id", "platform", "year", "part", "y", "x", "epsg", "height"}
+        assert found.attrs["kept"] == '{"a": [1, null]}'
+        found.close()
+    else:
+        assert np.array_equal(found, labels)
+
+
+def test_times_that_cannot_be_decoded_are_refused_before_any_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with h5netcdf.File("x.nc", "w") as file:
+        file.dimensions = {"time": 3, "f": 2}
+        file.create_variable("x", ("time", "f"), "f4", data=np.eye(3, 2))
+        times = file.create_variable("time", ("time",), "i4", data=np.arange(3))
+        times.attrs.update(units="days since 2001-01-01", calendar="of_a_model")
+    command = ["fit", "x.nc", "-k", "2", "-o", "m", "--labels"]
+    said = CliRunner().invoke(main, [*command, "l.parquet"])
+    assert said.exit_code == 1
+    assert "Calendars of models need cftime" in said.output
+    assert not (tmp_path / "m").exists()
+    assert CliRunner().invoke(main, [*command, "l.nc"]).exit_code == 0  # copies the numbers
+    with h5netcdf.File("l.nc") as file:
+        assert file["time"].attrs["calendar"] == "of_a_model"
+        assert file["time"][...].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["a/b", "/a", "..", "__reserved", "labels", "zarr.json", 7])
