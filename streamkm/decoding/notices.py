@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from streamkm.decoding.header import Header
 from streamkm.files.names import shown
 
 # The part that is left out, the number of images, and the name of the first one.
 Notice = tuple[str, int, str]
+_NOT_NUMBERS = "left out, because not all of their values are numbers: "
 
 
 def notices_of(headers: Iterable[Header]) -> tuple[Notice, ...]:
@@ -30,6 +32,19 @@ def together(parts: Iterable[Sequence[Notice]]) -> tuple[Notice, ...]:
             before, first = found.get(text, (0, name))
             found[text] = before + count, first
     return tuple((text, count, name) for text, (count, name) in found.items())
+
+
+def attribute_lines(attributes: Mapping[str, Any]) -> list[str]:
+    """Return what is left out of an array, by its attributes, as lines of text.
+
+    Examples
+    --------
+    >>> attribute_lines({"left_out": ["id", "name"]})
+    ['left out, because not all of their values are numbers: id, name']
+    """
+    names = attributes.get("left_out", [])
+    lines = [_NOT_NUMBERS + ", ".join(map(shown, names))] if names else []
+    return lines + notice_lines(attributes.get("notices", []))
 
 
 def notice_lines(notices: Iterable[Sequence[object]]) -> list[str]:

@@ -12,6 +12,7 @@ IMAGES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".avif"),
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
+_DIGITS = re.compile("[0-9]+")
 TIFFS = (".tif", ".tiff")
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
@@ -44,6 +45,34 @@ def shown(name: str) -> str:
     ('a b.png', "'a\\\\x1b[2J.png'")
     """
     return name if name.isprintable() else repr(name)
+
+
+def order_notice(names: Sequence[str]) -> tuple[str, int, str] | None:
+    """Return a notice if numbers in sorted names of one pattern suggest another order, or None.
+
+    Returns
+    -------
+    tuple or None
+        The text, 1, and the first name that the numbers would put later.
+
+    Examples
+    --------
+    >>> order_notice(["img10.npy", "img2.npy"])[2], order_notice(["a10.npy", "b2.npy"])
+    ('img10.npy', None)
+    """
+    if len({_DIGITS.sub("0", name) for name in names}) != 1:
+        return None
+    by_number = sorted(names, key=lambda name: list(map(int, _DIGITS.findall(name))))
+    pairs = zip(names, by_number, strict=True)
+    first, other = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
+    if not first:
+        return None
+    other = other.rpartition("/")[2]
+    text = (
+        f"is read before {other}, in the order of the names; if the order of the numbers is meant, "
+        "give them all the same number of digits"
+    )
+    return text, 1, first
 
 
 def wrong_with(name: str) -> str | None:

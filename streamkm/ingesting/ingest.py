@@ -15,11 +15,11 @@ import zarr
 
 from streamkm.checkpoint import Record, may_resume
 from streamkm.errors import DataError, ReadError, StreamkmError
-from streamkm.files.names import source_names
-from streamkm.ingesting.find import find
+from streamkm.files.names import order_notice, source_names
+from streamkm.ingesting.find import SourceFiles, find
 from streamkm.ingesting.plan import plan
 from streamkm.ingesting.registry import KINDS, KindOptions, SourceRequest
-from streamkm.ingesting.source import Source
+from streamkm.ingesting.source import Form, Source
 from streamkm.ingesting.write import create, record_in, remaining_marks, write
 from streamkm.outputs import INGEST, alone, check_store, whole
 from streamkm.progress import PhaseCallback
@@ -132,10 +132,19 @@ def ingest(
             files = [file for each in found for file in each.files]
             request = SourceRequest(files, wanted, options, left["skipped"] if resumes else [])
             reader = KINDS[kind].reader(request)
+            _notice_order(reader.form, found)
             with _remote_errors(names), closing(reader) as source:
                 _fill(partial, source, wanted, record, resumes, watch)
     made: zarr.Array[Any] = open_zarr(target, None)
     return made
+
+
+def _notice_order(form: Form, found: Sequence[SourceFiles]) -> None:
+    """Add a notice for sources in which the numbers of the names suggest another order."""
+    each = (order_notice([file.path for file in source.files]) for source in found)
+    notices = [list(notice) for notice in each if notice is not None]
+    if notices:
+        form.attributes["notices"] = [*form.attributes.get("notices", []), *notices]
 
 
 def _fill(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from streamkm.rows.formats.registry import located
+from streamkm.rows.formats.registry import located, noticed
 from streamkm.rows.formats.tables import open_table
 from streamkm.rows.group import open_variables
 from streamkm.rows.sources import PathLike, open_source
@@ -58,5 +58,5 @@ def open_at(
         return open_source(path, variable)
     files = located(path)
     if files is not None and files.format.table is not None:
-        return open_table(files.format.table, files.files, variable)
+        return noticed(open_table(files.format.table, files.files, variable))
     return open_variables(path, variable, by_attributes)

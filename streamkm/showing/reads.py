@@ -8,10 +8,11 @@ from typing import Any, Self
 
 from dask.callbacks import Callback
 
+from streamkm.decoding.notices import attribute_lines
 from streamkm.fitting import FitState, StateCallback, describe
 from streamkm.kernels import compiling
 from streamkm.progress import Progress
-from streamkm.rows import Rows
+from streamkm.rows import FileArray, Rows
 from streamkm.runs.running import ProgressCallbacks
 from streamkm.showing.bar import SILENCE, ProgressBar
 from streamkm.sizes import show_bytes, show_seconds
@@ -48,6 +49,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
         self._now = Progress("read 1", 0, self._n_blocks, "blocks")
         self.say = self._bar.say
         self._part = ""
+        self._left_out = _left_out(rows)
         self.callbacks = ProgressCallbacks(
             self.on_state, self.searching, self.next_read, self.say, self.next_part, self.stage
         )
@@ -55,6 +57,8 @@ class ReadProgress(Callback):  # type: ignore[misc]
     def __enter__(self) -> Self:
         super().__enter__()
         self._bar.__enter__()
+        for line in self._left_out:
+            self.say(line)
         self.advance_to(0)
         return self
 
@@ -166,3 +170,9 @@ class ReadProgress(Callback):  # type: ignore[misc]
         nbytes = self._nbytes * done // self._n_blocks if is_read else 0
         self._now = replace(self._now, done=done, nbytes=nbytes)
         self._bar.show(self._now)
+
+
+def _left_out(rows: Rows) -> list[str]:
+    """Return what is left out of files that are read in place; of a store, ingest said it."""
+    arrays = [array for array in rows.sources if isinstance(array, FileArray) and array.files]
+    return list(dict.fromkeys(line for array in arrays for line in attribute_lines(array.attrs)))

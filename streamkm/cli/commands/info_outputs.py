@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from streamkm.decoding.notices import notice_lines
+from streamkm.decoding.notices import attribute_lines
 from streamkm.outputs import plain
 from streamkm.outputs.marks import MARKS, marks_of
 from streamkm.outputs.partitions import open_partition
@@ -115,7 +115,7 @@ def of_array(array: Any) -> Shown:
     for name in {"threshold", "keep"} & set(array.attrs):  # of a mask of kept rows
         values[name] = array.attrs[name]
         texts[name] = str(values[name])
-    notices = notice_lines(array.attrs.get("notices", []))
+    notices = attribute_lines(array.attrs)
     if notices:
         texts["not taken"], values["notices"] = "\n".join(notices), notices
     return Shown(texts, values)

@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from streamkm.cli.ui.say import say, say_aside
-from streamkm.decoding.notices import notice_lines
+from streamkm.decoding.notices import attribute_lines
 from streamkm.errors import RunAgain
 from streamkm.ingesting import ingest
 from streamkm.outputs import marks_of
@@ -44,11 +44,7 @@ def run(
 
 
 def _say_left_out(array: Any, output: str) -> None:
-    left_out = array.attrs.get("left_out", [])
-    if left_out:
-        names = ", ".join(left_out)
-        say_aside(f"left out, because not all of their values are numbers: {names}")
-    for line in notice_lines(array.attrs.get("notices", [])):
+    for line in attribute_lines(array.attrs):
         say_aside(line)
     skipped = marks_of(output).get("skipped", [])
     if skipped:

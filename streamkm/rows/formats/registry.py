@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from streamkm.errors import DataError
 from streamkm.files.find import IN_PLACE, File, entries
-from streamkm.files.names import TIFFS
+from streamkm.files.names import TIFFS, order_notice
 from streamkm.rows.formats.arrow_ipc import MAGIC, ArrowIpc
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.formats.geotiff import find_geotiff, open_geotiff
@@ -86,7 +86,7 @@ class Located:
 
     def open(self, name: str | None) -> FileArray:
         """Open the array of a name, or the only one."""
-        return self.format.open(self.files, name)
+        return noticed(self.format.open(self.files, name))
 
     def find(self, name: str) -> FileArray | None:
         """Return the array of a name, or None."""
@@ -97,6 +97,15 @@ class Located:
         if self.format.table is not None:
             return has_columns(self.format.table, self.files, names)
         return all(self.find(name) is not None for name in names)
+
+
+def noticed(array: FileArray) -> FileArray:
+    """Return the array with a notice if numbers in the names of its files suggest another order."""
+    found = order_notice([file.path for file in array.files])
+    if found is None:
+        return array
+    notices = [*array.attrs.get("notices", []), list(found)]
+    return replace(array, attrs={**array.attrs, "notices": notices})
 
 
 def located(path: str | os.PathLike[str]) -> Located | None:

@@ -21,6 +21,7 @@ class Coordinate(NamedTuple):
     attributes: dict[str, Any]
 
 
+_AS_IMAGES = "streamkm ingest --kind images and compress decode them"
 _COLOURLESS = {"gray", "undefined", "palette"}
 
 
@@ -50,6 +51,22 @@ def is_masked(scene: Any, bands: Sequence[int]) -> bool:
     by_value = flags == {"nodata"} and nodata_of(scene) is not None and not floats
     alpha = "alpha" in {kind.name for kind in scene.colorinterp} and scene.count > 1
     return alpha or not (flags == {"all_valid"} or by_value)
+
+
+def lost_of(scene: Any) -> list[str]:
+    """Return what the stored numbers of a raster do not tell, one clause each."""
+    inverted = scene.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
+    clauses = {
+        "the values are indices of a table of colours": _has_colours(scene),
+        "0 means white, and the values are as stored": inverted,
+    }
+    return [f"{clause}; {_AS_IMAGES}" for clause, holds in clauses.items() if holds]
+
+
+def _has_colours(scene: Any) -> bool:
+    """Return whether a raster has a table of colours, other than black and white."""
+    kinds = {kind.name for kind in scene.colorinterp}
+    return "palette" in kinds and len(scene.colormap(1)) > 2
 
 
 class Scene:

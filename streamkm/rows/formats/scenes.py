@@ -20,6 +20,7 @@ from streamkm.rows.formats.scene import (
     bands_of,
     described,
     is_masked,
+    lost_of,
     nodata_of,
     packed,
 )
@@ -155,6 +156,8 @@ def scenes_of(
     stored = np.result_type(*map(np.dtype, scene.dtypes))
     bands, alphas = bands_of(scene)
     beside, attributes = described(scene, bands)
+    lost = [[clause, len(files), files[0].path] for clause in lost_of(scene)]
+    attributes |= {"notices": lost} if lost else {}
     scenes = [Scene(files[0], scene)]
     masked = is_masked(scene, bands)
     for file in files[1:]:

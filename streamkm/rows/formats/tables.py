@@ -103,7 +103,8 @@ def open_table(
         If a column is missing or holds no numbers, or the files differ in their columns.
     """
     first = files[0]
-    columns = Columns.from_schema(format.schema(first), first, names, in_place=True)
+    schema, named = format.schema(first), names is not None
+    columns = Columns.from_schema(schema, first, names, in_place=True)
     names = columns.names
     for file in files[1:]:
         if Columns.from_schema(format.schema(file), file, names, in_place=True) != columns:
@@ -117,12 +118,14 @@ def open_table(
     groups = [(at, group) for at, own in enumerate(lengths) for group in range(len(own))]
     edges = (0, *itertools.accumulate(itertools.chain(*lengths)))
     width = _width(format, files, lengths, columns) if columns.vectors else len(names)
+    others = [] if named else [name for name in schema.names if name not in columns.names]
     largest = max(itertools.chain(*lengths), default=0)
     return TableArray(
         files=tuple(files),
         shape=(edges[-1], width),
         dtype=columns.dtype,
         chunks=(max(1, largest), width),
+        attrs={"left_out": others} if others else {},
         names=None if columns.vectors else columns.names,
         edges=edges,
         format=format,
