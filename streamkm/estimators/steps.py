@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.estimators.kmeans import KMeans
+from streamkm.estimators.opening import names_of
+from streamkm.estimators.step_html import step_html
 from streamkm.fitting import FitState
 from streamkm.runs.fit import PreparedFit
 from streamkm.runs.steps import StepOptions, steps
 from streamkm.updates import CountedState
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LloydStep:
     """The centroids of one step of Lloyd's algorithm, and what the data are like under them.
 
@@ -38,6 +40,8 @@ class LloydStep:
         Weight of the rows of each cluster under these centroids; without weights, their number.
     stop_reason : str or None
         The rule that ended the iterations, for the last step; None for all others.
+    previous : ndarray of shape (n_clusters, n_features), float64, read-only, or None
+        Centroids of the step before; None for the initial centroids.
     """
 
     iteration: int
@@ -46,7 +50,42 @@ class LloydStep:
     shift: float
     counts: Float64Array
     stop_reason: str | None
-    _model: KMeans = field(repr=False)
+    previous: Float64Array | None
+    _model: KMeans
+
+    def __repr__(self) -> str:
+        k, d = self.centroids.shape
+        facts = f"{k} clusters, {d} features, inertia {self.inertia:.6g}"
+        end = "" if self.stop_reason is None else f", stopped by {self.stop_reason}"
+        return f"<LloydStep {self.iteration}: {facts}{end}>"
+
+    def _repr_html_(self) -> str:
+        return step_html(self, names_of(self._model))
+
+    @property
+    def moves(self) -> Float64Array:
+        """Return how far each centroid moved from the step before.
+
+        Returns
+        -------
+        ndarray of shape (n_clusters,), float64
+            Euclidean distances in units of the data; NaN for the initial centroids.
+
+        Examples
+        --------
+        >>> import numpy as np, streamkm
+        >>> x = np.array([[0.0], [1.0], [9.0], [10.0]])
+        >>> for step in streamkm.iterate(x, 2, init=np.array([[0.0], [1.0]]), tol=0):
+        ...     print(step.labels(x), step.moves.round(2))
+        [0 1 1 1] [nan nan]
+        [0 0 1 1] [0.   5.67]
+        [0 0 1 1] [0.5  2.83]
+        [0 0 1 1] [0. 0.]
+        """
+        if self.previous is None:
+            return np.full(len(self.centroids), np.nan)
+        moved: Float64Array = np.linalg.norm(self.centroids - self.previous, axis=1)
+        return moved
 
     def labels(self, X: Any, mask: Any = None) -> Any:
         """Return the cluster of every row under the centroids of this step.
@@ -132,9 +171,9 @@ def iterate(
     Returns
     -------
     iterator of LloydStep
-        With the attributes `iteration`, `centroids`, `inertia`, `shift`, `counts` and
-        `stop_reason`, and the method ``labels(X)``. A step is computed when it is requested, so
-        leaving the loop saves the remaining reads.
+        With the attributes `iteration`, `centroids`, `previous`, `inertia`, `shift`, `moves`,
+        `counts` and `stop_reason`, and the method ``labels(X)``; `streamkm.plot.step` draws it. A
+        step is computed when it is requested, so leaving the loop saves the remaining reads.
 
     Raises
     ------
@@ -178,6 +217,7 @@ def iterate(
 def _steps(model: KMeans, prepared: PreparedFit) -> Iterator[LloydStep]:
     """The steps of a fit: each is complete once the read under its centroids has ended."""
     names, before, number = prepared.rows.layout.names, None, 0
+    previous: Float64Array | None = None
     for state in steps(prepared):
         (trajectory,) = state.trajectories
         now = trajectory.state
@@ -185,12 +225,14 @@ def _steps(model: KMeans, prepared: PreparedFit) -> Iterator[LloydStep]:
             assert isinstance(now, CountedState)
             assert now.counts is not None
             inertia = trajectory.history[number].inertia
-            yield _step(model, before, names, inertia, now.counts)
+            step = _step(model, before, names, inertia, now.counts, previous)
+            yield step
+            previous = step.centroids
             number += 1
         if state.done:
             assert trajectory.inertia is not None
             assert trajectory.counts is not None
-            yield _step(model, state, names, trajectory.inertia, trajectory.counts)
+            yield _step(model, state, names, trajectory.inertia, trajectory.counts, previous)
         before = state
 
 
@@ -200,6 +242,7 @@ def _step(
     names: tuple[str, ...] | None,
     inertia: float,
     counts: Float64Array,
+    previous: Float64Array | None,
 ) -> LloydStep:
     """The step of the centroids of a state."""
     (trajectory,) = state.trajectories
@@ -213,4 +256,4 @@ def _step(
     counts.setflags(write=False)
     shift = history[-1].shift if history else np.nan
     reason = trajectory.stop_reason if state.done else None
-    return LloydStep(len(history), centroids, inertia, shift, counts, reason, own)
+    return LloydStep(len(history), centroids, inertia, shift, counts, reason, previous, own)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streamkm.models.model import Model
 
 CLUSTERS = 20  # clusters that are shown
-_FEATURES = 8  # features that are shown in HTML
+FEATURES = 8  # features that are shown in HTML
 
 
 def facts_of(model: Model) -> dict[str, str]:
@@ -70,9 +70,9 @@ def cluster_cells(model: Model, number: int, n_features: int) -> list[str]:
     return cells + [f"{value:.4g}" for value in model.centroids[number, :n_features]]
 
 
-def not_shown(model: Model, n_features: int) -> str:
-    """Return a line on the clusters and features that a table of clusters does not have."""
-    k, d = model.centroids.shape
+def not_shown(shape: tuple[int, ...], n_features: int) -> str:
+    """Return a line on the clusters and features (k, d) that a table of clusters does not have."""
+    k, d = shape
     beyond = {"cluster": k - CLUSTERS, "feature": d - n_features}
     more = [f"{n:,} more {what}{'s' * (n > 1)}" for what, n in beyond.items() if n > 0]
     return f"and {' and '.join(more)}" if more else ""
@@ -82,12 +82,12 @@ def model_html(model: Model) -> str:
     """Return the HTML of a model: its facts, and a table of its clusters."""
     facts = {name: text for name, text in facts_of(model).items() if text}
     n_shown, sizes = min(len(model.centroids), CLUSTERS), size_titles(model)
-    titles = ["cluster", *sizes, *feature_titles(model)[:_FEATURES]]
-    rows = [cluster_cells(model, number, _FEATURES) for number in range(n_shown)]
+    titles = ["cluster", *sizes, *feature_titles(model)[:FEATURES]]
+    rows = [cluster_cells(model, number, FEATURES) for number in range(n_shown)]
     shares = None
     if sizes and model.counts is not None and (total := float(model.counts.sum())) > 0:
         shares = [float(count) / total for count in model.counts[:n_shown]]
-    more = not_shown(model, _FEATURES)
+    more = not_shown(model.centroids.shape, FEATURES)
     table = rows_table(titles, rows, shares=shares, n_more=more)
     return html_repr("streamkm.Model", repr(model), facts, table)
 

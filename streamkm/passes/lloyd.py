@@ -60,7 +60,20 @@ class Assigned(Statistic):
         return float(self.counts.sum())
 
     def means(self, otherwise: Float64Array) -> Float64Array:
-        """Return the means (k, d) of the clusters; empty ones have rows of `otherwise` (k, d)."""
+        """Return the means (k, d) of the clusters; empty ones have rows of `otherwise` (k, d).
+
+        Examples
+        --------
+        Five rows with the labels 0, 1, 1, 0 and 0, which are those of the last feature:
+
+        >>> import numpy as np
+        >>> from streamkm.passes import Lloyd
+        >>> from streamkm.rows import Block
+        >>> x = np.column_stack([np.arange(20).reshape(5, 4), [0, 99, 99, 0, 0]])
+        >>> centroids = np.array([[0.0] * 5, [0.0] * 4 + [99.0]])
+        >>> Lloyd(centroids)(Block.from_values(x)).means(centroids)[:, :4].round(2).tolist()
+        [[9.33, 10.33, 11.33, 12.33], [6.0, 7.0, 8.0, 9.0]]
+        """
         means = otherwise.copy()
         for part in in_parts(means):
             sums, counts, own = self.sums[part], self.counts[part], means[part]

@@ -15,6 +15,7 @@ from streamkm.plot.centroid_pictures import centroids
 from streamkm.plot.cluster_scatter import clusters
 from streamkm.plot.elbow_curve import elbow
 from streamkm.plot.label_map import labels
+from streamkm.plot.lloyd_step import step
 from streamkm.plot.loss_curve import loss
 from streamkm.plot.nearest_rows import representatives
 from streamkm.plot.silhouette_bars import silhouette
@@ -29,6 +30,7 @@ __all__ = [
     "representatives",
     "silhouette",
     "sizes",
+    "step",
 ]
 
 

@@ -73,8 +73,29 @@ def clusters(
     """
     drawn = Drawn.from_model(model)
     question = DrawUniform(whole_number("rows", rows, 1), seed, 0)
-    sample, labels = drawn.sample(question, drawn.open(X))
-    points, centroids, axis_labels = _on_two_axes(drawn, sample)
+    sample = drawn.sample(question, drawn.open(X))
+    return draw_clusters(drawn, sample, drawn.fitted._centroids, ax)[0]
+
+
+def draw_clusters(
+    drawn: Drawn, sample: tuple[AnyArray, Int32Array], marks: Float64Array, ax: Axes | None
+) -> tuple[Axes, Float64Array]:
+    """Draw rows in the colours of their clusters, and the centroids of a model.
+
+    Parameters
+    ----------
+    drawn : Drawn
+    sample : scaled rows (n, d), and their labels (n,)
+    marks : ndarray of shape (m, d), scaled; the first k are the centroids
+    ax : axes to draw in, or None for new ones
+
+    Returns
+    -------
+    ax : Axes
+    marks : ndarray of shape (m, 2), where they are on the axes
+    """
+    values, labels = sample
+    points, marks, axis_labels = _on_two_axes(drawn, values, marks)
     names = drawn.names
     ax = ax or new_axes(height=height_for(len(names)))
     if len(names) <= NAMED:
@@ -84,38 +105,37 @@ def clusters(
         cmap, norm = colour_scale(len(names))
         ax.scatter(points[:, 0], points[:, 1], c=labels, cmap=cmap, norm=norm, **_size(len(points)))
         number_bar(ax, len(names), f"number of the cluster ({len(names)} clusters)")
-    _draw_centroids(ax, centroids, names)
+    _draw_centroids(ax, marks[: len(names)], names)
     ax.set_xlabel(axis_labels[0])
     ax.set_ylabel(axis_labels[1])
-    if sample.shape[1] == 1:
+    if values.shape[1] == 1:
         ax.set_yticks([])
         ax.set_ylim(-1.4, 1.4)
-    return ax
+    return ax, marks
 
 
 def _on_two_axes(
-    drawn: Drawn, sample: AnyArray
+    drawn: Drawn, sample: AnyArray, marks: Float64Array
 ) -> tuple[Float64Array, Float64Array, tuple[str, str]]:
-    """Return the points (n, 2) and centroids (k, 2) to draw, and the labels of the axes."""
+    """Return the points (n, 2) and marks (m, 2) to draw, and the labels of the axes."""
     n, d = sample.shape
     if d > 2:
-        return _principal(sample.astype(np.float64), drawn.fitted._centroids, drawn.scaled_as)
+        return _principal(sample.astype(np.float64), marks, drawn.scaled_as)
     known = drawn.axis_labels or [f"feature {number}" for number in range(d)]
     unit = drawn.scaled_as if "unit" in drawn.scaled_as else ""
-    points, centroids = drawn.back(sample), drawn.centroids
+    points, marks = drawn.back(sample), drawn.back(marks)
     if d == 2:
-        return points, centroids, (known[0] + unit, known[1] + unit)
+        return points, marks, (known[0] + unit, known[1] + unit)
     heights = np.random.default_rng(0).uniform(-1, 1, n)
-    at_zero = np.zeros(len(centroids))
     return (
         np.column_stack([points[:, 0], heights]),
-        np.column_stack([centroids[:, 0], at_zero]),
+        np.column_stack([marks[:, 0], np.zeros(len(marks))]),
         (known[0] + unit, "(random heights)"),
     )
 
 
 def _principal(
-    sample: Float64Array, centroids: Float64Array, scaled: str
+    sample: Float64Array, marks: Float64Array, scaled: str
 ) -> tuple[Float64Array, Float64Array, tuple[str, str]]:
     """Project on the two directions of the largest variance of the sample."""
     middle = sample.mean(axis=0)
@@ -128,7 +148,7 @@ def _principal(
         f"{order} principal axis{scaled} ({percent(share, 0)} of variance)"
         for order, share in zip(("first", "second"), shares, strict=True)
     )
-    return (sample - middle) @ axes[:2].T, (centroids - middle) @ axes[:2].T, (first, second)
+    return (sample - middle) @ axes[:2].T, (marks - middle) @ axes[:2].T, (first, second)
 
 
 def _size(n: int) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
+from itertools import pairwise
 
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 import zarr
@@ -151,3 +153,25 @@ def test_mistakes_are_reported_before_the_first_step():
         streamkm.iterate(X[:2], 5)
     with pytest.raises(ValueError, match="max_iter"):
         streamkm.iterate(X, 5, max_iter=0)
+
+
+def test_moves_are_the_distances_from_the_step_before():
+    steps = list(streamkm.iterate(X[:400], 5, init=START, tol=0))
+    assert steps[0].previous is None
+    assert np.isnan(steps[0].moves).all()
+    for before, after in pairwise(steps):
+        assert after.previous is before.centroids
+        moved = np.square(after.centroids - before.centroids).sum(axis=1)
+        np.testing.assert_allclose(after.moves**2, moved)
+        assert after.moves @ after.moves == pytest.approx(after.shift, rel=1e-6, abs=1e-12)
+    assert not steps[-1].moves.any()
+
+
+def test_a_step_is_shown_in_a_line_and_as_a_table():
+    table = pd.DataFrame(X[:50], columns=["<a>", "b", "c"])
+    *_, last = streamkm.iterate(table, 2, init=START[:2], max_iter=1)
+    line = f"<LloydStep 1: 2 clusters, 3 features, inertia {last.inertia:.6g}, stopped by max_iter>"
+    assert repr(last) == line
+    page = last._repr_html_()
+    for text in ("&lt;a&gt;", f"<bdi>{last.moves[1]:.4g}</bdi>", f"<bdi>{last.counts[0]:g}</bdi>"):
+        assert text in page

@@ -29,7 +29,7 @@ def show_clusters(model: Model) -> None:
         features.pop()
         table = _table(model, features)
     console.print(table)
-    more = not_shown(model, len(features))
+    more = not_shown(model.centroids.shape, len(features))
     if more:
         console.print(more)
 
