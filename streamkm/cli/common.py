@@ -64,6 +64,11 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP, which end a command like Ctrl-C, without incomplete outputs."""
 
 
+def stopped_by(error: KeyboardInterrupt) -> str:
+    """Return the beginning of the message of a run that a signal stopped."""
+    return f"stopped ({error if isinstance(error, Terminated) else 'SIGINT'})"
+
+
 @contextmanager
 def terminated() -> Iterator[None]:
     """Raise `Terminated` for these signals, unless they are handled or ignored already."""
@@ -71,8 +76,8 @@ def terminated() -> Iterator[None]:
         yield
         return
 
-    def stop(*_: object) -> None:
-        raise Terminated
+    def stop(number: int, _: object) -> None:
+        raise Terminated(signal.Signals(number).name)
 
     numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
     for number in numbers:

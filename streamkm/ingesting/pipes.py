@@ -135,7 +135,7 @@ def _npy(stream: io.BufferedReader, options: PipeOptions) -> Iterator[Arrived]:
             raise DataError(f"{where} is in Fortran order: save it in C order.")
         d = shape[-1] if len(shape) > 1 else 1
         each, left = d * dtype.itemsize, math.prod(shape) * dtype.itemsize
-        rest = b""
+        rest = bytearray()  # which grows without a copy of what it has
         while left:
             more = stream.read1(min(left, _AT_ONCE))
             if not more:
@@ -143,8 +143,8 @@ def _npy(stream: io.BufferedReader, options: PipeOptions) -> Iterator[Arrived]:
             left -= len(more)
             rest += more
             if whole := len(rest) - len(rest) % each:
-                rows = np.frombuffer(rest[:whole], dtype).astype(dtype.newbyteorder("="))
-                rest = rest[whole:]
+                rows = np.frombuffer(bytes(rest[:whole]), dtype).astype(dtype.newbyteorder("="))
+                del rest[:whole]
                 yield _arrived(rows.reshape(-1, d), where, (), options)
 
 
@@ -191,6 +191,11 @@ def _line(stream: io.BufferedReader) -> bytes:
     line = b"\n"
     while line and not line.strip():
         line = stream.readline(_LONGEST)
+    if b"\r" in line.removesuffix(b"\n").removesuffix(b"\r"):
+        raise DataError(
+            f"the lines of {NAME} end in CR without LF, so they are not found as they arrive: pipe "
+            "it through tr '\\r' '\\n'."
+        )
     if len(line) == _LONGEST and not line.endswith(b"\n"):
         raise _too_long()
     return _ended(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -127,6 +127,16 @@ class Folding:
             raise DataError(f"{source}:", **said) from error
 
 
+class _States(NamedTuple):
+    """The present state, and that before a file which is being read, if there are any.
+
+    They are replaced together, so that an interruption at any time leaves both in agreement.
+    """
+
+    now: FeedState | None = None
+    before_file: FeedState | None = None
+
+
 class Feeding:
     """Folds a feed; iterating yields the state after every event once there are rows.
 
@@ -140,21 +150,19 @@ class Feeding:
 
     def __init__(self, feed: Feed, folding: Folding, state: FeedState | None = None) -> None:
         self._feed, self.folding = feed, folding
-        # The present state, and that before a file which is being read; one attribute, so that an
-        # interruption at any time leaves both in agreement.
-        self._states: tuple[FeedState | None, FeedState | None] = state, None
+        self._states = _States(state)
         self._so_far: tuple[FeedState | None, Summary | None] = None, None
         self._source = "the checkpoint"  # of the last rows, for messages
 
     @property
     def state(self) -> FeedState | None:
         """The state with all rows that arrived."""
-        return self._states[0]
+        return self._states.now
 
     @property
     def saved(self) -> FeedState | None:
         """The state for a checkpoint, without the rows of a file that is not at its end."""
-        return self._states[1] or self._states[0]
+        return self._states.before_file or self._states.now
 
     @property
     def so_far(self) -> Summary | None:
@@ -169,11 +177,11 @@ class Feeding:
                 yield from self._arrived(event)
                 continue
             if isinstance(event, FileEnd) and self.state is not None:
-                self._states = self._at_end(event, self.state), None
+                self._states = _States(self._at_end(event, self.state))
             if self.state is not None:
                 yield self.state
         if self.state is not None:
-            self._states = self._flushed(self.state), None
+            self._states = _States(self._flushed(self.state))
             yield self.state
 
     def _flushed(self, state: FeedState) -> FeedState:
@@ -185,12 +193,12 @@ class Feeding:
         state = state or self.folding.begin(event)
         before = before or (state if event.in_file else None)
         for now in self.folding.after(state, event):
-            self._states = now, before
+            self._states = _States(now, before)
             yield now
 
     def _at_end(self, event: FileEnd, state: FeedState) -> FeedState:
         if event.withdrawn:
-            return self._states[1] or state
+            return self._states.before_file or state
         state = self.folding.flushed(state, event.name)
         return replace(state, files=(*state.files, (event.name, event.stamp)))
 

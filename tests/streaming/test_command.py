@@ -134,7 +134,7 @@ def test_a_run_that_is_stopped_in_its_last_search_is_run_again(paths, tmp_path, 
     words = [paths[0], *ASKED, "-o", tmp_path / "m", "--checkpoint", tmp_path / "c"]
     with monkeypatch.context() as patched:
         patched.setattr("streamkm.runs.stream.solve", stopping)
-        assert "stopped, all data read; run the same command" in run(*words, code=75)
+        assert "stopped (SIGINT), all data read; run the same command" in run(*words, code=75)
     assert "all data read" in run(*words)
     assert streamkm.load(tmp_path / "m").n_rows_seen_ == 1000
 

@@ -201,6 +201,8 @@ MISTAKES = [
     (csv(X[:9]) + b"1,2,high\n", (), "column 'c': Row #11: .* invalid value 'high'"),
     (b"a,b,c\n1,2,3\n4,5,low", ("--columns", "a,c"), "column 'c': Row #3: .* invalid value 'low'"),
     (b"1,2\n3,4\n", (), "begins with numbers .* pass --no-header"),
+    (b"a,b\r1,2\r3,4\r", (), r"end in CR without LF.* tr '\\r' '\\n'"),
+    (b"1,2\r3,4\r5,6\n", ("--no-header",), "end in CR without LF"),
     (b"a,b\n1,\n3,4\n", (), "column 'b' has no value in the first row"),
     (
         csv(X[:9]) + b"1,nan,3\n",
@@ -316,7 +318,7 @@ def test_a_signal_ends_a_feed_with_the_model_so_far(number, code, stopped, tmp_p
 def test_a_stopped_feed_resumes_with_the_same_bits(stopped, want, tmp_path):
     checked = ("--checkpoint", tmp_path / "c", "--skip-rows", "seen")
     said = stopped(signal.SIGTERM, *checked, code=75)
-    assert f"stopped after 1,000 rows, and {tmp_path / 'm'} is the model of these" in said
+    assert f"stopped (SIGTERM) after 1,000 rows, and {tmp_path / 'm'} is the model of these" in said
     again = ("-", *ASKED, "-o", tmp_path / "m", *checked)
     assert "does not begin with the 1,000 rows" in run(*again, data=csv(X[::-1]), code=1)
     assert "ended after 900 rows" in run(*again, data=csv(X[:900]), code=1)
@@ -326,6 +328,25 @@ def test_a_stopped_feed_resumes_with_the_same_bits(stopped, want, tmp_path):
     assert "standard input" in info
     assert "after 1,000 rows" in run(*again, data=csv(X))
     assert equal(streamkm.load(tmp_path / "m"), want)
+
+
+def test_a_signal_before_the_first_rows_is_resumed_with_a_checkpoint(tmp_path):
+    words = ("-", *ASKED, "-o", tmp_path / "m", "--checkpoint", tmp_path / "c", "--skip-rows", 0)
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb") as pipe, os.fdopen(theirs, "wb"):
+
+        def end():  # when the feed is being read
+            while not any(thread.name == "streamkm-feed" for thread in threading.enumerate()):
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        said = run(*words, data=pipe, code=75)
+        ending.join()
+    assert said == "stopped (SIGTERM) before the first rows; run the same command to resume.\n"
+    run(*words, data=npy(X))
+    assert streamkm.load(tmp_path / "m").n_rows_seen_ == len(X)
 
 
 def test_an_input_that_continues_is_folded_from_its_first_row(want, tmp_path):

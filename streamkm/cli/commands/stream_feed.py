@@ -18,8 +18,11 @@ from streamkm.cli.commands.stream_writing import (
     checkpoint_of,
     options_of,
     parameters_of,
+    refuse_unsaved,
     show_result,
+    stopping_early,
 )
+from streamkm.cli.common import stopped_by
 from streamkm.cli.parse.stream import ONLY
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import data_options
@@ -132,14 +135,15 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str,
     stored = {**parameters_of([], options, given), "feed": source.name}
     folding = Folding(options, data_options("", given), given["batch"])
     with ExitStack() as stack:
-        stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
-        stack.enter_context(alone(local(output)))
-        record = feed_record(source.name, options, source.asked, given["nodata"])
-        saves = stack.enter_context(saving(checkpoint_of(given), None, record))
-        before: FeedState | None = saves.last
-        if before is not None:
-            say_aside(f"resuming from {given['checkpoint']}, after {before.n_rows:,} rows")
-        feeding = Feeding(source.feed(before, stack), folding, before)
+        with stopping_early(given):
+            stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
+            stack.enter_context(alone(local(output)))
+            record = feed_record(source.name, options, source.asked, given["nodata"])
+            saves = stack.enter_context(saving(checkpoint_of(given), None, record))
+            before: FeedState | None = saves.last
+            if before is not None:
+                say_aside(f"resuming from {given['checkpoint']}, after {before.n_rows:,} rows")
+            feeding = Feeding(source.feed(before, stack), folding, before)
 
         def model_of(summary: Summary) -> Model:
             features = () if feeding.state is None else feeding.state.features
@@ -161,8 +165,9 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str,
             save()
             model = writing.write(summary)
         except KeyboardInterrupt as stopped:
-            _stop(stopped, feeding, save, writing, given["again_code"])
-            raise
+            with stopping_early(given):
+                _stop(stopped, feeding, save, writing, given)
+                raise
         except StreamkmError:
             # Rows of the next batch may have caused it, and would do so again.
             if feeding.saved is not None and feeding.state is not before:
@@ -191,7 +196,7 @@ def _stop(
     feeding: Feeding,
     save: Callable[[], bool],
     writing: Writing,
-    code: int,
+    given: Mapping[str, Any],
 ) -> None:
     """Save the state of an interrupted run and write the model of the rows so far.
 
@@ -199,6 +204,8 @@ def _stop(
     ------
     RunAgain
         If the state is saved.
+    CheckpointError
+        If it could not be saved.
     """
     is_saved, state = save(), feeding.saved
     if state is None:
@@ -207,7 +214,11 @@ def _stop(
     if summary.counted.weighted >= summary.n_clusters:
         writing.write(summary)
         its_model = f", and {writing.target} is the model of these"
-    if is_saved:
-        raise RunAgain(
-            f"stopped after {state.n_rows:,} rows{its_model}; run the same command to resume.", code
-        ) from stopped
+    if not is_saved:
+        refuse_unsaved(stopped, given)
+        return
+    raise RunAgain(
+        f"{stopped_by(stopped)} after {state.n_rows:,} rows{its_model}; run the same command to "
+        "resume.",
+        given["again_code"],
+    ) from stopped

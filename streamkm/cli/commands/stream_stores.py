@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -15,8 +15,11 @@ from streamkm.cli.commands.stream_writing import (
     checkpoint_of,
     options_of,
     parameters_of,
+    refuse_unsaved,
     show_result,
+    stopping_early,
 )
+from streamkm.cli.common import stopped_by
 from streamkm.cli.files import refuse_repeated
 from streamkm.cli.parse.stream import FEED_OPTIONS
 from streamkm.cli.scheduler import CLUSTER, scheduled
@@ -44,13 +47,14 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: dict[str, An
     stored = parameters_of(data, options, given)
     saved = checkpoint_of(given)
     with ExitStack() as stack:
-        stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
-        sources = [
-            replace(data_options(path, given), **arrays_beside(path, given)) for path in data
-        ]
-        stores = Stores.open(sources, options)
-        stack.enter_context(alone(local(output)))
-        saves = stack.enter_context(saving(saved, stores, stores.record(options)))
+        with stopping_early(given):
+            stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
+            sources = [
+                replace(data_options(path, given), **arrays_beside(path, given)) for path in data
+            ]
+            stores = Stores.open(sources, options)
+            stack.enter_context(alone(local(output)))
+            saves = stack.enter_context(saving(saved, stores, stores.record(options)))
         if saves.last is not None:
             say_aside(f"resuming from {checkpoint}, {_place(saves.last, stores)}")
 
@@ -72,8 +76,9 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: dict[str, An
                 model = refined_with_bar(model, sources[0], refine)
                 save_model(local(output), model, overwrite=True)
         except KeyboardInterrupt as stopped:
-            _stop(stopped, saves, stores, given["again_code"])
-            raise
+            with stopping_early(given):
+                _stop(stopped, saves, stores, given)
+                raise
     show_result(state.summary, model, output, given["as_json"])
 
 
@@ -102,17 +107,27 @@ def _place(state: StreamState, stores: Stores) -> str:
     return f"block {state.n_blocks:,} of {stores.rows[n].n_blocks:,} of {stores.names[n]}"
 
 
-def _stop(stopped: KeyboardInterrupt, saves: Saves, stores: Stores, code: int) -> None:
+def _stop(
+    stopped: KeyboardInterrupt, saves: Saves, stores: Stores, given: Mapping[str, Any]
+) -> None:
     """Save the state of an interrupted run.
 
     Raises
     ------
     RunAgain
         If the state is saved.
+    CheckpointError
+        If it could not be saved.
     """
-    if saves.last is not None and saves.save():
-        where = _place(saves.last, stores)
-        raise RunAgain(f"stopped, {where}; run the same command to resume.", code) from stopped
+    if saves.last is None:
+        return
+    if not saves.save():
+        refuse_unsaved(stopped, given)
+        return
+    raise RunAgain(
+        f"{stopped_by(stopped)}, {_place(saves.last, stores)}; run the same command to resume.",
+        given["again_code"],
+    ) from stopped
 
 
 class _Bar:
