@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,17 @@ def data_options(path: str, given: Mapping[str, Any]) -> DataOptions:
         nodata=given["nodata"],
         memory_limit=given["memory_limit"],
     )
+
+
+def opening(path: str, given: Mapping[str, Any]) -> DataOptions:
+    """Return the options with which a run opens a store, its weights and its mask.
+
+    Raises
+    ------
+    DataError
+        As `arrays_beside` does.
+    """
+    return replace(data_options(path, given), **arrays_beside(path, given))
 
 
 def arrays_beside(path: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def stored_model(estimator: Any) -> Model:
         counts=counts,
         batches=batches,
         summary=estimator._summary.stored if hasattr(estimator, "_summary") else {},
-        seen=getattr(estimator, "_seen", ()) or (),
+        **(estimator._seen.fields if hasattr(estimator, "_seen") else {}),
         names=[_name(name) for name in getattr(estimator, "cluster_names_", [])],
     )
 

@@ -18,12 +18,13 @@ from streamkm.estimators.parameters import checked_random_state
 from streamkm.fitting.first import check_enough
 from streamkm.heap import one_heap
 from streamkm.models.model import Model
-from streamkm.rows import Budget, Rows, Seen, is_a, refuse_other_units
+from streamkm.rows import Budget, Rows, is_a, refuse_other_units
 from streamkm.runs.options import memory_bytes
 from streamkm.runs.refine import prepare_refining, refined, refuse_part
 from streamkm.runs.stream import StreamOptions, absorb, continued, solution_of
-from streamkm.runs.stream_merging import Part, merge, merged_seen, seen_by
-from streamkm.runs.update import news_of, sight, with_seen
+from streamkm.runs.stream_merging import Part, merge
+from streamkm.runs.stream_seen import SeenData, merged_seen
+from streamkm.runs.update import Update
 from streamkm.streaming import Drift, Solution, Summary, WeightedRows, solve
 
 
@@ -125,7 +126,7 @@ ndarray of shape (m,)
     True
     """
 
-    _seen: tuple[Seen, ...] | None = ()  # what was read of stores; None if unknown
+    _seen = SeenData()
     _summary: Summary | None = None
     _solution: Solution | None = None  # of the last search
     _is_solved: bool = False  # whether no rows arrived since then
@@ -279,15 +280,14 @@ ndarray of shape (m,)
         with all_or_nothing(self):
             _, rows, known = self._next_rows(X, sample_weight, mask)
             name = "the data" if is_a(X, "zarr.Array") else str(X)
-            news = news_of(rows, self._seen, known, name, changed == "keep")
-            now = news.seen_after(known.length)
-            if news.blocks:
-                self._summary, self._is_solved = absorb(known, news.rows, news.blocks), False
+            update = Update(known, self._seen).compared(rows, X, name, changed == "keep")
+            self._summary, self._seen = update.absorbed()
+            if self._summary is not known:
+                self._is_solved = False
                 self._n_features_out = known.n_clusters
                 self._remove("labels_", "cluster_names_")
                 self._refine(X, sample_weight, mask, rows)
-            self._seen = with_seen(self._seen or (), now)
-            self.changes_ = dict(vars(news.changes))
+            self.changes_ = dict(vars(update.news[0].changes))
             return self
 
     def merge(self, *others: StreamingKMeans) -> Self:
@@ -399,9 +399,7 @@ ndarray of shape (m,)
 
     def _absorb(self, X: Any, sample_weight: Any, mask: Any) -> tuple[InputData, Rows]:
         given, rows, known = self._next_rows(X, sample_weight, mask)
-        if self._seen is not None:
-            now = sight(rows)
-            self._seen = with_seen(self._seen, now and now.after(None, known.length))
+        self._seen = self._seen.with_read(rows, X, known.length)
         self._summary, self._is_solved = absorb(known, rows), False
         self._n_features_out = known.n_clusters
         self._remove("changes_")
@@ -444,7 +442,7 @@ ndarray of shape (m,)
     def _forget(self) -> None:
         """Remove everything that is known of earlier rows."""
         self._summary = self._solution = None
-        self._seen = ()
+        self._seen = SeenData()
         self._remove("feature_names_in_", "cluster_names_", "labels_", "changes_")
 
     def _remove(self, *names: str) -> None:
@@ -463,7 +461,7 @@ ndarray of shape (m,)
             self.cluster_names_ = np.array(model.names, dtype=object)
         self._set_units(model.units)
         self._solution, self._is_solved = solution_of(model), True
-        self._seen = seen_by(model)
+        self._seen = SeenData.of_model(model)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:

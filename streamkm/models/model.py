@@ -11,7 +11,7 @@ import numpy.typing as npt
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.models.facts import model_html
 from streamkm.models.hierarchy import Hierarchy
-from streamkm.rows import Scaling, Seen
+from streamkm.rows import Scaling, SeenStore
 
 KNOWN_CENTROIDS = "known centroids"  # stop reason of centroids without the history of a fit
 
@@ -68,8 +68,10 @@ class Model:
         Levels of clusters above these.
     drift : dict of str to ndarray
         Arrays of the `drift_` of a `StreamingKMeans`; empty if there is none.
-    seen : tuple of Seen
-        What a `StreamingKMeans` has read of its stores.
+    seen : tuple of Seen and SeenFiles
+        What a `StreamingKMeans` has read of its stores and files.
+    unrecorded : tuple of str
+        Addresses of data of which a `StreamingKMeans` has read an unknown part.
 
     Examples
     --------
@@ -101,7 +103,8 @@ class Model:
     summary: dict[str, Any] = field(default_factory=dict)
     hierarchy: Hierarchy | None = None
     drift: dict[str, AnyArray] = field(default_factory=dict)
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[SeenStore, ...] = ()
+    unrecorded: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         k, d = self.centroids.shape

@@ -84,7 +84,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
         for name, values in scaling_arrays(model.scaling).items():
             write_array(group, name, values, ("feature",))
         write_summary(group, model.summary)
-        write_seen(group, model.seen)
+        write_seen(group, model.seen, model.unrecorded)
         write_drift(group, model.drift)
         write_history(group, model.history)
         seal(partial, values=True)
@@ -147,6 +147,7 @@ def _model_in(group: StoredGroup) -> Model:
             impossible(group, f"its parameter feature_dim={axes!r} names no dimension")
     attributes, summary = group.attributes, read_summary(group, d)
     has_counts = attributes.get("counted", "counts" in group)
+    seen, unrecorded = read_seen(group, given.get("data") or [])
     return Model(
         centroids=centroids,
         inertia=real(group, "inertia"),
@@ -168,7 +169,8 @@ def _model_in(group: StoredGroup) -> Model:
         batches=_batches(group),
         units=texts(group, "feature_units", d),
         summary=summary,
-        seen=read_seen(group),
+        seen=seen,
+        unrecorded=unrecorded,
         hierarchy=read_hierarchy(group, centroids, scaling is not None),
         drift=read_drift(group, k),
     )

@@ -39,7 +39,7 @@ from streamkm.outputs.marks import (
     mark_folder,
     marks_of,
 )
-from streamkm.outputs.places import place_of
+from streamkm.outputs.places import place_of, relation
 
 __all__ = [
     "ARCHIVE",
@@ -81,6 +81,7 @@ __all__ = [
     "recover",
     "refuse_in_a_store",
     "refuse_overlap",
+    "relation",
     "whole",
     "whole_file",
     "whole_file_of_store",

@@ -29,7 +29,8 @@ from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
 from streamkm.rows.opened import rows_in_memory
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling, Shifted, Standardised, UnitLength, among, check_digits
-from streamkm.rows.seen import Changes, Seen, Span, seen_of
+from streamkm.rows.seen import Changes, Piece, Seen, SeenStore, Span, seen_of
+from streamkm.rows.seen_files import SeenFile, SeenFiles, seen_files_of
 from streamkm.rows.sliced import Sliced
 from streamkm.rows.stored import StoredRows
 from streamkm.rows.tables import is_table, lazy_numbers, numbers
@@ -50,10 +51,14 @@ __all__ = [
     "Layout",
     "Missing",
     "Named",
+    "Piece",
     "Room",
     "Rows",
     "Scaling",
     "Seen",
+    "SeenFile",
+    "SeenFiles",
+    "SeenStore",
     "Shifted",
     "Sliced",
     "Span",
@@ -88,6 +93,7 @@ __all__ = [
     "refuse_other_units",
     "reordering",
     "rows_in_memory",
+    "seen_files_of",
     "seen_of",
     "storing_all",
 ]

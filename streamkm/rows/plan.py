@@ -98,9 +98,10 @@ class BlockPlan(Checkpointable):
         first = sorted({*self.edges[0], start})
         return BlockPlan((tuple(first), *self.edges[1:]))
 
-    def from_start(self, start: int) -> range:
-        """Return the numbers of the blocks from a place on the first axis on, where one begins."""
-        return range(self.edges[0].index(start) * math.prod(self.grid[1:]), self.n_blocks)
+    def between(self, start: int, stop: int) -> range:
+        """Return the numbers of the blocks between two places on the first axis, both edges."""
+        each = math.prod(self.grid[1:])
+        return range(self.edges[0].index(start) * each, self.edges[0].index(stop) * each)
 
     def n_rows(self, number: int) -> int:
         """Return the number of rows of a block, those that are left out included."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,69 @@ from streamkm.rows.stored import StoredRows
 from streamkm.rows.variables import Variables
 
 Span = tuple[int, int]
+Piece = tuple[int, int, int]  # position of the first row in the stream, start and stop in the data
 _PLACE = re.compile(r"[/.]")  # between the numbers in the key of a chunk
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Changes of a store since it was read, as extents along its first row axis.
+
+    Parameters
+    ----------
+    appended : rows that are new
+    changed : rows of chunks that were written again
+    removed : rows that are gone, or of which chunks are gone
+    """
+
+    appended: tuple[Span, ...] = ()
+    changed: tuple[Span, ...] = ()
+    removed: tuple[Span, ...] = ()
+
+
+class SeenStore(Protocol):
+    """The record of a store, or of files, that was read."""
+
+    @property
+    def place(self) -> str:
+        """Address."""
+
+    @property
+    def described(self) -> str:
+        """Digest of what has to be the same in all parts."""
+
+    @property
+    def length(self) -> int:
+        """Extent of the first row axis."""
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether changes can be detected."""
+
+    @property
+    def without_pieces(self) -> Self:
+        """The same without the positions of the rows in the stream."""
+
+    def is_at(self, other: object) -> bool:
+        """Return whether this is an earlier part of another store, which may have moved."""
+
+    def joined_to(self, others: Self) -> Self:
+        """Return the record of all that this and another one of the same store record."""
+
+    def changes_since(self, before: Self | None) -> Changes:
+        """Return the changes since `before`; None if nothing was read."""
+
+    def rewritten(self, now: Self, each: int) -> tuple[Piece, ...]:
+        """Return the rows that were read and may have other values, with their places in `now`."""
+
+    def with_differing(self, changes: Changes, now: Self, piece: Piece) -> Changes:
+        """Return the changes if the rewritten rows of a piece have other values."""
+
+    def after(self, before: Self | None, position: int, each: int) -> Self:
+        """Return the record after a read of the rows that are new since `before`."""
+
+    def named(self, spans: Sequence[Span]) -> list[str]:
+        """Return the names of the files of these extents; none for a store."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +114,21 @@ class Seen:
     unit: int
     marks: npt.NDArray[np.uint64]
     chunks: npt.NDArray[np.int64]
-    pieces: tuple[tuple[int, int, int], ...] = ()
+    pieces: tuple[Piece, ...] = ()
 
     @property
     def last_full(self) -> int:
         """Extent of the slabs that are full; the rows after it are in chunks that may be filled."""
         return self.length // self.unit * self.unit
 
-    def after(self, before: Seen | None, position: int) -> Seen:
+    def after(self, before: Seen | None, position: int, each: int = 1) -> Seen:
         """Return the store after a read of the rows that are new since `before`.
 
         Parameters
         ----------
         before : Seen or None
         position : position of the first new row in the stream
+        each : number of rows at each place of the first row axis
         """
         start = 0 if before is None else before.length
         pieces = () if before is None else before.pieces
@@ -73,12 +136,74 @@ class Seen:
         return replace(self, pieces=pieces + new)
 
     @property
+    def without_pieces(self) -> Seen:
+        """The store without the positions of its rows in the stream."""
+        return replace(self, pieces=())
+
+    @property
     def is_listed(self) -> bool:
         """Whether changes of the chunks can be detected."""
         return len(self.marks) > 0
 
-    def is_at(self, other: Seen) -> bool:
+    def joined_to(self, others: Seen) -> Seen:
+        """Return this record, which has all that an earlier one of the same store has."""
+        return self
+
+    def named(self, spans: Sequence[Span]) -> list[str]:
+        """Return no names, because a store has no files of its own."""
+        return []
+
+    def changes_since(self, before: Seen | None) -> Changes:
+        """Return the changes of the store since `before`; None if it was never read.
+
+        The last slab, if it was not full, is written again by every append and is not compared;
+        some of its rows are (`rewritten`).
+        """
+        if before is None:
+            return Changes(appended=((0, self.length),) if self.length else ())
+        appended = ((before.length, self.length),) if self.length > before.length else ()
+        removed = ((self.length, before.length),) if self.length < before.length else ()
+        if before.described != self.described:
+            return Changes(appended, ((0, min(before.length, self.length)),), removed)
+        n = _shared(before, self) if before.is_listed and self.is_listed else 0
+        other = before.marks[:n] != self.marks[:n]
+        fewer = before.chunks[:n] > self.chunks[:n]
+        spans = [
+            _spans(np.flatnonzero(which), before.unit, self.length)
+            for which in (other & ~fewer, other & fewer)
+        ]
+        return Changes(appended, spans[0], spans[1] + removed)
+
+    def rewritten(self, now: Seen, each: int) -> tuple[Piece, ...]:
+        """Return the rows that were read and are in chunks that an append writes again.
+
+        Parameters
+        ----------
+        now : Seen, the longer store
+        each : number of rows at each place of the first row axis
+        """
+        if now.length <= self.length:
+            return ()
+        low = self.last_full
+        found = (
+            (position + max(0, low - start) * each, max(start, low), stop)
+            for position, start, stop in self.pieces
+        )
+        return tuple(piece for piece in found if piece[1] < piece[2])
+
+    def with_differing(self, changes: Changes, now: Seen, piece: Piece) -> Changes:
+        """Return the changes if rewritten rows of a piece have other values."""
+        last = self.last_full, self.length
+        return (
+            changes
+            if last in changes.changed
+            else replace(changes, changed=(*changes.changed, last))
+        )
+
+    def is_at(self, other: object) -> bool:
         """Return whether this is an earlier part of another store, which may have moved."""
+        if not isinstance(other, Seen):
+            return False
         if self.place == other.place:
             return True
         known = self.is_listed and other.is_listed and self.described == other.described
@@ -89,44 +214,6 @@ class Seen:
             and bool(self.chunks[:n].any())
             and np.array_equal(self.marks[:n], other.marks[:n])
         )
-
-
-@dataclass(frozen=True)
-class Changes:
-    """Changes of a store since it was read, as extents along its first row axis.
-
-    Parameters
-    ----------
-    appended : rows that are new
-    changed : rows of chunks that were written again
-    removed : rows that are gone, or of which chunks are gone
-    """
-
-    appended: tuple[Span, ...] = ()
-    changed: tuple[Span, ...] = ()
-    removed: tuple[Span, ...] = ()
-
-    @classmethod
-    def between(cls, before: Seen | None, now: Seen) -> Changes:
-        """Return the changes of a store since `before`; None if it was never read.
-
-        The last slab, if it was not full, is written again by every append and is not compared;
-        `holds` compares some of its rows.
-        """
-        if before is None:
-            return cls(appended=((0, now.length),))
-        appended = ((before.length, now.length),) if now.length > before.length else ()
-        removed = ((now.length, before.length),) if now.length < before.length else ()
-        if before.described != now.described:
-            return cls(appended, ((0, min(before.length, now.length)),), removed)
-        n = _shared(before, now) if before.is_listed and now.is_listed else 0
-        other = before.marks[:n] != now.marks[:n]
-        fewer = before.chunks[:n] > now.chunks[:n]
-        spans = [
-            _spans(np.flatnonzero(which), before.unit, now.length)
-            for which in (other & ~fewer, other & fewer)
-        ]
-        return cls(appended, spans[0], spans[1] + removed)
 
 
 def seen_of(rows: StoredRows | DaskRows, place: str) -> Seen | None:

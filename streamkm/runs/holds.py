@@ -7,27 +7,33 @@ import math
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.rows import BlockPlan, Rows, Seen, StoredRows
+from streamkm.rows import BlockPlan, Piece, Rows, StoredRows
 from streamkm.streaming import Summary
 
 _SOME = 8  # rows that are compared; each is read with its chunk
 
 
-def holds(summary: Summary, rows: Rows, before: Seen) -> bool:
-    """Return whether rows of chunks that were not full have the values that were read.
+def holds(summary: Summary, rows: Rows, piece: Piece) -> bool:
+    """Return whether rows that were written again have the values that were read.
 
-    An append writes these chunks again, so their times tell nothing. Rows of the summary, which
-    are a random sample, are compared with those of the store.
+    An append writes a file or the chunks that were not full again, so their times tell nothing.
+    Rows of the summary, which are a random sample, are compared with those of the store.
+
+    Parameters
+    ----------
+    summary : Summary
+    rows : Rows
+    piece : the position of the rows in the stream, and their extent in the store
     """
     each = math.prod(rows.layout.row_shape[1:])
-    for position, start, stop in before.pieces:
-        first = position - start * each  # position that the first row of the store would have
-        span = first + max(start, before.last_full) * each, first + stop * each
-        inside = (summary.numbers >= span[0]) & (summary.numbers < span[1])
-        for at in np.flatnonzero(inside)[:_SOME]:  # sorted by their random draws
-            found = _row(rows, int(summary.numbers[at]) - first)
-            if not np.array_equal(found.astype(summary.values.dtype), summary.values[at : at + 1]):
-                return False
+    position, start, stop = piece
+    first = position - start * each  # position that the first row of the store would have
+    span = position, position + (stop - start) * each
+    inside = (summary.numbers >= span[0]) & (summary.numbers < span[1])
+    for at in np.flatnonzero(inside)[:_SOME]:  # sorted by their random draws
+        found = _row(rows, int(summary.numbers[at]) - first)
+        if not np.array_equal(found.astype(summary.values.dtype), summary.values[at : at + 1]):
+            return False
     return True
 
 

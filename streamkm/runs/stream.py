@@ -121,7 +121,8 @@ def absorb(summary: Summary, rows: Rows, blocks: range | None = None) -> Summary
     ----------
     summary : Summary
     rows : Rows
-    blocks : the last blocks, which are read if the others were read before; None for all
+    blocks : range of whole parts of the first row axis, whose blocks are read if all before were
+        read; None for all blocks
 
     Raises
     ------
@@ -130,7 +131,7 @@ def absorb(summary: Summary, rows: Rows, blocks: range | None = None) -> Summary
     """
     question = Summarise.after(summary)
     if blocks is not None:  # the first of the rows is at an earlier place of the stream
-        before = rows.layout.n_rows - sum(map(rows.plan.n_rows, blocks))
+        before = sum(map(rows.plan.n_rows, range(blocks.start)))
         question = replace(question, first=summary.length - before)
     found = last(folding(question, rows, wave_size(), blocks=blocks)).total()
     found.counted.check_values()

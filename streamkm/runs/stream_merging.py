@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from streamkm.errors import DataError, StreamkmWarning
+from streamkm.errors import DataError
 from streamkm.models.model import Model
-from streamkm.rows import Seen, refuse_other_units, reordering
+from streamkm.rows import refuse_other_units, reordering
 from streamkm.runs.stream import solved
+from streamkm.runs.stream_seen import SeenData, merged_seen
 from streamkm.streaming import Summary
-from streamkm.warn import warn
 
 
 @dataclass(frozen=True)
@@ -105,35 +105,5 @@ def merge_models(models: Mapping[str, Model]) -> Model:
     data = [name for model in models.values() for name in model.parameters.get("data", [])]
     parameters = first.parameters | ({"data": data} if data else {})
     # It is the result of no run, which might otherwise replace it.
-    seen = merged_seen(map(seen_by, models.values())) or ()
-    return replace(first, parameters=parameters, fit="", seen=seen, **solved(merged))
-
-
-def merged_seen(seen: Iterable[Sequence[Seen] | None]) -> tuple[Seen, ...] | None:
-    """Return what several streams have seen; None if it is unknown for one of them.
-
-    The positions of rows in the streams are not those in the merged one.
-
-    Warns
-    -----
-    StreamkmWarning
-        If two of them have read the same store.
-    """
-    known: list[Seen] = []
-    for each in seen:
-        if each is None:
-            return None
-        for own in each:
-            if any(other.is_at(own) for other in known):
-                warn(
-                    f"{own.place} was read for two of the merged streams: its rows count twice, "
-                    "unless each read other rows of it, such as by a mask",
-                    StreamkmWarning,
-                )
-        known += each
-    return tuple(replace(each, pieces=()) for each in known)
-
-
-def seen_by(model: Model) -> tuple[Seen, ...] | None:
-    """Return what the model of a stream has seen; None if it is unknown."""
-    return None if model.parameters.get("data") and not model.seen else model.seen
+    seen = merged_seen(map(SeenData.of_model, models.values()))
+    return replace(first, parameters=parameters, fit="", **seen.fields, **solved(merged))

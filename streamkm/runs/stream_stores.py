@@ -14,11 +14,11 @@ from streamkm.errors import DataChangedError, DataError
 from streamkm.fitting.record import refuse_other
 from streamkm.models.model import Model
 from streamkm.outputs import plain, refuse_overlap
-from streamkm.rows import Rows, Seen, fingerprint, refuse_other_units
+from streamkm.rows import Rows, fingerprint, refuse_other_units
 from streamkm.runs.labels import digest_of
 from streamkm.runs.options import CheckpointOptions, DataOptions
 from streamkm.runs.stream import StreamOptions, solved
-from streamkm.runs.update import sight, with_seen
+from streamkm.runs.stream_seen import SeenData
 from streamkm.streaming import Summarise, Summary
 from streamkm.versions import versions
 
@@ -104,13 +104,11 @@ class Stores:
         return {"stores": list(self.names), **found}
 
     @property
-    def seen(self) -> tuple[Seen, ...]:
-        """What a read of all stores sees of those in Zarr."""
-        found: tuple[Seen, ...] = ()
-        position = 0
-        for rows in self.rows:
-            now = sight(rows)
-            found = with_seen(found, now and now.after(None, position))
+    def seen(self) -> SeenData:
+        """What a read of all stores sees."""
+        found, position = SeenData(), 0
+        for name, rows in zip(self.names, self.rows, strict=True):
+            found = found.with_read(rows, name, position)
             position += rows.layout.n_rows
         return found
 
@@ -259,12 +257,13 @@ def stream(
 def stream_model(
     stores: Stores, summary: Summary, parameters: Mapping[str, Any], identity: str
 ) -> Model:
-    """Return the model of a summary of stores."""
+    """Return the model of a summary of a part of the stores, which is not recorded."""
     layout = stores.rows[0].layout
     return Model(
         parameters=dict(parameters),
         features=list(layout.names or ()),
         units=list(layout.units or ()),
         fit=identity,
+        unrecorded=stores.names,
         **solved(summary),
     )

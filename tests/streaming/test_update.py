@@ -214,7 +214,9 @@ def test_a_store_that_shrank_or_was_written_in_other_chunks_is_refused(tmp_path)
     with pytest.raises(DataChangedError, match=r"removed rows 800:900\."):
         km.update(tmp_path / "x")
     zarr.create_array(tmp_path / "x", data=x, chunks=(50, 2), overwrite=True)
-    with pytest.raises(DataChangedError, match=r"changed rows 0:900 \(its chunks, codecs"):
+    with pytest.raises(
+        DataChangedError, match=r"changed rows 0:900 \(its features, chunks, codecs"
+    ):
         km.update(tmp_path / "x")
 
 
@@ -266,7 +268,7 @@ def test_what_cannot_be_known_is_refused(tmp_path):
     x = mixture(200, 2, 3)
     zarr.create_array(tmp_path / "x", data=x, chunks=(100, 2))
     km = StreamingKMeans(3, random_state=0)
-    with pytest.raises(DataError, match="the data is not a Zarr array in a file system"):
+    with pytest.raises(DataError, match="the data is neither a Zarr array in a file system"):
         km.update(zarr.create_array({}, data=x, chunks=(100, 2)))
     with pytest.raises(DataError, match="only the new rows to partial_fit"):
         km.update(x)
@@ -308,7 +310,7 @@ def test_models_that_are_not_complete_or_old_are_refused(tmp_path):
     shutil.rmtree(tmp_path / "m" / "streamkm")  # the digests
     shutil.rmtree(tmp_path / "m" / "seen")  # as an earlier version, and `--every`, write it
     said = run("update", tmp_path / "m", tmp_path / "x", code=1)
-    assert "does not know which chunks of its data were read" in said
+    assert f"does not know which part of {tmp_path / 'x'} it has read" in said
     with pytest.raises(DataError, match="does not know"):
         streamkm.load(tmp_path / "m").update(tmp_path / "x")
 

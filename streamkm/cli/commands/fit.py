@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 from streamkm.cli.commands import fit_bisecting
@@ -17,10 +16,9 @@ from streamkm.cli.common import peak_memory
 from streamkm.cli.files import check_before, plot_file, report_file, save_plot
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import (
-    arrays_beside,
     checkpoint_options,
-    data_options,
     fit_parameters,
+    opening,
 )
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.say import say_aside
@@ -53,7 +51,7 @@ def run(
         return
     options = FitOptions.from_parameters(fit_parameters(given))
     saving = checkpoint_options(given)
-    source = replace(data_options(data, given), **arrays_beside(data, given))
+    source = opening(data, given)
     parameters = stored_parameters(data, given, options)
     outputs = Outputs.from_paths(output, labels, given["checkpoint"], overwrite)
     model = outputs.finished_model(source, parameters)

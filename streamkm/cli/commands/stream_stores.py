@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -23,7 +22,7 @@ from streamkm.cli.common import stopped_by
 from streamkm.cli.files import refuse_repeated
 from streamkm.cli.parse.stream import FEED_OPTIONS
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.translate import arrays_beside, data_options
+from streamkm.cli.translate import opening
 from streamkm.cli.ui.refining import refined_with_bar
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import DataError, RunAgain
@@ -43,15 +42,14 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: dict[str, An
     options, checkpoint, refine = options_of(given), given["checkpoint"], given["refine"] or 0
     if refine and len(data) > 1:
         raise DataError("--refine reads all rows as one array, so it needs a single store.")
-    replaces = check_output(output, checkpoint, data, overwrite)
+    sources = [opening(path, given) for path in data]
+    beside = [array for s in sources for array in (s.sample_weight, s.mask)]
+    replaces = check_output(output, checkpoint, [*data, *beside], overwrite)
     stored = parameters_of(data, options, given)
     saved = checkpoint_of(given)
     with ExitStack() as stack:
         with stopping_early(given):
             stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
-            sources = [
-                replace(data_options(path, given), **arrays_beside(path, given)) for path in data
-            ]
             stores = Stores.open(sources, options)
             stack.enter_context(alone(local(output)))
             saves = stack.enter_context(saving(saved, stores, stores.record(options)))

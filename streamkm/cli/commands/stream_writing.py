@@ -17,9 +17,9 @@ from streamkm.errors import CheckpointError, RunAgain
 from streamkm.models.model import Model
 from streamkm.models.storage import save_model
 from streamkm.outputs import MODEL, CheckpointOutput, Store, check_outputs
-from streamkm.rows import Seen
 from streamkm.runs.options import CheckpointOptions
 from streamkm.runs.stream import StreamOptions
+from streamkm.runs.stream_seen import SeenData
 from streamkm.streaming import Summary
 
 
@@ -31,7 +31,7 @@ def options_of(given: Mapping[str, Any]) -> StreamOptions:
 
 
 def check_output(
-    output: str, checkpoint: str | None, inputs: Sequence[str], overwrite: bool
+    output: str, checkpoint: str | None, inputs: Sequence[Any], overwrite: bool
 ) -> bool:
     """Check the outputs; return whether the model may replace an existing one."""
     replaces = may_replace(output, fit_in(checkpoint), overwrite)
@@ -137,12 +137,14 @@ class Writing:
             self.write(summary)
         self.last = time.monotonic()
 
-    def write(self, summary: Summary, seen: tuple[Seen, ...] = ()) -> Model:
+    def write(self, summary: Summary, seen: SeenData | None = None) -> Model:
         """Write the model, which appears under its name when it is complete.
 
-        Without `seen`, what was read of the stores, the model cannot be updated.
+        Without `seen`, what was read of the stores, it cannot be updated with these.
         """
-        model = replace(self.model_of(summary), seen=seen)
+        model = self.model_of(summary)
+        if seen is not None:
+            model = replace(model, **seen.fields)
         save_model(self.target, model, self.overwrite)
         self.overwrite, self._written = True, summary
         return model

@@ -140,26 +140,45 @@ def variable_option(text: str) -> Callable[[F], F]:
     )
 
 
+_VARIABLE = (
+    "Array in a Zarr group; may be repeated, and then each array is one feature of the rows."
+)
+_NODATA = (
+    "Leave out rows with one of these values, such as 0,nan; auto uses the array's _FillValue, "
+    "missing_value or nodata, and none keeps all rows."
+)
+_feature_option = click.option(
+    "--feature-dim",
+    "feature_dims",
+    multiple=True,
+    metavar="DIM",
+    help="Feature dimension of N-d data, by name or number; may be repeated.",
+)
 data_options = together(
-    variable_option(
-        "Array in a Zarr group; may be repeated, and then each array is one feature of the rows."
-    ),
+    variable_option(_VARIABLE),
     click.option(
         "--nodata",
         type=Nodata(),
         metavar="VALUES",
         default="auto",
         show_default=True,
-        help="Leave out rows with one of these values, such as 0,nan; auto uses the array's "
-        "_FillValue, missing_value or nodata, and none keeps all rows.",
+        help=_NODATA,
     ),
+    _feature_option,
+    memory_option,
+)
+# By default those of the model that a run continues.
+data_options_again = together(
+    variable_option(_VARIABLE),
     click.option(
-        "--feature-dim",
-        "feature_dims",
-        multiple=True,
-        metavar="DIM",
-        help="Feature dimension of N-d data, by name or number; may be repeated.",
+        "--nodata",
+        type=Nodata("model"),
+        metavar="VALUES",
+        default="model",
+        show_default=True,
+        help=f"{_NODATA} model keeps the values of the stream.",
     ),
+    _feature_option,
     memory_option,
 )
 mask_option = click.option(

@@ -51,8 +51,11 @@ class Nodata(click.ParamType[Any]):
 
     name = "nodata"
 
+    def __init__(self, *others: str) -> None:
+        self._words = ("auto", "none", *others)
+
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if value in ("auto", "none", None):
+        if value in (*self._words, None):
             return None if value == "none" else value
         try:
             return [float(item) for item in str(value).split(",")]

@@ -7,9 +7,9 @@ import click
 from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
-    memory_option,
+    data_options_again,
     refine_option,
-    variable_option,
+    row_options,
 )
 
 
@@ -21,14 +21,16 @@ from streamkm.cli.parse.options import (
     ["refuse", "keep"],
     "Rows in the model whose chunks changed or are gone: an error, or they stay as they were read.",
 )
-@variable_option("Array in a Zarr group, if it is not that of the model.")
+@data_options_again
+@row_options
 @refine_option
-@memory_option
 @cluster_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command() -> None:
-    """Add the rows of the Zarr arrays DATA that are new to MODEL, which is replaced.
+    """Add the rows of DATA that are new to MODEL, which is replaced.
 
-    MODEL is that of streamkm stream or of a StreamingKMeans. Only chunks that it has not seen are
-    read. An interrupted update leaves the old model, and is run again.
+    MODEL is that of streamkm stream or of a StreamingKMeans. DATA are Zarr arrays, files or folders
+    of files, of which only the rows that it has not read are read. They are opened by the options
+    of the stream, unless others are given. An interrupted update leaves the old model, and is run
+    again.
     """

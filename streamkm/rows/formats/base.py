@@ -55,6 +55,10 @@ class FileArray(ABC):
         """Return the array of a name beside this one, such as a coordinate, or None."""
         return None
 
+    def lengths(self, axis: int) -> tuple[int, ...] | None:
+        """Return the extent of each file along an axis; None if they are not joined along it."""
+        return (self.shape[axis],) if len(self.files) == 1 else None
+
     @property
     def label(self) -> str | None:
         """Name of the array in its files, or None if they hold a single one."""

@@ -47,6 +47,9 @@ class Decoded(FileArray):
         path = self.stored.origin if in_files else {"path": str(self.stored.store_path)}
         return {**path, "stored": f"{self.stored.dtype}, {self.meaning}"}
 
+    def lengths(self, axis: int) -> tuple[int, ...] | None:
+        return self.stored.lengths(axis) if isinstance(self.stored, FileArray) else None
+
     def beside(self, name: str) -> Any:
         return array_beside(self.stored, name)
 

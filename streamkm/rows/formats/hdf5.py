@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,16 +97,20 @@ def find_hdf5(files: Sequence[File], name: str) -> FileArray | None:
 @contextmanager
 def _opened(file: File) -> Iterator[Any]:
     h5py = need("h5py", "HDF5 and netCDF-4 files")
+    own = nullcontext(file.path) if file.local else file.open()
+    with own as source, _as_hdf5(h5py, source, file) as opened:
+        yield opened
+
+
+def _as_hdf5(h5py: Any, source: Any, file: File) -> Any:
     try:
-        opened = h5py.File(file.path if file.local else file.open(), "r")
+        return h5py.File(source, "r")
     except BlockingIOError as error:
         raise ReadError(
             f"{file.path} is open for writing in another process: close it there."
         ) from error
     except OSError as error:
         raise ReadError(f"{file.path} cannot be read as HDF5: {error}.") from error
-    with opened:
-        yield opened
 
 
 def _dataset(group: Any, name: str) -> Any:

@@ -40,6 +40,9 @@ class Joined(FileArray):
     def label(self) -> str | None:
         return self.parts[0].label
 
+    def lengths(self, axis: int) -> tuple[int, ...] | None:
+        return tuple(part.shape[axis] for part in self.parts) if axis == self.axis else None
+
     @cached_property
     def _ends(self) -> list[int]:
         return list(itertools.accumulate(part.shape[self.axis] for part in self.parts))

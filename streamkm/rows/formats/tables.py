@@ -63,6 +63,17 @@ class TableArray(FileArray):
     def stamp(self) -> dict[str, Any]:
         return {**super().stamp, "columns": list(self.columns.names)}
 
+    def lengths(self, axis: int) -> tuple[int, ...] | None:
+        if axis:
+            return None
+        assert self.edges is not None
+        found = [0] * len(self.files)
+        for (file, _), (start, stop) in zip(
+            self.groups, itertools.pairwise(self.edges), strict=True
+        ):
+            found[file] += stop - start
+        return tuple(found)
+
     def read(self, region: Region) -> AnyArray:
         rows = region[0]
         width = 1 if self.flat else self.shape[1]
