@@ -228,21 +228,23 @@ ndarray of shape (m,)
     ) -> Self:
         """Add the rows of a store that are new since it was read; only these are read.
 
-        A store may grow along its first row dimension, such as the time of a cube. What was read
-        is known by the sizes and times or ETags of the chunks, which are listed, not read. The
-        last chunks, if they were not full, are written again by every append; some of their
-        earlier rows are compared with those in the summary.
+        A store may grow along its first row dimension, such as the time of a cube, and a folder
+        may gain files. What was read is known by the sizes and times or ETags of the chunks or
+        files, which are listed, not read. The last chunks, if they were not full, are written
+        again by every append, and so are files that grow; some of their earlier rows are compared
+        with those in the summary.
 
         Parameters
         ----------
-        X : path or URL of a Zarr store, or zarr.Array
-            All rows. A store that was not read before is read completely.
+        X : path or URL of a Zarr store, or of files, or zarr.Array
+            All rows. A store or file that was not read before is read completely.
         sample_weight : array of the row shape, or None
             Weight of each row.
         mask : array of the row shape, bool, or None
             False for rows that are left out.
         changed : {'refuse', 'keep'}, default='refuse'
-            'keep' keeps rows whose chunks were written again, or are gone, as they were read.
+            'keep' keeps rows whose chunks or files were written again, or are gone, as they were
+            read.
 
         Returns
         -------
@@ -252,7 +254,7 @@ ndarray of shape (m,)
         Raises
         ------
         DataError
-            If the rows cannot be used, or the data are not stored in Zarr.
+            If the rows cannot be used, or it is not known which of them were read.
         DataChangedError
             If rows that were read have changed or are gone. They cannot be taken out of the
             summary. The model is unchanged after an error.
