@@ -11,6 +11,7 @@ from streamkm.errors import DataError, ReadError
 from streamkm.files.near import did_you_mean
 
 IN_PLACE = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".netcdf")
+ZARR = ("zarr.json", ".zgroup", ".zarray")  # files in the root of a store
 _XARRAY = (".grib", ".grib2", ".grb", ".grb2")
 _PACKAGES = {"PIL": "pillow"}
 _EXTRAS = {"h5py": "netcdf"}

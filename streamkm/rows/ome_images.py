@@ -22,6 +22,30 @@ def images_in(group: Any) -> dict[str, Any]:
     return {path: group[path] for path in _paths(group) if _is_array(group, path)}
 
 
+def axes_of(array: Any) -> tuple[str, ...] | None:
+    """Return the names of the axes of an array of an OME-Zarr image, or None for another array.
+
+    bioformats2raw writes them for the image only, and not for its arrays.
+    """
+    import zarr  # already imported by the caller
+
+    parent, _, name = array.path.rpartition("/")
+    if not name:
+        return None
+    try:
+        group = zarr.open_group(
+            array.store, path=parent, mode="r", zarr_format=array.metadata.zarr_format
+        )
+        for image in _described(group).get("multiscales", ()):
+            if any(str(each["path"]) == name for each in image["datasets"]):
+                axes = image["axes"]
+                names = tuple(str(a["name"] if isinstance(a, dict) else a) for a in axes)
+                return names if len(names) == array.ndim else None
+    except Exception:  # no group, or its metadata are of another kind
+        return None
+    return None
+
+
 def _paths(group: Any) -> Iterator[str]:
     own = _first(group)
     if own is not None:

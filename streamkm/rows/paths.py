@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 from streamkm.errors import DataError
-from streamkm.files.find import other_kind
+from streamkm.files.find import ZARR, File, other_kind
 from streamkm.files.near import unless_there
 from streamkm.rows.choosing import chosen
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
-from streamkm.rows.ome_images import images_in
+from streamkm.rows.ome_images import axes_of, images_in
 
 
 def dimension_names(array: Any) -> tuple[str | None, ...] | None:
     """Return the dimension names of a Zarr array: the field of v3, or xarray's attribute of v2.
 
-    An array in another file has its own names.
+    An array of an OME-Zarr image without such names has those of the axes of the image. An array in
+    another file has its own names.
     """
     if isinstance(array, FileArray):
         return array.dims
     names = getattr(array.metadata, "dimension_names", None)
-    names = names or array.attrs.get("_ARRAY_DIMENSIONS")
+    names = names or array.attrs.get("_ARRAY_DIMENSIONS") or axes_of(array)
     return tuple(names) if names else None
 
 
 def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     """Open a Zarr array by path or URL, or the `variable` or only array of a group.
 
-    A variable in a nested group is given by its path, 'a/b'. A local .zip file is a store, too.
+    A variable in a nested group is given by its path, 'a/b'. A .zip file is a store, too.
 
     Coordinates do not count as arrays of a group: arrays with at most one dimension, and those in
-    the attribute `coordinates`. Of an OME-Zarr image, the array is that of the full resolution.
+    the attribute `coordinates`. Of an OME-Zarr image, which may be the variable, the array is that
+    of the full resolution.
 
     Raises
     ------
@@ -51,8 +54,10 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     if found is not None:
         return found
 
-    images = {} if variable is not None else images_in(node)
-    if images:
+    images = _images(node, variable)
+    if len(images) == 1 and variable is not None:
+        return next(iter(images.values()))
+    if images and variable is None:
         words = "collection of images, here in full resolution"
         return chosen(where, images, None, lambda: images, words)
 
@@ -81,9 +86,9 @@ def _node(path: str | os.PathLike[str]) -> Any:
 
     where = os.fspath(path)
     try:
-        packed = where.lower().endswith(".zip") and Path(where).is_file()
-        node = zarr.open(zarr.storage.ZipStore(where, mode="r") if packed else where, mode="r")
-    except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
+        store, inner = _store_of(where)
+        node = zarr.open(store, path=inner, mode="r")
+    except (FileNotFoundError, ValueError, BadZipFile, zarr.errors.NodeNotFoundError) as error:
         end = unless_there(where)
         known = other_kind(where) if end == "." else ""
         end += " For files of other kinds: streamkm ingest." if end == "." else ""
@@ -98,6 +103,38 @@ def _node(path: str | os.PathLike[str]) -> Any:
     if isinstance(node, zarr.Group):
         forget_listings(node)
     return node
+
+
+def _store_of(where: str) -> tuple[Any, str | None]:
+    """Return the store at a path or URL, and the path of its root.
+
+    A .zip file may hold the files of a store, or the folder of one.
+    """
+    if not where.lower().endswith(".zip") or "::" in where:
+        return where, None
+    from fsspec.core import url_to_fs
+    from zarr.storage import ZipStore
+
+    fs, path = url_to_fs(where)
+    if not File.from_info(fs, path, {}).local:
+        return f"zip::{where}", None
+    if not Path(path).is_file():
+        return where, None
+    with ZipFile(path) as opened:
+        found = [PurePosixPath(name) for name in opened.namelist()]
+    roots = sorted({name.parent for name in found if name.name in ZARR}, key=lambda p: len(p.parts))
+    return ZipStore(path, mode="r"), str(roots[0]) if roots and roots[0].name else None
+
+
+def _images(node: Any, variable: str | None) -> dict[str, Any]:
+    """Return the images in a group, or in its group of the name of a variable."""
+    import zarr
+
+    try:
+        inner = node if variable is None else node[variable]
+    except (KeyError, ValueError):
+        return {}
+    return images_in(inner) if isinstance(inner, zarr.Group) else {}
 
 
 def _member(node: Any, name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import threading
 import tracemalloc
 from dataclasses import replace
@@ -10,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import dask
 import dask.array as da
+import fsspec
 import numpy as np
 import pytest
 import xarray as xr
@@ -113,7 +115,9 @@ def test_arrays_of_groups_within_are_named_by_their_path(tmp_path, cube):
 
 
 def write_image(group, pixels, version):
-    described = {"multiscales": [{"datasets": [{"path": "full"}, {"path": "half"}]}]}
+    axes = [{"name": name} for name in ("c", "y", "x")[-pixels.ndim :]]
+    image = {"datasets": [{"path": "full"}, {"path": "half"}], "axes": axes}
+    described = {"multiscales": [image]}
     group.attrs.update({"ome": described} if version == 3 else described)
     group.create_array("full", data=pixels)
     group.create_array("half", data=pixels[..., ::2, ::2])
@@ -132,15 +136,41 @@ def test_images_of_ome_zarr_are_opened_in_their_full_resolution(tmp_path, cube, 
     assert raised.value.for_command.endswith("by --variable.")
     for rows in (
         open_rows(tmp_path / "raw.zarr", feature_dim=0, variable="1/full"),
-        open_rows(tmp_path / "raw.zarr" / "1", feature_dim=0),
+        open_rows(tmp_path / "raw.zarr", feature_dim="c", variable="1"),  # a series
+        open_rows(tmp_path / "raw.zarr" / "1", feature_dim="c"),
     ):
         assert np.array_equal(rows.array[...], cube)
+        assert rows.layout.row_shape == cube.shape[1:]
+
+
+@pytest.mark.parametrize(
+    "described", [{"multiscales": 3}, {"multiscales": [{"datasets": [{"path": "x"}], "axes": "c"}]}]
+)
+def test_other_attributes_do_not_name_dimensions(tmp_path, cube, described):
+    group = zarr.create_group(tmp_path / "x.zarr", attributes=described)
+    group.create_array("x", data=cube)
+    assert open_rows(tmp_path / "x.zarr", variable="x", feature_dim=0).layout.names is None
+    with pytest.raises(DataError, match="there is no dimension 'c'"):
+        open_rows(tmp_path / "x.zarr", variable="x", feature_dim="c")
 
 
 def test_the_only_array_of_a_nested_group_is_opened(tmp_path, cube):
     with zarr.storage.ZipStore(tmp_path / "g.zarr.zip", mode="w") as store:
         zarr.create_group(store).create_group("a/b").create_array("deep", data=cube)
     assert np.array_equal(open_rows(tmp_path / "g.zarr.zip", feature_dim=0).array[...], cube)
+
+
+def test_a_zip_file_may_be_a_url_or_hold_the_folder_of_a_store(tmp_path, cube):
+    zarr.create_array(tmp_path / "p.zarr", data=cube)
+    shutil.make_archive(str(tmp_path / "folder"), "zip", tmp_path, "p.zarr")
+    shutil.make_archive(str(tmp_path / "flat"), "zip", tmp_path / "p.zarr")
+    fsspec.filesystem("memory").pipe("/flat.zip", (tmp_path / "flat.zip").read_bytes())
+    urls = [f"file://{tmp_path}/flat.zip", f"file://{tmp_path}/folder.zip", "memory://flat.zip"]
+    for where in (tmp_path / "folder.zip", *urls):
+        assert np.array_equal(open_rows(where, feature_dim=0).array[...], cube)
+    (tmp_path / "torn.zip").write_bytes((tmp_path / "flat.zip").read_bytes()[:-30])
+    with pytest.raises(DataError, match="torn.zip is not a Zarr array or group"):
+        open_rows(tmp_path / "torn.zip")
 
 
 def test_a_zipped_store_is_opened_by_its_path(tmp_path, cube, processes):

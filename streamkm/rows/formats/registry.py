@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from streamkm.errors import DataError
-from streamkm.files.find import IN_PLACE, File, entries
+from streamkm.files.find import IN_PLACE, ZARR, File, entries
 from streamkm.files.names import TIFFS, order_notice
 from streamkm.rows.formats.arrow_ipc import MAGIC, ArrowIpc
 from streamkm.rows.formats.base import FileArray
@@ -20,7 +20,6 @@ from streamkm.rows.formats.npy import find_npy, open_npy
 from streamkm.rows.formats.parquet import Parquet
 from streamkm.rows.formats.tables import TableFormat, find_column, has_columns, open_table
 
-_ZARR = ("zarr.json", ".zgroup", ".zarray")
 _HEAD = 16  # bytes
 
 
@@ -153,7 +152,7 @@ def _may_be_files(where: str) -> bool:
         return _of_name(where) is not None
     there = Path(where)
     if there.is_dir():
-        return not any((there / name).exists() for name in _ZARR)
+        return not any((there / name).exists() for name in ZARR)
     return there.is_file() or any(sign in where for sign in "*?[")
 
 
