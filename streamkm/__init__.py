@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from streamkm.outputs.partitions import Partition as Partition
     from streamkm.outputs.partitions import open_partition as open_partition
     from streamkm.passes import Nearest as Nearest
+    from streamkm.reporting.report import report as report
     from streamkm.rows.array import open_array as open_array
     from streamkm.selection import stability as stability
     from streamkm.selection import sweep as sweep
@@ -64,6 +65,7 @@ _PUBLIC = {
     "open_partition": "streamkm.outputs.partitions",
     "open_sweep": "streamkm.models.sweep",
     "partition": "streamkm.curation",
+    "report": "streamkm.reporting.report",
     "stability": "streamkm.selection",
     "sweep": "streamkm.selection",
 }
@@ -95,6 +97,7 @@ __all__ = [
     "open_sweep",
     "partition",
     "plot",
+    "report",
     "stability",
     "sweep",
 ]

@@ -42,6 +42,7 @@ _COMMANDS = {
     "decompress": "Export images of an archive to standard image files.",
     "palette": "Show the palette of images.",
     "similar": "Find duplicate and similar images of an archive.",
+    "report": "Write an HTML page about a model, a sweep, an archive or a checkpoint.",
     "info": "Show the contents of a model, an archive or a Zarr array.",
 }
 

@@ -28,8 +28,13 @@ def facts_of(model: Model) -> dict[str, str]:
     if not model.summary:
         facts["reads"] = f"{model.n_passes} ({show_bytes(model.bytes_read)})"
     facts["parameters"] = set_parameters(model.parameters)
-    facts["versions"] = ", ".join(f"{name} {value}" for name, value in model.versions.items())
+    facts["versions"] = versions_text(model.versions)
     return facts
+
+
+def versions_text(versions: Mapping[str, str]) -> str:
+    """Return libraries and their versions as text."""
+    return ", ".join(f"{name} {value}" for name, value in versions.items())
 
 
 def set_parameters(parameters: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from streamkm.plot.label_map import labels
 from streamkm.plot.lloyd_step import step
 from streamkm.plot.loss_curve import loss
 from streamkm.plot.nearest_rows import representatives
+from streamkm.plot.restart_curves import restarts
 from streamkm.plot.silhouette_bars import silhouette
 from streamkm.plot.size_bars import sizes
 
@@ -28,6 +29,7 @@ __all__ = [
     "labels",
     "loss",
     "representatives",
+    "restarts",
     "silhouette",
     "sizes",
     "step",

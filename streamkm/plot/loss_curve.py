@@ -51,7 +51,7 @@ def loss(model: Any, ax: Axes | None = None) -> Axes:
     """
     fitted = Drawn.from_model(model).fitted
     history = getattr(fitted, "history_", None)
-    if history is None or not len(history):
+    if history is None or not len(history) or not hasattr(fitted, "stop_reason_"):
         raise DataError(
             f"this {type(fitted).__name__} has no history of iterations; KMeans and "
             "SphericalKMeans have one after fit."

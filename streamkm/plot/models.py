@@ -134,8 +134,12 @@ class Drawn:
         values: AnyArray = map_reduce(question, rows).values
         if not len(values):
             raise DataError("the data have no rows that can be drawn: all are left out as nodata.")
+        return values, self.labels(values)
+
+    def labels(self, values: AnyArray) -> Int32Array:
+        """Return the labels (n,) of scaled rows (n, d)."""
         labels, _ = self.fitted._question(np.dtype(np.int32))(Block.from_values(values))
-        return values, labels
+        return np.asarray(labels, np.int32)
 
     def back(self, values: AnyArray) -> Float64Array:
         """Convert scaled rows (n, d) to the units of the data; unit vectors stay as they are."""

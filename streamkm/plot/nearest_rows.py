@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from streamkm.arrays import Float64Array
 from streamkm.engine import map_reduce
 from streamkm.numbers import whole_number
+from streamkm.passes import Nearest
 from streamkm.plot.galleries import along_features, as_images, mosaic, show
 from streamkm.plot.models import Drawn
 from streamkm.plot.style import FIRST, new_axes, round_steps, short
@@ -65,13 +66,20 @@ def representatives(
     if shape is not None:
         as_images(drawn.centroids, shape)  # an error before the read
     ranked = map_reduce(drawn.fitted._closest(n), drawn.open(X))
-    nearest = ranked.nearest(len(drawn.centroids), n)
+    return draw_nearest(drawn, ranked.nearest(len(drawn.centroids), n), shape, ax)
+
+
+def draw_nearest(
+    drawn: Drawn, nearest: Nearest, shape: Sequence[int] | None, ax: Axes | None
+) -> Axes:
+    """Draw rows that have been found, with their values."""
     values = np.where((nearest.numbers < 0)[..., None], np.nan, nearest.values)
     ax = ax or new_axes(height=min(_HIGH, max(4.5, 1 + 0.5 * len(values))))
     if shape is None:
         _lines(ax, drawn, values)
     else:
         _images(ax, drawn.names, as_images(values, shape))
+    n = values.shape[1]
     rows = "row" if n == 1 else f"{n} rows"
     ax.set_title(f"the {rows} nearest to each centroid", fontsize="medium")
     return ax

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from sklearn.metrics import silhouette_samples
 
+from streamkm.arrays import AnyArray, Int32Array
 from streamkm.errors import DataError
 from streamkm.numbers import whole_number
 from streamkm.passes.sample import SampleUniform, threshold_of
@@ -64,7 +65,11 @@ def silhouette(
     drawn = Drawn.from_model(model)
     most, data = whole_number("rows", rows, 2), drawn.open(X)
     threshold = threshold_of(2 * most / data.layout.n_rows)
-    values, labels = drawn.sample(SampleUniform(most, threshold, seed, 0), data)
+    return draw_widths(drawn, *drawn.sample(SampleUniform(most, threshold, seed, 0), data), ax)
+
+
+def draw_widths(drawn: Drawn, values: AnyArray, labels: Int32Array, ax: Axes | None) -> Axes:
+    """Draw the silhouettes of scaled rows (n, d) with their labels (n,)."""
     if not 1 < len(np.unique(labels)) < len(labels):
         raise DataError(
             f"the sample of {len(labels)} rows has rows of {len(np.unique(labels))} of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,12 @@ def sizes(model: Any, ax: Axes | None = None) -> Axes:
             f"this {type(drawn.fitted).__name__} has no counts_, the sizes of its clusters; a fit "
             "of KMeans, SphericalKMeans or BisectingKMeans sets them."
         )
+    return draw_counts(drawn.names, counts, ax)
+
+
+def draw_counts(names: Sequence[str], counts: Float64Array, ax: Axes | None) -> Axes:
+    """Draw the sizes (k,) of named clusters."""
     order = np.argsort(-counts, kind="stable")
-    names = drawn.names
     if len(names) > NAMED:
         return _curve(ax or new_axes(), counts[order])
     ax = ax or new_axes(height=max(2.0, 1.2 + 0.24 * len(names)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -16,12 +15,13 @@ from streamkm.cli.ui.facts import show_table
 from streamkm.cli.ui.say import say, strict_json
 from streamkm.cli.ui.sweep_table import show_sweep, sweep_facts
 from streamkm.errors import NotAModelError
-from streamkm.models.facts import facts_of, set_parameters, stream_rows
+from streamkm.models.facts import facts_of, stream_rows
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model
 from streamkm.models.sweep import open_sweep
 from streamkm.outputs import ARCHIVE, PARTITION, QUANTIZER, kind_of, plain
 from streamkm.outputs.marks import NEAREST
+from streamkm.reporting.sweeps import facts_of as texts_of_sweep
 from streamkm.rows.sources import open_source
 
 
@@ -33,7 +33,8 @@ def run(path: str, variable: str | list[str] | None, all_of_it: bool, as_json: b
         archives = import_module("streamkm.cli.commands.info_archive")
         archives.show_archive(path, all_of_it, as_json)
     elif kind == CHECKPOINT:
-        show(import_module("streamkm.cli.commands.info_checkpoint").facts_of(path))
+        checkpoints = import_module("streamkm.reporting.checkpoints")  # imports the fit states
+        show(checkpoints.facts_of(checkpoints.load_state(path)))
     elif kind == QUANTIZER:
         show(*info_outputs.of_quantizer(path))
     elif kind == PARTITION:
@@ -58,7 +59,7 @@ def _show_result(path: str, as_json: bool, sweeps: bool) -> bool:
     with suppress(NotAModelError):
         found = open_sweep(path) if sweeps else None
         if found is not None:
-            _show(as_json, _of_sweep(found), sweep_facts(found))
+            _show(as_json, texts_of_sweep(found), sweep_facts(found))
             if not as_json:
                 show_sweep(found)
         return found is not None
@@ -94,12 +95,4 @@ def _values_of(model: Model) -> dict[str, Any]:
         "centroids": model.centroids.tolist(),
         "parameters": plain(model.parameters),
         "versions": model.versions,
-    }
-
-
-def _of_sweep(found: Any) -> dict[str, str]:
-    parameters = json.loads(found.attrs["parameters"])
-    data = parameters.pop("data", None)
-    return ({} if data is None else {"data": str(data)}) | {
-        "parameters": set_parameters(parameters)
     }

@@ -14,8 +14,8 @@ from streamkm.decoding.notices import notice_lines
 from streamkm.files.names import shown
 from streamkm.images.archive.archive import Archive
 from streamkm.images.archive.summary import ImageSummary, summary
+from streamkm.reporting.archives import facts_of as texts_of
 from streamkm.showing.console import PlainConsole
-from streamkm.sizes import show_bytes
 
 _SHOWN = 20  # number of the worst images that are listed
 
@@ -27,22 +27,7 @@ def show_archive(path: str, all_of_it: bool, as_json: bool) -> None:
         return
     archive = Archive(path)
     total = summary(archive)
-    stacks = {image.stack for image in total.images}
-    facts = {
-        "images": f"{total.n_images:,} in {len(stacks):,} sizes and kinds, "
-        f"{total.n_pixels / 1e6:,.1f} Mpixel",
-        "stored": f"{show_bytes(total.nbytes)}, {show_bytes(total.codes_nbytes)} of it codes",
-        "bits per pixel": f"{total.bits_per_pixel:.3f}",
-        "ratio": f"{total.ratio:.1f} to decoded pixels ({show_bytes(total.decoded_nbytes)}), "
-        f"{total.source_nbytes / total.nbytes:.2f} to the sources "
-        f"({show_bytes(total.source_nbytes)})",
-        "PSNR": f"{total.psnr:.2f} dB",
-        "SSIM": f"{total.ssim:.4f}, mean of the images",
-        "skipped": f"{len(archive.skipped):,}",
-        "parameters": ", ".join(f"{n}={v}" for n, v in archive.parameters.items() if v is not None),
-        "versions": ", ".join(f"{name} {version}" for name, version in archive.versions.items()),
-    }
-    show_table(facts)
+    show_table(texts_of(archive, total))
     console = PlainConsole()
     for line in notice_lines(archive.notices):
         console.print(line, soft_wrap=True)

@@ -34,6 +34,20 @@ class Window(click.ParamType[tuple[int, ...]]):
         return tuple(map(int, parts))
 
 
+class ImageShape(click.ParamType[tuple[int, ...]]):
+    """Shape of a row as an image, such as 28x28 or 32x32x3."""
+
+    name = "shape"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        sides = str(value).split("x")
+        if len(sides) not in (2, 3) or not all(side.isdecimal() for side in sides):
+            self.fail(f"{value!r}: give height x width, as in 28x28 or 32x32x3", param, ctx)
+        return tuple(map(int, sides))
+
+
 class Seconds(click.ParamType[float]):
     """A time such as 55m."""
 

@@ -1,0 +1,1 @@
+"""Reports of results: one HTML page each, which loads nothing from elsewhere."""

@@ -1,0 +1,76 @@
+"""Parts of a page; all text is escaped where it enters one."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from streamkm.showing.text import safe
+
+_LONG = 70  # characters of a fact that has a line of its own
+
+
+class Html(str):
+    """Text that is HTML; all other text is escaped."""
+
+    __slots__ = ()
+
+
+def text(value: object) -> Html:
+    """Escape a value, unless it is HTML.
+
+    Examples
+    --------
+    >>> text("a<b> & \\x1b"), text(Html("<p>"))
+    ('a&lt;b&gt; &amp; \\\\x1b', '<p>')
+    """
+    return value if isinstance(value, Html) else Html(html.escape(safe(str(value))))
+
+
+def join(parts: Iterable[object]) -> Html:
+    """Join HTML and text."""
+    return Html("".join(map(text, parts)))
+
+
+def tag(name: str, *content: object, **attributes: object) -> Html:
+    """Return an element; an underscore after the name of an attribute is dropped.
+
+    Attributes that are None are left out.
+
+    Examples
+    --------
+    >>> tag("p", "1 < 2", class_="fact", data_k=None)
+    '<p class="fact">1 &lt; 2</p>'
+    """
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Html(f"<{name}{given}>{join(content)}</{name}>")
+
+
+def facts(named: Mapping[str, object]) -> Html:
+    """Return names and values as a description list."""
+    pairs = (
+        tag(
+            "div",
+            tag("dt", name),
+            tag("dd", value),
+            class_="long" if len(str(value)) > _LONG else None,
+        )
+        for name, value in named.items()
+    )
+    return tag("dl", *pairs, class_="facts")
+
+
+def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Html:
+    """Return a table whose first cells name their rows; a narrow page scrolls it sideways."""
+    head = tag("tr", *(tag("th", name, scope="col") for name in columns))
+    body = (
+        tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))
+        for row in rows
+    )
+    whole = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body))
+    return tag("div", whole, class_="wide", role="group", aria_label=caption, tabindex=0)
