@@ -40,6 +40,11 @@ class Patch(click.ParamType[tuple[int, int]]):
     type=click.IntRange(1, 65536),
     help="Maximum number of colours of a palette, or codewords of a stage (default 256).",
 )
+@click.option(
+    "--palette",
+    metavar="FILE",
+    help="Use these colours: .npy, .gpl, .act, .pal, hex text, a model, or an archive.",
+)
 @choice_option(
     "--per",
     ["archive", "group", "image"],

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from streamkm.errors import StreamkmError
 from streamkm.files.names import source_names
@@ -31,6 +32,7 @@ def compress(
     space: str = "srgb",
     n_init: int = 1,
     random_state: int = 0,
+    palette: Any = None,
     skip_bad: bool = False,
     memory_limit: str | int | None = None,
     overwrite: bool = False,
@@ -69,6 +71,11 @@ def compress(
         Starts of the search for a palette, from the same table of colours.
     random_state : int
         Seed of the starts after the first.
+    palette : Palette, array of shape (k, 3) or (k, 1), path, or None
+        Colours that all images get, in this order: a file (.npy, .gpl, .act, .pal of JASC, .json
+        of `Palette.to_json`, or text with a colour such as ``#00ff7f`` in each line), a model of
+        pixels, or an archive with one palette. It excludes `n_colors` and other options of a
+        search.
     skip_bad : bool
         Whether damaged and hostile files are left out; the archive stores their names.
     memory_limit : int, str or None
@@ -116,6 +123,7 @@ def compress(
         space=space,
         n_init=n_init,
         seed=random_state,
+        palette=palette,
     )
     memory = ImageMemory.from_limit(memory_limit)
     options = replace(options, cells=memory.cells)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
 from streamkm.errors import DataError
 from streamkm.images.codebook.rate import choose
+from streamkm.images.colour.palette import Palette
 from streamkm.images.colour.palette_search import PaletteSearch
 from streamkm.images.colour.spaces import SPACES
+from streamkm.images.compression.given import given_colours, palette_for
 from streamkm.numbers import real_number, whole_number
 
 PER = ("archive", "group", "image")
@@ -29,6 +35,7 @@ class CompressOptions:
     per, patch, dither, space, n_init, seed, quality : as for `compress`
     stages : maximum number of codes of a patch
     cells : number of cells of a colour table
+    colours, deep : a palette that is given for all images, and whether it has 16 bits
     """
 
     n_colors: int
@@ -41,6 +48,8 @@ class CompressOptions:
     n_init: int
     seed: int
     cells: int = 0
+    colours: tuple[tuple[int, ...], ...] | None = None
+    deep: bool = False
 
     @classmethod
     def from_arguments(
@@ -56,6 +65,7 @@ class CompressOptions:
         space: str,
         n_init: int,
         seed: int,
+        palette: Any = None,
     ) -> CompressOptions:
         """Check the arguments of `compress` and convert them.
 
@@ -85,7 +95,31 @@ class CompressOptions:
             k, most_stages = _allowed(bits_per_pixel, patch, n_colors, stages)
         options = cls(k, per, patch, most_stages, quality, dither, space, n_init, seed)
         options._check_patches(stages)
+        if palette is not None:
+            options = options._with_palette(palette, n_colors, bits_per_pixel)
         return options
+
+    def _with_palette(self, palette: Any, k: int | None, bits: float | None) -> CompressOptions:
+        """Return the options with a given palette, which excludes those of a search."""
+        searches = {
+            "-k": k is not None,
+            f"--per {self.per}": self.per != "archive",
+            "--patch": self.patch != (1, 1),
+            "--quality": self.quality is not None,
+            "--bits-per-pixel": bits is not None,
+            "--n-init": self.n_init != 1,
+        }
+        others = [name for name, given in searches.items() if given]
+        if others:
+            raise DataError(f"--palette gives the colours: leave out {', '.join(others)}.")
+        found = given_colours(palette)
+        colours = tuple(map(tuple, found.tolist()))
+        return replace(self, n_colors=len(found), colours=colours, deep=found.itemsize > 1)
+
+    def given(self, channels: int, dtype: str) -> Palette:
+        """Return the given palette for images of some channels and a dtype."""
+        colours = np.array(self.colours, np.uint16 if self.deep else np.uint8)
+        return palette_for(colours, channels, dtype, self.space)
 
     def _check_patches(self, stages: int | None) -> None:
         """Refuse options of palettes for patches, and options of patches for palettes."""
@@ -102,7 +136,12 @@ class CompressOptions:
     @property
     def record(self) -> dict[str, Any]:
         """All options as JSON."""
-        return asdict(self) | {"patch": list(self.patch)}
+        found = asdict(self) | {"patch": list(self.patch)}
+        colours, deep = found.pop("colours"), found.pop("deep")
+        if colours is None:
+            return found
+        text = json.dumps([colours, deep])
+        return found | {"palette": hashlib.sha256(text.encode()).hexdigest()[:32]}
 
     @property
     def search(self) -> PaletteSearch:

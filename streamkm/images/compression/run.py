@@ -87,6 +87,8 @@ class Run:
         if not catalogue.headers:
             raise DataError(f"no readable image was found in {' '.join(names[:3])}.")
         self._stacks = stacks_of(catalogue.headers, self._options.per, self._options.patch)
+        if self._options.colours is not None:
+            self._given()  # raises an error for images that it does not suit
         images = {"number of images": len(catalogue.headers), "images": catalogue.digest}
         asked = {**self._options.record, "format of the run": _FORMAT}
         record = Record("compress", asked, images, versions=versions())
@@ -106,6 +108,10 @@ class Run:
     def fit(self) -> None:
         """Find the palettes that images share, and the codebooks."""
         if self._marked("fitted"):
+            return
+        if self._options.colours is not None:
+            write_palettes(self._partial, self._given(), owners_of(self._stacks))
+            self._mark("fitted")
             return
         counted = [s for s in self._stacks if not s.by_patches]
         counts = counted and self._options.per != "image" and not self._marked("counted")
@@ -127,6 +133,15 @@ class Run:
             self._mark(f"trained {kind}")
         shutil.rmtree(self._partial / "patches", ignore_errors=True)
         self._mark("fitted")
+
+    def _given(self) -> dict[str, list[Palette]]:
+        """Return the palette that is given, for each kind of image."""
+        bands = next((stack.name for stack in self._stacks if stack.by_patches), None)
+        if bands is not None:
+            raise DataError(f"images of bands ({bands}) have no palette: leave them out.")
+        first = {stack.kind: stack.headers[0] for stack in self._stacks}
+        options = self._options
+        return {k: [options.given(h.channels, h.dtype)] for k, h in first.items()}
 
     def _count(self, stacks: Sequence[Stack]) -> Tables:
         """Count the colours of all images that have palettes."""
