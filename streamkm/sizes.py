@@ -86,8 +86,8 @@ def as_texts(facts: Mapping[str, Any]) -> dict[str, str]:
 
     Examples
     --------
-    >>> as_texts({"reads_likely": 4, "block_bytes": 2048, "seconds_a_read": 75.0, "plot": None})
-    {'reads likely': '4', 'block': '2.0 KiB', 'seconds a read': '1m15s'}
+    >>> as_texts({"reads": 4, "block_bytes": 2048, "seconds_a_read": 75.0, "inertia": 1e4 / 3})
+    {'reads': '4', 'block': '2.0 KiB', 'seconds a read': '1m15s', 'inertia': '3,333.33333'}
     """
     known = {name: value for name, value in facts.items() if value is not None}
     return {
@@ -103,4 +103,6 @@ def _as_text(name: str, value: Any) -> str:
         return show_seconds(value)
     if isinstance(value, list):
         return " to ".join(f"{number:,}" for number in value)
+    if isinstance(value, float):
+        return f"{value:,.9g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from scripts.website import links, llms, source
+from scripts.website import links, llms, man, source
 
 SITE = source.ROOT / "build/site"
 
 
 def main() -> None:
-    """Build the pages, their Markdown and llms.txt, and check the links."""
+    """Build the pages, their Markdown, llms.txt and the manual pages, and check the links."""
     source.write(SITE / "source")
     options = ["-W", "--keep-going", "-q", "-c", "docs", "-d", str(SITE / "doctrees")]
     folders = [str(SITE / "source"), str(SITE / "html")]
@@ -19,6 +19,7 @@ def main() -> None:
     if subprocess.run(command, cwd=source.ROOT).returncode:
         sys.exit("scripts/docs: Sphinx found errors")
     llms.write(SITE / "html")
+    man.write(SITE / "man")
     found = list(links.broken(SITE / "html"))
     if found:
         sys.exit("\n".join(["scripts/docs: broken links:", *found]))

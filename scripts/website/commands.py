@@ -8,6 +8,7 @@ import re
 import click
 
 from streamkm.cli import main
+from streamkm.cli.parse.described import options_by_heading
 
 _HEAD = "\n| command | what it does |\n|---|---|\n"
 
@@ -29,13 +30,18 @@ def section(command: click.Command, name: str, parent: click.Context) -> str:
     """Return the usage, the description and the options of a command."""
     context = click.Context(command, info_name=name, parent=parent)
     usage = " ".join(["streamkm", name, *command.collect_usage_pieces(context)])
-    records = filter(None, (p.get_help_record(context) for p in command.get_params(context)))
-    # An argument is described by the help of its command.
-    options = [f"`{names}`\n: {_plain(text)}" for names, text in records if text]
-    text = inspect.cleandoc(command.help or "").replace("\f", "")
-    blocks = [_paragraph(block) for block in re.split(r"\n\s*\n", text)]
-    parts = [f"## `streamkm {name}`", f"```text\n{usage}\n```", *blocks, *options]
+    options = []
+    for heading, records in options_by_heading(command, context).items():
+        options += [f"**{heading}**", *(f"`{names}`\n: {_plain(text)}" for names, text in records)]
+    blocks = [_paragraph(block) for block in paragraphs(command)]
+    example = f"```console\n$ {getattr(command, 'example', usage)}\n```"
+    parts = [f"## `streamkm {name}`", f"```text\n{usage}\n```", *blocks, example, *options]
     return "\n" + "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def paragraphs(command: click.Command) -> list[str]:
+    """Return the paragraphs of the help text of a command."""
+    return re.split(r"\n\s*\n", inspect.cleandoc(command.help or "").replace("\f", ""))
 
 
 def _paragraph(block: str) -> str:

@@ -44,6 +44,14 @@ _COMMANDS = {
     "similar": "Find duplicate and similar images of an archive.",
     "report": "Write an HTML page about a model, a sweep, an archive or a checkpoint.",
     "info": "Show the contents of a model, an archive or a Zarr array.",
+    "completion": "Print the script that completes commands in a shell.",
+}
+_GROUPS = {
+    "Fit": ("fit", "sweep", "tree", "quantize"),
+    "Label and select rows": ("predict", "nearest", "sample", "partition", "dedup", "encode"),
+    "Streams": ("stream", "update", "merge"),
+    "Images": ("compress", "decompress", "palette", "similar"),
+    "Data and results": ("ingest", "info", "report", "export", "completion"),
 }
 
 
@@ -79,8 +87,18 @@ class _Lazy(click.Group):
             ) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+        width = max(map(len, _COMMANDS))  # of the first column of every group
+        for title, names in _GROUPS.items():
+            known = [(name.ljust(width), _COMMANDS[name]) for name in names if name in _COMMANDS]
+            with formatter.section(title):
+                formatter.write_dl(known)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        formatter.write_text(
+            "streamkm COMMAND -h shows an example and the main options of a command, --help all "
+            "options. The environment variable NO_COLOR=1 turns colours off."
+        )
 
 
 def _run(name: str, **options: Any) -> None:

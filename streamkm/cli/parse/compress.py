@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
@@ -31,7 +32,7 @@ class Patch(click.ParamType[tuple[int, int]]):
         return int(high), int(wide or high)
 
 
-@click.command(name="compress")
+@described("compress", "streamkm compress photos -o photos.zarr -k 64 --sheet sheet.png")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option("-o", "--output", required=True, metavar="ARCHIVE.zarr", help="The archive.")
 @click.option(

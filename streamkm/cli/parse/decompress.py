@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import cluster_options, memory_option
 from streamkm.cli.parse.types import Window
 
 
-@click.command(name="decompress")
+@described("decompress", "streamkm decompress photos.zarr 'beach/*' -o out")
 @click.argument("archive")
 @click.argument("names", nargs=-1)
 @click.option("-o", "--output", required=True, metavar="DIR", help="Folder of the files.")

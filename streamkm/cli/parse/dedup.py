@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
@@ -13,7 +14,7 @@ from streamkm.cli.parse.options import (
 )
 
 
-@click.command(name="dedup")
+@described("dedup", "streamkm dedup parts.zarr --threshold 0.95 -o keep.zarr")
 @click.argument("source")
 @click.argument("data", required=False)
 @sweep_option

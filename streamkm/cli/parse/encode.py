@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import cluster_options, data_options
 
 
-@click.command(name="encode")
+@described("encode", "streamkm encode quantizer.zarr embeddings.zarr -o codes.npy")
 @click.argument("quantizer")
 @click.argument("data")
 @click.option(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import sweep_option
 
 
-@click.command(name="export")
+@described("export", "streamkm export model.zarr -o centroids.onnx")
 @click.argument("model")
 @sweep_option
 @click.option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from streamkm.cli.parse.clusters import NumberOfClusters
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import (
     checkpoint_options,
     choice_option,
@@ -20,7 +21,7 @@ from streamkm.cli.parse.options import (
 from streamkm.cli.parse.types import Seconds
 
 
-@click.command(name="fit")
+@described("fit", "streamkm fit rows.zarr -k 8 -o model.zarr --labels labels.npy")
 @click.argument("data")
 @click.option("-k", "--n-clusters", type=NumberOfClusters(1), required=True, help="Clusters.")
 @click.option("-o", "--output", required=True, metavar="MODEL.zarr", help="The model.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import variable_option
 
 
-@click.command(name="info")
+@described("info", "streamkm info model.zarr")
 @click.argument("path")
 @variable_option("Array in a Zarr group; may be repeated.")
 @click.option("--all", "all_of_it", is_flag=True, help="List every image of an archive.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import registered_names
 from streamkm.cli.parse.types import Bytes
 
@@ -17,7 +18,7 @@ class Shard(Bytes):
         return 0 if value == "none" else super().convert(value, param, ctx)
 
 
-@click.command(name="ingest")
+@described("ingest", "streamkm ingest 'measurements/*.parquet' -o rows.zarr")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option("-o", "--output", required=True, metavar="OUT.zarr", help="The store.")
 @click.option(

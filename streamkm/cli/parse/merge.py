@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 
-@click.command(name="merge")
+
+@described("merge", "streamkm merge paris.zarr tokyo.zarr -o both.zarr")
 @click.argument("models", nargs=-1, required=True)
 @click.option("-o", "--output", required=True, metavar="MODEL.zarr", help="The merged model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

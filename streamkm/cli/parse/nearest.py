@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import cluster_options, data_options, mask_option, sweep_option
 
 
-@click.command(name="nearest")
+@described("nearest", "streamkm nearest model.zarr rows.zarr -n 5 -o nearest.parquet")
 @click.argument("model")
 @click.argument("data")
 @sweep_option

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from streamkm.cli.parse.described import headed, together
 from streamkm.cli.parse.types import Bytes, Finite, Nodata, Seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,21 +46,16 @@ def choice_option(name: str, choices: Sequence[str], text: str) -> Callable[[F],
     return click.option(name, type=kind, default=choices[0], show_default=True, help=text)
 
 
-def together(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Return a decorator that adds options in this order."""
-
-    def add(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
 def sweep_option(command: F) -> F:
     """Add the option that selects one k of a sweep, which then takes the place of a model."""
     text = "Number of clusters (required for a sweep)."
     return click.option("-k", "--n-clusters", type=click.IntRange(1), help=text)(command)
+
+
+def _methods(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of the seeding methods that begin so, for the shell."""
+    names = ["auto", *registered_names("seeding")]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def init_option(command: F) -> F:
@@ -69,6 +65,7 @@ def init_option(command: F) -> F:
         "--init",
         metavar="METHOD",
         default="auto",
+        shell_complete=_methods,
         show_default=True,
         help=f"Method that finds the first centroids: {names}. auto is coreset, a search in a "
         "sample, which takes 2 reads, or two-level, a search in groups of it, from 2,000 clusters "
@@ -109,7 +106,8 @@ print_options = together(
     ),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
 )
-iteration_options = together(
+iteration_options = headed(
+    "Iterations",
     click.option(
         "--max-iter",
         type=click.IntRange(1),
@@ -155,30 +153,36 @@ _feature_option = click.option(
     help="Feature dimension of N-d data, by name or number; may be repeated.",
 )
 data_options = together(
-    variable_option(_VARIABLE),
-    click.option(
-        "--nodata",
-        type=Nodata(),
-        metavar="VALUES",
-        default="auto",
-        show_default=True,
-        help=_NODATA,
+    headed(
+        "Data",
+        variable_option(_VARIABLE),
+        click.option(
+            "--nodata",
+            type=Nodata(),
+            metavar="VALUES",
+            default="auto",
+            show_default=True,
+            help=_NODATA,
+        ),
+        _feature_option,
     ),
-    _feature_option,
     memory_option,
 )
 # By default those of the model that a run continues.
 data_options_again = together(
-    variable_option(_VARIABLE),
-    click.option(
-        "--nodata",
-        type=Nodata("model"),
-        metavar="VALUES",
-        default="model",
-        show_default=True,
-        help=f"{_NODATA} model keeps the values of the stream.",
+    headed(
+        "Data",
+        variable_option(_VARIABLE),
+        click.option(
+            "--nodata",
+            type=Nodata("model"),
+            metavar="VALUES",
+            default="model",
+            show_default=True,
+            help=f"{_NODATA} model keeps the values of the stream.",
+        ),
+        _feature_option,
     ),
-    _feature_option,
     memory_option,
 )
 mask_option = click.option(
@@ -187,16 +191,18 @@ mask_option = click.option(
     help="Rows to use, where this array is true: path or URL of a Zarr array, or name of an array "
     "in the group DATA. Dimensions are matched by name.",
 )
-row_options = together(
+row_options = headed(
+    "Data",
     click.option(
         "--weights",
         metavar="ARRAY|cos(NAME)",
-        help="Weights of the rows, given like --mask; or, such as cos(lat), areas by the cosine of "
-        "a coordinate. Along dimensions that the array lacks, it is repeated.",
+        help="Weights of the rows, given like --mask; or, such as cos(lat), areas by the cosine "
+        "of a coordinate. Along dimensions that the array lacks, it is repeated.",
     ),
     mask_option,
 )
-cluster_options = together(
+cluster_options = headed(
+    "Scheduler",
     click.option(
         "--scheduler",
         metavar="[threads|processes|slurm|ADDRESS]",
@@ -235,7 +241,8 @@ refine_option = click.option(
     metavar="READS",
     help="Then continue like fit, by this many reads of all rows and one for the loss.",
 )
-resume_options = together(
+resume_options = headed(
+    "Checkpoint",
     click.option(
         "--checkpoint",
         metavar="CKPT",
@@ -257,7 +264,8 @@ again_option = click.option(
     show_default=True,
     help="Exit code of a run that stopped early and must be run again.",
 )
-checkpoint_options = together(
+checkpoint_options = headed(
+    "Checkpoint",
     resume_options,
     click.option(
         "--checkpoint-reads",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import memory_option, search_options
 
 
-@click.command(name="palette")
+@described("palette", "streamkm palette photos -k 8 -o swatches.png")
 @click.argument("sources", nargs=-1, required=True, metavar="IMG...|ARCHIVE [NAME...]")
 @click.option(
     "-k",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import cluster_options, data_options, row_options, sweep_option
 
 
-@click.command(name="partition")
+@described("partition", "streamkm partition model.zarr rows.zarr -o parts.zarr")
 @click.argument("model")
 @click.argument("data")
 @sweep_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
@@ -13,7 +14,7 @@ from streamkm.cli.parse.options import (
 )
 
 
-@click.command(name="predict")
+@described("predict", "streamkm predict model.zarr new.zarr -o labels.npy")
 @click.argument("model")
 @click.argument("data")
 @sweep_option

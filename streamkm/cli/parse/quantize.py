@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import (
     checkpoint_options,
     cluster_options,
@@ -14,7 +15,7 @@ from streamkm.cli.parse.options import (
 from streamkm.cli.parse.types import Finite
 
 
-@click.command(name="quantize")
+@described("quantize", "streamkm quantize embeddings.zarr --parts 32 -o quantizer.zarr")
 @click.argument("data")
 @click.option(
     "-o", "--output", required=True, metavar="QUANTIZER", help="Where the codebooks are stored."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.types import ImageShape, Seconds
 
 
-@click.command(name="report")
+@described("report", "streamkm report model.zarr --data rows.zarr -o report.html")
 @click.argument("path")
 @click.option("-o", "--output", metavar="FILE.html", help="The page (default: report.html).")
 @click.option(

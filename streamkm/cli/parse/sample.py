@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
@@ -14,7 +15,7 @@ from streamkm.cli.parse.options import (
 )
 
 
-@click.command(name="sample")
+@described("sample", "streamkm sample model.zarr rows.zarr -n 10000 -o sample.npy")
 @click.argument("model")
 @click.argument("data")
 @sweep_option

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import cluster_options, memory_option
 from streamkm.cli.parse.types import Finite
 
 
-@click.command(name="similar")
+@described("similar", "streamkm similar photos.zarr")
 @click.argument("archive")
 @click.argument("names", nargs=-1)
 @click.option(

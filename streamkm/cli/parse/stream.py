@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from streamkm.cli.parse.described import described, together
 from streamkm.cli.parse.options import (
     again_option,
     cluster_options,
@@ -14,7 +15,6 @@ from streamkm.cli.parse.options import (
     resume_options,
     row_options,
     seed_option,
-    together,
 )
 from streamkm.cli.parse.types import Seconds
 
@@ -80,7 +80,7 @@ feed_options = together(
 )
 
 
-@click.command(name="stream")
+@described("stream", "streamkm stream day1.zarr day2.zarr -k 20 -o stream.zarr")
 @click.argument("data", nargs=-1)
 @click.option("-k", "--n-clusters", type=click.IntRange(1), required=True, help="Clusters.")
 @click.option("-o", "--output", required=True, metavar="MODEL.zarr", help="The model.")

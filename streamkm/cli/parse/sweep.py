@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from streamkm.cli.parse.clusters import NumbersOfClusters
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import (
     checkpoint_options,
     cluster_options,
@@ -18,7 +19,7 @@ from streamkm.cli.parse.options import (
 )
 
 
-@click.command(name="sweep")
+@described("sweep", "streamkm sweep rows.zarr -k 1:20 -o sweep.zarr --plot elbow.png")
 @click.argument("data")
 @click.option(
     "-k",

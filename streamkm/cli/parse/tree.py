@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
@@ -31,7 +32,7 @@ def _numbers(
     return numbers if len(numbers) > 1 else numbers[0]
 
 
-@click.command(name="tree")
+@described("tree", "streamkm tree embeddings.zarr -k 100000 -o tree.zarr --memory-limit 8GiB")
 @click.argument("data")
 @click.option(
     "-k",

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from streamkm.sizes import parse_bytes, parse_seconds
 
@@ -18,6 +19,20 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r}: give a finite number", param, ctx)
         return number
+
+
+class Place(click.ParamType[str]):
+    """A path or URL, whose files the shell completes."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
 
 
 class Window(click.ParamType[tuple[int, ...]]):
