@@ -220,7 +220,8 @@ def stability(
         `adjusted_rand` of dimensions (n_clusters, restart, other): the adjusted Rand index of two
         fits [1]_, 1 for equal clusters and about 0 for independent ones. Over n_clusters: its
         `mean` and `least` of all pairs of fits. `distortion` over (n_clusters, restart), as in
-        `sweep`. Attributes: `verdict` (one line; the words are those of [2]_), `n_rows` in the
+        `sweep`. `labels` over (n_clusters, restart, row): the cluster of each row of the sample in
+        each fit. Attributes: `verdict` (one line; the words are those of [2]_), `n_rows` in the
         sample, `n_passes`, `bytes_read`, and `reads` as JSON.
 
     Raises

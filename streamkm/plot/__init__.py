@@ -11,9 +11,11 @@ import importlib.util
 if importlib.util.find_spec("matplotlib") is None:
     raise ModuleNotFoundError("streamkm.plot needs matplotlib: pip install 'streamkm[plot]'.")
 
+from streamkm.plot.agreement import coassignment, stability
 from streamkm.plot.centroid_pictures import centroids
 from streamkm.plot.cluster_scatter import clusters
 from streamkm.plot.elbow_curve import elbow
+from streamkm.plot.image_quality import before_after, rate_distortion
 from streamkm.plot.label_map import labels
 from streamkm.plot.lloyd_step import step
 from streamkm.plot.loss_curve import loss
@@ -23,15 +25,19 @@ from streamkm.plot.silhouette_bars import silhouette
 from streamkm.plot.size_bars import sizes
 
 __all__ = [
+    "before_after",
     "centroids",
     "clusters",
+    "coassignment",
     "elbow",
     "labels",
     "loss",
+    "rate_distortion",
     "representatives",
     "restarts",
     "silhouette",
     "sizes",
+    "stability",
     "step",
 ]
 

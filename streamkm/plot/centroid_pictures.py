@@ -40,7 +40,7 @@ def centroids(model: Any, shape: Sequence[int] | None = None, ax: Axes | None = 
     shape : sequence of int, or None
         Shape of a row as an image: (height, width) for grey images, (height, width, 3) or
         (3, height, width) for colour images. With None the centroids are lines; features are
-        placed at their coordinates if their names are numbers in order.
+        placed at their coordinates if their names are numbers in order, or more than 20 dates.
     ax : matplotlib Axes, or None
         Axes to draw in; by default new ones.
 
@@ -97,7 +97,7 @@ def _lines(drawn: Drawn, ax: Axes) -> Axes:
     values: Float64Array = drawn.centroids
     names, (k, d) = drawn.names, values.shape
     known = drawn.feature_names
-    x = along_features(ax, None if known is None else without_midnight(known), d)
+    x = along_features(ax, None if known is None else without_midnight(known), d, drawn.feature_dim)
     shades = colours(k)
     for number in range(k):
         marker = MARKERS[number % len(MARKERS)] if d <= _POINTS and k <= NAMED else ""

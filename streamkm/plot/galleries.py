@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import DataError
@@ -17,6 +19,7 @@ from streamkm.plot.style import bar_beside
 
 _NAMES = 20  # maximum number of features with a name on the axis each
 _FEWER = 10
+_DATE = re.compile(r"\d{4}-\d\d")
 
 
 def as_images(values: AnyArray, shape: Sequence[int]) -> Float64Array:
@@ -91,18 +94,34 @@ def show(ax: Axes, picture: Float64Array) -> None:
     ax.spines[:].set_visible(False)
 
 
-def along_features(ax: Axes, names: Sequence[str] | None, d: int) -> Float64Array:
+def along_features(
+    ax: Axes, names: Sequence[str] | None, d: int, dim: str | None = None
+) -> Float64Array:
     """Label the x axis with the features, and return the position of each, of shape (d,).
 
-    Features whose names are increasing or decreasing numbers are at these numbers.
+    Features whose names are increasing or decreasing numbers are at these numbers, and many days or
+    times at their dates.
+
+    Parameters
+    ----------
+    ax : axes
+    names : names of the features, or None
+    d : number of features
+    dim : name of the feature dimension, or None
     """
     if names is None:
-        ax.set_xlabel("number of the feature")
+        ax.set_xlabel("number of the feature" if dim is None else f"number along {dim}")
         return np.arange(d, dtype=np.float64)
     numbers = _as_numbers(names)
     if numbers is not None:
-        ax.set_xlabel("feature (its coordinate)")
+        ax.set_xlabel("feature (its coordinate)" if dim is None else dim)
         return numbers
+    ax.set_xlabel(dim or "feature")
+    if d > _NAMES and (dates := _as_dates(names)) is not None:
+        locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        return dates
     every = 1 if d <= _NAMES else -(-d // _FEWER)
     places = list(range(0, d, every))
     crowded = sum(len(names[place]) for place in places) > 50
@@ -110,7 +129,6 @@ def along_features(ax: Axes, names: Sequence[str] | None, d: int) -> Float64Arra
         {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
     )
     ax.set_xticks(places, [names[place] for place in places], fontsize="small", **turned)
-    ax.set_xlabel("feature")
     return np.arange(d, dtype=np.float64)
 
 
@@ -119,5 +137,21 @@ def _as_numbers(names: Sequence[str]) -> npt.NDArray[np.float64] | None:
         numbers = np.array([float(name) for name in names])
     except ValueError:
         return None
-    steps = np.diff(numbers)
-    return numbers if np.all(steps > 0) or np.all(steps < 0) else None
+    return numbers if _in_order(numbers) else None
+
+
+def _as_dates(names: Sequence[str]) -> npt.NDArray[np.float64] | None:
+    """Return ISO dates as matplotlib's numbers of days; None for other calendars and names."""
+    if not all(_DATE.match(name) for name in names):
+        return None
+    try:
+        when = np.array(names, "datetime64[s]")
+        days: npt.NDArray[np.float64] = date2num(when)  # type: ignore[no-untyped-call]
+    except ValueError:
+        return None
+    return days if _in_order(days) else None
+
+
+def _in_order(places: npt.NDArray[np.float64]) -> bool:
+    steps = np.diff(places)
+    return bool(np.all(steps > 0) or np.all(steps < 0))

@@ -81,6 +81,13 @@ class Drawn:
         return None if names is None else list(names)
 
     @property
+    def feature_dim(self) -> str | None:
+        """The name of the feature dimension, or None if there is not exactly one."""
+        given = self.fitted.feature_dim
+        names = given if isinstance(given, (list, tuple)) else [given]
+        return names[0] if len(names) == 1 and isinstance(names[0], str) else None
+
+    @property
     def units(self) -> list[str] | None:
         """The units of the features, or None."""
         units = getattr(self.fitted, "feature_units_", None)

@@ -101,7 +101,7 @@ def _lines(ax: Axes, drawn: Drawn, values: Float64Array) -> None:
     """Draw each cluster in a strip of its own, all to the same scale."""
     centroids, names = drawn.centroids, drawn.names
     k, _, d = values.shape
-    x = along_features(ax, drawn.feature_names, d)
+    x = along_features(ax, drawn.feature_names, d, drawn.feature_dim)
     low = min(np.nanmin(values, initial=np.inf), centroids.min())
     high = max(np.nanmax(values, initial=-np.inf), centroids.max())
     step = 1.1 * (high - low) or 1.0

@@ -16,7 +16,7 @@ from streamkm.runs.running import ProgressCallbacks
 from streamkm.runs.sweep import PreparedSweep, run_fits
 
 # Words for a mean index from these values on (Steinley 2004).
-_WORDS = ((0.9, "excellent"), (0.8, "good"), (0.65, "moderate"), (-np.inf, "poor"))
+WORDS = ((0.9, "excellent"), (0.8, "good"), (0.65, "moderate"), (-np.inf, "poor"))
 
 
 def stability(prepared: PreparedSweep, progress: ProgressCallbacks | None = None) -> xr.Dataset:
@@ -50,6 +50,7 @@ def stability(prepared: PreparedSweep, progress: ProgressCallbacks | None = None
             "mean": ("n_clusters", pairs.mean(axis=1)),
             "least": ("n_clusters", pairs.min(axis=1)),
             "distortion": (k_and_restart, distortions),
+            "labels": ((*k_and_restart, "row"), np.array(labels).reshape(-1, n_init, len(values))),
         },
         coords={"n_clusters": list(fits.n_clusters)},
     )
@@ -75,7 +76,7 @@ def _verdict(n_clusters: int, pairs: Float64Array) -> str:
     if n_clusters == 1:
         return "k=1: all fits have the same labels"
     mean, least = pairs.mean(), pairs.min()
-    word = next(word for limit, word in _WORDS if mean >= limit)
+    word = next(word for limit, word in WORDS if mean >= limit)
     return (
         f"k={n_clusters}: {word} agreement (mean adjusted Rand index {mean:.2f}, least {least:.2f})"
     )

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from sklearn.metrics import silhouette_samples
 
 import streamkm
@@ -119,7 +120,7 @@ def test_centroids_as_lines_at_the_coordinates_of_their_features():
 
 
 def test_many_features_have_a_few_names():
-    names = [f"2024-{month:02}-{day:02}" for month in range(1, 13) for day in (1, 11, 21)]
+    names = [f"day {month:02}-{day:02}" for month in range(1, 13) for day in (1, 11, 21)]
     values = np.random.default_rng(0).normal(size=(60, 36))
     km = streamkm.KMeans(2, random_state=0).fit(pd.DataFrame(values, columns=names))
     shown = texts(streamkm.plot.centroids(km).get_xticklabels())
@@ -160,3 +161,29 @@ def test_shapes_that_are_not_those_of_a_row_are_refused_before_the_read(shape, k
     ):
         with pytest.raises(DataError, match=r"shape=.*give"):
             draw()
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_lines_over_many_dates_are_at_their_dates_unless_the_calendar_has_none(calendar):
+    names = [str(day) for day in np.arange("2024-02-01", "2024-03-01", dtype="datetime64[D]")]
+    if calendar == "noleap":
+        names[-1] = "2024-02-30"
+    values = pd.DataFrame(np.random.default_rng(0).normal(size=(9, len(names))), columns=names)
+    ax = streamkm.plot.centroids(streamkm.KMeans(2, random_state=0).fit(values))
+    want = np.arange(29.0)
+    if calendar == "standard":
+        want += np.datetime64("2024-02-01").astype(int)
+        ax.figure.canvas.draw()
+        assert "2024" in ax.xaxis.get_major_formatter().get_offset()
+    assert np.array_equal(ax.lines[0].get_xdata(), want)
+
+
+def test_the_axis_of_a_cube_has_the_name_of_its_feature_dimension():
+    bands = xr.DataArray(
+        np.random.default_rng(0).normal(size=(20, 3)),
+        coords={"wavelength": [450.0, 550.0, 1600.0]},
+        dims=("place", "wavelength"),
+    )
+    ax = streamkm.plot.centroids(streamkm.KMeans(2, feature_dim="wavelength").fit(bands))
+    assert ax.get_xlabel() == "wavelength"
+    assert ax.lines[0].get_xdata().tolist() == [450.0, 550.0, 1600.0]

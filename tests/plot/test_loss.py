@@ -76,6 +76,10 @@ def test_what_has_no_history_is_refused(blobs):
     for model, words in (
         (streamkm.MiniBatchKMeans(2, random_state=0).fit(blobs), "MiniBatchKMeans has no history"),
         (streamkm.KMeans.from_centroids(blobs[:2]), "KMeans has no history"),
+        (
+            streamkm.HierarchicalKMeans(9, random_state=0).fit(blobs[:300]),
+            "HierarchicalKMeans has no",
+        ),
         (3, "a fitted estimator, a Model or its path, not int"),
     ):
         with pytest.raises(DataError, match=words):
