@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner
+from PIL import Image
 from rasterio.enums import ColorInterp
 from scipy.ndimage import uniform_filter
 from sklearn.cluster import KMeans
@@ -234,3 +235,24 @@ def test_palettes_of_images_of_which_nothing_is_seen(tmp_path):
     assert find_palettes(tmp_path / "in", 8)["rgb", 8].colours.tolist() == [[0, 0, 0]]
     told = CliRunner().invoke(main, ["palette", str(tmp_path / "in"), "-k", "8"])
     assert (told.exit_code, told.output.split()) == (0, ["#000000"])
+
+
+LEVELS = {"one level": [0, 255], "few levels": [0, 90, 255], "many": list(range(256))}
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_images_with_alpha_are_indexed_where_256_entries_are_enough(levels, tmp_path):
+    """Also with 200 colours, all of them among hidden pixels."""
+    rng = np.random.default_rng(0)
+    colours = rng.permutation(np.arange(200 * 3).reshape(200, 3) % 251).astype("u1")
+    alpha = rng.choice(LEVELS[levels], (30, 40)).astype("u1")
+    codes = np.where(alpha == 90, 0, rng.integers(0, 200, (30, 40)))
+    pixels = np.dstack([colours[codes], alpha])
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    archive = compress(tmp_path / "x.png", tmp_path / "a.zarr", palette=colours)
+    decompress(archive, tmp_path / "out")
+    with Image.open(tmp_path / "out" / "x.png") as image:
+        assert image.mode == ("RGBA" if levels == "many" else "P")
+        found = np.asarray(image.convert("RGBA"))
+    assert np.array_equal(found[..., 3], alpha)
+    assert np.array_equal(found[alpha > 0], pixels[alpha > 0])

@@ -46,10 +46,12 @@ def as_file(
     dpi = tuple(metadata.get("dpi", ()))
     if dpi and all(0 < value < _MOST_DPI for value in dpi):
         beside["dpi"] = dpi
-    if palette is not None and not archive.has_alpha(name):
-        colours, channels = palette.shape
-        if channels == 3 and colours <= _INDEXED and palette.dtype == np.uint8:
-            return indexed_png(np.asarray(arrays["codes"][region]), palette, **beside)
+    if palette is not None and palette.shape[1] == 3 and palette.dtype == np.uint8:
+        codes = np.asarray(arrays["codes"][region])
+        alpha = np.asarray(arrays["alpha"][region]) if archive.has_alpha(name) else None
+        found = indexed(codes, palette, alpha)
+        if found is not None:
+            return indexed_png(*found, **beside)
     pixels = np.asarray(arrays["pixels"][region])
     if suffix_of(archive, name) == ".tif":
         return _by_gdal(pixels, "GTiff", profile)
@@ -59,10 +61,48 @@ def as_file(
     return _png(need("PIL.Image", "images").fromarray(plain), **beside)
 
 
+def indexed(
+    codes: AnyArray, palette: AnyArray, alpha: AnyArray | None
+) -> tuple[AnyArray, AnyArray] | None:
+    """Return codes below 256 and their palette (code, 3 or 4); None if there are more.
+
+    A colour with several values of alpha has a code for each. If these are too many, fully
+    transparent pixels share a code, because their colour is hidden.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (y, x)
+    palette : ndarray of shape (code, 3), uint8
+    alpha : ndarray of shape (y, x), uint8, or None
+    """
+    if alpha is None:
+        return (codes, palette) if len(palette) <= _INDEXED else None
+    if len(palette) > _INDEXED:
+        return None
+    pairs = alpha.astype(np.uint16) * _INDEXED + codes
+    table = np.zeros(_INDEXED**2, np.uint8)
+    for line in pairs:  # NumPy converts indices to 8 bytes, here of one line only
+        table[line] = 1
+    used = np.flatnonzero(table)
+    if len(used) > _INDEXED:
+        pairs[alpha == 0] = 0
+        used = np.append(0, used[used >= _INDEXED])
+        if len(used) > _INDEXED:
+            return None
+    table[used] = np.arange(len(used))
+    places = np.empty(pairs.shape, np.uint8)
+    for line, out in zip(pairs, places, strict=True):
+        out[...] = table[line]
+    own, opacity = used % _INDEXED, used // _INDEXED
+    return places, np.concatenate([palette[own], opacity[:, None]], 1).astype(np.uint8)
+
+
 def indexed_png(codes: AnyArray, palette: AnyArray, **beside: Any) -> bytes:
-    """Return a PNG of codes (y, x) below 256 and their palette (code, 3), uint8."""
+    """Return a PNG of codes (y, x) below 256 and their palette (code, 3 or 4), uint8."""
     image = need("PIL.Image", "images").fromarray(codes.astype(np.uint8), "P")
-    image.putpalette(palette.tobytes(), "RGB")
+    image.putpalette(palette[:, :3].tobytes(), "RGB")
+    if palette.shape[1] == 4:
+        beside["transparency"] = palette[:, 3].tobytes()
     return _png(image, **beside)
 
 
