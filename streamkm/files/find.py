@@ -13,8 +13,8 @@ from streamkm.files.near import did_you_mean
 IN_PLACE = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".netcdf")
 ZARR = ("zarr.json", ".zgroup", ".zarray")  # files in the root of a store
 _XARRAY = (".grib", ".grib2", ".grb", ".grb2")
-_PACKAGES = {"PIL": "pillow"}
-_EXTRAS = {"h5py": "netcdf"}
+_PACKAGES = {"PIL": "pillow", "lance": "pylance"}
+_EXTRAS = {"h5py": "netcdf", "lance": "lance"}
 # The first of these keys that a file system reports shows whether a file has been written.
 _STAMPS = ("mtime", "ETag", "etag", "LastModified", "last_modified", "updated", "created")
 

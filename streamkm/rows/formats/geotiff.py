@@ -1,7 +1,8 @@
-"""GeoTIFF files, read by rasterio in windows: one scene, or several on the same grid."""
+"""GeoTIFF files and VRT, read by rasterio in windows: one scene, or several on the same grid."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File
-from streamkm.rows.formats.base import FileArray, Region, check_unchanged
+from streamkm.rows.formats.base import FileArray, Region, check_unchanged, stamp_of_files
 from streamkm.rows.formats.decoded import decoded_file
 from streamkm.rows.formats.held import HeldArray
 from streamkm.rows.formats.scenes import Scenes, opened_scene, scenes_of
@@ -25,9 +26,15 @@ class RasterArray(FileArray):
     Parameters
     ----------
     scenes : Scenes
+    sources : local files of which scenes of VRT consist
     """
 
     scenes: Scenes
+    sources: tuple[File, ...] = ()
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        return stamp_of_files((*self.files, *self.sources))
 
     def read(self, region: Region) -> AnyArray:
         *scenes, bands, ys, xs = region
@@ -59,11 +66,16 @@ def open_geotiff(files: Sequence[File], name: str | None) -> FileArray:
     """
     if name is not None:
         raise DataError(f"{files[0].path} is a single array; leave out the variable {name!r}.")
+    sources = dict[str, File]()
     with ExitStack() as closing:
 
         def opened(file: File) -> Any:
             closing.pop_all().close()
-            return closing.enter_context(opened_scene(file))
+            scene = closing.enter_context(opened_scene(file))
+            if scene.driver == "VRT":
+                paths = filter(os.path.isfile, scene.files[1:])
+                sources.update({p: File.from_info(file.fs, p, file.fs.info(p)) for p in paths})
+            return scene
 
         scenes = scenes_of(files, opened, None)
     stored = RasterArray(
@@ -74,6 +86,7 @@ def open_geotiff(files: Sequence[File], name: str | None) -> FileArray:
         dims=scenes.dims,
         attrs=scenes.attributes,
         scenes=scenes,
+        sources=tuple(sources.values()),
     )
     return decoded_file(stored)
 

@@ -15,6 +15,8 @@ from streamkm.rows.formats.arrow_ipc import MAGIC, ArrowIpc
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.formats.geotiff import find_geotiff, open_geotiff
 from streamkm.rows.formats.hdf5 import find_hdf5, open_hdf5
+from streamkm.rows.formats.hugging_face import shards_in
+from streamkm.rows.formats.lance import Lance, manifest_in
 from streamkm.rows.formats.netcdf3 import find_netcdf3, open_netcdf3
 from streamkm.rows.formats.npy import find_npy, open_npy
 from streamkm.rows.formats.parquet import Parquet
@@ -54,6 +56,9 @@ def _of_tables(
     return Format(name, suffixes, magic, open_one, partial(find_column, table), table)
 
 
+_ARROW = _of_tables("Arrow", (".arrow", ".feather", ".ipc"), (MAGIC,), ArrowIpc())
+_LANCE = _of_tables("Lance", (), (), Lance())
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"<VRTDataset")
 FORMATS = (
     Format(
         "HDF5",
@@ -65,8 +70,8 @@ FORMATS = (
     Format("netCDF-3", (), (b"CDF\x01", b"CDF\x02"), open_netcdf3, find_netcdf3),
     Format("npy", (".npy",), (b"\x93NUMPY",), open_npy, find_npy),
     _of_tables("Parquet", (".parquet", ".pq"), (b"PAR1",), Parquet()),
-    Format("GeoTIFF", TIFFS, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), open_geotiff, find_geotiff),
-    _of_tables("Arrow", (".arrow", ".feather", ".ipc"), (MAGIC,), ArrowIpc()),
+    Format("GeoTIFF", TIFFS, _TIFF_MAGIC, open_geotiff, find_geotiff),
+    _ARROW,
 )
 
 
@@ -124,6 +129,9 @@ def located(path: str | os.PathLike[str]) -> Located | None:
     where = os.fspath(path)
     if not _may_be_files(where):
         return None
+    dataset = _dataset_in(Path(where)) if Path(where).is_dir() else None
+    if dataset is not None:
+        return dataset
     fs, found, searched = entries(where)
     names = [name for name in sorted(found) if found[name]["type"] == "file"]
     files = [File.from_info(fs, name, found[name]) for name in names if not _is_hidden(name)]
@@ -144,6 +152,20 @@ def located(path: str | os.PathLike[str]) -> Located | None:
         format = _of_content(own[0]) or next(f for f in FORMATS if f.name == name)
         return Located(format, tuple(own))
     return None
+
+
+def _dataset_in(folder: Path) -> Located | None:
+    """Return the files of a folder whose metadata list them, in their order."""
+    manifest = manifest_in(folder)
+    shards = [manifest] if manifest else shards_in(folder)
+    if shards is None:
+        return None
+    fs = entries(str(shards[0]))[0]
+    paths = [str(path.absolute()) for path in shards]
+    return Located(
+        _ARROW if manifest is None else _LANCE,
+        tuple(File.from_info(fs, path, fs.info(path)) for path in paths),
+    )
 
 
 def _may_be_files(where: str) -> bool:
