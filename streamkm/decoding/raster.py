@@ -65,7 +65,7 @@ def header_of(item: Item, stream: BinaryIO, page: Page, most_nbytes: int | None)
     if turned > 1:
         metadata["orientation"] = turned
     size, dtype = (height, width), samples.dtype if samples.kind != "bands" else kinds[0]
-    alpha, number = samples.alpha, page.number
+    alpha, number = samples.alpha or page.masked, page.number
     header = Header(
         item, number, name, *size, channels, dtype, alpha, metadata, None, True, page.at
     )
@@ -93,10 +93,14 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
         declared = (header.height, header.width, header.channels)
         if (*size, samples.channels(scene.count)) != declared or not samples.fits(scene.count):
             raise ValueError("the header has changed since it was first read")
+        masked = found == "TIFF" and header.alpha and not samples.alpha
+        hidden = upright(scene.dataset_mask() == 0, turned) if masked else None
         values = upright(np.moveaxis(scene.read(), 0, -1), turned)
     if samples.converted:
         values = values[..., :3]
     colour, alpha = pixels_of(values, samples)
+    if hidden is not None:
+        alpha = np.where(hidden, 0, np.iinfo(colour.dtype).max).astype(colour.dtype)
     return Pixels(colour, alpha if key is None else keyed(colour, key))
 
 

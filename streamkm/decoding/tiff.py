@@ -49,6 +49,7 @@ class Page:
     metadata : EXIF with upright orientation in base64, and the name of the profile
     samples : meaning of the samples
     copies : whether reduced copies or masks of it are left out
+    masked : whether a mask follows, which GDAL applies to the first page
     """
 
     number: int
@@ -59,6 +60,7 @@ class Page:
     metadata: dict[str, Any]
     samples: Samples
     copies: bool = False
+    masked: bool = False
 
 
 def pages(stream: BinaryIO, name: str = "") -> Iterator[Page]:
@@ -90,7 +92,9 @@ def pages(stream: BinaryIO, name: str = "") -> Iterator[Page]:
             if page:
                 yield page
             page = Page(number, at, raster, turned, icc, metadata, samples_of(directory))
-        elif page:
+        elif page and kind & _MASK and not kind & _REDUCED and page.number == 1:
+            page = replace(page, masked=True, raster=True)
+        elif page and not (kind & _MASK and page.masked):
             page = replace(page, copies=True)
         at = directory.next
     if not page:

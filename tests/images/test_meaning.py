@@ -401,3 +401,26 @@ def test_deep_png_with_a_key_and_a_turn(tmp_path):
     assert (header.height, header.width, header.alpha) == (4, 6, True)
     assert np.array_equal(pixels.colour, np.rot90(values))
     assert pixels.alpha.argmin() == np.rot90(np.arange(24).reshape(6, 4) == 9).argmax()
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+@pytest.mark.parametrize("options", [{}, HERE, {"compress": "jpeg", "photometric": "ycbcr"}])
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_a_mask_in_a_tiff_is_alpha(dtype, options, tmp_path):
+    """Such as that of orthophotos, which JPEG cannot give an alpha band; also with overviews."""
+    if dtype == "u2" and "compress" in options:
+        pytest.skip("JPEG has 8 bits")
+    hidden = noise(48, 32) < 80
+    values = noise(3, 48, 32, dtype=dtype)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        path = write_raster(tmp_path / "x.tif", values, **{"photometric": "rgb"} | options)
+        with rasterio.open(path, "r+") as scene:
+            scene.write_mask(~hidden)
+            scene.build_overviews([2])
+    header, pixels = read(path)
+    assert header.alpha
+    assert np.array_equal(pixels.alpha, np.where(hidden, 0, np.iinfo(dtype).max))
+    with rasterio.open(path) as scene:
+        assert np.array_equal(scene.dataset_mask() == 0, hidden)
+        assert np.array_equal(pixels.colour, np.moveaxis(scene.read(), 0, -1))
+    assert header.lost == ("reduced copies and masks among the pages of a TIFF are left out",)
