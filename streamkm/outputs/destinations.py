@@ -18,10 +18,12 @@ from streamkm.outputs.places import Place, place_of
 Name = str | os.PathLike[str]
 
 # Suffixes of kinds of files that people may expect; a Zarr store may have any other name.
-_TABLES = (".csv", ".tsv", ".txt", ".json", ".parquet", ".pq", ".arrow", ".feather", ".xlsx")
-_ARRAYS = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".npy", ".npz", ".mat", ".tif", ".tiff")
+_TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".xlsx", ".avro", ".orc", ".db", ".lance")
+_ARROW = (".parquet", ".pq", ".arrow", ".feather", ".ipc")
+_ARRAYS = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf", ".he5", ".npy", ".npz", ".mat")
+_MAPS = (".tif", ".tiff", ".gtiff", ".cog", ".vrt", ".jp2", ".img", ".geojson", ".gpkg", ".shp")
 _OTHERS = (".png", ".jpg", ".jpeg", ".zip", ".tar", ".gz", ".pkl", ".pickle", ".joblib")
-_OF_FILES = frozenset((*_TABLES, *_ARRAYS, *_OTHERS))
+_OF_FILES = frozenset((*_TABLES, *_ARROW, *_ARRAYS, *_MAPS, *_OTHERS))
 _FILES_OF = {NEAREST: (".npy", ".parquet"), KEEP: (".npy", ".parquet")}
 
 

@@ -122,7 +122,7 @@ def _open_geotiff(path: Path) -> Any:
 FORMATS = (
     LabelFormat((".npy",), (), "", _write_npy, _open_npy, _refuse_nothing),
     LabelFormat(
-        (".nc",),
+        (".nc", ".nc4"),
         ("h5netcdf", "h5py"),
         "netcdf",
         label_netcdf.write,
@@ -130,7 +130,7 @@ FORMATS = (
         label_netcdf.refuse,
     ),
     LabelFormat(
-        (".parquet",),
+        (".parquet", ".pq"),
         ("pyarrow.parquet",),
         "ingest",
         label_parquet.write,

@@ -281,7 +281,7 @@ def test_outputs_elsewhere_are_refused(home, output):
     assert digest(home) == before
 
 
-@pytest.mark.parametrize("suffix", [".nc4", ".npz", ".PQ", ".csv", ".tif", ".zip"])
+@pytest.mark.parametrize("suffix", [".npz", ".CSV", ".zip", ".geojson", ".hdf"])
 def test_a_store_is_not_named_like_a_file_of_another_kind(tmp_path, suffix):
     """A folder of the name labels.csv would be found by nobody who looks for a table."""
     x = np.random.default_rng(0).random((200, 3))
@@ -296,7 +296,7 @@ def test_a_store_is_not_named_like_a_file_of_another_kind(tmp_path, suffix):
     ):
         said = " ".join(run(*command, code=1).split())
         assert f"not a {suffix.lower()} file" in said
-        formats = "or one of .npy, .nc, .parquet" in said
+        formats = "or one of .npy, .nc, .parquet, .tif" in said
         assert formats == ("--labels" in command or "predict" in command)
     km = streamkm.KMeans(2, random_state=0).fit(x)
     with pytest.raises(DataError, match=r"give it the suffix \.zarr"):
