@@ -27,6 +27,7 @@ SAID = {
     "one_palette_for_an_album": "14.7 times less than their pixels",
     "climate_zones": "shares of the land by area: 17.1% 16.7%",
     "stream_of_sensors": "half-life of a day: the warmest cluster is at 27.9",
+    "stream_whose_clusters_change": "day 11: cluster 3 of the stream died; one at (20, 4) appeared",
     "assignment_simulated_and_digits": "k=1: train loss 15,343.135, validation loss 3,395.669",
 }
 

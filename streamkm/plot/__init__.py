@@ -14,6 +14,7 @@ if importlib.util.find_spec("matplotlib") is None:
 from streamkm.plot.agreement import coassignment, stability
 from streamkm.plot.centroid_pictures import centroids
 from streamkm.plot.cluster_scatter import clusters
+from streamkm.plot.drift_lines import drift
 from streamkm.plot.elbow_curve import elbow
 from streamkm.plot.image_quality import before_after, rate_distortion
 from streamkm.plot.label_map import labels
@@ -29,6 +30,7 @@ __all__ = [
     "centroids",
     "clusters",
     "coassignment",
+    "drift",
     "elbow",
     "labels",
     "loss",
