@@ -2,7 +2,7 @@
 
     scripts/bench streams [--sets pixels,landsat] [-k 10,50] [--seeds 3] [--size 4096,16384]
         [--order stored,shuffled,sorted,length,last]
-        [--peers streamkm,refined,grown,scikit-learn,dask-ml,bico,chunks,river]
+        [--peers streamkm,refined,grown,grown1,grown3,merged,scikit-learn,dask-ml,bico,chunks,river]
 
 Rows come in batches of 10,000. A cell gives the loss of all rows relative to `streamkm.KMeans`
 (median and largest of the seeds), and CPU microseconds a row, with the search at the end. `bico`,
@@ -10,8 +10,10 @@ Rows come in batches of 10,000. A cell gives the loss of all rows relative to `s
 points that streamkm and bico keep, each in a column. `sorted` is the order of the clusters of the
 full fit, `length` that of the lengths of the rows, and `last` has one cluster at the end.
 `refined` is streamkm with one further read, and `grown` that of a Zarr array that grows in ten
-steps. `chunks` is a reference for streaming k-means in Lance: every chunk of rows is replaced by
-weighted means, all of which are clustered at the end.
+steps; the last update of `grown1` and `grown3` refines by up to one and three reads of all rows.
+`merged` is that of 1,000 summaries, which are merged in a random order for each seed.
+`chunks` is a reference for streaming k-means in Lance: every chunk of rows is replaced by weighted
+means, all of which are clustered at the end.
 """
 
 from __future__ import annotations
@@ -75,20 +77,46 @@ def refined(x: np.ndarray, k: int, seed: int) -> np.ndarray:
         return streamkm.KMeans(k, init=centroids, max_iter=1).fit(x).cluster_centers_
 
 
-def grown(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+def grown(x: np.ndarray, k: int, seed: int, refine: int = 0) -> np.ndarray:
     """A store to which a tenth of the rows is appended before each update."""
     import zarr
 
     size = -(-len(x) // 10)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of max_iter
         array = zarr.create_array(f"{folder}/x", data=x[:size], chunks=(size, x.shape[1]))
-        model = streamkm.StreamingKMeans(k, random_state=seed)
+        model = streamkm.StreamingKMeans(k, summary_size=SIZE or "auto", random_state=seed)
         model.fit(f"{folder}/x")
         for start in range(size, len(x), size):
             array.append(x[start : start + size])
+            model.set_params(refine=refine if start + size >= len(x) else 0)
             model.update(f"{folder}/x")
         assert model.n_rows_seen_ == len(x)
         return model.cluster_centers_
+
+
+def grown_refined(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """The same, whose last update continues by one read of all rows."""
+    return grown(x, k, seed, refine=1)
+
+
+def grown_refined_thrice(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    return grown(x, k, seed, refine=3)
+
+
+def merged(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """1,000 summaries of parts of the rows, pairs of which are merged in a random order."""
+    rng = np.random.default_rng(seed)
+    size = summary_rows(k, x.shape[1])
+    models = [
+        streamkm.StreamingKMeans(k, summary_size=size, random_state=0).partial_fit(part)
+        for part in np.array_split(x, 1000)
+    ]
+    while len(models) > 1:
+        one, other = (models.pop(rng.integers(len(models))) for _ in range(2))
+        models.append(one.merge(other))
+    assert models[0].n_rows_seen_ == len(x)
+    return models[0].cluster_centers_
 
 
 def chunks(x: np.ndarray, k: int, seed: int) -> np.ndarray:
@@ -155,6 +183,9 @@ PEERS: dict[str, Stream] = {
     "streamkm": of_streamkm,
     "refined": refined,
     "grown": grown,
+    "grown1": grown_refined,
+    "grown3": grown_refined_thrice,
+    "merged": merged,
     "scikit-learn": scikit_learn,
     "dask-ml": dask_ml,
     "chunks": chunks,

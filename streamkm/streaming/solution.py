@@ -10,12 +10,15 @@ import numpy as np
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
 from streamkm.kernels import exponentials
-from streamkm.passes import Distinct, Sampled
+from streamkm.passes import Distinct, Sampled, Table
 from streamkm.rows import Block
 from streamkm.seeding.coreset import nearest_rows
 from streamkm.seeding.sample_search import best_centroids
 from streamkm.streaming.drift import Drift, compare, pairs
 from streamkm.streaming.summary import Summary
+
+_SEARCHES, _FEW_CLUSTERS = 4, 32
+_CHEAP = 1e8  # multiplications of a comparison of all rows with all centroids
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,26 @@ def solve(summary: Summary, before: Solution | None = None) -> Solution:
     order = np.argsort(keys, kind="stable")
     columns: Any = (a[order] for a in (keys, rates, table.weights, numbers, table.values))
     sample = Sampled(len(rates), np.inf, *columns)
-    centroids = best_centroids(sample, k, summary.seed, 0)
-    labels, d2 = nearest_rows(table.values, centroids)
-    counts = np.bincount(labels, table.weights, minlength=k).astype(np.float64)
-    loss = float((table.weights * d2).sum())
+    found = (
+        _assigned(table, best_centroids(sample, k, summary.seed ^ number, 0))
+        for number in range(searches(table.values.size, k))
+    )
+    best = min(found, key=lambda solution: solution.inertia)
     # The exact total weight is known, unless rows lose weight with age.
     unit = 1.0 if forgets else summary.total / float(table.weights.sum())
-    found = Solution(centroids, counts * unit, loss * unit)
-    return found if before is None else found.after(before)
+    scaled = replace(best, counts=best.counts * unit, inertia=best.inertia * unit)
+    return scaled if before is None else scaled.after(before)
+
+
+def searches(n_values: int, k: int) -> int:
+    """Return the number of searches of a summary, of which the best one is the solution.
+
+    For few clusters a search has many starts already.
+    """
+    return _SEARCHES if k > _FEW_CLUSTERS and n_values * k <= _CHEAP else 1
+
+
+def _assigned(table: Table, centroids: Float64Array) -> Solution:
+    labels, d2 = nearest_rows(table.values, centroids)
+    counts = np.bincount(labels, table.weights, minlength=len(centroids)).astype(np.float64)
+    return Solution(centroids, counts, float((table.weights * d2).sum()))

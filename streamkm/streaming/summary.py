@@ -36,7 +36,7 @@ from streamkm.passes import Counted, Sampled, Statistic
 from streamkm.seeding.coreset import least_sample, nearest_rows, rates_about, rough_centroids
 from streamkm.streaming.forgetting import Forgetting
 
-_ROWS, _ROWS_PER_CLUSTER = 16384, 256  # [docs/streams.md]
+_ROWS, _ROWS_PER_CLUSTER = 32768, 256  # [docs/streams.md]
 _NBYTES = 32 * 2**20  # of the values of `most` rows, unless the rows become too few
 PILOT_STREAM = 2**62 + 2**60  # stream of the draws of pilots
 

@@ -15,6 +15,7 @@ from streamkm.passes import Counted
 from streamkm.rows import Block, BlockPlan, StoredRows, open_rows
 from streamkm.runs.stream import StreamBudget, absorb
 from streamkm.streaming import Summarise, Summary, solve, summary_rows
+from streamkm.streaming.solution import searches
 from tests import reference
 from tests.conftest import mixture
 from tests.passes.contract import same
@@ -149,6 +150,17 @@ def test_merging_has_the_same_bits_in_both_orders_and_the_same_guarantee_in_any(
     assert np.std(losses) < 2.5 / np.sqrt(MOST)
 
 
+def test_the_solution_for_many_clusters_is_the_best_of_several_searches():
+    rng = np.random.default_rng(1)
+    summary = absorb(Summary.none(2000, 36, 7), open_rows(rng.normal(size=(600, 2))))
+    assert [searches(600 * 2, k) for k in (32, 36)] == [1, 4]
+    assert searches(200_000 * 8, 100) == 1  # each would take seconds
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streamkm.streaming.solution._SEARCHES", 1)
+        first = solve(summary).inertia
+    assert solve(summary).inertia < first
+
+
 def test_rows_of_equal_numbers_and_seeds_have_different_draws():
     """Also in data that begin with the same row, such as scenes whose corner has no data."""
     first, weights = np.concatenate([X[:1], X[151:300]]), np.arange(1.0, 151)
@@ -209,6 +221,6 @@ def test_the_memory_of_the_summaries_is_part_of_the_projection():
     small, large = (StreamBudget(None, 2, K, size=s).of(rows.layout) for s in (1000, 100_000))
     more = large.projected(2**20, 8) - small.projected(2**20, 8)
     assert more >= 99_000 * 2 * (8 + 2) * 2 * 8
-    assert summary_rows(10, 3) == 16384
+    assert summary_rows(10, 3) == 32768
     assert summary_rows(10, 10_000) == 4096
     assert summary_rows(1000, 3) == 256_000
