@@ -20,6 +20,7 @@ RANGE = ("valid_range", "valid_min", "valid_max")
 _OF_VALUES = (*PACKING, *PACKING.values(), *RANGE)
 _MISSING = ("_FillValue", "missing_value", "nodata", "_Unsigned")
 _BAND = "band"  # dimension of the bands of rioxarray
+_SEPARATE = 64  # steps of float32 between two stored numbers
 _MOST = 2**16  # values of a scale that differs along dimensions
 
 
@@ -27,9 +28,9 @@ _MOST = 2**16  # values of a scale that differs along dimensions
 class Meaning:
     """How stored numbers become values: times a scale plus an offset, with NaN where missing.
 
-    Missing are the values of `missing`, and those outside of a valid range. The dtype, and so the
-    bits of the values, are those of xarray, which does not use valid ranges. A range is in units
-    of the stored values if both are integers or both are floats, as netCDF's conventions say.
+    Missing are the values of `missing`, and those outside of a valid range, which xarray does not
+    use. The dtype is that of xarray or, where this is enough, float32. A range is in units of the
+    stored values if both are integers or both are floats, as netCDF's conventions say.
 
     Parameters
     ----------
@@ -181,7 +182,13 @@ def _part(factor: Any, region: tuple[slice, ...]) -> Any:
 
 
 def _dtype(array: Any, scale: Any, offset: Any) -> np.dtype[Any]:
-    """Return the dtype to which xarray decodes, or floats that hold the values and NaN."""
+    """Return the dtype to which xarray decodes, or floats that hold the values and NaN.
+
+    Where scale and offset have no dtype of their own, as in JSON and in GDAL, xarray decodes all
+    numbers to float64. Numbers of at most 16 bits are float32 if this separates them well.
+    """
+    if _fits_single(meant_dtype(array), scale, offset):
+        return np.dtype(np.float32)
     import xarray as xr  # takes half a second; only for packed arrays
 
     named = dict(zip(PACKING, (scale, offset), strict=True))
@@ -197,6 +204,16 @@ def _dtype(array: Any, scale: Any, offset: Any) -> np.dtype[Any]:
     empty = np.empty((0,), array.dtype)
     made = xr.decode_cf(xr.Dataset({"x": ("x_", empty, attributes)}), decode_times=False)["x"].dtype
     return made if made.kind == "f" else np.result_type(made, np.float32)
+
+
+def _fits_single(stored: np.dtype[Any], scale: Any, offset: Any) -> bool:
+    given = [factor for factor in (scale, offset) if factor is not None]
+    typed = any(isinstance(factor, np.generic) for factor in given)
+    if not given or typed or stored.kind not in "iu" or stored.itemsize > 2:
+        return False
+    step = np.abs(1.0 if scale is None else scale)
+    largest = 2.0 ** (8 * stored.itemsize) * step + np.abs(0.0 if offset is None else offset)
+    return bool(np.all(largest * np.finfo(np.float32).eps * _SEPARATE <= step))
 
 
 def _bounds(array: Any) -> tuple[tuple[Any, Any], bool]:
