@@ -40,6 +40,8 @@ def spread(names, count):
     chosen = []
     for numbers, share in zip(phases.values(), shares, strict=True):
         places = np.linspace(0, len(numbers) - 1, share).round().astype(int)
+        if share == 1:
+            places = [len(numbers) // 2]
         chosen += [numbers[at] for at in places]
     return chosen
 

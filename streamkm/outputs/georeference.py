@@ -65,6 +65,7 @@ def transform_of(labels: LabelOutline, y: int, x: int) -> Any:
     """
     from rasterio.transform import Affine
 
+    pixels = (Affine.identity(), Affine.scale(1, -1))
     stated = _stated(labels)
     if stated is not None and (stated.b or stated.d):
         return stated
@@ -78,7 +79,8 @@ def transform_of(labels: LabelOutline, y: int, x: int) -> Any:
         return stated
     top, dy = _corner(y0, dy, of_y)
     left, dx = _corner(x0, dx, of_x)
-    return Affine(dx, 0, left, 0, dy, top)
+    found = Affine(dx, 0, left, 0, dy, top)
+    return None if found in pixels else found  # of an image without a place
 
 
 def _known_step(step: float | None, stated: Any, other: float | None) -> float | None:

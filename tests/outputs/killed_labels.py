@@ -1,4 +1,4 @@
-"""Kill the labelling into npy and GeoTIFF files at some events, in a process that forks.
+"""Kill the labelling of files into files at some events, in a process that forks.
 
 python -m tests.outputs.killed_labels FOLDER
 """
@@ -8,24 +8,59 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import h5netcdf
 import numpy as np
-import rasterio.shutil  # loaded here, too
-import zarr
+import pyarrow as pa
+import pyarrow.parquet as pq
+import rasterio.shutil  # loaded here, once for all children
 
 import streamkm
-import streamkm.cli.commands.predict  # loaded here, once for all children
-from streamkm.outputs import label_files, label_geotiff, whole_labels
+import streamkm.cli.commands.predict
+import streamkm.rows.opened
+from streamkm.outputs import label_files, label_geotiff, label_netcdf, label_parquet, whole_labels
 from streamkm.rows.formats.placeless import placeless
 from tests.killed_output import KilledOutput
 from tests.killing import load_kernels
 
-NAMES = ("l.npy", "l.tif")
+X = np.random.default_rng(0).normal(size=(40, 20, 2)).astype("f4")
+WANTED = (((X - 1.0) ** 2).sum(axis=-1) < (X.astype(float) ** 2).sum(axis=-1)).astype("u1")
+
+
+def write(path):
+    if path.suffix == ".npy":
+        np.save(path, X)
+    elif path.suffix == ".parquet":
+        rows = X.reshape(-1, 2)
+        pq.write_table(pa.table({"a": rows[:, 0], "b": rows[:, 1]}), path, row_group_size=60)
+    elif path.suffix == ".nc":
+        with h5netcdf.File(path, "w") as file:
+            file.dimensions = dict(zip("yxf", X.shape, strict=True))
+            file.create_variable("v", tuple("yxf"), "f4", data=X, chunks=(3, 20, 2))
+    else:
+        bands = np.moveaxis(X, -1, 0)
+        options = {"driver": "GTiff", "width": 20, "height": 40, "count": 2, "dtype": "float32"}
+        options |= {"tiled": True, "blockxsize": 16, "blockysize": 16}
+        with placeless(), rasterio.open(path, "w", **options) as file:
+            file.write(bands)
+
+
+def read(path):
+    if path.suffix == ".npy":
+        return np.load(path)
+    if path.suffix == ".parquet":
+        return pq.read_table(path)["label"].to_numpy().reshape(40, 20)
+    if path.suffix == ".nc":
+        with h5netcdf.File(path) as file:
+            return file["labels"][...]
+    with placeless(), rasterio.open(path) as file:
+        return file.read(1)
 
 
 def patches(events, patch):
     patch.setattr(whole_labels, "_PART", 100)
+    patch.setattr(streamkm.rows.opened, "_UNIT_NBYTES", 500)  # of npy, which has no chunks
     patch.setattr(Path, "replace", replacing(events))
-    for module in (label_files, label_geotiff):
+    for module in (label_files, label_geotiff, label_netcdf, label_parquet):
         patch.setattr(module, "pieces", writing(events))
 
 
@@ -33,7 +68,7 @@ def replacing(events):
     before = Path.replace
 
     def call(path, target):
-        own = Path(target).name in NAMES  # Zarr replaces its files, too
+        own = Path(target).stem == "l"  # Zarr replaces its files, too
         if own:
             events.happened("outputs before the file is renamed")
         found = before(path, target)
@@ -45,7 +80,7 @@ def replacing(events):
 
 
 def writing(events):
-    before = label_files.pieces
+    before = whole_labels.pieces
 
     def call(array):
         events.happened("file before the first piece")
@@ -56,21 +91,18 @@ def writing(events):
     return call
 
 
-def right(folder):
-    if (folder / "l.npy").exists():
-        return np.array_equal(np.load(folder / "l.npy"), WANTED)
-    with placeless(), rasterio.open(folder / "l.tif") as file:
-        return np.array_equal(file.read(1), WANTED)
-
-
 if __name__ == "__main__":
-    x = np.random.default_rng(0).normal(size=(40, 20, 2))
-    load_kernels(x.reshape(-1, 2))
-    WANTED = (((x - 1) ** 2).sum(axis=-1) < (x**2).sum(axis=-1)).astype("u1")
-    for name in NAMES:
-        top = Path(sys.argv[1], name)
+    load_kernels(X.reshape(-1, 2))
+    features = {".npy": ["--feature-dim", "2"], ".nc": ["--feature-dim", "f"]}
+    features |= {".tif": ["--feature-dim", "band"], ".parquet": []}
+    for suffix, more in features.items():
+        top, name = Path(sys.argv[1], suffix), f"l{suffix}"
         (top / "start").mkdir(parents=True)
-        zarr.create_array(top / "start" / "x", data=x, chunks=(3, 20, 2))
+        write(top / "start" / f"x{suffix}")
         streamkm.KMeans.from_centroids([[0.0, 0.0], [1.0, 1.0]]).save(top / "start" / "m")
-        command = ["predict", "m", "x", "--feature-dim", "2", "-o", name]
-        KilledOutput(top, command, name, patches, right).kill_and_run_again(6)
+
+        def right(folder, name=name):
+            return np.array_equal(read(folder / name), WANTED)
+
+        command = ["predict", "m", f"x{suffix}", *more, "-o", name]
+        KilledOutput(top, command, name, patches, right).kill_and_run_again(3)
