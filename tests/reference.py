@@ -40,6 +40,34 @@ def lloyd(x, centroids, iterations):
     return steps
 
 
+def observed_distances(x, centroids):
+    """Squared distances over observed values; gaps are NaN."""
+    return np.nansum((np.asarray(x, np.float64)[:, None, :] - centroids[None]) ** 2, axis=2)
+
+
+def observed_means(x, of_row, centroids, weights=None):
+    """The limit of filling gaps with the centroid of the row and taking means (k-POD)."""
+    weights = np.ones(len(x)) if weights is None else weights
+    means = np.array(centroids, np.float64)
+    for c in range(len(centroids)):
+        for f in range(x.shape[1]):
+            mine = (of_row == c) & ~np.isnan(x[:, f]) & (weights > 0)
+            if mine.any():
+                means[c, f] = (weights[mine] * x[mine, f]).sum() / weights[mine].sum()
+    return means
+
+
+def k_pod(x, centroids, iterations, weights=None):
+    """k-means of rows with gaps; return the centroids and the loss before each iteration."""
+    steps = []
+    for _ in range(iterations):
+        d2 = observed_distances(x, centroids)
+        loss = (d2.min(axis=1) * (1 if weights is None else weights)).sum()
+        steps.append((centroids, float(loss)))
+        centroids = observed_means(x, d2.argmin(axis=1), centroids, weights)
+    return steps
+
+
 def draws(rows, seed, stream):
     """Exponential draws of row numbers from NumPy's own Philox."""
     words = np.random.Philox(key=[seed, stream]).random_raw(int(max(rows)) + 1)[rows]

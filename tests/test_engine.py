@@ -23,6 +23,7 @@ from streamkm.errors import ReadError
 from streamkm.fitting import first_state, iterate
 from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
 from streamkm.rows import BlockPlan, Room, open_rows
+from streamkm.updates import ObservedUpdate, StopRules
 from tests import in_place, reference
 from tests.conftest import mixture
 
@@ -399,4 +400,24 @@ def test_a_fit_is_the_same_bits_on_a_cluster_and_in_processes(many, cluster, pro
     with cluster.as_current():
         assert fitted() == want
     with dask.config.set(processes):
+        assert fitted() == want
+
+
+def test_a_fit_of_rows_with_gaps_is_the_same_bits_everywhere(cluster, processes, tmp_path):
+    x = np.where(np.random.default_rng(1).random((600, 5)) < 0.3, np.nan, X[:600])
+    rows = open_rows(
+        zarr.create_array(tmp_path / "x", data=x, chunks=(50, 5)), nodata="auto", missing="impute"
+    )
+    rows = rows.in_plan(BlockPlan(((*range(0, 600, 50), 600),)))
+
+    def fitted():
+        state = first_state(rows, 4, "auto", [1, 2], ObservedUpdate(StopRules(5)), Room(0, 300))
+        best = iterate(rows, state).best
+        return best.centroids.tobytes(), best.inertia, best.counts.tobytes()
+
+    want = fitted()
+    for config in ({"scheduler": "sync"}, processes):
+        with dask.config.set(config):
+            assert fitted() == want
+    with cluster.as_current():
         assert fitted() == want

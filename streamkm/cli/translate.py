@@ -25,6 +25,7 @@ def data_options(path: str, given: Mapping[str, Any]) -> DataOptions:
         feature_dim=dimensions(given["feature_dims"]),
         variable=given["variable"],
         nodata=given["nodata"],
+        missing=given.get("missing"),
         memory_limit=given["memory_limit"],
     )
 
@@ -85,7 +86,9 @@ def fit_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
         ) from error
     if given.get("metric") == "cosine" and given.get("scale"):
         raise click.BadParameter("--metric cosine does not scale features", param_hint="'--scale'")
-    return {**given, "loss_tol": "auto" if given["loss_tol"] is None else given["loss_tol"]}
+    missing = None if given.get("missing") == "omit" else given.get("missing")
+    loss_tol = "auto" if given["loss_tol"] is None else given["loss_tol"]
+    return {**given, "loss_tol": loss_tol, "missing": missing}
 
 
 def checkpoint_options(given: Mapping[str, Any]) -> CheckpointOptions | None:

@@ -15,7 +15,7 @@ from streamkm.errors import DataError
 from streamkm.estimators.exports import Exports
 from streamkm.numbers import whole_number
 from streamkm.outputs.labelled_nearest import labelled_nearest
-from streamkm.passes import Census, Distances, Lloyd, Nearest, Product
+from streamkm.passes import Census, Distances, Nearest, Product
 from streamkm.passes.closest import refuse_too_many
 from streamkm.rows import Block, is_a
 
@@ -57,7 +57,7 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         [0, 1]
         """
         check_is_fitted(self)
-        given, rows = self._rows(X, None, mask)
+        given, rows = self._rows(X, None, mask, gaps=True)
         return self._answer(given, self._labels(given, rows), rows)
 
     def transform(self, X: Any, mask: Any = None) -> Any:
@@ -74,7 +74,8 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         -------
         array of shape (n_samples, n_clusters), float32 for float32 data, else float64
             In units of the data, or of scaled rows if there is a scale; lazy if the data are lazy.
-            Rows that are left out get NaN.
+            Rows that are left out get NaN, and so do rows with gaps if the model has
+            `missing='impute'`.
 
         Raises
         ------
@@ -154,8 +155,8 @@ class CentroidEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clust
         -5.0
         """
         check_is_fitted(self)
-        _, rows = self._rows(X, sample_weight, mask, count=True)
-        question = Product((Census(), Lloyd(self._centroids)))
+        _, rows = self._rows(X, sample_weight, mask, count=True, gaps=True)
+        question = Product((Census(), self._loss_pass()))
         census, assigned = map_reduce(question, rows).parts
         census.check()
         return -float(assigned.inertia(self._centroids))

@@ -117,7 +117,7 @@ class Exports(Conversions):
         [0, 1]
         """
         check_is_fitted(self)
-        given, rows = self._rows(X, None, mask, count=True)
+        given, rows = self._rows(X, None, mask, count=True, gaps=True)
         inputs = [given.array, rows.array, rows.weights, rows.mask, mask]
         if is_a(out, "zarr.Array"):
             for array in inputs:
@@ -182,6 +182,7 @@ class Exports(Conversions):
         check_is_fitted(self)
         image = OmeImage.open(path)
         data = DataOptions(image.array, image.channel, mask=weights_of(mask), nodata=self.nodata)
+        data = replace(data, missing=getattr(self, "missing", None))
         rows = replace(data, names=names_of(self)).open(self._budget(), self._scaling)
         check_features(self, rows)
         store = OmeLabels(image, name, self._names())

@@ -15,7 +15,7 @@ from streamkm.estimators.data import InputData
 from streamkm.estimators.opening import check_features, data_options, names_of, warn_of_names
 from streamkm.heap import one_heap
 from streamkm.outputs.data_arrays import flag_names
-from streamkm.passes import Closest, Labels, PerRow
+from streamkm.passes import Closest, Labels, Lloyd, Pass, PerRow
 from streamkm.rows import Budget, Rows, Scaling
 from streamkm.runs.options import memory_bytes
 
@@ -67,6 +67,10 @@ class Fitted(BaseEstimator):
         """The pass that labels rows."""
         return Labels(self._centroids, dtype)
 
+    def _loss_pass(self) -> Pass[Any]:
+        """The pass of an iteration, which measures the loss."""
+        return Lloyd(self._centroids)
+
     def _labels(self, given: InputData, rows: Rows) -> PerRow[Any]:
         return self._question(given.label_dtype(len(self.cluster_centers_), rows))
 
@@ -94,15 +98,19 @@ class Fitted(BaseEstimator):
         answer_nbytes: int = 8,
         ranked: int = 0,
         count: bool = False,
+        gaps: bool = False,
     ) -> tuple[InputData, Rows]:
         """The data as they were given, and their rows with the features and the scale of the fit.
 
         `ranked` is the number of rows of each cluster that the read finds; `count` says whether
-        unknown chunk sizes of lazy data are counted, which takes a read.
+        unknown chunk sizes of lazy data are counted, which takes a read. `gaps` says whether the
+        caller can use rows with gaps; otherwise they are left out if the fit has used them.
         """
         if self.memory_limit is not None:
             one_heap()
         given, data = data_options(self, X, sample_weight, mask, names_of(self))
+        if data.missing is not None and not gaps:
+            data = replace(data, missing="complete")
         rows = data.open(
             replace(
                 self._budget(),

@@ -11,7 +11,13 @@ from sklearn.utils import check_random_state
 from streamkm.arrays import Float64Array
 from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import InputData
-from streamkm.estimators.messages import ending, print_state, warn_of_ending, warn_of_one_init
+from streamkm.estimators.messages import (
+    ending,
+    print_left_out,
+    print_state,
+    warn_of_ending,
+    warn_of_one_init,
+)
 from streamkm.estimators.opening import all_or_nothing, data_options, given_centroids, names_of
 from streamkm.estimators.parameters import fit_options
 from streamkm.fitting import FitState, label_pass
@@ -97,6 +103,7 @@ numpy.memmap, h5py.Dataset, or path or URL of a Zarr array
             )
         if self.verbose:
             print(ending(result.state))
+            print_left_out(result.state, rows)
         self._store(result.state, names or rows.layout.names)
         self._set_units(rows.layout.units)
         self._warn(result.state)

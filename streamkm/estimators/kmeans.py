@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from streamkm.errors import DataError
 from streamkm.estimators.iterative import IterativeEstimator
 from streamkm.estimators.opening import all_or_nothing, given_centroids
+from streamkm.passes import LabelsObserved, LloydObserved, Pass, PerRow
 from streamkm.rows import among, check_digits
 from streamkm.runs.options import FitOptions
 
@@ -88,6 +89,12 @@ array-like of shape (n_clusters, n_features), fitted model or callable, default=
         Rows that have one of these values in any feature are left out. 'auto' is NaN for a
         DataArray of floats, and the `_FillValue`, `missing_value` or `nodata` attribute of a
         DataArray or a Zarr array. Masked values of masked arrays are always left out.
+    missing : {None, 'impute'}, default=None
+        With None, rows with missing values (`nodata`) are left out. With 'impute', all rows with a
+        value take part, by the squared differences of their observed values (k-POD [2]_): NaN is a
+        gap, too, and the means are those of observed values. It excludes bounded sizes and
+        ``scale='robust'``. Each iteration takes a read. docs/missing.md describes the method and
+        when it is biased.
     memory_limit : str, int or None, default=None
         Peak memory of the process, in bytes or as a string such as '2GiB'. Blocks are planned to
         stay below it. 256 MiB are reserved for the process itself; other data in the process are
@@ -143,6 +150,8 @@ array-like of shape (n_clusters, n_features), fitted model or callable, default=
     ----------
     .. [1] S. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory
        28 (2), 1982.
+    .. [2] J. T. Chi, E. C. Chi and R. G. Baraniuk, "k-POD: a method for k-means clustering of
+       missing data", The American Statistician 70 (1), 2016.
 
     Examples
     --------
@@ -178,6 +187,7 @@ array-like of shape (n_clusters, n_features), fitted model or callable, default=
         feature_dim: Any = None,
         scale: str | None = None,
         nodata: Any = "auto",
+        missing: str | None = None,
         memory_limit: str | int | None = None,
         checkpoint: Any = None,
         checkpoint_every: float = 60.0,
@@ -201,6 +211,7 @@ array-like of shape (n_clusters, n_features), fitted model or callable, default=
         self.feature_dim = feature_dim
         self.scale = scale
         self.nodata = nodata
+        self.missing = missing
         self.memory_limit = memory_limit
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
@@ -287,6 +298,19 @@ array-like of shape (n_clusters, n_features), fitted model or callable, default=
         scaling = FitOptions(metric=cls._metric).scaling
         model._take(among(known, scaling), scaling, names)
         return model
+
+    def _question(self, dtype: np.dtype[Any]) -> PerRow[Any]:
+        if self.missing is None:
+            return super()._question(dtype)
+        return LabelsObserved(self._centroids, dtype)
+
+    def _loss_pass(self) -> Pass[Any]:
+        return super()._loss_pass() if self.missing is None else LloydObserved(self._centroids)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing is not None
+        return tags
 
     def __sklearn_clone__(self) -> Self:
         """Clone the estimator with the fitted model in `init`, which `clone` would reset."""

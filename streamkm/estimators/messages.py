@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from streamkm.fitting import FitState, describe
 from streamkm.reasons import MAX_ITER, NO_IMPROVEMENT, NOTHING_MOVED, SHIFT
+from streamkm.rows import Rows
 from streamkm.warn import warn
 
 
@@ -17,6 +18,12 @@ def print_state(state: FitState) -> None:
     if not state.read_blocks and not state.working:
         where, facts = describe(state).split(": ", 1)
         print(f"{facts[0].upper()}{facts[1:]} ({where})")
+
+
+def print_left_out(state: FitState, rows: Rows) -> None:
+    """Print the number of rows that are left out, if there are any."""
+    if state.n_rows is not None and state.n_rows < rows.layout.n_rows:
+        print(f"{rows.layout.n_rows - state.n_rows:,} of {rows.layout.n_rows:,} rows left out.")
 
 
 def ending(state: FitState) -> str:

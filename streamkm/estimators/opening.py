@@ -73,6 +73,7 @@ def data_options(
         sample_weight=weights_of(sample_weight),
         mask=weights_of(mask),
         nodata=estimator.nodata,
+        missing=getattr(estimator, "missing", None),
         names=names,
         memory_limit=memory_bytes(estimator.memory_limit),
     )

@@ -12,11 +12,18 @@ from streamkm.passes.draw import DrawFarthest, DrawSquaredDistance, DrawUniform,
 from streamkm.passes.extents import Extent, Extents
 from streamkm.passes.farthest_first import FarthestFirst, Picked
 from streamkm.passes.features import Codes, OfFeatures, Residuals
+from streamkm.passes.gaps import CountObserved, Filled, Observed, OfComplete
 from streamkm.passes.grouping import NearestLabels, Sizes
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.passes.losses import Losses, Spread
 from streamkm.passes.members import Members
 from streamkm.passes.moments import FeatureMoments, Moments
+from streamkm.passes.observed import (
+    DrawFarthestObserved,
+    LabelsObserved,
+    LloydObserved,
+    ObservedSums,
+)
 from streamkm.passes.per_row import (
     Distances,
     Labels,
@@ -41,11 +48,13 @@ __all__ = [
     "Closest",
     "Codes",
     "Colours",
+    "CountObserved",
     "Counted",
     "CountedLabels",
     "Distances",
     "Distinct",
     "DrawFarthest",
+    "DrawFarthestObserved",
     "DrawMembers",
     "DrawSquaredDistance",
     "DrawUniform",
@@ -53,17 +62,23 @@ __all__ = [
     "Extents",
     "FarthestFirst",
     "FeatureMoments",
+    "Filled",
     "KeepBoundary",
     "KeepCandidates",
     "Labels",
     "LabelsFromOne",
+    "LabelsObserved",
     "Lloyd",
+    "LloydObserved",
     "LookedUp",
     "Losses",
     "Members",
     "Moments",
     "Nearest",
     "NearestLabels",
+    "Observed",
+    "ObservedSums",
+    "OfComplete",
     "OfFeatures",
     "Pass",
     "PerRow",

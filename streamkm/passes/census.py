@@ -99,7 +99,7 @@ class Census(Pass[Counted]):
             return self.identity()
         bad, large, first = 0, 0, _NO_ROW
         for tile in block.tiles() if block.values.dtype.kind == "f" else ():
-            places = _bad_rows(tile.x)
+            places = _bad_rows(np.where(np.isnan(tile.x), 0, tile.x) if block.gaps else tile.x)
             if places.size and first == _NO_ROW:
                 place = tile.start + int(places[0])
                 first = (int(block.row_numbers(place, place + 1)[0]), block.number)

@@ -25,7 +25,8 @@ class Extent(Statistic):
 
     Parameters
     ----------
-    low, high : ndarray of shape (d,), of the stored dtype; of shape (0,) without rows
+    low, high : ndarray of shape (d,), of the stored dtype; of shape (0,) without rows, and NaN of
+        features of which there are only gaps
     """
 
     low: AnyArray
@@ -34,8 +35,8 @@ class Extent(Statistic):
     @classmethod
     def combine(cls, parts: Sequence[Extent]) -> Extent:
         some = [part for part in parts if part.low.size] or list(parts[:1])
-        low = reduce(np.minimum, [part.low for part in some])
-        return cls(low, reduce(np.maximum, [part.high for part in some]))
+        low = reduce(np.fmin, [part.low for part in some])
+        return cls(low, reduce(np.fmax, [part.high for part in some]))
 
     @property
     def shift(self) -> Shifted | None:
@@ -43,11 +44,13 @@ class Extent(Statistic):
         pairs = list(zip(self.low.tolist(), self.high.tolist(), strict=True))
         if not pairs:
             return None
-        far = max(max(abs(low), abs(high)) for low, high in pairs)
-        spread = max(high - low for low, high in pairs)
+        known = [(low, high) for low, high in pairs if low == low] or [(0.0, 0.0)]
+        far = max(max(abs(low), abs(high)) for low, high in known)
+        spread = max(high - low for low, high in known)
         if not far > _FAR * spread:
             return None
-        return Shifted(tuple(_middle(low, high) for low, high in pairs), float(spread))
+        middles = (_middle(low, high) if low == low else 0.0 for low, high in pairs)
+        return Shifted(tuple(middles), float(spread))
 
 
 def _middle(low: float, high: float) -> float:
@@ -70,4 +73,6 @@ class Extents(Pass[Extent]):
         if block.n_rows == 0 or block.scaling is not None or block.dtype == np.float32:
             return self.identity()
         some = block.values[:: -(-block.n_rows // _ROWS)]
-        return Extent(some.min(axis=0), some.max(axis=0))
+        if not block.gaps:
+            return Extent(some.min(axis=0), some.max(axis=0))
+        return Extent(np.fmin.reduce(some, axis=0), np.fmax.reduce(some, axis=0))

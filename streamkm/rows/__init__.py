@@ -25,7 +25,7 @@ from streamkm.rows.memory import PROCESS_NBYTES, Budget, Room
 from streamkm.rows.missing import Missing
 from streamkm.rows.names import Named, column_names
 from streamkm.rows.nodata import missing_in
-from streamkm.rows.open import Rows, in_plan, may_lack, open_rows
+from streamkm.rows.open import Rows, in_plan, may_have_gaps, may_lack, open_rows
 from streamkm.rows.opened import rows_in_memory
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling, Shifted, Standardised, UnitLength, among, check_digits
@@ -80,6 +80,7 @@ __all__ = [
     "is_table",
     "lacks_chunks",
     "lazy_numbers",
+    "may_have_gaps",
     "may_lack",
     "memory_here",
     "missing_in",

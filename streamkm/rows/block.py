@@ -55,6 +55,7 @@ class Block:
     places : ndarray of shape (n,), positions of the rows in C order over `shape`, or None for all
         rows
     scaling : Scaling that is applied to each tile, or None
+    gaps : whether NaN in the values are gaps, not errors
     """
 
     values: AnyArray
@@ -65,6 +66,7 @@ class Block:
     row_shape: tuple[int, ...]
     places: npt.NDArray[np.signedinteger] | None = None
     scaling: Scaling | None = None
+    gaps: bool = False
 
     @classmethod
     def cut(
@@ -88,6 +90,7 @@ class Block:
                 f"block {number} is a masked array, but the meta of the Dask array is not: create "
                 "it with meta=np.ma.masked_array([], dtype), or fill it and give nodata."
             )
+        gaps = layout.missing is not None and layout.missing.partial
         matrix = np.ma.getdata(masked)
         weights = None if weights is None else weights.reshape(-1)
         if any(a is not None and a.size != len(matrix) for a in (weights, mask)):
@@ -95,7 +98,9 @@ class Block:
                 f"block {number} has {len(matrix)} rows, but its weights or mask have a different "
                 "number; give them the chunks of the data."
             )
-        block = cls(matrix, weights, number, origin, shape, row_shape, None, layout.scaling)
+        if gaps and layout.missing is not None:
+            matrix = layout.missing.with_gaps(masked)
+        block = cls(matrix, weights, number, origin, shape, row_shape, None, layout.scaling, gaps)
         if mask is not None or layout.missing is not None:
             present = np.ones(len(matrix), bool) if mask is None else mask.reshape(-1) > 0
             if layout.missing is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.rows.missing import Missing
-from streamkm.rows.scaling import Scaling
+from streamkm.rows.scaling import Scaling, working_dtype
 
 _KINDS = "buif"
 _CHANNELS = (3, 4)  # of colour images, without and with opacity
@@ -84,6 +84,12 @@ class Layout:
     @property
     def n_features(self) -> int:
         return math.prod(self.shape[a] for a in self.feature_axes)
+
+    @property
+    def block_dtype(self) -> np.dtype[Any]:
+        """The dtype of the values of a block: floats if they may have gaps."""
+        gaps = self.missing is not None and self.missing.partial
+        return working_dtype(self.dtype) if gaps else self.dtype
 
     @property
     def nbytes(self) -> int:

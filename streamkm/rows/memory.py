@@ -143,6 +143,9 @@ class Budget:
         copied = (layout.missing, layout.block_map, layout.order)
         if masked or any(cause is not None for cause in copied):
             nbytes += own // _COPIES + 4
+        if layout.missing is not None and layout.missing.partial:
+            # Values with gaps, and the rows that a seeding method receives, are copies.
+            nbytes += 2 * layout.n_features * layout.block_dtype.itemsize // _COPIES
         return nbytes
 
     def room(self, layout: Layout) -> Room:

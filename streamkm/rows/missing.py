@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray
+from streamkm.rows.scaling import working_dtype
 
 _PART_NBYTES = 2**20  # values tested together, so that intermediate results are small
 
@@ -22,10 +23,12 @@ class Missing:
     ----------
     values : tuple of numbers, which may include NaN
     masked : whether the data are masked arrays
+    partial : whether rows with gaps are kept, and only rows without any value are left out
     """
 
     values: tuple[float | int, ...]
     masked: bool = False
+    partial: bool = False
 
     @classmethod
     def from_values(cls, values: Iterable[float | int], masked: bool = False) -> Self | None:
@@ -33,8 +36,14 @@ class Missing:
         found = tuple(dict.fromkeys(value if value == value else np.nan for value in values))
         return cls(found, masked) if found or masked else None
 
+    def with_nan(self, partial: bool) -> Missing:
+        """Return the condition with NaN among the missing values."""
+        return Missing(tuple(dict.fromkeys((*self.values, np.nan))), self.masked, partial)
+
     def present(self, values: AnyArray) -> npt.NDArray[np.bool_]:
         """Return which rows (n,) of values (n, d), of the stored dtype, are not left out."""
+        if self.partial:
+            return np.asarray(~self._gaps(values).all(axis=1))
         present = np.ones(len(values), bool)
         if self.masked:
             present &= ~np.ma.getmaskarray(values).any(axis=1)
@@ -45,8 +54,27 @@ class Missing:
             for value in self.values:
                 equal = _equal(part, value)
                 if equal is not None:
-                    present[start : start + step] &= ~equal
+                    present[start : start + step] &= ~equal.any(axis=1)
         return present
+
+    def with_gaps(self, values: AnyArray) -> AnyArray:
+        """Return values (n, d) with NaN where they are missing: floats, themselves if possible."""
+        data = np.ma.getdata(values)
+        if data.dtype.kind == "f" and not self.masked and all(v != v for v in self.values):
+            return data
+        filled = data.astype(working_dtype(data.dtype))
+        filled[self._gaps(values)] = np.nan
+        return filled
+
+    def _gaps(self, values: AnyArray) -> npt.NDArray[np.bool_]:
+        """Return which values (n, d) are missing."""
+        data = np.ma.getdata(values)
+        gaps = np.ma.getmaskarray(values).copy() if self.masked else np.zeros(data.shape, bool)
+        for value in self.values:
+            equal = _equal(data, value) if data.size else None
+            if equal is not None:
+                gaps |= equal
+        return gaps
 
     def valid(self, values: AnyArray) -> npt.NDArray[np.bool_]:
         """Return which values, of any shape, are not missing."""
@@ -54,11 +82,11 @@ class Missing:
 
 
 def _equal(part: AnyArray, value: float | int) -> npt.NDArray[np.bool_] | None:
-    """Return which elements equal the value; None if the dtype cannot represent it or none does."""
+    """Return which elements equal a value; None if the dtype cannot represent it or none does."""
     if value != value:
         if part.dtype.kind != "f" or part.min() == part.min():
             return None
-        return np.asarray(np.isnan(part).any(axis=1))
+        return np.asarray(np.isnan(part))
     if part.dtype.kind == "f":
         with np.errstate(over="ignore"):
             own = part.dtype.type(value)
@@ -67,13 +95,13 @@ def _equal(part: AnyArray, value: float | int) -> npt.NDArray[np.bool_] | None:
             if part.dtype.itemsize == 4 and np.isinf(own + own) and np.isfinite(own):
                 # As GDAL compares, whose relative tolerance overflows here: -3.4e38 and
                 # -3.40282e38 both stand for the least float32, however a writer rounded it.
-                return np.asarray((np.isinf(part + own) & np.isfinite(part)).any(axis=1))
+                return np.asarray(np.isinf(part + own) & np.isfinite(part))
     else:
         least, most = (0, 1) if part.dtype.kind == "b" else _range(part.dtype)
         if np.isinf(value) or value != int(value) or not least <= value <= most:
             return None
         own = part.dtype.type(int(value))
-    return np.asarray((part == own).any(axis=1))
+    return np.asarray(part == own)
 
 
 def _range(dtype: np.dtype[Any]) -> tuple[int, int]:

@@ -51,6 +51,7 @@ def open_rows(
     sample_weight: Any = None,
     mask: Any = None,
     nodata: Any = None,
+    missing: str | None = None,
     scaling: Scaling | None = None,
     budget: Budget | None = None,
     count: bool = True,
@@ -71,6 +72,9 @@ def open_rows(
     mask : array of the row shape, of any of the kinds above, or None
         Rows where it is False or 0 are left out. A text is a name or a path.
     nodata : values of rows that are left out, as for `missing_in`
+    missing : None or 'omit', 'impute' or 'complete'
+        'impute' keeps rows with some missing values, as NaN. NaN is then missing, too, as for
+        'complete', which leaves these rows out.
     scaling : Scaling of the other rows, or None
     budget : Budget, or None for no limit
     count : whether unknown chunk sizes of a Dask array are counted; only lazy results without a
@@ -115,7 +119,7 @@ def open_rows(
         array.shape,
         axes,
         dtype,
-        absent or missing_in(named, nodata),
+        _missing(named, absent or missing_in(named, nodata), missing),
         scaling,
         names=own if order is None or names is None else tuple(names),
         order=order,
@@ -154,6 +158,11 @@ def open_rows(
 def may_lack(rows: Rows) -> bool:
     """Return whether rows may be left out, so that labels need a value for missing labels."""
     return rows.layout.missing is not None or rows.mask is not None
+
+
+def may_have_gaps(rows: Rows) -> bool:
+    """Return whether rows may have NaN as gaps."""
+    return rows.layout.missing is not None and rows.layout.missing.partial
 
 
 def in_plan(rows: Rows, plan: BlockPlan, budget: Budget) -> Rows:
@@ -196,6 +205,13 @@ def _marked(data: Any, nodata: Any) -> tuple[Any, Missing | None]:
     if is_decoded(data):
         return also_missing(data, numbers_of(nodata)), _NAN
     return data, None
+
+
+def _missing(data: Any, found: Missing | None, missing: str | None) -> Missing | None:
+    """The condition on the rows that are left out, by that on missing values and `missing`."""
+    if missing in (None, "omit") or (found is None and meant_dtype(data).kind != "f"):
+        return found
+    return (found or Missing(())).with_nan(missing == "impute")
 
 
 def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | None]:

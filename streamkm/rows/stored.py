@@ -79,7 +79,7 @@ class StoredRows(ArrayRows):
         beside = sum(a.dtype.itemsize for a in self.beside)
         stored = self.array.shards or self.array.chunks or (1,) * len(self.array.shape)
         whole = math.prod(-(-n // s) * s for n, s in zip(self.array.shape, stored, strict=True))
-        return int(whole * self.layout.dtype.itemsize + self.layout.n_rows * beside)
+        return int(whole * self.layout.block_dtype.itemsize + self.layout.n_rows * beside)
 
     def in_plan(self, plan: BlockPlan) -> StoredRows:
         """The same rows in the blocks of another plan."""

@@ -105,6 +105,7 @@ def prepare(data: DataOptions, options: FitOptions) -> PreparedFit:
     if data.memory_limit is not None:
         one_heap()
     budget = options.budget(data.memory_limit)
+    data = replace(data, missing=options.missing)
     rows = options.plan(data.open(budget), budget)
     options.check(rows)
     return PreparedFit(options.for_rows(rows), rows, budget)

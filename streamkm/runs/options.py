@@ -31,6 +31,7 @@ from streamkm.updates import (
     ALGORITHMS,
     AcceleratedUpdate,
     BoundedUpdate,
+    ObservedUpdate,
     SphericalUpdate,
     StopRules,
     Update,
@@ -43,6 +44,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "scale": (*SCALES, None),
     "restarts": ("all", "halving"),
     "empty_cluster": ("relocate", "keep"),
+    "missing": (None, "impute"),
 }
 MOST_BOUNDED = 2048  # clusters of bounded size; the search of prices needs k x k numbers
 
@@ -62,6 +64,8 @@ class DataOptions:
     sample_weight, mask : array of the row shape, or None
     nodata : 'auto', None, float or sequence of float
         Rows with one of these values are left out.
+    missing : None or 'omit', 'impute' or 'complete'
+        As for `open_rows`.
     names : sequence of str or None
         Features to select, in order.
     memory_limit : int or None
@@ -74,6 +78,7 @@ class DataOptions:
     sample_weight: Any = None
     mask: Any = None
     nodata: Any = "auto"
+    missing: str | None = None
     names: Sequence[str] | None = None
     memory_limit: int | None = None
 
@@ -86,6 +91,7 @@ class DataOptions:
             sample_weight=self.sample_weight,
             mask=self.mask,
             nodata=self.nodata,
+            missing=self.missing,
             names=self.names,
             budget=budget,
             scaling=scaling,
@@ -118,6 +124,7 @@ class FitOptions:
     metric : {'euclidean', 'cosine'}
     min_size, max_size : int or None
         Least and most rows of a cluster.
+    missing : {None, 'impute'}
     random_state : int or RandomState
         A RandomState is used only when a new fit starts, and is not compared on resuming.
     """
@@ -137,6 +144,7 @@ class FitOptions:
     metric: str = "euclidean"
     min_size: int | None = None
     max_size: int | None = None
+    missing: str | None = None
     random_state: int | np.random.RandomState = 0
 
     auto_restarts: ClassVar[int] = 10  # for random rows and functions, as in scikit-learn
@@ -173,6 +181,7 @@ class FitOptions:
             time_limit=_limit(options, "time_limit"),
         )
         checked._check_bounds()
+        checked._check_missing()
         return checked
 
     @property
@@ -187,6 +196,8 @@ class FitOptions:
         if self.bounded:
             sizes = (self.min_size, self.max_size)
             return BoundedUpdate(self.rules, True, *sizes, self.metric == "cosine")
+        if self.missing is not None:
+            return ObservedUpdate(self.rules, relocate=relocate)
         if self.metric == "cosine":
             return SphericalUpdate(self.rules, relocate=relocate)
         return AcceleratedUpdate(self.rules, relocate=relocate, settles=self.algorithm == "auto")
@@ -216,6 +227,8 @@ class FitOptions:
         inits = [resolved(method, self.n_clusters)] * self.n_init
         few = inits[0] == "auto"
         budget = fit_budget(memory_limit, inits, [self.n_clusters], samples_if_small=few)
+        if self.missing is not None:  # a statistic has twice as many numbers
+            return replace(budget, clusters=2 * budget.clusters)
         return replace(budget, beside=bounding_nbytes(self.n_clusters)) if self.bounded else budget
 
     def for_rows(self, rows: Rows) -> Self:
@@ -271,6 +284,20 @@ class FitOptions:
                 raise DataError(
                     python=f"{name}={given!r} does not apply with bounded sizes; use {value!r}.",
                     command=f"--{name} {given} does not apply with bounded sizes; use {value}.",
+                )
+
+    def _check_missing(self) -> None:
+        """Refuse options that have no meaning, or no method, for rows with gaps."""
+        if self.missing is None:
+            return
+        for name in ("metric", "scale", "min_size", "max_size"):
+            given = getattr(self, name)
+            if given not in (None, "euclidean", "standard"):
+                raise DataError(
+                    python=f"missing='impute' does not apply with {name}={given!r}: use "
+                    "missing=None, which leaves rows with missing values out.",
+                    command=f"--missing impute does not apply with --{name.replace('_', '-')} "
+                    f"{given}: without --missing, rows with missing values are left out.",
                 )
 
     def _check_sizes(self, rows: Rows) -> None:

@@ -21,6 +21,7 @@ from streamkm.passes import (
     Assigned,
     CountedLabels,
     Labels,
+    LabelsObserved,
     PerRow,
     Reached,
     RoutedLabels,
@@ -29,7 +30,7 @@ from streamkm.passes import (
     label_dtype,
 )
 from streamkm.passes.base import Products, S
-from streamkm.rows import Budget, Rows, may_lack
+from streamkm.rows import Budget, Rows, may_have_gaps, may_lack
 from streamkm.rows.sources import has_arrays
 from streamkm.runs.labels import LabelRun, WaveCallback, plain_labels
 from streamkm.runs.options import DataOptions
@@ -98,9 +99,9 @@ def predict(
     """
     check_outputs([output], [model, data.data, data.sample_weight, data.mask])
     known = model_at(model, n_clusters)
-    rows = open_for(known, data)
+    rows = open_for(known, data, gaps=True)
     dtype = label_dtype(len(known.centroids), may_lack(rows))
-    question: PerRow[Any] = _question(known, dtype, routed)
+    question = _question(known, dtype, routed, may_have_gaps(rows))
     question = question if rows.weights is None else CountedLabels(question)
     file = label_format(output.path)
     names = None if file is None else flag_names(known.names, len(known.centroids))
@@ -130,8 +131,14 @@ def _result(model: Model, rows: Rows, statistic: Any) -> PredictResult:
     return PredictResult(n_rows, rows.layout.n_rows - n_rows, inertia, counts)
 
 
-def _question(model: Model, dtype: np.dtype[Any], routed: bool) -> PerRow[Any]:
+def _question(model: Model, dtype: np.dtype[Any], routed: bool, gaps: bool) -> PerRow[Any]:
     """The pass that labels rows by a model."""
+    if gaps and (model.tree is not None or routed):
+        raise DataError(
+            "rows with gaps have no path through the levels of a model;",
+            python="leave them out by missing=None.",
+            command="leave them out by --missing omit.",
+        )
     if routed and model.hierarchy is None:
         raise DataError(
             "the model has no levels that rows could follow;",
@@ -142,7 +149,8 @@ def _question(model: Model, dtype: np.dtype[Any], routed: bool) -> PerRow[Any]:
         return RoutedLabels(routes_of(model.hierarchy, model.scaled_centroids), dtype)
     if model.tree is not None:
         return TreeLabels(Tree(*model.tree), dtype)
-    return Labels(model.scaled_centroids, dtype)
+    kind = LabelsObserved if gaps else Labels
+    return kind(model.scaled_centroids, dtype)
 
 
 def write_labels(run: LabelRun[S], watch: WaveCallback | None = None) -> S:
@@ -196,7 +204,7 @@ def _variable(model: Model, data: Any) -> str | list[str] | None:
     return known if has_arrays(data, [known] if isinstance(known, str) else known) else None
 
 
-def open_for(model: Model, data: DataOptions, ranked: int = 0) -> Rows:
+def open_for(model: Model, data: DataOptions, ranked: int = 0, gaps: bool = False) -> Rows:
     """Open the data with the features, scaling and, by default, nodata values of a model.
 
     The variables of a group are by default those of the fit.
@@ -206,6 +214,8 @@ def open_for(model: Model, data: DataOptions, ranked: int = 0) -> Rows:
     model : Model
     data : DataOptions
     ranked : as of `Budget`
+    gaps : whether the caller can use rows with gaps; otherwise, for a model of such rows, only the
+        complete ones are not left out
 
     Raises
     ------
@@ -216,11 +226,15 @@ def open_for(model: Model, data: DataOptions, ranked: int = 0) -> Rows:
     """
     k, d = model.centroids.shape
     auto = isinstance(data.nodata, str) and data.nodata == "auto"
+    missing = model.parameters.get("missing") if data.missing is None else data.missing
+    if missing == "impute" and not gaps:
+        missing = "complete"
     rows = replace(
         data,
         variable=data.variable or _variable(model, data.data),
         feature_dim=data.feature_dim or model.feature_dim,
         nodata=model.parameters.get("nodata", "auto") if auto else data.nodata,
+        missing=missing,
         names=model.features or None,
     ).open(Budget(data.memory_limit, threads(), k, largest=k, ranked=ranked), model.scaling)
     if rows.layout.n_features != d:

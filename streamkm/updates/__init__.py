@@ -12,6 +12,7 @@ from streamkm.updates.bounded_state import BoundedState, check_sizes
 from streamkm.updates.counted import CountedState, CountedUpdate
 from streamkm.updates.lloyd import LloydState, LloydUpdate, LossesUpdate, ScatterUpdate
 from streamkm.updates.minibatch import Batches, MiniBatchState, MiniBatchUpdate, PartialSeeding
+from streamkm.updates.observed import ObservedSeeding, ObservedUpdate
 from streamkm.updates.spherical import SphericalUpdate
 from streamkm.updates.step import Step, history_array
 from streamkm.updates.stopping import StopRules
@@ -31,6 +32,8 @@ __all__ = [
     "LossesUpdate",
     "MiniBatchState",
     "MiniBatchUpdate",
+    "ObservedSeeding",
+    "ObservedUpdate",
     "PartialSeeding",
     "ScatterUpdate",
     "SphericalUpdate",

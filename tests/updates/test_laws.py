@@ -23,6 +23,7 @@ from streamkm.updates import (
     LloydUpdate,
     LossesUpdate,
     MiniBatchUpdate,
+    ObservedUpdate,
     ScatterUpdate,
     SphericalUpdate,
     Update,
@@ -53,6 +54,7 @@ MONOTONE = (
     SphericalUpdate(RULES),
     ScatterUpdate(RULES),
     LossesUpdate(RULES),
+    ObservedUpdate(RULES),
 )
 FEW_BLOCKS = FewBlocksUpdate(RULES, relocate=False)
 

@@ -33,6 +33,7 @@ _OTHERS = {
     "metric": "euclidean",
     "min_size": None,
     "max_size": None,
+    "missing": None,
     "loss_tol": None,
     "time_limit": None,
     "checkpoint": None,

@@ -112,6 +112,7 @@ def predict_command(output: str, data: str, labels: str, given: dict[str, Any]) 
     for name in [variables] if isinstance(variables, str) else variables:
         words += ["--variable", name]
     words += [] if given["mask"] is None else ["--mask", given["mask"]]
+    words += [] if given["missing"] is None else ["--missing", given["missing"]]
     limit = given["memory_limit"]
     words += [] if limit is None else ["--memory-limit", str(limit)]
     words += ["--overwrite"] if local(labels).exists() else []

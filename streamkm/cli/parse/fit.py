@@ -13,6 +13,7 @@ from streamkm.cli.parse.options import (
     data_options,
     init_option,
     iteration_options,
+    missing_option,
     print_options,
     row_options,
     scale_option,
@@ -68,6 +69,7 @@ from streamkm.cli.parse.types import Seconds
 @seed_option
 @data_options
 @row_options
+@missing_option
 @checkpoint_options
 @cluster_options
 @click.option("--plot", "picture", metavar="FILE.png", help="Also draw the loss of each iteration.")

@@ -201,6 +201,15 @@ row_options = headed(
     ),
     mask_option,
 )
+missing_option = headed(
+    "Data",
+    click.option(
+        "--missing",
+        type=click.Choice(["omit", "impute"]),
+        help="Leave out rows with missing values, the default of a fit, or let them take part by "
+        "their observed values.",
+    ),
+)
 cluster_options = headed(
     "Scheduler",
     click.option(

@@ -9,6 +9,7 @@ from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
     data_options,
+    missing_option,
     row_options,
     sweep_option,
 )
@@ -32,6 +33,7 @@ from streamkm.cli.parse.options import (
 )
 @data_options
 @row_options
+@missing_option
 @cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 def command() -> None:
