@@ -28,6 +28,9 @@ SAID = {
     "climate_zones": "shares of the land by area: 17.1% 16.7%",
     "stream_of_sensors": "half-life of a day: the warmest cluster is at 27.9",
     "stream_whose_clusters_change": "day 11: cluster 3 of the stream died; one at (20, 4) appeared",
+    "wallpapers_by_colour": "36 images in groups of [",
+    "word_vectors": "words: ",
+    "slurm_workers": "without workers: the same bits",
     "assignment_simulated_and_digits": "k=1: train loss 15,343.135, validation loss 3,395.669",
 }
 
@@ -83,3 +86,17 @@ def test_songs_are_named_and_what_follows_is_of_the_same_kind(ran):
         "march",
         "aria",
     }
+
+
+def test_wallpapers_of_a_tint_are_in_one_group(ran):
+    said, _ = ran("wallpapers_by_colour")
+    sizes = said.split("groups of [")[1].split("]")[0].split()
+    assert sum(map(int, sizes)) == 36
+    assert max(map(int, sizes)) <= 18
+
+
+def test_words_of_a_kind_are_in_one_cluster(ran):
+    said, _ = ran("word_vectors")
+    found = [set(line.split(": ")[1].split(", ")) for line in said.splitlines()[:-1]]
+    pairs = ({"global", "scope"}, {"def", "func"}, {"digits", "decimal"})
+    assert sum(any(pair <= words for words in found) for pair in pairs) >= 2
