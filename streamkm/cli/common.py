@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,13 @@ def peak_memory() -> int | None:
     except OSError:
         return None
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if "VmHWM" in line)
+
+
+def cost_since(began: float) -> dict[str, float]:
+    """Return the seconds since a time of `time.monotonic`, and the peak memory if it is known."""
+    peak = peak_memory()
+    known = {} if peak is None else {"peak_memory_bytes": float(peak)}
+    return {"seconds": time.monotonic() - began, **known}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from streamkm.html_repr import html_repr, rows_table
 from streamkm.reasons import MEANINGS
 from streamkm.rows.units import with_units, without_midnight
-from streamkm.sizes import show_bytes
+from streamkm.sizes import show_bytes, show_seconds
 
 if TYPE_CHECKING:
     from streamkm.models.model import Model
@@ -27,6 +27,11 @@ def facts_of(model: Model) -> dict[str, str]:
     }
     if not model.summary:
         facts["reads"] = f"{model.n_passes} ({show_bytes(model.bytes_read)})"
+    if "seconds" in model.cost:
+        of_run = " in the last run" if model.fit else ""  # which may have resumed others
+        facts["time"] = show_seconds(model.cost["seconds"]) + of_run
+    if "peak_memory_bytes" in model.cost:
+        facts["peak memory"] = show_bytes(model.cost["peak_memory_bytes"])
     facts["parameters"] = set_parameters(model.parameters)
     facts["versions"] = versions_text(model.versions)
     return facts

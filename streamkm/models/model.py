@@ -72,6 +72,9 @@ class Model:
         What a `StreamingKMeans` has read of its stores and files.
     unrecorded : tuple of str
         Addresses of data of which a `StreamingKMeans` has read an unknown part.
+    cost : dict of str to float
+        `seconds` and `peak_memory_bytes` of the command that wrote the model; empty if unknown. A
+        run that resumed another has only its own.
 
     Examples
     --------
@@ -105,6 +108,7 @@ class Model:
     drift: dict[str, AnyArray] = field(default_factory=dict)
     seen: tuple[SeenStore, ...] = ()
     unrecorded: tuple[str, ...] = ()
+    cost: dict[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         k, d = self.centroids.shape

@@ -66,6 +66,7 @@ def save_model(target: Path, model: Model, overwrite: bool = False) -> None:
                     "names": model.names,
                     "batches": model.batches,
                     "counted": model.counts is not None,
+                    "cost": model.cost,
                 }
             ),
         )
@@ -173,6 +174,7 @@ def _model_in(group: StoredGroup) -> Model:
         unrecorded=unrecorded,
         hierarchy=read_hierarchy(group, centroids, scaling is not None),
         drift=read_drift(group, k),
+        cost=numbers_by_name(group, "cost"),
     )
 
 

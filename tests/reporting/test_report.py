@@ -14,10 +14,16 @@ import pytest
 import zarr
 
 import streamkm
+from streamkm.cli.commands.fit_outputs import stored_parameters
+from streamkm.cli.parse.fit import command as fit_command
+from streamkm.cli.translate import fit_parameters
 from streamkm.errors import DataError, OutputExistsError
 from streamkm.plot.style import COLOURS, colours
+from streamkm.reporting.commands import command_line
 from streamkm.reporting.models import read_members
 from streamkm.reporting.pictures import DARK_PAPER, PAPER, contrast, on_dark
+from streamkm.runs.options import FitOptions
+from streamkm.sizes import show_bytes, show_seconds
 from tests.cli.test_cli import run
 from tests.reporting.conftest import HOSTILE, Parsed
 
@@ -70,6 +76,10 @@ def test_a_model_without_data_has_its_facts(folder, pages):
     assert facts["inertia"] == f"{model.inertia:.6g}"
     assert facts["iterations"] == str(len(model.history))
     assert facts["stopped by"].startswith(model.stop_reason)
+    assert facts["time"] == f"{show_seconds(model.cost['seconds'])} in the last run"
+    assert facts["peak memory"] == show_bytes(model.cost["peak_memory_bytes"])
+    assert 0 < model.cost["seconds"] < 600
+    assert 2**24 < model.cost["peak_memory_bytes"] < 2**36
     assert "numpy 2" in facts["versions"]
     assert found.columns == ["cluster", "rows", "share"]
     assert [row[1] for row in found.rows] == [f"{int(n):,}" for n in model.counts]
@@ -210,3 +220,36 @@ def test_the_command_writes_the_page_and_says_where(folder, tmp_path, monkeypatc
     assert "the row nearest to each centroid" in found.of("text")
     assert "belongs to --watch" in run("report", "x", "--port", 80, code=2).output
     assert "apply to --watch" in run("report", "x", "--watch", "-o", "a.html", code=2).output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--init", "k-means++", "--n-init", "3", "--restarts", "halving", "--max-iter", "7"],
+        ["--algorithm", "lloyd", "--tol", "0", "--loss-tol", "1e-05", "--time-limit", "90"],
+        ["--metric", "cosine", "--min-size", "2", "--max-size", "90", "--seed", "8"],
+        ["--variable", "a b", "--variable", "c", "--nodata", "0,nan", "--feature-dim", "band"],
+        [
+            "--scale",
+            "robust",
+            "--nodata",
+            "none",
+            "--weights",
+            "w",
+            "--mask",
+            "m",
+            "--feature-dim",
+            "0",
+        ],
+    ],
+)
+def test_every_option_of_a_fit_is_in_the_command_that_repeats_it(words):
+    def parameters(arguments):
+        given = fit_command.make_context("fit", list(arguments)).params
+        options = FitOptions.from_parameters(fit_parameters(given))
+        return stored_parameters(given["data"], given, options)
+
+    asked = parameters(["x y.zarr", "-k", "5", "-o", "m.zarr", *words])
+    again = shlex.split(command_line("fit", asked["data"], "m.zarr", asked))
+    assert again[:3] == ["streamkm", "fit", "x y.zarr"]
+    assert str(parameters(again[2:])) == str(asked)  # NaN is not equal to itself

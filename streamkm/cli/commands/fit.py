@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from streamkm.cli.commands import fit_bisecting
@@ -12,7 +14,7 @@ from streamkm.cli.commands.fit_outputs import (
     predict_command,
     stored_parameters,
 )
-from streamkm.cli.common import peak_memory
+from streamkm.cli.common import cost_since, peak_memory
 from streamkm.cli.files import check_before, plot_file, report_file, save_plot
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import (
@@ -49,6 +51,7 @@ def run(
     if given["algorithm"] == "bisecting":
         fit_bisecting.run(data, output, labels, overwrite=overwrite, **given)
         return
+    began = time.monotonic()
     options = FitOptions.from_parameters(fit_parameters(given))
     saving = checkpoint_options(given)
     source = opening(data, given)
@@ -80,7 +83,9 @@ def run(
             labels=outputs.label_writer(given["checkpoint_every"]),
             progress=bar.callbacks,
             save=lambda result: save_model(
-                local(output), model_from_fit(result, parameters), outputs.over_model
+                local(output),
+                replace(model_from_fit(result, parameters), cost=cost_since(began)),
+                outputs.over_model,
             ),
         )
     model = model_from_fit(result, parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from streamkm.cli.commands.fit_outputs import Outputs, by_phase, predict_command, stored_parameters
-from streamkm.cli.common import peak_memory
+from streamkm.cli.common import cost_since, peak_memory
 from streamkm.cli.files import check_before, report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import arrays_beside, data_options, fit_parameters
@@ -45,6 +46,7 @@ _OTHERS = {
 
 def run(data: str, output: str, labels: str | None, *, overwrite: bool, **given: Any) -> None:
     """Split clusters until there are k, write the model and the labels, and print the result."""
+    began = time.monotonic()
     _refuse_others(given)
     options = FitOptions.from_parameters(fit_parameters(given) | {"algorithm": "auto"})
     source = replace(data_options(data, given), **arrays_beside(data, given))
@@ -70,7 +72,9 @@ def run(data: str, output: str, labels: str | None, *, overwrite: bool, **given:
             labels=_label_writer(outputs, given["checkpoint_every"], bar),
             progress=bar.callbacks,
             save=lambda result: save_model(
-                local(output), model_from_bisected(result, parameters), outputs.over_model
+                local(output),
+                replace(model_from_bisected(result, parameters), cost=cost_since(began)),
+                outputs.over_model,
             ),
         )
     show(_result(result, outputs, source.memory_limit), given["as_json"])

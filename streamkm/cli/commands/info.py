@@ -93,6 +93,7 @@ def _values_of(model: Model) -> dict[str, Any]:
         "stream": stream_rows(model),
         "counts": None if model.counts is None else model.counts.tolist(),
         "centroids": model.centroids.tolist(),
+        "cost": model.cost,
         "parameters": plain(model.parameters),
         "versions": model.versions,
     }

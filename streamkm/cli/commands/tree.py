@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from streamkm.cli.commands.fit_outputs import stored_parameters
-from streamkm.cli.common import peak_memory
+from streamkm.cli.common import cost_since, peak_memory
 from streamkm.cli.files import check_before, report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import arrays_beside, data_options, fit_parameters
@@ -33,6 +34,7 @@ def run(
     data: str, output: str, *, overwrite: bool, dry_run: bool, as_json: bool, **given: Any
 ) -> None:
     """Fit all levels, write the model, and print the result."""
+    began = time.monotonic()
     options = _options(given)
     source = replace(data_options(data, given), **arrays_beside(data, given))
     parameters = stored_parameters(data, given, options.fit) | {
@@ -52,7 +54,8 @@ def run(
         stack.enter_context(alone(target))
         bar = stack.enter_context(ReadProgress(prepared.rows))
         result = grow(prepared, folder, restart=True, progress=bar.callbacks)
-        save_model(target, model_from_hierarchy(result, prepared.rows, parameters), overwrite)
+        model = model_from_hierarchy(result, prepared.rows, parameters)
+        save_model(target, replace(model, cost=cost_since(began)), overwrite)
         shutil.rmtree(folder)
     show(_facts(result, output, source.memory_limit), as_json)
 
