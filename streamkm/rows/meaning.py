@@ -9,19 +9,13 @@ from typing import Any, Self
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.errors import DataError
-from streamkm.rows.coordinates import array_beside
 from streamkm.rows.missing import Missing
 from streamkm.rows.nodata import as_meant, is_packed, marked, meant_dtype
-from streamkm.rows.paths import dimension_names
+from streamkm.rows.packing import PACKING, decoded_dtype, factor, part
 
-PACKING = {"scale_factor": "scales", "add_offset": "offsets"}  # of an array, and of its bands
 RANGE = ("valid_range", "valid_min", "valid_max")
 _OF_VALUES = (*PACKING, *PACKING.values(), *RANGE)
 _MISSING = ("_FillValue", "missing_value", "nodata", "_Unsigned")
-_BAND = "band"  # dimension of the bands of rioxarray
-_SEPARATE = 64  # steps of float32 between two stored numbers
-_MOST = 2**16  # values of a scale that differs along dimensions
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +57,10 @@ class Meaning:
         """
         if not is_packed(array) and not any(name in array.attrs for name in RANGE):
             return None
-        scale, offset = (_factor(array, name) for name in PACKING)
+        scale, offset = (factor(array, name) for name in PACKING)
         return cls(
             meant_dtype(array),
-            _dtype(array, scale, offset),
+            decoded_dtype(array, scale, offset),
             scale,
             offset,
             Missing.from_values(marked(array)),
@@ -88,9 +82,9 @@ class Meaning:
             valid &= _within(numbers, self.bounds)
         made = numbers.astype(self.dtype)
         if self.scale is not None:
-            made *= _part(self.scale, region)
+            made *= part(self.scale, region)
         if self.offset is not None:
-            made += _part(self.offset, region)
+            made += part(self.offset, region)
         if not self.of_stored:
             valid &= _within(made, self.bounds)
         made[~valid] = np.nan
@@ -124,96 +118,6 @@ def plain_attributes(attributes: Any) -> dict[str, Any]:
 def _text(value: Any) -> str:
     numbers = [f"{number:g}" for number in np.ravel(value).tolist()]
     return ", ".join(numbers if len(numbers) <= 8 else [*numbers[:6], "...", numbers[-1]])
-
-
-def _factor(array: Any, name: str) -> Any:
-    """Return the scale or the offset of an array: of all values, or along some dimensions."""
-    dims = dimension_names(array) or (None,) * array.ndim
-    if name in array.attrs:
-        return _number(name, array.attrs[name])
-    bands = array.attrs.get(PACKING[name])
-    if bands is not None:
-        return _along(array, PACKING[name], dims, (_BAND,), np.asarray(bands))
-    if name not in str(array.attrs.get("coordinates", "")).split():
-        return None
-    beside = array_beside(array, name)
-    if beside is None or beside.size > _MOST:
-        what, way = "is not beside the array", "open the array from its group, or"
-        if beside is not None:
-            what, way = f"has {beside.size:,} values", "to apply it,"
-        raise DataError(
-            f"the coordinate {name!r}, which scales the values, {what}: {way} decode the data by "
-            "xarray and store the result."
-        )
-    return _along(array, name, dims, dimension_names(beside) or (), np.asarray(beside[...]))
-
-
-def _number(name: str, value: Any) -> Any:
-    """Return an attribute that is one number; its type decides the dtype of the values."""
-    found = np.asarray(value)
-    if found.size != 1 or found.dtype.kind not in "iuf":
-        raise DataError(f"the attribute {name}={value!r} is not one number: correct it.")
-    return value if found.ndim == 0 else found.ravel()[0]
-
-
-def _along(
-    array: Any, name: str, dims: Sequence[str | None], own: Sequence[str | None], values: AnyArray
-) -> Any:
-    """Return values along some dimensions in a shape that is broadcast to the array."""
-    sizes = dict(zip(dims, array.shape, strict=True))
-    matched = values.ndim == len(own) and all(
-        dim is not None and sizes.get(dim) == n for dim, n in zip(own, values.shape, strict=True)
-    )
-    if not matched or values.dtype.kind not in "iuf":
-        raise DataError(
-            f"{name!r} of shape {values.shape} along {list(own)} does not match the data, of shape "
-            f"{tuple(array.shape)} along {list(dims)}: correct it."
-        )
-    order = sorted(range(len(own)), key=lambda axis: list(dims).index(own[axis]))
-    shape = tuple(sizes[dim] if dim in own else 1 for dim in dims)
-    return values.astype(np.float64).transpose(order).reshape(shape)
-
-
-def _part(factor: Any, region: tuple[slice, ...]) -> Any:
-    if not isinstance(factor, np.ndarray):
-        return factor
-    each = zip(region, factor.shape, strict=True)
-    return factor[tuple(slice(None) if n == 1 else own for own, n in each)]
-
-
-def _dtype(array: Any, scale: Any, offset: Any) -> np.dtype[Any]:
-    """Return the dtype to which xarray decodes, or floats that hold the values and NaN.
-
-    Where scale and offset have no dtype of their own, as in JSON and in GDAL, xarray decodes all
-    numbers to float64. Numbers of at most 16 bits are float32 if this separates them well.
-    """
-    if _fits_single(meant_dtype(array), scale, offset):
-        return np.dtype(np.float32)
-    import xarray as xr  # takes half a second; only for packed arrays
-
-    named = dict(zip(PACKING, (scale, offset), strict=True))
-    attributes = {
-        name: 1.0 if isinstance(value, np.ndarray) else value
-        for name, value in named.items()
-        if value is not None
-    }
-    if "_Unsigned" in array.attrs:
-        attributes["_Unsigned"] = array.attrs["_Unsigned"]
-    if array.dtype.kind == "f" and any(value != value for value in marked(array)):
-        attributes["_FillValue"] = np.nan  # on which xarray's choice depends
-    empty = np.empty((0,), array.dtype)
-    made = xr.decode_cf(xr.Dataset({"x": ("x_", empty, attributes)}), decode_times=False)["x"].dtype
-    return made if made.kind == "f" else np.result_type(made, np.float32)
-
-
-def _fits_single(stored: np.dtype[Any], scale: Any, offset: Any) -> bool:
-    given = [factor for factor in (scale, offset) if factor is not None]
-    typed = any(isinstance(factor, np.generic) for factor in given)
-    if not given or typed or stored.kind not in "iu" or stored.itemsize > 2:
-        return False
-    step = np.abs(1.0 if scale is None else scale)
-    largest = 2.0 ** (8 * stored.itemsize) * step + np.abs(0.0 if offset is None else offset)
-    return bool(np.all(largest * np.finfo(np.float32).eps * _SEPARATE <= step))
 
 
 def _bounds(array: Any) -> tuple[tuple[Any, Any], bool]:
