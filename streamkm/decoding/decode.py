@@ -12,6 +12,7 @@ import numpy as np
 from streamkm.decoding import pillow, pnm, raster, stacks
 from streamkm.decoding.formats import HEAD, format_of
 from streamkm.decoding.header import COPIES, Header, Pixels, check, with_its_profile
+from streamkm.decoding.profiles import in_srgb
 from streamkm.decoding.tiff import from_page, pages
 from streamkm.errors import DamagedError
 from streamkm.files.damage import damage
@@ -23,13 +24,14 @@ from streamkm.sizes import show_bytes
 _READ_WHOLE = ("WEBP", "AVIF")  # bytes that are read for headers
 
 
-def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
+def headers(item: Item, most_nbytes: int | None = None, srgb: bool = False) -> list[Header]:
     """Read the headers of the images of a file without decoding pixels.
 
     Parameters
     ----------
     item : a file, as found by `find_items`
     most_nbytes : maximum decoded bytes of an image, or None
+    srgb : whether `decode` converts colours to sRGB by their profile
 
     Returns
     -------
@@ -44,6 +46,12 @@ def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
     ReadError
         If the disk or the network fails.
     """
+    found = _headers(item, most_nbytes)
+    found = list(map(in_srgb, found)) if srgb else found
+    return list(map(with_its_profile, found))
+
+
+def _headers(item: Item, most_nbytes: int | None) -> list[Header]:
     if isinstance(item, Plane):
         return [check(stacks.header_of(item), most_nbytes, item.held)]
     with damage(item.name, *_errors()), item.open() as stream:
@@ -56,13 +64,13 @@ def headers(item: Item, most_nbytes: int | None = None) -> list[Header]:
                 f"{show_bytes(most_nbytes)} for one image: raise --memory-limit"
             )
         if found == "TIFF":
-            return [with_its_profile(page) for page in _tiff_headers(item, stream, most_nbytes)]
+            return list(_tiff_headers(item, stream, most_nbytes))
         if found == "PNG" and isinstance(item, Span) and not (item.file.local or item.far):
             with item.open(all_of_it=True) as whole:  # its chunks, including those after the pixels
-                return [with_its_profile(pillow.header_of(item, found, whole, 1, most_nbytes))]
+                return [pillow.header_of(item, found, whole, 1, most_nbytes)]
         if found == "PPM" and (deep := pnm.deep_pnm(stream)):
             return [pnm.header_of(item, deep, most_nbytes)]
-        return [with_its_profile(pillow.header_of(item, found, stream, 1, most_nbytes))]
+        return [pillow.header_of(item, found, stream, 1, most_nbytes)]
 
 
 def decode(header: Header, most_nbytes: int | None = None) -> Pixels:

@@ -39,6 +39,7 @@ class Header:
     raster : whether GDAL reads the image, not Pillow
     at : byte at which the directory of a TIFF's page begins
     lost : parts of the file that are left out, one clause each
+    to_srgb : whether colours are converted to sRGB by the profile of the file
     """
 
     item: Item
@@ -54,6 +55,7 @@ class Header:
     raster: bool = False
     at: int = 0
     lost: tuple[str, ...] = ()
+    to_srgb: bool = False
 
     @property
     def nbytes(self) -> int:

@@ -13,6 +13,7 @@ from streamkm.decoding.exif import ORIENTATION, XMP, made_upright, orientation, 
 from streamkm.decoding.formats import open_with_pillow
 from streamkm.decoding.header import FRAMES, GAMMA, Header, Pixels, check, page_name
 from streamkm.decoding.png import Png, png_of
+from streamkm.decoding.profiles import colours_in_srgb, image_in_srgb
 from streamkm.decoding.tiff import icc_name
 from streamkm.errors import DamagedError
 from streamkm.files.find import need
@@ -78,7 +79,11 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
     else:
         if key:
             image.info.pop("transparency", None)
+        inks, profile = image.mode == "CMYK", image.info.get("icc_profile", b"")
+        image = image_in_srgb(image) if header.to_srgb else image
         pixels = _values(image, _mode(image, header.name))
+        if header.to_srgb and not inks:
+            pixels = Pixels(colours_in_srgb(pixels.colour, profile), pixels.alpha)
     return Pixels(pixels.colour, keyed(pixels.colour, key)) if key else pixels
 
 

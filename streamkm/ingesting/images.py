@@ -33,7 +33,7 @@ Load = Callable[[], Item]
     named_suffixes=TIFFS,
     summary="(image, y, x, channel), uint8 or uint16, upright; read by the decoder of "
     "[archives](images.md#what-is-read)",
-    options=("skip_bad",),
+    options=("skip_bad", "srgb"),
 )
 class Images(Stream):
     """Images in the order of the files, upright according to their EXIF orientation.
@@ -52,6 +52,7 @@ class Images(Stream):
     def __init__(self, request: SourceRequest) -> None:
         super().__init__()
         self._files, self._skip_bad = request.files, request.options.skip_bad
+        self._srgb = request.options.srgb
         self._most = memory_here() // _SHARE or None
         self._left: tuple[Notice, ...] = ()  # files that are left out
         self._bad: list[tuple[str, str]] = []  # damaged images that are not left out, and why
@@ -107,7 +108,7 @@ class Images(Stream):
     def _headers(self, item: Item, skipped: list[str] | None = None) -> list[Header]:
         """Return the images of a file; none for a damaged file."""
         try:
-            return headers(item, self._most)
+            return headers(item, self._most, self._srgb)
         except DamagedError as error:
             if not self._skip_bad:
                 self._bad.append((item.name, error.reason))

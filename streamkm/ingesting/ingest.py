@@ -38,6 +38,7 @@ def ingest(
     no_header: bool = False,
     delimiter: str | None = None,
     skip_bad: bool = False,
+    srgb: bool = False,
     id: str | None = None,
     dtype: Any = None,
     chunk: str | int = "4MiB",
@@ -68,6 +69,8 @@ def ingest(
         Character between the values of a CSV file.
     skip_bad : bool
         Whether damaged images are left out; their names are stored in the attribute ``skipped``.
+    srgb : bool
+        Whether colours of images of 8 bits are converted to sRGB by their ICC profile.
     id : str or None
         Column of a Parquet table whose integers or texts identify the rows. It is stored beside the
         rows, as a coordinate of its name, and is a feature only if `columns` names it.
@@ -112,7 +115,7 @@ def ingest(
     target = check_store(out, INGEST, overwrite, names)
     kind, found = find(names, kind)
     names_of_columns = None if columns is None else list(columns)
-    options = KindOptions(names_of_columns, variable, no_header, delimiter, skip_bad, id)
+    options = KindOptions(names_of_columns, variable, no_header, delimiter, skip_bad, id, srgb)
     _check_options(kind, options)
     try:
         wanted = None if dtype is None else np.dtype(dtype)

@@ -28,6 +28,8 @@ class KindOptions:
         Delimiter of values in text.
     skip_bad : bool
         Whether to leave out damaged files.
+    srgb : bool
+        Whether to convert colours to sRGB.
     id : str, optional
         Column of a table that identifies its rows.
     """
@@ -38,6 +40,7 @@ class KindOptions:
     delimiter: str | None = None
     skip_bad: bool = False
     id: str | None = None
+    srgb: bool = False
 
 
 @dataclass(frozen=True)

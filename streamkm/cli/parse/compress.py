@@ -46,6 +46,7 @@ class Patch(click.ParamType[tuple[int, int]]):
     metavar="FILE",
     help="Use these colours: .npy, .gpl, .act, .pal, hex text, a model, or an archive.",
 )
+@click.option("--srgb", is_flag=True, help="Convert colours to sRGB by their ICC profile.")
 @choice_option(
     "--per",
     ["archive", "group", "image"],

@@ -28,6 +28,7 @@ from streamkm.cli.parse.options import memory_option, search_options
     help="Also write each palette: swatches (.png), GIMP (.gpl), or .json; may be repeated.",
 )
 @memory_option
+@click.option("--srgb", is_flag=True, help="Convert colours to sRGB by their ICC profile.")
 @click.option("--skip-bad", is_flag=True, help="Leave out damaged files.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def command() -> None:

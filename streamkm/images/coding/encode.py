@@ -121,12 +121,13 @@ class Encode:
 def _metadata(batch: Batch) -> AnyArray:
     """Return the metadata of the images of a batch as JSON, empty for damaged images."""
     item, pages = None, dict[int, Header]()
+    srgb = any(header.to_srgb for header in batch.headers)
     lines = []
     for header in batch.headers:
         if header.item is not item:  # pages of a file are adjacent
             item, pages = header.item, {}
             with suppress(DamagedError):
-                pages = {page.page: page for page in headers(header.item)}
+                pages = {page.page: page for page in headers(header.item, srgb=srgb)}
         page = pages.get(header.page)
         lines.append(json.dumps(page.metadata if page else {}, sort_keys=True))
     return np.array(lines, object)

@@ -78,9 +78,11 @@ class ReadHeaders:
     Parameters
     ----------
     most_nbytes : decoded bytes that an image may have
+    srgb : whether colours are converted to sRGB
     """
 
     most_nbytes: int
+    srgb: bool = False
 
     def __call__(self, items: Sequence[Item]) -> Catalogue:
         found: list[Header] = []
@@ -89,7 +91,7 @@ class ReadHeaders:
         notices: tuple[Notice, ...] = ()
         for item in items:
             try:
-                own = headers(item, self.most_nbytes)
+                own = headers(item, self.most_nbytes, self.srgb)
                 notices = together([notices, notices_of(own)])
                 for header in own:
                     if header.icc:

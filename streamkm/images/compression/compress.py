@@ -33,6 +33,7 @@ def compress(
     n_init: int = 1,
     random_state: int = 0,
     palette: Any = None,
+    srgb: bool = False,
     skip_bad: bool = False,
     memory_limit: str | int | None = None,
     overwrite: bool = False,
@@ -76,6 +77,9 @@ def compress(
         of `Palette.to_json`, or text with a colour such as ``#00ff7f`` in each line), a model of
         pixels, or an archive with one palette. It excludes `n_colors` and other options of a
         search.
+    srgb : bool
+        Whether colours of 8 bits are converted to sRGB by their ICC profile, which is then not
+        stored.
     skip_bad : bool
         Whether damaged and hostile files are left out; the archive stores their names.
     memory_limit : int, str or None
@@ -124,6 +128,7 @@ def compress(
         n_init=n_init,
         seed=random_state,
         palette=palette,
+        srgb=srgb,
     )
     memory = ImageMemory.from_limit(memory_limit)
     options = replace(options, cells=memory.cells)

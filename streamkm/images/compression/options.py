@@ -36,6 +36,7 @@ class CompressOptions:
     stages : maximum number of codes of a patch
     cells : number of cells of a colour table
     colours, deep : a palette that is given for all images, and whether it has 16 bits
+    srgb : whether colours are converted to sRGB
     """
 
     n_colors: int
@@ -50,6 +51,7 @@ class CompressOptions:
     cells: int = 0
     colours: tuple[tuple[int, ...], ...] | None = None
     deep: bool = False
+    srgb: bool = False
 
     @classmethod
     def from_arguments(
@@ -66,6 +68,7 @@ class CompressOptions:
         n_init: int,
         seed: int,
         palette: Any = None,
+        srgb: bool = False,
     ) -> CompressOptions:
         """Check the arguments of `compress` and convert them.
 
@@ -93,7 +96,7 @@ class CompressOptions:
         k, most_stages = n_colors or _COLORS, stages or (_MOST_STAGES if quality else 1)
         if bits_per_pixel is not None:
             k, most_stages = _allowed(bits_per_pixel, patch, n_colors, stages)
-        options = cls(k, per, patch, most_stages, quality, dither, space, n_init, seed)
+        options = cls(k, per, patch, most_stages, quality, dither, space, n_init, seed, srgb=srgb)
         options._check_patches(stages)
         if palette is not None:
             options = options._with_palette(palette, n_colors, bits_per_pixel)
@@ -138,6 +141,8 @@ class CompressOptions:
         """All options as JSON."""
         found = asdict(self) | {"patch": list(self.patch)}
         colours, deep = found.pop("colours"), found.pop("deep")
+        if not self.srgb:  # as in records of earlier versions
+            del found["srgb"]
         if colours is None:
             return found
         text = json.dumps([colours, deep])

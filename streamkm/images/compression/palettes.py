@@ -29,6 +29,7 @@ def count_colours(
     sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     skip_bad: bool = False,
+    srgb: bool = False,
     memory_limit: str | int | None = None,
     watch: Sequence[PhaseCallback] = (),
 ) -> dict[str, Colours]:
@@ -36,7 +37,7 @@ def count_colours(
 
     Parameters
     ----------
-    sources, skip_bad, memory_limit, watch : as for `compress`
+    sources, skip_bad, srgb, memory_limit, watch : as for `compress`
 
     Returns
     -------
@@ -52,7 +53,7 @@ def count_colours(
     memory = ImageMemory.from_limit(memory_limit)
     with tempfile.TemporaryDirectory(prefix="streamkm-") as spool:
         found = search_items(names, Path(spool))
-        read = Reader(memory, tuple(watch))
+        read = Reader(memory, tuple(watch), srgb)
         catalogue = read.catalogue(found.items)
         if not skip_bad:
             found.refuse(names, catalogue.bad)
@@ -94,6 +95,7 @@ def find_palettes(
     n_init: int = 1,
     random_state: int = 0,
     skip_bad: bool = False,
+    srgb: bool = False,
     memory_limit: str | int | None = None,
     watch: Sequence[PhaseCallback] = (),
 ) -> dict[tuple[str, int], Palette]:
@@ -113,6 +115,8 @@ def find_palettes(
         Seed of the starts after the first.
     skip_bad : bool
         Whether damaged and hostile files are left out.
+    srgb : bool
+        Whether colours of 8 bits are converted to sRGB by their ICC profile.
     memory_limit : int, str or None
         Bytes, or text such as '512MiB'.
     watch : sequence of callable
@@ -145,7 +149,9 @@ def find_palettes(
     numbers = [whole_number("n_colors", k, 1, MOST_COLORS) for k in several]
     n_init = whole_number("n_init", n_init, 1)
     seed = whole_number("random_state", random_state, 0, 2**64 - 1)
-    tables = count_colours(sources, skip_bad=skip_bad, memory_limit=memory_limit, watch=watch)
+    tables = count_colours(
+        sources, skip_bad=skip_bad, srgb=srgb, memory_limit=memory_limit, watch=watch
+    )
     wanted = [(kind, k) for kind in tables for k in numbers]
     return {
         (kind, k): PaletteSearch(k, space, n_init, seed)(tables[kind])
