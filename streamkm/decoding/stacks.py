@@ -114,7 +114,7 @@ def _image_array(store: str) -> tuple[Any, str, Axes]:
         array = open_zarr(store, None)
         names = dimension_names(array)
         if array.path and not store.rstrip("/").endswith(array.path):
-            store = f"{store.rstrip('/')}/{array.name.rpartition('/')[2]}"
+            store = f"{store.rstrip('/')}/{array.path}"
     return array, store, axes_of(store, array.shape, names)
 
 
