@@ -95,13 +95,17 @@ def test_a_weight_of_two_is_the_row_twice():
     assert np.array_equal(weighted.counts_, repeated.counts_)
 
 
-def test_empty_clusters_move_to_the_rows_farthest_in_their_observed_values():
+def test_an_empty_cluster_moves_to_the_row_farthest_in_its_observed_values():
+    x = X[~np.isnan(X).all(axis=1)].copy()
+    x[11] = [900.0, np.nan, 900.0, np.nan, 900.0]
     start = np.concatenate([START[:-1], [[1e4] * 5]])
-    km = fitted(start=start)
-    assert km.history_["empty"][0] == 1
-    assert km.history_["relocated"][0] == 1
-    assert (km.counts_ > 0).all()
-    assert np.isfinite(km.cluster_centers_).all()
+    km = fitted(x, start=start, max_iter=1)
+    assert km.history_[["empty", "relocated"]].tolist() == [(1, 1)]
+    of_row = reference.observed_distances(x, start).argmin(axis=1)
+    of_row[11] = K - 1
+    expected = reference.observed_means(x, of_row, start)
+    assert expected[-1].tolist() == [900.0, 1e4, 900.0, 1e4, 900.0]
+    np.testing.assert_allclose(km.cluster_centers_, expected, rtol=1e-12)
 
 
 def test_the_statistic_is_a_monoid_on_rows_with_gaps():
