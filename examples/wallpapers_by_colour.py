@@ -56,7 +56,7 @@ def main(output: str, given: str | None = None) -> None:
         archive = compress(images, Path(folder, "archive.zarr"), N_COLOURS)
         palette = archive.palettes()["rgb"].colours
         shares = colour_shares(archive)
-        km = streamkm.KMeans(GROUPS, n_init=10, random_state=0).fit(shares)
+        km = streamkm.KMeans(GROUPS, random_state=0).fit(shares)
         print(f"{len(archive)} images in groups of {km.counts_.astype(int)}")
         print(f"stopped by {km.stop_reason_}")
 
