@@ -6,10 +6,13 @@ NumPy integers overflow and are not valid in JSON, so they are converted here.
 from __future__ import annotations
 
 import math
+import reprlib
 from numbers import Integral, Real
 from typing import Any
 
 from streamkm.errors import ParameterError
+
+MOST_RESTARTS = 10_000  # each takes memory in every read
 
 
 def whole_number(name: str, value: Any, least: int = 0, most: float = math.inf) -> int:
@@ -29,7 +32,7 @@ def whole_number(name: str, value: Any, least: int = 0, most: float = math.inf) 
     if isinstance(value, Integral) and least <= int(value) <= most:
         return int(value)
     bounds = f"from {least:g} to {most:g}" if math.isfinite(most) else f"of {least:g} or more"
-    raise ParameterError(f"{name}={value!r}: give a whole number {bounds}.")
+    raise ParameterError(f"{name}={_short(value)}: give a whole number {bounds}.")
 
 
 def real_number(name: str, value: Any, above: bool = False) -> float:
@@ -56,4 +59,12 @@ def real_number(name: str, value: Any, above: bool = False) -> float:
         if math.isfinite(number) and (number > 0 or (number == 0 and not above)):
             return number
     bounds = "above 0" if above else "of 0 or more"
-    raise ParameterError(f"{name}={value!r}: give a finite number {bounds}.")
+    raise ParameterError(f"{name}={_short(value)}: give a finite number {bounds}.")
+
+
+def _short(value: Any) -> str:
+    """Return a value as text, shortened in the middle."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # an integer with more digits than Python converts to text
+        return "a number of thousands of digits"

@@ -12,6 +12,8 @@ from streamkm.errors import ParameterError
 from streamkm.numbers import real_number
 
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_MOST = 2**60  # bytes
+_LONGEST = 100 * 365 * 86400.0
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -26,12 +28,18 @@ def parse_bytes(text: str | float) -> int:
     if not isinstance(text, str):
         if not isinstance(text, Real) or not math.isfinite(text) or text < 0:
             raise ParameterError(f"{text!r} is not a size; write 2GiB, 500MB or a number of bytes")
-        return int(text)
+        return _counted(text, text)
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
     if not match:
         raise ValueError(f"{text!r} is not a size; write 2GiB, 500MB or a number of bytes")
     number, unit, binary = match.groups()
-    return int(float(number) * (1024 if binary else 1000) ** _UNITS[unit])
+    return _counted(float(number) * (1024 if binary else 1000) ** _UNITS[unit], text)
+
+
+def _counted(nbytes: float, given: str | float) -> int:
+    if nbytes > _MOST:
+        raise ParameterError(f"{str(given)[:40]} is larger than any memory; write 2GiB or 500MB")
+    return int(nbytes)
 
 
 def show_bytes(count: float) -> str:
@@ -56,6 +64,13 @@ def parse_seconds(text: str | float) -> float:
     """
     if not isinstance(text, str):
         return real_number("time", text)
+    seconds = _seconds(text)
+    if seconds > _LONGEST:
+        raise ValueError(f"{text[:40]!r} is more than 100 years")
+    return seconds
+
+
+def _seconds(text: str) -> float:
     compact = text.replace(" ", "").lower()
     if re.fullmatch(r"\d+(\.\d+)?", compact):
         return float(compact)

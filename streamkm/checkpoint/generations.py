@@ -84,13 +84,10 @@ class Generations:
                 raise NotACheckpointError(f"{where} is not a checkpoint; name another.") from error
             if mode == "r":
                 raise NotACheckpointError(f"{where} is not a streamkm checkpoint.") from error
-            self._root = zarr.create_group(target, attributes={"kind": KIND, "format": FORMAT})
+            self._root = self._created(target)
             return
         except Exception as error:  # object stores have errors of their own
-            raise CheckpointError(
-                f"{where} cannot be opened ({type(error).__name__}: {error}). Check the "
-                "address, the credentials and the network."
-            ) from error
+            raise self._unreachable(error) from error
         if self._root.attrs.get("kind") != KIND:
             raise NotACheckpointError(f"{where} is a Zarr group, but not a streamkm checkpoint.")
         found = self._root.attrs["format"]
@@ -101,6 +98,22 @@ class Generations:
             )
         if mode == "a":
             self._root = zarr.open_group(target, mode="r+")
+
+    def _created(self, target: Any) -> Any:
+        import zarr
+
+        try:
+            return zarr.create_group(target, attributes={"kind": KIND, "format": FORMAT})
+        except OSError:
+            raise
+        except Exception as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> CheckpointError:
+        return CheckpointError(
+            f"{self.where} cannot be opened ({type(error).__name__}: {error}). Check the "
+            "address, the credentials and the network."
+        )
 
     @property
     def group(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -44,11 +45,11 @@ def scheduled(
     ClusterError
         If the scheduler cannot be reached, or Slurm rejects the worker jobs.
     """
-    if scheduler is not None and scheduler not in _OURS and ":" not in scheduler:
-        raise DataError(
-            f"unknown scheduler {scheduler!r}; use {', '.join(_OURS)} or an address."
-            f"{similar_name(scheduler, _OURS)}"
-        )
+    if scheduler is not None and scheduler not in _OURS:
+        _refuse_no_address(scheduler)
+    for option, value in (("--workers", workers), ("--dashboard", dashboard)):
+        if value is not None and scheduler not in ("processes", "slurm"):
+            raise DataError(f"{option} needs --scheduler processes or slurm.")
     if scheduler in (None, "threads"):
         if report is not None:
             raise DataError(
@@ -68,6 +69,18 @@ def scheduled(
             _need("bokeh", "distributed")
             stack.enter_context(distributed.performance_report(filename=report))
         yield
+
+
+def _refuse_no_address(text: str) -> None:
+    """Refuse a text without a port, for which a client would wait."""
+    port = re.search(r"[\w.\]]:(\d{1,5})/?$", text)
+    if ":" not in text:
+        raise DataError(
+            f"unknown scheduler {text!r}; use {', '.join(_OURS)} or an address."
+            f"{similar_name(text, _OURS)}"
+        )
+    if text.startswith("-") or port is None or not 0 < int(port[1]) < 2**16:
+        raise DataError(f"{text!r} has no host and port, as in tcp://host:8786.")
 
 
 def _client(

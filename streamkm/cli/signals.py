@@ -131,6 +131,8 @@ def numbers_of(signals: str) -> list[signal.Signals]:
         If there is no signal of a name.
     """
     names = [name.strip() for name in signals.upper().split(",") if name.strip()]
+    for name in sorted({"KILL", "STOP"} & set(names)):
+        raise DataError(f"the signal {name} cannot be handled; give names such as TERM,USR1.")
     try:
         return [signal.Signals[f"SIG{name}"] for name in names]
     except KeyError as error:

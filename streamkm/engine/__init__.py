@@ -5,7 +5,13 @@ from streamkm.engine.fold import WAVE, folding, last, map_reduce
 from streamkm.engine.folded import Folded
 from streamkm.engine.listed import Listed
 from streamkm.engine.per_row import map_rows, write_rows, writing
-from streamkm.engine.schedule import in_threads, same_processes, threads, wave_size
+from streamkm.engine.schedule import (
+    in_threads,
+    memory_without_limit,
+    same_processes,
+    threads,
+    wave_size,
+)
 
 __all__ = [
     "WAVE",
@@ -18,6 +24,7 @@ __all__ = [
     "last",
     "map_reduce",
     "map_rows",
+    "memory_without_limit",
     "same_processes",
     "threads",
     "wave_size",

@@ -18,6 +18,7 @@ from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 
 from streamkm.errors import ClusterError
+from streamkm.rows import memory_here
 
 _IN_FLIGHT = 2
 _ENOUGH = 24  # blocks of a wave for each core
@@ -29,6 +30,14 @@ def threads() -> int:
     """Return the number of concurrent tasks: Dask's setting, Slurm's, or the available cores."""
     configured = dask.config.get("num_workers", None)
     return int(configured or os.environ.get("SLURM_CPUS_PER_TASK") or CPU_COUNT)
+
+
+def memory_without_limit() -> int:
+    """Return the bytes that the work may take by default: those of this machine, or 0 if unknown.
+
+    Workers of a cluster may have another memory.
+    """
+    return 0 if client() is not None else memory_here()
 
 
 def wave_size() -> int:

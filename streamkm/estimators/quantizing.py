@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from streamkm.arrays import AnyArray
-from streamkm.engine import map_rows, threads, write_rows
+from streamkm.engine import map_rows, memory_without_limit, threads, write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.data import InputData
 from streamkm.estimators.opening import check_features, data_options, names_of
@@ -236,7 +236,12 @@ class Quantizing(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         m, k, _ = self.codebooks_.shape
         nbytes = m * self._question.dtype.itemsize
         budget = Budget(
-            memory_bytes(self.memory_limit), threads(), k, largest=k, answer_nbytes=nbytes
+            memory_bytes(self.memory_limit),
+            threads(),
+            k,
+            largest=k,
+            answer_nbytes=nbytes,
+            machine=memory_without_limit(),
         )
         scaling = UnitLength() if self._known.cosine else None
         rows = data.open(budget, scaling, count or not given.is_lazy)

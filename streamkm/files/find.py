@@ -103,6 +103,22 @@ def other_kind(path: str) -> str:
     return ""
 
 
+def file_system(source: str) -> tuple[Any, str]:
+    """Return the file system of a path or URL, and the path in it.
+
+    Raises
+    ------
+    DataError
+        If there is no such protocol, or its package is missing.
+    """
+    url_to_fs = need("fsspec.core", "sources").url_to_fs
+    try:
+        fs, path = url_to_fs(source)
+    except (ImportError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{source} cannot be reached ({type(error).__name__}: {error}).") from error
+    return fs, path
+
+
 def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
     """List the entries of a path, URL, folder or pattern.
 
@@ -117,9 +133,8 @@ def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
     DataError
         If nothing is there, or it cannot be reached.
     """
-    url_to_fs = need("fsspec.core", "sources").url_to_fs
+    fs, path = file_system(source)
     try:
-        fs, path = url_to_fs(source)
         fs.invalidate_cache()  # file systems cache listings for the lifetime of the process
         if any(sign in path for sign in "*?[") and not fs.exists(path):
             return fs, fs.glob(path, detail=True), True

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from streamkm.errors import DataError, ReadError
-from streamkm.files.find import File, entries, need
+from streamkm.files.find import File, entries, file_system
 from streamkm.files.near import did_you_mean
 
 _MARKS = ("zarr.json", ".zarray", ".zgroup")  # each Zarr store has one of these files
@@ -44,7 +44,7 @@ def inside(source: str) -> Iterator[Leaf]:
     DataError
         If nothing is there.
     """
-    fs = need("fsspec.core", "sources").url_to_fs(source)[0]
+    fs = file_system(source)[0]
     if File(fs, "", 0, "").local:
         yield from _local(fs, source)
     else:

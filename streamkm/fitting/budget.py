@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streamkm.engine import threads
+from streamkm.engine import memory_without_limit, threads
 from streamkm.rows import Budget
 from streamkm.seeding import method_of
 
@@ -40,4 +40,5 @@ def fit_budget(
         largest=max(n_clusters),
         summary_enough=max(enough, default=0),
         samples_if_small=samples_if_small,
+        machine=memory_without_limit(),
     )

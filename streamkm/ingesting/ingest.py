@@ -18,14 +18,15 @@ from streamkm.errors import DataError, ReadError, StreamkmError
 from streamkm.files.names import order_notice, source_names
 from streamkm.ingesting.find import SourceFiles, find
 from streamkm.ingesting.plan import plan
-from streamkm.ingesting.registry import KINDS, KindOptions, SourceRequest
+from streamkm.ingesting.registry import KINDS, KindOptions, SourceRequest, dtype_of
 from streamkm.ingesting.source import Form, Source
 from streamkm.ingesting.write import create, record_in, remaining_marks, write
 from streamkm.outputs import INGEST, alone, check_store, whole
 from streamkm.progress import PhaseCallback
+from streamkm.rows import memory_here
 from streamkm.rows.layout import Layout
 from streamkm.rows.paths import open_zarr
-from streamkm.sizes import parse_bytes
+from streamkm.sizes import parse_bytes, show_bytes
 
 
 def ingest(
@@ -117,14 +118,11 @@ def ingest(
     names_of_columns = None if columns is None else list(columns)
     options = KindOptions(names_of_columns, variable, no_header, delimiter, skip_bad, id, srgb)
     _check_options(kind, options)
-    try:
-        wanted = None if dtype is None else np.dtype(dtype)
-    except TypeError:
-        raise DataError(f"{dtype!r} is not a dtype; use one such as float32 or uint8.") from None
+    wanted = dtype_of(dtype)
     sizes = {
         "dtype": None if wanted is None else wanted.name,
-        "chunk": parse_bytes(chunk),
-        "shard": None if shard is None else parse_bytes(shard),
+        "chunk": _size("chunk", chunk),
+        "shard": None if shard is None else _size("shard", shard),
     }
     asked = {"kind": kind, **asdict(options), **sizes}
     record = Record(INGEST, asked, {"sources": [each.facts() for each in found]})
@@ -148,6 +146,18 @@ def _notice_order(form: Form, found: Sequence[SourceFiles]) -> None:
     notices = [list(notice) for notice in each if notice is not None]
     if notices:
         form.attributes["notices"] = [*form.attributes.get("notices", []), *notices]
+
+
+def _size(name: str, given: str | int) -> int:
+    """Return the bytes of a chunk or a shard, which memory holds several times."""
+    nbytes, there = parse_bytes(given), memory_here()
+    if nbytes < 1 or (there and nbytes > there // 8):
+        most = f" to {show_bytes(there // 8)}" if there else ""
+        raise DataError(
+            python=f"{name}={given!r}: give 1 byte{most}.",
+            command=f"--{name} {given}: give 1 byte{most}.",
+        )
+    return nbytes
 
 
 def _fill(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from streamkm.errors import DataError
 from streamkm.files.find import File
 from streamkm.ingesting.source import Source
 
@@ -41,6 +42,29 @@ class KindOptions:
     skip_bad: bool = False
     id: str | None = None
     srgb: bool = False
+
+    def __post_init__(self) -> None:
+        given = self.delimiter
+        if given is not None and (len(given) != 1 or not given.isascii() or given in '\r\n"'):
+            raise DataError(
+                f"{given!r} is not a delimiter: give one ASCII character, such as ; or a tab."
+            )
+
+
+def dtype_of(given: Any) -> np.dtype[Any] | None:
+    """Return the dtype that is asked for, or None.
+
+    Raises
+    ------
+    DataError
+        If it is not a dtype.
+    """
+    try:
+        return None if given is None else np.dtype(given)
+    except (TypeError, ValueError, SyntaxError):
+        raise DataError(
+            f"{str(given)[:40]!r} is not a dtype; use one such as float32 or uint8."
+        ) from None
 
 
 @dataclass(frozen=True)

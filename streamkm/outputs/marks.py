@@ -35,8 +35,10 @@ def marks_of(target: str | os.PathLike[str]) -> dict[str, Any]:
         return _marks_in(path / MARKS)
     import zarr  # takes a quarter of a second; not needed for a fit in memory
 
+    from streamkm.rows.guarded import store_at  # imports Zarr
+
     try:
-        return dict(zarr.open(os.fspath(target), mode="r").attrs)
+        return dict(zarr.open(store_at(target), mode="r").attrs)
     except Exception:  # file systems report missing files in different ways
         return {}
 

@@ -22,7 +22,7 @@ from streamkm.outputs.refusing import (
     refuse_strange,
 )
 from streamkm.outputs.sealing import Digests, absent, digests_of, refuse_changed
-from streamkm.rows import RESTORE, damage, is_a, lacks_chunks
+from streamkm.rows import RESTORE, checked_sizes, damage, is_a, lacks_chunks
 
 _SMALL = 2**26  # bytes that are allocated for an array of which nothing may be stored
 
@@ -104,7 +104,7 @@ class StoredGroup:
             )
         refuse_strange(found, f"{name!r} of {self.where}", kinds)
         refuse_changed(self.digests, found)
-        return found
+        return checked_sizes(found)
 
     def read(
         self, name: str, ndim: int, kinds: str = NUMBERS, shape: Sequence[int | None] | None = None
@@ -175,10 +175,12 @@ def open_stored(path: str | os.PathLike[str], kind: str, what: str, newest: int)
     """
     import zarr  # takes a quarter of a second; not needed for a fit in memory
 
+    from streamkm.rows.guarded import store_at  # imports Zarr
+
     missing = (FileNotFoundError, NotADirectoryError, zarr.errors.NodeNotFoundError)
     with damage(str(path)):
         try:
-            group = zarr.open_group(os.fspath(path), mode="r")
+            group = zarr.open_group(store_at(path), mode="r")
         except (json.JSONDecodeError, UnicodeDecodeError):
             raise
         except (*missing, ValueError, TypeError) as error:

@@ -27,6 +27,7 @@ from streamkm.rows.names import Named, column_names
 from streamkm.rows.nodata import missing_in
 from streamkm.rows.open import Rows, in_plan, may_have_gaps, may_lack, open_rows
 from streamkm.rows.opened import rows_in_memory
+from streamkm.rows.paths import checked_sizes
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling, Shifted, Standardised, UnitLength, among, check_digits
 from streamkm.rows.seen import Changes, Piece, Seen, SeenStore, Span, seen_of
@@ -70,6 +71,7 @@ __all__ = [
     "among",
     "cast",
     "check_digits",
+    "checked_sizes",
     "column_names",
     "damage",
     "fingerprint",

@@ -21,6 +21,7 @@ from streamkm.rows.kinds import is_a
 MARK = "streamkm"  # the group with the record
 EVERY_CHUNK = {"every_chunk_is_stored": True}
 _RECORD = "stored_whole"
+_LARGE = 2**28  # bytes
 _MOST = 2**26  # chunks of an array, which take as many bytes while they are checked
 
 
@@ -69,6 +70,31 @@ def refuse_lost(array: Any) -> None:
         " If they were set to the fill value on purpose, delete the group "
         f"{MARK!r} beside the array; missing chunks are then read as the fill value.",
     )
+
+
+def refuse_unwritten(array: Any) -> None:
+    """Raise an error for a large array of which nothing is stored, so that all rows are equal.
+
+    Raises
+    ------
+    DataError
+        With the number of values.
+    """
+    if not is_a(array, "zarr.Array") or array.nbytes <= _LARGE or _makes_values(array):
+        return
+    keys = stored_keys(array)
+    if keys is not None and next(keys, None) is None:
+        raise DataError(
+            f"no chunk of {array.store_path} is stored, so all of its {math.prod(array.shape):,} "
+            f"values would be the fill value, {array.fill_value}: write its values first."
+        )
+
+
+def _makes_values(array: Any) -> bool:
+    """Whether a codec makes values without stored chunks, as that of archives of images."""
+    if array.metadata.zarr_format == 2:
+        return False
+    return any(codec.to_dict()["name"].startswith("streamkm.") for codec in array.metadata.codecs)
 
 
 def refuse_incomplete(array: Any) -> None:

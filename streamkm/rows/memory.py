@@ -84,6 +84,7 @@ class Budget:
     samples_if_small : whether large centroids are random rows, which need no sample
     ranked : rows of all clusters together that a read finds, without their values
     beside : further bytes of the work between reads
+    machine : bytes that the process may take if there is no limit; 0 if unknown
     """
 
     limit: int | None = None
@@ -102,6 +103,7 @@ class Budget:
     beside: int = 0
     summary_enough: int = 0
     samples_if_small: bool = False
+    machine: int = 0
 
     def of(self, layout: Layout) -> Budget:
         """Return the budget for data of this layout."""
@@ -206,8 +208,9 @@ class Budget:
         return max(0, min(BLOCK_NBYTES, left * 2**20 // (self._in_flight(2**20) * self.threads)))
 
     def allows(self, nbytes: int) -> bool:
-        """Return whether a peak of `nbytes` is within the limit."""
-        return self.limit is None or nbytes <= self.limit
+        """Return whether a peak of `nbytes` is within the limit, by default that of the machine."""
+        most = self.machine if self.limit is None else self.limit
+        return nbytes <= most if self.limit is not None or self.machine else True
 
     def keeps(self, nbytes: int, projected: int) -> bool:
         """Return whether `nbytes` of blocks may be cached beside the projection of a read."""
@@ -238,7 +241,8 @@ class Budget:
         """
         need = self.projected(block_nbytes, n_blocks, resident_nbytes)
         if not self.allows(need):
-            assert self.limit is not None
+            most = self.machine if self.limit is None else self.limit
+            whose = "the memory of this machine," if self.limit is None else "the limit of"
             name = 'init="random" and n_init=1'
             advice = advice_on(self, block_nbytes, n_blocks, resident_nbytes)
             raise MemoryLimitError(
@@ -246,8 +250,8 @@ class Budget:
                 f"{show_bytes(block_nbytes)}. With {self.threads} threads and statistics of "
                 f"{show_bytes(self.statistic_nbytes)}, the run needs {show_bytes(need)} "
                 f"({show_bytes(PROCESS_NBYTES)} of it for the process itself, "
-                f"{show_bytes(resident_nbytes)} for input or labels in memory), over the limit of "
-                f"{show_bytes(self.limit)}.",
+                f"{show_bytes(resident_nbytes)} for input or labels in memory), over {whose} "
+                f"{show_bytes(most)}.",
                 python=advice.format(without_sample=name),
                 command=advice.format(without_sample="--init random"),
             )

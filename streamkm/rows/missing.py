@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray
+from streamkm.errors import DataError
 from streamkm.rows.scaling import working_dtype
 
+_MOST = 256  # values, each of which is compared with all data
 _PART_NBYTES = 2**20  # values tested together, so that intermediate results are small
 
 
@@ -34,6 +36,11 @@ class Missing:
     def from_values(cls, values: Iterable[float | int], masked: bool = False) -> Self | None:
         """Create the condition from numbers and the data; None if no values can be missing."""
         found = tuple(dict.fromkeys(value if value == value else np.nan for value in values))
+        if len(found) > _MOST:
+            raise DataError(
+                f"{len(found):,} missing values are announced, more than {_MOST}: correct the "
+                "attributes of the data, or name the values as nodata."
+            )
         return cls(found, masked) if found or masked else None
 
     def with_nan(self, partial: bool) -> Missing:

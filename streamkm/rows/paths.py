@@ -8,12 +8,16 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from streamkm.errors import DataError
-from streamkm.files.find import ZARR, File, other_kind
+from streamkm.files.find import ZARR, File, file_system, other_kind
 from streamkm.files.near import unless_there
 from streamkm.rows.choosing import chosen
+from streamkm.rows.damaged import RESTORE
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.ome_images import axes_of, images_in
+
+_METADATA = ("zarr.json", ".zarray", ".zgroup")
+_MOST_GROUPS = 1000  # that are searched for arrays
 
 
 def dimension_names(array: Any) -> tuple[str | None, ...] | None:
@@ -49,24 +53,42 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     if isinstance(node, zarr.Array):
         if variable is not None:
             raise DataError(f"{where} is a single array; leave out the variable {variable!r}.")
-        return _in_its_group(where, node)
+        return checked_sizes(_in_its_group(where, node))
     found = None if variable is None else _member(node, variable)
     if found is not None:
         return found
 
     images = _images(node, variable)
     if len(images) == 1 and variable is not None:
-        return next(iter(images.values()))
+        return checked_sizes(next(iter(images.values())))
     if images and variable is None:
         words = "collection of images, here in full resolution"
-        return chosen(where, images, None, lambda: images, words)
-
-    def below() -> dict[str, Any]:
-        members = node.members(max_depth=None)
-        return {name: each for name, each in members if isinstance(each, zarr.Array)}
-
+        return checked_sizes(chosen(where, images, None, lambda: images, words))
     coordinates = str(node.attrs.get("coordinates", ""))
-    return chosen(where, dict(node.arrays()), variable, below, coordinates=coordinates)
+    found = chosen(
+        where, dict(node.arrays()), variable, lambda: _below(node), coordinates=coordinates
+    )
+    return checked_sizes(found)
+
+
+def _below(group: Any) -> dict[str, Any]:
+    """Return arrays in a group at any depth, not more than so many, as links may form a loop."""
+    found: dict[str, Any] = {}
+    left = [("", group)]
+    for count in range(_MOST_GROUPS):
+        if count >= len(left):
+            break
+        prefix, node = left[count]
+        found |= {f"{prefix}{name}": each for name, each in node.arrays()}
+        left += [(f"{prefix}{name}/", each) for name, each in node.groups()]
+    return found
+
+
+def checked_sizes(array: Any) -> Any:
+    """Return a Zarr array that refuses chunks that decode to more than their values."""
+    from streamkm.rows.guarded import guarded  # imports Zarr
+
+    return guarded(array)
 
 
 def find_zarr(path: str | os.PathLike[str], name: str) -> Any:
@@ -84,22 +106,26 @@ def _node(path: str | os.PathLike[str]) -> Any:
     """Open the Zarr array or group at a path or URL."""
     import zarr
 
+    from streamkm.rows.guarded import store_at  # imports Zarr
+
     where = os.fspath(path)
     try:
         store, inner = _store_of(where)
-        node = zarr.open(store, path=inner, mode="r")
-    except (FileNotFoundError, ValueError, BadZipFile, zarr.errors.NodeNotFoundError) as error:
-        end = unless_there(where)
-        known = other_kind(where) if end == "." else ""
-        end += " For files of other kinds: streamkm ingest." if end == "." else ""
-        raise DataError(
-            f"{where} {known}" if known else f"{where} is not a Zarr array or group{end}"
-        ) from error
+        node = zarr.open(store_at(store) if store is where else store, path=inner, mode="r")
+    except (FileNotFoundError, BadZipFile, zarr.errors.NodeNotFoundError) as error:
+        raise _absent(where) from error
     except Exception as error:  # object stores have errors of their own
-        raise DataError(
-            f"{where} cannot be opened ({type(error).__name__}: {error}). Check the address, "
-            "the credentials and the network."
-        ) from error
+        if isinstance(error, ValueError) and not any(
+            os.path.lexists(os.path.join(where, name)) for name in _METADATA
+        ):
+            raise _absent(where) from error
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        fix = (
+            "Check the address, the credentials and the network."
+            if "://" in where
+            else f"If its codecs are installed, it is damaged: {RESTORE}."
+        )
+        raise DataError(f"{where} cannot be opened ({reason}). {fix}") from error
     if isinstance(node, zarr.Group):
         forget_listings(node)
     return node
@@ -137,6 +163,15 @@ def _images(node: Any, variable: str | None) -> dict[str, Any]:
     return images_in(inner) if isinstance(inner, zarr.Group) else {}
 
 
+def _absent(where: str) -> DataError:
+    if "://" in where:
+        file_system(where)  # refuses unknown protocols
+    end = unless_there(where)
+    known = other_kind(where) if end == "." else ""
+    end += " For files of other kinds: streamkm ingest." if end == "." else ""
+    return DataError(f"{where} {known}" if known else f"{where} is not a Zarr array or group{end}")
+
+
 def _member(node: Any, name: str) -> Any:
     """Return the array of a name in a group, or None."""
     import zarr
@@ -145,7 +180,7 @@ def _member(node: Any, name: str) -> Any:
         found = node[name] if isinstance(node, zarr.Group) else None
     except (KeyError, ValueError):
         return None
-    return found if isinstance(found, zarr.Array) else None
+    return checked_sizes(found) if isinstance(found, zarr.Array) else None
 
 
 def arrays_of_group(array: Any) -> list[str]:
@@ -171,11 +206,14 @@ def _in_its_group(where: str, array: Any) -> Any:
     """Open an array that is given by its path from its group, which has its coordinates."""
     import zarr
 
+    from streamkm.rows.guarded import store_at
+
     parent, _, name = where.rstrip("/").rpartition("/")
     if not parent or not any(dimension_names(array) or ()):
         return array
     try:
-        zarr.open_group(parent, mode="r", zarr_format=array.metadata.zarr_format)
-        return zarr.open_array(parent, path=name, mode="r", zarr_format=array.metadata.zarr_format)
+        there, own = store_at(parent), array.metadata.zarr_format
+        zarr.open_group(there, mode="r", zarr_format=own)
+        return zarr.open_array(there, path=name, mode="r", zarr_format=own)
     except Exception:  # the parent is not a group; object stores have their own errors
         return array

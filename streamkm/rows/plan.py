@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from streamkm.checkpointable import Checkpointable
+from streamkm.errors import DataError
 
+_MOST = 2**24  # blocks
 _FEW_CHUNKS, _CHUNKS_PER_BLOCK = 1000, 64
 
 
@@ -146,6 +148,12 @@ def plan_blocks(
         nbytes *= count
         if count < whole:
             break
+    count = math.prod(-(-length // size) for length, size in zip(row_shape, sizes, strict=True))
+    if count > _MOST:
+        raise DataError(
+            f"the data have {count:,} blocks of whole chunks, more than {_MOST:,}: they are "
+            "damaged, or need larger chunks."
+        )
     edges = tuple(_even(length, size) for length, size in zip(row_shape, sizes, strict=True))
     if starts is not None:
         uneven = BlockPlan((_merged(starts, sizes[0]), *edges[1:]))

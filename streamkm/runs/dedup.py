@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamkm.engine import Listed, threads
+from streamkm.engine import Listed, memory_without_limit, threads
 from streamkm.errors import DataError
 from streamkm.numbers import real_number
 from streamkm.outputs import KEEP, LabelFile, Store, check_outputs, label_format, local
@@ -146,7 +146,7 @@ def _inputs(source: PathLike | Grouping) -> list[Any]:
 
 def _tile(layout: Layout, memory_limit: int | None) -> int:
     """Return how many rows of a cluster a task holds, with their unit vectors."""
-    budget = Budget(memory_limit, threads()).of(layout)
+    budget = Budget(memory_limit, threads(), machine=memory_without_limit()).of(layout)
     most = max(_LEAST_NBYTES, min(BLOCK_NBYTES, budget.block_nbytes()))
     budget.check(most, threads())
     return max(1, most // (layout.n_features * (layout.dtype.itemsize + 4)))

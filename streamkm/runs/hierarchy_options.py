@@ -11,6 +11,7 @@ from streamkm.numbers import whole_number
 from streamkm.runs.options import FitOptions
 
 _DIRECT = 2048  # leaves that are fitted to all rows at once by default, without groups
+MOST_LEVELS = 64
 WEIGHTS = ("counts", "equal")
 
 
@@ -59,9 +60,9 @@ class HierarchyOptions:
             If a value is not allowed.
         """
         n_clusters, branching = parameters["n_clusters"], parameters["branching"]
-        levels = whole_number("levels", parameters["levels"], 1)
+        levels = whole_number("levels", parameters["levels"], 1, MOST_LEVELS)
         if branching is not None:
-            branching = whole_number("branching", branching, 2)
+            branching = whole_number("branching", branching, 2, 2**31)
             sizes = tuple(branching**level for level in range(levels, 0, -1))
         elif _is_sequence(n_clusters):
             sizes = tuple(whole_number("n_clusters", each, 1) for each in n_clusters)

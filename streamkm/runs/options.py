@@ -13,7 +13,7 @@ from streamkm.arrays import LARGE_NBYTES, Float64Array
 from streamkm.errors import DataError
 from streamkm.fitting import SCALES, Checkpoint, FitState, fit_budget
 from streamkm.fitting.first import check_centroids, check_enough
-from streamkm.numbers import real_number, whole_number
+from streamkm.numbers import MOST_RESTARTS, real_number, whole_number
 from streamkm.rows import (
     Budget,
     Named,
@@ -355,7 +355,7 @@ def draw_seed(random_state: int | np.random.RandomState) -> int:
 
 def restarts_of(n_init: Any, init: Any, auto: int = FitOptions.auto_restarts) -> int:
     """The number of restarts; 'auto' is 10 for random rows and for a function, else 1."""
-    asked = None if _is_auto(n_init) else whole_number("n_init", n_init, 1)
+    asked = None if _is_auto(n_init) else whole_number("n_init", n_init, 1, MOST_RESTARTS)
     if isinstance(init, tuple):
         return len(init)
     if not isinstance(init, str) and not callable(init):

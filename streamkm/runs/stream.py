@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from streamkm.engine import folding, last, threads, wave_size
+from streamkm.engine import folding, last, memory_without_limit, threads, wave_size
 from streamkm.errors import ParameterError
 from streamkm.models.model import Model
 from streamkm.numbers import real_number, whole_number
@@ -92,7 +92,14 @@ class StreamOptions:
     def budget(self, memory_limit: int | None) -> StreamBudget:
         """The memory that a read needs."""
         k = self.n_clusters
-        return StreamBudget(memory_limit, threads(), k, largest=k, size=self.summary_size)
+        return StreamBudget(
+            memory_limit,
+            threads(),
+            k,
+            largest=k,
+            size=self.summary_size,
+            machine=memory_without_limit(),
+        )
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from streamkm.fitting.scaling import with_scaling
 from streamkm.heap import one_heap
 from streamkm.models.sweep import as_text
 from streamkm.models.sweep_table import SweepFits, add_distortions, sweep_table
-from streamkm.numbers import whole_number
+from streamkm.numbers import MOST_RESTARTS, whole_number
 from streamkm.outputs import SWEEP
 from streamkm.passes import Census, Lloyd, Pass, Product, Sampled, SampleUniform, threshold_of
 from streamkm.rows import Budget, Rows
@@ -59,7 +59,7 @@ class SweepOptions:
             If a value is not allowed.
         """
         n_clusters = _numbers_of_clusters(parameters["n_clusters"])
-        n_init = whole_number("n_init", parameters["n_init"], 1)
+        n_init = whole_number("n_init", parameters["n_init"], 1, MOST_RESTARTS)
         own = {"n_clusters": n_clusters[-1], "n_init": n_init}
         silhouette_rows = whole_number("silhouette_rows", parameters["silhouette_rows"])
         return cls(n_clusters, FitOptions.from_parameters({**parameters, **own}), silhouette_rows)

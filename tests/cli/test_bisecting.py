@@ -111,7 +111,7 @@ def test_a_dry_run_bounds_the_reads_and_reads_nothing(store, monkeypatch):
         (["--restarts", "halving"], "--restarts does"),
         (["--metric", "cosine"], "--metric does"),
         (["--loss-tol", "0.1"], "--loss-tol does"),
-        (["--checkpoint-reads", 3], "--checkpoint-reads does"),
+        (["--checkpoint", "c", "--checkpoint-reads", 3], "--checkpoint and --checkpoint-reads do"),
     ],
 )
 def test_options_that_do_not_apply_are_refused_before_any_work(store, more, named):

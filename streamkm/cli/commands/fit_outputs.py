@@ -28,6 +28,7 @@ from streamkm.rows import Budget, Rows
 from streamkm.runs.fit import LabelWriter
 from streamkm.runs.fit_labels import fit_labels, refuse_labels
 from streamkm.runs.options import DataOptions, FitOptions
+from streamkm.showing.text import without_password
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,9 @@ def stored_parameters(data: str, given: dict[str, Any], options: FitOptions) -> 
     """The options that the model stores."""
     names = dimensions(given["feature_dims"])
     where = {name: given[name] for name in ("variable", "weights", "mask", "nodata")}
-    return vars(options) | where | {"data": data, "feature_dim": list(names or ())}
+    return (
+        vars(options) | where | {"data": without_password(data), "feature_dim": list(names or ())}
+    )
 
 
 def predict_command(output: str, data: str, labels: str, given: dict[str, Any]) -> str:

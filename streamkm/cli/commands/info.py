@@ -41,14 +41,14 @@ def run(path: str, variable: str | list[str] | None, all_of_it: bool, as_json: b
         show(*info_outputs.of_partition(path))
     elif kind == NEAREST:
         show(*info_outputs.of_nearest(path))
-    elif not _show_result(path, as_json, sweeps=variable is None):
+    elif variable is not None or not _show_result(path, as_json):
         for name in variable if isinstance(variable, list) else [variable]:
             named = {"variable": str(name)} if isinstance(variable, list) else {}
             texts, values = info_outputs.of_array(open_source(path, name))
             show(named | texts, named | values)
 
 
-def _show_result(path: str, as_json: bool, sweeps: bool) -> bool:
+def _show_result(path: str, as_json: bool) -> bool:
     """Print the model, or the sweep, at a path; return whether there is one."""
     with suppress(NotAModelError):
         model = load_model(path)
@@ -57,12 +57,11 @@ def _show_result(path: str, as_json: bool, sweeps: bool) -> bool:
             show_clusters(model)
         return True
     with suppress(NotAModelError):
-        found = open_sweep(path) if sweeps else None
-        if found is not None:
-            _show(as_json, texts_of_sweep(found), sweep_facts(found))
-            if not as_json:
-                show_sweep(found)
-        return found is not None
+        found = open_sweep(path)
+        _show(as_json, texts_of_sweep(found), sweep_facts(found))
+        if not as_json:
+            show_sweep(found)
+        return True
     return False
 
 

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import click
-import numpy as np
 
 from streamkm.cli.commands.stream_writing import (
     Writing,
@@ -31,7 +30,7 @@ from streamkm.errors import DataError, RunAgain, StreamkmError
 from streamkm.fitting.first import check_enough
 from streamkm.ingesting.ahead import Interruptible, ahead
 from streamkm.ingesting.pipes import NAME, PipeOptions, arriving
-from streamkm.ingesting.registry import KindOptions
+from streamkm.ingesting.registry import KindOptions, dtype_of
 from streamkm.ingesting.watching import Watched
 from streamkm.models.model import Model
 from streamkm.outputs import alone, local
@@ -85,13 +84,7 @@ class _Source:
         named = given["columns"]
         columns = None if named is None else [name.strip() for name in named.split(",")]
         kind = KindOptions(columns, given["variable"], given["no_header"], given["delimiter"])
-        try:
-            dtype = None if given["dtype"] is None else np.dtype(given["dtype"])
-        except TypeError:
-            raise click.BadParameter(
-                f"{given['dtype']!r} is not a dtype; use one such as float32.", param_hint="--dtype"
-            ) from None
-        return cls(watched, PipeOptions(given["format"], dtype, kind), given)
+        return cls(watched, PipeOptions(given["format"], dtype_of(given["dtype"]), kind), given)
 
     @property
     def name(self) -> str:

@@ -20,6 +20,7 @@ from streamkm.outputs import MODEL, CheckpointOutput, Store, check_outputs
 from streamkm.runs.options import CheckpointOptions
 from streamkm.runs.stream import StreamOptions
 from streamkm.runs.stream_seen import SeenData
+from streamkm.showing.text import without_password
 from streamkm.streaming import Summary
 
 
@@ -48,7 +49,10 @@ def parameters_of(
     stored = {"n_clusters": options.n_clusters, "summary_size": size, "nodata": given["nodata"]}
     stored |= {name: given[name] for name in ("random_state", "variable", "weights", "mask")}
     stored |= {"half_life": options.half_life, "window": options.window}
-    stored |= {"data": list(data), "feature_dim": list(dimensions(given["feature_dims"]) or ())}
+    stored |= {
+        "data": [without_password(each) for each in data],
+        "feature_dim": list(dimensions(given["feature_dims"]) or ()),
+    }
     return stored
 
 

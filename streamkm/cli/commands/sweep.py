@@ -37,6 +37,7 @@ from streamkm.rows import record_whole
 from streamkm.runs.forecast import forecast_sweep
 from streamkm.runs.sweep import SweepOptions, prepare_sweep, sweep
 from streamkm.showing.reads import ReadProgress
+from streamkm.showing.text import without_password
 
 
 def run(
@@ -72,7 +73,7 @@ def run(
         parameters = {
             "nodata": source.nodata,
             "feature_dim": source.feature_dim,
-            "data": data,
+            "data": without_password(data),
             "validation": validation,
             "variable": given["variable"],
             "weights": given["weights"],

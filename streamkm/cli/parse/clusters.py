@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+_MOST = 10_000  # numbers in a range; each is a fit
+
 
 class NumberOfClusters(click.IntRange):
     """A number of clusters; for several there is another command."""
@@ -45,9 +47,12 @@ def _numbers(value: str) -> list[int]:
     for part in value.split(","):
         first, *rest = [int(number) for number in part.split(":")]
         last, step, *more = [*rest, *(first, 1)[len(rest) :]]
+        wanted = range(first, last + 1, step)
         if more:
             raise ValueError(value)
-        numbers |= set(range(first, last + 1, step))
+        if wanted[_MOST:]:
+            raise click.BadParameter(f"{value!r} has more than {_MOST:,} numbers.")
+        numbers |= set(wanted)
     if not numbers or min(numbers) < 1:
         raise ValueError(value)
     return sorted(numbers)

@@ -15,6 +15,7 @@ from streamkm.cli.parse.options import (
     iteration_options,
     missing_option,
     print_options,
+    restarts_option,
     row_options,
     scale_option,
     seed_option,
@@ -33,7 +34,7 @@ from streamkm.cli.parse.types import Seconds
     "store.",
 )
 @init_option
-@click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
+@restarts_option
 @choice_option(
     "--restarts",
     ["all", "halving"],

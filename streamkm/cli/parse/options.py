@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from streamkm.cli.parse.described import headed, together
+from streamkm.cli.parse.needing import needing_option
 from streamkm.cli.parse.types import Bytes, Finite, Nodata, Seconds
+from streamkm.numbers import MOST_RESTARTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,6 +107,13 @@ print_options = together(
         help="With --dry-run: read some blocks for a few seconds and also print the likely time.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+)
+restarts_option = click.option(
+    "--n-init",
+    type=click.IntRange(1, MOST_RESTARTS),
+    default=1,
+    show_default=True,
+    help="Restarts.",
 )
 iteration_options = headed(
     "Iterations",
@@ -237,7 +246,7 @@ search_options = together(
     ),
     click.option(
         "--n-init",
-        type=click.IntRange(1),
+        type=click.IntRange(1, MOST_RESTARTS),
         default=1,
         show_default=True,
         help="Number of starts of the search.",
@@ -257,8 +266,9 @@ resume_options = headed(
         metavar="CKPT",
         help="Folder or URL of the checkpoint; the same command starts and resumes the run.",
     ),
-    click.option(
+    needing_option(
         "--checkpoint-every",
+        needs=("checkpoint", "labels"),
         type=Seconds(),
         metavar="TIME",
         default="60s",
@@ -266,8 +276,9 @@ resume_options = headed(
         help="Time between checkpoints.",
     ),
 )
-again_option = click.option(
+again_option = needing_option(
     "--again-code",
+    needs=("checkpoint",),
     type=click.IntRange(1, 255),
     default=75,
     show_default=True,
@@ -276,13 +287,15 @@ again_option = click.option(
 checkpoint_options = headed(
     "Checkpoint",
     resume_options,
-    click.option(
+    needing_option(
         "--checkpoint-reads",
+        needs=("checkpoint",),
         type=click.IntRange(1),
         help="Maximum number of reads between checkpoints.",
     ),
-    click.option(
+    needing_option(
         "--signals",
+        needs=("checkpoint",),
         metavar="NAMES",
         default="TERM,INT,USR1,USR2",
         show_default=True,

@@ -13,6 +13,7 @@ from streamkm.cli.parse.options import (
     init_option,
     iteration_options,
     print_options,
+    restarts_option,
     row_options,
     scale_option,
     seed_option,
@@ -31,7 +32,7 @@ from streamkm.cli.parse.options import (
 @click.option(
     "-o", "--output", required=True, metavar="SWEEP.zarr", help="Where the result is stored."
 )
-@click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
+@restarts_option
 @click.option(
     "--validation",
     metavar="DATA2",

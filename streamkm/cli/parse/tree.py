@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from streamkm.cli.parse.described import described
+from streamkm.cli.parse.needing import needing_option
 from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
@@ -12,6 +13,7 @@ from streamkm.cli.parse.options import (
     dry_run_option,
     init_option,
     iteration_options,
+    restarts_option,
     row_options,
     seed_option,
 )
@@ -43,7 +45,7 @@ def _numbers(
     "of which clusters the centroids of the one before.",
 )
 @click.option(
-    "--levels", type=click.IntRange(1), help="Number of levels that are split (default: 2)."
+    "--levels", type=click.IntRange(1, 64), help="Number of levels that are split (default: 2)."
 )
 @click.option(
     "--branching",
@@ -64,8 +66,9 @@ def _numbers(
     show_default=True,
     help="Rounds after every fit, in which the rows nearest to each centroid are fitted again.",
 )
-@click.option(
+@needing_option(
     "--resampled-rows",
+    needs=("resampling",),
     type=click.IntRange(1),
     default=10,
     show_default=True,
@@ -76,7 +79,7 @@ def _numbers(
 )
 @choice_option("--metric", ["euclidean", "cosine"], "Distance.")
 @click.option("-o", "--output", required=True, metavar="MODEL", help="Where the model is stored.")
-@click.option("--n-init", type=click.IntRange(1), default=1, show_default=True, help="Restarts.")
+@restarts_option
 @init_option
 @iteration_options
 @seed_option

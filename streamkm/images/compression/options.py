@@ -17,10 +17,11 @@ from streamkm.images.colour.palette import Palette
 from streamkm.images.colour.palette_search import PaletteSearch
 from streamkm.images.colour.spaces import SPACES
 from streamkm.images.compression.given import given_colours, palette_for
-from streamkm.numbers import real_number, whole_number
+from streamkm.numbers import MOST_RESTARTS, real_number, whole_number
 
 PER = ("archive", "group", "image")
 MOST_COLORS = 2**16  # a code is two bytes at most
+MOST_PIXELS = 2**16  # of a patch; each is a feature of the codewords
 _MOST_STAGES = 64
 _COLORS = 256
 
@@ -88,7 +89,7 @@ class CompressOptions:
             quality = real_number("quality", quality, above=True)
         if bits_per_pixel is not None:
             bits_per_pixel = real_number("bits_per_pixel", bits_per_pixel, above=True)
-        n_init = whole_number("n_init", n_init, 1)
+        n_init = whole_number("n_init", n_init, 1, MOST_RESTARTS)
         seed = whole_number("random_state", seed, 0, 2**64 - 1)
         patch = _sides(patch)
         if quality is not None and bits_per_pixel is not None:
@@ -159,7 +160,10 @@ def _sides(patch: Any) -> tuple[int, int]:
     sides = list(patch) if isinstance(patch, (tuple, list)) else []
     if len(sides) != 2 or not all(isinstance(n, Integral) and int(n) >= 1 for n in sides):
         raise DataError(f"patch={patch!r}: give its height and width, such as (4, 4).")
-    return int(sides[0]), int(sides[1])
+    high, wide = int(sides[0]), int(sides[1])
+    if high * wide > MOST_PIXELS:
+        raise DataError(f"a patch has at most {MOST_PIXELS:,} pixels, as in --patch 256x256.")
+    return high, wide
 
 
 def _allowed(

@@ -19,7 +19,7 @@ from streamkm.images.compression.memory import ImageMemory
 from streamkm.images.compression.options import MOST_COLORS
 from streamkm.images.compression.reads import Reader
 from streamkm.images.sources import search_items
-from streamkm.numbers import whole_number
+from streamkm.numbers import MOST_RESTARTS, whole_number
 from streamkm.passes import Colours
 from streamkm.progress import PhaseCallback, tracked
 from streamkm.warn import warn
@@ -147,7 +147,7 @@ def find_palettes(
     """
     several = list(n_colors) if isinstance(n_colors, Iterable) else [n_colors]
     numbers = [whole_number("n_colors", k, 1, MOST_COLORS) for k in several]
-    n_init = whole_number("n_init", n_init, 1)
+    n_init = whole_number("n_init", n_init, 1, MOST_RESTARTS)
     seed = whole_number("random_state", random_state, 0, 2**64 - 1)
     tables = count_colours(
         sources, skip_bad=skip_bad, srgb=srgb, memory_limit=memory_limit, watch=watch

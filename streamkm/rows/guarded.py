@@ -1,0 +1,193 @@
+"""Zarr stores and arrays that refuse hostile files and chunks before these fill memory.
+
+Decoders of compressed chunks allocate what the chunk says, and reading a device or a pipe may never
+end. Arrays that are opened by their paths get codecs that compare sizes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import stat
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import zarr
+from numcodecs.abc import Codec as OldCodec  # type: ignore[import-untyped]
+from zarr.codecs import BloscCodec, GzipCodec, ShardingCodec, ZstdCodec
+from zarr.storage import LocalStore
+
+from streamkm.rows.machine import memory_here
+from streamkm.sizes import show_bytes
+
+_BESIDE = 2**16  # bytes of checksums and the like beside the values of a chunk
+_WIDER = 8  # times by which filters of Zarr v2 may widen values
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_SIZES = (0, 2, 4, 8)  # bytes of the content size in a frame of zstd, by two bits of its flags
+_TEXT_SHARE = 8  # texts have no fixed size; a chunk of them takes this share of memory at most
+
+
+class RegularFiles(LocalStore):
+    """A folder as a Zarr store that reads regular files only, not devices or pipes."""
+
+    async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
+        self._refuse(key)
+        return await super().get(key, prototype, byte_range)
+
+    def _refuse(self, key: str) -> None:
+        try:
+            found = os.stat(self.root / key)
+        except (OSError, ValueError):
+            return  # reading it reports the reason
+        most = memory_here() // 2
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            raise ValueError(f"{key} is a device or a pipe, not a file")
+        if most and found.st_size > most:
+            raise ValueError(f"{key} has {show_bytes(found.st_size)}, more than half of the memory")
+
+
+def store_at(path: str | os.PathLike[str], read_only: bool = True) -> Any:
+    """Return the store of regular files in a folder; any other path or URL itself."""
+    where = os.fspath(path)
+    return RegularFiles(Path(where), read_only=read_only) if os.path.isdir(where) else where
+
+
+class _Guarded:
+    """Mixin of codecs: the decoded size is checked first."""
+
+    async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
+        content = chunk_bytes.to_bytes()
+        _refuse_large(self, content, _nbytes(chunk_spec.shape, chunk_spec.dtype.to_native_dtype()))
+        return await super()._decode_single(chunk_bytes, chunk_spec)  # type: ignore[misc]
+
+
+class _Zstd(_Guarded, ZstdCodec):
+    pass
+
+
+class _Blosc(_Guarded, BloscCodec):
+    pass
+
+
+class _Gzip(GzipCodec):
+    async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
+        most = _nbytes(chunk_spec.shape, chunk_spec.dtype.to_native_dtype())
+        found = await asyncio.to_thread(_gunzipped, chunk_bytes.to_bytes(), most)
+        return chunk_spec.prototype.buffer.from_bytes(found)
+
+
+_GUARDS: dict[type, type] = {ZstdCodec: _Zstd, BloscCodec: _Blosc, GzipCodec: _Gzip}
+
+
+class _OldGuard(OldCodec):  # type: ignore[misc]
+    """A compressor of Zarr v2 with a check of the decoded size."""
+
+    codec_id = "guarded"
+
+    def __init__(self, inner: Any, nbytes: int) -> None:
+        self.inner, self.nbytes = inner, nbytes
+        self.codec_id = inner.codec_id
+
+    def encode(self, buf: Any) -> Any:
+        return self.inner.encode(buf)
+
+    def decode(self, buf: Any, out: Any = None) -> Any:
+        content = bytes(memoryview(buf).cast("B"))
+        if self.codec_id in ("gzip", "zlib"):
+            return _gunzipped(content, self.nbytes)
+        _refuse_large(self, content, self.nbytes)
+        return self.inner.decode(buf, out)
+
+    def get_config(self) -> Any:
+        return self.inner.get_config()
+
+
+def guarded(array: Any) -> Any:
+    """Return a Zarr array whose chunks are refused if they decode to more than their values.
+
+    Chunks of zstd, gzip and blosc are checked, within shards, too. Other codecs are as they are.
+    """
+    metadata = array.metadata
+    if metadata.zarr_format == 3:
+        metadata = replace(metadata, codecs=tuple(map(_guard, metadata.codecs)))
+    elif metadata.compressor is not None:
+        nbytes = _WIDER * _nbytes(metadata.chunks, array.dtype)
+        metadata = replace(metadata, compressor=_OldGuard(metadata.compressor, nbytes))
+    inner = getattr(array, "async_array", array)
+    made: Any = zarr.AsyncArray(metadata, inner.store_path, inner.config)
+    return zarr.Array(made) if isinstance(array, zarr.Array) else made
+
+
+def _guard(codec: Any) -> Any:
+    if isinstance(codec, ShardingCodec):
+        return ShardingCodec(
+            chunk_shape=codec.chunk_shape,
+            codecs=[_guard(each) for each in codec.codecs],
+            index_codecs=codec.index_codecs,
+            index_location=codec.index_location,
+        )
+    kind = _GUARDS.get(type(codec))
+    if kind is None:
+        return codec
+    made: Any = object.__new__(kind)
+    made.__dict__.update(codec.__dict__)
+    return made
+
+
+def _nbytes(shape: Any, dtype: Any) -> int:
+    """Return the bytes of a chunk of values, with some more; of texts, a share of memory."""
+    if dtype.kind in "OT":
+        return max(2**26, memory_here() // _TEXT_SHARE)
+    nbytes: int = math.prod(shape) * dtype.itemsize
+    return nbytes + _BESIDE
+
+
+def _refuse_large(codec: Any, content: bytes, most: int) -> None:
+    """Raise a ValueError for a chunk of zstd or blosc that decodes to more bytes."""
+    if content.startswith(_ZSTD):
+        size = _zstd_nbytes(content)
+        if size is None:  # of a stream whose end was not known: each byte may be 2**17
+            size = 0 if len(content) * 2**17 <= 2**28 else most + 1
+    else:
+        at = {"blosc": 4, "lz4": 0}.get(_name(codec))
+        size = 0 if at is None else int.from_bytes(content[at : at + 4], "little")
+    if size > most:
+        raise _too_large(size, most)
+
+
+def _zstd_nbytes(content: bytes) -> int | None:
+    """Return the decoded size that the first frame of zstd states, or None."""
+    flags = content[4]
+    single = bool(flags & 0x20)
+    length = _SIZES[flags >> 6] or int(single)
+    if not length:
+        return None
+    at = 5 + (0 if single else 1) + (0, 1, 2, 4)[flags & 3]
+    size = int.from_bytes(content[at : at + length], "little")
+    return size + 256 if length == 2 else size
+
+
+def _gunzipped(content: bytes, most: int) -> bytes:
+    found = bytearray()
+    while content:
+        decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip or zlib, by the header
+        found += decoder.decompress(content, most + 1 - len(found))
+        if len(found) > most:
+            raise _too_large(len(found), most)
+        if not decoder.eof:
+            raise ValueError("the compressed chunk is cut off")
+        content = decoder.unused_data
+    return bytes(found)
+
+
+def _too_large(size: int, most: int) -> ValueError:
+    return ValueError(
+        f"a chunk decodes to {show_bytes(size)} or more, but has {show_bytes(most)} of values"
+    )
+
+
+def _name(codec: Any) -> str:
+    return "blosc" if isinstance(codec, BloscCodec) else str(getattr(codec, "codec_id", ""))
