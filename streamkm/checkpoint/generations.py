@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +17,14 @@ import numpy.typing as npt
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import CheckpointError, CheckpointWarning, NotACheckpointError
+from streamkm.rows import checked_sizes
 from streamkm.warn import warn
 
 FORMAT = 2  # since format 2, a state has one record of its run
 KIND = "streamkm checkpoint"
 _KEPT = 2
+_STATE = re.compile("state-[0-9]{8,}")
+_SMALL = 2**26  # bytes that are allocated although nothing may be stored
 _CHUNK_NBYTES = 16 * 2**20
 Arrays = Sequence[AnyArray]
 
@@ -71,11 +76,16 @@ class Generations:
     def __init__(self, where: Any, mode: str = "a") -> None:
         import zarr  # takes a quarter of a second; needed for checkpoints only
 
+        from streamkm.rows.guarded import DurableFiles
+
         self.where = str(where)
         self._damaged: set[str] = set()
         target = Path(where) if is_local(where) else where
+        store = DurableFiles(target) if isinstance(target, Path) else target
+        if isinstance(target, Path) and not target.is_dir():
+            store = target  # nothing that can be opened
         try:
-            self._root: Any = zarr.open_group(target, mode="r")
+            self._root: Any = zarr.open_group(store, mode="r")
         except (FileNotFoundError, ValueError, zarr.errors.NodeNotFoundError) as error:
             if mode == "a" and isinstance(target, Path) and any(target.glob("state-*/zarr.json")):
                 self._root = _mended(target, error)
@@ -90,20 +100,23 @@ class Generations:
             raise self._unreachable(error) from error
         if self._root.attrs.get("kind") != KIND:
             raise NotACheckpointError(f"{where} is a Zarr group, but not a streamkm checkpoint.")
-        found = self._root.attrs["format"]
+        found = self._root.attrs.get("format")
         if found != FORMAT:
             raise CheckpointError(
                 f"{where} has checkpoint format {found}, but this version of streamkm reads format "
                 f"{FORMAT}. Continue with the version that wrote it, or name another checkpoint."
             )
         if mode == "a":
-            self._root = zarr.open_group(target, mode="r+")
+            self._root = zarr.open_group(store, mode="r+")
 
     def _created(self, target: Any) -> Any:
         import zarr
 
+        from streamkm.rows.guarded import DurableFiles
+
+        store = DurableFiles(target) if isinstance(target, Path) else target
         try:
-            return zarr.create_group(target, attributes={"kind": KIND, "format": FORMAT})
+            return zarr.create_group(store, attributes={"kind": KIND, "format": FORMAT})
         except OSError:
             raise
         except Exception as error:
@@ -149,6 +162,13 @@ class Generations:
 
     def _listed(self, name: str) -> list[str]:
         listed: Any = self._root.attrs.get(name, [])
+        if not isinstance(listed, list) or not all(
+            isinstance(each, str) and _STATE.fullmatch(each) for each in listed
+        ):
+            raise CheckpointError(
+                f"the attribute {name!r} of {self.where} is no list of states, so it is damaged. "
+                "Restore a copy, or name another checkpoint."
+            )
         return list(listed)
 
     def load(self) -> tuple[Any, Arrays] | None:
@@ -179,10 +199,33 @@ class Generations:
     def _load(self, name: str) -> tuple[Any, Arrays]:
         group: Any = self._root[name]
         facts = dict(group.attrs)
-        content = np.asarray(group["content"][...])
+        stored = checked_sizes(group["content"])
+        _refuse_misplaced(facts["arrays"], stored)
+        content = np.asarray(stored[...])
         if _checksum(facts["tree"], facts["arrays"], content) != facts["checksum"]:
             raise ValueError("the checksum does not match")
         return facts["tree"], _unpacked(content, facts["arrays"])
+
+
+def _refuse_misplaced(places: Any, content: Any) -> None:
+    """Refuse a content of other bytes than those of its arrays, before it is read.
+
+    Raises
+    ------
+    ValueError
+        If arrays overlap, have no numbers, or the content has another size or lacks chunks.
+    """
+    at = 0
+    for place in places:
+        dtype, shape = np.dtype(place["dtype"]), place["shape"]
+        whole = all(type(n) is int and n >= 0 for n in shape)
+        if dtype.hasobject or place["at"] != at or not whole:
+            raise ValueError("the arrays of the state do not follow each other")
+        at += dtype.itemsize * math.prod(shape)
+    if content.dtype != np.uint8 or content.shape != (at,):
+        raise ValueError(f"the content is not the {at:,} bytes of the arrays")
+    if content.nbytes > _SMALL and content.nchunks_initialized < content.nchunks:
+        raise ValueError("chunks of the content are missing")
 
 
 def _packed(arrays: Arrays) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:

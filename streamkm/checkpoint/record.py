@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from streamkm.checkpoint.generations import Generations
+from streamkm.checkpoint.kinds import refuse_misfits
 from streamkm.checkpoint.tree import flatten, restore
 from streamkm.errors import CheckpointError, CheckpointWarning, OutputExistsError
 from streamkm.warn import warn
@@ -55,7 +56,9 @@ class Record:
         TypeError
             For the facts of a version with other fields.
         """
-        return cls(**facts)
+        made = cls(**facts)
+        refuse_misfits(made)
+        return made
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -214,9 +217,13 @@ def load_saved(generations: Generations) -> Saved[Any] | None:
     try:
         record = Record.from_json(tree["record"])
         return Saved(record, restore(tree["state"], arrays))
-    except (KeyError, TypeError) as error:
-        made_by = tree.get("record", {}).get("versions", {}).get("streamkm", "of another version")
+    except Exception as error:  # the content may be anything
+        try:
+            made_by = str(tree["record"]["versions"]["streamkm"])
+        except (KeyError, TypeError, IndexError):
+            made_by = "of another version"
+        reason = f"{type(error).__name__}: {error}"
         raise CheckpointError(
             f"this version cannot read the states of {generations.where}, which streamkm {made_by} "
-            f"wrote ({error}). Use that version, or start again with another checkpoint."
+            f"wrote ({reason}). Use that version, or start again with another checkpoint."
         ) from error

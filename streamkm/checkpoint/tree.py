@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.checkpoint.kinds import refuse_misfits
 from streamkm.checkpointable import CLASSES
 from streamkm.errors import CheckpointError
 
@@ -80,7 +81,8 @@ def restore(tree: Any, arrays: Sequence[np.ndarray[Any, Any]]) -> Any:
     Raises
     ------
     KeyError, TypeError
-        For classes that do not exist or have other fields in this version.
+        For classes that do not exist, have other fields in this version, or fields with values of
+        other types.
     """
     if not isinstance(tree, dict):
         return tree
@@ -100,4 +102,6 @@ def restore(tree: Any, arrays: Sequence[np.ndarray[Any, Any]]) -> Any:
             return CLASSES[what]
         case _:
             parts = more[0][1]
-            return CLASSES[what](**{name: restore(part, arrays) for name, part in parts.items()})
+            made = CLASSES[what](**{name: restore(part, arrays) for name, part in parts.items()})
+            refuse_misfits(made)
+            return made

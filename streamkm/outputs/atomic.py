@@ -19,6 +19,7 @@ from pathlib import Path
 
 from streamkm.checkpoint import FileLock
 from streamkm.errors import CheckpointError, LockedError, OutputExistsError, OutputWarning
+from streamkm.files.durable import sync, sync_tree
 from streamkm.outputs.marks import kind_of
 from streamkm.warn import warn
 from streamkm.written import record
@@ -121,9 +122,14 @@ def discard(partial: Path) -> None:
 
 
 def _put(partial: Path, target: Path, replaced: Path) -> None:
-    """Rename a complete output to its target, and delete what it replaces."""
+    """Rename a complete output to its target, and delete what it replaces.
+
+    The bytes are on the disk before the name is, and the name before anything is deleted.
+    """
+    sync_tree(partial)
     if not target.exists():
         partial.rename(target)
+        sync(target.parent)
         return
     _remove(replaced)  # left by a run that was killed here
     partial.rename(replaced)  # the next run deletes anything under this name
@@ -135,6 +141,7 @@ def _put(partial: Path, target: Path, replaced: Path) -> None:
         except BaseException:
             replaced.rename(target)
             raise
+    sync(target.parent)
     _remove(replaced)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from streamkm.errors import OutputExistsError
+from streamkm.files.durable import sync, sync_tree
 from streamkm.outputs.atomic import discard, partial_of
 from streamkm.outputs.marks import note_of, write_note
 from streamkm.written import record
@@ -30,7 +31,9 @@ def whole_file(target: Path) -> Iterator[Path]:
     partial = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}.partial{target.suffix}")
     try:
         yield partial
+        sync_tree(partial)
         partial.replace(target)
+        sync(target.parent)
         record(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -64,10 +67,13 @@ def whole_file_of_store(
         yield partial
         if target.exists() and not overwrite:
             raise OutputExistsError(f"{target} was created meanwhile; name another file.")
+        sync_tree(file)
         if marks:
             write_note(own_note, file, marks)
+            sync_tree(own_note)
             own_note.replace(note)
         file.replace(target)
+        sync(target.parent)
         if not marks:
             note.unlink(missing_ok=True)
         record(target)

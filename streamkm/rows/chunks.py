@@ -73,6 +73,8 @@ def fastest(array: Any) -> Any:
     """
     import zarr
 
+    from streamkm.rows.guarded import unguarded
+
     if (
         _pids - {os.getpid()}
         or not is_a(array, "zarr.Array")
@@ -86,7 +88,8 @@ def fastest(array: Any) -> Any:
     try:
         with warnings.catch_warnings(), zarr.config.set({_PIPELINE: _ZARRS}):
             warnings.simplefilter("error")  # zarrs warns about codecs that it does not support
-            inner = zarr.AsyncArray(array.metadata, array.store_path, array.config)
+            plain = unguarded(array)
+            inner = zarr.AsyncArray(plain.metadata, plain.store_path, array.config)
     except Exception:
         return array
     _pids.add(os.getpid())

@@ -11,7 +11,7 @@ import numpy as np
 from streamkm.errors import DataError
 from streamkm.rows.coordinates import coordinate, same
 from streamkm.rows.formats.decoded import stored_in
-from streamkm.rows.lost import refuse_lost, refuse_unwritten
+from streamkm.rows.lost import refuse_lost
 from streamkm.rows.missing import Missing
 from streamkm.rows.nodata import announced, meant_dtype
 from streamkm.rows.paths import dimension_names
@@ -41,7 +41,6 @@ def open_variables(
     arrays = tuple(open_source(path, name) for name in names)
     for name, array in zip(names, arrays, strict=True):
         refuse_lost(stored_in(array))
-        refuse_unwritten(stored_in(array))
         if array.dtype.kind not in "biuf":
             raise DataError(
                 f"the variable {name!r} has dtype {array.dtype}, which has no distances: leave it "

@@ -20,6 +20,7 @@ from numcodecs.abc import Codec as OldCodec  # type: ignore[import-untyped]
 from zarr.codecs import BloscCodec, GzipCodec, ShardingCodec, ZstdCodec
 from zarr.storage import LocalStore
 
+from streamkm.files.durable import write_durably
 from streamkm.rows.machine import memory_here
 from streamkm.sizes import show_bytes
 
@@ -47,6 +48,13 @@ class RegularFiles(LocalStore):
             raise ValueError(f"{key} is a device or a pipe, not a file")
         if most and found.st_size > most:
             raise ValueError(f"{key} has {show_bytes(found.st_size)}, more than half of the memory")
+
+
+class DurableFiles(RegularFiles):
+    """Such a store whose files are on the disk when they are written."""
+
+    async def set(self, key: str, value: Any) -> None:
+        await asyncio.to_thread(write_durably, self.root / key, value.as_buffer_like())
 
 
 def store_at(path: str | os.PathLike[str], read_only: bool = True) -> Any:
@@ -121,6 +129,14 @@ def guarded(array: Any) -> Any:
     return zarr.Array(made) if isinstance(array, zarr.Array) else made
 
 
+def unguarded(array: Any) -> Any:
+    """Return the array for another decoder, which knows only the classes of Zarr."""
+    if not isinstance(array.store, RegularFiles):
+        return array
+    store = LocalStore(array.store.root, read_only=True)
+    return zarr.open_array(store, path=array.path, mode="r", zarr_format=array.metadata.zarr_format)
+
+
 def _guard(codec: Any) -> Any:
     if isinstance(codec, ShardingCodec):
         return ShardingCodec(
@@ -185,7 +201,7 @@ def _gunzipped(content: bytes, most: int) -> bytes:
 
 def _too_large(size: int, most: int) -> ValueError:
     return ValueError(
-        f"a chunk decodes to {show_bytes(size)} or more, but has {show_bytes(most)} of values"
+        f"a chunk decodes to {show_bytes(size)} or more; its values have {show_bytes(most)} at most"
     )
 
 

@@ -42,7 +42,8 @@ def advice_on(asked: Budget, block_nbytes: int, n_blocks: int, resident_nbytes: 
     lower = sorted((needs([name]), name) for name in changes)
     helps = [(n, name) for n, name in lower if n < _NOTABLE * needs([])]
     falls = ", or to ".join(f"{show_bytes(n)} with {name}" for n, name in helps)
-    advice = f"Raise the limit.{f' The need falls to {falls}.' if falls else ''}"
+    start = "Use a larger machine." if asked.limit is None else "Raise the limit."
+    advice = f"{start}{f' The need falls to {falls}.' if falls else ''}"
     if any(asked.allows(n) for n, _ in helps):
         return advice
     sets = [one for size in (2, 3) for one in combinations(changes, size)]

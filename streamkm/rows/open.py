@@ -19,7 +19,7 @@ from streamkm.rows.formats.base import FileArray
 from streamkm.rows.formats.decoded import also_missing, decoded, is_decoded, stored_in
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import Layout, feature_axes
-from streamkm.rows.lost import refuse_lost, refuse_unwritten
+from streamkm.rows.lost import refuse_lost
 from streamkm.rows.matching import check_unique, reordering
 from streamkm.rows.memory import Budget
 from streamkm.rows.missing import Missing
@@ -236,7 +236,6 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
         return Mapped.from_array(values) or values, names
     if isinstance(data, FileArray) or is_a(data, "zarr.Array"):
         refuse_lost(stored_in(data))
-        refuse_unwritten(stored_in(data))
         return data, dimension_names(data)
     if is_a(data, "dask.array.Array"):
         check_blocks(data)

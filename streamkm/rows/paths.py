@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-from streamkm.errors import DataError
+from streamkm.errors import DataError, StreamkmError
 from streamkm.files.find import ZARR, File, file_system, other_kind
 from streamkm.files.near import unless_there
 from streamkm.rows.choosing import chosen
@@ -53,22 +53,30 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
     if isinstance(node, zarr.Array):
         if variable is not None:
             raise DataError(f"{where} is a single array; leave out the variable {variable!r}.")
-        return checked_sizes(_in_its_group(where, node))
+        return _checked(_in_its_group(where, node))
     found = None if variable is None else _member(node, variable)
     if found is not None:
-        return found
+        return _checked(found)
 
     images = _images(node, variable)
     if len(images) == 1 and variable is not None:
         return checked_sizes(next(iter(images.values())))
     if images and variable is None:
         words = "collection of images, here in full resolution"
-        return checked_sizes(chosen(where, images, None, lambda: images, words))
+        return _checked(chosen(where, images, None, lambda: images, words))
     coordinates = str(node.attrs.get("coordinates", ""))
     found = chosen(
         where, dict(node.arrays()), variable, lambda: _below(node), coordinates=coordinates
     )
-    return checked_sizes(found)
+    return _checked(found)
+
+
+def _checked(array: Any) -> Any:
+    """Return an array of which something is stored, with checks of the sizes of its chunks."""
+    from streamkm.rows.lost import refuse_unwritten  # imports this module
+
+    refuse_unwritten(array)
+    return checked_sizes(array)
 
 
 def _below(group: Any) -> dict[str, Any]:
@@ -99,7 +107,8 @@ def find_zarr(path: str | os.PathLike[str], name: str) -> Any:
     DataError
         If there is no store at the path.
     """
-    return _member(_node(path), name)
+    found = _member(_node(path), name)
+    return None if found is None else checked_sizes(found)
 
 
 def _node(path: str | os.PathLike[str]) -> Any:
@@ -114,6 +123,8 @@ def _node(path: str | os.PathLike[str]) -> Any:
         node = zarr.open(store_at(store) if store is where else store, path=inner, mode="r")
     except (FileNotFoundError, BadZipFile, zarr.errors.NodeNotFoundError) as error:
         raise _absent(where) from error
+    except StreamkmError:
+        raise
     except Exception as error:  # object stores have errors of their own
         if isinstance(error, ValueError) and not any(
             os.path.lexists(os.path.join(where, name)) for name in _METADATA
@@ -180,7 +191,7 @@ def _member(node: Any, name: str) -> Any:
         found = node[name] if isinstance(node, zarr.Group) else None
     except (KeyError, ValueError):
         return None
-    return checked_sizes(found) if isinstance(found, zarr.Array) else None
+    return found if isinstance(found, zarr.Array) else None
 
 
 def arrays_of_group(array: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,13 @@ from streamkm.checkpoint import Periodic, Record, difference, load_progress
 from streamkm.checkpointable import Checkpointable
 from streamkm.engine import Folded
 from streamkm.errors import DataChangedError, OutputWarning, RunAgain
+from streamkm.files.durable import sync_tree
 from streamkm.fitting import refuse_changes
 from streamkm.outputs import LABELS, discard, partial_of, partials_of, progress_of
 from streamkm.rows import Rows
 from streamkm.warn import warn
+
+_CLOCKS = 60.0  # seconds by which the clock of a file server may differ
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class OutputProgress:
         written: Written | None = None,
     ) -> None:
         self._folder, self._rows, self.folded = progress_of(target), rows, Folded()
+        self._target, self._synced = target, 0.0  # the time up to which all files are synced
         self._written = written or Written()
         self.done: tuple[Any, ...] = ()
         self._saving: Periodic | None = None
@@ -114,6 +119,9 @@ class OutputProgress:
             return
         remedy = f"Run again; the {self._written.work} then uses the data as they are now."
         refuse_changes(self._saving.record, self._rows, remedy)
+        began = time.time()
+        sync_tree(partial_of(self._target, self.identity), self._synced)  # the state counts it
+        self._synced = began - _CLOCKS
         self._saving.save(Stages(self.done, self.folded) if self.done else self.folded)
 
     def stop(self, partial: Path, error: BaseException) -> None:

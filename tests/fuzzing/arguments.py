@@ -90,8 +90,10 @@ def make(folder):
         f"stream {X} -k 3 -o stream",
         f"partition model {X} -o partition",
         "compress images -k 4 -o archive",
+        f"fit {X} -k 3 --init random --max-iter 1 --checkpoint ckpt -o out",
     ):
         streamkm(words.split(), standalone_mode=False)
+    shutil.rmtree(folder / "out")
     return 0
 
 

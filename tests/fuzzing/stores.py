@@ -56,7 +56,7 @@ def _array(path, metadata, chunk=None):
 
 
 def _stored(*given, **more) -> Callable[[Path], None]:
-    return lambda path: _array(path, _metadata(*given, **more.pop("own", {})), **more)
+    return lambda path: _array(path, _metadata(*given), **more)
 
 
 def _coded(name, configuration, chunk):
@@ -142,11 +142,13 @@ def _codebook(codes):
 
 def _itself(path):
     """Codes that are decoded from codes, and so on."""
-    path.mkdir(parents=True)
-    _codebook("codes")(path / "images" / "u1" / "codes")
-    shutil.move(path / "images" / "u1", path.with_name("moved"))
-    path.rmdir() if not any(path.iterdir()) else shutil.rmtree(path)
-    path.with_name("moved").rename(path)
+    codec = {"codes": "codes", "palettes": "../../palettes/archive"}
+    codecs = [{"name": "streamkm.codebook", "configuration": codec}]
+    described = _metadata([1, 9, 9, 3], [1, 9, 9, 3], "uint8") | {"codecs": codecs}
+    _array(path / "images" / "u1" / "codes", described)
+    for group in (path, path / "images", path / "images" / "u1"):
+        about = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+        (group / "zarr.json").write_text(json.dumps(about))
 
 
 def _nested(path):
@@ -169,15 +171,16 @@ def _sparse(path):
 
 FIT = "fit {} -k 3 -o out/m"
 INFO = "info {}"
+WRONG = ("traceback", "hang", "signal", "unclear")
 # Kinds of hostile data: how they are made, and the command that reads them.
 DATA = {
     "unwritten": (_stored([10**9, 3], [1000, 3]), FIT),
     "many rows": (_stored([10**12, 3], [10**6, 3]), FIT),
-    "many chunks": (_stored([10**15, 3], [1, 3]), FIT),
-    "large chunk": (_stored([10**10, 3], [10**10, 3]), FIT),
-    "large chunk of features": (_stored([10, 10**9], [10, 10**9]), FIT),
-    "many features": (_stored([10, 10**9], [1, 1000]), FIT),
-    "huge": (_stored([2**62, 2**62], [2**62, 2**62]), FIT),
+    "many chunks": (_stored([10**15, 3], [1, 3], chunk=bytes(12)), FIT),
+    "large chunk": (_stored([10**10, 3], [10**10, 3], chunk=bytes(12)), FIT),
+    "large chunk of features": (_stored([10, 10**9], [10, 10**9], chunk=bytes(12)), FIT),
+    "many features": (_stored([10, 10**9], [1, 1000], chunk=bytes(12)), FIT),
+    "huge": (_stored([2**62, 2**62], [2**62, 2**62], chunk=bytes(12)), FIT),
     "zstd": (_coded("zstd", {"level": 0, "checksum": False}, _zstd_bomb), FIT),
     "zstd stream": (_coded("zstd", {"level": 0, "checksum": False}, _zstd_stream), FIT),
     "gzip": (_coded("gzip", {"level": 1}, _gzip_bomb), FIT),
@@ -207,7 +210,7 @@ DATA = {
     "loop of csv": (_loop_of_files, "ingest {} -o out/x"),
     "missing values": (_many_missing, FIT),
     "codebook outside": (_codebook("../../../secret.zarr"), INFO + " --json"),
-    "codebook of itself": (_itself, FIT + " --variable codes --feature-dim 3"),
+    "codebook of itself": (_itself, FIT + " --variable images/u1/codes --feature-dim 3"),
     "nested": (_nested, FIT),
     "npy": (_npy((10**12, 3)), FIT),
     "large npy": (_npy((3, 10**15)), FIT),
@@ -220,6 +223,10 @@ REAL = {
     "quantizer": ("info {}", "encode {} x.zarr -o out/c.npy"),
     "partition": ("info {}", "dedup {} -o out/k.npy"),
     "archive": ("info --all {}", "decompress {} -o out/f", "similar {}"),
+    "ckpt": (
+        "fit x.zarr -k 3 --init random --max-iter 4 --checkpoint {} -o out/m",
+        "info {}",
+    ),
     "x.zarr": ("fit {} -k 3 --init random --max-iter 1 -o out/m", "info {}"),
 }
 
@@ -265,27 +272,45 @@ def mutated(draw, metadata):
     return metadata
 
 
+def _seal(folder, metadata):
+    """Forge the checksum of a state, if it has one."""
+    from streamkm.checkpoint.generations import _checksum
+
+    try:
+        content = np.frombuffer((folder / "content/c/0").read_bytes(), np.uint8)
+        facts = metadata["attributes"]
+        facts["checksum"] = _checksum(facts["tree"], facts["arrays"], content)
+    except (OSError, KeyError, TypeError):
+        pass
+
+
 def mutations(folder, name, count, seed):
     """Change the metadata of a real store; yield the command, how it ended and the verdict."""
-    whole = folder / name
+    whole, copy = folder / name, folder / "copy"
     files = sorted(whole.rglob("zarr.json"))
+    shutil.copytree(whole, copy)
     for number in range(count):
         draw = random.Random(f"{name} {seed} {number}")
         file = draw.choice(files)
-        before = file.read_text()
-        file.write_text(json.dumps(mutated(draw, json.loads(before))))
+        metadata = mutated(draw, json.loads(file.read_text()))
+        if name == "ckpt":
+            _seal(file.parent, metadata)
+        file.write_text(json.dumps(metadata))
         command = draw.choice(REAL[name]).format(name)
         try:
             ended, verdict = judge(folder, command.split())
         finally:
-            file.write_text(before)
+            shutil.rmtree(whole)
+            shutil.copytree(copy, whole)
         yield f"{command} ({file.relative_to(folder)}, {number})", ended, verdict
+    shutil.rmtree(copy)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kinds", nargs="*", default=list(DATA))
     parser.add_argument("--mutations", type=int, default=0)
+    parser.add_argument("--stores", nargs="*", default=list(REAL))
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     load()
@@ -299,13 +324,15 @@ def main():
             print(f"{verdict:9} {size}  {what}\n      {said}", flush=True)
 
     with tempfile.TemporaryDirectory() as home:
-        folder = arguments.Fuzzed(home).folder
+        folder = arguments.Fuzzed(home).folder if asked.mutations else Path(home, "data")
+        folder.mkdir(exist_ok=True)
         for kind in asked.kinds if not asked.mutations else ():
             told(f"{kind}: {shlex.quote(DATA[kind][1])}", *tried(folder, kind), ())
-        for name in REAL if asked.mutations else ():
+        for name in asked.stores if asked.mutations else ():
             for what, ended, verdict in mutations(folder, name, asked.mutations, asked.seed):
-                told(what, ended, verdict, ("traceback", "hang", "signal", "unclear"))
+                told(what, ended, verdict, WRONG)
     print(dict(counts))
+    raise SystemExit(any(name not in ("refused", "accepted") for name in counts))
 
 
 if __name__ == "__main__":

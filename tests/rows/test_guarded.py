@@ -1,0 +1,92 @@
+"""Arrays that are opened by their paths refuse chunks and files that would fill memory."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import pickle
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
+
+from streamkm.errors import DataError, MemoryLimitError
+from streamkm.rows import memory, open_rows
+from streamkm.rows.guarded import guarded, store_at
+from tests.conftest import run_module
+from tests.fuzzing import stores
+
+X = np.arange(300, dtype="f4").reshape(100, 3)
+CODECS = {
+    "zstd": (3, ZstdCodec(), stores._zstd_bomb),
+    "zstd without a size": (3, ZstdCodec(), stores._zstd_stream),
+    "blosc": (3, BloscCodec(), stores._blosc_bomb),
+    "gzip": (3, GzipCodec(), lambda: gzip.compress(bytes(2**21)) * 2),
+    "zstd of Zarr 2": (2, numcodecs.Zstd(), stores._zstd_bomb),
+    "gzip of Zarr 2": (2, numcodecs.GZip(), lambda: gzip.compress(bytes(2**21))),
+    "lz4 of Zarr 2": (2, numcodecs.LZ4(), lambda: (2**31 - 1).to_bytes(4, "little") + b"0"),
+}
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_chunks_that_decode_to_more_than_their_values_are_refused(name, tmp_path):
+    version, codec, bomb = CODECS[name]
+    path = tmp_path / "x"
+    zarr.create_array(path, data=X, chunks=(50, 3), compressors=codec, zarr_format=version)
+    array = guarded(zarr.open_array(store_at(path), mode="r"))
+    for each in (array, pickle.loads(pickle.dumps(array))):
+        np.testing.assert_array_equal(each[...], X)
+    assert array.metadata.to_dict() == zarr.open_array(path).metadata.to_dict()
+    (path / array.metadata.encode_chunk_key((1, 0))).write_bytes(bomb())
+    for each in (array, pickle.loads(pickle.dumps(array))):
+        with pytest.raises(ValueError, match="or more; its values have"):
+            each[...]
+
+
+@pytest.mark.parametrize("codec", [ZstdCodec(), BloscCodec(), GzipCodec(), None])
+def test_shards_are_guarded_within(codec, tmp_path):
+    zarr.create_array(tmp_path / "x", data=X, chunks=(10, 3), shards=(50, 3), compressors=codec)
+    array = guarded(zarr.open_array(tmp_path / "x", mode="r"))
+    np.testing.assert_array_equal(array[...], X)
+    inner = array.metadata.codecs[0].codecs
+    assert codec is None or type(inner[-1]) is not type(codec)
+
+
+def test_texts_have_no_fixed_size(tmp_path):
+    texts = np.array(["a", "b" * 5000], dtype=np.dtypes.StringDType())
+    array = zarr.create_array(tmp_path / "t", data=texts, chunks=(2,))
+    assert list(guarded(array)[...]) == ["a", "b" * 5000]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_devices_and_pipes_are_not_read(make, tmp_path):
+    zarr.create_array(tmp_path / "x", data=X, chunks=(100, 3))
+    (tmp_path / "x/c/0/0").unlink()
+    make(tmp_path / "x/c/0/0")
+    with pytest.raises(ValueError, match="c/0/0 is a device or a pipe"):
+        zarr.open_array(store_at(tmp_path / "x"), mode="r")[...]
+
+
+def test_work_beyond_the_machine_is_refused_without_a_limit(tmp_path):
+    shape = (10, 3 * 10**6)
+    wide = zarr.create_array(tmp_path / "x", shape=shape, chunks=shape, dtype="f4")
+    with pytest.raises(MemoryLimitError, match=r"828.*over the memory of this machine, 700\.0 MiB"):
+        open_rows(wide, budget=memory.Budget(machine=700 * 2**20))
+    open_rows(wide, budget=memory.Budget(machine=2**33))
+
+
+def test_large_arrays_without_chunks_and_many_missing_values_are_refused(tmp_path):
+    zarr.create_array(tmp_path / "x", shape=(10**9, 3), chunks=(10**6, 3), dtype="f4")
+    with pytest.raises(DataError, match="no chunk of .* is stored, so all of its 3,000,000,000"):
+        open_rows(tmp_path / "x")
+    many = {"missing_value": list(range(300))}
+    zarr.create_array(tmp_path / "y", data=X, attributes=many)
+    with pytest.raises(DataError, match="300 missing values are announced, more than 256"):
+        open_rows(tmp_path / "y", nodata="auto")
+
+
+def test_hostile_stores_end_in_one_message_in_bounded_memory():
+    kinds = ["zstd", "large chunk", "many chunks", "pipe", "metadata pipe", "loop", "huge"]
+    run_module("tests.fuzzing.stores", "--kinds", *kinds)
