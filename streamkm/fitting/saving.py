@@ -90,7 +90,6 @@ class Checkpoint:
             state = start()
             self.save(state)
             return state, with_scaling(self._rows, state.scaling), True
-        _refuse_misfit(saved.state, self._rows, self._generations.where)
         state = _under(saved.state, rules)
         if saved.record.free.get("labels") != self._saving.record.free.get("labels"):
             state = _without_last_read(state)
@@ -111,6 +110,7 @@ class Checkpoint:
         if saved is None:
             return None
         refuse_other(saved.record, self._saving.record, self._generations.where)
+        _refuse_misfit(saved.state, self._rows, self._generations.where)
         self._saving.resume(saved.record)
         self._read, self.resumed = saved.state.n_passes, True
         return saved
