@@ -84,6 +84,7 @@ def _opened(
     """The state after the first read; with shifted rows or a table, the first state again."""
     census, extent, table, *answers = statistics
     census.check() if blocks is None else census.check_values()
+    extent.refuse_tiny()
     state = replace(state, n_rows=census.rows if blocks is None else None)
     if extent.shift is not None and rows.layout.block_map is None:
         return state.shifted(extent.shift, blocks)

@@ -60,6 +60,7 @@ def learn_scaling(rows: Rows, how: str | None) -> Rows:
     if how == "robust":
         question = _sampling(rows.layout.n_rows)
     (census, extent, found), reads = _opened(rows, question), 1
+    extent.refuse_tiny()
     shift = extent.shift
     if shift is not None:
         rows, reads = with_scaling(rows, shift), 2

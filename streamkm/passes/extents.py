@@ -10,12 +10,14 @@ from functools import reduce
 import numpy as np
 
 from streamkm.arrays import AnyArray
+from streamkm.errors import DataError
 from streamkm.passes.base import Pass, Statistic
 from streamkm.rows import Block, Shifted
 
 # Largest ratio of values to their spread for which sums keep the digits that the loss needs. J has
 # a relative error of 1e-9 for values of 24 bits, as in float32, so such data are never shifted.
 _FAR = 2.0**24
+_TINY = 1e-146  # squares of smaller values, and of their differences, lose digits
 _ROWS = 1024  # rows of a block; enough to detect that the spread is not small
 
 
@@ -51,6 +53,23 @@ class Extent(Statistic):
             return None
         middles = (_middle(low, high) if low == low else 0.0 for low, high in pairs)
         return Shifted(tuple(middles), float(spread))
+
+    def refuse_tiny(self) -> None:
+        """Raise an error for values whose squares would lose digits or vanish.
+
+        Raises
+        ------
+        DataError
+            With the largest value.
+        """
+        if self.low.dtype.kind != "f" or not self.low.size:
+            return
+        most = float(max(np.abs(self.low).max(), np.abs(self.high).max()))
+        if 0 < most < _TINY:
+            raise DataError(
+                f"the largest value is {most:.3g}, and squares of values below {_TINY:.0e} are too "
+                "small for float64: multiply all data by a constant, such as 2.0**500."
+            )
 
 
 def _middle(low: float, high: float) -> float:
