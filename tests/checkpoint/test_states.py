@@ -134,7 +134,10 @@ def test_only_the_last_two_states_are_kept(rows, tmp_path):
 
 def flip(path):
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    at = len(data) // 2
+    while path.suffix == ".json" and not data[at : at + 1].isalpha():
+        at += 1  # the last digit of a float may not change its value
+    data[at] ^= 1
     path.write_bytes(bytes(data))
 
 
