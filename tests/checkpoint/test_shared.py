@@ -139,7 +139,7 @@ def test_a_run_opens_its_store_once(store, monkeypatch):
     opened, zarr_open = [], zarr.open
 
     def count(where, **options):
-        opened.append(str(where))
+        opened.append(str(where).removeprefix("file://"))
         return zarr_open(where, **options)
 
     monkeypatch.setattr(zarr, "open", count)
