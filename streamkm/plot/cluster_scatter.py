@@ -28,6 +28,7 @@ from streamkm.plot.style import (
 
 _OUTLINE = (patheffects.withStroke(linewidth=2.5, foreground="white"),)
 _CENTROID: dict[str, Any] = {"ls": "", "marker": "X", "ms": 8, "color": "black", "mec": "white"}
+_LABEL = 50  # maximum number of characters of the label of an axis
 _WRITTEN = 12  # maximum number of characters of a name beside a centroid
 
 
@@ -121,7 +122,9 @@ def _on_two_axes(
     n, d = sample.shape
     if d > 2:
         return _principal(sample.astype(np.float64), marks, drawn.scaled_as)
-    known = drawn.axis_labels or [f"feature {number}" for number in range(d)]
+    known = [
+        short(label, _LABEL) for label in drawn.axis_labels or map("feature {}".format, range(d))
+    ]
     unit = drawn.scaled_as if "unit" in drawn.scaled_as else ""
     points, marks = drawn.back(sample), drawn.back(marks)
     if d == 2:

@@ -15,7 +15,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import DataError
 from streamkm.numbers import whole_number
-from streamkm.plot.style import bar_beside
+from streamkm.plot.style import bar_beside, short
 
 _NAMES = 20  # maximum number of features with a name on the axis each
 _FEWER = 10
@@ -124,11 +124,12 @@ def along_features(
         return dates
     every = 1 if d <= _NAMES else -(-d // _FEWER)
     places = list(range(0, d, every))
-    crowded = sum(len(names[place]) for place in places) > 50
+    shown = [short(names[place]) for place in places]
+    crowded = sum(map(len, shown)) > 50
     turned: dict[str, Any] = (
         {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
     )
-    ax.set_xticks(places, [names[place] for place in places], fontsize="small", **turned)
+    ax.set_xticks(places, shown, fontsize="small", **turned)
     return np.arange(d, dtype=np.float64)
 
 

@@ -22,12 +22,12 @@ async function refresh() {
       const [old, fresh] = [find(document, name), find(page, name)];
       if (old.innerHTML !== fresh.innerHTML) old.innerHTML = fresh.innerHTML;
     }
+    setTimeout(refresh, EVERY);
   } catch {
-    clearInterval(timer);
     find(document, "#status").textContent = "The page is no longer served; this is the last state.";
   }
 }
-const timer = setInterval(refresh, EVERY);
+setTimeout(refresh, EVERY);
 """
 _STYLE = f"""
 :root{{--paper:{PAPER};--ink:#1c2024;--quiet:#545b63;--line:#d5d9de;--link:#005a9c;
@@ -51,8 +51,7 @@ gap:.5rem 1.5rem;margin:.8rem 0}}
 dt{{color:var(--quiet);font-size:.875rem}} dd{{margin:0;overflow-wrap:anywhere}}
 dl.facts .long{{grid-column:1/-1}}
 .pictures{{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,28rem),1fr));gap:1rem}}
-figure{{margin:.6rem 0;min-width:0}} figure svg{{width:100%;height:auto;max-height:80vh;
-fill:var(--ink)}}
+figure{{margin:.6rem 0;min-width:0}} figure svg{{width:100%;height:auto;fill:var(--ink)}}
 figcaption,caption{{font-size:.875rem;text-align:left}} caption{{padding:.2rem 0}}
 .wide{{overflow-x:auto;max-width:100%;margin:.8rem 0}}
 table{{border-collapse:collapse;font-variant-numeric:tabular-nums}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ def server(path: Any, port: int = 0, every: float = 5.0) -> Iterator[ThreadingHT
     watched = _Watched(path, real_number("every", every))
     handler = type("Handler", (_Handler,), {"watched": watched})
     try:
-        found = ThreadingHTTPServer((_HERE, port), handler)
+        found = _Server((_HERE, port), handler)
     except OSError as error:
         raise DataError(
             f"port {port} cannot be used: {error.strerror or error}.",
@@ -90,6 +91,14 @@ class _Watched:
         name = PurePath(os.fspath(self._path)).name
         refresh = Refresh(self._every, checkpoints.standing(saved))
         return page(name, "checkpoint, watched", list(checkpoints.sections(saved)), refresh)
+
+
+class _Server(ThreadingHTTPServer):
+    """A server to which a browser that goes away is no error."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

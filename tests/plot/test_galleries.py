@@ -187,3 +187,12 @@ def test_the_axis_of_a_cube_has_the_name_of_its_feature_dimension():
     ax = streamkm.plot.centroids(streamkm.KMeans(2, feature_dim="wavelength").fit(bands))
     assert ax.get_xlabel() == "wavelength"
     assert ax.lines[0].get_xdata().tolist() == [450.0, 550.0, 1600.0]
+
+
+def test_long_names_of_features_leave_room_for_the_picture():
+    values = np.random.default_rng(0).normal(size=(9, 2))
+    km = streamkm.KMeans(2, random_state=0).fit(pd.DataFrame(values, columns=["a", "x" * 90]))
+    ax = streamkm.plot.centroids(km)
+    assert texts(ax.get_xticklabels()) == ["a", "x" * 23 + "…"]
+    ax.figure.canvas.draw()  # an Axes without room would be a warning, which is an error here
+    assert len(streamkm.plot.clusters(km, values).get_ylabel()) == 50

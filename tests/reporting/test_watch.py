@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import threading
 import time
 from http.client import HTTPConnection
@@ -51,6 +52,17 @@ def test_only_the_page_is_served_and_only_under_the_names_of_this_computer(serve
 
 def test_the_page_is_drawn_again_only_for_another_state(served):
     assert ask(served)[1] == ask(served)[1]
+
+
+def test_a_browser_that_goes_away_leaves_no_message(served, capfd):
+    for _ in range(3):
+        with socket.create_connection(served.server_address) as asked:
+            asked.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            asked.sendall(
+                f"GET / HTTP/1.0\r\nHost: 127.0.0.1:{asked.getpeername()[1]}\r\n".encode()
+            )
+    assert ask(served)[0] == 200
+    assert capfd.readouterr().err == ""
 
 
 def test_a_port_that_is_taken_and_what_is_no_checkpoint_are_refused(served, folder):
