@@ -138,11 +138,11 @@ WRITERS = {
 
 
 @pytest.mark.filterwarnings("ignore:.*onsolidated")
-@pytest.mark.parametrize("kind", ATTRIBUTES)
-@pytest.mark.parametrize("format", WRITERS)
+@pytest.mark.parametrize(
+    ("format", "kind"),  # netCDF-3 has no unsigned integers
+    [(f, k) for f in WRITERS for k in ATTRIBUTES if (f, k) != ("netCDF-3", "scale and fill")],
+)
 def test_attributes_define_the_values(format, kind, tmp_path):
-    if format == "netCDF-3" and ATTRIBUTES[kind][0] == "u2":
-        pytest.skip("netCDF-3 has no unsigned integers")
     data, want = dataset(kind)
     name, write = WRITERS[format]
     write(data, tmp_path / name)
@@ -317,7 +317,7 @@ def test_rasters_hold_the_values_of_gdal(door, kind, tmp_path):
     if door == "ingest":
         path = tmp_path / "s.zarr"
         streamkm.ingest(tmp_path / "s.tif", path)
-    check(path, want)
+    (check if door == "in place" else check_rows)(path, want)
 
 
 @pytest.mark.parametrize("by_band", [False, True])

@@ -33,7 +33,7 @@ Window = tuple[tuple[int, int], tuple[int, int]]
 class Scenes:
     """The scenes of a stack.
 
-    Pixels that are missing by a mask band, a .msk file, an alpha band or, for floats, GDAL's
+    Pixels that are missing by a mask band, a .msk file, an alpha band or, for floats, NaN or GDAL's
     comparison with nodata get the nodata value, or an unused value of the dtype. An alpha band is
     not a feature. Bands of further scenes are put in the order of the first scene by their
     descriptions, or by their colours.
