@@ -89,7 +89,7 @@ def _of(array: Any) -> dict[str, Any]:
         return {**_of(array.array), "rows": [array.start, array.stop]}
     if isinstance(array, (Mapped, Hdf5, FileArray)):
         return array.stamp
-    if array.dtype == bool:  # a mask: one byte for each row
+    if array.dtype == bool or 0 in array.strides:  # a mask, or weights repeated along a dimension
         own = tuple(slice(None) if stride else slice(1) for stride in array.strides)
         return {"values": digest(np.ascontiguousarray(array[own]).tobytes())}
     array = np.ma.getdata(array)

@@ -11,7 +11,7 @@ import zarr
 import streamkm
 import streamkm.xarray
 from streamkm.errors import DataError
-from streamkm.rows import open_rows
+from streamkm.rows import fingerprint, is_conclusive, open_rows
 
 LAT, LON = np.linspace(-90, 90, 7), np.arange(4.0)
 AREA = np.cos(np.deg2rad(LAT)).clip(0)
@@ -135,3 +135,15 @@ def test_data_without_coordinates_and_a_mask_that_is_a_cosine():
         streamkm.KMeans(2).fit(VALUES[:, 0], sample_weight="cos(lat)")
     with pytest.raises(DataError, match="mask 'cos.lat.' is not true or false"):
         cube().streamkm.fit(2, "time", mask="cos(lat)")
+
+
+def test_weights_by_latitude_identify_the_rows_so_that_labels_resume(tmp_path):
+    data = cube(units="degrees_north").drop_vars(("curved", "far", "km", "level"))
+    found = []
+    for number, lat in enumerate((LAT, np.append(LAT[:-1], 80.0))):
+        path = tmp_path / str(number)
+        data.assign_coords(lat=("lat", lat)).to_dataset().to_zarr(path, consolidated=False)
+        rows = open_rows(path, variable="t", feature_dim="time", sample_weight="cos(lat)")
+        found.append(fingerprint(rows))
+        assert is_conclusive(found[-1])
+    assert found[0]["weights"] != found[1]["weights"]
