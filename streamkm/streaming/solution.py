@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from streamkm.arrays import Float64Array
+from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import DataError
 from streamkm.kernels import exponentials
 from streamkm.passes import Distinct, Sampled, Table
 from streamkm.rows import Block
 from streamkm.seeding.coreset import nearest_rows
-from streamkm.seeding.sample_search import best_centroids
+from streamkm.seeding.sample_search import SEARCHED, best_centroids
 from streamkm.streaming.drift import Drift, compare, pairs
 from streamkm.streaming.summary import Summary
 
@@ -76,17 +76,9 @@ def solve(summary: Summary, before: Solution | None = None) -> Solution:
         )
     k, estimates = summary.n_clusters, summary.estimates
     table = Distinct(len(estimates))(Block.from_values(summary.values, estimates))
-    share = table.weights / table.weights.max()
-    # Rates of both kinds, so that a part of the rows has heavy rows and light distant ones.
-    rates = share / share.mean() + 1.0
-    numbers = np.arange(len(rates))
-    keys = exponentials(numbers, summary.seed, 0) / rates
-    order = np.argsort(keys, kind="stable")
-    columns: Any = (a[order] for a in (keys, rates, table.weights, numbers, table.values))
-    sample = Sampled(len(rates), np.inf, *columns)
     found = (
-        _assigned(table, best_centroids(sample, k, summary.seed ^ number, 0))
-        for number in range(searches(table.values.size, k))
+        _assigned(table, best_centroids(_sample(table, seed), k, seed, 0))
+        for seed in (summary.seed ^ number for number in range(searches(table.values, k)))
     )
     best = min(found, key=lambda solution: solution.inertia)
     # The exact total weight is known, unless rows lose weight with age.
@@ -95,12 +87,25 @@ def solve(summary: Summary, before: Solution | None = None) -> Solution:
     return scaled if before is None else scaled.after(before)
 
 
-def searches(n_values: int, k: int) -> int:
-    """Return the number of searches of a summary, of which the best one is the solution.
+def searches(values: AnyArray, k: int) -> int:
+    """Return the number of searches of the rows (m, d) of a summary, the best of which is taken.
 
-    For few clusters a search has many starts already.
+    A search for few clusters in few rows sees all of them, and has many starts already.
     """
-    return _SEARCHES if k > _FEW_CLUSTERS and n_values * k <= _CHEAP else 1
+    better = k > _FEW_CLUSTERS or len(values) > SEARCHED
+    return _SEARCHES if better and values.size * k <= _CHEAP else 1
+
+
+def _sample(table: Table, seed: int) -> Sampled:
+    """Return all rows in a random order, of which a search sees the first ones."""
+    share = table.weights / table.weights.max()
+    # Rates of both kinds, so that a part of the rows has heavy rows and light distant ones.
+    rates = share / share.mean() + 1.0
+    numbers = np.arange(len(rates))
+    keys = exponentials(numbers, seed, 0) / rates
+    order = np.argsort(keys, kind="stable")
+    columns: Any = (a[order] for a in (keys, rates, table.weights, numbers, table.values))
+    return Sampled(len(rates), np.inf, *columns)
 
 
 def _assigned(table: Table, centroids: Float64Array) -> Solution:
