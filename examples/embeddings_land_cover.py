@@ -4,7 +4,7 @@
 Pixels of satellite embeddings are clustered, and a few labelled pixels name the clusters.
 
 Maps of embeddings, such as AlphaEarth's, have 64 bytes for each pixel: a direction of unit length,
-whose components v are stored as 127.5 sign(v) sqrt(|v|), rounded, and -128 where there is none.
+whose components v are stored as ``127.5 sign(v) sqrt(|v|)``, rounded, and -128 if there is none.
 Here the map is made, and stored as a GeoZarr: an array (band, y, x) with coordinates and a CRS.
 Its bytes are decoded when blocks are read, so no copy is written. Missing pixels become NaN and
 stay missing on the map. More clusters of directions than classes are made, because a class may have
