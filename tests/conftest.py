@@ -8,6 +8,8 @@ os.environ["SCIPY_ARRAY_API"] = (
     "1"  # otherwise scikit-learn skips one of its checks; it is read at import
 )
 
+os.environ.setdefault("STREAMKM_FSYNC", "0")  # which takes most of the time of small outputs
+
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor

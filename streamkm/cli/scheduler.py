@@ -99,7 +99,8 @@ def _client(
         cluster.adapt(minimum=1, maximum=workers or 4)
     try:
         client = distributed.Client(cluster, timeout=_PATIENCE)
-    except (OSError, TypeError, ValueError) as error:  # TypeError: TLS without certificates
+    # TypeError: TLS without certificates; MemoryError: another service answers, not a scheduler
+    except (OSError, TypeError, ValueError, MemoryError) as error:
         raise ClusterError(
             f"no scheduler answers at {scheduler} ({error}). Start one with `dask scheduler`, "
             "or check its address and TLS settings."

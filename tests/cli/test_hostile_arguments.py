@@ -79,9 +79,12 @@ def test_hostile_arguments_are_refused_in_one_message(line, data, monkeypatch):
 def test_models_store_no_password(data, monkeypatch):
     monkeypatch.chdir(data)
     (data / "me:secret@host").symlink_to("x.zarr")
-    words = "fit me:secret@host -k 3 --init random --max-iter 1 -o model"
+    zarr.create_array(data / "you:secret@host", data=np.ones(60))
+    given = "me:secret@host --weights you:secret@host"
+    words = f"fit {given} -k 3 --init random --max-iter 1 -o model"
     found = CliRunner().invoke(main, words.split())
     assert found.exit_code == 0, found.output
     metadata = (data / "model" / "zarr.json").read_text()
     assert "me:***@host" in metadata
+    assert "you:***@host" in metadata
     assert "secret" not in metadata

@@ -18,6 +18,11 @@ from streamkm.outputs import LABELS, atomic, whole, whole_file
 SYNC, RENAME, REPLACE = os.fsync, os.rename, os.replace
 
 
+@pytest.fixture(autouse=True)
+def synced(monkeypatch):
+    monkeypatch.setenv(durable.OFF, "1")
+
+
 class Disk:
     """What a loss of power would leave: files as they were synced, under names that were synced.
 

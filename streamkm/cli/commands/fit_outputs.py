@@ -102,6 +102,7 @@ def stored_parameters(data: str, given: dict[str, Any], options: FitOptions) -> 
     """The options that the model stores."""
     names = dimensions(given["feature_dims"])
     where = {name: given[name] for name in ("variable", "weights", "mask", "nodata")}
+    where |= {n: without_password(given[n]) for n in ("weights", "mask") if given[n] is not None}
     return (
         vars(options) | where | {"data": without_password(data), "feature_dim": list(names or ())}
     )

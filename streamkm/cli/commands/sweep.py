@@ -73,12 +73,11 @@ def run(
         parameters = {
             "nodata": source.nodata,
             "feature_dim": source.feature_dim,
-            "data": without_password(data),
-            "validation": validation,
             "variable": given["variable"],
-            "weights": given["weights"],
-            "mask": given["mask"],
         }
+        urls = {"data": data, "validation": validation}
+        urls |= {name: given[name] for name in ("weights", "mask")}
+        parameters |= {n: u if u is None else without_password(u) for n, u in urls.items()}
         add_parameters(result, parameters)
         result.attrs = plain(result.attrs)
         _write(result, target, overwrite)
