@@ -1,7 +1,13 @@
-"""Peak memory of a fit against the size of its data, under a cap that the kernel enforces."""
+"""Peak memory of a fit against the size of its data, under a cap that the kernel enforces.
+
+    scripts/prove-memory [GB ...] [-k 50] [--features 64] [--iterations 5] [--limit 1GiB]
+
+The stores have float32 rows around 50 centres, in random order.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import shutil
@@ -14,22 +20,21 @@ import numpy as np
 import zarr
 
 CAP = 1_500_000_000
-LIMIT = "1GiB"
-FEATURES, CHUNK = 64, 65_536
+CHUNK = 65_536
 SIZES = (0.3, 1, 2, 4, 6)  # the first one fits in memory and is cached
 CONTROL = "import zarr, sys; print(zarr.open_array(sys.argv[1], mode='r')[...].nbytes)"
 
 
-def make(path: Path, gigabytes: float) -> None:
+def make(path: Path, gigabytes: float, d: int) -> None:
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(50, FEATURES)).astype(np.float32) * 3
-    rows = int(gigabytes * 10**9) // (FEATURES * 4)
+    centres = rng.normal(size=(50, d)).astype(np.float32) * 3
+    rows = int(gigabytes * 10**9) // (d * 4)
     store = zarr.create_array(
-        path, shape=(rows, FEATURES), chunks=(CHUNK, FEATURES), dtype="f4", compressors=None
+        path, shape=(rows, d), chunks=(CHUNK, d), dtype="f4", compressors=None
     )
     for start in range(0, rows, CHUNK):
         stop = min(start + CHUNK, rows)
-        noise = rng.standard_normal((stop - start, FEATURES), dtype=np.float32)
+        noise = rng.standard_normal((stop - start, d), dtype=np.float32)
         store[start:stop] = centres[rng.integers(50, size=stop - start)] + noise
 
 
@@ -44,19 +49,29 @@ def capped(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def main() -> None:
-    sizes = [float(s) for s in sys.argv[1:]] or list(SIZES)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sizes", nargs="*", type=float, default=SIZES)
+    parser.add_argument("-k", default="50")
+    parser.add_argument("--features", type=int, default=64)
+    parser.add_argument("--iterations", default="5")
+    parser.add_argument("--limit", default="1GiB")
+    asked = parser.parse_args()
+    sizes = asked.sizes
     folder = Path(tempfile.mkdtemp(prefix="streamkm-memory-"))
     peaks = []
     try:
-        print(f"cap {CAP / 1e9} GB of data, limit {LIMIT}, k=50, 5 iterations, labels written")
+        print(
+            f"cap {CAP / 1e9} GB of data, limit {asked.limit}, {asked.features} features, "
+            f"k={asked.k}, {asked.iterations} iterations, labels written"
+        )
         print("| store GB | cached | blocks | projected MiB | measured peak MiB | reads |")
         print("|---|---|---|---|---|---|")
         for size in sizes:
             data = folder / "data.zarr"
-            make(data, size)
-            fit = ["-m", "streamkm", "fit", str(data), "-k", "50", "-o", str(folder / "m.zarr")]
-            fit += ["--labels", str(folder / "l.zarr"), "--memory-limit", LIMIT, "--json"]
-            fit += ["--max-iter", "5", "--tol", "0", "--overwrite"]
+            make(data, size, asked.features)
+            fit = ["-m", "streamkm", "fit", str(data), "-k", asked.k, "-o", str(folder / "m.zarr")]
+            fit += ["--labels", str(folder / "l.zarr"), "--memory-limit", asked.limit, "--json"]
+            fit += ["--max-iter", asked.iterations, "--tol", "0", "--overwrite"]
             promised = json.loads(capped(*fit, "--dry-run").stdout)
             run = capped(*fit)
             if run.returncode:
