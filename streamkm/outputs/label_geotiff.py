@@ -80,12 +80,9 @@ def _failures(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, RasterioError) as error:
-        raise DataError(
-            f"{path.name} could not be written: {error}. Is there enough space on the disk?"
-        ) from error
     except Exception as error:
-        if not type(error).__name__.startswith("CPLE_"):  # not in the public API of rasterio
+        kinds = (OSError, RasterioError)  # others of GDAL are not in rasterio's public API
+        if not (isinstance(error, kinds) or type(error).__name__.startswith("CPLE_")):
             raise
         raise DataError(
             f"{path.name} could not be written: {error}. Is there enough space on the disk?"
