@@ -16,6 +16,7 @@ from tests.cli.test_cli import run
 from tests.conftest import mixture
 
 mpl.use("agg")
+RESULTS = ("model.zarr", "sweep.zarr", "archive.zarr", "fit.ckpt")
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'x' $\\frac{ \x1b[2J \u202e\U0001f30d"
 
 
@@ -40,6 +41,21 @@ def folder(tmp_path_factory):
     named.cluster_names_ = np.array([HOSTILE, None, "water"], dtype=object)
     named.save(place / "named.zarr")
     return place
+
+
+@pytest.fixture(scope="session")
+def files(folder):
+    """The page of each result, and of a model with data ('rows'), as a file."""
+    made = {name: streamkm.report(folder / name, folder / f"{name}.html") for name in RESULTS}
+    data = str(folder / "x.zarr")
+    made["rows"] = streamkm.report(folder / "named.zarr", folder / "rows.html", data=data, n=2)
+    return made
+
+
+@pytest.fixture(scope="session")
+def pages(files):
+    """The texts of the files."""
+    return {name: path.read_text("utf-8") for name, path in files.items()}
 
 
 class Parsed(HTMLParser):

@@ -25,18 +25,7 @@ from streamkm.reporting.pictures import DARK_PAPER, PAPER, contrast, on_dark
 from streamkm.runs.options import FitOptions
 from streamkm.sizes import show_bytes, show_seconds
 from tests.cli.test_cli import run
-from tests.reporting.conftest import HOSTILE, Parsed
-
-RESULTS = ("model.zarr", "sweep.zarr", "archive.zarr", "fit.ckpt")
-
-
-@pytest.fixture(scope="module")
-def pages(folder):
-    """The page of each result, and of the model with data."""
-    made = {name: streamkm.report(folder / name, folder / f"{name}.html") for name in RESULTS}
-    data = str(folder / "x.zarr")
-    made["rows"] = streamkm.report(folder / "named.zarr", folder / "rows.html", data=data, n=2)
-    return {name: path.read_text("utf-8") for name, path in made.items()}
+from tests.reporting.conftest import HOSTILE, RESULTS, Parsed
 
 
 def test_the_table_of_clusters_has_the_sizes_distances_and_nearest_rows_of_the_data(folder, pages):
