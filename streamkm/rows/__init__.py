@@ -30,8 +30,9 @@ from streamkm.rows.opened import rows_in_memory
 from streamkm.rows.paths import checked_sizes
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling, Shifted, Standardised, UnitLength, among, check_digits
-from streamkm.rows.seen import Changes, Piece, Seen, SeenStore, Span, seen_of
+from streamkm.rows.seen import Seen, seen_of
 from streamkm.rows.seen_files import SeenFile, SeenFiles, seen_files_of
+from streamkm.rows.seen_store import Changes, Piece, SeenStore, Span
 from streamkm.rows.sliced import Sliced
 from streamkm.rows.stored import StoredRows
 from streamkm.rows.tables import is_table, lazy_numbers, numbers

@@ -11,7 +11,7 @@ from streamkm.files.find import File
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.fingerprint import digest
 from streamkm.rows.formats.base import FileArray
-from streamkm.rows.seen import Changes, Piece, Span
+from streamkm.rows.seen_store import Changes, Piece, Span
 from streamkm.rows.stored import StoredRows
 from streamkm.rows.variables import Variables
 

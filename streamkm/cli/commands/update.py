@@ -13,7 +13,8 @@ from streamkm.cli.ui.say import say_aside
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model, save_model
 from streamkm.outputs import MODEL, Store, alone, check_outputs, local
-from streamkm.runs.update import News, open_update, refuse_refining, updated_model
+from streamkm.runs.update import News
+from streamkm.runs.update_model import open_update, refuse_refining, updated_model
 from streamkm.showing.reads import ReadProgress
 
 
