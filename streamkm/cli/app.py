@@ -44,6 +44,7 @@ _COMMANDS = {
     "similar": "Find duplicate and similar images of an archive.",
     "report": "Write an HTML page about a model, a sweep, an archive or a checkpoint.",
     "info": "Show the contents of a model, an archive or a Zarr array.",
+    "clean": "List and remove what killed runs have left.",
     "completion": "Print the script that completes commands in a shell.",
 }
 _GROUPS = {
@@ -51,7 +52,7 @@ _GROUPS = {
     "Label and select rows": ("predict", "nearest", "sample", "partition", "dedup", "encode"),
     "Streams": ("stream", "update", "merge"),
     "Images": ("compress", "decompress", "palette", "similar"),
-    "Data and results": ("ingest", "info", "report", "export", "completion"),
+    "Data and results": ("ingest", "info", "report", "export", "clean", "completion"),
 }
 
 

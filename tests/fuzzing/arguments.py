@@ -46,6 +46,7 @@ COMMANDS = {
     "palette": "images -k 3",
     "similar": "archive",
     "info": "model",
+    "clean": "out",
 }
 NUMBERS = (
     "0 -1 1 3 nan inf -inf 1e400 1e-400 0x10 1_000 ١٢ 99999999999999999999 -99999999999999999999"

@@ -1,0 +1,18 @@
+"""Options of ``streamkm clean``."""
+
+from __future__ import annotations
+
+import click
+
+from streamkm.cli.parse.described import described
+
+
+@described("clean", "streamkm clean results/")
+@click.argument("path", type=click.Path(exists=False))
+@click.option("--remove", is_flag=True, help="Remove what is listed.")
+def command() -> None:
+    """List what killed runs have left beside the output PATH, or in the folder PATH.
+
+    These are unfinished outputs, old outputs, progress and locks, all hidden. What a run that lives
+    needs is not listed. Unfinished outputs that are removed cannot be resumed.
+    """

@@ -1,0 +1,103 @@
+"""Hidden files and folders that runs which were killed have left beside their outputs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamkm.checkpoint import FileLock
+from streamkm.errors import CheckpointError, DataError
+
+_KINDS = {
+    "partial": "an unfinished output, from which the same command may resume",
+    "replaced": "an output that was replaced",
+    "progress": "the progress of an unfinished output",
+    "growing": "the steps of an unfinished hierarchy, from which the same command may resume",
+    "lock": "a lock",
+}
+_OLD = "the old output, which is restored, because no new one has its name"
+_FOLDERS = re.compile(
+    r"\.(?P<name>.+)\.(?:(?P<kind>partial|replaced)-(?:once-)?(?:[0-9a-f]{8}|ingest)"
+    r"|(?P<other>progress|growing|lock))"
+)
+_FILES = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>partial)(?:\.\w+)?")
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file or folder that a run has left.
+
+    Parameters
+    ----------
+    path : Path
+    target : the output beside which it was left
+    what : description
+    """
+
+    path: Path
+    target: Path
+    what: str
+
+    def remove(self) -> None:
+        """Delete it; or restore the old output if no new one has its name."""
+        if self.what == _OLD:
+            self.path.rename(self.target)
+        elif self.path.is_dir() and not self.path.is_symlink():
+            shutil.rmtree(self.path)
+        else:
+            self.path.unlink(missing_ok=True)
+
+
+def leftovers(path: Path) -> list[Leftover]:
+    """Return what runs have left beside an output, or in a folder; nothing of runs that live.
+
+    Locks of runs that have ended are removed, and not returned.
+
+    Raises
+    ------
+    DataError
+        If the folder does not exist.
+    """
+    folder = path if path.is_dir() and not (path / "zarr.json").exists() else path.parent
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder.")
+    found: dict[Path, list[Leftover]] = {}
+    for each in sorted(folder.iterdir()):
+        match = _FOLDERS.fullmatch(each.name) or _FILES.fullmatch(each.name)
+        if match is None or not _is_ours(each):
+            continue
+        if folder != path and match["name"] not in (path.name, path.stem):
+            continue
+        target = folder / match["name"]
+        kind = match["kind"] or match["other"]
+        is_only = kind == "replaced" and not target.exists()
+        what = _OLD if is_only else _KINDS[kind]
+        found.setdefault(target, []).append(Leftover(each, target, what))
+    dead = [own for target, own in found.items() if _is_dead(target)]
+    return [one for own in dead for one in own if one.path.exists()]
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a name that other programs use, too, is that of a file of streamkm."""
+    if path.suffix == ".progress":
+        return (path / "zarr.json").is_file()
+    if path.suffix == ".growing":
+        return path.is_dir()
+    if path.suffix == ".lock":
+        try:
+            return {"host", "pid"} <= set(json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            return False
+    return True
+
+
+def _is_dead(target: Path) -> bool:
+    """Return whether no run writes to a target; the lock of one that has ended is removed."""
+    try:
+        FileLock(target).release()
+    except CheckpointError:
+        return False
+    return True
