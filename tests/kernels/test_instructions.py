@@ -62,9 +62,8 @@ def test_an_assignment_does_not_depend_on_the_vector_instructions():
     fewer = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     if platform.machine() == "x86_64":
         fewer["OPENBLAS_CORETYPE"] = "Prescott"
-    code = "from tests.kernels.test_instructions import digests; print(*digests(), sep='\\n')"
     child = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-m", __name__],
         env=os.environ | fewer,
         cwd=ROOT,
         capture_output=True,
@@ -73,3 +72,7 @@ def test_an_assignment_does_not_depend_on_the_vector_instructions():
     )
     assert child.returncode == 0, child.stderr
     assert child.stdout.split("\n")[:-1] == here
+
+
+if __name__ == "__main__":
+    print(*digests(), sep="\n")
