@@ -427,7 +427,9 @@ def test_arrays_that_are_no_images(shape, dtype, reason, tmp_path):
 
 
 def test_an_array_that_says_it_is_endless(tmp_path):
-    zarr.create_array(tmp_path / "s.zarr", shape=(10**12, 9, 8), chunks=(1, 9, 8), dtype="u1")
+    shape = (10**12, 9, 8)
+    array = zarr.create_array(tmp_path / "s.zarr", shape=shape, chunks=(1, 9, 8), dtype="u1")
+    array[:1] = 1
     with pytest.raises(DamagedError, match="gives 1,000,000,000,000 images"):
         find_items([tmp_path / "s.zarr"])
 
