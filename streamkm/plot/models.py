@@ -122,10 +122,16 @@ class Drawn:
         return ", unit length" if isinstance(self.scaling, UnitLength) else ", scaled"
 
     def open(self, X: Any) -> Rows:
-        """Open data as rows with the features and the scaling of the fit."""
+        """Open data as rows with the features and the scaling of the fit.
+
+        Of a fit that used rows with gaps, the complete rows are left, because only they have a
+        place.
+        """
         fitted = self.fitted
         data = InputData.from_data(X, fitted.feature_dim).options
         data = replace(data, variable=self.variable, nodata=fitted.nodata, names=names_of(fitted))
+        if getattr(fitted, "missing", None) is not None:
+            data = replace(data, missing="complete")
         rows = data.open(fitted._budget(), scaling=fitted._scaling)
         check_features(fitted, rows)
         return rows

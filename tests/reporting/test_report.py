@@ -57,6 +57,25 @@ def test_the_data_are_read_once(folder):
     assert sorted(blocks) == [(n, 0) for n in range(6)]
 
 
+def test_a_model_of_rows_with_gaps_is_described_by_its_complete_rows(folder, tmp_path):
+    x = zarr.open(folder / "x.zarr")[:]
+    x[::3, 1] = np.nan
+    streamkm.KMeans(3, missing="impute", random_state=0).fit(x).save(tmp_path / "model.zarr")
+    found = Parsed(
+        streamkm.report(tmp_path / "model.zarr", tmp_path / "a.html", data=x).read_text()
+    )
+    whole = np.flatnonzero(~np.isnan(x).any(axis=1))
+    centroids = streamkm.load(tmp_path / "model.zarr").cluster_centers_
+    apart = np.linalg.norm(x[whole, None] - centroids[None], axis=2)
+    labels = apart.argmin(axis=1)
+    for number, row in enumerate(found.rows):
+        own = apart[labels == number, number]
+        assert float(row[3]) == pytest.approx(own.mean(), rel=1e-3)
+        assert int(row[4].split(",")[0]) in whole[apart[:, number] == own.min()]
+    with pytest.raises(DataError, match="no rows for a report"):
+        streamkm.report(tmp_path / "model.zarr", tmp_path / "b.html", data=np.full((9, 4), np.nan))
+
+
 def test_a_model_without_data_has_its_facts(folder, pages):
     model = streamkm.load_model(folder / "model.zarr")
     found = Parsed(pages["model.zarr"])
