@@ -19,6 +19,7 @@ from streamkm.plot.style import (
     NAMED,
     colours,
     legend_beside,
+    literal,
     new_axes,
     number_bar,
     short,
@@ -111,7 +112,9 @@ def _lines(drawn: Drawn, ax: Axes) -> Axes:
             markersize=5,
             label=short(names[number]),
         )
-    ax.set_ylabel(f"centroid [{drawn.unit}]" if drawn.unit else "centroid (units of the data)")
+    ax.set_ylabel(
+        f"centroid [{literal(drawn.unit)}]" if drawn.unit else "centroid (units of the data)"
+    )
     if k <= NAMED:
         handles: list[Line2D] = list(ax.lines)
         legend_beside(ax, handles)

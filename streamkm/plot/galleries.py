@@ -15,7 +15,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import DataError
 from streamkm.numbers import whole_number
-from streamkm.plot.style import bar_beside, short
+from streamkm.plot.style import bar_beside, literal, short
 
 _NAMES = 20  # maximum number of features with a name on the axis each
 _FEWER = 10
@@ -110,13 +110,13 @@ def along_features(
     dim : name of the feature dimension, or None
     """
     if names is None:
-        ax.set_xlabel("number of the feature" if dim is None else f"number along {dim}")
+        ax.set_xlabel("number of the feature" if dim is None else f"number along {literal(dim)}")
         return np.arange(d, dtype=np.float64)
     numbers = _as_numbers(names)
     if numbers is not None:
-        ax.set_xlabel("feature (its coordinate)" if dim is None else dim)
+        ax.set_xlabel("feature (its coordinate)" if dim is None else literal(dim))
         return numbers
-    ax.set_xlabel(dim or "feature")
+    ax.set_xlabel(literal(dim or "feature"))
     if d > _NAMES and (dates := _as_dates(names)) is not None:
         locator = AutoDateLocator()  # type: ignore[no-untyped-call]
         ax.xaxis.set_major_locator(locator)

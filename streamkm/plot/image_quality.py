@@ -131,7 +131,9 @@ def rate_distortion(
         _write(ax, name, total.bits_per_pixel, total.psnr)
     for name, total in ordered:
         if not np.isfinite(total.psnr):
-            ax.axvline(total.bits_per_pixel, color=SECOND, ls="--", label=f"{name}: without loss")
+            ax.axvline(
+                total.bits_per_pixel, color=SECOND, ls="--", label=f"{short(name)}: without loss"
+            )
     ax.set_xlabel("bits per pixel, with palettes and names")
     ax.set_ylabel("PSNR [dB]")
     ax.margins(0.12)

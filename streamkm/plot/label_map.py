@@ -189,7 +189,8 @@ def _moments(chart: xr.DataArray) -> list[str]:
     for name, coordinate in chart.coords.items():
         if coordinate.ndim == 0 and name != chart.attrs.get("grid_mapping"):
             if coordinate.dtype.kind == "M":
-                said.append(f"{name} {np.datetime_as_string(coordinate.values, unit='auto')}")
+                date = np.datetime_as_string(coordinate.values, unit="auto")
+                said.append(f"{short(str(name))} {date}")
             elif coordinate.dtype.kind in "fU" and name != "spatial_ref":
-                said.append(f"{name} {short(str(coordinate.item()))}")
+                said.append(f"{short(str(name))} {short(str(coordinate.item()))}")
     return said

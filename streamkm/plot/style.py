@@ -87,8 +87,19 @@ def legend_beside(ax: Axes, handles: Sequence[Any], title: str = "cluster") -> N
 
 
 def short(name: str, most: int = _SHORT) -> str:
-    """Return a name of at most `most` characters."""
-    return name if len(name) <= most else name[: most - 1] + "…"
+    r"""Return a name of at most `most` characters, which matplotlib draws as it is.
+
+    Examples
+    --------
+    >>> short("US$ to C$"), short("a long name", 6)
+    ('US\\$ to C\\$', 'a lon…')
+    """
+    return literal(name if len(name) <= most else name[: most - 1] + "…")
+
+
+def literal(text: str) -> str:
+    """Return text in which matplotlib sees no formula, which two dollar signs would begin."""
+    return text.replace("$", r"\$")
 
 
 def percent(share: float, digits: int = 1) -> str:

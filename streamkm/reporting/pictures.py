@@ -31,12 +31,8 @@ def picture(draw: Callable[[], Any], caption: str) -> Html:
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
-    # Names are from the data: neither formulas in them nor letters that the font lacks matter.
-    settings: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": caption,
-        "text.parse_math": False,
-    }
+    # Names are from the data, and may have letters that the font lacks.
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": caption}
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         figure = draw().figure

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
+import streamkm
+import streamkm.plot
 from streamkm.outputs.label_colours import COLOURS
 from streamkm.plot.style import LINES, MARKERS, colours, round_steps
 
@@ -75,3 +80,17 @@ def test_steps_are_round(n, last):
     steps = round_steps(n)
     assert len(steps) <= 10
     assert (steps[0], steps[-1]) == (0, last)
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are():
+    money = pd.DataFrame({"US$ and C$": [0.0, 1, 8, 9], "$_x^y$": [0.0, 1, 8, 9]})
+    km = streamkm.KMeans(2, random_state=0).fit(money)
+    km.cluster_names_ = np.array(["$rich$", "poor"], dtype=object)
+    found = ""
+    for draw in (lambda: streamkm.plot.clusters(km, money), lambda: streamkm.plot.centroids(km)):
+        written = io.StringIO()
+        with plt.rc_context({"svg.fonttype": "none"}):
+            draw().figure.savefig(written, format="svg")
+        found += written.getvalue()
+    assert all(f">{name}<" in found for name in ("US$ and C$", "$_x^y$", "$rich$"))
+    assert "\\$" not in found
