@@ -23,7 +23,7 @@ def source_names(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[st
     Raises
     ------
     DataError
-        If there are none.
+        If there are none, or they are something else, such as an array.
 
     Examples
     --------
@@ -31,9 +31,18 @@ def source_names(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[st
     (['a.png'], ['a.png', 'b.png'])
     """
     several = [sources] if isinstance(sources, (str, os.PathLike)) else sources
-    if not several:
+    try:
+        names = [os.fspath(source) for source in several]
+    except TypeError as error:
+        raise DataError(
+            f"sources are paths, URLs or patterns of files, not an array ({type(sources).__name__})"
+            ": save it to a file first, or fit it as it is."
+            if hasattr(sources, "dtype")
+            else f"{sources!r} is not the path, URL or pattern of files, nor several of them."
+        ) from error
+    if not names:
         raise DataError("no sources were given.")
-    return [os.fspath(source) for source in several]
+    return names
 
 
 def shown(name: str) -> str:

@@ -257,6 +257,19 @@ def test_misuse_is_one_line_that_names_cause_and_fix(
 
 
 @pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (np.eye(2), r"not an array \(ndarray\): save it to a file first"),
+        (3, "3 is not the path, URL or pattern"),
+        ([], "no sources"),
+    ],
+)
+def test_sources_that_are_no_paths_are_named(sources, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        streamkm.ingest(sources, tmp_path / "o.zarr")
+
+
+@pytest.mark.parametrize(
     ("module", "name", "package"),
     [
         ("pyarrow", "t.csv", "pyarrow"),
