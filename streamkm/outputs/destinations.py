@@ -128,7 +128,9 @@ class File:
             raise OutputExistsError(f"{self.path} is a folder; name a file.")
         if target.exists() and not self.overwrite:
             raise OutputExistsError(
-                f"{self.path} exists; name another file, or pass --overwrite (overwrite=True)."
+                f"{self.path} exists; name another file, or",
+                python="overwrite it with overwrite=True.",
+                command="replace it with --overwrite.",
             )
         _try(target)
 

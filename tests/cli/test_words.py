@@ -54,6 +54,7 @@ def here(tmp_path, monkeypatch):
     for name, (values, dims) in arrays.items():
         group.create_array(name, data=values, dimension_names=dims)
     (tmp_path / "text.txt").write_text("text")
+    (tmp_path / "page.html").write_text("text")
     Image.fromarray(rng.integers(0, 255, (9, 9)).astype("u1")).save("grey.png")
     run("fit", "embeddings.zarr", "-k", 2, "-o", "model.zarr")
     run("fit", "cube.zarr", *of("a", "b"), "-k", 2, "-o", "ab.zarr")
@@ -115,6 +116,7 @@ BAD = [
     (["palette", "model.zarr"], ""),
     (["ingest", "text.txt", "-o", "new.zarr"], ""),
     (["info", "none"], "no such path"),
+    (["report", "model.zarr", "-o", "page.html"], "or replace it with --overwrite"),
 ]
 
 
