@@ -209,8 +209,8 @@ class Budget:
 
     def allows(self, nbytes: int) -> bool:
         """Return whether a peak of `nbytes` is within the limit, by default that of the machine."""
-        most = self.machine if self.limit is None else self.limit
-        return nbytes <= most if self.limit is not None or self.machine else True
+        most = (self.machine or math.inf) if self.limit is None else self.limit
+        return nbytes <= most
 
     def keeps(self, nbytes: int, projected: int) -> bool:
         """Return whether `nbytes` of blocks may be cached beside the projection of a read."""
