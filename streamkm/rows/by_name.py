@@ -74,6 +74,7 @@ def cosine_of(angles: Any, text: str) -> tuple[Any, tuple[str | None, ...] | Non
     Parameters
     ----------
     angles : DataArray, zarr.Array or FileArray, in degrees unless its `units` are radians
+        Packed numbers of a DataArray are decoded, by xarray; others have been, as all rows are.
     text : for messages
 
     Raises
@@ -89,10 +90,9 @@ def cosine_of(angles: Any, text: str) -> tuple[Any, tuple[str | None, ...] | Non
             "radians.",
         )
     labelled = is_a(angles, "xarray.DataArray")
-    values = angles.data if labelled else arranged(angles)
+    values = _unpacked(angles).data if labelled else arranged(angles)
     dims = tuple(angles.dims) if labelled else dimension_names(angles)
-    scale, offset = (angles.attrs.get(n, v) for n, v in (("scale_factor", 1), ("add_offset", 0)))
-    values = values * float(scale) + float(offset)
+    values = values if values.dtype.kind == "f" else values.astype(np.float64)
     cosines = np.cos(values if units.startswith(_RADIANS) else np.deg2rad(values))
     lazy = is_a(cosines, "dask.array.Array")
     if not lazy and cosines.size and float(cosines.min()) < -_POLE:
@@ -102,6 +102,14 @@ def cosine_of(angles: Any, text: str) -> tuple[Any, tuple[str | None, ...] | Non
             f"{values.min():g} to {values.max():g}; latitudes are from -90 to 90 degrees.",
         )
     return np.where((cosines < 0) & (cosines >= -_POLE), 0, cosines), dims
+
+
+def _unpacked(angles: Any) -> Any:
+    """Return a coordinate of xarray with the numbers that its attributes define, lazy if it is."""
+    import xarray as xr  # already imported by the caller
+
+    variable = angles.variable.to_base_variable()
+    return xr.decode_cf(xr.Dataset({"x": variable}), decode_times=False)["x"]
 
 
 def _named(data: Any, name: str) -> Any:

@@ -86,6 +86,30 @@ def test_many_netcdf_files_and_a_packed_latitude(tmp_path):
     np.testing.assert_allclose(rows.weights, AREA, rtol=1e-15)
 
 
+def test_packed_weights_of_many_netcdf_files_are_those_of_each_file(tmp_path):
+    expected, t = np.arange(1.0, 8.0), VALUES[:, 0]
+    for number, part in enumerate((slice(0, 3), slice(3, 7))):
+        variables = {"t": (("lat", "time"), t[part]), "area": ("lat", expected[part])}
+        data = xr.Dataset(variables, coords={"lat": LAT[part]})
+        packing = {"dtype": "i2", "scale_factor": 0.5 / (number + 1), "_FillValue": -1}
+        data.to_netcdf(tmp_path / f"{number}.nc", encoding={"area": packing})
+    rows = open_rows(tmp_path / "*.nc", variable="t", feature_dim="time", sample_weight="area")
+    np.testing.assert_array_equal(rows.weights[...], expected)
+
+
+def test_a_packed_latitude_that_xarray_has_not_decoded():
+    packing = {"scale_factor": 0.5, "add_offset": -90.0, "_FillValue": np.int16(-1)}
+    packed = np.round((LAT + 90) * 2).astype("i2")
+    for values in (packed, da.from_array(packed, chunks=3)):
+        data = cube().assign_coords(lat=("lat", values, packing | {"units": "degrees_north"}))
+        found = weights_of(data, "cos(lat)")
+        np.testing.assert_allclose(found, np.broadcast_to(AREA[:, None], (7, 4)), rtol=1e-15)
+    packed[2] = -1
+    data = cube().assign_coords(lat=("lat", packed, packing))
+    with pytest.raises(DataError, match="negative or non-finite sample_weight"):
+        data.streamkm.fit(2, "time", sample_weight="cos(lat)")
+
+
 def test_a_variable_of_a_dataset_that_weighs_rows_is_no_feature():
     t = cube()
     data = xr.Dataset({"a": t[..., 0], "b": t[..., 1], "area": (("lat", "lon"), CURVED + 100)})

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from streamkm.arrays import AnyArray
 from streamkm.rows.chunks import fastest, read
 from streamkm.rows.coordinates import array_beside
@@ -66,8 +68,10 @@ def decoded(array: Any) -> Any:
     An array without packing and valid range, and data of other kinds, are returned as they are.
     """
     known = isinstance(array, FileArray) or is_a(array, "zarr.Array")
-    if not known or isinstance(array, (Decoded, Joined)) or array.dtype.kind not in "iuf":
+    if not known or isinstance(array, Decoded) or array.dtype.kind not in "iuf":
         return array
+    if isinstance(array, Joined):
+        return _of_each_file(array)
     meaning = Meaning.of(array)
     if meaning is None:
         return array
@@ -83,6 +87,15 @@ def decoded(array: Any) -> Any:
         stored=array,
         meaning=meaning,
     )
+
+
+def _of_each_file(array: Joined) -> Joined:
+    """Return the array with the values of each file, whose scale and offset are its own."""
+    parts = tuple(map(decoded, array.parts))
+    if parts == array.parts:
+        return array
+    dtype = np.result_type(*(part.dtype for part in parts))
+    return replace(array, parts=parts, dtype=dtype, attrs=parts[0].attrs)
 
 
 def decoded_file(array: FileArray) -> FileArray:
