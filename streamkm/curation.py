@@ -228,6 +228,8 @@ def dedup(
         if unused:
             raise DataError(f"{unused[0]} is for a model and X; a partition has its own rows.")
         path = partition.path if isinstance(partition, Partition) else partition
+        if _path(path) is None:
+            raise DataError(f"give X, the rows that the clusters of {path!r:.60} group.")
         return deduplication.dedup(path, output, asked)
     known = _model(partition, metric, n_clusters)
     data = _data(known, X, feature_dim, None, mask, nodata, asked.memory_limit)

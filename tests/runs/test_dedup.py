@@ -220,6 +220,9 @@ def test_errors_come_before_the_work(tmp_path, made):
         streamkm.dedup(path, tmp_path / "keep.npy", mask=MASK)
     with pytest.raises(DataError, match="4 features, but the model has 3"):
         streamkm.dedup(CENTROIDS[:, :3], tmp_path / "keep.npy", FLAT)
+    for model in (CENTROIDS, streamkm.KMeans(2)):
+        with pytest.raises(DataError, match="give X, the rows that the clusters of"):
+            streamkm.dedup(model, tmp_path / "keep.npy")
     with pytest.raises(DataError, match=r"not written to \.nc files"):
         streamkm.dedup(path, tmp_path / "keep.nc")
     with pytest.raises(DataError, match="is not a partition"):
