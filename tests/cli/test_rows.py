@@ -168,6 +168,9 @@ def test_areas_by_latitude_weigh_a_fit_the_inertia_and_the_shares_of_a_predictio
     assert f"{land.sum():,} rows labelled, {(~land).sum():,} left out" in said
     assert f"inertia {inertia:.6g}\n" in said
     assert " ".join(f"{share:.1%}" for share in weights / weights.sum()) in said
+    zarr.create_array(store.parent / "none", data=np.zeros((30, 40)))
+    more = ["--weights", store.parent / "none", "-o", labels, "--overwrite"]
+    assert "shares" not in run("predict", store.parent / "model", store, *of, *more).output
 
 
 def test_a_stream_is_weighted_and_an_update_adds_rows_with_the_same_weights(store):

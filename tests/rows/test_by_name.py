@@ -87,9 +87,9 @@ def test_many_netcdf_files_and_a_packed_latitude(tmp_path):
 
 
 def test_packed_weights_of_many_netcdf_files_are_those_of_each_file(tmp_path):
-    expected, t = np.arange(1.0, 8.0), VALUES[:, 0]
+    expected, dims = np.arange(1.0, 29.0).reshape(7, 4), ("lat", "lon")
     for number, part in enumerate((slice(0, 3), slice(3, 7))):
-        variables = {"t": (("lat", "time"), t[part]), "area": ("lat", expected[part])}
+        variables = {"t": ((*dims, "time"), VALUES[part]), "area": (dims, expected[part])}
         data = xr.Dataset(variables, coords={"lat": LAT[part]})
         packing = {"dtype": "i2", "scale_factor": 0.5 / (number + 1), "_FillValue": -1}
         data.to_netcdf(tmp_path / f"{number}.nc", encoding={"area": packing})

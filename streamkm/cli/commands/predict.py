@@ -39,7 +39,7 @@ def run(
     left_out = f", {found.n_left_out:,} left out" if found.n_left_out else ""
     inertia = "" if found.inertia is None else f", inertia {found.inertia:.6g}"
     say(f"{found.n_rows:,} rows labelled{left_out}{inertia}")
-    if found.counts is not None and len(found.counts) <= _SHOWN:
+    if found.counts is not None and len(found.counts) <= _SHOWN and found.counts.any():
         shares = found.counts / found.counts.sum()
         say("shares of the weights: " + " ".join(f"{share:.1%}" for share in shares))
 
