@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from streamkm.arrays import AnyArray
@@ -48,7 +48,7 @@ def facts_of(archive: Archive, total: Summary) -> dict[str, str]:
 def sections(archive: Archive, path: str) -> Iterator[Section]:
     """Yield the sections of the report of an archive."""
     total = summary(archive)
-    again = command_line("compress", "SOURCES", path, archive.parameters)
+    again = command_line("compress", "SOURCES", path, _asked(archive.parameters))
     run = [listed(facts_of(archive, total)), tag("p", "The run is repeated by:"), command(again)]
     yield Section("run", "The archive", join(run))
     palettes = list(archive.palettes().items())
@@ -58,6 +58,13 @@ def sections(archive: Archive, path: str) -> Iterator[Section]:
     known = {image.name: image for image in total.images}
     yield Section("images", "Images", _gallery(archive, names, known))
     yield Section("quality", "Quality", _quality(total))
+
+
+def _asked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the command; the archive stores only a digest of a given palette."""
+    if "palette" not in parameters:
+        return dict(parameters)
+    return {n: v for n, v in parameters.items() if n != "n_colors"} | {"palette": "PALETTE"}
 
 
 def _palette(named: tuple[str, Any]) -> Html:

@@ -12,7 +12,7 @@ _OPTIONS = {"n_clusters": "-k", "n_colors": "-k", "random_state": "--seed"}
 _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(("init", "algorithm", "loss_tol", "nodata", "summary_size"), "auto"),
     **{"n_init": 1, "restarts": "all", "max_iter": 300, "tol": 1e-4, "metric": "euclidean"},
-    **{"random_state": 0, "seed": 0, "silhouette_rows": 2000, "per": "archive", "space": "srgb"},
+    **{"random_state": 0, "seed": 0, "per": "archive", "space": "srgb"},
     **{"stages": 1, "resampling": 0, "resampled_rows": 10, "level_weights": "counts"},
 }
 _PYTHON_ONLY = ("data", "empty_cluster", "distortion_tol", "cells", "labels", "silhouette_rows")

@@ -6,7 +6,9 @@ import math
 import os
 import re
 import shlex
+from importlib import import_module
 
+import click
 import dask.array as da
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,8 +20,10 @@ from streamkm.cli.commands.fit_outputs import stored_parameters
 from streamkm.cli.parse.fit import command as fit_command
 from streamkm.cli.translate import fit_parameters
 from streamkm.errors import DataError, OutputExistsError
+from streamkm.images import compress
 from streamkm.plot.style import COLOURS, colours
-from streamkm.reporting.commands import command_line
+from streamkm.reporting.archives import sections as archive_sections
+from streamkm.reporting.commands import _DEFAULTS, command_line
 from streamkm.reporting.models import read_members
 from streamkm.reporting.pictures import DARK_PAPER, PAPER, contrast, on_dark
 from streamkm.runs.options import FitOptions
@@ -261,3 +265,19 @@ def test_every_option_of_a_fit_is_in_the_command_that_repeats_it(words):
     again = shlex.split(command_line("fit", asked["data"], "m.zarr", asked))
     assert again[:3] == ["streamkm", "fit", "x y.zarr"]
     assert str(parameters(again[2:])) == str(asked)  # NaN is not equal to itself
+
+
+@pytest.mark.parametrize("name", ["fit", "sweep", "tree", "stream", "compress"])
+def test_options_that_are_not_repeated_have_the_defaults_of_the_parser(name):
+    params = import_module(f"streamkm.cli.parse.{name}").command.params
+    options = {each.name: each for each in params if isinstance(each, click.Option)}
+    for option in options.keys() & _DEFAULTS:
+        default = options[option].default
+        assert default == _DEFAULTS[option] or not options[option].show_default
+
+
+def test_the_command_of_an_archive_with_a_given_palette_names_the_palette(folder, tmp_path):
+    colours = np.array([[0, 0, 0], [255, 255, 255]], "u1")
+    archive = compress(folder / "images", tmp_path / "a.zarr", palette=colours)
+    run_section = next(archive_sections(archive, "a.zarr")).body
+    assert "streamkm compress SOURCES -o a.zarr --palette PALETTE<" in run_section
