@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import repeat
 
+from streamkm.safe_text import safe
+
 # Notebooks that are not trusted show no styles: the text is then visible and the rest hidden.
 # Colours are shares of the colour of the text, so that they fit light and dark pages.
 _STYLE = """
@@ -115,5 +117,5 @@ def _row(cells: Sequence[str], bar: float | None) -> str:
 
 
 def _shown(text: str) -> str:
-    """Escape text; characters that no page may contain, of undecodable names, become codes."""
-    return escape(text.encode("utf-8", "backslashreplace").decode())
+    """Escape text; control characters and those of undecodable names become codes."""
+    return escape(safe(text))

@@ -162,3 +162,10 @@ def test_a_forecast_reads_nothing_and_has_units(tmp_path, monkeypatch):
     assert "memory limit: 1.0 GiB" in repr(cost)
     with pytest.raises(streamkm.errors.MemoryLimitError, match="Raise the limit"):
         streamkm.forecast(tmp_path / "x.npy", memory_limit="1MiB")
+
+
+def test_a_password_in_an_address_is_not_shown():
+    address = "https://me:secret@host/x.zarr"
+    page = html_repr("Array", f"<Array {address}>", {"path": address})
+    assert "secret" not in page
+    assert page.count("https://me:***@host/x.zarr") == 2

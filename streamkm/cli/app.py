@@ -20,7 +20,7 @@ from streamkm.cli.common import plain_errors, terminated
 from streamkm.errors import StreamkmWarning
 from streamkm.files.near import similar_name
 from streamkm.heap import one_heap
-from streamkm.showing.text import safe
+from streamkm.safe_text import safe
 
 _COMMANDS = {
     "fit": "Cluster rows and write the model and, on request, the labels.",

@@ -14,7 +14,7 @@ import click
 
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import RunAgain, StreamkmError
-from streamkm.showing.text import safe
+from streamkm.safe_text import safe
 from streamkm.written import recording
 
 

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from streamkm.showing.text import safe
+from streamkm.safe_text import safe
 
 _LONG = 70  # characters of a fact that has a line of its own
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from streamkm.showing.text import safe
+from streamkm.safe_text import safe
 
 
 class PlainConsole(Console):

@@ -16,8 +16,8 @@ from rich.table import Table
 from streamkm.cli import main
 from streamkm.cli.ui.say import strict_json
 from streamkm.errors import LeftOutWarning
+from streamkm.safe_text import safe
 from streamkm.showing.console import PlainConsole
-from streamkm.showing.text import safe
 
 BOLD, CLOSING, SMILEY, ESC = "data[bold].zarr", "run[/b].zarr", "a:smiley:.zarr", "a\x1b[2J.zarr"
 

@@ -24,8 +24,8 @@ from streamkm.images.export.sheet import contact_sheet
 from streamkm.in_memory.monitor import monitored
 from streamkm.outputs import ARCHIVE, File, Folder, Store, check_outputs, local, whole_file
 from streamkm.progress import PhaseCallback
+from streamkm.safe_text import safe
 from streamkm.showing.bar import ProgressBar
-from streamkm.showing.text import safe
 from streamkm.sizes import show_bytes
 
 _NAMED = 20  # maximum number of lines on files that were left out

@@ -28,7 +28,7 @@ from streamkm.rows import Budget, Rows
 from streamkm.runs.fit import LabelWriter
 from streamkm.runs.fit_labels import fit_labels, refuse_labels
 from streamkm.runs.options import DataOptions, FitOptions
-from streamkm.showing.text import without_password
+from streamkm.safe_text import without_password
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from streamkm.files.names import shown
 from streamkm.images import Archive, similar
 from streamkm.images.likeness.similar import Similar
 from streamkm.outputs import File, check_outputs, local, whole_file
+from streamkm.safe_text import safe
 from streamkm.showing.bar import ProgressBar
-from streamkm.showing.text import safe
 
 
 def run(

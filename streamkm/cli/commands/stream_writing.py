@@ -20,7 +20,7 @@ from streamkm.outputs import MODEL, CheckpointOutput, Store, check_outputs
 from streamkm.runs.options import CheckpointOptions
 from streamkm.runs.stream import StreamOptions
 from streamkm.runs.stream_seen import SeenData
-from streamkm.showing.text import without_password
+from streamkm.safe_text import without_password
 from streamkm.streaming import Summary
 
 

@@ -36,8 +36,8 @@ from streamkm.outputs.sealing import checked, seal
 from streamkm.rows import record_whole
 from streamkm.runs.forecast import forecast_sweep
 from streamkm.runs.sweep import SweepOptions, prepare_sweep, sweep
+from streamkm.safe_text import without_password
 from streamkm.showing.reads import ReadProgress
-from streamkm.showing.text import without_password
 
 
 def run(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from streamkm.showing.text import safe
+from streamkm.safe_text import safe
 
 
 def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Text from users and files, safe for any terminal."""
+"""Text from users and files, safe for any terminal and page, and without passwords."""
 
 from __future__ import annotations
 
