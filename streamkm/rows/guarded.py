@@ -176,6 +176,8 @@ def _refuse_large(codec: Any, content: bytes, most: int) -> None:
 
 def _zstd_nbytes(content: bytes) -> int | None:
     """Return the decoded size that the first frame of zstd states, or None."""
+    if len(content) < 5:
+        return None  # cut off, which the decoder reports
     flags = content[4]
     single = bool(flags & 0x20)
     length = _SIZES[flags >> 6] or int(single)

@@ -45,6 +45,13 @@ def test_chunks_that_decode_to_more_than_their_values_are_refused(name, tmp_path
             each[...]
 
 
+def test_a_chunk_that_ends_after_its_magic_number_is_incomplete(tmp_path):
+    zarr.create_array(tmp_path / "x", data=X, chunks=(50, 3), compressors=ZstdCodec())
+    (tmp_path / "x" / "c" / "1" / "0").write_bytes(bytes.fromhex("28b52ffd"))
+    with pytest.raises(RuntimeError, match="[Zz]std"):
+        guarded(zarr.open_array(store_at(tmp_path / "x"), mode="r"))[...]
+
+
 @pytest.mark.parametrize("codec", [ZstdCodec(), BloscCodec(), GzipCodec(), None])
 def test_shards_are_guarded_within(codec, tmp_path):
     zarr.create_array(tmp_path / "x", data=X, chunks=(10, 3), shards=(50, 3), compressors=codec)
