@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from streamkm.checkpoint import (
     FileLock,
     Generations,
@@ -19,18 +17,13 @@ from streamkm.checkpoint import (
     load_saved,
     locked,
 )
-from streamkm.errors import CheckpointError, StreamkmError
+from streamkm.fitting.misfits import plain_errors, refuse_misfit
 from streamkm.fitting.record import record_of_fit, refuse_changes, refuse_other
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.outputs import refuse_overlap
 from streamkm.rows import Budget, Rows, in_plan
 from streamkm.updates.stopping import StopRules
-
-_OF_STATES = (
-    *(ArithmeticError, AssertionError, AttributeError, LookupError),
-    *(MemoryError, RecursionError, TypeError, ValueError),
-)
 
 
 class Checkpoint:
@@ -110,7 +103,7 @@ class Checkpoint:
         if saved is None:
             return None
         refuse_other(saved.record, self._saving.record, self._generations.where)
-        _refuse_misfit(saved.state, self._rows, self._generations.where)
+        refuse_misfit(saved.state, self._rows, self._generations.where)
         self._saving.resume(saved.record)
         self._read, self.resumed = saved.state.n_passes, True
         return saved
@@ -185,48 +178,6 @@ def _under(state: FitState, rules: Sequence[StopRules]) -> FitState:
     return replace(state, trajectories=trajectories, folded=None, labelled=False)
 
 
-def _refuse_misfit(state: Any, rows: Rows, where: str) -> None:
-    """Refuse a state of rows or features of other numbers, or with centroids that are not finite.
-
-    Raises
-    ------
-    CheckpointError
-        If the state cannot be that of a fit to these rows.
-    """
-    fits = isinstance(state, FitState) and state.plan.row_shape == rows.layout.row_shape
-    if fits:
-        sizes = [
-            rows.layout.n_features if t.features is None else t.features[1] - t.features[0]
-            for t in state.trajectories
-        ]
-        found = [t.centroids for t in state.trajectories]
-        fits = bool(found) and all(
-            own is None or (own.ndim == 2 and own.shape[1] == size and np.isfinite(own).all())
-            for own, size in zip(found, sizes, strict=True)
-        )
-    if not fits:
-        raise CheckpointError(
-            f"the state in {where} cannot be that of a fit to these rows, so it is damaged. "
-            "Restore a copy, or name another checkpoint."
-        )
-
-
-@contextmanager
-def _plain(checkpoint: Checkpoint, where: str) -> Iterator[None]:
-    """Convert errors of a run that continues from an impossible state, which may cause any."""
-    try:
-        yield
-    except StreamkmError:
-        raise
-    except _OF_STATES as error:
-        if not checkpoint.resumed:
-            raise
-        raise CheckpointError(
-            f"the run that resumed from {where} failed ({type(error).__name__}: {error}), so its "
-            "state may be damaged. Restore a copy, or start again with another checkpoint."
-        ) from error
-
-
 def _without_last_read(state: FitState) -> FitState:
     """Drop the partial statistics of the last read, because labelling uses a different pass."""
     return replace(state, folded=None) if state.best.evaluating else state
@@ -263,5 +214,5 @@ def checkpointing(
     record = record_of_fit(kind, parameters, rows)
     with locked(where) as (generations, lock):
         checkpoint = Checkpoint(generations, lock, rows, record, seconds, reads)
-        with _plain(checkpoint, generations.where):
+        with plain_errors(lambda: checkpoint.resumed, generations.where):
             yield checkpoint
