@@ -231,12 +231,13 @@ def _address(file: File, label: str) -> str:
 
 
 def _joined(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Return extents in order, without empty ones; adjacent ones are joined."""
+    """Return extents in order of their starts, without empty ones; those that meet are joined."""
     found: list[Span] = []
     for start, stop in spans:
         if start >= stop:
             continue
-        if found and found[-1][1] == start:
-            start = found.pop()[0]
+        if found and start <= found[-1][1]:
+            first, last = found.pop()
+            start, stop = first, max(last, stop)
         found.append((start, stop))
     return tuple(found)

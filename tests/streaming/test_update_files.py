@@ -24,7 +24,7 @@ from streamkm import StreamingKMeans
 from streamkm.cli import main
 from streamkm.errors import DataChangedError, DataError, StreamkmWarning
 from streamkm.models.storage import load_model
-from streamkm.rows import open_rows
+from streamkm.rows import SeenFile, SeenFiles, open_rows
 from tests.conftest import mixture
 
 N = 2000  # rows of a file
@@ -300,3 +300,17 @@ def test_data_without_a_record_are_refused_and_others_are_not(folder, tmp_path):
             km.update(data)
     km.update(folder / "b.npy")
     assert km.n_rows_seen_ == 500 + 2 * N
+
+
+def test_extents_of_changes_do_not_overlap():
+    def files(*lengths, marks):
+        pieces = ((0, 0, 3), (3, 3, 5))
+        each = zip("ab", lengths, marks, strict=True)
+        return SeenFiles("here", "alike", tuple(SeenFile(*file, pieces) for file in each))
+
+    before, now = files(5, 5, marks="mn"), files(5, 9, marks="op")  # b has grown, a has not
+    changes = now.changes_since(before)
+    assert (changes.changed, changes.appended) == (((0, 5),), ((10, 14),))
+    for piece in before.rewritten(now, 1):
+        changes = before.with_differing(changes, now, piece)
+        assert changes.changed == ((0, 10),)
