@@ -189,8 +189,8 @@ def _check_options(kind: str, options: KindOptions) -> None:
     for option, value in asdict(options).items():
         if value not in (None, False) and option not in KINDS[kind].options:
             kinds = sorted(name for name, each in KINDS.items() if option in each.options)
-            flag = option.replace("_", "-")
-            raise DataError(f"--{flag} is for {' and '.join(kinds)}, not for {kind}.")
+            end = f"is for {' and '.join(kinds)}, not for {kind}."
+            raise DataError(python=f"{option} {end}", command=f"--{option.replace('_', '-')} {end}")
 
 
 @contextmanager

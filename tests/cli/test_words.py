@@ -111,6 +111,7 @@ BAD = [
     (["predict", "cube.zarr", "embeddings.zarr", "-o", "new.zarr"], "not a streamkm model"),
     (["sweep", "embeddings.zarr", "-k", "60:61", "-o", "new.zarr"], "fewer than the 61 clusters"),
     (["compress", "text.txt", "-o", "new.zarr"], ""),
+    (["compress", "grey.png", *NEW, "--palette", "p", "--n-init", 2], "leave out -k, --n-init."),
     (["decompress", "archive.zarr", "-o", "files"], "(--missing)"),
     (["decompress", "archive.zarr", "none.png", "-o", "files"], "none.png"),
     (["palette", "model.zarr"], ""),

@@ -483,8 +483,8 @@ def test_outputs_and_options_that_cannot_be(folder, tmp_path):
         decompress(archive, tmp_path / "out")
     for options, message in (
         ({"per": "folder"}, "per='folder' is unknown; choose one of archive"),
-        ({"stages": 2}, "--stages applies to patches"),
-        ({"patch": (4, 4), "dither": True}, "--dither applies to palettes"),
+        ({"stages": 2}, "^stages applies to patches"),
+        ({"patch": (4, 4), "dither": True}, "^dither applies to palettes"),
         ({"patch": (4, 4), "per": "image"}, "one codebook"),
         ({"quality": 30.0, "bits_per_pixel": 1.0}, "give only one"),
         ({"patch": (4, 4), "bits_per_pixel": 0.01}, "bits per pixel"),

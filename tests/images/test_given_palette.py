@@ -109,7 +109,7 @@ def test_what_is_no_palette_is_an_error_before_a_read(message, folder, tmp_path)
 
 
 def test_options_and_images_that_a_given_palette_excludes(folder, tmp_path):
-    with pytest.raises(DataError, match="leave out -k, --per image, --quality"):
+    with pytest.raises(DataError, match="leave out n_colors, per, quality"):
         compress(folder / "im", tmp_path / "o", 4, per="image", quality=30, palette=COLOURS)
     Image.fromarray(noise(6, 7)).save(tmp_path / "g.png")
     with pytest.raises(DataError, match="grey images cannot have a palette with other colours"):

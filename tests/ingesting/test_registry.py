@@ -34,7 +34,7 @@ def test_the_command_line_offers_every_registered_kind():
 def test_a_reader_gets_only_the_options_that_its_kind_declares(x, tmp_path, monkeypatch):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     monkeypatch.setitem(KINDS, "csv", replace(KINDS["csv"], options=("no_header",)))
-    with pytest.raises(DataError, match="--columns is for parquet, not for csv"):
+    with pytest.raises(DataError, match="^columns is for parquet, not for csv"):
         streamkm.ingest(tmp_path / "t.csv", tmp_path / "o.zarr", columns=["a"])
 
 

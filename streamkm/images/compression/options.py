@@ -24,6 +24,7 @@ MOST_COLORS = 2**16  # a code is two bytes at most
 MOST_PIXELS = 2**16  # of a patch; each is a feature of the codewords
 _MOST_STAGES = 64
 _COLORS = 256
+_FLAGS = {"n_colors": "-k"}  # of options that are not named like their parameters
 
 
 @dataclass(frozen=True)
@@ -106,16 +107,20 @@ class CompressOptions:
     def _with_palette(self, palette: Any, k: int | None, bits: float | None) -> CompressOptions:
         """Return the options with a given palette, which excludes those of a search."""
         searches = {
-            "-k": k is not None,
-            f"--per {self.per}": self.per != "archive",
-            "--patch": self.patch != (1, 1),
-            "--quality": self.quality is not None,
-            "--bits-per-pixel": bits is not None,
-            "--n-init": self.n_init != 1,
+            "n_colors": k is not None,
+            "per": self.per != "archive",
+            "patch": self.patch != (1, 1),
+            "quality": self.quality is not None,
+            "bits_per_pixel": bits is not None,
+            "n_init": self.n_init != 1,
         }
         others = [name for name, given in searches.items() if given]
         if others:
-            raise DataError(f"--palette gives the colours: leave out {', '.join(others)}.")
+            flags = ", ".join(_FLAGS.get(n, f"--{n.replace('_', '-')}") for n in others)
+            raise DataError(
+                python=f"palette gives the colours: leave out {', '.join(others)}.",
+                command=f"--palette gives the colours: leave out {flags}.",
+            )
         found = given_colours(palette)
         colours = tuple(map(tuple, found.tolist()))
         return replace(self, n_colors=len(found), colours=colours, deep=found.itemsize > 1)
@@ -129,13 +134,18 @@ class CompressOptions:
         """Refuse options of palettes for patches, and options of patches for palettes."""
         if self.patch == (1, 1):
             if stages is not None:
-                raise DataError("--stages applies to patches: add an option such as --patch 4x4.")
+                raise DataError(
+                    python="stages applies to patches: add an option such as patch=(4, 4).",
+                    command="--stages applies to patches: add an option such as --patch 4x4.",
+                )
             return
-        for name, given in (("--dither", self.dither), ("--space oklab", self.space != "srgb")):
+        for name, given in (("dither", self.dither), ("space", self.space != "srgb")):
             if given:
-                raise DataError(f"{name} applies to palettes, not to patches.")
+                end = "applies to palettes, not to patches."
+                raise DataError(python=f"{name} {end}", command=f"--{name} {end}")
         if self.per != "archive":
-            raise DataError(f"--per {self.per} applies to palettes; an archive has one codebook.")
+            end = "applies to palettes; an archive has one codebook."
+            raise DataError(python=f"per={self.per!r} {end}", command=f"--per {self.per} {end}")
 
     @property
     def record(self) -> dict[str, Any]:
@@ -162,7 +172,7 @@ def _sides(patch: Any) -> tuple[int, int]:
         raise DataError(f"patch={patch!r}: give its height and width, such as (4, 4).")
     high, wide = int(sides[0]), int(sides[1])
     if high * wide > MOST_PIXELS:
-        raise DataError(f"a patch has at most {MOST_PIXELS:,} pixels, as in --patch 256x256.")
+        raise DataError(f"a patch has at most {MOST_PIXELS:,} pixels, such as 256 x 256.")
     return high, wide
 
 
