@@ -16,7 +16,7 @@ _Y = {"y", "lat", "latitude", "northing", "projection_y_coordinate", "grid_latit
 _DEGREES = ("degree_north", "degrees_north", "degree_n", "degrees_n")
 _GRIDS = ("spatial_ref", "crs")  # usual names of a grid mapping
 _SLACK = 0.01  # of the spacing, by which coordinates may differ from an even grid
-_OTHERS = "write them to a .nc file or a Zarr store"
+_OTHERS = "write the labels to a .nc file or a Zarr store"
 
 
 def map_axes(labels: LabelOutline) -> tuple[int, int]:

@@ -38,13 +38,13 @@ def refuse(labels: LabelOutline) -> None:
     if len(labels.shape) > 3:
         raise DataError(
             f"a GeoTIFF has at most three dimensions, but the labels have "
-            f"{list(labels.dimensions)}: write them to a .nc file or a Zarr store."
+            f"{list(labels.dimensions)}: write the labels to a .nc file or a Zarr store."
         )
     most = _MOST // (_TILE**2 * labels.dtype.itemsize)
     if _n_bands(labels) > most:
         raise DataError(
             f"the labels have {_n_bands(labels):,} maps, but a GeoTIFF of them at most {most:,}: "
-            "write them to a .nc file or a Zarr store."
+            "write the labels to a .nc file or a Zarr store."
         )
 
 

@@ -49,8 +49,9 @@ class Observed(Statistic):
         empty = np.flatnonzero(self.seen == 0)
         if empty.size:
             raise DataError(
-                f"{empty.size} features have no value in any row (the first is number "
-                f"{empty[0]}), so their gaps cannot be filled: leave these features out."
+                f"{empty.size} of {self.seen.size} features have no value in any row that counts "
+                f"(the first is number {empty[0]}), so their gaps cannot be filled: leave these "
+                "features out."
             )
         means: Float64Array = self.sums / self.seen
         return means

@@ -123,13 +123,13 @@ def _unknown(option: str, text: str, data: Any) -> DataError:
     """The error for a name that the data do not have."""
     known, name = _names(data), name_in(text)
     have = f"which have {', '.join(known)}" if known else "which have no coordinates"
-    path = "" if is_cosine(text) else ", and no path"
+    path = "" if is_cosine(text) else "path, "
     meant = similar_name(name, known) or did_you_mean(text)
     forms = "an array or the name of one"
     forms = f"{forms}, or cos(NAME)" if option == "sample_weight" else forms
     return beside_error(
         option,
-        f"{text!r}: {name!r} is no coordinate or array of the data, {have}{path}.{meant} Give "
+        f"{text!r}: {name!r} is no {path}coordinate or array of the data, {have}.{meant} Give "
         f"{forms}; other expressions are not evaluated.",
     )
 

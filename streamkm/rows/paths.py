@@ -178,9 +178,12 @@ def _absent(where: str) -> DataError:
     if "://" in where:
         file_system(where)  # refuses unknown protocols
     end = unless_there(where)
-    known = other_kind(where) if end == "." else ""
-    end += " For files of other kinds: streamkm ingest." if end == "." else ""
-    return DataError(f"{where} {known}" if known else f"{where} is not a Zarr array or group{end}")
+    if end != ".":
+        return DataError(f"{where}{end}")
+    known = other_kind(where) or (
+        "is not a Zarr array or group. For files of other kinds: streamkm ingest."
+    )
+    return DataError(f"{where} {known}")
 
 
 def _member(node: Any, name: str) -> Any:

@@ -140,13 +140,13 @@ def test_a_sweep_takes_weights_but_not_for_its_validation_data(store):
 
 def test_a_name_that_is_no_array_is_one_line_before_any_work(store):
     result = fit(store, "--weights", "areas", code=1)
-    assert "--weights 'areas': 'areas' is no coordinate or array of the data" in result.output
-    assert "which have area, by_row, land, lat, and no path. Did you mean 'area'?" in result.output
+    assert "--weights 'areas': 'areas' is no path, coordinate or array of the data" in result.output
+    assert "which have area, by_row, land, lat. Did you mean 'area'?" in result.output
     assert not (store.parent / "model").exists()
     result = run(
         "fit", store.parent / "none", "-k", 2, "-o", store.parent / "m", "--mask", "land", code=1
     )
-    assert "no such path" in result.output
+    assert "none: no such path" in result.output
 
 
 def test_areas_by_latitude_weigh_a_fit_the_inertia_and_the_shares_of_a_prediction(store):

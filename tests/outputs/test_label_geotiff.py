@@ -165,7 +165,7 @@ def test_an_unknown_crs_is_named(home):
     ("dims", "coords", "message"),
     [
         (("row", "band"), {}, r"needs the dimensions y and x, but the labels have \['row'\]"),
-        (("time", "x", "band"), {}, r"but the labels have \['time', 'x'\]: write them to a .nc"),
+        (("time", "x", "band"), {}, r"but the labels have \['time', 'x'\]: write the labels to"),
         (("a", "time", "y", "x", "band"), {}, "at most three dimensions"),
         (("time", "y", "x", "band"), {"n": 300}, "have 300 maps, but a GeoTIFF .* at most 256"),
         (("y", "x", "band"), {"y": [0.0, 1, 3]}, "'y' is not evenly spaced"),

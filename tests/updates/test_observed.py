@@ -244,7 +244,7 @@ def test_what_has_no_meaning_is_refused_before_any_read(name):
 
 def test_a_feature_without_any_value_and_infinite_values():
     x = np.column_stack([X, np.full(len(X), np.nan)])
-    with pytest.raises(DataError, match=r"1 features have no value .* number 5.*leave these"):
+    with pytest.raises(DataError, match=r"1 of 6 features have no value .* number 5.*leave these"):
         streamkm.KMeans(K, missing="impute").fit(x)
     x[8, 0] = np.inf
     with pytest.raises(DataError, match="1 bad row in the blocks read so far; the first is row 8"):
