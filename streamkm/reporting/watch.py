@@ -14,12 +14,13 @@ from pathlib import PurePath
 from typing import Any
 
 from streamkm.checkpoint import Generations
-from streamkm.errors import CheckpointError, DataError
+from streamkm.errors import CheckpointError, DataError, NotACheckpointError
 from streamkm.numbers import real_number
 from streamkm.reporting.page import Refresh, page
 from streamkm.reporting.pictures import need_matplotlib
 
 _HERE = "127.0.0.1"
+_GONE = ". The checkpoint is no longer there; this is its last state."
 
 
 @contextmanager
@@ -69,6 +70,7 @@ class _Watched:
     def __init__(self, path: Any, every: float) -> None:
         self._path, self._every = path, every
         self._lock, self._states, self._page = threading.Lock(), None, ""
+        self._saved: Any = None
         self.page()
 
     def page(self) -> str:
@@ -79,18 +81,25 @@ class _Watched:
                 states = Generations(self._path, "r").group.attrs.get("states", [])
                 if not self._page or states != self._states:
                     self._page, self._states = self._drawn(), states
+            except NotACheckpointError:
+                if not self._page:
+                    raise
+                if self._states is not None:
+                    self._page, self._states = self._drawn(_GONE), None
             except CheckpointError:
                 if not self._page:
                     raise
             return self._page
 
-    def _drawn(self) -> str:
+    def _drawn(self, why_last: str = "") -> str:
+        """Return the page of the present state, or of the last one with the reason."""
         from streamkm.reporting import checkpoints
 
-        saved = checkpoints.load_state(self._path)
+        if not why_last:
+            self._saved = checkpoints.load_state(self._path)
         name = PurePath(os.fspath(self._path)).name
-        refresh = Refresh(self._every, checkpoints.standing(saved))
-        return page(name, "checkpoint, watched", list(checkpoints.sections(saved)), refresh)
+        refresh = Refresh(self._every, checkpoints.standing(self._saved) + why_last)
+        return page(name, "checkpoint, watched", list(checkpoints.sections(self._saved)), refresh)
 
 
 class _Server(ThreadingHTTPServer):

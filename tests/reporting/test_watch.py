@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -52,6 +53,18 @@ def test_only_the_page_is_served_and_only_under_the_names_of_this_computer(serve
 
 def test_the_page_is_drawn_again_only_for_another_state(served):
     assert ask(served)[1] == ask(served)[1]
+
+
+def test_a_checkpoint_that_is_deleted_is_shown_as_it_was_until_it_is_back(folder, tmp_path):
+    shutil.copytree(folder / "fit.ckpt", tmp_path / "c")
+    with watch.server(tmp_path / "c") as server:
+        page = server.RequestHandlerClass.watched.page
+        before = Parsed(page())
+        (tmp_path / "c").rename(tmp_path / "away")
+        assert "The checkpoint is no longer there; this is its last state." in page()
+        assert Parsed(page()).facts == before.facts
+        (tmp_path / "away").rename(tmp_path / "c")
+        assert "no longer there" not in page()
 
 
 def test_a_browser_that_goes_away_leaves_no_message(served, capfd):
