@@ -22,7 +22,8 @@ from streamkm.passes import Candidates, KeepCandidates, PricedLloyd
 from streamkm.rows import rows_in_memory
 
 Int64Array = npt.NDArray[np.int64]
-WIDTH = 16  # candidates of a row, at most; rows hardly ever go farther than a few
+WIDTH = 16  # candidates of a row; rows hardly ever go farther than a few
+WIDEST = 64  # candidates of a row where those are not enough
 COARSE = 4  # one row of so many finds first prices and centroids, which saves work
 LEAST = 64  # rows for each cluster of such a part
 _ROUNDS = 8  # of exchanges with new candidates, at most
@@ -115,13 +116,13 @@ def least_prices(
         coarse = values[::COARSE]
         part = bounds.scaled(len(coarse), m)
         prices = least_prices(coarse, centroids, prices, part)[1].prices
-    rows = rows_in_memory(values, None)
+    rows, width = rows_in_memory(values, None), min(k, WIDTH)
     for _ in range(_ROUNDS):
-        found = map_reduce(KeepCandidates(centroids, prices, m, min(k, WIDTH), False), rows)
+        found = map_reduce(KeepCandidates(centroids, prices, m, width, False), rows)
         solved = exchanged(found, bounds, prices)
         if solved.missing == 0:
             break
-        prices = solved.prices
+        prices, width = solved.prices, min(k, 2 * width, WIDEST)
     return found, solved
 
 
