@@ -23,7 +23,7 @@ from streamkm.rows import rows_in_memory
 
 Int64Array = npt.NDArray[np.int64]
 WIDTH = 16  # candidates of a row; rows hardly ever go farther than a few
-WIDEST = 64  # candidates of a row where those are not enough
+_ENTRIES = 2**20  # candidates of all rows together, where more are needed
 COARSE = 4  # one row of so many finds first prices and centroids, which saves work
 LEAST = 64  # rows for each cluster of such a part
 _ROUNDS = 8  # of exchanges with new candidates, at most
@@ -122,7 +122,7 @@ def least_prices(
         solved = exchanged(found, bounds, prices)
         if solved.missing == 0:
             break
-        prices, width = solved.prices, min(k, 2 * width, WIDEST)
+        prices, width = solved.prices, min(k, 2 * width, max(width, _ENTRIES // m))
     return found, solved
 
 

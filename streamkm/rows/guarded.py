@@ -27,6 +27,7 @@ from streamkm.sizes import show_bytes
 _BESIDE = 2**16  # bytes of checksums and the like beside the values of a chunk
 _WIDER = 8  # times by which filters of Zarr v2 may widen values
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_HEAD = 32  # bytes of a chunk that state its decoded size
 _SIZES = (0, 2, 4, 8)  # bytes of the content size in a frame of zstd, by two bits of its flags
 _TEXT_SHARE = 8  # texts have no fixed size; a chunk of them takes this share of memory at most
 
@@ -35,10 +36,10 @@ class RegularFiles(LocalStore):
     """A folder as a Zarr store that reads regular files only, not devices or pipes."""
 
     async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
-        self._refuse(key)
+        self._refuse(key, whole=byte_range is None)
         return await super().get(key, prototype, byte_range)
 
-    def _refuse(self, key: str) -> None:
+    def _refuse(self, key: str, whole: bool) -> None:
         try:
             found = os.stat(self.root / key)
         except (OSError, ValueError):
@@ -46,7 +47,7 @@ class RegularFiles(LocalStore):
         most = memory_here() // 2
         if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
             raise ValueError(f"{key} is a device or a pipe, not a file")
-        if most and found.st_size > most:
+        if whole and most and found.st_size > most:  # of a shard, only parts are read
             raise ValueError(f"{key} has {show_bytes(found.st_size)}, more than half of the memory")
 
 
@@ -67,8 +68,8 @@ class _Guarded:
     """Mixin of codecs: the decoded size is checked first."""
 
     async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
-        content = chunk_bytes.to_bytes()
-        _refuse_large(self, content, _nbytes(chunk_spec.shape, chunk_spec.dtype.to_native_dtype()))
+        most = _nbytes(chunk_spec.shape, chunk_spec.dtype.to_native_dtype())
+        _refuse_large(self, chunk_bytes.as_numpy_array(), most)
         return await super()._decode_single(chunk_bytes, chunk_spec)  # type: ignore[misc]
 
 
@@ -103,9 +104,9 @@ class _OldGuard(OldCodec):  # type: ignore[misc]
         return self.inner.encode(buf)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        content = bytes(memoryview(buf).cast("B"))
+        content = memoryview(buf).cast("B")
         if self.codec_id in ("gzip", "zlib"):
-            return _gunzipped(content, self.nbytes)
+            return _gunzipped(bytes(content), self.nbytes)
         _refuse_large(self, content, self.nbytes)
         return self.inner.decode(buf, out)
 
@@ -161,15 +162,16 @@ def _nbytes(shape: Any, dtype: Any) -> int:
     return nbytes + _BESIDE
 
 
-def _refuse_large(codec: Any, content: bytes, most: int) -> None:
+def _refuse_large(codec: Any, content: Any, most: int) -> None:
     """Raise a ValueError for a chunk of zstd or blosc that decodes to more bytes."""
-    if content.startswith(_ZSTD):
-        size = _zstd_nbytes(content)
+    head = bytes(content[:_HEAD])
+    if head.startswith(_ZSTD):
+        size = _zstd_nbytes(head)
         if size is None:  # of a stream whose end was not known: each byte may be 2**17
             size = 0 if len(content) * 2**17 <= 2**28 else most + 1
     else:
         at = {"blosc": 4, "lz4": 0}.get(_name(codec))
-        size = 0 if at is None else int.from_bytes(content[at : at + 4], "little")
+        size = 0 if at is None else int.from_bytes(head[at : at + 4], "little")
     if size > most:
         raise _too_large(size, most)
 

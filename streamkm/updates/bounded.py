@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from streamkm.arrays import Float64Array
-from streamkm.errors import DataError
 from streamkm.in_memory.bounded_steps import BoundedSteps
 from streamkm.in_memory.descent import for_a_while
 from streamkm.in_memory.prices import (
@@ -36,7 +35,7 @@ from streamkm.passes import (
 )
 from streamkm.rows import Room, Rows
 from streamkm.updates.base import Update
-from streamkm.updates.bounded_state import BoundedState, check_sizes
+from streamkm.updates.bounded_state import BoundedState, check_sizes, not_bounded
 from streamkm.updates.spherical import directions
 from streamkm.updates.step import Step
 
@@ -103,7 +102,10 @@ class BoundedUpdate(Update[BoundedState]):
             return PricedLloyd(state.centroids, state.prices)
         prices = state.prices if state.trial is None else state.trial
         k = len(prices)
-        return KeepCandidates(state.centroids, prices, max(self.most, _FEW * k), min(WIDTH, k))
+        most = max(self.most, _FEW * k)
+        # Rows that are all in memory get more candidates each time, until they can be assigned.
+        width = min(WIDTH << state.n_roundings, WIDTH * most // max(1, round(state.weight)))
+        return KeepCandidates(state.centroids, prices, most, min(k, max(WIDTH, width)))
 
     def tell(self, state: BoundedState, statistic: Any) -> BoundedState:
         if isinstance(statistic, Products):
@@ -233,12 +235,7 @@ class BoundedUpdate(Update[BoundedState]):
                 statistic=Assigned(np.zeros((len(sizes), 0)), sizes.astype(np.float64), inertia),
             )
         if not found.reach > 0 or state.n_roundings >= _ROUNDINGS:
-            raise DataError(
-                f"the sizes of the clusters could not be bounded in {state.n_roundings} reads: too "
-                f"many rows are equally near to two clusters, as repeated rows are, for the "
-                f"{len(labels):,} rows that fit in memory. Widen the bounds, or raise the memory "
-                "limit."
-            )
+            raise not_bounded(state.n_roundings, *found.clusters.shape, found.reach)
         surplus = bounds.surplus(found.sizes)
         if surplus > len(labels) // 4 and state.n_roundings <= _ENOUGH:
             before = (state.centroids, prices)

@@ -91,3 +91,19 @@ def check_sizes(k: int, n_rows: int, min_size: int | None, max_size: int | None)
             f"{k:,} clusters of at least {min_size:,} rows need {k * min_size:,} rows, but there "
             f"are {n_rows:,}. Use a minimum size of at most {n_rows // k:,}, or fewer clusters."
         )
+
+
+def not_bounded(n_reads: int, n_kept: int, width: int, reach: float) -> DataError:
+    """The error for sizes that rounding reads could not bound."""
+    why = (
+        "too many rows are equally near to two clusters, as repeated rows are, for the "
+        f"{n_kept:,} rows that fit in memory. Widen the bounds, or raise the memory "
+        "limit."
+    )
+    if reach == np.inf:  # all rows are in memory
+        why = (
+            "they are too far from the sizes without bounds for the nearest "
+            f"{width} clusters of each row. Widen the bounds, or fit fewer "
+            "clusters."
+        )
+    return DataError(f"the sizes of the clusters could not be bounded in {n_reads} reads: {why}")

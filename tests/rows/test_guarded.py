@@ -76,6 +76,18 @@ def test_devices_and_pipes_are_not_read(make, tmp_path):
         zarr.open_array(store_at(tmp_path / "x"), mode="r")[...]
 
 
+def test_parts_of_a_file_larger_than_half_of_the_memory_are_read(tmp_path, monkeypatch):
+    shape = (4000, 8)
+    x = np.random.default_rng(0).normal(size=shape)
+    zarr.create_array(tmp_path / "x.zarr", data=x, chunks=(100, 8), shards=shape, compressors=None)
+    zarr.create_array(tmp_path / "y.zarr", data=x, chunks=shape, compressors=None)
+    monkeypatch.setattr("streamkm.rows.guarded.memory_here", lambda: x.nbytes)
+    shard = zarr.open_array(store_at(tmp_path / "x.zarr"), mode="r")
+    assert np.array_equal(shard[300:400], x[300:400])
+    with pytest.raises(ValueError, match="more than half of the memory"):
+        zarr.open_array(store_at(tmp_path / "y.zarr"), mode="r")[300:400]
+
+
 def test_work_beyond_the_machine_is_refused_without_a_limit(tmp_path):
     shape = (10, 3 * 10**6)
     wide = zarr.create_array(tmp_path / "x", shape=shape, chunks=shape, dtype="f4")

@@ -23,6 +23,7 @@ from streamkm.reasons import TIME_LIMIT
 from streamkm.rows import Room, open_rows
 from streamkm.updates import BoundedUpdate, StopRules
 from streamkm.updates import bounded as module
+from streamkm.updates.bounded_state import not_bounded
 from tests.reference import squared_distances
 
 K = 5
@@ -247,3 +248,19 @@ def test_prices_of_rows_that_are_all_in_memory_are_those_of_their_exchange():
     after = nearby_prices(found, solved, np.zeros(3), bounds, 0.5)
     assert np.isfinite(after).all()
     assert after[2] <= after.min()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_rows_go_beyond_the_nearest_sixteen_clusters_where_these_are_full(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(800, 8))
+    x[:700] *= 0.02  # of 80 clusters, most have to take these rows
+    fitted = streamkm.KMeans(80, random_state=0, max_iter=5, max_size=11).fit(x)
+    assert sizes_of(fitted.labels_, 80).max() <= 11
+    least = least_loss(x, fitted.cluster_centers_, 0, 11)
+    assert fitted.inertia_ <= 1.001 * least
+
+
+def test_sizes_that_cannot_be_bounded_name_the_reason():
+    assert "100 rows that fit in memory" in str(not_bounded(40, 100, 16, 0.5))
+    assert "nearest 16 clusters" in str(not_bounded(40, 100, 16, np.inf))
