@@ -16,7 +16,7 @@ OFF = "STREAMKM_FSYNC"
 
 def is_on() -> bool:
     """Whether files are synced."""
-    return os.environ.get(OFF, "1") != "0"
+    return os.environ.get(OFF, "1").lower() not in ("0", "no", "off", "false")
 
 
 def sync(path: Path) -> None:

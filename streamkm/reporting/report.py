@@ -27,6 +27,7 @@ from streamkm.outputs import (
 from streamkm.reporting.page import Section, page
 from streamkm.reporting.pictures import need_matplotlib
 
+_MOST_ROWS = 100  # of each cluster; a page with more is hard to open
 _NAMES = {MODEL: "model", SWEEP: "sweep", ARCHIVE: "image archive", CHECKPOINT: "checkpoint"}
 
 
@@ -54,7 +55,7 @@ def report(
         Rows of a model, which are read once: for the mean distance of the rows of each cluster
         from its centroid, the rows nearest to each centroid, and pictures of a sample.
     n : int
-        Number of the nearest rows of each cluster.
+        Number of the nearest rows of each cluster, from 1 to 100.
     shape : sequence of int, or None
         Shape of a row as an image, as in `streamkm.plot.centroids`.
     overwrite : bool
@@ -112,7 +113,7 @@ def page_of(
         )
     if kind != MODEL and not (data is None and shape is None):
         raise DataError(f"{path} is a {_NAMES[kind]}; data and shape belong to reports of models.")
-    found = _sections(kind, os.fspath(path), data, whole_number("n", n, 1), shape)
+    found = _sections(kind, os.fspath(path), data, whole_number("n", n, 1, _MOST_ROWS), shape)
     name = PurePath(os.fspath(path)).name
     when = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     return page(

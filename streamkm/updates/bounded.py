@@ -235,7 +235,8 @@ class BoundedUpdate(Update[BoundedState]):
                 statistic=Assigned(np.zeros((len(sizes), 0)), sizes.astype(np.float64), inertia),
             )
         if not found.reach > 0 or state.n_roundings >= _ROUNDINGS:
-            raise not_bounded(state.n_roundings, *found.clusters.shape, found.reach)
+            width = found.clusters.shape[1]
+            raise not_bounded(state.n_roundings, len(labels), width, found.reach)
         surplus = bounds.surplus(found.sizes)
         if surplus > len(labels) // 4 and state.n_roundings <= _ENOUGH:
             before = (state.centroids, prices)

@@ -230,7 +230,7 @@ def test_the_command_writes_the_page_and_says_where(folder, tmp_path, monkeypatc
     found = Parsed((tmp_path / "report.html").read_text())
     assert "The centroids as images" in found.of("figcaption")
     assert "the row nearest to each centroid" in found.of("text")
-    assert "belongs to --watch" in run("report", "x", "--port", 80, code=2).output
+    assert "no effect without --watch" in run("report", "x", "--port", 80, code=2).output
     assert "apply to --watch" in run("report", "x", "--watch", "-o", "a.html", code=2).output
 
 

@@ -27,8 +27,6 @@ def run(
         _refuse({"-o": output, **{f"--{name}": value for name, value in given.items()}})
         _serve(path, port or 0, every)
         return
-    if port is not None:
-        raise click.BadParameter("it belongs to --watch", param_hint="'--port'")
     target = "report.html" if output is None else output
     report(path, target, n=n_rows, overwrite=overwrite, **given)
     say(target)

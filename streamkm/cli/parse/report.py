@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from streamkm.cli.parse.described import described
+from streamkm.cli.parse.needing import needing_option
 from streamkm.cli.parse.types import ImageShape, Seconds
 
 
@@ -17,11 +18,12 @@ from streamkm.cli.parse.types import ImageShape, Seconds
     help="Rows of a model, read once: for the mean distance in each cluster, the nearest rows, and "
     "pictures of a sample.",
 )
-@click.option(
+@needing_option(
     "-n",
     "--rows",
     "n_rows",
-    type=click.IntRange(1),
+    needs=("data",),
+    type=click.IntRange(1, 100),
     default=3,
     show_default=True,
     help="Number of the nearest rows of each cluster, with --data.",
@@ -38,13 +40,15 @@ from streamkm.cli.parse.types import ImageShape, Seconds
     help="Serve the page of a checkpoint to this computer and refresh it while the run goes on, "
     "until Ctrl-C.",
 )
-@click.option(
+@needing_option(
     "--port",
+    needs=("watch",),
     type=click.IntRange(1, 65535),
     help="Port of --watch (default: any free one).",
 )
-@click.option(
+@needing_option(
     "--every",
+    needs=("watch",),
     type=Seconds(),
     metavar="TIME",
     default="5s",
