@@ -9,6 +9,7 @@ from typing import Any
 from streamkm.checkpoint import Generations, Record, Saved, load_saved
 from streamkm.fitting import FitState, Trajectory, describe
 from streamkm.models.facts import set_parameters, versions_text
+from streamkm.plot.restart_curves import names, restarts
 from streamkm.reporting.html import Html, join, table, tag
 from streamkm.reporting.html import facts as listed
 from streamkm.reporting.page import Section, pictures
@@ -86,8 +87,6 @@ def _present_read(state: FitState) -> Html:
 
 
 def _restarts(state: FitState) -> Html:
-    from streamkm.plot.restart_curves import names, restarts
-
     if not any(t.history for t in state.trajectories):
         return tag("p", "No restart has finished an iteration yet.")
     named = list(zip(names(state.trajectories), state.trajectories, strict=True))

@@ -18,11 +18,17 @@ from streamkm.models.facts import facts_of, set_parameters
 from streamkm.models.model import Model
 from streamkm.passes import Nearest, Product, Scatter
 from streamkm.passes.sample import SampleUniform, threshold_of
+from streamkm.plot.cluster_scatter import draw_clusters
+from streamkm.plot.models import Drawn
+from streamkm.plot.nearest_rows import draw_nearest
+from streamkm.plot.silhouette_bars import draw_widths
+from streamkm.plot.size_bars import draw_counts
 from streamkm.reporting.commands import command_line, command_of
 from streamkm.reporting.html import Html, join, table, tag
 from streamkm.reporting.html import facts as listed
 from streamkm.reporting.page import Section, command, pictures
 from streamkm.reporting.pictures import picture
+from streamkm.sizes import show_bytes
 
 _SAMPLE = 1000  # rows that are drawn
 _ROWS = 200  # clusters of the table
@@ -59,8 +65,6 @@ def read_members(model: Model, data: Any, n: int) -> Members:
     DataError
         If the data do not have the features of the fit.
     """
-    from streamkm.plot.models import Drawn
-
     drawn = Drawn.from_model(model)
     rows = drawn.open(data)
     closest = drawn.fitted._closest(n)
@@ -116,9 +120,6 @@ def _run(model: Model, path: str) -> Html:
 
 
 def _clusters(model: Model, members: Members | None, shape: Sequence[int] | None) -> Html:
-    from streamkm.plot.models import Drawn
-    from streamkm.plot.size_bars import draw_counts
-
     k = len(model.centroids)
     drawn = []
     counts = _counts(model, members)
@@ -177,11 +178,6 @@ def _table(model: Model, members: Members | None) -> Iterator[Html]:
 
 
 def _rows(model: Model, members: Members, shape: Sequence[int] | None) -> Html:
-    from streamkm.plot.cluster_scatter import draw_clusters
-    from streamkm.plot.models import Drawn
-    from streamkm.plot.nearest_rows import draw_nearest
-    from streamkm.plot.silhouette_bars import draw_widths
-
     drawn = Drawn.from_model(model)
     labels = drawn.labels(members.sample)
     found = [
@@ -203,7 +199,5 @@ def _rows(model: Model, members: Members, shape: Sequence[int] | None) -> Html:
 
 
 def _cost(members: Members) -> str:
-    from streamkm.sizes import show_bytes
-
     rows = f"{len(members.sample):,} rows"
     return f"This report read the data once ({show_bytes(members.nbytes)}); {rows} are drawn."

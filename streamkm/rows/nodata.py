@@ -37,7 +37,7 @@ def missing_in(data: Any, nodata: Any = "auto") -> Missing | None:
     Examples
     --------
     >>> missing_in(None, (0, float("nan")))
-    Missing(values=(0.0, nan), masked=False)
+    Missing(values=(0.0, nan), masked=False, partial=False)
     >>> missing_in(np.zeros((3, 2))) is None
     True
     """

@@ -125,7 +125,8 @@ def test_a_random_state_is_a_number_or_a_generator_that_goes_on(init, x):
     first = centroids(one)
     assert np.array_equal(first, centroids(other))
     assert not np.array_equal(first, centroids(one))
-    assert not np.array_equal(centroids(None), centroids(None))
+    others = [centroids(None) for _ in range(4)]  # some may end in the same optimum
+    assert not all(np.array_equal(others[0], other) for other in others[1:])
 
 
 def test_it_is_a_step_of_a_pipeline_that_stays_lazy(x, blobs):

@@ -97,7 +97,15 @@ def test_other_names_and_names_that_occur_twice_are_refused(kind, tmp_path):
             model.predict(KINDS[kind](X, ["red", "red", "blue"], tmp_path))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_the_variables_of_the_fit_are_taken_from_a_larger_dataset(tmp_path):
+    data = KINDS["Dataset"](X, NAMES, tmp_path)
+    more = KINDS["Dataset"](X[:, [0, 0, 1, 2]], ["swir", *NAMES], tmp_path)
+    model = KMeans(4, random_state=0).fit(data)
+    assert np.array_equal(model.predict(more), model.predict(data))
+    assert model.score(more) == model.score(data)
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"Dataset"}))
 def test_further_features_are_refused_with_how_to_select(kind, tmp_path):
     data = KINDS[kind](X, NAMES, tmp_path)
     more = KINDS[kind](X[:, [0, 1, 2, 0]], [*NAMES, "swir"], tmp_path)
