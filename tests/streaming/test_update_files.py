@@ -266,7 +266,7 @@ def test_weights_and_masks_of_a_stream_grow_with_its_store(option, tmp_path):
     np.save(tmp_path / "other.npy", np.ones(600))
     zarr.create_group(tmp_path / "g2").create_array("x", data=x.T, chunks=(3, 200))
     again = ("update", tmp_path / "m", tmp_path / "g2", "--feature-dim", 0)
-    assert f"{option} 'v': 'v' is no coordinate" in run(*again, option, "v", code=1)
+    assert f"{option} 'v': 'v' is no path, coordinate or array" in run(*again, option, "v", code=1)
     run(*again, option, tmp_path / "other.npy")
     assert streamkm.load(tmp_path / "m").n_rows_seen_ == found.n_rows_seen_ + 600
     assert f"{option} is not for -" in run(
