@@ -28,12 +28,14 @@ def ip(*words, check=True):
 def not_permitted():
     if shutil.which("ip") is None:
         return "no ip: apt-get install iproute2"
-    tried = ip("netns", "add", "skm-trial", check=False)
-    ip("netns", "del", "skm-trial", check=False)
+    trial = f"skm-{os.getpid()}"  # other workers of pytest try at the same time
+    tried = ip("netns", "add", trial, check=False)
+    ip("netns", "del", trial, check=False)
     return f"network namespaces: {tried.stderr.strip()}; run as root" if tried.returncode else None
 
 
-pytestmark = pytest.mark.skipif(not_permitted() is not None, reason=str(not_permitted()))
+REASON = not_permitted()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 
 @pytest.fixture
