@@ -18,7 +18,7 @@ from streamkm.fitting import first_state, iterate
 from streamkm.fitting.fit import fit
 from streamkm.passes import Assigned, DrawUniform, Lloyd, Product
 from streamkm.rows import BlockPlan, Budget, StoredRows, open_rows
-from streamkm.runs.options import FitOptions
+from streamkm.runs.fit_options import FitOptions
 from streamkm.updates import AcceleratedUpdate, StopRules
 from tests import reference
 
@@ -26,7 +26,7 @@ from tests import reference
 K, D, ROWS, BLOCK = 70, 60_000, 140, 16
 RULES = StopRules(max_iter=3, tol=0)
 FULL = np.random.default_rng(0).normal(size=(ROWS, D)).astype(np.float32)
-LARGE = "arrays engine.in_order passes.sums rows.memory runs.options updates.accelerated"
+LARGE = "arrays engine.in_order passes.sums rows.memory runs.fit_options updates.accelerated"
 # The same with fewer features, for tests in this process, where a lower size counts as large.
 X = FULL[:, : D // 50].copy()
 CENTROIDS = X[:K].astype(np.float64) + 0.01

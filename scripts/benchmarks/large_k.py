@@ -125,7 +125,8 @@ def seeded(method: str, rows: zarr.Array, k: int, asked: argparse.Namespace) -> 
     """Return the CPU seconds and the reads of a seeding, and the losses after it and more reads."""
     from streamkm.fitting import first_state, iterate
     from streamkm.rows import open_rows
-    from streamkm.runs.options import FitOptions, memory_bytes
+    from streamkm.runs.fit_options import FitOptions
+    from streamkm.runs.options import memory_bytes
     from streamkm.updates import LloydUpdate, StopRules
 
     began, init, taken, reads = cpu(), method, 0, asked.reads

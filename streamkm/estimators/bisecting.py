@@ -12,7 +12,7 @@ from streamkm.estimators.opening import all_or_nothing, data_options
 from streamkm.estimators.parameters import fit_options
 from streamkm.passes import Closest, PerRow, Tree, TreeLabels
 from streamkm.runs.bisecting import bisect, prepare_bisecting
-from streamkm.runs.options import FitOptions
+from streamkm.runs.fit_options import FitOptions
 from streamkm.showing.verbose import verbose_progress
 
 _STRATEGIES = ("biggest_inertia", "largest_cluster")

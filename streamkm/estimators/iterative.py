@@ -24,7 +24,8 @@ from streamkm.fitting import FitState, label_pass
 from streamkm.numbers import real_number
 from streamkm.rows import Named, Scaling
 from streamkm.runs.fit import PreparedFit, fit, prepare
-from streamkm.runs.options import CheckpointOptions, FitOptions, restarts_of
+from streamkm.runs.fit_options import FitOptions, restarts_of
+from streamkm.runs.options import CheckpointOptions
 from streamkm.showing.verbose import verbose_progress
 from streamkm.updates import BoundedState, history_array
 

@@ -12,7 +12,7 @@ from streamkm.estimators.iterative import IterativeEstimator
 from streamkm.estimators.opening import all_or_nothing, given_centroids
 from streamkm.passes import LabelsObserved, LloydObserved, Pass, PerRow
 from streamkm.rows import among, check_digits
-from streamkm.runs.options import FitOptions
+from streamkm.runs.fit_options import FitOptions
 
 _EXACT = 2.0**53  # float64 does not hold all larger integers
 

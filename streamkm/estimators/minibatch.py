@@ -17,8 +17,8 @@ from streamkm.models.model import Model
 from streamkm.passes import Assigned, Lloyd
 from streamkm.rows import Room, Rows
 from streamkm.runs.fit import fit
+from streamkm.runs.fit_options import FitOptions
 from streamkm.runs.minibatch import MiniBatchOptions
-from streamkm.runs.options import FitOptions
 from streamkm.updates import MiniBatchState, MiniBatchUpdate
 
 _FIT_NUMBERS = ("n_iter_", "batch_size_", "init_size_")  # attributes that `fit` sets

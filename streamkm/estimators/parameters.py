@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from streamkm.runs.options import FitOptions
+from streamkm.runs.fit_options import FitOptions
 
 
 def fit_options(estimator: Any, kind: type[FitOptions] = FitOptions, **options: Any) -> FitOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from streamkm.estimators.kmeans import KMeans
-from streamkm.runs.options import FitOptions
+from streamkm.runs.fit_options import FitOptions
 
 
 class SphericalKMeans(KMeans):

@@ -27,7 +27,8 @@ from streamkm.passes import Spread, Tree, TreeLabels, TreePath
 from streamkm.rows import Rows, Scaling, rows_in_memory
 from streamkm.runs.bisected import Bisected, Leaf
 from streamkm.runs.fit import PreparedFit
-from streamkm.runs.options import DataOptions, FitOptions, draw_seed
+from streamkm.runs.fit_options import FitOptions
+from streamkm.runs.options import DataOptions, draw_seed
 from streamkm.runs.running import ProgressCallbacks, publish, scaled_rows
 from streamkm.updates import LossesUpdate
 

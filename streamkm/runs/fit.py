@@ -24,7 +24,8 @@ from streamkm.fitting import (
 from streamkm.heap import one_heap
 from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows, Scaling, among
-from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
+from streamkm.runs.fit_options import FitOptions
+from streamkm.runs.options import CheckpointOptions, DataOptions, draw_seed
 from streamkm.runs.running import ProgressCallbacks, Running, Start, publish, running, scaled_rows
 from streamkm.updates import StopRules, history_array
 from streamkm.versions import versions

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from streamkm.numbers import whole_number
-from streamkm.runs.options import FitOptions
+from streamkm.runs.fit_options import FitOptions
 
 _DIRECT = 2048  # leaves that are fitted to all rows at once by default, without groups
 MOST_LEVELS = 64

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from streamkm.numbers import real_number, whole_number
 from streamkm.rows import Budget, Rows, in_batches
-from streamkm.runs.options import FitOptions
+from streamkm.runs.fit_options import FitOptions
 from streamkm.updates import Batches, MiniBatchUpdate, StopRules
 from streamkm.warn import warn
 

@@ -15,7 +15,8 @@ from streamkm.heap import one_heap
 from streamkm.models.quantizer import Codebooks
 from streamkm.numbers import whole_number
 from streamkm.rows import Block, Budget, Rows, UnitLength, may_lack
-from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
+from streamkm.runs.fit_options import FitOptions
+from streamkm.runs.options import CheckpointOptions, DataOptions, draw_seed
 from streamkm.runs.running import ProgressCallbacks, Start, running
 
 MOST_CODEWORDS = 2**16  # a code is two bytes at most

@@ -10,7 +10,8 @@ from streamkm.errors import DataError
 from streamkm.models.model import Model
 from streamkm.rows import Named, Rows
 from streamkm.runs.fit import PreparedFit, fit, model_from_fit, prepare
-from streamkm.runs.options import DataOptions, FitOptions
+from streamkm.runs.fit_options import FitOptions
+from streamkm.runs.options import DataOptions
 from streamkm.runs.running import ProgressCallbacks
 from streamkm.runs.stream import solution_of
 from streamkm.streaming import Solution

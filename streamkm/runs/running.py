@@ -20,7 +20,8 @@ from streamkm.fitting import (
 )
 from streamkm.in_memory.monitor import monitored
 from streamkm.rows import Budget, Rows
-from streamkm.runs.options import CheckpointOptions, FitOptions
+from streamkm.runs.fit_options import FitOptions
+from streamkm.runs.options import CheckpointOptions
 from streamkm.updates import StopRules
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from streamkm.engine import caching
 from streamkm.fitting import FitState, fit, with_scaling
 from streamkm.runs.fit import PreparedFit, begin
-from streamkm.runs.options import FitOptions
+from streamkm.runs.fit_options import FitOptions
 from streamkm.runs.running import ProgressCallbacks
 from streamkm.updates import CountedUpdate
 

@@ -22,7 +22,8 @@ from streamkm.numbers import MOST_RESTARTS, whole_number
 from streamkm.outputs import SWEEP
 from streamkm.passes import Census, Lloyd, Pass, Product, Sampled, SampleUniform, threshold_of
 from streamkm.rows import Budget, Rows
-from streamkm.runs.options import CheckpointOptions, DataOptions, FitOptions, draw_seed
+from streamkm.runs.fit_options import FitOptions
+from streamkm.runs.options import CheckpointOptions, DataOptions, draw_seed
 from streamkm.runs.running import ProgressCallbacks, Running, Start, running, scaled_rows
 from streamkm.updates import StopRules
 from streamkm.versions import versions

@@ -23,7 +23,7 @@ import streamkm
 from streamkm.engine import map_reduce
 from streamkm.fitting import restart_seeds
 from streamkm.rows import open_rows
-from streamkm.runs.options import restarts_of
+from streamkm.runs.fit_options import restarts_of
 from streamkm.seeding import Seeding, Task, method_of
 from tests.conftest import searched
 

@@ -26,7 +26,7 @@ from streamkm.reporting.archives import sections as archive_sections
 from streamkm.reporting.commands import _DEFAULTS, command_line
 from streamkm.reporting.models import read_members
 from streamkm.reporting.pictures import DARK_PAPER, PAPER, contrast, on_dark
-from streamkm.runs.options import FitOptions
+from streamkm.runs.fit_options import FitOptions
 from streamkm.sizes import show_bytes, show_seconds
 from tests.cli.test_cli import run
 from tests.reporting.conftest import HOSTILE, RESULTS, Parsed

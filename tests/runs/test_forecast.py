@@ -18,8 +18,9 @@ from streamkm.rows import StoredRows
 from streamkm.runs import calibration
 from streamkm.runs.calibration import Calibration, calibrate
 from streamkm.runs.fit import first_fit_state, prepare
+from streamkm.runs.fit_options import FitOptions
 from streamkm.runs.likely import likely_reads
-from streamkm.runs.options import DataOptions, FitOptions
+from streamkm.runs.options import DataOptions
 from streamkm.sizes import show_seconds
 from streamkm.updates import StopRules
 from tests.conftest import mixture

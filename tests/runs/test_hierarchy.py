@@ -29,11 +29,12 @@ from streamkm.errors import (
 from streamkm.in_memory.shares import shares
 from streamkm.models.hierarchy import in_order
 from streamkm.rows import open_rows
+from streamkm.runs.fit_options import FitOptions
 from streamkm.runs.growing import grow
 from streamkm.runs.hierarchy import prepare_hierarchy
 from streamkm.runs.hierarchy_options import HierarchyOptions
 from streamkm.runs.levels import LevelFit, cluster_centroids
-from streamkm.runs.options import DataOptions, FitOptions
+from streamkm.runs.options import DataOptions
 from streamkm.runs.running import ProgressCallbacks
 from tests import reference
 

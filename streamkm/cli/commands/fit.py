@@ -33,8 +33,8 @@ from streamkm.outputs import (
     local,
 )
 from streamkm.runs.fit import FitResult, fit, model_from_fit, prepare
+from streamkm.runs.fit_options import FitOptions
 from streamkm.runs.forecast import forecast_fit
-from streamkm.runs.options import FitOptions
 from streamkm.showing.reads import ReadProgress
 from streamkm.updates import BoundedState
 

@@ -24,8 +24,8 @@ from streamkm.outputs import alone, local
 from streamkm.runs.bisected import Bisected, model_from_bisected
 from streamkm.runs.bisecting import TreeWriter, bisect, prepare_bisecting
 from streamkm.runs.fit_labels import tree_labels
+from streamkm.runs.fit_options import FitOptions
 from streamkm.runs.forecast import forecast_bisecting
-from streamkm.runs.options import FitOptions
 from streamkm.showing.reads import ReadProgress
 
 # Options that do not apply, by parameter, with their defaults.

@@ -27,7 +27,8 @@ from streamkm.outputs import (
 from streamkm.rows import Budget, Rows
 from streamkm.runs.fit import LabelWriter
 from streamkm.runs.fit_labels import fit_labels, refuse_labels
-from streamkm.runs.options import DataOptions, FitOptions
+from streamkm.runs.fit_options import FitOptions
+from streamkm.runs.options import DataOptions
 from streamkm.safe_text import without_password
 
 

@@ -18,6 +18,7 @@ from streamkm.cli.translate import arrays_beside, data_options, fit_parameters
 from streamkm.cli.ui.facts import show
 from streamkm.models.storage import save_model
 from streamkm.outputs import MODEL, Store, alone, local
+from streamkm.runs.fit_options import FitOptions
 from streamkm.runs.growing import grow
 from streamkm.runs.hierarchy import (
     GrownHierarchy,
@@ -26,7 +27,6 @@ from streamkm.runs.hierarchy import (
 )
 from streamkm.runs.hierarchy_forecast import forecast_hierarchy
 from streamkm.runs.hierarchy_options import HierarchyOptions
-from streamkm.runs.options import FitOptions
 from streamkm.showing.reads import ReadProgress
 
 
