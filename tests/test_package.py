@@ -112,12 +112,13 @@ def test_a_fit_in_memory_needs_no_library_of_other_peoples_arrays():
 def test_a_fit_from_the_command_line_needs_neither_dask_array_nor_xarray_nor_sklearn(tmp_path):
     zarr.create_array(tmp_path / "x", data=np.eye(40), chunks=(9, 40))
     fit = ["fit", tmp_path / "x", "-k", 3, "-o", tmp_path / "m", "--labels", tmp_path / "l"]
-    loaded = modules_of_command(*fit)
+    loaded = modules_of_command(*fit, "--checkpoint", tmp_path / "c")
     assert "zarr" in loaded
     assert not loaded & (WIDE | {"sklearn", "pandas", "scipy.optimize"})
     predict = ["predict", tmp_path / "m", tmp_path / "x", "-o", tmp_path / "again"]
     assert not modules_of_command(*predict) & (WIDE | {"sklearn", "pandas"})
     assert not modules_of_command("info", tmp_path / "m") & (WIDE | {"sklearn", "pandas", "numba"})
+    assert "matplotlib" not in modules_of_command("info", tmp_path / "c")
 
 
 def test_public_names_load_on_first_use():

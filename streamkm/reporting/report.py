@@ -142,6 +142,6 @@ def _sections(
         from streamkm.reporting import archives
 
         return list(archives.sections(Archive(path), path))
-    from streamkm.reporting import checkpoints
+    from streamkm.reporting import checkpoints, progress
 
-    return list(checkpoints.sections(checkpoints.load_state(path)))
+    return list(checkpoints.sections(progress.load_state(path)))

@@ -93,12 +93,12 @@ class _Watched:
 
     def _drawn(self, why_last: str = "") -> str:
         """Return the page of the present state, or of the last one with the reason."""
-        from streamkm.reporting import checkpoints
+        from streamkm.reporting import checkpoints, progress
 
         if not why_last:
-            self._saved = checkpoints.load_state(self._path)
+            self._saved = progress.load_state(self._path)
         name = PurePath(os.fspath(self._path)).name
-        refresh = Refresh(self._every, checkpoints.standing(self._saved) + why_last)
+        refresh = Refresh(self._every, progress.standing(self._saved) + why_last)
         return page(name, "checkpoint, watched", list(checkpoints.sections(self._saved)), refresh)
 
 

@@ -33,8 +33,8 @@ def run(path: str, variable: str | list[str] | None, all_of_it: bool, as_json: b
         archives = import_module("streamkm.cli.commands.info_archive")
         archives.show_archive(path, all_of_it, as_json)
     elif kind == CHECKPOINT:
-        checkpoints = import_module("streamkm.reporting.checkpoints")  # imports the fit states
-        show(checkpoints.facts_of(checkpoints.load_state(path)))
+        progress = import_module("streamkm.reporting.progress")  # imports the fit states
+        show(progress.facts_of(progress.load_state(path)))
     elif kind == QUANTIZER:
         show(*info_outputs.of_quantizer(path))
     elif kind == PARTITION:
