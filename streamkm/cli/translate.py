@@ -36,21 +36,17 @@ def opening(path: str, given: Mapping[str, Any]) -> DataOptions:
     Raises
     ------
     DataError
-        As `arrays_beside` does.
+        If the arrays of weights or of the mask cannot be opened.
     """
-    return replace(data_options(path, given), **arrays_beside(path, given))
-
-
-def arrays_beside(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the weights and the mask of the rows of the store at `path`, for `DataOptions`."""
-    return {
-        "sample_weight": _array_beside(path, given.get("weights")),
-        "mask": _array_beside(path, given.get("mask")),
-    }
+    return replace(
+        data_options(path, given),
+        sample_weight=_array_beside(path, given.get("weights")),
+        mask=_array_beside(path, given.get("mask")),
+    )
 
 
 def _array_beside(path: str, given: str | None) -> Any:
-    """An array that is given by its name or path; other names are those of coordinates."""
+    """Open an array by its name or path; other names are opened with the data, as coordinates."""
     if given is None:
         return None
     if "://" not in given:
@@ -58,7 +54,7 @@ def _array_beside(path: str, given: str | None) -> Any:
         if found is not None:
             return found
         if not Path(given).exists():
-            return given  # opened beside the data
+            return given
     return open_source(given, None)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.translate import arrays_beside, data_options
+from streamkm.cli.translate import opening
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.errors import DataError
 from streamkm.models.sweep import model_at
@@ -52,7 +51,7 @@ def _source(
     source: str, data: str | None, n_clusters: int | None, given: dict[str, Any]
 ) -> str | Grouping:
     if data is not None:
-        options = replace(data_options(data, given), **arrays_beside(data, given))
+        options = opening(data, given)
         return Grouping(model_at(source, n_clusters), options, source)
     asked = {"-k": n_clusters, "--variable": given["variable"], "--mask": given["mask"]}
     asked["--feature-dim"] = given["feature_dims"] or None

@@ -15,7 +15,7 @@ from streamkm.cli.commands.fit_outputs import Outputs, by_phase, predict_command
 from streamkm.cli.common import cost_since, peak_memory
 from streamkm.cli.files import check_before, report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.translate import arrays_beside, data_options, fit_parameters
+from streamkm.cli.translate import fit_parameters, opening
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import LabelsError
@@ -49,7 +49,7 @@ def run(data: str, output: str, labels: str | None, *, overwrite: bool, **given:
     began = time.monotonic()
     _refuse_others(given)
     options = FitOptions.from_parameters(fit_parameters(given) | {"algorithm": "auto"})
-    source = replace(data_options(data, given), **arrays_beside(data, given))
+    source = opening(data, given)
     asked = stored_parameters(data, given, options)
     parameters = {n: v for n, v in asked.items() if n not in _OTHERS} | {"algorithm": "bisecting"}
     outputs = Outputs.from_paths(output, labels, None, overwrite)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.translate import arrays_beside, data_options
+from streamkm.cli.translate import opening
 from streamkm.cli.ui.say import say
 from streamkm.outputs import check_outputs
 from streamkm.outputs.nearest_rows import nearest_output
@@ -31,7 +30,7 @@ def run(
 ) -> None:
     """Write the row numbers; print how many there are."""
     target = nearest_output(output, overwrite)
-    source = replace(data_options(data, given), **arrays_beside(data, given))
+    source = opening(data, given)
     check_outputs([report_file(given["report"], overwrite)], [model, data])
     with scheduled(*(given[name] for name in CLUSTER)):
         there = nearest(model, source, n_rows, target, _bar, n_clusters).numbers >= 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.translate import arrays_beside, data_options
+from streamkm.cli.translate import opening
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.models.sweep import model_at
 from streamkm.outputs import check_outputs
@@ -30,7 +29,7 @@ def run(
     """Write the rows grouped by cluster; print the sizes of the clusters."""
     check_outputs([report_file(given["report"], overwrite)], [model, data])
     known = model_at(model, n_clusters)
-    source = replace(data_options(data, given), **arrays_beside(data, given))
+    source = opening(data, given)
     with ExitStack() as stack:
         stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
         bar = stack.enter_context(ProgressBar())

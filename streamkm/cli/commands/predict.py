@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.translate import arrays_beside, data_options
+from streamkm.cli.translate import opening
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.outputs import check_outputs, label_output
 from streamkm.rows import Rows
@@ -33,7 +32,7 @@ def run(
     """Write the label of every row; print the inertia."""
     target = label_output(output, overwrite)
     check_outputs([report_file(given["report"], overwrite)], [model, data])
-    source = replace(data_options(data, given), **arrays_beside(data, given))
+    source = opening(data, given)
     with scheduled(*(given[name] for name in CLUSTER)):
         found = predict(model, source, target, n_clusters, show_labels, say_aside, how == "routed")
     left_out = f", {found.n_left_out:,} left out" if found.n_left_out else ""

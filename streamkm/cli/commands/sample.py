@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.translate import arrays_beside, data_options
+from streamkm.cli.translate import opening
 from streamkm.cli.ui.say import say
 from streamkm.errors import DataError
 from streamkm.models.hierarchy import Hierarchy
@@ -36,7 +35,7 @@ def run(
     **given: Any,
 ) -> None:
     """Write the row numbers."""
-    source = replace(data_options(data, given), **arrays_beside(data, given))
+    source = opening(data, given)
     target, report = File(output, (".npy",), given["overwrite"]), given["report"]
     check_outputs([target, report_file(report, given["overwrite"])], [model, data, source.mask])
     known = model_at(model, n_clusters)

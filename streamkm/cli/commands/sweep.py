@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from streamkm.cli.files import check_before, may_replace, plot_file, report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import (
-    arrays_beside,
     checkpoint_options,
     data_options,
     fit_parameters,
+    opening,
 )
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.say import say, strict_json
@@ -57,7 +56,7 @@ def run(
     report = report_file(given["report"], overwrite)
     picture = plot_file(given["picture"], overwrite)
     outputs = [Store(output, SWEEP, overwrite), saved, picture, report]
-    source = replace(data_options(data, given), **arrays_beside(data, given))
+    source = opening(data, given)
     inputs = [data, validation, source.sample_weight, source.mask]
     check_before(outputs, inputs, given["dry_run"])
     held_out = None if validation is None else data_options(validation, given)

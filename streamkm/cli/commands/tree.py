@@ -14,7 +14,7 @@ from streamkm.cli.commands.fit_outputs import stored_parameters
 from streamkm.cli.common import cost_since, peak_memory
 from streamkm.cli.files import check_before, report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
-from streamkm.cli.translate import arrays_beside, data_options, fit_parameters
+from streamkm.cli.translate import fit_parameters, opening
 from streamkm.cli.ui.facts import show
 from streamkm.models.storage import save_model
 from streamkm.outputs import MODEL, Store, alone, local
@@ -36,7 +36,7 @@ def run(
     """Fit all levels, write the model, and print the result."""
     began = time.monotonic()
     options = _options(given)
-    source = replace(data_options(data, given), **arrays_beside(data, given))
+    source = opening(data, given)
     parameters = stored_parameters(data, given, options.fit) | {
         name: given[name] for name in _OWN if given[name] is not None
     }
