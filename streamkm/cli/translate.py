@@ -15,6 +15,7 @@ from streamkm.cli.signals import numbers_of, stopping
 from streamkm.files.near import similar_name
 from streamkm.rows.sources import open_beside, open_source
 from streamkm.runs.options import CheckpointOptions, DataOptions
+from streamkm.safe_text import without_password
 from streamkm.seeding import METHODS, method_of
 
 
@@ -56,6 +57,11 @@ def _array_beside(path: str, given: str | None) -> Any:
         if not Path(given).exists():
             return given
     return open_source(given, None)
+
+
+def stored_paths(paths: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return paths and URLs by their names as a result stores them, without passwords."""
+    return {n: None if path is None else without_password(path) for n, path in paths.items()}
 
 
 def fit_parameters(given: Mapping[str, Any]) -> dict[str, Any]:

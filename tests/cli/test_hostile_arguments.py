@@ -84,10 +84,11 @@ def test_models_store_no_password(data, monkeypatch):
     (data / "me:secret@host").symlink_to("x.zarr")
     zarr.create_array(data / "you:secret@host", data=np.ones(60))
     given = "me:secret@host --weights you:secret@host"
-    words = f"fit {given} -k 3 --init random --max-iter 1 -o model"
-    found = CliRunner().invoke(main, words.split())
-    assert found.exit_code == 0, found.output
-    metadata = (data / "model" / "zarr.json").read_text()
-    assert "me:***@host" in metadata
-    assert "you:***@host" in metadata
-    assert "secret" not in metadata
+    for command in ("fit --init random --max-iter 1", "stream"):
+        words = f"{command} {given} -k 3 -o model --overwrite"
+        found = CliRunner().invoke(main, words.split())
+        assert found.exit_code == 0, found.output
+        metadata = (data / "model" / "zarr.json").read_text()
+        assert "me:***@host" in metadata
+        assert "you:***@host" in metadata
+        assert "secret" not in metadata

@@ -10,6 +10,7 @@ from typing import Any
 from streamkm.cli.common import dimensions
 from streamkm.cli.files import may_replace
 from streamkm.cli.signals import fit_in
+from streamkm.cli.translate import stored_paths
 from streamkm.cli.ui.say import say_aside
 from streamkm.fitting import Reads, same_data
 from streamkm.models.model import Model
@@ -29,7 +30,6 @@ from streamkm.runs.fit import LabelWriter
 from streamkm.runs.fit_labels import fit_labels, refuse_labels
 from streamkm.runs.fit_options import FitOptions
 from streamkm.runs.options import DataOptions
-from streamkm.safe_text import without_password
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,9 @@ class Outputs:
 def stored_parameters(data: str, given: dict[str, Any], options: FitOptions) -> dict[str, Any]:
     """The options that the model stores."""
     names = dimensions(given["feature_dims"])
-    where = {name: given[name] for name in ("variable", "weights", "mask", "nodata")}
-    where |= {n: without_password(given[n]) for n in ("weights", "mask") if given[n] is not None}
-    return (
-        vars(options) | where | {"data": without_password(data), "feature_dim": list(names or ())}
-    )
+    where = {name: given[name] for name in ("variable", "nodata")}
+    where |= stored_paths({"data": data, "weights": given["weights"], "mask": given["mask"]})
+    return vars(options) | where | {"feature_dim": list(names or ())}
 
 
 def predict_command(output: str, data: str, labels: str, given: dict[str, Any]) -> str:

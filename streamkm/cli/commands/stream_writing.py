@@ -12,6 +12,7 @@ from typing import Any
 from streamkm.cli.common import dimensions, stopped_by
 from streamkm.cli.files import may_replace
 from streamkm.cli.signals import fit_in
+from streamkm.cli.translate import stored_paths
 from streamkm.cli.ui.facts import show
 from streamkm.errors import CheckpointError, RunAgain
 from streamkm.models.model import Model
@@ -47,7 +48,8 @@ def parameters_of(
     """Return the parameters that the model stores."""
     size = given["summary_size"] or "auto"
     stored = {"n_clusters": options.n_clusters, "summary_size": size, "nodata": given["nodata"]}
-    stored |= {name: given[name] for name in ("random_state", "variable", "weights", "mask")}
+    stored |= {name: given[name] for name in ("random_state", "variable")}
+    stored |= stored_paths({name: given[name] for name in ("weights", "mask")})
     stored |= {"half_life": options.half_life, "window": options.window}
     stored |= {
         "data": [without_password(each) for each in data],

@@ -17,6 +17,7 @@ from streamkm.cli.translate import (
     data_options,
     fit_parameters,
     opening,
+    stored_paths,
 )
 from streamkm.cli.ui.facts import show
 from streamkm.cli.ui.say import say, strict_json
@@ -35,7 +36,6 @@ from streamkm.outputs.sealing import checked, seal
 from streamkm.rows import record_whole
 from streamkm.runs.forecast import forecast_sweep
 from streamkm.runs.sweep import SweepOptions, prepare_sweep, sweep
-from streamkm.safe_text import without_password
 from streamkm.showing.reads import ReadProgress
 
 
@@ -74,9 +74,8 @@ def run(
             "feature_dim": source.feature_dim,
             "variable": given["variable"],
         }
-        urls = {"data": data, "validation": validation}
-        urls |= {name: given[name] for name in ("weights", "mask")}
-        parameters |= {n: u if u is None else without_password(u) for n, u in urls.items()}
+        paths = {"data": data, "validation": validation}
+        parameters |= stored_paths(paths | {name: given[name] for name in ("weights", "mask")})
         add_parameters(result, parameters)
         result.attrs = plain(result.attrs)
         _write(result, target, overwrite)
