@@ -112,7 +112,7 @@ def of_array(array: Any) -> Shown:
         texts["stored"] = "; ".join(f"{n} {v}" for n, v in values["stored"].items())
     if array.shards:
         texts["shards"], values["shards"] = str(array.shards), list(array.shards)
-    for name in {"threshold", "keep"} & set(array.attrs):  # of a mask of kept rows
+    for name in sorted({"threshold", "keep"} & set(array.attrs)):  # of a mask of kept rows
         values[name] = array.attrs[name]
         texts[name] = str(values[name])
     notices = attribute_lines(array.attrs)
