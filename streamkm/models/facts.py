@@ -74,10 +74,19 @@ def cluster_cells(model: Model, number: int, n_features: int) -> list[str]:
     cells = [str(number) if name is None else f"{number} {name}"]
     if size_titles(model):
         assert model.counts is not None
-        count = float(model.counts[number])
-        cells.append(f"{int(count):,}" if count.is_integer() else f"{count:,.6g}")
-        cells.append(f"{count / model.counts.sum():.1%}")
+        cells += size_cells(float(model.counts[number]), float(model.counts.sum()))
     return cells + [f"{value:.4g}" for value in model.centroids[number, :n_features]]
+
+
+def size_cells(size: float, total: float) -> list[str]:
+    """Return the size of a cluster, and its share of the total.
+
+    Examples
+    --------
+    >>> size_cells(1500, 3000), size_cells(0.25, 1)
+    (['1,500', '50.0%'], ['0.25', '25.0%'])
+    """
+    return [f"{size:,.6g}" if size % 1 else f"{int(size):,}", f"{size / (total or 1.0):.1%}"]
 
 
 def not_shown(shape: tuple[int, ...], n_features: int) -> str:

@@ -14,6 +14,7 @@ from streamkm.arrays import AnyArray, Float64Array
 from streamkm.errors import DataError
 from streamkm.images.archive.archive import Archive
 from streamkm.images.archive.summary import Summary, summary
+from streamkm.images.colour.quality import psnr
 from streamkm.images.colour.spaces import in_8_bits
 from streamkm.plot.galleries import mosaic, show
 from streamkm.plot.style import FIRST, SECOND, new_axes, short
@@ -182,7 +183,4 @@ def _rgb(pixels: AnyArray) -> Float64Array:
 
 def _psnr(before: AnyArray, after: AnyArray) -> str:
     error = float(np.square(before.astype(np.float64) - after).mean())
-    if not error:
-        return "without loss"
-    peak = float(np.iinfo(before.dtype).max)
-    return f"PSNR {10 * np.log10(peak**2 / error):.1f} dB"
+    return f"PSNR {psnr(error, before.dtype):.1f} dB" if error else "without loss"

@@ -16,7 +16,7 @@ from streamkm.images.colour.spaces import in_8_bits
 from streamkm.images.export.sheet import evenly, swatches, thumbnail
 from streamkm.models.facts import versions_text
 from streamkm.reporting.commands import command_line
-from streamkm.reporting.html import Html, join, table, tag
+from streamkm.reporting.html import Html, join, table, tag, void_tag
 from streamkm.reporting.html import facts as listed
 from streamkm.reporting.page import Section, command
 from streamkm.sizes import show_bytes
@@ -113,7 +113,7 @@ def _image(pixels: AnyArray, alternative: str, kind: str | None = None) -> Html:
     need("PIL.Image", "images").fromarray(pixels).save(written, "PNG")
     data = base64.b64encode(written.getvalue()).decode()
     height, width = pixels.shape[:2]
-    whole = tag(
+    return void_tag(
         "img",
         class_=kind,
         src=f"data:image/png;base64,{data}",
@@ -121,4 +121,3 @@ def _image(pixels: AnyArray, alternative: str, kind: str | None = None) -> Html:
         width=width,
         height=height,
     )
-    return Html(whole.removesuffix("</img>"))

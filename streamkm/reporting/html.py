@@ -34,21 +34,33 @@ def join(parts: Iterable[object]) -> Html:
 
 
 def tag(name: str, *content: object, **attributes: object) -> Html:
-    """Return an element; an underscore after the name of an attribute is dropped.
-
-    Attributes that are None are left out.
+    """Return an element with attributes as for `attributes_of`.
 
     Examples
     --------
     >>> tag("p", "1 < 2", class_="fact", data_k=None)
     '<p class="fact">1 &lt; 2</p>'
     """
-    given = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'
-        for key, value in attributes.items()
-        if value is not None
+    return Html(f"<{name}{attributes_of(**attributes)}>{join(content)}</{name}>")
+
+
+def void_tag(name: str, **attributes: object) -> Html:
+    """Return an element that has no content and no end, such as an image."""
+    return Html(f"<{name}{attributes_of(**attributes)}>")
+
+
+def attributes_of(**attributes: object) -> Html:
+    """Return attributes within a tag; those that are None are left out.
+
+    An underscore after a name is dropped; others become hyphens.
+    """
+    return Html(
+        "".join(
+            f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'
+            for key, value in attributes.items()
+            if value is not None
+        )
     )
-    return Html(f"<{name}{given}>{join(content)}</{name}>")
 
 
 def facts(named: Mapping[str, object]) -> Html:

@@ -14,7 +14,7 @@ from streamkm.arrays import AnyArray, Float64Array
 from streamkm.engine import map_reduce
 from streamkm.errors import DataError
 from streamkm.estimators.loading import from_model
-from streamkm.models.facts import facts_of, set_parameters
+from streamkm.models.facts import facts_of, set_parameters, size_cells
 from streamkm.models.model import Model
 from streamkm.passes import Nearest, Product, Scatter
 from streamkm.passes.sample import SampleUniform, threshold_of
@@ -162,9 +162,9 @@ def _table(model: Model, members: Members | None) -> Iterator[Html]:
             "rows" if model.parameters.get("weights") is None else "sum of weights",
             "share",
         ]
+        total = float(counts.sum())
         for row, count in zip(cells, counts.tolist(), strict=False):
-            row += [f"{count:,.6g}" if count % 1 else f"{int(count):,}"]
-            row += [f"{count / (counts.sum() or 1.0):.1%}"]
+            row += size_cells(count, total)
     if members is not None and members.spread is not None:
         columns.append("mean distance")
         for row, spread in zip(cells, members.spread.tolist(), strict=False):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamkm.errors import DataError
-from streamkm.reporting.html import Html, tag
+from streamkm.reporting.html import Html, attributes_of, tag
 
 PAPER, DARK_PAPER, DARK_INK = "#ffffff", "#15181c", "#e8eaed"
 _LEAST_CONTRAST = 3.0  # of graphics with the paper (WCAG 2.2, 1.4.11)
@@ -49,9 +49,9 @@ def picture(draw: Callable[[], Any], caption: str) -> Html:
 
 def themed(svg: str, label: str) -> str:
     """Return a drawing of matplotlib as an element whose colours depend on the theme."""
-    name = tag("i", aria_label=label)[2:-5]
     svg = _NEEDLESS.sub(lambda found: "<svg " if "<svg" in found[0] else "", svg).rstrip()
-    svg = _GROUP.sub(r"\1", svg).replace("<svg ", f'<svg role="img"{name} ', 1)
+    attributes = attributes_of(role="img", aria_label=label)
+    svg = _GROUP.sub(r"\1", svg).replace("<svg ", f"<svg{attributes} ", 1)
     return _HEX.sub(r"var(--c\1,#\1)", svg)
 
 
