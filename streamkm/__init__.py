@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamkm import plot as plot
-    from streamkm.curation import dedup as dedup
-    from streamkm.curation import partition as partition
+    from streamkm.curation.deduplicate import dedup as dedup
+    from streamkm.curation.group import partition as partition
     from streamkm.estimators import BisectingKMeans as BisectingKMeans
     from streamkm.estimators import HierarchicalKMeans as HierarchicalKMeans
     from streamkm.estimators import KMeans as KMeans
@@ -53,7 +53,7 @@ _PUBLIC = {
     "SphericalKMeans": "streamkm.estimators",
     "StreamingKMeans": "streamkm.estimators",
     "centroids_of": "streamkm.models.sweep",
-    "dedup": "streamkm.curation",
+    "dedup": "streamkm.curation.deduplicate",
     "drift": "streamkm.estimators.drift",
     "forecast": "streamkm.estimators.forecast",
     "ingest": "streamkm.ingesting",
@@ -64,7 +64,7 @@ _PUBLIC = {
     "open_array": "streamkm.rows.array",
     "open_partition": "streamkm.outputs.partitions",
     "open_sweep": "streamkm.models.sweep",
-    "partition": "streamkm.curation",
+    "partition": "streamkm.curation.group",
     "report": "streamkm.reporting.report",
     "stability": "streamkm.selection",
     "sweep": "streamkm.selection",

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import os
 import re
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from streamkm.arrays import AnyArray
+from streamkm.checkpoint.content import Arrays, checksum, packed, refuse_misplaced, unpacked
 from streamkm.errors import CheckpointError, CheckpointWarning, NotACheckpointError
 from streamkm.rows import checked_sizes
 from streamkm.warn import warn
@@ -24,9 +19,7 @@ FORMAT = 2  # since format 2, a state has one record of its run
 KIND = "streamkm checkpoint"
 _KEPT = 2
 _STATE = re.compile("state-[0-9]{8,}")
-_SMALL = 2**26  # bytes that are allocated although nothing may be stored
 _CHUNK_NBYTES = 16 * 2**20
-Arrays = Sequence[AnyArray]
 
 
 def _mended(folder: Path, error: Exception) -> Any:
@@ -136,13 +129,13 @@ class Generations:
         """Write the next state, add it to the list, then delete all but the last two."""
         states = self._listed("states")
         name = f"state-{1 + max((int(old[6:]) for old in states), default=0):08d}"
-        content, places = _packed(arrays)
+        content, places = packed(arrays)
         # An existing state of this name is incomplete.
         group = self._root.create_group(name, overwrite=True)
         chunks = (max(1, min(len(content), _CHUNK_NBYTES)),)
         group.create_array("content", data=content, chunks=chunks, compressors=None)
         facts = {"tree": tree, "arrays": places, "saved": time.time()}
-        group.attrs.put(facts | {"checksum": _checksum(tree, places, content)})
+        group.attrs.put(facts | {"checksum": checksum(tree, places, content)})
         current = [*[old for old in states if old not in self._damaged][1 - _KEPT :], name]
         # If a run is killed before it deletes them, the next save does.
         gone = [old for old in (*states, *self._listed("removed")) if old not in current]
@@ -200,56 +193,8 @@ class Generations:
         group: Any = self._root[name]
         facts = dict(group.attrs)
         stored = checked_sizes(group["content"])
-        _refuse_misplaced(facts["arrays"], stored)
+        refuse_misplaced(facts["arrays"], stored)
         content = np.asarray(stored[...])
-        if _checksum(facts["tree"], facts["arrays"], content) != facts["checksum"]:
+        if checksum(facts["tree"], facts["arrays"], content) != facts["checksum"]:
             raise ValueError("the checksum does not match")
-        return facts["tree"], _unpacked(content, facts["arrays"])
-
-
-def _refuse_misplaced(places: Any, content: Any) -> None:
-    """Refuse a content of other bytes than those of its arrays, before it is read.
-
-    Raises
-    ------
-    ValueError
-        If arrays overlap, have no numbers, or the content has another size or lacks chunks.
-    """
-    at = 0
-    for place in places:
-        dtype, shape = np.dtype(place["dtype"]), place["shape"]
-        whole = all(type(n) is int and n >= 0 for n in shape)
-        if dtype.hasobject or place["at"] != at or not whole:
-            raise ValueError("the arrays of the state do not follow each other")
-        at += dtype.itemsize * math.prod(shape)
-    if content.dtype != np.uint8 or content.shape != (at,):
-        raise ValueError(f"the content is not the {at:,} bytes of the arrays")
-    if content.nbytes > _SMALL and content.nchunks_initialized < content.nchunks:
-        raise ValueError("chunks of the content are missing")
-
-
-def _packed(arrays: Arrays) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
-    """Pack all arrays into one, with their positions; separate ones would need more writes."""
-    content = np.empty(sum(values.nbytes for values in arrays), np.uint8)
-    places, at = [], 0
-    for values in arrays:
-        content[at : at + values.nbytes] = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-        places.append({"dtype": values.dtype.str, "shape": list(values.shape), "at": at})
-        at += values.nbytes
-    return content, places
-
-
-def _unpacked(content: npt.NDArray[np.uint8], places: list[dict[str, Any]]) -> Arrays:
-    arrays = []
-    for place in places:
-        values = np.empty(place["shape"], place["dtype"])
-        part = content[place["at"] : place["at"] + values.nbytes]
-        values.reshape(-1).view(np.uint8)[...] = part
-        arrays.append(values)
-    return arrays
-
-
-def _checksum(tree: Any, places: Any, content: npt.NDArray[np.uint8]) -> str:
-    whole = hashlib.sha256(json.dumps([tree, places], sort_keys=True).encode())
-    whole.update(content.data)
-    return whole.hexdigest()
+        return facts["tree"], unpacked(content, facts["arrays"])

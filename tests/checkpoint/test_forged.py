@@ -10,7 +10,7 @@ import zarr
 
 import streamkm
 from streamkm.checkpoint import Generations
-from streamkm.checkpoint.generations import _checksum
+from streamkm.checkpoint.content import checksum
 from streamkm.errors import CheckpointError
 
 pytestmark = pytest.mark.filterwarnings("ignore:stopped after max_iter")
@@ -41,7 +41,7 @@ def forge(where, change, content=None):
     if content is not None:
         content(values, facts)
         chunk.write_bytes(values.tobytes())
-    facts["checksum"] = _checksum(facts["tree"], facts["arrays"], values)
+    facts["checksum"] = checksum(facts["tree"], facts["arrays"], values)
     file.write_text(json.dumps(metadata))
 
 

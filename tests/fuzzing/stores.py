@@ -274,12 +274,12 @@ def mutated(draw, metadata):
 
 def _seal(folder, metadata):
     """Forge the checksum of a state, if it has one."""
-    from streamkm.checkpoint.generations import _checksum
+    from streamkm.checkpoint.content import checksum
 
     try:
         content = np.frombuffer((folder / "content/c/0").read_bytes(), np.uint8)
         facts = metadata["attributes"]
-        facts["checksum"] = _checksum(facts["tree"], facts["arrays"], content)
+        facts["checksum"] = checksum(facts["tree"], facts["arrays"], content)
     except (OSError, KeyError, TypeError):
         pass
 

@@ -1,0 +1,1 @@
+"""Rows by cluster: `streamkm.partition` and `streamkm.dedup`."""
