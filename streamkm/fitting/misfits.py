@@ -66,6 +66,7 @@ def plain_errors(resumed: Callable[[], bool], where: str) -> Iterator[None]:
         if not resumed():
             raise
         raise CheckpointError(
-            f"the run that resumed from {where} failed ({type(error).__name__}: {error}), so its "
-            "state may be damaged. Restore a copy, or start again with another checkpoint."
+            f"the run that resumed from {where} failed ({type(error).__name__}: {error}). If the "
+            "error is not that of the data or of your own code, the state is damaged: restore a "
+            "copy, or start again with another checkpoint."
         ) from error

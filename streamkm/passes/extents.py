@@ -64,7 +64,7 @@ class Extent(Statistic):
         """
         if self.low.dtype.kind != "f" or not self.low.size:
             return
-        most = float(max(np.abs(self.low).max(), np.abs(self.high).max()))
+        most = _largest(self.low, self.high)
         if 0 < most < _TINY:
             raise DataError(
                 f"the largest value is {most:.3g}, and squares of values below {_TINY:.0e} are too "
@@ -91,7 +91,15 @@ class Extents(Pass[Extent]):
     def __call__(self, block: Block) -> Extent:
         if block.n_rows == 0 or block.scaling is not None or block.dtype == np.float32:
             return self.identity()
-        some = block.values[:: -(-block.n_rows // _ROWS)]
-        if not block.gaps:
-            return Extent(some.min(axis=0), some.max(axis=0))
-        return Extent(np.fmin.reduce(some, axis=0), np.fmax.reduce(some, axis=0))
+        found = _extent(block.values[:: -(-block.n_rows // _ROWS)])
+        # Some rows show that not all values are tiny, but only all rows show that all are.
+        return found if _largest(found.low, found.high) >= _TINY else _extent(block.values)
+
+
+def _extent(rows: AnyArray) -> Extent:
+    return Extent(np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0))
+
+
+def _largest(low: AnyArray, high: AnyArray) -> float:
+    """Return the largest absolute value of all features; NaN if there are only gaps."""
+    return float(np.fmax.reduce(np.abs([low, high]), axis=None))

@@ -37,3 +37,10 @@ def test_values_whose_squares_overflow_are_not_called_nan():
 
 def test_zeros_are_allowed():
     assert streamkm.KMeans(1, random_state=0).fit(np.zeros((9, 3))).inertia_ == 0
+
+
+def test_rows_between_those_that_are_examined_show_that_not_all_values_are_tiny():
+    x = np.full((5000, 2), 1e-150)
+    x[3::1000] = [3.0, 4.0]  # every fifth row is examined
+    found = streamkm.KMeans(2, random_state=0).fit(x)
+    assert sorted(found.counts_) == [5, 4995]
