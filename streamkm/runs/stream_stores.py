@@ -1,4 +1,4 @@
-"""A stream of stores that are read one after the other, with a checkpoint."""
+"""A stream of stores that are read one after the other."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from streamkm.checkpoint import Periodic, Record, load_saved, locked
+from streamkm.checkpoint import Record
 from streamkm.checkpointable import Checkpointable
 from streamkm.engine import Folded, folding, same_processes, wave_size
 from streamkm.errors import DataChangedError, DataError
-from streamkm.fitting.record import refuse_other
 from streamkm.models.model import Model
-from streamkm.outputs import plain, refuse_overlap
+from streamkm.outputs import plain
 from streamkm.rows import Rows, fingerprint, refuse_other_units
 from streamkm.runs.labels import digest_of
-from streamkm.runs.options import CheckpointOptions, DataOptions
+from streamkm.runs.options import DataOptions
 from streamkm.runs.stream import StreamOptions, solved
+from streamkm.runs.stream_saves import Saves
 from streamkm.runs.stream_seen import SeenData
 from streamkm.streaming import Summarise, Summary
 from streamkm.versions import versions
@@ -148,75 +148,6 @@ def _naming(store: object) -> Iterator[None]:
         if str(store) in str(error):
             raise
         raise DataError(f"{store}:", python=str(error), command=error.for_command) from error
-
-
-class Saves:
-    """The saved states of a stream; created by `saving`.
-
-    Parameters
-    ----------
-    periodic : Periodic, or None if nothing is saved
-    """
-
-    def __init__(self, periodic: Periodic | None = None) -> None:
-        self._periodic = periodic
-        self.last: Any = None
-
-    @property
-    def due(self) -> bool:
-        """Whether the last state was saved long enough ago."""
-        return self._periodic is not None and self._periodic.due
-
-    @property
-    def identity(self) -> str:
-        """The same in all runs that resume one another; empty without a checkpoint."""
-        return "" if self._periodic is None else self._periodic.record.identity
-
-    def on_state(self, state: StreamState) -> None:
-        """Keep the state, and save it if it is due."""
-        self.last = state
-        if self.due:
-            self.save()
-
-    def save(self) -> bool:
-        """Save the last state now; return whether it is saved."""
-        if self._periodic is None or self.last is None:
-            return False
-        return self._periodic.save(self.last)
-
-
-@contextmanager
-def saving(
-    checkpoint: CheckpointOptions | None, stores: Stores | None, record: Record
-) -> Iterator[Saves]:
-    """Yield the saved states of a stream, whose `last` is that of an earlier run, if any.
-
-    Without stores it is the stream of a feed.
-
-    Raises
-    ------
-    CheckpointError, DataChangedError
-        If the checkpoint belongs to another stream, or another run uses it.
-    """
-    if checkpoint is None:
-        yield Saves()
-        return
-    for rows in () if stores is None else stores.rows:
-        for array in rows.sources:
-            refuse_overlap(checkpoint.where, array)
-    with locked(checkpoint.where) as (generations, lock):
-
-        def opened() -> Any:
-            lock.renew()
-            return generations
-
-        periodic = Periodic(generations.where, opened, record, checkpoint.seconds)
-        saves, saved = Saves(periodic), load_saved(generations)
-        if saved is not None:
-            refuse_other(saved.record, record, generations.where)
-            periodic.resume(saved.record)
-            saves.last = saved.state
-        yield saves
 
 
 def stream(

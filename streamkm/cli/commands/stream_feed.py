@@ -37,7 +37,7 @@ from streamkm.outputs import alone, local
 from streamkm.progress import Progress
 from streamkm.runs.feeding import Feeding, FeedState, Folding, feed_model, feed_record
 from streamkm.runs.feeds import Feed, skipping
-from streamkm.runs.stream_stores import Saves, saving
+from streamkm.runs.stream_saves import Saves, saving
 from streamkm.showing.bar import ProgressBar
 from streamkm.streaming import Summary
 
@@ -132,7 +132,7 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str,
             stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
             stack.enter_context(alone(local(output)))
             record = feed_record(source.name, options, source.asked, given["nodata"])
-            saves = stack.enter_context(saving(checkpoint_of(given), None, record))
+            saves = stack.enter_context(saving(checkpoint_of(given), record))
             before: FeedState | None = saves.last
             if before is not None:
                 say_aside(f"resuming from {given['checkpoint']}, after {before.n_rows:,} rows")

@@ -30,7 +30,8 @@ from streamkm.models.model import Model
 from streamkm.models.storage import save_model
 from streamkm.outputs import alone, local
 from streamkm.rows import Rows
-from streamkm.runs.stream_stores import Saves, Stores, StreamState, saving, stream, stream_model
+from streamkm.runs.stream_saves import Saves, saving
+from streamkm.runs.stream_stores import Stores, StreamState, stream, stream_model
 from streamkm.showing.reads import ReadProgress
 from streamkm.streaming import Summary
 
@@ -52,7 +53,7 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: dict[str, An
             stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
             stores = Stores.open(sources, options)
             stack.enter_context(alone(local(output)))
-            saves = stack.enter_context(saving(saved, stores, stores.record(options)))
+            saves = stack.enter_context(saving(saved, stores.record(options), stores.rows))
         if saves.last is not None:
             say_aside(f"resuming from {checkpoint}, {_place(saves.last, stores)}")
 
