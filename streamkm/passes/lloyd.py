@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -118,6 +118,25 @@ class Assigned(Statistic):
     def reordered(self, order: npt.NDArray[np.intp]) -> Assigned:
         """Return the statistic of the clusters in another order."""
         return Assigned(self.sums[order], self.counts[order], self.loss, self.squares)
+
+    def relocated(
+        self, rows: AnyArray, weights: AnyArray, labels: AnyArray, clusters: Sequence[int]
+    ) -> Self:
+        """Return the statistic in float64, with rows in empty clusters, one in each.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (m, d)
+        weights : ndarray of shape (m,)
+        labels : ndarray of shape (m,), the clusters that the rows leave
+        clusters : the m empty clusters
+        """
+        sums, counts = self.sums.astype(np.float64), self.counts.astype(np.float64)
+        weighted = weights[:, None] * rows
+        np.subtract.at(sums, labels, weighted)
+        np.subtract.at(counts, labels, weights)
+        sums[clusters], counts[clusters] = weighted, weights
+        return replace(self, sums=sums, counts=counts)
 
     def about(self, before: Float64Array, after: Float64Array) -> Assigned:
         """Return the statistic with the same labels and the loss for other centroids (k, d)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,16 @@ class ObservedSums(Assigned):
     def reordered(self, order: npt.NDArray[np.intp]) -> ObservedSums:
         own = (self.sums[order], self.counts[order])
         return ObservedSums(*own, self.loss, seen=self.seen[order])
+
+    def relocated(
+        self, rows: AnyArray, weights: AnyArray, labels: AnyArray, clusters: Sequence[int]
+    ) -> Self:
+        there = ~np.isnan(rows)
+        moved = super().relocated(np.where(there, rows, 0.0), weights, labels, clusters)
+        seen, own = self.seen.copy(), weights[:, None] * there
+        np.subtract.at(seen, labels, own)
+        seen[clusters] = own
+        return replace(moved, seen=seen)
 
     def about(self, before: Float64Array, after: Float64Array) -> ObservedSums:
         moves = after - before

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 
-from streamkm.passes import Assigned, ObservedSums, TopRows
+from streamkm.passes import Assigned, TopRows
 
 
 def relocated(assigned: Assigned, far: TopRows) -> tuple[Assigned, int]:
@@ -25,23 +22,15 @@ def relocated(assigned: Assigned, far: TopRows) -> tuple[Assigned, int]:
     -------
     Assigned, and the number of clusters that received a row.
     """
-    sums = assigned.sums.astype(np.float64)
     counts = assigned.counts.astype(np.float64)
-    seen = assigned.seen.copy() if isinstance(assigned, ObservedSums) else None
-    empty = iter(np.flatnonzero(counts == 0))
-    n_relocated = 0
-    for row, weight, label in zip(far.values, far.weights, far.labels, strict=True):
-        if counts[label] <= weight:
-            continue
-        cluster = next(empty)
-        if seen is not None:
-            there = ~np.isnan(row)
-            row = np.where(there, row, 0.0)
-            seen[label] -= weight * there
-            seen[cluster] = weight * there
-        sums[label] -= weight * row
-        counts[label] -= weight
-        sums[cluster], counts[cluster] = weight * row, weight
-        n_relocated += 1
-    moved: Any = {"sums": sums, "counts": counts} | ({} if seen is None else {"seen": seen})
-    return replace(assigned, **moved), n_relocated
+    empty = iter(np.flatnonzero(counts == 0).tolist())
+    rows, clusters = list[int](), list[int]()
+    for number, (weight, label) in enumerate(zip(far.weights, far.labels, strict=True)):
+        if counts[label] > weight:
+            counts[label] -= weight
+            rows.append(number)
+            clusters.append(next(empty))
+    if not rows:
+        return assigned, 0
+    moved = assigned.relocated(far.values[rows], far.weights[rows], far.labels[rows], clusters)
+    return moved, len(rows)
