@@ -283,9 +283,9 @@ ndarray of shape (m,)
             _, rows, known = self._next_rows(X, sample_weight, mask)
             name = "the data" if is_a(X, "zarr.Array") else str(X)
             update = Update(known, self._seen).compared(rows, X, name, changed == "keep")
-            self._summary, self._seen = update.absorbed()
-            if self._summary is not known:
-                self._is_solved = False
+            summary, self._seen = update.absorbed()
+            if summary is not known:
+                self._summary, self._is_solved = summary, False
                 self._n_features_out = known.n_clusters
                 self._remove("labels_", "cluster_names_")
                 self._refine(X, sample_weight, mask, rows)

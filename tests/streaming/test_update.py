@@ -22,6 +22,7 @@ from streamkm import StreamingKMeans
 from streamkm.cli import main
 from streamkm.errors import DataChangedError, DataError, StreamkmWarning
 from streamkm.models.storage import load_model
+from streamkm.streaming import Summary
 from tests import reference
 from tests.conftest import mixture
 
@@ -80,6 +81,17 @@ def model(**more):
 
 def all_days(**more):
     return model(**more).partial_fit(days(0, DAYS)["light"])
+
+
+def test_another_number_of_clusters_takes_effect_with_the_next_new_rows(tmp_path):
+    begin(tmp_path / "cube", 2)
+    km = model(summary_size=50).fit(tmp_path / "cube" / "light").set_params(n_clusters=6)
+    km.update(tmp_path / "cube" / "light").save(tmp_path / "model.zarr")
+    stored = load_model(tmp_path / "model.zarr")
+    assert len(stored.centroids) == Summary.from_stored(stored.summary).n_clusters == 4
+    grow(tmp_path / "cube", 2, 3)
+    km.update(tmp_path / "cube" / "light")
+    assert len(km.cluster_centers_) == len(km.get_feature_names_out()) == 6
 
 
 @pytest.mark.parametrize("chunk", [1, 4])
