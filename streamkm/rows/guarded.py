@@ -88,7 +88,7 @@ class _Gzip(GzipCodec):
         return chunk_spec.prototype.buffer.from_bytes(found)
 
 
-_GUARDS: dict[type, type] = {ZstdCodec: _Zstd, BloscCodec: _Blosc, GzipCodec: _Gzip}
+_GUARDS: dict[type, Any] = {ZstdCodec: _Zstd, BloscCodec: _Blosc, GzipCodec: _Gzip}
 
 
 class _OldGuard(OldCodec):  # type: ignore[misc]
@@ -140,18 +140,9 @@ def unguarded(array: Any) -> Any:
 
 def _guard(codec: Any) -> Any:
     if isinstance(codec, ShardingCodec):
-        return ShardingCodec(
-            chunk_shape=codec.chunk_shape,
-            codecs=[_guard(each) for each in codec.codecs],
-            index_codecs=codec.index_codecs,
-            index_location=codec.index_location,
-        )
+        return replace(codec, codecs=tuple(map(_guard, codec.codecs)))
     kind = _GUARDS.get(type(codec))
-    if kind is None:
-        return codec
-    made: Any = object.__new__(kind)
-    made.__dict__.update(codec.__dict__)
-    return made
+    return codec if kind is None else kind.from_dict(codec.to_dict())
 
 
 def _nbytes(shape: Any, dtype: Any) -> int:
