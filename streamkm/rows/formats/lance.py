@@ -1,4 +1,4 @@
-"""Lance datasets on this machine, read by pylance in parts of their fragments."""
+"""Lance datasets on this machine, read by pylance in parts of equal numbers of rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamkm.files.find import File, need
 from streamkm.rows.formats.tables import TableFormat
 
 _VERSIONS = "_versions"
-_ROWS = 8192  # of a part of a fragment
+_ROWS = 8192  # of a part
 _LAST = 2**64 - 1  # newer names of manifests count down from it
 
 
@@ -23,19 +23,16 @@ class Lance(TableFormat):
         return _opened(file).schema
 
     def lengths(self, file: File) -> list[int]:
-        return [rows for _, _, rows in _parts(_opened(file))]
+        n = _opened(file).count_rows()
+        return [min(_ROWS, n - first) for first in range(0, n, _ROWS)]
 
     def lacks(self, file: File, columns: Sequence[str]) -> bool:
         return False  # known only when values are read
 
     def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
-        data = _opened(file)
-        number, first, count = next(part for at, part in enumerate(_parts(data)) if at == group)
-        yield from (
-            data.get_fragments()[number]
-            .scanner(columns=list(columns), offset=first, limit=count, batch_size=min(rows, count))
-            .to_batches()
-        )
+        size, first = min(rows, _ROWS), group * _ROWS
+        part = _opened(file).scanner(list(columns), offset=first, limit=_ROWS, batch_size=size)
+        yield from part.to_batches()
 
 
 def manifest_in(folder: Path) -> Path | None:
@@ -56,11 +53,3 @@ def _opened(file: File) -> Any:
     manifest = Path(file.path)
     lance = need("lance", "Lance datasets")
     return lance.dataset(str(manifest.parent.parent), version=_version(manifest))
-
-
-def _parts(data: Any) -> Iterator[tuple[int, int, int]]:
-    """Yield the number of the fragment, the first row and the number of rows of each part."""
-    for number, fragment in enumerate(data.get_fragments()):
-        n = fragment.count_rows()
-        for first in range(0, n, _ROWS):
-            yield number, first, min(_ROWS, n - first)
