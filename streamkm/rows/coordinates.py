@@ -13,7 +13,7 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, StreamkmWarning
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
-from streamkm.rows.paths import dimension_names
+from streamkm.rows.paths import checked_sizes, dimension_names
 from streamkm.warn import warn
 
 _STEP = 65_536  # labels compared together
@@ -74,7 +74,10 @@ def coordinate(data: Any, dim: str | None) -> Coordinate | None:
 
 
 def array_beside(data: Any, name: str) -> Any:
-    """Return the array of a name beside a Zarr array or an array in a file, or None."""
+    """Return the array of a name beside a Zarr array or an array in a file, or None.
+
+    As in arrays that are opened by path, the sizes of the chunks of Zarr are checked.
+    """
     if isinstance(data, FileArray):
         return data.beside(name)
     if not is_a(data, "zarr.Array") or not data.path:
@@ -83,9 +86,10 @@ def array_beside(data: Any, name: str) -> Any:
 
     path = "/".join((*data.path.split("/")[:-1], name))
     try:
-        return zarr.open_array(
+        found = zarr.open_array(
             store=data.store, path=path, mode="r", zarr_format=data.metadata.zarr_format
         )
+        return checked_sizes(found)
     except (FileNotFoundError, PermissionError):
         return None  # a store without permission to list reports missing keys in this way
     except (KeyError, ValueError):

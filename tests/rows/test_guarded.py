@@ -14,6 +14,8 @@ from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 
 from streamkm.errors import DataError, MemoryLimitError
 from streamkm.rows import memory, open_rows
+from streamkm.rows.array import open_array
+from streamkm.rows.coordinates import array_beside
 from streamkm.rows.guarded import guarded, store_at
 from tests.conftest import run_module
 from tests.fuzzing import stores
@@ -43,6 +45,17 @@ def test_chunks_that_decode_to_more_than_their_values_are_refused(name, tmp_path
     for each in (array, pickle.loads(pickle.dumps(array))):
         with pytest.raises(ValueError, match="or more; its values have"):
             each[...]
+
+
+def test_arrays_beside_the_data_are_guarded(tmp_path):
+    """Coordinates are read as a whole, and weights may be given by their names."""
+    group = zarr.create_group(tmp_path / "g")
+    group.create_array("v", data=X, dimension_names=("row", "band"))
+    group.create_array("row", data=np.arange(100.0), dimension_names=("row",), chunks=(100,))
+    (tmp_path / "g/row/c/0").write_bytes(stores._zstd_bomb())
+    beside = array_beside(open_array(tmp_path / "g", "v"), "row")
+    with pytest.raises(ValueError, match="or more; its values have"):
+        beside[...]
 
 
 def test_a_chunk_that_ends_after_its_magic_number_is_incomplete(tmp_path):
