@@ -54,10 +54,18 @@ class Meaning:
         ------
         DataError
             If a scale or an offset is not a number, or does not match the dimensions.
+
+        Warns
+        -----
+        PackedDataWarning
+            If scales or offsets of bands are not applied, because the array has no bands.
         """
-        if not is_packed(array) and not any(name in array.attrs for name in RANGE):
+        has_range = any(name in array.attrs for name in RANGE)
+        if not is_packed(array) and not has_range:
             return None
         scale, offset = (factor(array, name) for name in PACKING)
+        if scale is None and offset is None and not has_range:
+            return None
         return cls(
             meant_dtype(array),
             decoded_dtype(array, scale, offset),

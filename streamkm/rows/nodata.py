@@ -153,10 +153,9 @@ def is_packed(array: Any) -> bool:
     """Return whether a scale or an offset defines the meaning of the stored numbers."""
     attributes = array.attrs
     plain = {"scale_factor": 1, "add_offset": 0}
-    if any(np.any(np.asarray(attributes.get(n, v)) != v) for n, v in _OF_BANDS.items()):
-        return True
-    if any(np.any(np.asarray(attributes.get(n, v)) != v) for n, v in plain.items()):
-        return True
+    for name, value in (plain | _OF_BANDS).items():
+        if np.any(np.asarray(attributes.get(name, value), object) != value):
+            return True
     beside = getattr(array, "coords", str(attributes.get("coordinates", "")).split())
     return any(name in beside for name in plain)
 

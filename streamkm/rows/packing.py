@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.errors import DataError
+from streamkm.errors import DataError, PackedDataWarning
 from streamkm.rows.coordinates import array_beside
 from streamkm.rows.nodata import marked, meant_dtype
 from streamkm.rows.paths import dimension_names
+from streamkm.warn import warn
 
 PACKING = {"scale_factor": "scales", "add_offset": "offsets"}  # of an array, and of its bands
 _BAND = "band"  # dimension of the bands of rioxarray
@@ -20,12 +21,25 @@ _MOST = 2**16  # values of a scale that differs along dimensions
 
 
 def factor(array: Any, name: str) -> Any:
-    """Return the scale or the offset of an array: of all values, or along some dimensions."""
+    """Return the scale or the offset of an array: of all values, or along some dimensions.
+
+    Warns
+    -----
+    PackedDataWarning
+        If an attribute has the name of those of bands, but the array has no bands. Other programs
+        give these names to attributes of other meanings.
+    """
     dims = dimension_names(array) or (None,) * array.ndim
     if name in array.attrs:
         return _number(name, array.attrs[name])
     bands = array.attrs.get(PACKING[name])
-    if bands is not None:
+    if bands is not None and _BAND not in dims:
+        warn(
+            f"the attribute {PACKING[name]!r} is not applied, because the array has no dimension "
+            f"{_BAND!r}; the values are used as stored.",
+            PackedDataWarning,
+        )
+    elif bands is not None:
         return _along(array, PACKING[name], dims, (_BAND,), np.asarray(bands))
     if name not in str(array.attrs.get("coordinates", "")).split():
         return None

@@ -18,7 +18,7 @@ from rasterio import Affine
 import streamkm
 from streamkm import KMeans, open_array
 from streamkm.cli import main
-from streamkm.errors import DataError
+from streamkm.errors import DataError, PackedDataWarning
 from streamkm.rows import fingerprint, open_rows
 
 RNG = np.random.default_rng(0)
@@ -224,6 +224,19 @@ def test_a_scale_that_makes_no_sense_is_an_error(message, tmp_path):
     )
     with pytest.raises(DataError, match=message):
         open_rows(tmp_path / "v", feature_dim="band")
+
+
+@pytest.mark.parametrize("scales", [[2.0, 4.0, 8.0], "log", [{"type": "scale"}], [[1], [2, 3]]])
+def test_scales_of_another_program_are_named_and_not_applied(scales, tmp_path):
+    names = ("y", "x", "wavelength")
+    zarr.create_array(
+        tmp_path / "v", data=COUNTS, attributes={"scales": scales}, dimension_names=names
+    )
+    with pytest.warns(PackedDataWarning, match="'scales' is not applied, .* no dimension 'band'"):
+        rows = open_rows(tmp_path / "v", feature_dim="wavelength")
+    values = rows.block(0).values
+    assert values.dtype == COUNTS.dtype
+    assert np.array_equal(values, COUNTS.reshape(-1, 3))
 
 
 def test_bands_that_differ_as_rioxarray_writes_them(tmp_path):
