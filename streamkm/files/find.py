@@ -11,7 +11,7 @@ from streamkm.errors import DataError, ReadError
 from streamkm.files.near import did_you_mean
 
 IN_PLACE = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".netcdf")
-ZARR = ("zarr.json", ".zgroup", ".zarray")  # files in the root of a store
+ZARR = ("zarr.json", ".zgroup", ".zarray")  # the root of a Zarr store has one of these files
 _XARRAY = (".grib", ".grib2", ".grb", ".grb2")
 _PACKAGES = {"PIL": "pillow", "lance": "pylance"}
 _EXTRAS = {"h5py": "netcdf", "lance": "lance"}

@@ -9,10 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from streamkm.errors import DataError, ReadError
-from streamkm.files.find import File, entries, file_system
+from streamkm.files.find import ZARR, File, entries, file_system
 from streamkm.files.near import did_you_mean
 
-_MARKS = ("zarr.json", ".zarray", ".zgroup")  # each Zarr store has one of these files
 _SIGNS = "*?["
 
 
@@ -116,7 +115,7 @@ def _file(fs: Any, path: Path) -> File:
 
 
 def _is_zarr(folder: Path) -> bool:
-    return any((folder / mark).is_file() for mark in _MARKS)
+    return any((folder / name).is_file() for name in ZARR)
 
 
 def _remote(fs: Any, source: str) -> Iterator[Leaf]:
@@ -133,7 +132,7 @@ def _remote(fs: Any, source: str) -> Iterator[Leaf]:
         base = "/".join(parts[: next(i for i, p in enumerate(parts) if set(p) & set(_SIGNS))])
     else:
         base = path.rstrip("/")
-    stores = {n.rpartition("/")[0] for n in names if n.rpartition("/")[2] in _MARKS}
+    stores = {n.rpartition("/")[0] for n in names if n.rpartition("/")[2] in ZARR}
     stores = {s for s in stores if not any(str(p) in stores for p in PurePosixPath(s).parents)}
     for store in sorted(stores):
         yield Leaf(_below_base(store, base), fs.unstrip_protocol(store), None, searched)
