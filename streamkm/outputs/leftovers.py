@@ -17,8 +17,8 @@ _KINDS = {
     "progress": "the progress of an unfinished output",
     "growing": "the steps of an unfinished hierarchy, from which the same command may resume",
     "lock": "a lock",
+    "old": "the old output, which is restored, because no new one has its name",
 }
-_OLD = "the old output, which is restored, because no new one has its name"
 _FOLDERS = re.compile(
     r"\.(?P<name>.+)\.(?:(?P<kind>partial|replaced)-(?:once-)?(?:[0-9a-f]{8}|ingest)"
     r"|(?P<other>progress|growing|lock))"
@@ -34,16 +34,21 @@ class Leftover:
     ----------
     path : Path
     target : the output beside which it was left
-    what : description
+    kind : a key of `_KINDS`
     """
 
     path: Path
     target: Path
-    what: str
+    kind: str
+
+    @property
+    def what(self) -> str:
+        """Description."""
+        return _KINDS[self.kind]
 
     def remove(self) -> None:
         """Delete it; or restore the old output if no new one has its name."""
-        if self.what == _OLD:
+        if self.kind == "old":
             self.path.rename(self.target)
         elif self.path.is_dir() and not self.path.is_symlink():
             shutil.rmtree(self.path)
@@ -73,9 +78,9 @@ def leftovers(path: Path) -> list[Leftover]:
             continue
         target = folder / match["name"]
         kind = match["kind"] or match["other"]
-        is_only = kind == "replaced" and not target.exists()
-        what = _OLD if is_only else _KINDS[kind]
-        found.setdefault(target, []).append(Leftover(each, target, what))
+        if kind == "replaced" and not target.exists():
+            kind = "old"
+        found.setdefault(target, []).append(Leftover(each, target, kind))
     dead = [own for target, own in found.items() if _is_dead(target)]
     return [one for own in dead for one in own if one.path.exists()]
 
