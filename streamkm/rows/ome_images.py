@@ -36,14 +36,20 @@ def axes_of(array: Any) -> tuple[str, ...] | None:
         group = zarr.open_group(
             array.store, path=parent, mode="r", zarr_format=array.metadata.zarr_format
         )
-        for image in _described(group).get("multiscales", ()):
-            if any(str(each["path"]) == name for each in image["datasets"]):
-                axes = image["axes"]
-                names = tuple(str(a["name"] if isinstance(a, dict) else a) for a in axes)
-                return names if len(names) == array.ndim else None
-    except Exception:  # no group, or its metadata are of another kind
+    except Exception:  # the parent is not a group; object stores have errors of their own
         return None
-    return None
+    try:
+        images = _described(group).get("multiscales", ())
+        axes = next(image["axes"] for image in images if name in _resolutions(image))
+        names = tuple(str(axis["name"] if isinstance(axis, dict) else axis) for axis in axes)
+    except (KeyError, StopIteration, TypeError):  # other arrays, or attributes that are not OME's
+        return None
+    return names if len(names) == array.ndim else None
+
+
+def _resolutions(image: Any) -> list[str]:
+    """Return the paths of the arrays of an image, relative to its group."""
+    return [str(each["path"]) for each in image["datasets"]]
 
 
 def _paths(group: Any) -> Iterator[str]:
