@@ -52,16 +52,16 @@ class RegularFiles(LocalStore):
 
 
 class DurableFiles(RegularFiles):
-    """Such a store whose files are on the disk when they are written."""
+    """A store of regular files that waits until each file that it writes is on the disk."""
 
     async def set(self, key: str, value: Any) -> None:
         await asyncio.to_thread(write_durably, self.root / key, value.as_buffer_like())
 
 
-def store_at(path: str | os.PathLike[str], read_only: bool = True) -> Any:
-    """Return the store of regular files in a folder; any other path or URL itself."""
+def store_at(path: str | os.PathLike[str]) -> Any:
+    """Return a folder as a store of regular files, to read; other paths and URLs as they are."""
     where = os.fspath(path)
-    return RegularFiles(Path(where), read_only=read_only) if os.path.isdir(where) else where
+    return RegularFiles(Path(where), read_only=True) if os.path.isdir(where) else where
 
 
 class _Guarded:
@@ -125,13 +125,11 @@ def guarded(array: Any) -> Any:
     elif metadata.compressor is not None:
         nbytes = _WIDER * _nbytes(metadata.chunks, array.dtype)
         metadata = replace(metadata, compressor=_OldGuard(metadata.compressor, nbytes))
-    inner = getattr(array, "async_array", array)
-    made: Any = zarr.AsyncArray(metadata, inner.store_path, inner.config)
-    return zarr.Array(made) if isinstance(array, zarr.Array) else made
+    return zarr.Array(zarr.AsyncArray(metadata, array.store_path, array.config))
 
 
 def unguarded(array: Any) -> Any:
-    """Return the array for another decoder, which knows only the classes of Zarr."""
+    """Return an array in a folder with Zarr's own classes, which another decoder needs."""
     if not isinstance(array.store, RegularFiles):
         return array
     store = LocalStore(array.store.root, read_only=True)
