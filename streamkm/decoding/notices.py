@@ -35,7 +35,7 @@ def together(parts: Iterable[Sequence[Notice]]) -> tuple[Notice, ...]:
 
 
 def attribute_lines(attributes: Mapping[str, Any]) -> list[str]:
-    """Return what is left out of an array, by its attributes, as lines of text.
+    """Return the notices in the attributes of an array as lines of text.
 
     Examples
     --------

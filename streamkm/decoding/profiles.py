@@ -41,7 +41,8 @@ def image_in_srgb(image: Any) -> Any:
     """Return an image of inks as RGB; other images as they are."""
     if image.mode != "CMYK":
         return image
-    return need("PIL.ImageCms", "images").applyTransform(image, _of(image))
+    transform = _transform(image.info["icc_profile"])
+    return need("PIL.ImageCms", "images").applyTransform(image, transform)
 
 
 def colours_in_srgb(colour: AnyArray, profile: bytes) -> AnyArray:
@@ -60,10 +61,6 @@ def colours_in_srgb(colour: AnyArray, profile: bytes) -> AnyArray:
         image = make(part if channels == 3 else part[..., 0])
         part[...] = np.asarray(cms.applyTransform(image, transform))[..., :channels]
     return colour
-
-
-def _of(image: Any) -> Any:
-    return _transform(image.info["icc_profile"])
 
 
 def _transform(profile: bytes) -> Any:

@@ -193,6 +193,6 @@ def _by_pyproj(grid: Mapping[str, Any]) -> str | None:
         from pyproj import CRS
 
         text: str = CRS.from_cf(dict(grid)).to_wkt()
-    except Exception:  # not installed, or parameters are missing
+    except Exception:  # pyproj is missing, or raises one of its many errors
         return None
     return text

@@ -40,7 +40,7 @@ class _Counted(io.FileIO):
 
 
 class _Files(LocalFileSystem):
-    """Local files that count what is read of them."""
+    """A file system of local files that counts the bytes that are read of each file."""
 
     protocol = "counted"
 

@@ -54,7 +54,7 @@ def is_masked(scene: Any, bands: Sequence[int]) -> bool:
 
 
 def lost_of(scene: Any) -> list[str]:
-    """Return what the stored numbers of a raster do not tell, one clause each."""
+    """Return properties of a raster that are not applied to its numbers, one clause each."""
     inverted = scene.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
     clauses = {
         "the values are indices of a table of colours": _has_colours(scene),
