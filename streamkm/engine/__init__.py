@@ -1,5 +1,6 @@
 """The two verbs on Dask's public API: fold a pass over rows, or map one to per-row results."""
 
+from streamkm.engine.budget import work_budget
 from streamkm.engine.cached import caching, can_cache
 from streamkm.engine.fold import WAVE, folding, last, map_reduce
 from streamkm.engine.folded import Folded
@@ -28,6 +29,7 @@ __all__ = [
     "same_processes",
     "threads",
     "wave_size",
+    "work_budget",
     "write_rows",
     "writing",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.engine import map_rows, memory_without_limit, threads, write_rows
+from streamkm.engine import map_rows, work_budget, write_rows
 from streamkm.estimators.data import InputData
 from streamkm.estimators.opening import check_features, data_options, names_of, warn_of_names
 from streamkm.heap import one_heap
@@ -126,8 +126,7 @@ class Fitted(BaseEstimator):
 
     def _budget(self) -> Budget:
         k = len(self.cluster_centers_)
-        limit = memory_bytes(self.memory_limit)
-        return Budget(limit, threads(), k, largest=k, machine=memory_without_limit())
+        return work_budget(memory_bytes(self.memory_limit), k)
 
     def __getstate__(self) -> dict[str, Any]:
         """Exclude lazy labels from pickles, because they hold the graph of the data."""

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from streamkm.arrays import AnyArray
-from streamkm.engine import map_rows, memory_without_limit, threads, write_rows
+from streamkm.engine import map_rows, work_budget, write_rows
 from streamkm.errors import DataError
 from streamkm.estimators.data import InputData
 from streamkm.estimators.opening import check_features, data_options, names_of
@@ -28,7 +28,7 @@ from streamkm.outputs import (
     local,
 )
 from streamkm.passes import Codes
-from streamkm.rows import Budget, Rows, UnitLength, is_a
+from streamkm.rows import Rows, UnitLength, is_a
 from streamkm.runs.labels import LabelRun
 from streamkm.runs.options import memory_bytes
 from streamkm.runs.predict import write_labels
@@ -235,14 +235,7 @@ class Quantizing(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         given, data = data_options(self, X, None, None, names_of(self))
         m, k, _ = self.codebooks_.shape
         nbytes = m * self._question.dtype.itemsize
-        budget = Budget(
-            memory_bytes(self.memory_limit),
-            threads(),
-            k,
-            largest=k,
-            answer_nbytes=nbytes,
-            machine=memory_without_limit(),
-        )
+        budget = work_budget(memory_bytes(self.memory_limit), k, answer_nbytes=nbytes)
         scaling = UnitLength() if self._known.cosine else None
         rows = data.open(budget, scaling, count or not given.is_lazy)
         check_features(self, rows)

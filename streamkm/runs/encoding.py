@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamkm.engine import threads
+from streamkm.engine import work_budget
 from streamkm.errors import DataError
 from streamkm.models.model import Model
 from streamkm.models.quantizer import Codebooks, load_codebooks
@@ -23,7 +23,7 @@ from streamkm.outputs import (
     local,
 )
 from streamkm.passes import Codes
-from streamkm.rows import Budget, UnitLength
+from streamkm.rows import UnitLength
 from streamkm.runs.labels import LabelRun
 from streamkm.runs.options import DataOptions
 from streamkm.runs.predict import ShowWaves, write_labels
@@ -72,7 +72,7 @@ def encode(
     m, k, size = found.codewords.shape
     question = Codes(found.codewords, found.code_dtype, found.residuals)
     nbytes = m * question.dtype.itemsize
-    budget = Budget(data.memory_limit, threads(), k, largest=k, answer_nbytes=nbytes)
+    budget = work_budget(data.memory_limit, k, answer_nbytes=nbytes)
     opened = replace(data, names=found.features or None)
     rows = opened.open(budget, UnitLength() if found.cosine else None)
     if rows.layout.n_features != m * size:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import Float64Array
-from streamkm.engine import threads, write_rows
+from streamkm.engine import work_budget, write_rows
 from streamkm.errors import DataError
 from streamkm.models.model import Model
 from streamkm.models.sweep import model_at
@@ -30,7 +30,7 @@ from streamkm.passes import (
     label_dtype,
 )
 from streamkm.passes.base import Products, S
-from streamkm.rows import Budget, Rows, may_have_gaps, may_lack
+from streamkm.rows import Rows, may_have_gaps, may_lack
 from streamkm.rows.sources import has_arrays
 from streamkm.runs.labels import LabelRun, WaveCallback, plain_labels
 from streamkm.runs.options import DataOptions
@@ -236,7 +236,7 @@ def open_for(model: Model, data: DataOptions, ranked: int = 0, gaps: bool = Fals
         nodata=model.parameters.get("nodata", "auto") if auto else data.nodata,
         missing=missing,
         names=model.features or None,
-    ).open(Budget(data.memory_limit, threads(), k, largest=k, ranked=ranked), model.scaling)
+    ).open(work_budget(data.memory_limit, k, ranked=ranked), model.scaling)
     if rows.layout.n_features != d:
         found = rows.layout.n_features
         raise DataError(f"the data have {found} features, but the model has {d}.")

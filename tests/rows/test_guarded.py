@@ -10,8 +10,11 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
+from click.testing import CliRunner
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 
+import streamkm
+from streamkm.cli import main
 from streamkm.errors import DataError, MemoryLimitError
 from streamkm.rows import memory, open_rows
 from streamkm.rows.array import open_array
@@ -107,6 +110,19 @@ def test_work_beyond_the_machine_is_refused_without_a_limit(tmp_path):
     with pytest.raises(MemoryLimitError, match=r"828.*over the memory of this machine, 700\.0 MiB"):
         open_rows(wide, budget=memory.Budget(machine=700 * 2**20))
     open_rows(wide, budget=memory.Budget(machine=2**33))
+
+
+def test_commands_that_use_a_model_refuse_work_beyond_the_machine(tmp_path, monkeypatch):
+    zarr.create_array(tmp_path / "x", data=X)
+    streamkm.KMeans.from_centroids(X[:2]).save(tmp_path / "model")
+    streamkm.ProductQuantizer(1, n_codewords=2, random_state=0).fit(X).save(tmp_path / "codebooks")
+    monkeypatch.setattr("streamkm.engine.schedule.memory_here", lambda: memory.PROCESS_NBYTES)
+    for command in ("predict", "nearest", "partition", "encode"):
+        model = "codebooks" if command == "encode" else "model"
+        words = [command, tmp_path / model, tmp_path / "x", "-o", tmp_path / "out"]
+        said = CliRunner().invoke(main, [*map(str, words)])
+        assert said.exit_code == 1
+        assert "over the memory of this machine, 256.0 MiB" in " ".join(said.output.split())
 
 
 def test_large_arrays_without_chunks_and_many_missing_values_are_refused(tmp_path):

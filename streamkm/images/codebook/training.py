@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import Float64Array
-from streamkm.engine import caching, memory_without_limit, same_processes, threads
+from streamkm.engine import caching, same_processes, work_budget
 from streamkm.fitting import FitState, StateCallback, first_state, iterate
 from streamkm.images.codebook.codebook import Codebook
 from streamkm.images.codebook.stage import FirstRead, first_read, residual_rows
@@ -125,17 +125,14 @@ def fit_codebook(
         until_psnr = real_number("until_psnr", until_psnr, above=True)
     if memory_limit is not None:
         memory_limit = parse_bytes(memory_limit)
-    budget = Budget(
+    budget = work_budget(
         memory_limit,
-        threads(),
         k,
-        largest=k,
         fits=True,
         summaries=1,
         summary_rows=max(_LEAST_SAMPLE, _SAMPLED_A_CODEWORD * k),
         # Residuals are twice as wide as pixels, and the projection counts a block five times.
         answer_share=0.5 if stages > 1 else 0.0,
-        machine=memory_without_limit(),
     )
     rows = open_rows(data, sample_weight=sample_weight, budget=budget)
     codebook = Codebook.empty(rows.layout.dtype, rows.layout.n_features)
