@@ -212,6 +212,13 @@ class Budget:
         most = (self.machine or math.inf) if self.limit is None else self.limit
         return nbytes <= most
 
+    @property
+    def most(self) -> str:
+        """The limit, or the memory of the machine without one, as text."""
+        if self.limit is None:
+            return f"the memory of this machine, {show_bytes(self.machine)}"
+        return f"the limit of {show_bytes(self.limit)}"
+
     def keeps(self, nbytes: int, projected: int) -> bool:
         """Return whether `nbytes` of blocks may be cached beside the projection of a read."""
         if self.limit is None:
@@ -241,8 +248,6 @@ class Budget:
         """
         need = self.projected(block_nbytes, n_blocks, resident_nbytes)
         if not self.allows(need):
-            most = self.machine if self.limit is None else self.limit
-            whose = "the memory of this machine," if self.limit is None else "the limit of"
             name = 'init="random" and n_init=1'
             advice = advice_on(self, block_nbytes, n_blocks, resident_nbytes)
             raise MemoryLimitError(
@@ -250,8 +255,8 @@ class Budget:
                 f"{show_bytes(block_nbytes)}. With {self.threads} threads and statistics of "
                 f"{show_bytes(self.statistic_nbytes)}, the run needs {show_bytes(need)} "
                 f"({show_bytes(PROCESS_NBYTES)} of it for the process itself, "
-                f"{show_bytes(resident_nbytes)} for input or labels in memory), over {whose} "
-                f"{show_bytes(most)}.",
+                f"{show_bytes(resident_nbytes)} for input or labels in memory), over "
+                f"{self.most}.",
                 python=advice.format(without_sample=name),
                 command=advice.format(without_sample="--init random"),
             )

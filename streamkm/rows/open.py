@@ -226,10 +226,10 @@ def _array_of(data: Any, budget: Budget) -> tuple[Any, tuple[str | None, ...] | 
         if data.chunks:
             check_blocks(data.data)
             return data.data, names
-        if budget.limit is not None and budget.projected(0, 1, data.nbytes) > budget.limit:
+        if not budget.allows(budget.projected(0, 1, data.nbytes)):
             raise MemoryLimitError(
                 f"the DataArray has no chunks, so all of its {show_bytes(data.nbytes)} are loaded "
-                f"into memory, over the limit of {show_bytes(budget.limit)}. Open it with "
+                f"into memory, over {budget.most}. Open it with "
                 "chunks={}, or give the path of its store."
             )
         values = read_only(data.to_numpy())

@@ -9,6 +9,7 @@ import pickle
 import numcodecs
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from click.testing import CliRunner
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
@@ -123,6 +124,15 @@ def test_commands_that_use_a_model_refuse_work_beyond_the_machine(tmp_path, monk
         said = CliRunner().invoke(main, [*map(str, words)])
         assert said.exit_code == 1
         assert "over the memory of this machine, 256.0 MiB" in " ".join(said.output.split())
+
+
+def test_a_data_array_that_is_loaded_as_a_whole_is_refused_before(tmp_path, monkeypatch):
+    group, shape = zarr.create_group(tmp_path / "x"), (2000, 3000)
+    group.create_array("v", shape=shape, dtype="f8", dimension_names=("y", "x"))
+    with xr.open_zarr(tmp_path / "x", chunks=None, consolidated=False) as data:
+        monkeypatch.setattr(xr.DataArray, "to_numpy", lambda _: pytest.fail("loaded"))
+        with pytest.raises(MemoryLimitError, match=r"45\.8 MiB .*the memory of this machine, 300"):
+            open_rows(data["v"], budget=memory.Budget(machine=300 * 2**20))
 
 
 def test_large_arrays_without_chunks_and_many_missing_values_are_refused(tmp_path):
