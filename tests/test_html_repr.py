@@ -5,6 +5,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -134,6 +136,16 @@ def test_arrays_in_files_have_their_chunks(tmp_path):
     found = cells(streamkm.open_array(tmp_path / "<x>.npy"))
     for text in (f"{tmp_path}/<x>.npy", "(300, 4)", "float32, 4.7 KiB decoded"):
         assert text in found
+
+
+def test_chunks_of_several_sizes_are_counted(tmp_path):
+    table = pa.table({"a": np.arange(130.0), "b": np.zeros(130)})
+    with pq.ParquetWriter(tmp_path / "x.parquet", table.schema) as writer:
+        for start, n in ((0, 100), (100, 10), (110, 10), (120, 10)):
+            writer.write_table(table.slice(start, n))
+    assert "4 of at most 100 x 2, 1.6 KiB each" in cells(
+        streamkm.open_array(tmp_path / "x.parquet")
+    )
 
 
 def test_several_variables_are_one_array(tmp_path):

@@ -13,7 +13,7 @@ from streamkm.arrays import AnyArray
 from streamkm.rows.chunks import read
 from streamkm.rows.exact import cast, refuse_changed
 from streamkm.rows.formats.decoded import read_fastest
-from streamkm.rows.formats.html import array_html
+from streamkm.rows.formats.html import array_html, regular_chunks
 from streamkm.rows.missing import Missing
 from streamkm.rows.nodata import as_meant, meant_dtype
 
@@ -57,7 +57,8 @@ class Variables:
         return f"<Variables: {', '.join(self.names)}, shape {self.shape}, {self.dtype}>"
 
     def _repr_html_(self) -> str:
-        return array_html(self, (*self.dims, None), self.names, {})
+        count = regular_chunks(self.shape, self.chunks)
+        return array_html(self, (*self.dims, None), self.names, {}, count)
 
     @property
     def ndim(self) -> int:

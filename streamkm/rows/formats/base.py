@@ -15,7 +15,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import ReadError
 from streamkm.files.find import File
-from streamkm.rows.formats.html import array_html
+from streamkm.rows.formats.html import array_html, regular_chunks
 
 Region = tuple[slice, ...]
 
@@ -77,6 +77,11 @@ class FileArray(ABC):
         return self.size * self.dtype.itemsize
 
     @property
+    def n_chunks(self) -> int:
+        """Number of chunks; 1 without chunks."""
+        return regular_chunks(self.shape, self.chunks or self.shape)
+
+    @property
     def stamp(self) -> dict[str, Any]:
         """Properties that identify the values, without reading them; they change with the files."""
         return stamp_of_files(self.files)
@@ -112,7 +117,8 @@ class FileArray(ABC):
         return {"path": f"{self.files[0].path}{more}", **named}
 
     def _repr_html_(self) -> str:
-        return array_html(self, self.dims or (None,) * self.ndim, self.names, self.origin)
+        dims = self.dims or (None,) * self.ndim
+        return array_html(self, dims, self.names, self.origin, self.n_chunks)
 
 
 def stamp_of_files(files: Sequence[File]) -> dict[str, Any]:

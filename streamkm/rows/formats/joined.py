@@ -43,6 +43,10 @@ class Joined(FileArray):
     def lengths(self, axis: int) -> tuple[int, ...] | None:
         return tuple(part.shape[axis] for part in self.parts) if axis == self.axis else None
 
+    @property
+    def n_chunks(self) -> int:
+        return sum(part.n_chunks for part in self.parts)
+
     @cached_property
     def _ends(self) -> list[int]:
         return list(itertools.accumulate(part.shape[self.axis] for part in self.parts))

@@ -60,6 +60,10 @@ class TableArray(FileArray):
     nan_is_missing: ClassVar[bool] = False  # as in a data frame
 
     @property
+    def n_chunks(self) -> int:
+        return len(self.groups)
+
+    @property
     def stamp(self) -> dict[str, Any]:
         return {**super().stamp, "columns": list(self.columns.names)}
 
