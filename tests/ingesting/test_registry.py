@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import streamkm
-from streamkm.cli.parse.options import registered_names
+from streamkm.cli.parse.registered import registered_names
 from streamkm.errors import DataError
 from streamkm.ingesting.registry import KINDS, register
 from tests.recipes import ROOT

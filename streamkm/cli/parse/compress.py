@@ -8,12 +8,7 @@ from typing import Any
 import click
 
 from streamkm.cli.parse.described import described
-from streamkm.cli.parse.options import (
-    choice_option,
-    cluster_options,
-    memory_option,
-    search_options,
-)
+from streamkm.cli.parse.options import choice_option, cluster_options, memory_option, search_options
 from streamkm.cli.parse.types import Finite
 
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.data import data_options, mask_option
 from streamkm.cli.parse.described import described
-from streamkm.cli.parse.options import (
-    choice_option,
-    cluster_options,
-    data_options,
-    mask_option,
-    sweep_option,
-)
+from streamkm.cli.parse.options import choice_option, cluster_options, sweep_option
 
 
 @described("dedup", "streamkm dedup parts.zarr --threshold 0.95 -o keep.zarr")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.data import data_options
 from streamkm.cli.parse.described import described
-from streamkm.cli.parse.options import cluster_options, data_options
+from streamkm.cli.parse.options import cluster_options
 
 
 @described("encode", "streamkm encode quantizer.zarr embeddings.zarr -o codes.npy")

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.checkpoints import checkpoint_options
 from streamkm.cli.parse.clusters import NumberOfClusters
+from streamkm.cli.parse.data import data_options, missing_option, row_options
 from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import (
-    checkpoint_options,
     choice_option,
     cluster_options,
-    data_options,
-    init_option,
     iteration_options,
-    missing_option,
     print_options,
     restarts_option,
-    row_options,
     scale_option,
     seed_option,
 )
+from streamkm.cli.parse.registered import init_option
 from streamkm.cli.parse.types import Seconds
 
 

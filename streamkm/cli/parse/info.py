@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.data import variable_option
 from streamkm.cli.parse.described import described
-from streamkm.cli.parse.options import variable_option
 
 
 @described("info", "streamkm info model.zarr")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from streamkm.cli.parse.described import described
-from streamkm.cli.parse.options import registered_names
+from streamkm.cli.parse.registered import registered_names
 from streamkm.cli.parse.types import Bytes
 
 

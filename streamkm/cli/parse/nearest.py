@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.data import data_options, mask_option
 from streamkm.cli.parse.described import described
-from streamkm.cli.parse.options import cluster_options, data_options, mask_option, sweep_option
+from streamkm.cli.parse.options import cluster_options, sweep_option
 
 
 @described("nearest", "streamkm nearest model.zarr rows.zarr -n 5 -o nearest.parquet")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.data import data_options, row_options
 from streamkm.cli.parse.described import described
-from streamkm.cli.parse.options import cluster_options, data_options, row_options, sweep_option
+from streamkm.cli.parse.options import cluster_options, sweep_option
 
 
 @described("partition", "streamkm partition model.zarr rows.zarr -o parts.zarr")

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.data import data_options, missing_option, row_options
 from streamkm.cli.parse.described import described
-from streamkm.cli.parse.options import (
-    choice_option,
-    cluster_options,
-    data_options,
-    missing_option,
-    row_options,
-    sweep_option,
-)
+from streamkm.cli.parse.options import choice_option, cluster_options, sweep_option
 
 
 @described("predict", "streamkm predict model.zarr new.zarr -o labels.npy")

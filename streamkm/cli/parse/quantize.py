@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.checkpoints import checkpoint_options
+from streamkm.cli.parse.data import data_options
 from streamkm.cli.parse.described import described
-from streamkm.cli.parse.options import (
-    checkpoint_options,
-    cluster_options,
-    data_options,
-    init_option,
-    seed_option,
-)
+from streamkm.cli.parse.options import cluster_options, seed_option
+from streamkm.cli.parse.registered import init_option
 from streamkm.cli.parse.types import Finite
 
 

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.data import data_options, mask_option
 from streamkm.cli.parse.described import described
-from streamkm.cli.parse.options import (
-    choice_option,
-    cluster_options,
-    data_options,
-    mask_option,
-    seed_option,
-    sweep_option,
-)
+from streamkm.cli.parse.options import choice_option, cluster_options, seed_option, sweep_option
 
 
 @described("sample", "streamkm sample model.zarr rows.zarr -n 10000 -o sample.npy")

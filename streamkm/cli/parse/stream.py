@@ -6,16 +6,10 @@ from typing import Any
 
 import click
 
+from streamkm.cli.parse.checkpoints import again_option, resume_options
+from streamkm.cli.parse.data import data_options, row_options
 from streamkm.cli.parse.described import described, together
-from streamkm.cli.parse.options import (
-    again_option,
-    cluster_options,
-    data_options,
-    refine_option,
-    resume_options,
-    row_options,
-    seed_option,
-)
+from streamkm.cli.parse.options import cluster_options, refine_option, seed_option
 from streamkm.cli.parse.types import Seconds
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.checkpoints import checkpoint_options
 from streamkm.cli.parse.clusters import NumbersOfClusters
+from streamkm.cli.parse.data import data_options, row_options
 from streamkm.cli.parse.described import described
 from streamkm.cli.parse.options import (
-    checkpoint_options,
     cluster_options,
-    data_options,
-    init_option,
     iteration_options,
     print_options,
     restarts_option,
-    row_options,
     scale_option,
     seed_option,
 )
+from streamkm.cli.parse.registered import init_option
 
 
 @described("sweep", "streamkm sweep rows.zarr -k 1:20 -o sweep.zarr --plot elbow.png")

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.data import data_options, row_options
 from streamkm.cli.parse.described import described
 from streamkm.cli.parse.needing import needing_option
 from streamkm.cli.parse.options import (
     choice_option,
     cluster_options,
-    data_options,
     dry_run_option,
-    init_option,
     iteration_options,
     restarts_option,
-    row_options,
     seed_option,
 )
+from streamkm.cli.parse.registered import init_option
 
 
 def _numbers(

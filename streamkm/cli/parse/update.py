@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import click
 
+from streamkm.cli.parse.data import data_options_again, row_options
 from streamkm.cli.parse.described import described
-from streamkm.cli.parse.options import (
-    choice_option,
-    cluster_options,
-    data_options_again,
-    refine_option,
-    row_options,
-)
+from streamkm.cli.parse.options import choice_option, cluster_options, refine_option
 
 
 @described("update", "streamkm update stream.zarr archive.zarr")
