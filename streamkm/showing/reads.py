@@ -141,7 +141,7 @@ class ReadProgress(Callback):  # type: ignore[misc]
     def next_part(self, name: str) -> None:
         """Start a part of a run, which counts its own reads, such as a split."""
         self._part, self._read, self._said = f"{name}, ", 0, ""
-        if self._line is not None:  # which does not know the part
+        if self._line is not None:  # its lines do not name the part
             self.say(name)
         self.next_read(name)
 
@@ -173,6 +173,9 @@ class ReadProgress(Callback):  # type: ignore[misc]
 
 
 def _left_out(rows: Rows) -> list[str]:
-    """Return what is left out of files that are read in place; of a store, ingest said it."""
+    """Return lines on the parts of files in place that are not used.
+
+    Stores have no such lines here, because `ingest` printed them.
+    """
     arrays = [array for array in rows.sources if isinstance(array, FileArray) and array.files]
     return list(dict.fromkeys(line for array in arrays for line in attribute_lines(array.attrs)))

@@ -39,7 +39,11 @@ PLACE = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5
 
 def cells():
     """Yes or no for each data and column of the table in the documentation."""
-    text = (ROOT / "docs/interoperability.md").read_text().partition("\n## Doors and exits\n")[2]
+    text = (
+        (ROOT / "docs/interoperability.md")
+        .read_text()
+        .partition("\n## Inputs and outputs by format\n")[2]
+    )
     lines = [line for line in text.partition("\n## ")[0].splitlines() if line.startswith("|")]
     head, _, *rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in lines]
     assert tuple(head[1:]) == (*DOORS, *EXITS)
