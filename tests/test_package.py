@@ -38,6 +38,7 @@ LAZY = {
     "outputs/reading.py",
     "reporting/report.py",
     "reporting/watch.py",
+    "rows/checked.py",
     "rows/chunks.py",
     "rows/paths.py",
     "runs/forecast.py",

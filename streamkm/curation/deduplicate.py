@@ -88,8 +88,9 @@ def dedup(
     and written beside the output, grouped by cluster, until the run is complete. Grouped rows are
     read once, except for clusters of more rows than fit in memory (32 MiB with their unit vectors),
     whose tiles are read once more for each later tile. By distance, such a cluster is read twice
-    more and written to a temporary file in the order of the visits. The same call resumes a stopped
-    run.
+    more and written to a temporary file in the order of the visits. Beside the tiles, 9 bytes for
+    each row of the cluster are in memory, and up to 24 by distance; `memory_limit` does not count
+    them. The same call resumes a stopped run.
 
     References
     ----------

@@ -19,8 +19,9 @@ from streamkm.decoding.axes import Axes, axes_of
 from streamkm.decoding.header import DTYPES, Header, Pixels
 from streamkm.errors import DamagedError, DataError, ReadError
 from streamkm.files.items import Plane
+from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.fingerprint import stamp_of
-from streamkm.rows.paths import dimension_names, open_zarr
+from streamkm.rows.paths import open_zarr
 
 # Maximum number of images of an array, because a hostile shape may be arbitrarily large.
 _MOST = 10**7

@@ -15,7 +15,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.outputs.whole_labels import LabelOutline, WholeLabels, pieces
-from streamkm.rows.paths import dimension_names
+from streamkm.rows.dimensions import dimension_names
 
 _CHUNK = 2**18  # values of a chunk of HDF5
 _EPOCH = "since 1970-01-01"

@@ -10,7 +10,7 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.rows.coordinates import Coordinate
-from streamkm.rows.paths import dimension_names
+from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.plan import plan_blocks
 
 Region = tuple[slice, ...]

@@ -3,6 +3,7 @@
 from streamkm.rows.batches import in_batches
 from streamkm.rows.block import Block, Tile, read_only
 from streamkm.rows.by_name import name_in
+from streamkm.rows.checked import checked_sizes
 from streamkm.rows.damaged import RESTORE, damage
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.exact import cast
@@ -27,7 +28,6 @@ from streamkm.rows.names import Named, column_names
 from streamkm.rows.nodata import missing_in
 from streamkm.rows.open import Rows, in_plan, may_have_gaps, may_lack, open_rows
 from streamkm.rows.opened import rows_in_memory
-from streamkm.rows.paths import checked_sizes
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling, Shifted, Standardised, UnitLength, among, check_digits
 from streamkm.rows.seen import Seen, seen_of

@@ -13,10 +13,11 @@ from streamkm.errors import DataError
 from streamkm.files.near import did_you_mean, similar_name
 from streamkm.rows.beside import arranged
 from streamkm.rows.coordinates import array_beside, arrays_beside
+from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
 from streamkm.rows.layout import beside_error
-from streamkm.rows.paths import arrays_of_group, dimension_names
+from streamkm.rows.paths import arrays_of_group
 
 _COSINE = re.compile(r"\s*cos\s*\(\s*([^()]+?)\s*\)\s*")
 _POLE = 1e-6  # cosine below zero that rounding of a latitude of 90 degrees can cause

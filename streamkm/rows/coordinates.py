@@ -11,9 +11,10 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, StreamkmWarning
+from streamkm.rows.checked import checked_sizes
+from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
-from streamkm.rows.paths import checked_sizes, dimension_names
 from streamkm.warn import warn
 
 _STEP = 65_536  # labels compared together

@@ -10,11 +10,11 @@ import numpy as np
 
 from streamkm.errors import DataError
 from streamkm.rows.coordinates import coordinate, same
+from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.formats.decoded import stored_in
 from streamkm.rows.lost import refuse_lost
 from streamkm.rows.missing import Missing
 from streamkm.rows.nodata import announced, meant_dtype
-from streamkm.rows.paths import dimension_names
 from streamkm.rows.sources import open_source
 from streamkm.rows.variables import Variables
 

@@ -15,6 +15,7 @@ from streamkm.rows.beside import matched
 from streamkm.rows.block import read_only
 from streamkm.rows.by_name import cosine_of, is_cosine, of_name
 from streamkm.rows.dask_rows import DaskRows, check_blocks, open_dask
+from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.formats.decoded import also_missing, decoded, is_decoded, stored_in
 from streamkm.rows.kinds import is_a
@@ -27,7 +28,6 @@ from streamkm.rows.names import Named, feature_names
 from streamkm.rows.nodata import as_meant, meant_dtype, missing_in, numbers_of, warn_packed
 from streamkm.rows.on_disk import Hdf5, Mapped
 from streamkm.rows.opened import open_stored, within
-from streamkm.rows.paths import dimension_names
 from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling
 from streamkm.rows.sliced import Sliced

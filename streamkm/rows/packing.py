@@ -10,8 +10,8 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, PackedDataWarning
 from streamkm.rows.coordinates import array_beside
+from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.nodata import marked, meant_dtype
-from streamkm.rows.paths import dimension_names
 from streamkm.warn import warn
 
 PACKING = {"scale_factor": "scales", "add_offset": "offsets"}  # of an array, and of its bands

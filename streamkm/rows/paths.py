@@ -10,27 +10,16 @@ from zipfile import BadZipFile, ZipFile
 from streamkm.errors import DataError, StreamkmError
 from streamkm.files.find import ZARR, File, file_system, other_kind
 from streamkm.files.near import unless_there
+from streamkm.rows.checked import checked_sizes
 from streamkm.rows.choosing import chosen
 from streamkm.rows.damaged import RESTORE
-from streamkm.rows.formats.base import FileArray
+from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.kinds import is_a
-from streamkm.rows.ome_images import axes_of, images_in
+from streamkm.rows.lost import refuse_unwritten
+from streamkm.rows.ome_images import images_in
 
 _METADATA = ("zarr.json", ".zarray", ".zgroup")
 _MOST_GROUPS = 1000  # that are searched for arrays
-
-
-def dimension_names(array: Any) -> tuple[str | None, ...] | None:
-    """Return the dimension names of a Zarr array: the field of v3, or xarray's attribute of v2.
-
-    An array of an OME-Zarr image without such names has those of the axes of the image. An array in
-    another file has its own names.
-    """
-    if isinstance(array, FileArray):
-        return array.dims
-    names = getattr(array.metadata, "dimension_names", None)
-    names = names or array.attrs.get("_ARRAY_DIMENSIONS") or axes_of(array)
-    return tuple(names) if names else None
 
 
 def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
@@ -73,8 +62,6 @@ def open_zarr(path: str | os.PathLike[str], variable: str | None) -> Any:
 
 def _checked(array: Any) -> Any:
     """Return an array of which something is stored, with checks of the sizes of its chunks."""
-    from streamkm.rows.lost import refuse_unwritten  # imports this module
-
     refuse_unwritten(array)
     return checked_sizes(array)
 
@@ -90,13 +77,6 @@ def _below(group: Any) -> dict[str, Any]:
         found |= {f"{prefix}{name}": each for name, each in node.arrays()}
         left += [(f"{prefix}{name}/", each) for name, each in node.groups()]
     return found
-
-
-def checked_sizes(array: Any) -> Any:
-    """Return a Zarr array that refuses chunks that decode to more than their values."""
-    from streamkm.rows.guarded import guarded  # imports Zarr
-
-    return guarded(array)
 
 
 def find_zarr(path: str | os.PathLike[str], name: str) -> Any:

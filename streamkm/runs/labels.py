@@ -44,7 +44,7 @@ from streamkm.rows import (
     may_lack,
 )
 from streamkm.rows.coordinates import arrays_beside
-from streamkm.rows.paths import dimension_names
+from streamkm.rows.dimensions import dimension_names
 from streamkm.runs.output_progress import OutputProgress
 from streamkm.versions import versions
 

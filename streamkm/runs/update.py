@@ -9,7 +9,7 @@ from typing import Any
 
 from streamkm.errors import DataChangedError, DataError, StreamkmWarning
 from streamkm.rows import Changes, Rows, SeenStore, Span
-from streamkm.rows.paths import dimension_names
+from streamkm.rows.dimensions import dimension_names
 from streamkm.runs.holds import holds
 from streamkm.runs.stream import absorb
 from streamkm.runs.stream_seen import SeenData, rows_each, sight

@@ -13,8 +13,8 @@ from streamkm.decoding.notices import attribute_lines
 from streamkm.outputs import plain
 from streamkm.outputs.marks import MARKS, marks_of
 from streamkm.outputs.partitions import open_partition
+from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.formats.decoded import Decoded
-from streamkm.rows.paths import dimension_names
 from streamkm.rows.sources import open_source
 from streamkm.sizes import show_bytes
 

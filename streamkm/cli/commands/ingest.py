@@ -10,7 +10,7 @@ from streamkm.decoding.notices import attribute_lines
 from streamkm.errors import RunAgain
 from streamkm.ingesting import ingest
 from streamkm.outputs import marks_of
-from streamkm.rows.paths import dimension_names
+from streamkm.rows.dimensions import dimension_names
 from streamkm.showing.bar import ProgressBar
 from streamkm.sizes import show_bytes
 

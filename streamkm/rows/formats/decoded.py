@@ -11,11 +11,11 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.rows.chunks import fastest, read
 from streamkm.rows.coordinates import array_beside
+from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.formats.base import FileArray, Region
 from streamkm.rows.formats.joined import Joined
 from streamkm.rows.kinds import is_a
 from streamkm.rows.meaning import Meaning, plain_attributes
-from streamkm.rows.paths import dimension_names
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
