@@ -8,19 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from streamkm.models.model import Model
 from streamkm.outputs.partition_formats import NUMBERS, ROWS
 from streamkm.outputs.partitions import Partition
-from streamkm.rows import Rows, StoredRows, open_rows
-from streamkm.runs.labels import digest_of
-from streamkm.runs.merging import MergedArray, MergedRuns
+from streamkm.rows import Rows, open_rows
+from streamkm.runs.merging import MergedArray
 from streamkm.runs.options import DataOptions
-from streamkm.runs.partition import clusters_of
 from streamkm.runs.predict import open_for
-from streamkm.runs.sorted_runs import NUMBERS_KIND, SortBlock
-from streamkm.runs.staged import RUNS, Stage, Statistics
+from streamkm.runs.sorting import Sorting
+from streamkm.runs.staged import Stage, Statistics
 
 MakeStage = Callable[[Path, Statistics], Stage]
 
@@ -120,31 +116,17 @@ class SortedGroups:
 
     @property
     def asked(self) -> Mapping[str, Any]:
-        layout = self.rows.layout
-        edges = self.rows.plan.edges if isinstance(self.rows, StoredRows) else None
-        return {
-            "labels": digest_of(clusters_of(self.given.model).comparable),
-            "scaling": digest_of(layout.scaling),
-            "blocks": digest_of(edges),
-        }
+        return self._sorting.compared
 
     @property
     def stages(self) -> Sequence[MakeStage]:
-        return (self._sort,)
-
-    def _sort(self, folder: Path, done: Statistics) -> Stage:
-        model = self.given.model
-        call = SortBlock(clusters_of(model), len(model.centroids), str(folder / RUNS), self._dtype)
-        return Stage("sort", call, self.rows)
-
-    @property
-    def _dtype(self) -> np.dtype[Any]:
-        return self.rows.layout.dtype.newbyteorder("=")
+        return (lambda folder, done: self._sorting.stage(folder),)
 
     def opened(self, folder: Path, done: Statistics) -> Partition:
-        layout = self.rows.layout
-        offsets = np.concatenate([[0], np.cumsum(done[0].counts)])
-        kinds = {NUMBERS: NUMBERS_KIND, ROWS: (self._dtype, layout.n_features)}
-        runs = MergedRuns(str(folder / RUNS), self.rows.n_blocks, offsets, layout.n_rows, kinds)
+        runs = self._sorting.merged(folder, done[0])
         arrays = MergedArray(runs, ROWS), MergedArray(runs, NUMBERS)
-        return Partition(str(folder), *arrays, None, offsets, self.row_shape)
+        return Partition(str(folder), *arrays, None, runs.offsets, self.row_shape)
+
+    @property
+    def _sorting(self) -> Sorting:
+        return Sorting.by_model(self.rows, self.given.model)

@@ -31,6 +31,7 @@ from streamkm.runs.partition import FORMATS, WritePartition
 from streamkm.runs.parts import FitParts, tasks_of
 from streamkm.runs.routing import SAMPLE, routes_of, routing_of
 from streamkm.runs.running import ProgressCallbacks
+from streamkm.runs.sorting import Sorting
 from streamkm.runs.steps_on_disk import Arrays, StepsOnDisk
 from streamkm.updates import history_array
 from streamkm.versions import versions
@@ -173,9 +174,8 @@ class _Run:
         if not target.exists():
             question = RoutedLabels(routes, label_dtype(n_groups))
             output, limit = Store(target, PARTITION, False), self.prepared.memory_limit
-            writing = WritePartition(
-                rows, question, n_groups, FORMATS["zarr"], limit, weightless=False
-            )
+            sorting = Sorting(rows, question, n_groups, weightless=False)
+            writing = WritePartition(sorting, FORMATS["zarr"], limit)
             writing.run(output, show=self.progress.stage)
         return open_partition(target)
 

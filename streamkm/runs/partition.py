@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.checkpoint import Record
-from streamkm.engine import Listed, threads
+from streamkm.engine import Listed, work_budget
 from streamkm.errors import DataError
 from streamkm.models.model import Model
 from streamkm.outputs import PARTITION, ParquetFolder, Store, check_outputs, local
@@ -23,16 +23,16 @@ from streamkm.outputs.partition_formats import (
     PartitionLayout,
     ZarrPartition,
 )
-from streamkm.passes import NearestLabels, PerRow, Sizes, Tree, TreeLabels, label_dtype
-from streamkm.rows import Budget, Rows, StoredRows
+from streamkm.passes import Sizes
+from streamkm.rows import StoredRows
 from streamkm.rows.memory import BLOCK_NBYTES
-from streamkm.runs.labels import digest_of, record_of
-from streamkm.runs.merging import MergedRuns, MergeRuns, Span
+from streamkm.runs.labels import record_of
+from streamkm.runs.merging import MergeRuns, Span
 from streamkm.runs.options import DataOptions
 from streamkm.runs.output_progress import Written
 from streamkm.runs.predict import open_for
-from streamkm.runs.sorted_runs import NUMBERS_KIND, SortBlock
-from streamkm.runs.staged import RUNS, ShowStage, Stage, StagedOutput, Statistics
+from streamkm.runs.sorting import Sorting
+from streamkm.runs.staged import ShowStage, Stage, StagedOutput, Statistics
 
 FORMATS: dict[str, PartitionFormat] = {"zarr": ZarrPartition(), "parquet": ParquetPartition()}
 PathLike = str | os.PathLike[str]
@@ -96,17 +96,8 @@ def partition(
     check_outputs([store], [source, data.data, data.mask, data.sample_weight])
     rows = open_for(model, data)
     form.check(rows.layout.names)
-    k = len(model.centroids)
-    writing = WritePartition(rows, clusters_of(model), k, form, data.memory_limit)
+    writing = WritePartition(Sorting.by_model(rows, model), form, data.memory_limit)
     return writing.run(store, message, show)
-
-
-def clusters_of(model: Model) -> PerRow[Any]:
-    """Return the pass that finds the clusters of rows."""
-    dtype = label_dtype(len(model.centroids))
-    if model.tree is not None:
-        return TreeLabels(Tree(*model.tree), dtype)
-    return NearestLabels(model.scaled_centroids, dtype)
 
 
 def format_of(path: PathLike, format: str | None) -> str:
@@ -133,20 +124,14 @@ class WritePartition:
 
     Parameters
     ----------
-    rows : Rows
-    question : PerRow whose results are the labels 0 to n_clusters - 1
-    n_clusters : int
+    sorting : Sorting
     format : PartitionFormat
     memory_limit : peak bytes of the process, or None
-    weightless : whether rows of weight zero are written
     """
 
-    rows: Rows
-    question: PerRow[Any]
-    n_clusters: int
+    sorting: Sorting
     format: PartitionFormat
     memory_limit: int | None = None
-    weightless: bool = True
 
     def run(
         self,
@@ -158,64 +143,53 @@ class WritePartition:
             local(output.path),
             output.overwrite,
             _WRITTEN,
-            self.rows,
+            self.sorting.rows,
             self.record,
             message=message,
             show=show,
         )
         sizes, _ = staged.write([self._sort, self._merge], self.format.finish)
         assert isinstance(sizes, Sizes)
-        left_out = self.rows.layout.n_rows - int(sizes.counts.sum())
+        left_out = self.sorting.rows.layout.n_rows - int(sizes.counts.sum())
         return PartitionResult(sizes.counts, left_out)
 
     @cached_property
     def _most(self) -> int:
         """Bytes of rows that a task writes."""
-        limit, k = self.memory_limit, self.n_clusters
-        budget = Budget(limit, threads(), k, largest=k).of(self.rows.layout)
+        budget = work_budget(self.memory_limit, self.sorting.n_clusters)
+        budget = budget.of(self.sorting.rows.layout)
         return min(BLOCK_NBYTES, max(2**20, budget.block_nbytes()))
 
     @property
     def record(self) -> Record | None:
-        rows = self.rows
+        rows = self.sorting.rows
         if not isinstance(rows, StoredRows):
             return None
         asked = {
-            "labels": digest_of(self.question.comparable),
-            "scaling": digest_of(rows.layout.scaling),
-            "blocks": digest_of(rows.plan.edges),
+            **self.sorting.compared,
             "format": type(self.format).__name__,
             "bytes of a shard": self._most,
-            "rows of weight zero": self.weightless,
+            "rows of weight zero": self.sorting.weightless,
         }
         return record_of("partition", rows, asked)
 
-    @property
-    def _dtype(self) -> np.dtype[Any]:
-        return self.rows.layout.dtype.newbyteorder("=")
-
     def _sort(self, folder: Path, done: Statistics) -> Stage:
         self.format.begin(folder, self._marks)
-        call = SortBlock(
-            self.question, self.n_clusters, str(folder / RUNS), self._dtype, self.weightless
-        )
-        return Stage("sort", call, self.rows)
+        return self.sorting.stage(folder)
 
     def _merge(self, folder: Path, done: Statistics) -> Stage:
-        offsets = np.concatenate([[0], np.cumsum(done[0].counts)])
-        n, layout = int(offsets[-1]), self.rows.layout
-        weights = None if self.rows.weights is None else self.rows.weights.dtype
+        rows, runs = self.sorting.rows, self.sorting.merged(folder, done[0])
+        n, layout = int(runs.offsets[-1]), rows.layout
+        weights = None if rows.weights is None else rows.weights.dtype
         beside = 8 + (0 if weights is None else weights.itemsize)
         row_nbytes = layout.n_features * layout.dtype.itemsize + beside
         step = self.format.step(row_nbytes, n, self._most)
-        kinds = {"numbers": NUMBERS_KIND, "rows": (self._dtype, layout.n_features)}
-        kinds |= {} if weights is None else {"weights": (weights, 0)}
         self.format.begin(folder, self._marks)
+        dtype = self.sorting.dtype
         writer = self.format.create(
             folder,
-            PartitionLayout(offsets, layout.n_features, self._dtype, weights, layout.names, step),
+            PartitionLayout(runs.offsets, layout.n_features, dtype, weights, layout.names, step),
         )
-        runs = MergedRuns(str(folder / RUNS), self.rows.n_blocks, offsets, layout.n_rows, kinds)
         starts = range(0, n, step)
         spans = [Span(at, start, min(start + step, n)) for at, start in enumerate(starts)]
         return Stage("merge", MergeRuns(runs, writer), Listed(spans))
@@ -225,6 +199,6 @@ class WritePartition:
         return {
             "kind": PARTITION,
             "format": FORMAT,
-            "n_clusters": self.n_clusters,
-            "row_shape": list(self.rows.layout.row_shape),
+            "n_clusters": self.sorting.n_clusters,
+            "row_shape": list(self.sorting.rows.layout.row_shape),
         }
