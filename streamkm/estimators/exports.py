@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -181,9 +180,15 @@ class Exports(Conversions):
         """
         check_is_fitted(self)
         image = OmeImage.open(path)
-        data = DataOptions(image.array, image.channel, mask=weights_of(mask), nodata=self.nodata)
-        data = replace(data, missing=getattr(self, "missing", None))
-        rows = replace(data, names=names_of(self)).open(self._budget(), self._scaling)
+        data = DataOptions(
+            image.array,
+            image.channel,
+            mask=weights_of(mask),
+            nodata=self.nodata,
+            missing=getattr(self, "missing", None),
+            names=names_of(self),
+        )
+        rows = data.open(self._budget(), self._scaling)
         check_features(self, rows)
         store = OmeLabels(image, name, self._names())
         output = store.output(overwrite)

@@ -67,7 +67,7 @@ class SeenData:
         data : what they were opened from
         position : position of the first row in the stream
         """
-        now = sight(rows, data)
+        now = present_record(rows, data)
         if now is not None:
             return self.with_store(now.after(self.before(now), position, rows_each(rows)))
         where = address_of(rows, data)
@@ -102,8 +102,10 @@ def merged_seen(seen: Iterable[SeenData]) -> SeenData:
     return SeenData(tuple(stores), tuple(unrecorded)).without_positions
 
 
-def sight(rows: Rows, data: Any) -> SeenStore | None:
-    """Return what a read of all rows sees; None if new rows of the data cannot be distinguished.
+def present_record(rows: Rows, data: Any) -> SeenStore | None:
+    """Return the record of all rows of some data, which are not read for it.
+
+    None if new rows of the data could not be distinguished from those that were read.
 
     Parameters
     ----------

@@ -105,7 +105,7 @@ class Stores:
 
     @property
     def seen(self) -> SeenData:
-        """What a read of all stores sees."""
+        """The records of all stores, as of a stream that has read them."""
         found, position = SeenData(), 0
         for name, rows in zip(self.names, self.rows, strict=True):
             found = found.with_read(rows, name, position)

@@ -12,7 +12,7 @@ from streamkm.rows import Changes, Rows, SeenStore, Span
 from streamkm.rows.dimensions import dimension_names
 from streamkm.runs.holds import holds
 from streamkm.runs.stream import absorb
-from streamkm.runs.stream_seen import SeenData, rows_each, sight
+from streamkm.runs.stream_seen import SeenData, present_record, rows_each
 from streamkm.streaming import Summary
 from streamkm.warn import warn
 
@@ -144,7 +144,7 @@ class Update:
         StreamkmWarning
             If such rows are kept, or the chunks of the store cannot be listed.
         """
-        now = sight(rows, data)
+        now = present_record(rows, data)
         if now is None:
             raise DataError(
                 f"{name} is neither a Zarr array in a file system or an object store, nor files "
