@@ -46,7 +46,7 @@ def as_file(
     dpi = tuple(metadata.get("dpi", ()))
     if dpi and all(0 < value < _MOST_DPI for value in dpi):
         beside["dpi"] = dpi
-    if palette is not None and palette.shape[1] == 3 and palette.dtype == np.uint8:
+    if palette is not None and _may_be_indexed(palette):
         codes = np.asarray(arrays["codes"][region])
         alpha = np.asarray(arrays["alpha"][region]) if archive.has_alpha(name) else None
         found = indexed(codes, palette, alpha)
@@ -61,10 +61,15 @@ def as_file(
     return _png(need("PIL.Image", "images").fromarray(plain), **beside)
 
 
+def _may_be_indexed(palette: AnyArray) -> bool:
+    colours, channels = palette.shape
+    return channels == 3 and colours <= _INDEXED and palette.dtype == np.uint8
+
+
 def indexed(
     codes: AnyArray, palette: AnyArray, alpha: AnyArray | None
 ) -> tuple[AnyArray, AnyArray] | None:
-    """Return codes below 256 and their palette (code, 3 or 4); None if there are more.
+    """Return codes below 256 and their palette (code, 3 or 4); None if alpha needs more codes.
 
     A colour with several values of alpha has a code for each. If these are too many, fully
     transparent pixels share a code, because their colour is hidden.
@@ -72,13 +77,11 @@ def indexed(
     Parameters
     ----------
     codes : ndarray of shape (y, x)
-    palette : ndarray of shape (code, 3), uint8
+    palette : ndarray of shape (code, 3), uint8, of at most 256 colours
     alpha : ndarray of shape (y, x), uint8, or None
     """
     if alpha is None:
-        return (codes, palette) if len(palette) <= _INDEXED else None
-    if len(palette) > _INDEXED:
-        return None
+        return codes, palette
     pairs = alpha.astype(np.uint16) * _INDEXED + codes
     table = np.zeros(_INDEXED**2, np.uint8)
     for line in pairs:  # NumPy converts indices to 8 bytes, here of one line only
