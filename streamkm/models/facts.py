@@ -1,4 +1,4 @@
-"""What a model is, as texts: for ``info``, and for its HTML in notebooks."""
+"""Facts about a model as texts, for ``info`` and for its HTML in notebooks."""
 
 from __future__ import annotations
 

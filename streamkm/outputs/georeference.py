@@ -20,7 +20,7 @@ _OTHERS = "write the labels to a .nc file or a Zarr store"
 
 
 def map_axes(labels: LabelOutline) -> tuple[int, int]:
-    """Return the numbers of the axes y and x; the last two if no name or attribute tells.
+    """Return the numbers of the axes y and x, by names and attributes; without them the last two.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What of a store a stream has read, by the sizes and times of its chunks."""
+"""Records of the part of a store that a stream has read, by the sizes and times of its chunks."""
 
 from __future__ import annotations
 

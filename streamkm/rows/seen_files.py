@@ -1,4 +1,4 @@
-"""What of a set of files a stream has read, by the names, sizes and times of the files."""
+"""Records of the files that a stream has read, by their names, sizes and times."""
 
 from __future__ import annotations
 
