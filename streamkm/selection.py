@@ -16,6 +16,7 @@ from streamkm.numbers import real_number, whole_number
 from streamkm.runs import sweep as runs
 from streamkm.runs.options import CheckpointOptions, DataOptions, memory_bytes
 from streamkm.runs.stability import stability as compare
+from streamkm.runs.sweep_options import SweepOptions
 from streamkm.showing.verbose import also, verbose_progress
 
 
@@ -128,7 +129,7 @@ def sweep(
     >>> result.attrs["elbow"], result.attrs["n_passes"]
     (3, 1)
     """
-    options = runs.SweepOptions.from_parameters(
+    options = SweepOptions.from_parameters(
         {
             "n_clusters": n_clusters,
             "n_init": n_init,
@@ -255,7 +256,7 @@ def stability(
     >>> streamkm.stability(x, 3).attrs["verdict"]
     'k=3: excellent agreement (mean adjusted Rand index 1.00, least 1.00)'
     """
-    options = runs.SweepOptions.from_parameters(
+    options = SweepOptions.from_parameters(
         {
             "n_clusters": n_clusters,
             "n_init": whole_number("n_init", n_init, 2),

@@ -35,7 +35,8 @@ from streamkm.outputs import (
 from streamkm.outputs.sealing import checked, seal
 from streamkm.rows import record_whole
 from streamkm.runs.forecast import forecast_sweep
-from streamkm.runs.sweep import SweepOptions, prepare_sweep, sweep
+from streamkm.runs.sweep import prepare_sweep, sweep
+from streamkm.runs.sweep_options import SweepOptions
 from streamkm.showing.reads import ReadProgress
 
 
