@@ -100,7 +100,8 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
         values = values[..., :3]
     colour, alpha = pixels_of(values, samples)
     if hidden is not None:
-        alpha = np.where(hidden, 0, np.iinfo(colour.dtype).max).astype(colour.dtype)
+        alpha = np.full(hidden.shape, np.iinfo(colour.dtype).max, colour.dtype)
+        alpha[hidden] = 0
     return Pixels(colour, alpha if key is None else keyed(colour, key))
 
 

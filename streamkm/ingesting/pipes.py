@@ -143,7 +143,8 @@ def _npy(stream: io.BufferedReader, options: PipeOptions) -> Iterator[Arrived]:
             left -= len(more)
             rest += more
             if whole := len(rest) - len(rest) % each:
-                rows = np.frombuffer(bytes(rest[:whole]), dtype).astype(dtype.newbyteorder("="))
+                rows = np.frombuffer(rest[:whole], dtype)  # a slice is a copy
+                rows = rows.astype(dtype.newbyteorder("="), copy=False)
                 del rest[:whole]
                 yield _arrived(rows.reshape(-1, d), where, (), options)
 
