@@ -37,7 +37,7 @@ def html_repr(name: str, text: str, facts: Mapping[str, str], *more: str) -> str
     Parameters
     ----------
     name : name of its class
-    text : its text, which is shown where styles are not
+    text : its text, which is shown where styles are not applied
     facts : texts by their names
     *more : HTML that follows, of `rows_table` and `colour_row`
 
@@ -64,7 +64,7 @@ def rows_table(
     rows: Iterable[Sequence[str]],
     *,
     shares: Sequence[float] | None = None,
-    n_more: str = "",
+    below: str = "",
 ) -> str:
     """Return a table.
 
@@ -73,16 +73,16 @@ def rows_table(
     titles : of the columns
     rows : the texts of each row; the first names the row
     shares : of each row, or None; drawn as bars behind the second texts
-    n_more : a line on what is not shown, or nothing
+    below : a line below the table, or nothing
     """
     head = "".join(f"<th scope='col'>{_shown(title)}</th>" for title in titles)
     most = max(shares or (), default=0.0) or 1.0
     bars = repeat(None) if shares is None else (share / most for share in shares)
     body = "".join(_row(cells, bar) for cells, bar in zip(rows, bars, strict=False))
-    below = f"<div>{_shown(n_more)}</div>" if n_more else ""
+    last = f"<div>{_shown(below)}</div>" if below else ""
     return (
         f"<div class='streamkm-scroll'><table class='streamkm-rows'><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>{below}"
+        f"<tbody>{body}</tbody></table></div>{last}"
     )
 
 

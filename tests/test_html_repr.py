@@ -63,7 +63,7 @@ def archive(tmp_path_factory):
 
 def test_hostile_text_has_no_effect():
     page = html_repr(
-        HOSTILE, HOSTILE, {HOSTILE: HOSTILE}, rows_table([HOSTILE], [[HOSTILE]], n_more=HOSTILE)
+        HOSTILE, HOSTILE, {HOSTILE: HOSTILE}, rows_table([HOSTILE], [[HOSTILE]], below=HOSTILE)
     )
     shown = [text for text in Page(page).texts if "alert" in text]
     assert len(shown) == 6

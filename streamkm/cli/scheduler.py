@@ -72,7 +72,7 @@ def scheduled(
 
 
 def _refuse_no_address(text: str) -> None:
-    """Refuse a text without a port, for which a client would wait."""
+    """Refuse an address without a port, which a client would try until its timeout."""
     port = re.search(r"[\w.\]]:(\d{1,5})/?$", text)
     if ":" not in text:
         raise DataError(

@@ -31,6 +31,6 @@ def step_html(step: LloydStep, names: Sequence[str] | None) -> str:
         ("cluster", "count", "move", *titles),
         rows,
         shares=step.counts[:CLUSTERS].tolist(),
-        n_more=not_shown(step.centroids.shape, FEATURES),
+        below=not_shown(step.centroids.shape, FEATURES),
     )
     return html_repr("streamkm.LloydStep", repr(step), facts, table)

@@ -107,7 +107,7 @@ def model_html(model: Model) -> str:
     if sizes and model.counts is not None and (total := float(model.counts.sum())) > 0:
         shares = [float(count) / total for count in model.counts[:n_shown]]
     more = not_shown(model.centroids.shape, FEATURES)
-    table = rows_table(titles, rows, shares=shares, n_more=more)
+    table = rows_table(titles, rows, shares=shares, below=more)
     return html_repr("streamkm.Model", repr(model), facts, table)
 
 

@@ -100,7 +100,7 @@ class Partition:
         rows = ((str(c), f"{size:,}", f"{shares[c]:.1%}") for c, size in enumerate(shown))
         left = len(self) - len(shown)
         more = f"and {left:,} more cluster{'s' * (left > 1)}" if left > 0 else ""
-        table = rows_table(("cluster", "rows", "share"), rows, shares=shares, n_more=more)
+        table = rows_table(("cluster", "rows", "share"), rows, shares=shares, below=more)
         return html_repr("streamkm.Partition", repr(self), facts, table)
 
     @property

@@ -33,7 +33,7 @@ class _Life:
 
     Parameters
     ----------
-    number : its number in the first of them
+    number : its number in the first report
     first : the first report
     shares : its share in each
     moved : the distance of its centroid from the place in the report before, from the second on
@@ -111,7 +111,7 @@ def drift(reports: Sequence[Any], times: Any = None, axes: Any = None) -> AnyArr
 
 
 def _lives(reports: Sequence[Drift]) -> list[_Life]:
-    """Return the clusters of all reports; those of the first are there before it."""
+    """Return the clusters of all reports; those that the first one matches existed before."""
     now: list[_Life] = []
     found: list[_Life] = []
     for at, report in enumerate(reports):

@@ -54,7 +54,7 @@ def step(
     Raises
     ------
     DataError
-        If it is no step, or the features are not those of the fit.
+        If `step` is not from `streamkm.iterate`, or the features are not those of the fit.
 
     Examples
     --------

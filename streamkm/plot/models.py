@@ -124,8 +124,8 @@ class Drawn:
     def open(self, X: Any) -> Rows:
         """Open data as rows with the features and the scaling of the fit.
 
-        Of a fit that used rows with gaps, the complete rows are left, because only they have a
-        place.
+        For a fit that used rows with gaps, rows with gaps are left out, because they cannot be
+        placed.
         """
         fitted = self.fitted
         data = InputData.from_data(X, fitted.feature_dim).options

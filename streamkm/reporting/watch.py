@@ -1,4 +1,4 @@
-"""The report of a checkpoint on the loopback address, which refreshes while the run goes on."""
+"""The report of a checkpoint on the loopback address, which refreshes during the run."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class _Watched:
 
 
 class _Server(ThreadingHTTPServer):
-    """A server to which a browser that goes away is no error."""
+    """A server that ignores connections that a browser has closed."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):
@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         port = self.server.server_address[1]  # type: ignore[index]
-        # Another name in the request is that of a site which has been made to point here.
+        # A web site whose name points to this address must not read the page (DNS rebinding).
         if self.headers.get("Host") not in (f"{_HERE}:{port}", f"localhost:{port}"):
             self.send_error(HTTPStatus.FORBIDDEN)
         elif self.path != "/":

@@ -33,7 +33,7 @@ def run(
 
 
 def _refuse(given: dict[str, Any]) -> None:
-    """Refuse options that a page that is served does not have."""
+    """Refuse options that do not apply to a served page."""
     for option, value in given.items():
         if value is not None:
             raise click.BadParameter("it does not apply to --watch", param_hint=f"'{option}'")

@@ -13,6 +13,6 @@ from streamkm.cli.parse.described import described
 def command() -> None:
     """List what killed runs have left beside the output PATH, or in the folder PATH.
 
-    These are unfinished outputs, old outputs, progress and locks, all hidden. What a run that lives
-    needs is not listed. Unfinished outputs that are removed cannot be resumed.
+    These are hidden files and folders: unfinished outputs, old outputs, progress and locks. Those
+    of active runs are not listed. An unfinished output that is removed cannot be resumed.
     """

@@ -92,7 +92,7 @@ missing_option = headed(
     click.option(
         "--missing",
         type=click.Choice(["omit", "impute"]),
-        help="Leave out rows with missing values, the default of a fit, or let them take part by "
-        "their observed values.",
+        help="Leave out rows with missing values, the default of a fit, or use their observed "
+        "values.",
     ),
 )

@@ -22,7 +22,7 @@ _PLACES = re.compile(
     r"|PARTITION|QUANTIZER)\b"
 )
 _SHORT = "streamkm.cli.parse.described.short"
-_NAMES = "names"  # the argument for images of an archive, which are no files
+_NAMES = "names"  # the argument for images of an archive, which are not files
 
 
 class Described(click.Command):

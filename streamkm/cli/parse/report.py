@@ -37,8 +37,8 @@ from streamkm.cli.parse.types import ImageShape, Seconds
 @click.option(
     "--watch",
     is_flag=True,
-    help="Serve the page of a checkpoint to this computer and refresh it while the run goes on, "
-    "until Ctrl-C.",
+    help="Serve the page of a checkpoint to this computer and refresh it during the run, until "
+    "Ctrl-C.",
 )
 @needing_option(
     "--port",

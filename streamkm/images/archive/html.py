@@ -37,6 +37,6 @@ def archive_html(archive: Archive) -> str:
         rows.append((name, f"{width} x {height}", f"{quality[place.stack][place.number]:.2f}"))
     left = len(archive) - len(rows)
     more = f"and {left:,} more image{'s' * (left > 1)}" if left > 0 else ""
-    table = rows_table(("image", "width x height", "PSNR [dB]"), rows, n_more=more)
+    table = rows_table(("image", "width x height", "PSNR [dB]"), rows, below=more)
     colours = (colours_html(name, each.colours) for name, each in archive.palettes().items())
     return html_repr("streamkm.images.Archive", repr(archive), facts, *colours, table)
