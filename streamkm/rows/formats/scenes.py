@@ -161,8 +161,9 @@ def scenes_of(
     scenes = [Scene(files[0], scene)]
     masked = is_masked(scene, bands)
     for file in files[1:]:
-        scenes.append(Scene(file, opened(file)).matched(scenes[0]))
-        masked |= is_masked(opened(file), bands)
+        other = opened(file)
+        scenes.append(Scene(file, other).matched(scenes[0]))
+        masked |= is_masked(other, bands)
     packing = packed(scenes)
     beside |= packing[0]
     attributes |= packing[1]
