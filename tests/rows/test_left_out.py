@@ -1,4 +1,4 @@
-"""What of a file is left out is said in a line by the commands that read it, and by `info`."""
+"""Commands that read a file, and `info`, print a line on the parts of it that are left out."""
 
 from __future__ import annotations
 
