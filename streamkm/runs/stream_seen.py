@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from streamkm.errors import StreamkmWarning
+from streamkm.errors import DataError, StreamkmWarning
 from streamkm.models.model import Model
 from streamkm.outputs import place_of, relation
 from streamkm.rows import FileArray, Rows, SeenStore, seen_files_of, seen_of
@@ -121,6 +121,26 @@ def present_record(rows: Rows, data: Any) -> SeenStore | None:
     if not places or any(place is None or place.in_memory for place in places):
         return None
     return seen_of(rows, " ".join(map(str, places)))
+
+
+def refuse_repeated_files(names: Iterable[str], data: Iterable[Rows]) -> None:
+    """Refuse data of one run that have a file in common.
+
+    Raises
+    ------
+    DataError
+        Before the data are read; the message names a file.
+    """
+    known: dict[str, str] = {}
+    for name, rows in zip(names, data, strict=True):
+        found = seen_files_of(rows, name)
+        for file in () if found is None else found.files:
+            if file.name in known:
+                raise DataError(
+                    f"{known[file.name]} and {name} both have {file.name}, so its rows would "
+                    "count twice: name every file once."
+                )
+            known[file.name] = name
 
 
 def rows_each(rows: Rows) -> int:

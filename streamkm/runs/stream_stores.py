@@ -18,7 +18,7 @@ from streamkm.runs.labels import digest_of
 from streamkm.runs.options import DataOptions
 from streamkm.runs.stream import StreamOptions, solved
 from streamkm.runs.stream_saves import Saves
-from streamkm.runs.stream_seen import SeenData
+from streamkm.runs.stream_seen import SeenData, refuse_repeated_files
 from streamkm.streaming import Summarise, Summary
 from streamkm.versions import versions
 
@@ -71,7 +71,7 @@ class Stores:
         Raises
         ------
         DataError
-            If they have different features, or features of different units.
+            If they have different features, features of different units, or a file in common.
         MemoryLimitError
             If a block does not fit in the memory limit.
         """
@@ -89,7 +89,9 @@ class Stores:
             units = next((r.layout.units for r in opened if r.layout.units), None)
             refuse_other_units(rows.layout.units, units, rows.layout.names, f"{each.data} has")
             opened.append(rows)
-        return cls(tuple(str(each.data) for each in data), tuple(opened))
+        given = [str(each.data) for each in data]
+        refuse_repeated_files(given, opened)
+        return cls(tuple(given), tuple(opened))
 
     def record(self, options: StreamOptions) -> Record:
         """The record of a stream, by which a checkpoint knows it."""

@@ -12,7 +12,7 @@ from streamkm.runs.options import DataOptions
 from streamkm.runs.refine import refuse_part
 from streamkm.runs.stream import StreamOptions, solution_of, solved
 from streamkm.runs.stream_merging import Part
-from streamkm.runs.stream_seen import SeenData
+from streamkm.runs.stream_seen import SeenData, refuse_repeated_files
 from streamkm.runs.update import Reading, Update
 
 
@@ -22,7 +22,8 @@ def open_update(model: Model, name: str, data: Sequence[DataOptions], keep: bool
     Raises
     ------
     DataError
-        If the model is not that of a stream, or a store has other features or units.
+        If the model is not that of a stream, a store has other features or units, or two have a
+        file in common.
     DataChangedError
         As for `Update.compared`.
     """
@@ -35,6 +36,7 @@ def open_update(model: Model, name: str, data: Sequence[DataOptions], keep: bool
             raise DataError(f"{each.data} has {layout.n_features} features, but {name} has {d}.")
         refuse_other_units(layout.units, model.units, layout.names, f"{each.data} has")
         update = update.compared(rows, each.data, str(each.data), keep)
+    refuse_repeated_files((n.name for n in update.news), (n.rows for n in update.news))
     return update
 
 

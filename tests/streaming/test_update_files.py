@@ -302,6 +302,22 @@ def test_data_without_a_record_are_refused_and_others_are_not(folder, tmp_path):
     assert km.n_rows_seen_ == 500 + 2 * N
 
 
+def test_a_file_that_is_named_by_itself_and_in_its_folder_is_refused_before_any_read(tmp_path):
+    folder, model = tmp_path / "x", str(tmp_path / "m")
+    folder.mkdir()
+    for name in "ab":
+        write_npy(folder / f"{name}.npy", X[:50])
+    streamkm.StreamingKMeans(2, random_state=0).fit(folder / "a.npy").save(model)
+    whole, b = str(folder), str(folder / "b.npy")
+    for data in ([whole, b], [b, whole]):
+        expected = f"{data[0]} and {data[1]} both have {b}, so its rows would count twice"
+        for words in (["stream", *data, "-k", "2", "-o", f"{model}2"], ["update", model, *data]):
+            said = CliRunner().invoke(main, words)
+            assert said.exit_code == 1
+            assert expected in " ".join(said.output.split())
+    assert streamkm.load(model).n_rows_seen_ == 50
+
+
 def test_extents_of_changes_do_not_overlap():
     def files(*lengths, marks):
         pieces = ((0, 0, 3), (3, 3, 5))
