@@ -36,7 +36,7 @@ class ObservedUpdate(LloydUpdate):
 
     def seeding(self, method: str, task: Task) -> Seeding:
         inner = super().seeding(method, task)
-        return ObservedSeeding(task.k, task.seed, inner, inner)
+        return ObservedSeeding(task.k, task.seed, inner)
 
     def step(self, centroids: Float64Array) -> Pass[Any]:
         return LloydObserved(centroids)
@@ -60,13 +60,11 @@ class ObservedSeeding(Seeding):
 
     Parameters
     ----------
-    first : first state of the method
     inner : state of the method
     counted : whether the first read has counted the complete rows
     means : ndarray of shape (d,), the means in the gaps; None to read complete rows
     """
 
-    first: Seeding
     inner: Seeding
     counted: bool = False
     means: Float64Array | None = None
@@ -98,7 +96,7 @@ class ObservedSeeding(Seeding):
         counted = replace(self, counted=True)
         if observed.complete >= _ENOUGH * self.k:
             return counted.tell(answer)
-        return replace(counted, inner=self.first, means=observed.means)
+        return replace(counted, means=observed.means)  # the method asks its first pass again
 
     def _with(self, then: Seeding | Float64Array | None) -> Seeding | Float64Array | None:
         return replace(self, inner=then) if isinstance(then, Seeding) else then
