@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
 import streamkm
 from streamkm.cli.ui.say import say_aside
 from streamkm.errors import DataError, OutputExistsError
+from streamkm.files.find import need
 from streamkm.outputs import File, check_outputs, fit_of, local, recover, whole_file
 from streamkm.outputs.destinations import Output
 from streamkm.outputs.places import place_of
@@ -50,8 +50,7 @@ def plot_file(path: str | None, overwrite: bool) -> File | None:
     """Return the output of ``--plot``; an error if matplotlib is missing."""
     if path is None:
         return None
-    if importlib.util.find_spec("matplotlib") is None:
-        raise DataError("--plot needs matplotlib: pip install 'streamkm[plot]'.")
+    need("matplotlib", "pictures")
     return File(path, (".png", ".pdf", ".svg", ".jpg"), overwrite)
 
 

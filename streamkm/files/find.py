@@ -14,7 +14,7 @@ IN_PLACE = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".netcdf")
 ZARR = ("zarr.json", ".zgroup", ".zarray")  # the root of a Zarr store has one of these files
 _XARRAY = (".grib", ".grib2", ".grb", ".grb2")
 _PACKAGES = {"PIL": "pillow", "lance": "pylance"}
-_EXTRAS = {"h5py": "netcdf", "lance": "lance"}
+_EXTRAS = {"h5py": "netcdf", "lance": "lance", "matplotlib": "plot"}
 # The first of these keys that a file system reports shows whether a file has been written.
 _STAMPS = ("mtime", "ETag", "etag", "LastModified", "last_modified", "updated", "created")
 
@@ -66,7 +66,7 @@ class File:
 
 
 def need(module: str, what: str) -> Any:
-    """Import a package that only some kinds of files need.
+    """Import a package of an extra.
 
     Raises
     ------

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from streamkm.errors import DataError
 from streamkm.reporting.html import Html, attributes_of, tag
 
 PAPER, DARK_PAPER, DARK_INK = "#ffffff", "#15181c", "#e8eaed"
@@ -109,16 +108,3 @@ def _values(colour: str) -> list[int]:
 
 def _hex(values: list[int]) -> str:
     return "#" + "".join(f"{min(255, value):02x}" for value in values)
-
-
-def need_matplotlib() -> None:
-    """Raise an error if matplotlib is missing.
-
-    Raises
-    ------
-    DataError
-    """
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise DataError("a report needs matplotlib: pip install 'streamkm[plot]'.")

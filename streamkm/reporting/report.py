@@ -11,6 +11,7 @@ from typing import Any
 import streamkm
 from streamkm.checkpoint.generations import KIND as CHECKPOINT
 from streamkm.errors import DataError
+from streamkm.files.find import need
 from streamkm.files.near import did_you_mean
 from streamkm.numbers import whole_number
 from streamkm.outputs import (
@@ -25,7 +26,6 @@ from streamkm.outputs import (
     whole_file,
 )
 from streamkm.reporting.page import Section, page
-from streamkm.reporting.pictures import need_matplotlib
 
 _MOST_ROWS = 100  # of each cluster; a page with more is hard to open
 _NAMES = {MODEL: "model", SWEEP: "sweep", ARCHIVE: "image archive", CHECKPOINT: "checkpoint"}
@@ -101,7 +101,7 @@ def page_of(
     shape: Sequence[int] | None = None,
 ) -> str:
     """Return the page about a result as HTML; see `report`."""
-    need_matplotlib()
+    need("matplotlib", "reports")
     there = place_of(path)
     if there is not None and there.local is not None and not there.local.exists():
         raise DataError(f"{path}: no such path.{did_you_mean(os.fspath(path))}")

@@ -15,9 +15,9 @@ from typing import Any
 
 from streamkm.checkpoint import Generations
 from streamkm.errors import CheckpointError, DataError, NotACheckpointError
+from streamkm.files.find import need
 from streamkm.numbers import real_number
 from streamkm.reporting.page import Refresh, page
-from streamkm.reporting.pictures import need_matplotlib
 
 _HERE = "127.0.0.1"
 _GONE = ". The checkpoint is no longer there; this is its last state."
@@ -40,10 +40,7 @@ def server(path: Any, port: int = 0, every: float = 5.0) -> Iterator[ThreadingHT
     DataError
         If the port is not free, or matplotlib is missing.
     """
-    need_matplotlib()
-    import matplotlib as mpl
-
-    mpl.use("agg")  # the pages are drawn in other threads
+    need("matplotlib", "reports").use("agg")  # the pages are drawn in other threads
     watched = _Watched(path, real_number("every", every))
     handler = type("Handler", (_Handler,), {"watched": watched})
     try:
