@@ -7,11 +7,12 @@ from streamkm.updates.accelerated import (
     BoundaryRows,
 )
 from streamkm.updates.base import Update, UpdateState
+from streamkm.updates.batches import Batches, PartialSeeding
 from streamkm.updates.bounded import BoundedUpdate, bounding_nbytes
 from streamkm.updates.bounded_state import BoundedState, check_sizes
 from streamkm.updates.counted import CountedState, CountedUpdate
 from streamkm.updates.lloyd import LloydState, LloydUpdate, LossesUpdate, ScatterUpdate
-from streamkm.updates.minibatch import Batches, MiniBatchState, MiniBatchUpdate, PartialSeeding
+from streamkm.updates.minibatch import MiniBatchState, MiniBatchUpdate
 from streamkm.updates.observed import ObservedSeeding, ObservedUpdate
 from streamkm.updates.spherical import SphericalUpdate
 from streamkm.updates.step import Step, history_array

@@ -4,132 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from streamkm.arrays import Float64Array
-from streamkm.checkpointable import Checkpointable
-from streamkm.kernels import exponentials
 from streamkm.passes import Assigned, Census, DrawUniform, Lloyd, Pass, Product, Products
 from streamkm.reasons import DROPPED, MAX_ITER, NO_IMPROVEMENT, SHIFT, TIME_LIMIT
 from streamkm.rows import Room, Rows
-from streamkm.seeding import Seeding, Task, method_of
+from streamkm.seeding import Task
 from streamkm.updates.base import Update, UpdateState
+from streamkm.updates.batches import DRAWS, Batches, PartialSeeding
 
 _REASSIGN_EACH = 10  # rows per cluster between two reassignments, as in scikit-learn
-# Random streams of block orders and reassignments, distinct from those of seedings.
-_ORDERS, _DRAWS = 2**62, 2**62 + 2**61
-
-
-@dataclass(frozen=True)
-class Batches(Checkpointable):
-    """The blocks of the mini-batches; every epoch visits each block once in random order.
-
-    Parameters
-    ----------
-    size : requested number of rows of a batch, or None for all rows
-    seed : unsigned 64-bit key of the orders
-    n_blocks, n_rows, block_rows : blocks and rows of the data, and rows of the largest block
-    """
-
-    size: int | None
-    seed: int = 0
-    n_blocks: int = 1
-    n_rows: int = 1
-    block_rows: int = 1
-
-    @property
-    def blocks_each(self) -> int:
-        """Blocks of a batch; the last batch of an epoch may have fewer."""
-        if self.size is None or self.size >= self.n_rows:
-            return self.n_blocks
-        return min(self.n_blocks, max(1, self.size // self.block_rows))
-
-    @property
-    def rows_each(self) -> int:
-        """Rows of a batch; a batch with a block at an edge of the data has fewer."""
-        return min(self.n_rows, self.blocks_each * self.block_rows)
-
-    @property
-    def per_epoch(self) -> int:
-        """Batches of an epoch."""
-        return math.ceil(self.n_blocks / self.blocks_each)
-
-    def blocks(self, step: int) -> tuple[int, ...]:
-        """Numbers of the blocks of a batch, ascending."""
-        epoch, place = divmod(step, self.per_epoch)
-        first = place * self.blocks_each
-        order = _order(self.n_blocks, self.seed, epoch)
-        return tuple(sorted(order[first : first + self.blocks_each]))
-
-
-@lru_cache(maxsize=4)
-def _order(n_blocks: int, seed: int, epoch: int) -> list[int]:
-    keys = exponentials(np.arange(n_blocks), seed, _ORDERS + epoch)
-    order: list[int] = np.argsort(keys, kind="stable").tolist()
-    return order
-
-
-@dataclass(frozen=True)
-class PartialSeeding(Seeding):
-    """A seeding method that reads only some blocks of the data.
-
-    If masks leave too few rows in these blocks, it starts again with twice as many blocks.
-
-    Parameters
-    ----------
-    method : name of the method
-    sample : maximum number of rows of a sample in memory
-    n_rows : requested number of rows
-    batches : Batches; their first blocks are read
-    n_blocks : number of blocks that are read
-    inner : state of the method
-    """
-
-    method: str
-    sample: int
-    n_rows: int
-    batches: Batches
-    n_blocks: int
-    inner: Seeding
-
-    @classmethod
-    def on_blocks(cls, method: str, task: Task, n_rows: int, batches: Batches, n: int) -> Self:
-        """Return the state before the first read of n blocks, for `n_rows` rows."""
-        n = min(n, batches.n_blocks)
-        n_rows_read = min(batches.n_rows, n * batches.block_rows)
-        inner = method_of(method).start(replace(task, n_rows=n_rows_read))
-        return cls(task.k, task.seed, method, task.sample, n_rows, batches, n, inner)
-
-    @property
-    def blocks(self) -> tuple[int, ...]:
-        order = _order(self.batches.n_blocks, self.batches.seed, -1)
-        return tuple(sorted(order[: self.n_blocks]))
-
-    @property
-    def working(self) -> str:
-        return self.inner.working
-
-    def advance(self) -> Seeding | Float64Array | None:
-        then = self.inner.advance()
-        return replace(self, inner=then) if isinstance(then, Seeding) else then
-
-    def ask(self) -> Product:
-        return Product((Census(), self.inner.ask()))
-
-    def tell(self, statistic: Products) -> Seeding | Float64Array:
-        census, answer = statistic.parts
-        census.check_values()
-        whole = self.n_blocks == self.batches.n_blocks
-        if whole:
-            census.check()
-        if not whole and census.weighted < max(self.k, self.n_rows // 2):
-            task = Task(self.k, self.seed, self.batches.n_rows, self.sample)
-            return self.on_blocks(self.method, task, self.n_rows, self.batches, 2 * self.n_blocks)
-        then = self.inner.tell(answer)
-        return replace(self, inner=then) if isinstance(then, Seeding) else then
 
 
 @dataclass(frozen=True)
@@ -179,7 +66,7 @@ class MiniBatchUpdate(Update[MiniBatchState]):
     init_size : number of rows that the seeding reads, or None for all rows
     """
 
-    batches: Batches = Batches(1024)
+    batches: Batches = field(default=Batches(1024))
     reassignment_ratio: float = 0.01
     init_size: int | None = 3072
 
@@ -202,16 +89,14 @@ class MiniBatchUpdate(Update[MiniBatchState]):
         passes: list[Pass[Any]] = [Census(), Lloyd(state.centroids)]
         if not state.evaluating and self._reassigns(state) and self.reassignment_ratio > 0:
             most = min(len(state.centroids), max(1, self.batches.rows_each // 2))
-            passes.append(DrawUniform(most, self.batches.seed, _DRAWS + state.n_steps))
+            passes.append(DrawUniform(most, self.batches.seed, DRAWS + state.n_steps))
         return Product(tuple(passes))
 
     def blocks(self, state: MiniBatchState) -> tuple[int, ...] | None:
         return None if state.evaluating else self.batches.blocks(state.n_steps)
 
     def tell(self, state: MiniBatchState, statistic: Products | Assigned) -> MiniBatchState:
-        if isinstance(
-            statistic, Assigned
-        ):  # the statistic of labelling, which checks the values itself
+        if isinstance(statistic, Assigned):  # of labelling, which checks the values itself
             return self._evaluated(state, statistic)
         census, assigned, *drawn = statistic.parts
         census.check_values()
@@ -267,9 +152,7 @@ class MiniBatchUpdate(Update[MiniBatchState]):
         centroids[met] = sums / counts[met, None]
         mean = assigned.inertia(state.centroids) / assigned.weight
         after = replace(state, centroids=centroids, counts=counts, mean_loss=mean)
-        if (
-            not state.counts.any()
-        ):  # the loss of the seeding is not comparable with that of the iterations
+        if not state.counts.any():  # the loss of the seeding is not part of the average
             return replace(after, variance=assigned.variance(state.centroids))
         share = 2 * self.batches.rows_each / (self.batches.n_rows + 1)
         old = mean if state.average is None else state.average
