@@ -164,10 +164,8 @@ def _pool(n_threads: int) -> ThreadPoolExecutor:
 @contextmanager
 def _named() -> Iterator[None]:
     """Convert errors of a cluster to messages that say what to do."""
-    from distributed import (
-        CancelledError,
-        KilledWorker,
-    )  # already imported by the creator of the Client
+    # The creator of the Client has imported it already.
+    from distributed import CancelledError, KilledWorker
     from distributed.comm import CommClosedError
 
     try:

@@ -17,9 +17,8 @@ from streamkm.rows.plan import BlockPlan
 from streamkm.rows.scaling import Scaling, working_dtype
 
 _TILE_NBYTES = 2**20  # fits in the L2 cache together with the strip and the centroids
-_WIDE_TILE_NBYTES = (
-    4 * 2**20
-)  # for long rows, because a matrix product needs a minimum number of rows
+# For long rows, because a matrix product needs a minimum number of rows.
+_WIDE_TILE_NBYTES = 4 * 2**20
 _WIDE_TILE_ROWS = 2048
 _TILE_ROWS = 65536
 _STRIP = 256  # rows that the kernels process together

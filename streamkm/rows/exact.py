@@ -87,9 +87,8 @@ def _lost(values: AnyArray, made: AnyArray) -> npt.NDArray[np.bool_]:
     changed = made.astype(values.dtype) != values
     if values.dtype.kind == "f":
         return np.asarray(changed | (values >= _end(made.dtype)))
-    return np.asarray(
-        changed | ((made < 0) != (values < 0))
-    )  # the conversion back restores the sign
+    # The conversion back restores the signs, so they are compared, too.
+    return np.asarray(changed | ((made < 0) != (values < 0)))
 
 
 def _end(dtype: np.dtype[Any]) -> float:

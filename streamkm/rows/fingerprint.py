@@ -151,9 +151,8 @@ def _files(root: str) -> Iterator[Entry]:
     for folder, _, names in os.walk(root):
         for name in names:
             path = os.path.join(folder, name)
-            with suppress(
-                FileNotFoundError
-            ):  # deleted since it was listed, so the next digest differs
+            # A file that was deleted since it was listed makes the next digest differ.
+            with suppress(FileNotFoundError):
                 there = os.stat(path)
                 yield from _entry(os.path.relpath(path, root), there.st_size, there.st_mtime_ns)
 

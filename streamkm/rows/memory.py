@@ -29,9 +29,8 @@ _COPIES = 5
 TABLE_NBYTES = 16 * 2**20
 SAMPLE_NBYTES = 64 * 2**20  # for one restart
 SAMPLES_NBYTES = 256 * 2**20  # for all restarts
-ENOUGH_NBYTES = (
-    512 * 2**20
-)  # for all restarts, for seeding methods that say how many rows are enough
+# For all restarts, of seeding methods that say how many rows are enough.
+ENOUGH_NBYTES = 512 * 2**20
 # Without a limit, blocks are cached up to this fraction of the machine's memory.
 KEPT_SHARE = 0.25
 _SAMPLE_COPIES = 3  # the sample, the parts it is combined from, and the search

@@ -95,10 +95,9 @@ def marked(data: Any) -> list[float | int]:
     found = _named(dict(data.attrs))
     if isinstance(data, FileArray):
         return _meant(data, found)
+    # xarray stores the nodata value of arrays of Zarr format 2 as their fill value.
     if data.metadata.zarr_format == 2 and "_ARRAY_DIMENSIONS" in data.attrs:
-        found += (
-            [] if data.fill_value is None else _numbers(data.fill_value)
-        )  # where xarray stores it
+        found += [] if data.fill_value is None else _numbers(data.fill_value)
     return _meant(data, found)
 
 

@@ -145,9 +145,8 @@ def among(
     DataError
         If centroids in the units of the data are too far from zero to be distinguished.
     """
-    if isinstance(before, Shifted) and isinstance(
-        scaling, Shifted
-    ):  # float64 represents all digits
+    # By the difference of the origins, so that float64 keeps all digits.
+    if isinstance(before, Shifted) and isinstance(scaling, Shifted):
         own = centroids if before.then is None else before.then.back(centroids)
         return scaling.shifted(own + (np.array(before.origin) - np.array(scaling.origin)))
     own = centroids if before is None else before.back(centroids)

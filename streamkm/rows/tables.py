@@ -168,9 +168,8 @@ def _values(column: Any) -> tuple[AnyArray, npt.NDArray[np.bool_] | None]:
     if is_a(column, "pandas.Series"):
         return _of_series(column)
     if hasattr(column, "type") and hasattr(column.type, "value_type"):
-        column = column.cast(
-            column.type.value_type
-        )  # NumPy uses an arbitrary value for a missing one
+        # NumPy gives a missing value of a dictionary an arbitrary value.
+        column = column.cast(column.type.value_type)
     values = np.asarray(column)
     if _lacks(column) and values.dtype.kind == "f":
         filled = np.asarray(column.fill_null(0))  # integers, which NumPy converts to floats

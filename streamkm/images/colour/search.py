@@ -25,10 +25,8 @@ _EACH_PIXEL = 1500  # multiplications for each, so that the search costs about a
 # number of multiplications, so that ten starts cost a tenth of a read of a large archive:
 _DRAWN_EACH = 4  # minimum number of cells for each colour to draw from
 _MORE, _MORE_EACH_PIXEL = 1e9, 5
-_SETTLED, _PIXELS_EACH = (
-    2**15,
-    6,
-)  # cells of the final Lloyd iterations: minimum number, and pixels for each
+_SETTLED = 2**15  # minimum number of cells of the final Lloyd iterations
+_PIXELS_EACH = 6  # pixels for each of these cells
 _MOST = 4e11  # multiplications, about ten seconds on two cores
 _STEPS = 20  # minimum number of Lloyd iterations of a search
 _DROP = 1e-3  # relative decrease of the loss at which the final iterations end

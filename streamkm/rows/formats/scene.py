@@ -122,10 +122,9 @@ class Scene:
             unlike = [(own, other) for own, other in pairs if own != other and own and other]
             if unlike:
                 raise self._bands_error(first, f"{unlike[0][0]!r}, not {unlike[0][1]!r}", name)
+        # As texts, because NaN is not equal to NaN.
         nodata = [None if s._nodata[0] is None else str(s._nodata[0]) for s in (first, self)]
-        self._check(
-            {"nodata value": nodata[0]}, {"nodata value": nodata[1]}, first
-        )  # also equal for NaN
+        self._check({"nodata value": nodata[0]}, {"nodata value": nodata[1]}, first)
         return self
 
     def _check(self, want: dict[str, Any], own: dict[str, Any], first: Scene) -> None:
