@@ -16,7 +16,7 @@ from streamkm.estimators.exports import Exports
 from streamkm.numbers import whole_number
 from streamkm.outputs.labelled_nearest import labelled_nearest
 from streamkm.passes import Census, Distances, Nearest, Product
-from streamkm.passes.closest import refuse_too_many
+from streamkm.passes.ranked import refuse_too_many
 from streamkm.rows import Block, is_a
 
 

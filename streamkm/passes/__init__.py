@@ -4,7 +4,7 @@ from streamkm.passes.base import Pass, Product, Products, Statistic
 from streamkm.passes.boundary import Boundary, KeepBoundary
 from streamkm.passes.candidates import Candidates, KeepCandidates
 from streamkm.passes.census import Census, Counted
-from streamkm.passes.closest import Assigner, Closest, DrawMembers, Nearest, Ranked, Ranking
+from streamkm.passes.closest import Assigner, Closest, Ranking
 from streamkm.passes.colours import Colours
 from streamkm.passes.counting import CountedLabels
 from streamkm.passes.distinct import Distinct, Table
@@ -16,7 +16,7 @@ from streamkm.passes.gaps import CountObserved, Filled, Observed, OfComplete
 from streamkm.passes.grouping import NearestLabels, Sizes
 from streamkm.passes.lloyd import Assigned, Lloyd
 from streamkm.passes.losses import Losses, Spread
-from streamkm.passes.members import Members
+from streamkm.passes.members import DrawMembers, Members
 from streamkm.passes.moments import FeatureMoments, Moments
 from streamkm.passes.observed import (
     DrawFarthestObserved,
@@ -34,6 +34,7 @@ from streamkm.passes.per_row import (
     no_label,
 )
 from streamkm.passes.priced import PricedLabels, PricedLloyd
+from streamkm.passes.ranked import Nearest, Ranked
 from streamkm.passes.routes import Reached, RoutedLabels, Routes
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.passes.scatter import Scatter, Scattered

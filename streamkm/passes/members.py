@@ -1,14 +1,16 @@
-"""The number of rows of each cluster under any rule that assigns rows."""
+"""Rows of each cluster under any rule that assigns rows: their number, and random ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from streamkm.arrays import Float64Array
+from streamkm.kernels import exponentials
 from streamkm.passes.base import Pass, WithCentroids
-from streamkm.passes.closest import Assigner
+from streamkm.passes.closest import Assigner, Ranking
 from streamkm.passes.grouping import Sizes
 from streamkm.passes.lloyd import refuse_bad
 from streamkm.rows import Block
@@ -47,3 +49,20 @@ class Members(WithCentroids, Pass[Sizes]):
                 labels = self.assigner.labels(tile.x)
             counts += np.bincount(labels, minlength=len(counts))
         return Sizes(counts)
+
+
+@dataclass(frozen=True)
+class DrawMembers(Ranking):
+    """Draw rows of each cluster at random, without replacement.
+
+    Parameters
+    ----------
+    centroids, most, assigner, keep_values : as for `Ranking`
+    seed, stream : key of the draws
+    """
+
+    seed: int = 0
+    stream: int = 0
+
+    def keys(self, numbers: npt.NDArray[np.int64], squared_distances: Float64Array) -> Float64Array:
+        return exponentials(numbers, self.seed, self.stream)

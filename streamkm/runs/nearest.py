@@ -12,7 +12,7 @@ from streamkm.models.sweep import model_at
 from streamkm.outputs import File, Store, check_outputs
 from streamkm.outputs.nearest_rows import write_nearest
 from streamkm.passes import Closest, Nearest, Ranked, Tree
-from streamkm.passes.closest import refuse_too_many
+from streamkm.passes.ranked import refuse_too_many
 from streamkm.rows import Rows
 from streamkm.runs.labels import WaveCallback
 from streamkm.runs.options import DataOptions

@@ -15,8 +15,7 @@ from streamkm.errors import DataError
 from streamkm.models.hierarchy import Hierarchy
 from streamkm.models.sweep import model_at
 from streamkm.outputs import File, alone, check_outputs, local, whole_file
-from streamkm.passes import Routes, Tree
-from streamkm.passes.closest import Assigner
+from streamkm.passes import Assigner, Routes, Tree
 from streamkm.runs.predict import open_for
 from streamkm.runs.routing import routes_of
 from streamkm.runs.sampling import sample_rows
