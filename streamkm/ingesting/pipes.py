@@ -16,16 +16,13 @@ from streamkm.errors import DataError, LeftOutWarning
 from streamkm.files.find import File, need
 from streamkm.files.npy import npy_header
 from streamkm.ingesting.csv import Csv
+from streamkm.ingesting.lines import AT_ONCE, NAME, lines_of, next_line
 from streamkm.ingesting.registry import KindOptions, SourceRequest
 from streamkm.rows.formats.columns import Columns
 from streamkm.rows.formats.exact import converted
 from streamkm.runs.feeds import Arrived
-from streamkm.sizes import show_bytes
 from streamkm.warn import warn
 
-NAME = "standard input"
-_AT_ONCE = 2**20  # bytes that are read and parsed together
-_LONGEST = 4 * 2**20  # bytes of a row of text
 _OTHERS = {
     b"ARROW1": "the file format of Arrow: write its stream format",
     b"PAR1": "Parquet, which is not read in order: give the file to --watch, or to ingest",
@@ -104,7 +101,7 @@ def arriving(raw: Any, options: PipeOptions) -> Iterator[Arrived]:
     if not head:
         raise DataError(f"{NAME} is empty.")
     pushed: Any = _Pushed(head, raw)
-    stream = io.BufferedReader(pushed, _AT_ONCE)
+    stream = io.BufferedReader(pushed, AT_ONCE)
     return _READERS[options.format or _format(head)](stream, options)
 
 
@@ -137,7 +134,7 @@ def _npy(stream: io.BufferedReader, options: PipeOptions) -> Iterator[Arrived]:
         each, left = d * dtype.itemsize, math.prod(shape) * dtype.itemsize
         rest = bytearray()  # which grows without a copy of what it has
         while left:
-            more = stream.read1(min(left, _AT_ONCE))
+            more = stream.read1(min(left, AT_ONCE))
             if not more:
                 raise DataError(f"{where} is shorter than its header says; the input is cut off.")
             left -= len(more)
@@ -151,8 +148,8 @@ def _npy(stream: io.BufferedReader, options: PipeOptions) -> Iterator[Arrived]:
 
 def _csv(stream: io.BufferedReader, options: PipeOptions) -> Iterator[Arrived]:
     """Yield the rows of text; the columns are those of the header and of the first row."""
-    header = b"" if options.kind.no_header else _line(stream)
-    first = header + _line(stream)
+    header = b"" if options.kind.no_header else next_line(stream)
+    first = header + next_line(stream)
     table = Csv(SourceRequest([_text(first)], options.dtype, options.kind))
     if table.empty and not options.kind.columns:
         raise DataError(
@@ -164,51 +161,13 @@ def _csv(stream: io.BufferedReader, options: PipeOptions) -> Iterator[Arrived]:
         warn(f"left out, because their first values are not numbers: {names}", LeftOutWarning)
     columns = () if options.kind.no_header else _names(table)
     n = 0
-    for text in _texts(stream, first[len(header) :]):
+    for text in lines_of(stream, first[len(header) :]):
         try:
             for rows in table.rows_of(_text(header + text)):
                 yield Arrived(rows, NAME, columns)
                 n += len(rows)
         except DataError as error:
             raise _at_row(error, n) from error
-
-
-def _texts(stream: io.BufferedReader, rest: bytes) -> Iterator[bytes]:
-    """Yield whole lines as they arrive, those of `rest` first."""
-    more = rest
-    while rest or more:
-        whole = rest.rfind(b"\n") + 1 if more else len(rest)
-        if rest[:whole].strip():
-            yield _ended(rest[:whole])
-        elif len(rest) > _LONGEST:
-            raise _too_long()
-        rest = rest[whole:]
-        more = stream.read1(_AT_ONCE)
-        rest += more
-
-
-def _line(stream: io.BufferedReader) -> bytes:
-    """Return the next line that is not blank."""
-    line = b"\n"
-    while line and not line.strip():
-        line = stream.readline(_LONGEST)
-    if b"\r" in line.removesuffix(b"\n").removesuffix(b"\r"):
-        raise DataError(
-            f"the lines of {NAME} end in CR without LF, so they are not found as they arrive: pipe "
-            "it through tr '\\r' '\\n'."
-        )
-    if len(line) == _LONGEST and not line.endswith(b"\n"):
-        raise _too_long()
-    return _ended(line)
-
-
-def _too_long() -> DataError:
-    return DataError(f"{NAME} has a row of more than {show_bytes(_LONGEST)}; is it text?")
-
-
-def _ended(text: bytes) -> bytes:
-    """Return text with the end of its last line, without which pyarrow refuses a single line."""
-    return text if text.endswith(b"\n") or not text else text + b"\n"
 
 
 def _text(content: bytes, name: str = NAME) -> File:

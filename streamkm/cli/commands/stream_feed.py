@@ -29,7 +29,8 @@ from streamkm.cli.ui.say import say_aside
 from streamkm.errors import DataError, RunAgain, StreamkmError
 from streamkm.fitting.first import check_enough
 from streamkm.ingesting.ahead import Interruptible, ahead
-from streamkm.ingesting.pipes import NAME, PipeOptions, arriving
+from streamkm.ingesting.lines import NAME
+from streamkm.ingesting.pipes import PipeOptions, arriving
 from streamkm.ingesting.registry import KindOptions, dtype_of
 from streamkm.ingesting.watching import Watched
 from streamkm.models.model import Model
