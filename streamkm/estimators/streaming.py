@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
-from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
-from streamkm.estimators.centroids import CentroidEstimator
 from streamkm.estimators.data import InputData
 from streamkm.estimators.feeds import Consumer
 from streamkm.estimators.opening import all_or_nothing, data_options, names_of
 from streamkm.estimators.parameters import checked_random_state
+from streamkm.estimators.summarised import Summarised
 from streamkm.fitting.first import check_enough
 from streamkm.heap import one_heap
-from streamkm.models.model import Model
 from streamkm.rows import Budget, Rows, is_a, refuse_other_units
 from streamkm.runs.options import memory_bytes
 from streamkm.runs.refine import prepare_refining, refined, refuse_part
-from streamkm.runs.stream import StreamOptions, absorb, continued, solution_of
+from streamkm.runs.stream import StreamOptions, absorb, continued
 from streamkm.runs.stream_merging import Part, merge
-from streamkm.runs.stream_seen import SeenData, merged_seen
+from streamkm.runs.stream_seen import merged_seen
 from streamkm.runs.update import Update
-from streamkm.streaming import Drift, Solution, Summary, WeightedRows, solve
+from streamkm.streaming import Summary
 
 
-class StreamingKMeans(Consumer, CentroidEstimator):
+class StreamingKMeans(Consumer, Summarised):
     """Cluster rows that are read once, in memory that does not grow with their number.
 
     A weighted sample of bounded size, the summary, represents all rows seen so far. The centroids
@@ -125,11 +122,6 @@ ndarray of shape (m,)
     >>> bool(np.isclose(km.inertia_, -km.fit(km.summary_.rows).score(km.summary_.rows)))
     True
     """
-
-    _seen = SeenData()
-    _summary: Summary | None = None
-    _solution: Solution | None = None  # of the last search
-    _is_solved: bool = False  # whether no rows arrived since then
 
     def __init__(
         self,
@@ -342,54 +334,6 @@ ndarray of shape (m,)
         return merged
 
     @property
-    def cluster_centers_(self) -> Float64Array:
-        """Centroids of all rows seen so far, of shape (n_clusters, n_features)."""
-        return self._solved.centroids
-
-    @cluster_centers_.setter
-    def cluster_centers_(self, centroids: Float64Array) -> None:
-        self._solution = replace(self._solved, centroids=np.asarray(centroids, np.float64))
-
-    @property
-    def counts_(self) -> Float64Array:
-        """Estimated weight of the rows of each cluster, of shape (n_clusters,)."""
-        return self._solved.counts
-
-    @property
-    def inertia_(self) -> float:
-        """Estimated loss of all rows seen so far, in squared data units."""
-        return self._solved.inertia
-
-    @property
-    def drift_(self) -> Drift | None:
-        """Changes from the clusters of the search before; None after the first search."""
-        return self._solved.drift
-
-    @property
-    def n_rows_seen_(self) -> int:
-        """Number of rows seen so far, without those that were left out."""
-        return self._known.counted.rows
-
-    @property
-    def summary_(self) -> WeightedRows:
-        """The summary: rows, of shape (m, n_features), and their weights, of shape (m,)."""
-        present = self._known.remembered()
-        return WeightedRows(present.values, present.estimates)
-
-    @property
-    def _known(self) -> Summary:
-        if self._summary is None:
-            raise AttributeError(f"this {type(self).__name__} has not seen any rows yet.")
-        return self._summary
-
-    @property
-    def _solved(self) -> Solution:
-        if self._solution is None or not self._is_solved:
-            self._solution = solve(self._known, self._solution)
-            self._is_solved = True
-        return self._solution
-
-    @property
     def _options(self) -> StreamOptions:
         """The checked options."""
         parameters = self.get_params(deep=False)
@@ -440,31 +384,3 @@ ndarray of shape (m,)
             self.feature_names_in_ = np.array(rows.layout.names, dtype=object)
         self._set_units(rows.layout.units)
         return given, rows
-
-    def _forget(self) -> None:
-        """Remove everything that is known of earlier rows."""
-        self._summary = self._solution = None
-        self._seen = SeenData()
-        self._remove("feature_names_in_", "cluster_names_", "labels_", "changes_")
-
-    def _remove(self, *names: str) -> None:
-        for name in names:
-            if hasattr(self, name):
-                delattr(self, name)
-
-    def _restore(self, model: Model) -> Self:
-        """Set the state of a stored model, so that `partial_fit` continues with its bits."""
-        self._summary = Summary.from_stored(model.summary)
-        self.n_features_in_ = model.centroids.shape[1]
-        self._n_features_out = len(model.centroids)
-        if model.features:
-            self.feature_names_in_ = np.array(model.features, dtype=object)
-        if model.names:
-            self.cluster_names_ = np.array(model.names, dtype=object)
-        self._set_units(model.units)
-        self._solution, self._is_solved = solution_of(model), True
-        self._seen = SeenData.of_model(model)
-        return self
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self._summary is not None
