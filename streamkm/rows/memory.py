@@ -129,11 +129,15 @@ class Budget:
     @property
     def sample_nbytes(self) -> int:
         """Bytes of the samples of all restarts: the minimum, and more where memory allows."""
-        most = min(self.summaries * SAMPLE_NBYTES, SAMPLES_NBYTES)
         row_nbytes = 8 * self.n_features + _BESIDE_A_SAMPLED_ROW
-        most = max(most, min(self.summaries * self.summary_enough * row_nbytes, ENOUGH_NBYTES))
+        enough = min(self.summaries * self.summary_enough * row_nbytes, ENOUGH_NBYTES)
         needed = self.summaries * self.summary_rows * row_nbytes
-        return max(int(min(most, self._to_keep / 8)), needed)
+        return max(self._optional_nbytes(enough), needed)
+
+    def _optional_nbytes(self, enough: int = 0) -> int:
+        """Bytes of the samples of all restarts beyond which no more are used if they suffice."""
+        most = max(min(self.summaries * SAMPLE_NBYTES, SAMPLES_NBYTES), enough)
+        return int(min(most, self._to_keep / 8))
 
     def row_nbytes(self, layout: Layout, beside: Sequence[Any], masked: bool) -> int:
         """Bytes of a row in a block: its values, weight and mask, and its result."""
@@ -159,7 +163,7 @@ class Budget:
         sampled = max(1, self.summaries) * (row_nbytes + _BESIDE_A_SAMPLED_ROW)
         own = self.of(layout)
         # Without a number that is enough, a sample is larger than its minimum only within 64 MiB.
-        nbytes = (own if own.summary_enough else self).sample_nbytes
+        nbytes = own.sample_nbytes if own.summary_enough else self._optional_nbytes()
         return Room(table, max(own.summary_rows, nbytes // sampled))
 
     @property

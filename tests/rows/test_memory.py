@@ -3,11 +3,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from streamkm.errors import MemoryLimitError
 from streamkm.fitting.budget import fit_budget
-from streamkm.rows import Budget
+from streamkm.rows import Budget, open_rows
 from streamkm.rows.memory import BLOCK_NBYTES, PROCESS_NBYTES
 from streamkm.sizes import parse_bytes, show_bytes
 
@@ -114,3 +115,11 @@ def test_the_share_of_the_clusters_that_a_refusal_names_fits():
 def test_without_a_limit_blocks_have_the_full_size():
     assert Budget().block_nbytes() == BLOCK_NBYTES
     assert Budget().projected(0, 1) == PROCESS_NBYTES
+
+
+@pytest.mark.parametrize("enough", [0, 70_000, 10**9])
+def test_the_rows_of_a_sample_do_not_depend_on_who_names_the_features(enough):
+    layout = open_rows(np.zeros((10, 300), np.float32)).layout
+    budget = Budget(summaries=2, summary_rows=60_000, summary_enough=enough, fits=True)
+    assert budget.room(layout) == budget.of(layout).room(layout)
+    assert budget.room(layout).sample >= 60_000

@@ -125,18 +125,20 @@ def fit_codebook(
         until_psnr = real_number("until_psnr", until_psnr, above=True)
     if memory_limit is not None:
         memory_limit = parse_bytes(memory_limit)
+    sampled = max(_LEAST_SAMPLE, _SAMPLED_A_CODEWORD * k)
     budget = work_budget(
         memory_limit,
         k,
         fits=True,
         summaries=1,
-        summary_rows=max(_LEAST_SAMPLE, _SAMPLED_A_CODEWORD * k),
+        summary_rows=sampled,
+        summary_enough=sampled,  # in bytes of float64, so of narrower pixels there may be more
         # Residuals are twice as wide as pixels, and the projection counts a block five times.
         answer_share=0.5 if stages > 1 else 0.0,
     )
     rows = open_rows(data, sample_weight=sample_weight, budget=budget)
     codebook = Codebook.empty(rows.layout.dtype, rows.layout.n_features)
-    room = budget.of(rows.layout).room(rows.layout)
+    room = budget.room(rows.layout)
     rules = StopRules(max_iter, loss_tol=_WORTH_A_READ)
     training = _Training(k, stages, until_psnr, rules, room, budget, seed, tuple(watch), saved)
     with same_processes(), caching(rows) as cached:
