@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from streamkm.ingesting import ingest as ingest
     from streamkm.models.model import Model as Model
     from streamkm.models.storage import load_model as load_model
-    from streamkm.models.sweep import centroids_of as centroids_of
     from streamkm.models.sweep import open_sweep as open_sweep
+    from streamkm.models.sweep_model import centroids_of as centroids_of
     from streamkm.outputs.partitions import Partition as Partition
     from streamkm.outputs.partitions import open_partition as open_partition
     from streamkm.passes import Nearest as Nearest
@@ -52,7 +52,7 @@ _PUBLIC = {
     "ProductQuantizer": "streamkm.estimators",
     "SphericalKMeans": "streamkm.estimators",
     "StreamingKMeans": "streamkm.estimators",
-    "centroids_of": "streamkm.models.sweep",
+    "centroids_of": "streamkm.models.sweep_model",
     "dedup": "streamkm.curation.deduplicate",
     "drift": "streamkm.estimators.drift",
     "forecast": "streamkm.estimators.forecast",

@@ -15,7 +15,7 @@ import streamkm.xarray
 from streamkm.cli import main
 from streamkm.errors import CheckpointError, DataError
 from streamkm.fitting import first_state, iterate, learn_scaling, restart_seeds
-from streamkm.models.sweep import model_from_sweep
+from streamkm.models.sweep_model import model_from_sweep
 from streamkm.rows import Room, open_rows
 from streamkm.updates import AcceleratedUpdate, StopRules
 from tests.conftest import mixture

@@ -16,7 +16,7 @@ import streamkm
 from streamkm.errors import DataError, ValidationWarning
 from streamkm.fitting import first_state, iterate, restart_seeds
 from streamkm.fitting.elbow import find_elbow
-from streamkm.models.sweep import model_from_sweep
+from streamkm.models.sweep_model import model_from_sweep
 from streamkm.rows import Room, open_rows
 from streamkm.updates import AcceleratedUpdate, StopRules
 from tests import reference

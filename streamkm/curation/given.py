@@ -15,7 +15,7 @@ from streamkm.estimators.models import stored_model
 from streamkm.estimators.opening import given_centroids
 from streamkm.models.model import Model
 from streamkm.models.storage import load_model
-from streamkm.models.sweep import model_from_sweep
+from streamkm.models.sweep_model import model_from_sweep
 from streamkm.rows import UnitLength
 from streamkm.runs.options import DataOptions
 

@@ -18,7 +18,7 @@ from streamkm.estimators.streaming import StreamingKMeans
 from streamkm.models.model import KNOWN_CENTROIDS, Model
 from streamkm.models.quantizer import load_codebooks
 from streamkm.models.storage import load_model
-from streamkm.models.sweep import model_from_sweep
+from streamkm.models.sweep_model import model_from_sweep
 from streamkm.outputs import QUANTIZER, kind_of
 from streamkm.passes import Tree
 from streamkm.rows import UnitLength

@@ -20,8 +20,6 @@ from streamkm.outputs.destinations import (
     ParquetFolder,
     Store,
     label_output,
-    local,
-    refuse_in_a_store,
 )
 from streamkm.outputs.label_files import LabelFormat, label_format
 from streamkm.outputs.label_store import DataArrayLabels, LabelGrid, LabelStore, PlainLabels
@@ -40,6 +38,7 @@ from streamkm.outputs.marks import (
     marks_of,
 )
 from streamkm.outputs.places import place_of, relation
+from streamkm.outputs.writable import local, refuse_in_a_store
 
 __all__ = [
     "ARCHIVE",

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from streamkm.errors import OutputExistsError
-from streamkm.outputs.destinations import File, Name, Output, Store, local, named
+from streamkm.outputs.destinations import File, Output, Store
 from streamkm.outputs.places import place_of, relation
+from streamkm.outputs.writable import Name, local, named
 
 
 def check_outputs(outputs: Sequence[Output | None], inputs: Sequence[Any] = ()) -> None:

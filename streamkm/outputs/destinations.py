@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -13,9 +11,14 @@ from streamkm.errors import DataError, OutputExistsError
 from streamkm.outputs.atomic import check_free, recover
 from streamkm.outputs.label_files import FORMATS, label_format
 from streamkm.outputs.marks import KEEP, LABELS, NEAREST, SWEEP, kind_of, zarr_around
-from streamkm.outputs.places import Place, place_of
-
-Name = str | os.PathLike[str]
+from streamkm.outputs.writable import (
+    Name,
+    check_parent,
+    local,
+    named,
+    refuse_in_a_store,
+    try_writing,
+)
 
 # Suffixes of kinds of files that people may expect; a Zarr store may have any other name.
 _TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".xlsx", ".avro", ".orc", ".db", ".lance")
@@ -74,14 +77,14 @@ class Store:
             )
         recover(target)
         check_free(target, self.overwrite, self.kind)
-        _check_parent(target)
+        check_parent(target)
         around = zarr_around(target.parent)
         if around and not (self.part_of and around.is_relative_to(self.part_of)):
             raise OutputExistsError(
                 f"{self.path} lies inside {around}, which is a {kind_of(around) or 'Zarr store'}; "
                 "name a place outside it."
             )
-        _try(target)
+        try_writing(target)
 
 
 class ParquetFolder(Store):
@@ -122,7 +125,7 @@ class File:
         if target.suffix.lower() not in self.suffixes:
             one = "one of the suffixes" if len(self.suffixes) > 1 else "the suffix"
             raise DataError(f"{self.path} needs {one} {', '.join(self.suffixes)}.")
-        _check_parent(target)
+        check_parent(target)
         refuse_in_a_store(self.path, target)
         if target.is_dir():
             raise OutputExistsError(f"{self.path} is a folder; name a file.")
@@ -132,7 +135,7 @@ class File:
                 python="overwrite it with overwrite=True.",
                 command="replace it with --overwrite.",
             )
-        _try(target)
+        try_writing(target)
 
 
 class LabelFile(File):
@@ -180,13 +183,13 @@ class Folder:
         target = local(self.path)
         if target.exists() and not target.is_dir():
             raise OutputExistsError(f"{self.path} is a file; name a folder.")
-        _check_parent(target)
+        check_parent(target)
         refuse_in_a_store(self.path, target)
         if target.is_dir() and any(target.iterdir()) and not self.overwrite:
             raise OutputExistsError(
                 f"{self.path} is not empty; name another folder, or pass --overwrite."
             )
-        _try(target / "x" if target.is_dir() else target)
+        try_writing(target / "x" if target.is_dir() else target)
 
 
 @dataclass(frozen=True)
@@ -198,67 +201,3 @@ class CheckpointOutput:
 
     def check(self) -> None:
         """Check nothing."""
-
-
-def local(path: Name) -> Path:
-    """Return the local path of an output, with links resolved.
-
-    Raises
-    ------
-    DataError
-        For URLs of other file systems, and an empty path.
-    """
-    found = named(path).local
-    if found is None:
-        raise DataError(f"{path} is not local; write the output to a local folder, then upload it.")
-    return found
-
-
-def named(path: Name) -> Place:
-    """Return the place of a path or URL, which must not be empty."""
-    if not os.fspath(path):
-        raise DataError("the path of an output is empty; name the output.")
-    place = place_of(path)
-    assert place is not None
-    return place
-
-
-def _check_parent(target: Path) -> None:
-    if not target.parent.is_dir():
-        raise DataError(f"{target.parent} is not a folder; create it first.")
-
-
-def refuse_in_a_store(path: Name, target: Path) -> None:
-    """Raise an error for plain files in a Zarr store.
-
-    Raises
-    ------
-    OutputExistsError
-        If the path is in a store; the message names it.
-    """
-    around = zarr_around(target)
-    if around is not None:
-        raise OutputExistsError(
-            f"{path} lies in the Zarr store {around}, which other files would damage; name a path "
-            "outside it."
-        )
-
-
-def _try(target: Path) -> None:
-    """Create and delete a folder beside the target, with a name of the maximum length.
-
-    Raises
-    ------
-    DataError
-        If this fails; the message gives the cause.
-    """
-    trial = target.with_name(f".{target.name}.partial-once-{uuid.uuid4().hex[:8]}")
-    try:
-        trial.mkdir()
-    except OSError as error:
-        raise DataError(f"{target} cannot be written: {error.strerror or error}.") from error
-    finally:
-        with suppress(OSError):
-            trial.rmdir()
-    if target.is_dir() and not os.access(target, os.W_OK | os.X_OK):
-        raise DataError(f"{target} exists and is not writable, so it cannot be replaced.")

@@ -13,9 +13,10 @@ from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
 from streamkm.outputs.atomic import alone, whole
 from streamkm.outputs.atomic_files import whole_file
-from streamkm.outputs.destinations import File, Name, Store, local
+from streamkm.outputs.destinations import File, Store
 from streamkm.outputs.marks import NEAREST
 from streamkm.outputs.sealing import checked
+from streamkm.outputs.writable import Name, local
 
 _FILES = (".npy", ".parquet")
 _PART = 2**18  # values that are written together

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from streamkm.errors import DataError
-from streamkm.outputs.destinations import Store, local
+from streamkm.outputs.destinations import Store
 from streamkm.outputs.label_store import Dimensions, LabelGrid, label_array
 from streamkm.outputs.marks import LABELS
+from streamkm.outputs.writable import local
 
 _CHANNEL = "channel"
 

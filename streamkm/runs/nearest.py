@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from streamkm.engine import Folded, folding, same_processes, wave_size
 from streamkm.models.model import Model
-from streamkm.models.sweep import model_at
+from streamkm.models.sweep_model import model_at
 from streamkm.outputs import File, Store, check_outputs
 from streamkm.outputs.nearest_rows import write_nearest
 from streamkm.passes import Closest, Nearest, Ranked, Tree

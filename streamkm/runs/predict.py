@@ -14,7 +14,7 @@ from streamkm.arrays import Float64Array
 from streamkm.engine import work_budget, write_rows
 from streamkm.errors import DataError
 from streamkm.models.model import Model
-from streamkm.models.sweep import model_at
+from streamkm.models.sweep_model import model_at
 from streamkm.outputs import LabelFile, Store, alone, check_outputs, label_format, local
 from streamkm.outputs.data_arrays import flag_names
 from streamkm.passes import (

@@ -10,7 +10,7 @@ from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import opening
 from streamkm.cli.ui.say import say, say_aside
 from streamkm.errors import DataError
-from streamkm.models.sweep import model_at
+from streamkm.models.sweep_model import model_at
 from streamkm.outputs import MODEL, SWEEP, check_outputs, kind_of
 from streamkm.progress import Progress
 from streamkm.runs.dedup import DedupOptions, dedup

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamkm.cli.ui.say import say
 from streamkm.models.formats.registry import export_model
-from streamkm.models.sweep import model_at
+from streamkm.models.sweep_model import model_at
 from streamkm.sizes import show_bytes
 
 

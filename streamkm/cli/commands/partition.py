@@ -9,7 +9,7 @@ from streamkm.cli.files import report_file
 from streamkm.cli.scheduler import CLUSTER, scheduled
 from streamkm.cli.translate import opening
 from streamkm.cli.ui.say import say, say_aside
-from streamkm.models.sweep import model_at
+from streamkm.models.sweep_model import model_at
 from streamkm.outputs import check_outputs
 from streamkm.progress import Progress
 from streamkm.runs.partition import partition

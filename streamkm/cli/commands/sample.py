@@ -13,7 +13,7 @@ from streamkm.cli.translate import opening
 from streamkm.cli.ui.say import say
 from streamkm.errors import DataError
 from streamkm.models.hierarchy import Hierarchy
-from streamkm.models.sweep import model_at
+from streamkm.models.sweep_model import model_at
 from streamkm.outputs import File, alone, check_outputs, local, whole_file
 from streamkm.passes import Assigner, Routes, Tree
 from streamkm.runs.predict import open_for
