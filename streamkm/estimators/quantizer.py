@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Self
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from streamkm.errors import DataError
@@ -19,7 +18,6 @@ from streamkm.models.formats.faiss_index import product_index
 from streamkm.models.formats.registry import require
 from streamkm.models.quantizer import Codebooks
 from streamkm.numbers import real_number
-from streamkm.rows import UnitLength
 from streamkm.runs.options import CheckpointOptions
 from streamkm.runs.quantizing import (
     QuantizerOptions,
@@ -248,11 +246,7 @@ def _coarse(model: Any) -> Codebooks | None:
         return None
     if not hasattr(model, "cluster_centers_") or hasattr(model, "tree_"):
         raise DataError("coarse must be a fitted KMeans, SphericalKMeans or MiniBatchKMeans.")
-    scaling = getattr(model, "_scaling", None)
-    if scaling is not None and not isinstance(scaling, UnitLength):
-        raise DataError("the coarse model scales or shifts its rows; give one without a scale.")
-    none = np.empty((0, 0, 0), np.float32)
-    return Codebooks(none, np.array(model._centroids), scaling is not None)
+    return Codebooks.of_coarse(model._centroids, getattr(model, "_scaling", None))
 
 
 def _print(state: FitState) -> None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from streamkm.outputs import QUANTIZER, plain, whole
 from streamkm.outputs.reading import StoredGroup, open_stored
 from streamkm.outputs.sealing import seal, write_array
 from streamkm.passes import Residuals, label_dtype
-from streamkm.rows import damage
+from streamkm.rows import Scaling, UnitLength, damage
 
 _FORMAT = 1
 
@@ -47,6 +47,19 @@ class Codebooks:
     inertia: float = np.nan
     parameters: dict[str, Any] = field(default_factory=dict)
     features: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of_coarse(cls, centroids: Float64Array, scaling: Scaling | None) -> Self:
+        """Return the scaled centroids (k', d) of a coarse model, without codewords.
+
+        Raises
+        ------
+        DataError
+            If the model scales or shifts its rows.
+        """
+        if scaling is not None and not isinstance(scaling, UnitLength):
+            raise DataError("the coarse model scales or shifts its rows; give one without a scale.")
+        return cls(np.empty((0, 0, 0), np.float32), np.array(centroids), scaling is not None)
 
     @property
     def code_dtype(self) -> np.dtype[Any]:

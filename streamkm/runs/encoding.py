@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from streamkm.engine import work_budget
 from streamkm.errors import DataError
 from streamkm.models.model import Model
@@ -100,7 +98,4 @@ def coarse_codebooks(path: PathLike) -> Codebooks:
     model: Model = load_model(path)
     if model.tree is not None:
         raise DataError(f"{path} is a tree; the coarse model needs centroids of one level.")
-    if model.scaling is not None and not isinstance(model.scaling, UnitLength):
-        raise DataError("the coarse model scales or shifts its rows; give one without a scale.")
-    none = np.empty((0, 0, 0), np.float32)
-    return Codebooks(none, np.array(model.scaled_centroids), model.scaling is not None)
+    return Codebooks.of_coarse(model.scaled_centroids, model.scaling)

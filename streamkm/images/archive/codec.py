@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -23,10 +21,10 @@ import zarr.api.asynchronous as zarr_async
 from zarr.abc.codec import ArrayBytesCodec
 from zarr.abc.codec import ArrayBytesCodecPartialDecodeMixin as PartialDecode
 from zarr.registry import register_codec
-from zarr.storage import FsspecStore, LocalStore
 
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
+from streamkm.images.archive.selecting import chunk_of, extent, moved, reaching
 from streamkm.images.codebook.codebook import Codebook
 from streamkm.images.codebook.patches import unpatched
 from streamkm.outputs.refusing import codecs_of, refuse_strange
@@ -113,16 +111,16 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
         self, byte_getter: Any, selection: Any, chunk_spec: Any
     ) -> Any:
         """Decode the selected part of a chunk without stored bytes; its key gives its position."""
-        group, place = _place(byte_getter.path, len(chunk_spec.shape))
-        within = [_extent(s, n) for s, n in zip(selection, chunk_spec.shape, strict=True)]
+        group, place = chunk_of(byte_getter.path, len(chunk_spec.shape))
+        within = [extent(s, n) for s, n in zip(selection, chunk_spec.shape, strict=True)]
         starts = [p * n for p, n in zip(place, chunk_spec.shape, strict=True)]
         region = tuple(
             slice(start + s.start, start + s.stop) for start, s in zip(starts, within, strict=True)
         )
         with damage(byte_getter.path):
             pixels = await self._pixels(byte_getter.store, group, region, chunk_spec.dtype)
-        moved = tuple(_moved(s, w.start) for s, w in zip(selection, within, strict=True))
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(pixels[moved])
+        selected = tuple(moved(s, w.start) for s, w in zip(selection, within, strict=True))
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(pixels[selected])
 
     async def _pixels(self, store: Any, group: str, region: Region, dtype: Any) -> AnyArray:
         images, *window, channels = region
@@ -175,7 +173,7 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
     async def _read(self, store: Any, group: str, path: str, region: Region) -> AnyArray:
         key = (id(store), where := posixpath.normpath(posixpath.join(group, path)))
         if key not in self._opened:  # a reference to the store, so that its id is not reused
-            there, path = _reaching(store, where)
+            there, path = reaching(store, where)
             with damage(where):
                 array = await zarr_async.open_array(store=there, path=path)
             refuse_strange(array, where)
@@ -195,7 +193,7 @@ async def _stores_every_chunk(store: Any, group: str) -> bool:
     The stacks of an archive are in its group `images`.
     """
     try:
-        there, path = _reaching(store, posixpath.normpath(posixpath.join(group, "../..", MARK)))
+        there, path = reaching(store, posixpath.normpath(posixpath.join(group, "../..", MARK)))
         marked = await zarr_async.open_group(store=there, path=path, mode="r")
     except Exception:  # there is none; stores have their own errors for that
         return False
@@ -209,49 +207,6 @@ def _looked_up(palettes: AnyArray, which: AnyArray, codes: AnyArray) -> AnyArray
     for image, number in enumerate(which):
         np.take(palettes[number], codes[image], axis=0, out=out[image], mode="clip")
     return out
-
-
-def _place(key: str, ndim: int) -> tuple[str, list[int]]:
-    """Return the group of an array, and the chunk, from a key GROUP/ARRAY/c/0/0/0."""
-    parts = key.split("/")
-    array = "/".join(parts[: -ndim - 1])
-    return posixpath.normpath(posixpath.join(array, "..")), [int(part) for part in parts[-ndim:]]
-
-
-def _reaching(store: Any, path: str) -> tuple[Any, str]:
-    """Return the store and the path in it for a path that may lead above the root of `store`.
-
-    This happens if a stack or its array of pixels is opened by itself, as the root of its store.
-    """
-    up = path.split("/").count("..")
-    if not up:
-        return store, path
-    if isinstance(store, LocalStore):
-        root = Path(os.path.abspath(store.root))
-        return LocalStore(root.parents[up - 1], read_only=True), path[3 * up :]
-    if isinstance(store, FsspecStore):
-        parts = store.path.rstrip("/").split("/")
-        above = "/".join(parts[:-up])
-        return FsspecStore(store.fs, read_only=True, path=above), path[3 * up :]
-    raise DataError(
-        "the pixels of an archive are decoded from neighbouring arrays, which this store cannot "
-        "read: open the archive itself and select images/.../pixels in it."
-    )
-
-
-def _extent(selected: Any, length: int) -> slice:
-    """Return the slice that contains a selection along an axis."""
-    if isinstance(selected, slice):
-        start, stop, step = selected.indices(length)
-        return slice(start, stop) if step > 0 else slice(stop + 1, start + 1)
-    numbers = np.asarray(selected)
-    return slice(int(numbers.min()), int(numbers.max()) + 1)
-
-
-def _moved(selected: Any, by: int) -> Any:
-    if isinstance(selected, slice):
-        return slice(None, None, selected.step)
-    return selected - by
 
 
 register_codec(NAME, CodebookCodec)
