@@ -14,9 +14,8 @@ from streamkm.engine.schedule import PROCESSES, client
 from streamkm.rows import Block, BlockPlan, Rows, Scaling, StoredRows
 from streamkm.rows.stored import Beside, Call, Graph
 
-_SPARE = (
-    2  # a cluster's memory must hold the data this many times, because its workers also compute
-)
+# A cluster's memory must hold the data this many times, because its workers also compute.
+_SPARE = 2
 
 
 def can_cache(rows: Rows) -> bool:

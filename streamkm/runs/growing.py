@@ -164,7 +164,7 @@ class _Run:
         self.progress.stage(name, len(tasks) - len(left), len(tasks))
         for folded in folding(call, Listed(left), wave_size()) if left else ():
             self.progress.stage(name, len(tasks) - len(left) + folded.n_blocks, len(tasks))
-        found = [steps.once(task.name, dict) for task in tasks]
+        found = [steps.finished(task.name) for task in tasks]
         return {each: np.concatenate([own[each] for own in found]) for each in found[0]}
 
     def _partition(self, rows: Rows, routes: Routes, folder: Path) -> Partition:

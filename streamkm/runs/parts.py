@@ -29,9 +29,8 @@ from streamkm.runs.steps_on_disk import Arrays, StepsOnDisk
 _TASK_NBYTES = 4 * 2**20  # rows of a task, unless a single part has more
 _TASK_PARTS = 64  # maximum number of parts of a task
 _IN_MEMORY_NBYTES = 2**30  # rows of a part that is fitted in memory, without a memory limit
-_COPIES = (
-    8  # of the rows of a part: as they are read, of positive weight, sorted, as a table, scaled
-)
+# Of the rows of a part: as they are read, of positive weight, sorted, as a table, scaled.
+_COPIES = 8
 _NAMES = ("part", "centroids", "counts", "losses")
 Counts = npt.NDArray[np.int64]
 

@@ -9,12 +9,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.checkpoint import Record, difference
 from streamkm.errors import CheckpointError, OutputWarning
+from streamkm.files.durable import sync
 from streamkm.warn import warn
 
 _RECORD = "streamkm-steps.json"
@@ -80,8 +82,29 @@ class StepsOnDisk:
             arrays = compute()
             path.parent.mkdir(parents=True, exist_ok=True)
             _publish(path, lambda partial: _write(partial, arrays))
-        with np.load(path) as found:
-            return {each: found[each] for each in found.files}
+        return self.finished(name)
+
+    def finished(self, name: str) -> Arrays:
+        """Return the arrays of a step that a run has finished.
+
+        Raises
+        ------
+        CheckpointError
+            If its file is missing or damaged.
+        """
+        path = self.path_of(name)
+        try:
+            with path.open("rb") as file, np.load(file) as found:
+                return {each: found[each] for each in found.files}
+        except FileNotFoundError as error:
+            raise CheckpointError(
+                f"{path} is missing, although its step is finished: on a cluster, all workers must "
+                "share this folder."
+            ) from error
+        except (EOFError, ValueError, BadZipFile) as error:
+            raise CheckpointError(
+                f"{path} is damaged: delete it; the next run then repeats this step."
+            ) from error
 
     def path_of(self, name: str) -> Path:
         """Path of the file of a step."""
@@ -94,10 +117,12 @@ def _write(path: Path, arrays: Arrays) -> None:
 
 
 def _publish(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file that appears under its name when it is complete."""
+    """Write a file that is on the disk before it has its name."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         write(partial)
+        sync(partial)
         os.replace(partial, path)
+        sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import streamkm
 from streamkm.checkpoint import Generations
 from streamkm.files import durable
 from streamkm.outputs import LABELS, atomic, whole, whole_file
+from streamkm.runs.steps_on_disk import StepsOnDisk
 
 SYNC, RENAME, REPLACE = os.fsync, os.rename, os.replace
 
@@ -111,6 +112,14 @@ def test_a_file_is_synced_before_and_its_folder_after_it_has_its_name(tmp_path, 
         partial.write_text("whole")
     disk.after_loss(tmp_path, tmp_path / "home")
     assert (tmp_path / "home" / "a.txt").read_text() == "whole"
+
+
+def test_a_step_of_a_hierarchy_is_whole_once_it_has_its_name(tmp_path, monkeypatch):
+    disk = Disk(tmp_path)
+    disk.watch(monkeypatch)
+    made = StepsOnDisk(tmp_path / "run").once("fit", lambda: {"x": np.arange(5)})
+    disk.after_loss(tmp_path / "run", tmp_path / "home")
+    np.testing.assert_array_equal(StepsOnDisk(tmp_path / "home").finished("fit")["x"], made["x"])
 
 
 def test_checkpoints_have_a_state_after_a_loss_of_power_at_any_moment(tmp_path, monkeypatch):

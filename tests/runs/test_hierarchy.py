@@ -36,6 +36,7 @@ from streamkm.runs.hierarchy_options import HierarchyOptions
 from streamkm.runs.levels import LevelFit, cluster_centroids
 from streamkm.runs.options import DataOptions
 from streamkm.runs.running import ProgressCallbacks
+from streamkm.runs.steps_on_disk import StepsOnDisk
 from tests import reference
 
 RNG = np.random.default_rng(0)
@@ -165,6 +166,24 @@ def test_the_steps_of_another_run_are_refused_or_replaced(store, tmp_path):
     with pytest.raises(CheckpointError, match="not a folder of a hierarchy"):
         grown(store, other, SPLIT, restart=True)
     assert (other / "photo.png").exists()
+
+
+@pytest.mark.parametrize("length", [0, 1, 300])
+def test_a_damaged_step_is_named_and_repeated_once_it_is_deleted(tmp_path, length):
+    steps = StepsOnDisk(tmp_path)
+    steps.once("fit", lambda: {"x": np.arange(100)})
+    path = steps.path_of("fit")
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(CheckpointError, match=r"fit\.npz is damaged: delete it"):
+        steps.once("fit", dict)
+    path.unlink()
+    assert steps.once("fit", lambda: {"x": np.arange(3)})["x"].tolist() == [0, 1, 2]
+
+
+def test_a_step_that_a_worker_wrote_elsewhere_is_missing(tmp_path):
+    with pytest.raises(CheckpointError, match="all workers must share this folder"):
+        StepsOnDisk(tmp_path).finished("fit")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("weights", ["counts", "equal"])
