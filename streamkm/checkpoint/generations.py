@@ -130,15 +130,16 @@ class Generations:
         states = self._listed("states")
         name = f"state-{1 + max((int(old[6:]) for old in states), default=0):08d}"
         content, places = packed(arrays)
+        facts = {"tree": tree, "arrays": places, "saved": time.time()}
+        facts["checksum"] = checksum(tree, places, content)
         # An existing state of this name is incomplete.
-        group = self._root.create_group(name, overwrite=True)
+        group = self._root.create_group(name, overwrite=True, attributes=facts)
         chunks = (max(1, min(len(content), _CHUNK_NBYTES)),)
         group.create_array("content", data=content, chunks=chunks, compressors=None)
-        facts = {"tree": tree, "arrays": places, "saved": time.time()}
-        group.attrs.put(facts | {"checksum": checksum(tree, places, content)})
         current = [*[old for old in states if old not in self._damaged][1 - _KEPT :], name]
-        # If a run is killed before it deletes them, the next save does.
-        gone = [old for old in (*states, *self._listed("removed")) if old not in current]
+        for old in self._listed("removed"):  # a run may be killed before it deletes them
+            self._remove(old)
+        gone = [old for old in states if old not in current]
         self._root.update_attributes({"states": current, "removed": gone})
         for old in gone:
             self._remove(old)
