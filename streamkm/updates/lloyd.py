@@ -42,7 +42,8 @@ class LloydSteps(Update[L], Generic[L]):
     """The common part of all forms of Lloyd's iterations.
 
     A subclass may replace `step` by another pass, with a statistic that is an `Assigned` or a
-    subclass of it, and `means` by another computation of centroids from that statistic.
+    subclass of it, `farthest` by a pass with the same distances, and `means` by another computation
+    of centroids from that statistic.
 
     Parameters
     ----------
@@ -57,6 +58,10 @@ class LloydSteps(Update[L], Generic[L]):
         """Return the pass of an iteration."""
         return Lloyd(centroids)
 
+    def farthest(self, most: int, centroids: Float64Array) -> Pass[Any]:
+        """Return the pass that finds the rows to which empty clusters move."""
+        return DrawFarthest(most, centroids)
+
     def means(self, statistic: Assigned, otherwise: Float64Array) -> Float64Array:
         """Return the next centroids (k, d); those of empty clusters are rows of `otherwise`."""
         return statistic.means(otherwise)
@@ -64,7 +69,7 @@ class LloydSteps(Update[L], Generic[L]):
     def ask(self, state: L) -> Pass[Any]:
         if state.pending is not None:
             empty = int(np.count_nonzero(state.pending.counts == 0))
-            return DrawFarthest(empty, state.centroids)
+            return self.farthest(empty, state.centroids)
         return self.step(state.centroids)
 
     def tell(self, state: L, statistic: Any) -> L:

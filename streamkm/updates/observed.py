@@ -19,7 +19,7 @@ from streamkm.passes import (
     Product,
 )
 from streamkm.seeding import Seeding, Task
-from streamkm.updates.lloyd import LloydState, LloydUpdate
+from streamkm.updates.lloyd import LloydUpdate
 
 _ENOUGH = 10  # complete rows for each cluster, from which on only these are used for the seeding
 
@@ -41,11 +41,8 @@ class ObservedUpdate(LloydUpdate):
     def step(self, centroids: Float64Array) -> Pass[Any]:
         return LloydObserved(centroids)
 
-    def ask(self, state: LloydState) -> Pass[Any]:
-        if state.pending is not None:
-            empty = int(np.count_nonzero(state.pending.counts == 0))
-            return DrawFarthestObserved(empty, state.centroids)
-        return super().ask(state)
+    def farthest(self, most: int, centroids: Float64Array) -> Pass[Any]:
+        return DrawFarthestObserved(most, centroids)
 
     def label_pass(self, centroids: Float64Array, dtype: np.dtype[Any]) -> LabelsObserved:
         return LabelsObserved(centroids, dtype)
