@@ -91,8 +91,8 @@ def _cog(path: Path, n: int) -> None:
     tiles.unlink()
 
 
-def measured(*command: str) -> tuple[float, float, str]:
-    """Run Python; return seconds, the peak of its memory in MiB, and its output."""
+def measured(*command: str) -> tuple[float, float, float, str]:
+    """Run Python; return seconds, seconds of CPU, peak memory in MiB, and its output."""
     with tempfile.TemporaryFile("w+") as said:
         began = time.perf_counter()
         child = os.fork()
@@ -104,7 +104,8 @@ def measured(*command: str) -> tuple[float, float, str]:
         if status:
             sys.exit(f"failed: {' '.join(command)}")
         said.seek(0)
-        return seconds, usage.ru_maxrss / 1024, said.read()
+        cpu = usage.ru_utime + usage.ru_stime
+        return seconds, cpu, usage.ru_maxrss / 1024, said.read()
 
 
 def size_of(path: Path) -> int:
@@ -122,8 +123,10 @@ def main() -> None:
     asked = parser.parse_args()
     n = asked.megabytes * 10**6 // (4 * D) // _ROWS * _ROWS
     print(f"{n:,} float32 rows of {D} features, {n * D * 4 / 1e6:.0f} MB; limit {asked.limit}")
-    print("| file | MB | way | convert s | fit and labels s | peak MiB | read MB | written MB |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| file | MB | way | convert s | CPU s | fit s | CPU s | peak MiB | read MB | written MB |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     folder = Path(tempfile.mkdtemp(prefix="streamkm-in-place-"))
     try:
         for kind in asked.kind or KINDS:
@@ -138,24 +141,25 @@ def compare(kind: str, folder: Path, n: int, asked: argparse.Namespace) -> None:
     make(kind, path, n)
     found = []
     for way in ("in place", "converted"):
-        seconds = peak = 0.0
+        seconds = converting = peak = 0.0
         written = 0
         if way == "converted":
             convert = ("-c", TO_ZARR, str(path), str(store))
             if kind != "netcdf":
                 convert = ("-m", "streamkm", "ingest", str(path), "-o", str(store), *SHARDS)
-            seconds, peak, _ = measured(*convert)
+            seconds, converting, peak, _ = measured(*convert)
             written = size_of(store)
         fit = ["-m", "streamkm", "fit", str(path if way == "in place" else store)]
         fit += ["-k", str(asked.k), *FEATURES.get(kind, []), "--memory-limit", asked.limit]
         fit += ["--max-iter", str(asked.iterations), "--tol", "0", "--json"]
         fit += ["-o", str(folder / "m.zarr"), "--labels", str(folder / "l.npy"), "--overwrite"]
-        took, high, said = measured(*fit)
+        took, fitting, high, said = measured(*fit)
         result = json.loads(said)
         found.append(result["inertia"])
         print(
-            f"| {kind} | {size_of(path) / 1e6:.0f} | {way} | {seconds:.0f} | {took:.0f} "
-            f"| {max(peak, high):.0f} | {result['bytes_read'] / 1e6:.0f} | {written / 1e6:.0f} |",
+            f"| {kind} | {size_of(path) / 1e6:.0f} | {way} | {seconds:.0f} | {converting:.0f} "
+            f"| {took:.0f} | {fitting:.0f} | {max(peak, high):.0f} "
+            f"| {result['bytes_read'] / 1e6:.0f} | {written / 1e6:.0f} |",
             flush=True,
         )
     if abs(found[0] / found[1] - 1) > 1e-3:

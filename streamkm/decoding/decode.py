@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
 
 from streamkm.decoding import pillow, pnm, raster, stacks
+from streamkm.decoding.animation import Animation, frames_of
 from streamkm.decoding.formats import HEAD, format_of
-from streamkm.decoding.header import COPIES, Header, Pixels, check, with_its_profile
+from streamkm.decoding.header import COPIES, FRAMES, Header, Pixels, check, with_its_profile
 from streamkm.decoding.profiles import in_srgb
 from streamkm.decoding.tiff import from_page, pages
 from streamkm.errors import DamagedError
@@ -24,7 +25,9 @@ from streamkm.sizes import show_bytes
 _READ_WHOLE = ("WEBP", "AVIF")  # bytes that are read for headers
 
 
-def headers(item: Item, most_nbytes: int | None = None, srgb: bool = False) -> list[Header]:
+def headers(
+    item: Item, most_nbytes: int | None = None, srgb: bool = False, frames: bool = False
+) -> list[Header]:
     """Read the headers of the images of a file without decoding pixels.
 
     Parameters
@@ -32,11 +35,13 @@ def headers(item: Item, most_nbytes: int | None = None, srgb: bool = False) -> l
     item : a file, as found by `find_items`
     most_nbytes : maximum decoded bytes of an image, or None
     srgb : whether `decode` converts colours to sRGB by their profile
+    frames : whether each frame of an animation is an image
 
     Returns
     -------
     list of Header
-        One header; for a TIFF one for each page that is not a reduced copy of another.
+        One header; for a TIFF one for each page that is not a reduced copy of another, and for an
+        animation one for each frame if `frames`.
 
     Raises
     ------
@@ -46,12 +51,12 @@ def headers(item: Item, most_nbytes: int | None = None, srgb: bool = False) -> l
     ReadError
         If the disk or the network fails.
     """
-    found = _headers(item, most_nbytes)
+    found = _headers(item, most_nbytes, frames)
     found = list(map(in_srgb, found)) if srgb else found
     return list(map(with_its_profile, found))
 
 
-def _headers(item: Item, most_nbytes: int | None) -> list[Header]:
+def _headers(item: Item, most_nbytes: int | None, frames: bool) -> list[Header]:
     if isinstance(item, Plane):
         return [check(stacks.header_of(item), most_nbytes, item.held)]
     with damage(item.name, *_errors()), item.open() as stream:
@@ -67,19 +72,33 @@ def _headers(item: Item, most_nbytes: int | None) -> list[Header]:
             return list(_tiff_headers(item, stream, most_nbytes))
         if found == "PNG" and isinstance(item, Span) and not (item.file.local or item.far):
             with item.open(all_of_it=True) as whole:  # its chunks, including those after the pixels
-                return [pillow.header_of(item, found, whole, 1, most_nbytes)]
+                return _pictures(item, found, whole, most_nbytes, frames)
         if found == "PPM" and (deep := pnm.deep_pnm(stream)):
             return [pnm.header_of(item, deep, most_nbytes)]
-        return [pillow.header_of(item, found, stream, 1, most_nbytes)]
+        return _pictures(item, found, stream, most_nbytes, frames)
 
 
-def decode(header: Header, most_nbytes: int | None = None) -> Pixels:
+def _pictures(
+    item: Item, found: str, stream: BinaryIO, most_nbytes: int | None, frames: bool
+) -> list[Header]:
+    """Return the header of an image or, with `frames`, those of the frames of an animation."""
+    first = pillow.header_of(item, found, stream, 1, most_nbytes)
+    if frames and FRAMES in first.lost:
+        return frames_of(first, found, stream, most_nbytes)
+    return [first]
+
+
+def decode(
+    header: Header, most_nbytes: int | None = None, animation: Animation | None = None
+) -> Pixels:
     """Decode the pixels of an image, upright.
 
     Parameters
     ----------
     header : from `headers`
     most_nbytes : maximum decoded bytes of an image, or None
+    animation : keeps the file of a frame open for the frames after it; without it, each frame of an
+        animation decodes all frames before it again
 
     Returns
     -------
@@ -96,7 +115,13 @@ def decode(header: Header, most_nbytes: int | None = None) -> Pixels:
     item = header.item
     check(header, most_nbytes, item.held if isinstance(item, Plane) else 0)
     with damage(header.name, *_errors()):
-        pixels = stacks.decode(item) if isinstance(item, Plane) else _decoded(header, item)
+        if isinstance(item, Plane):
+            pixels = stacks.decode(item)
+        elif header.frames:
+            with nullcontext(animation) if animation else Animation() as opened:
+                pixels = opened.frame(header)
+        else:
+            pixels = _decoded(header, item)
         declared = (header.height, header.width, header.channels)
         if pixels.colour.shape != declared or pixels.colour.dtype != np.dtype(header.dtype):
             raise ValueError(

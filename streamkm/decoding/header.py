@@ -15,7 +15,8 @@ from streamkm.sizes import show_bytes
 
 DTYPES = ("uint8", "uint16")  # of pixels
 # Notices of parts that are left out. There are few texts, because images are counted by text.
-FRAMES = "only the first frame of an animation is read"
+FRAMES = "only the first frame of an animation is read; the option frames reads all"
+TIMES = "the times of the frames of an animation are left out"
 COPIES = "reduced copies and masks among the pages of a TIFF are left out"
 GAMMA = "the gamma of a PNG is ignored; its pixels are read as stored"
 _SPACES = {b"RGB ": "RGB", b"GRAY": "grey", b"CMYK": "CMYK", b"Lab ": "Lab"}
@@ -28,7 +29,7 @@ class Header:
     Parameters
     ----------
     item : the file of the image
-    page : page of a TIFF, from 1 on
+    page : page of a TIFF, or frame of an animation, from 1 on
     name : relative name with slashes; later pages end with ``#2`` and so on
     height, width : in pixels, upright according to the EXIF orientation
     channels : number of colour channels: 1, 3 or the number of bands
@@ -40,6 +41,7 @@ class Header:
     at : byte at which the directory of a TIFF's page begins
     lost : parts of the file that are left out, one clause each
     to_srgb : whether colours are converted to sRGB by the profile of the file
+    frames : number of frames of its file if each of them is an image, otherwise 0
     """
 
     item: Item
@@ -56,12 +58,14 @@ class Header:
     at: int = 0
     lost: tuple[str, ...] = ()
     to_srgb: bool = False
+    frames: int = 0
 
     @property
     def nbytes(self) -> int:
-        """Decoded bytes of the image."""
+        """Decoded bytes of the image; for a frame twice as many, because others are composed."""
         itemsize = np.dtype(self.dtype).itemsize
-        return self.height * self.width * (self.channels + self.alpha) * itemsize
+        nbytes = self.height * self.width * (self.channels + self.alpha) * itemsize
+        return 2 * nbytes if self.frames else nbytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,20 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
     if key:
         image.info.pop("transparency", None)  # Pillow's value for samples that are not scaled
     image.load()
+    return pixels_of(header, image, key)
+
+
+def pixels_of(header: Header, image: Any, key: tuple[int, ...] | None = None) -> Pixels:
+    """Return the pixels of a loaded image, upright.
+
+    Parameters
+    ----------
+    header : header of the image
+    image : image of Pillow
+    key : transparent colour of a PNG, or None
+    """
     turned = int(header.metadata.get("orientation", 1))
-    if found != "TIFF" and turned > 1:  # Pillow turns TIFFs upright itself
+    if image.format != "TIFF" and turned > 1:  # Pillow turns TIFFs upright itself
         image = image.transpose(_turns()[turned])
     if header.dtype == "uint16":
         pixels = Pixels(np.asarray(image).astype(np.uint16, copy=False)[..., None], None)

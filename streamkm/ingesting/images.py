@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 
 from streamkm.arrays import AnyArray
+from streamkm.decoding.animation import Animation
 from streamkm.decoding.decode import decode, headers
 from streamkm.decoding.header import Header
 from streamkm.decoding.notices import Notice, together
@@ -33,7 +34,7 @@ Load = Callable[[], Item]
     named_suffixes=TIFFS,
     summary="(image, y, x, channel), uint8 or uint16, upright; read by the decoder of "
     "[archives](images.md#what-is-read)",
-    options=("skip_bad", "srgb"),
+    options=("skip_bad", "srgb", "frames"),
 )
 class Images(Stream):
     """Images in the order of the files, upright according to their EXIF orientation.
@@ -52,7 +53,7 @@ class Images(Stream):
     def __init__(self, request: SourceRequest) -> None:
         super().__init__()
         self._files, self._skip_bad = request.files, request.options.skip_bad
-        self._srgb = request.options.srgb
+        self._srgb, self._frames = request.options.srgb, request.options.frames
         self._most = memory_here() // _SHARE or None
         self._left: tuple[Notice, ...] = ()  # files that are left out
         self._bad: list[tuple[str, str]] = []  # damaged images that are not left out, and why
@@ -86,10 +87,11 @@ class Images(Stream):
             if left >= count:
                 left -= count
                 continue
-            for header in self._headers(load(), self.skipped)[left:]:
-                values = self._values(header)
-                if values is not None:
-                    yield Piece(values[None], np.array([header.name], TEXT))
+            with Animation() as animation:
+                for header in self._headers(load(), self.skipped)[left:]:
+                    values = self._values(header, animation)
+                    if values is not None:
+                        yield Piece(values[None], np.array([header.name], TEXT))
             left = 0
         self._refuse_bad()
 
@@ -108,7 +110,7 @@ class Images(Stream):
     def _headers(self, item: Item, skipped: list[str] | None = None) -> list[Header]:
         """Return the images of a file; none for a damaged file."""
         try:
-            return headers(item, self._most, self._srgb)
+            return headers(item, self._most, self._srgb, self._frames)
         except DamagedError as error:
             if not self._skip_bad:
                 self._bad.append((item.name, error.reason))
@@ -116,10 +118,10 @@ class Images(Stream):
                 skipped.append(item.name)
             return []
 
-    def _values(self, header: Header) -> AnyArray | None:
+    def _values(self, header: Header, animation: Animation) -> AnyArray | None:
         """Return the values of an image, or None for a damaged one."""
         try:
-            pixels = decode(header, self._most)
+            pixels = decode(header, self._most, animation)
         except DamagedError as error:
             if self._skip_bad:
                 self.skipped.append(header.name)

@@ -40,6 +40,7 @@ def ingest(
     delimiter: str | None = None,
     skip_bad: bool = False,
     srgb: bool = False,
+    frames: bool = False,
     id: str | None = None,
     dtype: Any = None,
     chunk: str | int = "4MiB",
@@ -72,6 +73,8 @@ def ingest(
         Whether damaged images are left out; their names are stored in the attribute ``skipped``.
     srgb : bool
         Whether colours of images of 8 bits are converted to sRGB by their ICC profile.
+    frames : bool
+        Whether each frame of an animation is an image; otherwise the first frame is.
     id : str or None
         Column of a Parquet table whose integers or texts identify the rows. It is stored beside the
         rows, as a coordinate of its name, and is a feature only if `columns` names it.
@@ -116,7 +119,9 @@ def ingest(
     target = check_store(out, INGEST, overwrite, names)
     kind, found = find(names, kind)
     names_of_columns = None if columns is None else list(columns)
-    options = KindOptions(names_of_columns, variable, no_header, delimiter, skip_bad, id, srgb)
+    options = KindOptions(
+        names_of_columns, variable, no_header, delimiter, skip_bad, id, srgb, frames
+    )
     _check_options(kind, options)
     wanted = dtype_of(dtype)
     sizes = {

@@ -31,6 +31,8 @@ class KindOptions:
         Whether to leave out damaged files.
     srgb : bool
         Whether to convert colours to sRGB.
+    frames : bool
+        Whether each frame of an animation is an image.
     id : str, optional
         Column of a table that identifies its rows.
     """
@@ -42,6 +44,7 @@ class KindOptions:
     skip_bad: bool = False
     id: str | None = None
     srgb: bool = False
+    frames: bool = False
 
     def __post_init__(self) -> None:
         given = self.delimiter

@@ -27,7 +27,7 @@ _MARK = 257  # byte of a tar at which "ustar" begins
     "tar",
     suffixes=TARS,
     summary="as images, in the order of the tar; nothing is unpacked to disk",
-    options=("skip_bad", "srgb"),
+    options=("skip_bad", "srgb", "frames"),
 )
 class Tars(Images):
     """Images in the order of the tars, as for `Images`."""

@@ -42,6 +42,7 @@ class Patch(click.ParamType[tuple[int, int]]):
     help="Use these colours: .npy, .gpl, .act, .pal, hex text, a model, or an archive.",
 )
 @click.option("--srgb", is_flag=True, help="Convert colours to sRGB by their ICC profile.")
+@click.option("--frames", is_flag=True, help="Read every frame of an animation as an image.")
 @choice_option(
     "--per",
     ["archive", "group", "image"],

@@ -38,6 +38,7 @@ class Shard(Bytes):
 @click.option("--no-header", is_flag=True, help="The first line of a CSV file is data.")
 @click.option("--delimiter", help="Delimiter of a CSV file; by default a comma (.tsv: a tab).")
 @click.option("--srgb", is_flag=True, help="Convert images to sRGB by their ICC profile.")
+@click.option("--frames", is_flag=True, help="Read every frame of an animation as an image.")
 @click.option("--skip-bad", is_flag=True, help="Leave out damaged images, and list them.")
 @click.option(
     "--dtype", metavar="DTYPE", help="Dtype such as float32; by default that of the source."

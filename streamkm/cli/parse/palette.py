@@ -29,6 +29,7 @@ from streamkm.cli.parse.options import memory_option, search_options
 )
 @memory_option
 @click.option("--srgb", is_flag=True, help="Convert colours to sRGB by their ICC profile.")
+@click.option("--frames", is_flag=True, help="Read all frames of animations.")
 @click.option("--skip-bad", is_flag=True, help="Leave out damaged files.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def command() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import zarr
 
 from streamkm.arrays import AnyArray
+from streamkm.decoding.animation import Animation
 from streamkm.decoding.decode import decode, headers
 from streamkm.decoding.header import Header, Pixels
 from streamkm.errors import DamagedError
@@ -74,18 +75,19 @@ class Encode:
         bad: list[tuple[str, str]] = []
         palettes: list[tuple[int, Palette]] = []
         metadata = _metadata(batch)
-        for place, header in enumerate(batch.headers):
-            try:
-                pixels = decode(header, self.most_nbytes)
-            except DamagedError as error:
-                bad.append((header.name, error.reason))
-                continue
-            coder = self.coders.for_image(batch, place, pixels)
-            quality[place] = self._encoded(pixels, coder, codes[place])
-            if isinstance(coder, PaletteCoder) and "palettes" in group:
-                palettes.append((place, coder.palette))
-            if alpha is not None:
-                alpha[place] = pixels.alpha
+        with Animation() as animation:
+            for place, header in enumerate(batch.headers):
+                try:
+                    pixels = decode(header, self.most_nbytes, animation)
+                except DamagedError as error:
+                    bad.append((header.name, error.reason))
+                    continue
+                coder = self.coders.for_image(batch, place, pixels)
+                quality[place] = self._encoded(pixels, coder, codes[place])
+                if isinstance(coder, PaletteCoder) and "palettes" in group:
+                    palettes.append((place, coder.palette))
+                if alpha is not None:
+                    alpha[place] = pixels.alpha
         if "palettes" in group:
             storing_all(group["palettes"])[batch.region] = _together(palettes, group["palettes"], n)
         if alpha is not None:
@@ -122,12 +124,13 @@ def _metadata(batch: Batch) -> AnyArray:
     """Return the metadata of the images of a batch as JSON, empty for damaged images."""
     item, pages = None, dict[int, Header]()
     srgb = any(header.to_srgb for header in batch.headers)
+    frames = any(header.frames for header in batch.headers)
     lines = []
     for header in batch.headers:
         if header.item is not item:  # pages of a file are adjacent
             item, pages = header.item, {}
             with suppress(DamagedError):
-                pages = {page.page: page for page in headers(header.item, srgb=srgb)}
+                pages = {page.page: page for page in headers(header.item, None, srgb, frames)}
         page = pages.get(header.page)
         lines.append(json.dumps(page.metadata if page else {}, sort_keys=True))
     return np.array(lines, object)

@@ -40,7 +40,7 @@ class Batch:
     @property
     def nbytes(self) -> int:
         """Decoded bytes of an image."""
-        return self.headers[0].nbytes
+        return max(header.nbytes for header in self.headers)
 
     @property
     def region(self) -> slice:

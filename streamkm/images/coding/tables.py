@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from streamkm.decoding.animation import Animation
 from streamkm.decoding.decode import decode
 from streamkm.decoding.header import Pixels
 from streamkm.errors import DamagedError
@@ -53,13 +54,14 @@ class Count:
 
     def __call__(self, batch: Batch) -> Tables:
         tables = Tables()
-        for header, number in zip(batch.headers, batch.palettes, strict=True):
-            try:
-                colours = colours_of(decode(header, self.most_nbytes), self.most)
-                image = Tables(((batch.kind, number, colours),))
-            except DamagedError as error:
-                image = Tables(bad=((header.name, error.reason),))
-            tables = Tables.combine([tables, image])
+        with Animation() as animation:
+            for header, number in zip(batch.headers, batch.palettes, strict=True):
+                try:
+                    colours = colours_of(decode(header, self.most_nbytes, animation), self.most)
+                    image = Tables(((batch.kind, number, colours),))
+                except DamagedError as error:
+                    image = Tables(bad=((header.name, error.reason),))
+                tables = Tables.combine([tables, image])
         return tables
 
 

@@ -79,10 +79,12 @@ class ReadHeaders:
     ----------
     most_nbytes : decoded bytes that an image may have
     srgb : whether colours are converted to sRGB
+    frames : whether each frame of an animation is an image
     """
 
     most_nbytes: int
     srgb: bool = False
+    frames: bool = False
 
     def __call__(self, items: Sequence[Item]) -> Catalogue:
         found: list[Header] = []
@@ -91,7 +93,7 @@ class ReadHeaders:
         notices: tuple[Notice, ...] = ()
         for item in items:
             try:
-                own = headers(item, self.most_nbytes, self.srgb)
+                own = headers(item, self.most_nbytes, self.srgb, self.frames)
                 notices = together([notices, notices_of(own)])
                 for header in own:
                     if header.icc:

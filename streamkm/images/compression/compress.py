@@ -34,6 +34,7 @@ def compress(
     random_state: int = 0,
     palette: Any = None,
     srgb: bool = False,
+    frames: bool = False,
     skip_bad: bool = False,
     memory_limit: str | int | None = None,
     overwrite: bool = False,
@@ -80,6 +81,9 @@ def compress(
     srgb : bool
         Whether colours of 8 bits are converted to sRGB by their ICC profile, which is then not
         stored.
+    frames : bool
+        Whether each frame of an animation (GIF, PNG, WebP, AVIF) is an image, ``x.gif``,
+        ``x.gif#2`` and so on, as the pages of a TIFF always are. Otherwise the first frame is.
     skip_bad : bool
         Whether damaged and hostile files are left out; the archive stores their names.
     memory_limit : int, str or None
@@ -129,6 +133,7 @@ def compress(
         seed=random_state,
         palette=palette,
         srgb=srgb,
+        frames=frames,
     )
     memory = ImageMemory.from_limit(memory_limit)
     options = replace(options, cells=memory.cells)

@@ -39,6 +39,7 @@ class CompressOptions:
     cells : number of cells of a colour table
     colours, deep : a palette that is given for all images, and whether it has 16 bits
     srgb : whether colours are converted to sRGB
+    frames : whether each frame of an animation is an image
     """
 
     n_colors: int
@@ -54,6 +55,7 @@ class CompressOptions:
     colours: tuple[tuple[int, ...], ...] | None = None
     deep: bool = False
     srgb: bool = False
+    frames: bool = False
 
     @classmethod
     def from_arguments(
@@ -71,6 +73,7 @@ class CompressOptions:
         seed: int,
         palette: Any = None,
         srgb: bool = False,
+        frames: bool = False,
     ) -> CompressOptions:
         """Check the arguments of `compress` and convert them.
 
@@ -98,7 +101,8 @@ class CompressOptions:
         k, most_stages = n_colors or _COLORS, stages or (_MOST_STAGES if quality else 1)
         if bits_per_pixel is not None:
             k, most_stages = _allowed(bits_per_pixel, patch, n_colors, stages)
-        options = cls(k, per, patch, most_stages, quality, dither, space, n_init, seed, srgb=srgb)
+        options = cls(k, per, patch, most_stages, quality, dither, space, n_init, seed)
+        options = replace(options, srgb=srgb, frames=frames)
         options._check_patches(stages)
         if palette is not None:
             options = options._with_palette(palette, n_colors, bits_per_pixel)
@@ -152,8 +156,9 @@ class CompressOptions:
         """All options as JSON."""
         found = asdict(self) | {"patch": list(self.patch)}
         colours, deep = found.pop("colours"), found.pop("deep")
-        if not self.srgb:  # as in records of earlier versions
-            del found["srgb"]
+        for name in ("srgb", "frames"):
+            if not found[name]:  # as in records of earlier versions
+                del found[name]
         if colours is None:
             return found
         text = json.dumps([colours, deep])

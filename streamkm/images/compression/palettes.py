@@ -30,6 +30,7 @@ def count_colours(
     *,
     skip_bad: bool = False,
     srgb: bool = False,
+    frames: bool = False,
     memory_limit: str | int | None = None,
     watch: Sequence[PhaseCallback] = (),
 ) -> dict[str, Colours]:
@@ -37,7 +38,7 @@ def count_colours(
 
     Parameters
     ----------
-    sources, skip_bad, srgb, memory_limit, watch : as for `compress`
+    sources, skip_bad, srgb, frames, memory_limit, watch : as for `compress`
 
     Returns
     -------
@@ -53,7 +54,7 @@ def count_colours(
     memory = ImageMemory.from_limit(memory_limit)
     with tempfile.TemporaryDirectory(prefix="streamkm-") as spool:
         found = search_items(names, Path(spool))
-        read = Reader(memory, tuple(watch), srgb)
+        read = Reader(memory, tuple(watch), srgb, frames)
         catalogue = read.catalogue(found.items)
         if not skip_bad:
             found.refuse(names, catalogue.bad)
@@ -96,6 +97,7 @@ def find_palettes(
     random_state: int = 0,
     skip_bad: bool = False,
     srgb: bool = False,
+    frames: bool = False,
     memory_limit: str | int | None = None,
     watch: Sequence[PhaseCallback] = (),
 ) -> dict[tuple[str, int], Palette]:
@@ -117,6 +119,8 @@ def find_palettes(
         Whether damaged and hostile files are left out.
     srgb : bool
         Whether colours of 8 bits are converted to sRGB by their ICC profile.
+    frames : bool
+        Whether all frames of animations are read, not only the first.
     memory_limit : int, str or None
         Bytes, or text such as '512MiB'.
     watch : sequence of callable
@@ -150,7 +154,12 @@ def find_palettes(
     n_init = whole_number("n_init", n_init, 1, MOST_RESTARTS)
     seed = whole_number("random_state", random_state, 0, 2**64 - 1)
     tables = count_colours(
-        sources, skip_bad=skip_bad, srgb=srgb, memory_limit=memory_limit, watch=watch
+        sources,
+        skip_bad=skip_bad,
+        srgb=srgb,
+        frames=frames,
+        memory_limit=memory_limit,
+        watch=watch,
     )
     wanted = [(kind, k) for kind in tables for k in numbers]
     return {

@@ -42,17 +42,20 @@ class Reader:
     memory : ImageMemory
     watch : each is called with a `Progress` after every task, on a cluster after every wave
     srgb : whether colours are converted to sRGB
+    frames : whether each frame of an animation is an image
     """
 
     memory: ImageMemory
     watch: tuple[PhaseCallback, ...] = ()
     srgb: bool = False
+    frames: bool = False
 
     def catalogue(self, items: Sequence[Item]) -> Catalogue:
         """The catalogue of the headers of some files."""
         if not items:
             return Catalogue()
-        read, groups = ReadHeaders(self.memory.image_nbytes, self.srgb), file_groups(items)
+        read = ReadHeaders(self.memory.image_nbytes, self.srgb, self.frames)
+        groups = file_groups(items)
         tasks = _Tasks("headers", "files", groups, self.watch)
         catalogue: Catalogue = _fold(read, groups, threads(), tasks)
         return catalogue

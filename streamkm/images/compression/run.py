@@ -64,7 +64,8 @@ class Run:
         watch: tuple[PhaseCallback, ...],
     ) -> None:
         self._partial, self._options, self._memory = partial, options, memory
-        self._skip_bad, self._read = skip_bad, Reader(memory, watch, options.srgb)
+        self._skip_bad = skip_bad
+        self._read = Reader(memory, watch, options.srgb, options.frames)
         self._bad: list[tuple[str, str]] = []
         self._notices: tuple[Notice, ...] = ()
         self._stacks: tuple[Stack, ...] = ()
