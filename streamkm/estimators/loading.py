@@ -45,9 +45,10 @@ def load(path: str | os.PathLike[str] | xr.Dataset, n_clusters: int | None = Non
     -------
     KMeans, SphericalKMeans, BisectingKMeans, HierarchicalKMeans, MiniBatchKMeans, \
 StreamingKMeans or ProductQuantizer
-        The estimator, with all attributes but `labels_`. `partial_fit` continues with the bits of
-        the saved model. One k of a sweep is a `KMeans` with its best centroids and
-        the scale of the sweep, which labels rows like the sweep.
+        The estimator, with all attributes but `labels_`, `unbounded_inertia_`, `routing_` and the
+        reads and iterations of a ProductQuantizer. `partial_fit` continues with the bits of the
+        saved model. One k of a sweep is a `KMeans` with its best centroids and the scale of the
+        sweep, which labels rows like the sweep.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def from_model(model: Model) -> Loaded:
         estimator._restore_batches(model)
     if model.stop_reason == KNOWN_CENTROIDS:
         return estimator  # not from a fit
-    estimator.inertia_, estimator.reads_ = model.inertia, model.reads
+    estimator.inertia_ = model.inertia
     estimator.n_passes_, estimator.bytes_read_ = model.n_passes, model.bytes_read
     if model.counts is not None and not model.batches:
         estimator.counts_ = model.counts
@@ -106,6 +107,7 @@ def from_model(model: Model) -> Loaded:
         estimator.hierarchy_ = model.hierarchy
         estimator.history_, estimator.n_iter_ = model.history, len(model.history)
         return estimator
+    estimator.reads_ = model.reads
     if isinstance(estimator, BisectingKMeans):
         assert model.tree is not None
         estimator.tree_ = Tree(*model.tree)
