@@ -9,16 +9,18 @@ from itertools import repeat
 from streamkm.safe_text import safe
 
 # Notebooks that are not trusted show no styles: the text is then visible and the rest hidden.
-# Colours are shares of the colour of the text, so that they fit light and dark pages.
+# Colours are shares of the colour of the text, so that they fit light and dark pages. Selectors of
+# cells name two classes, as those of JupyterLab do, which would otherwise align all texts right.
 _STYLE = """
 .streamkm-text { display: none; }
 .streamkm-repr { display: block !important; line-height: 1.4; max-width: 60rem; }
 .streamkm-repr .streamkm-name { font-weight: bold; }
 .streamkm-repr .streamkm-scroll { overflow-x: auto; }
 .streamkm-repr table { border-collapse: collapse; border: 0; margin: 0.4rem 0; font-size: 0.92em; }
-.streamkm-repr tr, .streamkm-repr tbody tr:nth-child(odd) { background: none; }
-.streamkm-repr th, .streamkm-repr td { border: 0; padding: 0.1rem 0.7rem 0.1rem 0;
-  text-align: left; vertical-align: top; font-weight: normal; overflow-wrap: anywhere; }
+.streamkm-repr table tr:nth-child(n) { background: none; }
+.streamkm-repr :is(.streamkm-facts, .streamkm-rows) :is(th, td) { border: 0;
+  padding: 0.1rem 0.7rem 0.1rem 0; text-align: left; vertical-align: top; font-weight: normal;
+  overflow-wrap: anywhere; }
 .streamkm-repr .streamkm-facts th { white-space: nowrap; opacity: 0.75; }
 .streamkm-repr .streamkm-rows th, .streamkm-repr .streamkm-rows td { text-align: right;
   white-space: nowrap; padding-left: 0.5rem;

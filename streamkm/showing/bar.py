@@ -37,9 +37,9 @@ class ProgressBar:
     """Shows the current phase: units done, bytes, rate and remaining time."""
 
     def __init__(self) -> None:
-        self._console = PlainConsole(stderr=True)
         self._notebook = notebook_bar()
-        # The standard error stream of a notebook claims to be a terminal.
+        # Notebooks show the standard error stream in red, and it claims to be a terminal.
+        self._console = PlainConsole(stderr=self._notebook is None)
         self._on_terminal = self._console.is_terminal and self._notebook is None
         self._bars = Bars(
             TextColumn("{task.description}"),

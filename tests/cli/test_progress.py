@@ -196,6 +196,13 @@ def test_a_notebook_has_a_bar_that_disappears_and_no_lines(notebook, capsys, tal
     assert last == {"text/html": "", "text/plain": ""}
 
 
+def test_lines_of_a_notebook_are_not_on_the_standard_error_stream(notebook, capsys):
+    """Notebooks show that stream in red, like an error."""
+    with ProgressBar() as bar:
+        bar.say("read 1: 4 blocks")
+    assert capsys.readouterr() == ("read 1: 4 blocks\n", "")
+
+
 def test_a_step_of_unknown_length_is_a_moving_bar(notebook, capsys):
     with ProgressBar() as bar:
         bar.show(Progress("palettes", 0, 1, "palettes"))

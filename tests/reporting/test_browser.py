@@ -6,8 +6,10 @@ import os
 import shutil
 import threading
 
+import numpy as np
 import pytest
 
+import streamkm
 from streamkm.checkpoint import Generations, Saved, load_saved
 from streamkm.reporting import watch
 from tests.reporting.conftest import HOSTILE
@@ -68,6 +70,29 @@ def test_a_page_is_accessible_fits_a_phone_and_stays_within_itself(name, files, 
         assert tab.locator("td", has_text="<script>").inner_text().startswith(HOSTILE[:25])
         ink = "getComputedStyle(document.querySelector('svg text')).fill"
         assert tab.evaluate(ink) == "rgb(232, 234, 237)"  # the scheme is dark
+
+
+# Rules of JupyterLab 4.6 for the HTML of outputs.
+LAB = """
+:not(.jp-RenderedMarkdown).jp-RenderedHTMLCommon :is(td, th, tr) { text-align: right; }
+.jp-RenderedHTMLCommon :is(td, th, tr) { vertical-align: middle; padding: 0.5em; }
+.jp-RenderedHTMLCommon tbody tr:nth-child(odd) { background: rgb(1, 1, 1); }
+.jp-RenderedHTMLCommon tbody tr:nth-child(even) { background: rgb(2, 2, 2); }
+"""
+STYLES = """cells => [...document.querySelectorAll(cells)].map(cell => [
+  getComputedStyle(cell).textAlign, getComputedStyle(cell.parentElement).backgroundColor])"""
+
+
+def test_the_html_of_objects_has_its_own_styles_in_jupyterlab(tab):
+    page = streamkm.Model(np.eye(2), counts=np.ones(2))._repr_html_()
+    tab.set_content(f"<style>{LAB}</style><div class='jp-RenderedHTMLCommon'>{page}</div>")
+
+    def styles(cells):
+        return set(map(tuple, tab.evaluate(STYLES, cells)))
+
+    assert styles(".streamkm-facts :is(th, td)") == {("left", "rgba(0, 0, 0, 0)")}
+    assert styles(".streamkm-rows td") == {("right", "rgba(0, 0, 0, 0)")}
+    assert styles(".streamkm-rows tbody th") == {("left", "rgba(0, 0, 0, 0)")}
 
 
 def test_a_page_that_is_served_shows_the_next_state_without_being_loaded_again(
