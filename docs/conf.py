@@ -70,6 +70,8 @@ sphinx_gallery_conf = {
     "doc_module": ("streamkm",),
     "abort_on_example_error": True,
     "download_all_examples": False,
+    "first_notebook_cell": 'import sys\n\nsys.argv = ["", "picture.png"]  # of the picture',
+    "last_notebook_cell": 'from IPython.display import Image\n\nImage("picture.png")',
     "min_reported_time": 1e9,
     "within_subsection_order": "ExampleTitleSortKey",
 }

@@ -6,6 +6,8 @@ Cluster simulated data and the digits 0 and 1, choose k, and name clusters by te
 400 fits (k = 1..20, 20 runs each) share their reads, and their losses on held-out rows take one
 more read. This also holds for a store that is larger than memory.
 
+Needs: ``pip install 'streamkm[plot]'``
+
 Usage: ``python examples/assignment_simulated_and_digits.py OUTPUT.png``
 """
 

@@ -8,6 +8,8 @@ features of a cell are its twelve months of both variables, scaled, so that each
 cell at a pole is smaller than one at the equator, so cells are weighted by their area. The sea is
 nodata, and stays nodata on the map. An archive of any size is read in the same way.
 
+Needs: ``pip install 'streamkm[plot]'``
+
 Usage: ``python examples/climate_zones.py OUTPUT.png``
 """
 

@@ -10,6 +10,8 @@ Its bytes are decoded when blocks are read, so no copy is written. Missing pixel
 stay missing on the map. More clusters of directions than classes are made, because a class may have
 several kinds of pixels, and 120 labelled pixels give each cluster the name of a class.
 
+Needs: ``pip install 'streamkm[geo,plot]'``
+
 Usage: ``python examples/embeddings_land_cover.py OUTPUT.png``
 """
 

@@ -6,6 +6,8 @@ Farthest-first seeding, then Lloyd's iterations until no centroid moves.
 `init="farthest"` is exact and reads the data once for each centroid. `init="farthest||"` chooses
 rows in every block and merges them, in one read. The state of the fit is available between reads.
 
+Needs: ``pip install 'streamkm[plot]'``
+
 Usage: ``python examples/from_scratch_farthest_first.py OUTPUT.png``
 """
 

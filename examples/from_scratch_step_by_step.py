@@ -8,6 +8,8 @@ colours of their nearest centroids, and an arrow leads to each centroid from whe
 The loop is the same for a Zarr store or a Dask array that is larger than memory; there,
 ``step.labels`` and each picture cost a read.
 
+Needs: ``pip install 'streamkm[plot]'``
+
 Usage: ``python examples/from_scratch_step_by_step.py OUTPUT.png``
 """
 

@@ -10,6 +10,8 @@ deviation, and labelled. The map of the first date is written as a GeoTIFF besid
 window, and a picture of its corner as OUTPUT. Neither the cube nor the map is ever completely in
 memory.
 
+Needs: ``pip install 'streamkm[geo,images]'``
+
 Usage: ``python examples/land_cover_of_a_cube.py OUTPUT.png [SCENE.tif [TILES [LIMIT]]]``
 """
 

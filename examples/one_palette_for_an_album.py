@@ -7,6 +7,8 @@ Two photographs are encoded with 32 shared colours, which are found in one read 
 archive returns each image, or a window of it, by its name, and draws a contact sheet. The same code
 works for a million photographs in folders, tars or an object store.
 
+Needs: ``pip install 'streamkm[images]'``
+
 Usage: ``python examples/one_palette_for_an_album.py OUTPUT.png``
 """
 

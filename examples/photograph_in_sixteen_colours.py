@@ -8,6 +8,8 @@ used. The photograph is a cube (y, x, colour) in a Zarr store. Because its colou
 serves all twenty fits. The same code works for a store that is larger than memory: only the final
 picture loads it completely.
 
+Needs: ``pip install 'streamkm[images]'``
+
 Usage: ``python examples/photograph_in_sixteen_colours.py OUTPUT.png``
 """
 

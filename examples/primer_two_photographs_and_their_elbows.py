@@ -7,6 +7,8 @@ Both photographs are cubes (y, x, colour) in Zarr stores, at a quarter of their 
 The fits of every k with every restart share their reads; because the colours of the pixels repeat,
 a single read is enough.
 
+Needs: ``pip install 'streamkm[plot]'``
+
 Usage: ``python examples/primer_two_photographs_and_their_elbows.py OUTPUT.png``
 """
 

@@ -8,6 +8,8 @@ there are, which may come and go. The same seed gives the same bits on any worke
 is for the controlling process: after ``time_limit``, or if its job ends, the same script resumes.
 Without Python, ``sbatch scripts/slurm/driver.sbatch DATA K MODEL`` does the same.
 
+Needs: ``pip install 'streamkm[plot,slurm]'``
+
 Usage: ``python examples/slurm_workers.py OUTPUT.png [slurm]``
 """
 

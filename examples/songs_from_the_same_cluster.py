@@ -8,6 +8,8 @@ between 0 and 1, so both are scaled; otherwise pitch alone would determine the c
 nearest to the centre of a cluster are its examples, and the nearest songs of the same cluster are
 the recommendations after a song.
 
+Needs: ``pip install 'streamkm[plot]'``
+
 Usage: ``python examples/songs_from_the_same_cluster.py OUTPUT.png``
 """
 

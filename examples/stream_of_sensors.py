@@ -8,6 +8,8 @@ a half-life of a day follows the cluster that moves, and the other stays near it
 does not grow with the number of days. A batch may also be a table, a Dask array or the path of a
 Zarr store.
 
+Needs: ``pip install 'streamkm[plot]'``
+
 Usage: ``python examples/stream_of_sensors.py OUTPUT.png``
 """
 

@@ -10,6 +10,8 @@ centroids on some of the rows. On the right, :func:`streamkm.plot.drift` draws t
 share of each cluster, with marks where clusters appear and die, and how far each centroid moved in
 a day.
 
+Needs: ``pip install 'streamkm[plot]'``
+
 Usage: ``python examples/stream_whose_clusters_change.py OUTPUT.png``
 """
 

@@ -8,6 +8,8 @@ counted from its codes, without decoding it, and k-means puts images with the sa
 The bar above each group has the colours of its centroid. The wallpapers are tinted parts of two
 photographs; give the folder of your own as the second argument.
 
+Needs: ``pip install 'streamkm[plot]'``
+
 Usage: ``python examples/wallpapers_by_colour.py OUTPUT.png [FOLDER]``
 """
 

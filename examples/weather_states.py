@@ -10,6 +10,8 @@ place as one array along time, values are decoded by their attributes, and a cel
 that its latitude gives it, `sample_weight="cos(lat)"`. The states of next year, whose file arrives
 later, are those of the fit, so their shares can be compared.
 
+Needs: ``pip install 'streamkm[netcdf,plot]'``
+
 Usage: ``python examples/weather_states.py OUTPUT.png``
 """
 

@@ -7,6 +7,8 @@ The vectors come from a text that every Python has, the reference of the languag
 beside the same words get similar vectors (positive pointwise mutual information and its principal
 directions). Vectors of a language model in a Zarr store are clustered by the same two lines.
 
+Needs: ``pip install 'streamkm[plot]'``
+
 Usage: ``python examples/word_vectors.py OUTPUT.png``
 """
 

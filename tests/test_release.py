@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import streamkm
 from scripts.extras import extras
 
 ROOT = Path(__file__).parent.parent
+OWN = {"streamkm", *sys.stdlib_module_names}
+PACKAGES = packages_distributions()
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA = {"dask": "dask-core"}  # without the packages of its extras, which streamkm requires itself
 
@@ -58,6 +66,22 @@ def test_all_has_the_packages_of_every_extra():
 def test_every_extra_is_documented():
     page = (ROOT / "docs/install.md").read_text()
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(extras())
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_names_the_extras_that_it_needs(path):
+    tree = ast.parse(path.read_text())
+    needs = re.search(r"^Needs: ``pip install 'streamkm\[(.*)\]'``$", ast.get_docstring(tree), re.M)
+    installed = {Requirement(text).name for text in PROJECT["dependencies"]}
+    installed |= set().union(*(names(extras()[extra]) for extra in needs[1].split(",")))
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    modules |= {
+        name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
+    }
+    if "streamkm.plot" in path.read_text():
+        modules.add("matplotlib")
+    for module in {name.split(".")[0] for name in modules} - OWN:
+        assert {canonicalize_name(name) for name in PACKAGES[module]} & installed, module
 
 
 def test_the_workflow_runs_scripts_of_the_repository():
