@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamkm.arrays import AnyArray, Float64Array
+from streamkm.engine import memory_without_limit
 from streamkm.errors import MemoryLimitError
 from streamkm.heap import one_heap
 from streamkm.models.hierarchy import Hierarchy
 from streamkm.models.model import Model
-from streamkm.rows import PROCESS_NBYTES, Layout, Rows, Scaling
+from streamkm.rows import PROCESS_NBYTES, Budget, Layout, Rows, Scaling
 from streamkm.runs.fit import PreparedFit
 from streamkm.runs.hierarchy_options import HierarchyOptions
 from streamkm.runs.options import DataOptions
@@ -95,14 +96,16 @@ def leaves_nbytes(n_clusters: int, layout: Layout) -> int:
 
 
 def _check_memory(n_clusters: int, layout: Layout, limit: int | None) -> None:
-    """Raise an error if the centroids of the lowest level do not fit the limit."""
+    """Raise an error if the centroids of the lowest level do not fit the limit, or the machine."""
     need = leaves_nbytes(n_clusters, layout)
-    if limit is not None and need > limit:
+    budget = Budget(limit, machine=memory_without_limit())
+    if not budget.allows(need):
         nbytes = n_clusters * layout.n_features * 8
+        more = "Use a larger machine" if limit is None else "Raise the limit"
         raise MemoryLimitError(
             f"the centroids of {n_clusters:,} clusters have {show_bytes(nbytes)}; the run needs "
-            f"{show_bytes(need)} for them and the process itself, over the limit of "
-            f"{show_bytes(limit)}. Raise the limit, or ask for fewer clusters."
+            f"{show_bytes(need)} for them and the process itself, over {budget.most}. {more}, or "
+            "ask for fewer clusters."
         )
 
 

@@ -180,6 +180,15 @@ def test_a_damaged_step_is_named_and_repeated_once_it_is_deleted(tmp_path, lengt
     assert steps.once("fit", lambda: {"x": np.arange(3)})["x"].tolist() == [0, 1, 2]
 
 
+def test_centroids_beyond_the_memory_of_the_machine_are_refused_before_any_read(
+    store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("streamkm.engine.schedule.memory_here", lambda: 513 * 2**19)
+    with pytest.raises(MemoryLimitError, match=r"^the centroids of 3,000 .*larger machine"):
+        grown(store, tmp_path, SPLIT | {"n_clusters": 3000})
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_step_that_a_worker_wrote_elsewhere_is_missing(tmp_path):
     with pytest.raises(CheckpointError, match="all workers must share this folder"):
         StepsOnDisk(tmp_path).finished("fit")
