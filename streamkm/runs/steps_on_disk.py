@@ -45,7 +45,7 @@ class StepsOnDisk:
         Raises
         ------
         CheckpointError
-            If the folder holds something else, or the steps of another run.
+            If the folder holds something else, a damaged record, or the steps of another run.
 
         Warns
         -----
@@ -54,7 +54,7 @@ class StepsOnDisk:
         """
         known = self.folder / _RECORD
         if known.is_file():
-            found = difference(Record.from_json(json.loads(known.read_text())), record)
+            found = difference(_record_at(known), record)
             if found is None:
                 return
             if not restart:
@@ -109,6 +109,16 @@ class StepsOnDisk:
     def path_of(self, name: str) -> Path:
         """Path of the file of a step."""
         return self.folder / f"{name}.npz"
+
+
+def _record_at(path: Path) -> Record:
+    try:
+        return Record.from_json(json.loads(path.read_text()))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is damaged, or another version wrote it: delete the folder {path.parent}; the "
+            "run then starts again."
+        ) from error
 
 
 def _write(path: Path, arrays: Arrays) -> None:

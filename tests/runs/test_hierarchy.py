@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streamkm
+from streamkm.checkpoint import Record
 from streamkm.cli import main
 from streamkm.errors import (
     CheckpointError,
@@ -179,6 +180,13 @@ def test_a_damaged_step_is_named_and_repeated_once_it_is_deleted(tmp_path, lengt
         steps.once("fit", dict)
     path.unlink()
     assert steps.once("fit", lambda: {"x": np.arange(3)})["x"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"kind": 1}', '{"other": 1}'])
+def test_a_damaged_record_of_steps_is_named(tmp_path, text):
+    (tmp_path / "streamkm-steps.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"steps\.json is damaged, .*delete the folder"):
+        StepsOnDisk(tmp_path).begin(Record("hierarchy", {}, {}), restart=False)
 
 
 def test_centroids_beyond_the_memory_of_the_machine_are_refused_before_any_read(monkeypatch):
