@@ -15,6 +15,7 @@ ZARR = ("zarr.json", ".zgroup", ".zarray")  # the root of a Zarr store has one o
 _XARRAY = (".grib", ".grib2", ".grb", ".grb2")
 _PACKAGES = {"PIL": "pillow", "lance": "pylance"}
 _EXTRAS = {"h5py": "netcdf", "lance": "lance", "matplotlib": "plot"}
+_OTHERS = 20_000  # entries of other kinds after which the search of a local folder ends
 # The first of these keys that a file system reports shows whether a file has been written.
 _STAMPS = ("mtime", "ETag", "etag", "LastModified", "last_modified", "updated", "created")
 
@@ -119,8 +120,13 @@ def file_system(source: str) -> tuple[Any, str]:
     return fs, path
 
 
-def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
+def entries(source: str, suffixes: tuple[str, ...] = ()) -> tuple[Any, dict[str, Any], bool]:
     """List the entries of a path, URL, folder or pattern.
+
+    Parameters
+    ----------
+    source : path or URL
+    suffixes : lower-case endings of the files that are meant; empty if all are
 
     Returns
     -------
@@ -131,7 +137,8 @@ def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
     Raises
     ------
     DataError
-        If nothing is there, or it cannot be reached.
+        If nothing is there, it cannot be reached, or a local folder has very many other entries
+        than those that are meant.
     """
     fs, path = file_system(source)
     try:
@@ -140,7 +147,11 @@ def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
             return fs, fs.glob(path, detail=True), True
         found = fs.info(path)
         if found["type"] == "directory":
+            if suffixes and File(fs, path, 0, "").local:
+                return fs, _search(fs, path, suffixes), True
             return fs, fs.find(path, detail=True), True
+    except DataError:
+        raise
     except FileNotFoundError:
         near = "" if "://" in source else did_you_mean(source)
         raise DataError(f"{source}: there is no such file or folder.{near}") from None
@@ -150,3 +161,19 @@ def entries(source: str) -> tuple[Any, dict[str, Any], bool]:
             "address, the credentials and the network."
         ) from error
     return fs, {path: found}, False
+
+
+def _search(fs: Any, folder: str, suffixes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the files below a local folder, unless nearly all of its many entries are others."""
+    found: dict[str, Any] = {}
+    others = 0
+    for _, folders, files in fs.walk(folder, detail=True):
+        meant = sum(name.lower().endswith(suffixes) for name in files)
+        others += len(folders) + len(files) - meant
+        if others > _OTHERS:
+            raise DataError(
+                f"{folder} has more than {_OTHERS:,} folders and files that are no data: name the "
+                "folder or the file of the data."
+            )
+        found |= {info["name"]: info for info in files.values()}
+    return found

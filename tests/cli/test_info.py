@@ -63,3 +63,15 @@ def test_levels_streams_and_codebooks(folder):
     found = info(folder / "codes")
     assert (found["n_parts"], found["n_codewords"], found["n_features"]) == (2, 8, 4)
     assert found["n_coarse_centroids"] is None
+
+
+def test_folders_of_very_many_other_files_are_refused_soon(tmp_path, monkeypatch):
+    monkeypatch.setattr("streamkm.files.find._OTHERS", 3)
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    np.save(tmp_path / "in" / "x.npy", X)
+    assert info(tmp_path / "in")["shape"] == [400, 4]
+    for name in "abcd":
+        (tmp_path / "in" / "deep" / name).touch()
+    result = CliRunner().invoke(main, ["info", str(tmp_path / "in")])
+    assert result.exit_code == 1
+    assert "more than 3 folders and files that are no data: name the folder" in result.output

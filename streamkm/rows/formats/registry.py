@@ -73,6 +73,7 @@ FORMATS = (
     Format("GeoTIFF", TIFFS, _TIFF_MAGIC, open_geotiff, find_geotiff),
     _ARROW,
 )
+_SUFFIXES = tuple(suffix for format in FORMATS for suffix in format.suffixes)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def located(path: str | os.PathLike[str]) -> Located | None:
     dataset = _dataset_in(Path(where)) if Path(where).is_dir() else None
     if dataset is not None:
         return dataset
-    fs, found, searched = entries(where)
+    fs, found, searched = entries(where, _SUFFIXES)
     names = [name for name in sorted(found) if found[name]["type"] == "file"]
     files = [File.from_info(fs, name, found[name]) for name in names if not _is_hidden(name)]
     if not searched:
