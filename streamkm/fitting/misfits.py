@@ -44,8 +44,11 @@ def refuse_misfit(state: Any, rows: Rows, where: str) -> None:
         )
 
 
+Watch = Callable[[FitState], None]
+
+
 @contextmanager
-def plain_errors(resumed: Callable[[], bool], where: str) -> Iterator[None]:
+def plain_errors(resumed: Callable[[], bool], where: str) -> Iterator[Callable[[Watch], Watch]]:
     """Convert errors of a run that continues from an impossible state, which may cause any.
 
     Parameters
@@ -53,17 +56,33 @@ def plain_errors(resumed: Callable[[], bool], where: str) -> Iterator[None]:
     resumed : returns whether the run has continued from a state
     where : the checkpoint, for messages
 
+    Yields
+    ------
+    A function that returns a callback whose errors are not converted.
+
     Raises
     ------
     CheckpointError
         For any such error of a resumed run.
     """
+    of_callbacks: list[Exception] = []
+
+    def apart(callback: Watch) -> Watch:
+        def call(state: FitState) -> None:
+            try:
+                callback(state)
+            except Exception as error:
+                of_callbacks.append(error)
+                raise
+
+        return call
+
     try:
-        yield
+        yield apart
     except StreamkmError:
         raise
     except _OF_STATES as error:
-        if not resumed():
+        if not resumed() or any(error is each for each in of_callbacks):
             raise
         raise CheckpointError(
             f"the run that resumed from {where} failed ({type(error).__name__}: {error}). If the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +17,12 @@ from streamkm.checkpoint import (
     load_saved,
     locked,
 )
-from streamkm.fitting.misfits import plain_errors, refuse_misfit
+from streamkm.fitting.misfits import Watch, plain_errors, refuse_misfit
 from streamkm.fitting.record import record_of_fit, refuse_changes, refuse_other
 from streamkm.fitting.scaling import with_scaling
 from streamkm.fitting.state import FitState
 from streamkm.outputs import refuse_overlap
-from streamkm.rows import Budget, Rows, in_plan
+from streamkm.rows import Budget, DaskRows, Rows, in_plan
 from streamkm.updates.stopping import StopRules
 
 
@@ -88,6 +88,11 @@ class Checkpoint:
             state = _without_last_read(state)
         state = replace(state, label_blocks=0)  # the store of labels has its own progress
         return state, with_scaling(in_plan(self._rows, state.plan, budget), state.scaling), False
+
+    def plain_errors(self) -> AbstractContextManager[Callable[[Watch], Watch]]:
+        """Convert errors of an impossible state; those of some callbacks, and of Dask, are not."""
+        is_dask = isinstance(self._rows, DaskRows)  # whose tasks are the user's code
+        return plain_errors(lambda: self.resumed and not is_dask, self._generations.where)
 
     def resume(self) -> Saved[FitState] | None:
         """Return the last state, or None if no run has used the checkpoint before.
@@ -213,6 +218,4 @@ def checkpointing(
         refuse_overlap(where, array)
     record = record_of_fit(kind, parameters, rows)
     with locked(where) as (generations, lock):
-        checkpoint = Checkpoint(generations, lock, rows, record, seconds, reads)
-        with plain_errors(lambda: checkpoint.resumed, generations.where):
-            yield checkpoint
+        yield Checkpoint(generations, lock, rows, record, seconds, reads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _FOLDERS = re.compile(
     r"\.(?P<name>.+)\.(?:(?P<kind>partial|replaced)-(?:once-)?(?:[0-9a-f]{8}|ingest)"
     r"|(?P<other>progress|growing|lock))"
 )
+_OF_PROGRESS = re.compile(r"zarr\.json|state-\d+|.*\.partial")  # also of a folder half removed
 _FILES = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>partial)(?:\.\w+)?")
 
 
@@ -88,7 +90,7 @@ def leftovers(path: Path) -> list[Leftover]:
 def _is_ours(path: Path) -> bool:
     """Return whether a name that other programs use, too, is that of a file of streamkm."""
     if path.suffix == ".progress":
-        return (path / "zarr.json").is_file()
+        return path.is_dir() and all(map(_OF_PROGRESS.fullmatch, os.listdir(path)))
     if path.suffix == ".growing":
         return path.is_dir()
     if path.suffix == ".lock":

@@ -19,7 +19,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.outputs.attributes import plain
-from streamkm.rows import MARK, RESTORE, is_a
+from streamkm.rows import MARK, RESTORE, damage, is_a
 
 DIGESTS = "digests"
 Digests = Mapping[str, Mapping[str, str]]
@@ -65,7 +65,17 @@ def seal(store: Any, values: bool | Collection[str]) -> None:
     ----------
     store : path of the group
     values : whether to record digests of the values, too, or the paths of such arrays
+
+    Raises
+    ------
+    DataError, ReadError
+        If what was written cannot be read.
     """
+    with damage(str(store)):
+        _seal(store, values)
+
+
+def _seal(store: Any, values: bool | Collection[str]) -> None:
     import zarr
 
     root: Any = zarr.open_group(store, mode="r+")

@@ -180,34 +180,36 @@ def running(
         stack.enter_context(monitored(progress.search))
         watch: list[StateCallback] = [progress.state]
         saved, is_new = None, True
-        if checkpoint is None:
-            state = start.first_state()
-            rows = with_scaling(start.rows, state.scaling)
-        else:
-            saved = stack.enter_context(
-                checkpointing(
-                    checkpoint.where,
-                    start.rows,
-                    start.parameters,
-                    checkpoint.seconds,
-                    checkpoint.reads,
-                    kind=start.kind,
+        with ExitStack() as errors:
+            if checkpoint is None:
+                state = start.first_state()
+                rows = with_scaling(start.rows, state.scaling)
+            else:
+                saved = stack.enter_context(
+                    checkpointing(
+                        checkpoint.where,
+                        start.rows,
+                        start.parameters,
+                        checkpoint.seconds,
+                        checkpoint.reads,
+                        kind=start.kind,
+                    )
                 )
+                watch = [errors.enter_context(saved.plain_errors())(progress.state)]
+                state, rows, is_new = saved.start_or_resume(
+                    start.first_state, start.rules, start.budget
+                )
+                if not is_new:
+                    progress.message(f"resuming from {checkpoint.where}, {describe(state)}")
+                stack.enter_context(monitored(saved.on_search))
+                if checkpoint.interrupt is not None:
+                    interrupt = stack.enter_context(checkpoint.interrupt(saved))
+                    stack.enter_context(monitored(interrupt.on_search))
+                    watch.append(interrupt.on_state)
+                    time_limit = None
+                watch.append(saved.on_state)
+            cached = stack.enter_context(caching(rows))
+            state = iterate(
+                cached, state, time_limit=time_limit, watch=watch, skip_evaluation=skip_evaluation
             )
-            state, rows, is_new = saved.start_or_resume(
-                start.first_state, start.rules, start.budget
-            )
-            if not is_new:
-                progress.message(f"resuming from {checkpoint.where}, {describe(state)}")
-            stack.enter_context(monitored(saved.on_search))
-            if checkpoint.interrupt is not None:
-                interrupt = stack.enter_context(checkpoint.interrupt(saved))
-                stack.enter_context(monitored(interrupt.on_search))
-                watch.append(interrupt.on_state)
-                time_limit = None
-            watch.append(saved.on_state)
-        cached = stack.enter_context(caching(rows))
-        state = iterate(
-            cached, state, time_limit=time_limit, watch=watch, skip_evaluation=skip_evaluation
-        )
         yield Running(state, rows, cached, watch, saved, not is_new)

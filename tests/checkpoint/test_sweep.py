@@ -31,6 +31,7 @@ def store(tmp_path, monkeypatch, no_table):
     """A store whose reads have several waves."""
     monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)
+    monkeypatch.setattr("streamkm.in_memory.descent._WHILE", 1e9)  # else the clock makes states
     zarr.create_array(tmp_path / "x", data=mixture(1500, 6, 8), chunks=(50, 6))
     return tmp_path / "x"
 
@@ -76,6 +77,17 @@ def test_a_finished_sweep_is_not_read_again(store, tmp_path):
     first, states = streamkm.sweep(str(store), KS, **how), []
     assert_same(streamkm.sweep(str(store), KS, watch=states.append, **how), first)
     assert states == []
+
+
+def test_an_error_of_a_callback_is_that_of_the_callback_in_a_resumed_run_too(store, tmp_path):
+    def fail(state):
+        raise ValueError("of the callback")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="^of the callback$"):
+            streamkm.sweep(
+                str(store), KS, checkpoint=tmp_path / "c", checkpoint_every=0, watch=fail, **OPTIONS
+            )
 
 
 def test_stop_rules_may_change(store, tmp_path):

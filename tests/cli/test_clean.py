@@ -27,6 +27,9 @@ def left(tmp_path):
     zarr.create_group(tmp_path / ".l.progress")
     (tmp_path / ".m.lock").write_text('{"host": "h", "pid": 1}')
     (tmp_path / ".other.lock").write_text("of another program")
+    (tmp_path / ".half.progress" / "state-00000003").mkdir(parents=True)
+    (tmp_path / ".other.progress").mkdir()
+    (tmp_path / ".other.progress" / "notes.txt").write_text("of another program")
     (tmp_path / ".other.partial").write_text("of another program")
     (tmp_path / ".a.0123abcd.partial.txt").write_text("half")
     (tmp_path / ".profile").write_text("mine")
@@ -36,12 +39,12 @@ def left(tmp_path):
 def test_left_overs_are_listed_and_removed_on_request(left):
     before = {path.name for path in left.iterdir()}
     said = run(left)
-    for name in (".l.partial-0123abcd", ".l.progress", ".a.0123abcd.partial.txt"):
+    for name in (".l.partial-0123abcd", ".l.progress", ".half.progress", ".a.0123abcd.partial.txt"):
         assert f"{left / name}: " in said
     assert {path.name for path in left.iterdir()} == before - {".m.lock"}  # of no run that lives
     run(left, "--remove")
     assert sorted(path.name for path in left.iterdir()) == [
-        *(".other.lock", ".other.partial", ".profile"),
+        *(".other.lock", ".other.partial", ".other.progress", ".profile"),
         "m",
     ]
     assert "nothing is left over" in run(left)

@@ -1,0 +1,366 @@
+"""Make I/O calls of commands fail, one in each run, and judge how the runs end.
+
+    scripts/fuzz faults [--commands NAME...] [--faults NAME...] [--each N] [--seed S] [--all]
+
+Each kind of call (an operation on a kind of file) of each command fails in each way that applies
+to it: at N of its calls, drawn by the seed, or with --all at every one. After a run that was
+refused, the same command runs without a fault, and must end with the same bits.
+
+`same`, `warned` and `again` are right: the same bits at once, with a warning, or by the same
+command after an error in one message. So is `left`: the same bits, but hidden files could not be
+removed, and `streamkm clean` lists them; and `reported`: damage that was written is reported by
+the run that reads it. `unknown` marks wrong bytes of a file whose format has no checksum. The rest
+are defects: `silent` (other values), `partial` (an incomplete output), `stuck` (the same command is
+refused, and the message does not say what to remove), `unlisted` (hidden files that `clean` does
+not know), `traceback`, `hang`, `signal`, `unclear`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from streamkm.cli import main as streamkm
+from tests import killing
+from tests.fuzzing.confined import SECONDS, confined, load
+from tests.fuzzing.layer import FAULTS, Call, Layer
+
+NBYTES = 4 * 2**30
+_MARK = "--- outputs"  # precedes the digests in what a run has printed
+RIGHT = ("same", "warned", "again", "left", "reported", "unknown")
+_FIT = "fit x.zarr -k 3 --init random --tol 0 --checkpoint ckpt --checkpoint-every 0"
+# Commands, and their outputs with the function that reads each.
+COMMANDS = {
+    "fit": (f"{_FIT} --max-iter 3 -o m --labels l", {"m": "model", "l": "labels"}),
+    "resume": (f"{_FIT} --max-iter 4 -o m", {"m": "model"}),
+    "predict": ("predict model x.zarr -o l", {"l": "labels"}),
+    "predict.npy": ("predict model x.zarr -o l.npy", {"l.npy": "npy"}),
+    "sweep": ("sweep x.zarr -k 1:3 --checkpoint c --checkpoint-every 0 -o s", {"s": "sweep"}),
+    "stream": ("stream x.zarr -k 3 --checkpoint c --checkpoint-every 0 -o m", {"m": "model"}),
+    "update": ("update stream grown.zarr", {"stream": "model"}),
+    "compress": ("compress images -k 4 -o a", {"a": "archive"}),
+    "decompress": ("decompress archive -o f --overwrite", {"f": "files"}),
+    "ingest": ("ingest x.csv -o i.zarr", {"i.zarr": "rows"}),
+    "tree": ("tree x.zarr -k 6 --levels 1 -o m", {"m": "model"}),
+    "quantize": ("quantize x.zarr -m 3 --codewords 4 -o q", {"q": "quantizer"}),
+    "encode": ("encode quantizer x.zarr -o e", {"e": "labels"}),
+    "partition": ("partition model x.zarr -o p", {"p": "partition"}),
+    "dedup": ("dedup parts -o k", {"k": "labels"}),
+}
+# Files that formats do not protect; Zarr's metadata of the user's data are such files, too.
+_BARE = ("x.csv", "x.zarr/zarr.json", "grown.zarr/zarr.json")
+
+
+def make(folder):
+    """Make the data that the command lines name."""
+    import zarr
+    from PIL import Image
+    from zarr.codecs import ZstdCodec
+
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(60, 3)).astype("f4")
+    sealed = {"chunks": (20, 3), "compressors": ZstdCodec(checksum=True)}
+    zarr.create_array(folder / "x.zarr", data=x, **sealed)
+    np.savetxt(folder / "x.csv", x, delimiter=",", header="a,b,c", comments="")
+    (folder / "images").mkdir()
+    for name in ("a", "b"):
+        pixels = draw.integers(0, 255, (9, 8, 3)).astype("u1")
+        Image.fromarray(pixels).save(folder / "images" / f"{name}.png")
+    zarr.create_array(folder / "grown.zarr", data=x[:40], **sealed)
+    for words in (
+        "fit x.zarr -k 3 -o model",
+        "quantize x.zarr -m 3 --codewords 4 -o quantizer",
+        "stream grown.zarr -k 3 -o stream",
+        "partition model x.zarr -o parts",
+        "compress images -k 4 -o archive",
+        f"{_FIT} --max-iter 2 -o before",
+    ):
+        streamkm(words.split(), standalone_mode=False)
+    grown = zarr.open_array(folder / "grown.zarr")
+    grown.resize((60, 3))
+    grown[40:] = x[40:]
+    return 0
+
+
+def digest(outputs):
+    """Print a digest of the outputs of a run in this folder; those that are not there are absent.
+
+    A reader that refuses an output prints so.
+    """
+    for name, kind in outputs.items():
+        path = Path(name)
+        print(name, _digest(path, kind) if path.exists() else "absent")
+    return 0
+
+
+def _digest(path, kind):
+    import hashlib
+    import warnings
+
+    from tests import flips
+
+    warnings.simplefilter("ignore")
+    try:
+        found = flips.bits(_READERS[kind](path))
+    except Exception as error:
+        return f"refused by {type(error).__name__}"
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+def _read_model(path):
+    import streamkm
+
+    found = dict(vars(streamkm.load_model(path)))
+    # Times; and what the run read, which is less if labels failed or were written already.
+    for name in ("cost", "parameters", "versions", "n_passes", "bytes_read", "reads"):
+        found.pop(name)
+    return found
+
+
+def _read_zarr(path):
+    import zarr
+
+    found = zarr.open(zarr.storage.LocalStore(path, read_only=True), mode="r")
+    if isinstance(found, zarr.Array):
+        return found[...]
+    return {name: found[name][...] for name in sorted(found.array_keys())}
+
+
+def _read_sweep(path):
+    import streamkm
+
+    found = streamkm.open_sweep(path)
+    values = {name: found[name].values for name in found.variables if name != "seconds"}
+    return values, [streamkm.centroids_of(path, k) for k in (1, 2, 3)]
+
+
+def _read_archive(path):
+    from tests.flips import _read_archive
+
+    return _read_archive(path)
+
+
+def _read_quantizer(path):
+    import streamkm
+
+    found = vars(streamkm.load(path)._known)
+    return {name: found[name] for name in ("codewords", "coarse", "inertia")}
+
+
+def _read_partition(path):
+    from tests.flips import _read_partition
+
+    return _read_partition(path)
+
+
+_READERS = {
+    "model": _read_model,
+    "labels": _read_zarr,
+    "rows": _read_zarr,
+    "npy": lambda path: np.load(path),
+    "sweep": _read_sweep,
+    "archive": _read_archive,
+    "quantizer": _read_quantizer,
+    "partition": _read_partition,
+    "files": lambda path: {str(f): f.read_bytes() for f in sorted(path.rglob("*.*"))},
+}
+
+
+def faulty(words, fault, at, log, outputs):
+    """Run a command in this process under a layer, then print a digest of its outputs."""
+    layer = Layer(Path(), fault, at, log)
+    layer.put()
+    try:
+        streamkm(words, prog_name="streamkm")
+        code = 0
+    except SystemExit as stopped:
+        code = stopped.code if isinstance(stopped.code, int) else 1
+    layer.end()
+    print(_MARK)
+    digest(outputs)
+    return code
+
+
+class Faulty:
+    """A command in copies of a folder, of which one I/O call fails.
+
+    Parameters
+    ----------
+    home : folder for the copies
+    start : folder with the data
+    name : key of `COMMANDS`
+    """
+
+    def __init__(self, home, start, name):
+        self.name, self.start, self.home = name, start, Path(home)
+        command, self.outputs = COMMANDS[name]
+        self.words = command.split()
+        folder = self._copy()
+        log = self.home / f"{name}.log"
+        verdict, said, self.wanted = self._run(folder, "", None, log)
+        assert verdict == "done", said
+        assert "refused" not in self.wanted, self.wanted
+        assert "absent" not in self.wanted, self.wanted
+        self.calls = [Call(a, b, int(n)) for a, b, n in map(str.split, _lines(log))]
+        self.hidden = _hidden(folder)
+        self.before = confined([self.outputs], self._copy(), SECONDS, NBYTES, digest).said
+
+    def _copy(self):
+        folder = self.home / "case"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.start, folder, symlinks=True)
+        return folder
+
+    def _run(self, folder, fault="", at=None, log=None):
+        """Return how the command ended, what it said, and digests of the outputs."""
+        given = [self.words, fault, at, log, self.outputs]
+        ended = confined(given, folder, SECONDS, NBYTES, faulty)
+        said, _, found = ended.said.partition(f"{_MARK}\n")
+        return ended.verdict, said, found
+
+    def tried(self, fault, at):
+        """Run the command with a fault; return the verdict, and what was said."""
+        folder = self._copy()
+        verdict, said, found = self._run(folder, fault, at)
+        if verdict == "done":
+            return self._finished(folder, fault, at, said, found)
+        if verdict != "refused":
+            return verdict, said
+        if not self._whole(found):
+            return "partial", f"{said}\n{found}"
+        return self._again(folder, said, found)
+
+    def _finished(self, folder, fault, at, said, found):
+        if found == self.wanted:
+            left = self._left(folder)
+            if left:
+                return left
+            return ("warned" if "Warning:" in said else "same"), said
+        if fault == "wrong byte" and "refused by" in found and "Zarr" not in found:
+            return "reported", f"{said}\n{found}"
+        bare = fault == "wrong byte" and at.what == "read" and at.path in _BARE
+        return ("unknown" if bare else "silent"), f"{said}\n{found}\n{self.wanted}"
+
+    def _whole(self, found):
+        lines = zip(*map(str.splitlines, (found, self.before, self.wanted)), strict=True)
+        return all(now in (old, new) or now.endswith("absent") for now, old, new in lines)
+
+    def _again(self, folder, said, found):
+        """Run the same command without a fault, as a user would who reads what was said."""
+        if found == self.wanted:
+            return self._left(folder) or ("again", said)
+        verdict, more, found = self._run(folder)
+        said = f"{said}\n--- again:\n{more}"
+        if verdict == "refused":
+            told = any(word in more for word in ("Restore", "restore", "remove", "--overwrite"))
+            return ("reported" if told else "stuck"), said
+        if verdict != "done":
+            return verdict, said
+        if found != self.wanted:
+            return "silent", f"{said}\n{found}\n{self.wanted}"
+        return self._left(folder) or ("again", said)
+
+    def _left(self, folder):
+        """Return a verdict if the run has left hidden files, which `clean` must know."""
+        left = _hidden(folder) - self.hidden
+        if not left:
+            return None
+        listed = confined(["clean", "."], folder, SECONDS, NBYTES).said
+        known = all(f"{name}: " in listed or name.endswith(".lock") for name in left)
+        return ("left" if known else "unlisted"), f"{sorted(left)}\n{listed}"
+
+
+def prepare(start):
+    """Import what the commands import, and load kernels, once for all children."""
+    listed = start.with_name("modules")
+    confined([start.with_name("prepared"), start, listed], start, 300.0, NBYTES, _modules)
+    for name in _lines(listed):
+        with suppress(Exception):
+            import_module(name)
+    killing.load_kernels(np.random.default_rng(0).normal(size=(60, 3)).astype("f4"))
+
+
+def _modules(folder, start, listed):
+    shutil.copytree(start, folder)
+    os.chdir(folder)
+    for words, _ in COMMANDS.values():
+        with suppress(SystemExit):
+            streamkm(words.split(), prog_name="streamkm")
+    listed.write_text("\n".join(sorted(set(sys.modules) - {"__main__"})))
+    return 0
+
+
+def _lines(path):
+    return path.read_text().splitlines()
+
+
+def _hidden(folder):
+    return {path.name for path in folder.iterdir() if path.name.startswith(".")}
+
+
+def cases(calls, fault, each, seed):
+    """Return calls that a fault applies to, up to a number of each kind; all of them for None."""
+    kinds: dict[tuple[str, str, str], list[Call]] = {}
+    for call in calls:
+        if call.what in FAULTS[fault]:
+            kinds.setdefault(call.kind, []).append(call)
+    chosen = []
+    for kind, own in sorted(kinds.items()):
+        draw = random.Random(f"{seed} {fault} {kind}")
+        chosen += own if each is None else draw.sample(own, min(each, len(own)))
+    return chosen
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--commands", nargs="*", default=list(COMMANDS))
+    parser.add_argument("--faults", nargs="*", default=list(FAULTS))
+    parser.add_argument("--each", type=int, default=1)
+    parser.add_argument("--most", type=int, help="cases of a command and fault")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--all", action="store_true")
+    asked = parser.parse_args()
+    load()
+    everything: Counter[str] = Counter()
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as home:
+        start = Path(home, "start")
+        start.mkdir()
+        made = confined([start], start, 300, NBYTES, make)
+        assert made.code == 0, made.said
+        prepare(start)
+        for name in asked.commands:
+            faulted = Faulty(home, start, name)
+            print(f"{name}: {len(faulted.calls)} calls", flush=True)
+            for fault in asked.faults:
+                chosen = cases(faulted.calls, fault, None if asked.all else asked.each, asked.seed)
+                if asked.most and len(chosen) > asked.most:
+                    chosen = random.Random(f"{asked.seed} {name}").sample(chosen, asked.most)
+                counts: Counter[str] = Counter()
+                for call in chosen:
+                    verdict, said = faulted.tried(fault, call)
+                    counts[verdict] += 1
+                    if verdict not in RIGHT:
+                        print(f"   {verdict}: {fault}, {call}\n{_indented(said)}", flush=True)
+                everything += counts
+                print(f"   {fault:22} {len(chosen):4}  {dict(counts)}", flush=True)
+    print(dict(everything))
+    raise SystemExit(any(name not in RIGHT for name in everything))
+
+
+def _indented(said):
+    return "\n".join(f"      {line[:300]}" for line in said.strip().splitlines()[-14:])
+
+
+if __name__ == "__main__":
+    main()
