@@ -21,7 +21,7 @@ from streamkm import engine
 from streamkm.engine import fold, folding, last, map_reduce, map_rows, write_rows
 from streamkm.errors import ReadError
 from streamkm.fitting import first_state, iterate
-from streamkm.passes import Census, DrawSquaredDistance, Labels, Lloyd, Product
+from streamkm.passes import Census, Distances, DrawSquaredDistance, Labels, Lloyd, Product
 from streamkm.rows import BlockPlan, Room, open_rows
 from streamkm.updates import ObservedUpdate, StopRules
 from tests import in_place, reference
@@ -83,8 +83,9 @@ def test_waves_fold_as_one_tree_for_any_number_of_blocks(n, waves):
     blocks = [Brackets(i) for i in range(n)]
     folded, sizes = fold.Folded(), itertools.cycle(waves)
     while folded.n_blocks < n:
-        span, level = next(fold._spans(folded.n_blocks, n, next(sizes)))
-        assert len(span) <= 8**level
+        wave = next(sizes)
+        span, level = next(fold._spans(folded.n_blocks, n, wave))
+        assert len(span) <= 8**level <= wave
         folded = folded.plus(whole(blocks[span.start : span.stop]), level, span.stop)
     assert folded.total() == whole(blocks)
 
@@ -306,6 +307,15 @@ def test_per_row_answers_are_lazy_and_in_the_rows_own_shape():
     assert np.array_equal(lazy[3:9, 40].compute(), want[3:9, 40])
 
 
+@pytest.mark.parametrize("kind", ["store", "dask"])
+def test_several_answers_a_row_are_lazy_too(many, kind):
+    rows = many if kind == "store" else open_rows(da.from_array(X, chunks=(61, 5)))
+    lazy = map_rows(Distances(CENTROIDS, np.dtype("f4")), rows)
+    assert lazy.chunks == ((61,) * 98 + (22,), (9,))
+    want = np.sqrt(reference.squared_distances(X, CENTROIDS))
+    np.testing.assert_allclose(lazy[-100:].compute(), want[-100:], rtol=1e-6)
+
+
 def test_writing_gives_labels_and_statistic_in_one_read(many, tmp_path):
     out = zarr.create_array(tmp_path / "l", shape=(6000,), chunks=(61,), dtype="u1")
     with TaskCount() as seen:
@@ -317,7 +327,7 @@ def test_writing_gives_labels_and_statistic_in_one_read(many, tmp_path):
 
 def test_two_writers_of_one_chunk_are_refused(many, tmp_path):
     out = zarr.create_array(tmp_path / "l", shape=(6000,), chunks=(100,), dtype="u1")
-    with pytest.raises(ValueError, match="two tasks would write the same chunk"):
+    with pytest.raises(ValueError, match=r"\(\(100,\)\) .*\(\(61,\)\), so two tasks would write"):
         write_rows(Labels(CENTROIDS, np.dtype("u1")), many, out)
 
 
