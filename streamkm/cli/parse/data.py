@@ -92,7 +92,7 @@ missing_option = headed(
     click.option(
         "--missing",
         type=click.Choice(["omit", "impute"]),
-        help="Leave out rows with missing values, the default of a fit, or use their observed "
-        "values.",
+        help="Leave out rows with missing values, or use their observed values. By default, a fit "
+        "leaves them out, and a model is used as it was fitted.",
     ),
 )
