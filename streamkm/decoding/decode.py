@@ -22,7 +22,7 @@ from streamkm.files.items import Held, Item, Plane, Span, Zipped
 from streamkm.files.names import shown
 from streamkm.sizes import show_bytes
 
-_READ_WHOLE = ("WEBP", "AVIF")  # bytes that are read for headers
+_READ_WHOLE = ("WEBP", "AVIF", "HEIF", "JXL")  # bytes that are read for headers
 
 
 def headers(
@@ -68,6 +68,8 @@ def _headers(item: Item, most_nbytes: int | None, frames: bool) -> list[Header]:
                 f"{shown(item.name)} is a file of {show_bytes(item.size)}, over the limit of "
                 f"{show_bytes(most_nbytes)} for one image: raise --memory-limit"
             )
+        if found == "JPEG2000":
+            return [raster.jp2_header_of(item, stream, most_nbytes)]
         if found == "TIFF":
             return list(_tiff_headers(item, stream, most_nbytes))
         if found == "PNG" and isinstance(item, Span) and not (item.file.local or item.far):

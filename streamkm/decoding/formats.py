@@ -7,20 +7,22 @@ from typing import Any, BinaryIO
 from streamkm.errors import DamagedError
 from streamkm.files.find import need
 from streamkm.files.names import shown
-from streamkm.files.unread import unread
+from streamkm.files.unread import name_like, unread
 
 HEAD = 64  # bytes that identify a format
-# Pillow's classes are used by name: Image.open tries 40 formats, some of which start other
-# programs, and applies one limit for the whole process.
+# Classes of Pillow and its plug-ins are used by name: Image.open tries 40 formats, some of which
+# start other programs, and applies one limit for the whole process.
 _CLASSES = {
-    "JPEG": "JpegImagePlugin.JpegImageFile",
-    "PNG": "PngImagePlugin.PngImageFile",
-    "GIF": "GifImagePlugin.GifImageFile",
-    "WEBP": "WebPImagePlugin.WebPImageFile",
-    "BMP": "BmpImagePlugin.BmpImageFile",
-    "TIFF": "TiffImagePlugin.TiffImageFile",
-    "PPM": "PpmImagePlugin.PpmImageFile",
-    "AVIF": "AvifImagePlugin.AvifImageFile",
+    "JPEG": "PIL.JpegImagePlugin.JpegImageFile",
+    "PNG": "PIL.PngImagePlugin.PngImageFile",
+    "GIF": "PIL.GifImagePlugin.GifImageFile",
+    "WEBP": "PIL.WebPImagePlugin.WebPImageFile",
+    "BMP": "PIL.BmpImagePlugin.BmpImageFile",
+    "TIFF": "PIL.TiffImagePlugin.TiffImageFile",
+    "PPM": "PIL.PpmImagePlugin.PpmImageFile",
+    "AVIF": "PIL.AvifImagePlugin.AvifImageFile",
+    "HEIF": "pillow_heif.HeifImageFile",
+    "JXL": "pillow_jxl.JpegXLImagePlugin.JXLImageFile",
 }
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
@@ -31,7 +33,10 @@ _SIGNATURES = {
     b"MM\0*": "TIFF",
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
+    b"\xff\x4f\xff\x51": "JPEG2000",
 }
+_OF_PLUG_INS = {"x.heic": "HEIF", "x.jxl": "JXL"}
 
 
 def format_of(head: bytes, name: str) -> str:
@@ -66,9 +71,12 @@ def format_of(head: bytes, name: str) -> str:
         return "PPM"
     if not head:
         raise DamagedError(f"{shown(name)} is empty: remove it")
-    why = unread(name, head)
+    like = name_like(head)
+    why = unread(name) or (unread(like) if like else None)
     if why:
         raise DamagedError(f"{shown(name)}: {why}")
+    if like in _OF_PLUG_INS:
+        return _OF_PLUG_INS[like]
     raise DamagedError(
         f"{shown(name)} is not an image of a supported format (it begins with {head[:12]!r}): "
         "remove it"
@@ -77,6 +85,6 @@ def format_of(head: bytes, name: str) -> str:
 
 def open_with_pillow(found: str, stream: BinaryIO) -> Any:
     """Open an image with Pillow and read only its header."""
-    module, kind = _CLASSES[found].split(".")
+    module, _, kind = _CLASSES[found].rpartition(".")
     stream.seek(0)
-    return getattr(need(f"PIL.{module}", "images"), kind)(stream)
+    return getattr(need(module, "images"), kind)(stream)

@@ -11,7 +11,17 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.decoding.exif import ORIENTATION, XMP, made_upright, orientation, orientation_in
 from streamkm.decoding.formats import open_with_pillow
-from streamkm.decoding.header import FRAMES, GAMMA, Header, Pixels, check, page_name
+from streamkm.decoding.header import (
+    EIGHT_BITS,
+    FRAMES,
+    GAMMA,
+    MAIN,
+    Header,
+    Pixels,
+    check,
+    page_name,
+)
+from streamkm.decoding.jxl import jxl_of
 from streamkm.decoding.png import Png, png_of
 from streamkm.decoding.profiles import colours_in_srgb, image_in_srgb
 from streamkm.decoding.tiff import icc_name
@@ -36,6 +46,7 @@ def header_of(
     """Read the header of an image without decoding pixels."""
     name = page_name(item, page)
     png = png_of(stream) if found == "PNG" else None
+    deep_jxl = _checked_jxl(item, stream, most_nbytes) if found == "JXL" else False
     image = open_with_pillow(found, stream)
     exif = png.exif if png else bytes(image.info.get("exif") or b"")
     turned = _orientation(image, exif, png)
@@ -57,11 +68,34 @@ def header_of(
         alpha, metadata["transparency"] = True, "key"
     icc = _profile(image)
     size = (height, width)
-    lost = ((FRAMES,) if "frames" in metadata else ()) + ((GAMMA,) if _gamma(png) else ())
+    lost = _lost(image, metadata) + ((GAMMA,) if _gamma(png) else ())
+    if dtype == "uint8" and (deep_jxl or image.info.get("bit_depth", 8) > 8):
+        lost += (EIGHT_BITS,)
     header = Header(
         item, page, name, *size, channels, dtype, alpha, metadata, icc, bool(deep), 0, lost
     )
     return check(header, most_nbytes)
+
+
+def _checked_jxl(item: Item, stream: BinaryIO, most_nbytes: int | None) -> bool:
+    """Return whether a JPEG XL file has more than 8 bits.
+
+    It is checked first, because the plug-in decodes all pixels when it opens a file.
+    """
+    jxl, name = jxl_of(stream), page_name(item, 1)
+    check(Header(item, 1, name, jxl.height, jxl.width, 3, "uint8", False, {}), most_nbytes)
+    if jxl.animated:
+        raise DamagedError(
+            f"{shown(name)} is an animation in JPEG XL, which is not supported: convert it first "
+            "(djxl IN OUT.apng)"
+        )
+    return jxl.bits > 8
+
+
+def _lost(image: Any, metadata: dict[str, Any]) -> tuple[str, ...]:
+    if "frames" not in metadata:
+        return ()
+    return (MAIN,) if image.format == "HEIF" else (FRAMES,)
 
 
 def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
@@ -124,6 +158,8 @@ def _values(image: Any, mode: str) -> Pixels:
 
 def _orientation(image: Any, exif: bytes, png: Png | None) -> int:
     """Return the EXIF orientation, 1 to 8."""
+    if image.format == "HEIF" or (image.format == "JXL" and not image.jpeg):
+        return 1  # the decoder turns the image by the orientation of the format, which counts
     if image.format == "TIFF":
         return orientation(image.tag_v2.get(ORIENTATION), image.tag_v2.get(XMP))
     xmp = png.xmp if png else image.info.get("xmp")

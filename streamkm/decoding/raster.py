@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -13,7 +15,7 @@ from streamkm.decoding.header import DTYPES, Header, Pixels, check, page_name
 from streamkm.decoding.pillow import keyed
 from streamkm.decoding.png import png_of
 from streamkm.decoding.samples import Samples, pixels_of
-from streamkm.decoding.tiff import Page, samples_at
+from streamkm.decoding.tiff import Page, icc_name, samples_at
 from streamkm.errors import DamagedError
 from streamkm.files.damage import damage
 from streamkm.files.find import need
@@ -21,7 +23,7 @@ from streamkm.files.items import Item, Plane, Span
 from streamkm.files.names import shown
 from streamkm.rows.formats.placeless import placeless
 
-_DRIVERS = {"TIFF": "GTiff", "PNG": "PNG"}
+_DRIVERS = {"TIFF": "GTiff", "PNG": "PNG", "JPEG2000": "JP2OpenJPEG"}
 _UNREAD = {
     **{4: "a mask", 8: "CIE L*a*b* colour", 9: "ICC L*a*b* colour", 10: "ITU L*a*b* colour"},
     **{32803: "the raw mosaic of a camera", 34892: "raw light of a camera"},
@@ -41,25 +43,43 @@ def header_of(item: Item, stream: BinaryIO, page: Page, most_nbytes: int | None)
     page : the page
     most_nbytes : maximum decoded bytes of an image
     """
-    name, turned = page_name(item, page.number), page.orientation
+    name = page_name(item, page.number)
     with _opened(item, "TIFF", stream, page.number, name) as scene:
-        kinds = sorted(set(scene.dtypes))
-        if len(kinds) > 1 or kinds[0] not in DTYPES:
-            raise DamagedError(
-                f"{shown(name)} has dtype {' and '.join(kinds)}; images need uint8 or uint16: "
-                "convert it or use streamkm ingest"
-            )
-        samples = _as_read(scene, page.samples, name)
-        if not samples.fits(scene.count):
-            raise ValueError(f"it has {scene.count} samples per pixel, which contradicts its tags")
-        height, width = scene.height, scene.width
-        if turned > 4:
-            height, width = width, height
-        metadata = {"format": "TIFF", "mode": f"{scene.count} x {kinds[0]}"} | _described(scene)
-        if not samples.as_stored:
-            metadata.pop("nodata", None)  # a value of samples, not of pixels
-        held = max(y * x for y, x in scene.block_shapes) * np.dtype(kinds[0]).itemsize
-        channels = samples.channels(scene.count)
+        return _header(item, name, "TIFF", scene, page, most_nbytes)
+
+
+def jp2_header_of(item: Item, stream: BinaryIO, most_nbytes: int | None) -> Header:
+    """Read the header of a JPEG 2000 file, of which Pillow would reduce more than 8 bits to 8."""
+    with _opened(item, "JPEG2000", stream, 1, item.name) as scene:
+        profile = scene.tags(ns="COLOR_PROFILE").get("SOURCE_ICC_PROFILE")
+        icc = base64.b64decode(profile) if profile else None
+        page = Page(1, 0, True, 1, icc, {}, _of_jp2(scene))
+        header = _header(item, item.name, "JPEG2000", scene, page, most_nbytes)
+    metadata = header.metadata | ({"icc": icc_name(icc)} if icc else {})
+    return replace(header, icc=icc, metadata=metadata)
+
+
+def _header(
+    item: Item, name: str, found: str, scene: Any, page: Page, most_nbytes: int | None
+) -> Header:
+    """Return the header of an open image."""
+    kinds, turned = sorted(set(scene.dtypes)), page.orientation
+    if len(kinds) > 1 or kinds[0] not in DTYPES:
+        raise DamagedError(
+            f"{shown(name)} has dtype {' and '.join(kinds)}; images need uint8 or uint16: "
+            "convert it or use streamkm ingest"
+        )
+    samples = _as_read(scene, page.samples, name) if found == "TIFF" else page.samples
+    if not samples.fits(scene.count):
+        raise ValueError(f"it has {scene.count} samples per pixel, which contradicts its tags")
+    height, width = scene.height, scene.width
+    if turned > 4:
+        height, width = width, height
+    metadata = {"format": found, "mode": f"{scene.count} x {kinds[0]}"} | _described(scene)
+    if not samples.as_stored:
+        metadata.pop("nodata", None)  # a value of samples, not of pixels
+    held = max(y * x for y, x in scene.block_shapes) * np.dtype(kinds[0]).itemsize
+    channels = samples.channels(scene.count)
     if kinds[0] == "uint16":
         metadata["bits"] = 16
     if turned > 1:
@@ -85,6 +105,8 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
     with _opened(header.item, found, stream, header.page, header.name) as scene:
         if found == "TIFF":
             samples = _as_read(scene, samples_at(stream, header.at), header.name)
+        elif found == "JPEG2000":
+            samples = _of_jp2(scene)
         else:  # the transparent colour of a PNG is not a band
             kind = "grey" if header.channels == 1 else "rgb"
             samples = Samples(kind, 16, header.alpha and key is None)
@@ -103,6 +125,20 @@ def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
         alpha = np.full(hidden.shape, np.iinfo(colour.dtype).max, colour.dtype)
         alpha[hidden] = 0
     return Pixels(colour, alpha if key is None else keyed(colour, key))
+
+
+def _of_jp2(scene: Any) -> Samples:
+    """Return the meaning of the samples of a JPEG 2000 file."""
+    kinds = [kind.name for kind in scene.colorinterp]
+    alpha = len(kinds) > 1 and kinds[-1] == "alpha"
+    kind = {1: "grey", 3: "rgb"}.get(scene.count - alpha, "bands")
+    depths = (scene.tags(n, ns="IMAGE_STRUCTURE").get("NBITS") for n in scene.indexes)
+    bits = max(int(depth or 8 * np.dtype(scene.dtypes[0]).itemsize) for depth in depths)
+    if kinds == ["palette"]:
+        table = scene.colormap(1)
+        colours = np.array([table[index][:3] for index in sorted(table)], np.uint16)
+        return Samples("palette", 8, colours=colours)
+    return Samples(kind, bits, alpha)
 
 
 def _as_read(scene: Any, samples: Samples, name: str) -> Samples:

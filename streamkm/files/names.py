@@ -14,6 +14,7 @@ IMAGES = (
 )
 _DIGITS = re.compile("[0-9]+")
 TIFFS = (".tif", ".tiff")
+JP2S = (".jp2", ".j2k", ".j2c", ".jpx", ".jpf", ".jpc")
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 

@@ -1,15 +1,13 @@
-"""Image formats that are not supported, and tools that convert them."""
+"""Image formats that are not supported, and packages or tools that read them."""
 
 from __future__ import annotations
+
+from importlib.util import find_spec
 
 _PHOTO = "magick {0} {1}.png"
 _KINDS = {
     "HEIC": ((".heic", ".heif", ".hif"), "heif-convert {0} {1}.png, or " + _PHOTO),
     "JPEG XL": ((".jxl",), "djxl {0} {1}.png"),
-    "JPEG 2000": (
-        (".jp2", ".j2k", ".j2c", ".jpx", ".jpf", ".jpc"),
-        "gdal_translate {0} {1}.tif, or " + _PHOTO,
-    ),
     "JPEG XR": ((".jxr", ".wdp", ".hdp"), "JxrDecApp -i {0} -o {1}.tif"),
     "a camera raw file": (
         (
@@ -40,11 +38,14 @@ _KINDS = {
         _PHOTO,
     ),
 }
+# Plug-ins of Pillow: the module and the package.
+_PLUG_INS = {
+    "HEIC": ("pillow_heif", "pillow-heif"),
+    "JPEG XL": ("pillow_jxl", "pillow-jxl-plugin"),
+}
 _SIGNATURES = {
     b"\xff\x0a": "x.jxl",
     b"\0\0\0\x0cJXL ": "x.jxl",
-    b"\0\0\0\x0cjP  ": "x.jp2",
-    b"\xff\x4f\xff\x51": "x.jp2",
     b"8BPS": "x.psd",
     b"gimp xcf": "x.xcf",
     b"\x76\x2f\x31\x01": "x.exr",
@@ -62,29 +63,47 @@ _SIGNATURES = {
 _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
-def unread(name: str, head: bytes = b"") -> str | None:
+def by_plug_in(name: str) -> bool:
+    """Return whether the name is that of an image which an installed plug-in of Pillow reads."""
+    kinds = (kind for kind in _PLUG_INS if name.lower().endswith(_KINDS[kind][0]))
+    return any(_installed(kind) for kind in kinds)
+
+
+def _installed(kind: str) -> bool:
+    return find_spec(_PLUG_INS[kind][0]) is not None
+
+
+def unread(name: str) -> str | None:
     """Return why an image is not supported and what converts it; None for other files.
 
     Parameters
     ----------
     name : name of the file
-    head : first bytes, which are used if the name is not sufficient
 
     Examples
     --------
-    >>> unread("IMG_1.HEIC")
-    'HEIC is not supported: convert it first (heif-convert IN OUT.png, or magick IN OUT.png)'
+    >>> unread("x.jxr")
+    'JPEG XR is not supported: convert it first (JxrDecApp -i IN -o OUT.tif)'
     >>> unread("a.png")
     """
     lower = name.lower()
     for kind, (ends, how) in _KINDS.items():
-        if lower.endswith(ends):
-            return f"{kind} is not supported: convert it first ({how.format('IN', 'OUT')})"
-    if not head:
-        return None
+        if not lower.endswith(ends):
+            continue
+        tool = how.format("IN", "OUT")
+        if kind not in _PLUG_INS:
+            return f"{kind} is not supported: convert it first ({tool})"
+        if _installed(kind):
+            return None
+        package = _PLUG_INS[kind][1]
+        return f"{kind} needs {package}: pip install {package}, or convert it first ({tool})"
+    return None
+
+
+def name_like(head: bytes) -> str | None:
+    """Return a name that a file which begins with some bytes could have, or None if unknown."""
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
-        return unread("x.heic")
+        return "x.heic"
     if head[4:12] == b"ftypcrx ":
-        return unread("x.cr3")
-    found = (like for signature, like in _SIGNATURES.items() if head.startswith(signature))
-    return next(map(unread, found), None)
+        return "x.cr3"
+    return next((like for start, like in _SIGNATURES.items() if head.startswith(start)), None)

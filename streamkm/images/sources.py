@@ -11,11 +11,11 @@ from streamkm.decoding import stacks
 from streamkm.errors import DamagedError, DamagedImagesError, DataError
 from streamkm.files.folders import Leaf, inside
 from streamkm.files.items import Item, Plane, Span, Zipped
-from streamkm.files.names import IMAGES, TARS, TIFFS, shown, wrong_with
+from streamkm.files.names import IMAGES, JP2S, TARS, TIFFS, shown, wrong_with
 from streamkm.files.packed import Left, tar_members_of, zip_members_of
-from streamkm.files.unread import unread
+from streamkm.files.unread import by_plug_in, unread
 
-_IMAGES = (*IMAGES, *TIFFS)
+_IMAGES = (*IMAGES, *TIFFS, *JP2S)
 _ZIP, _ZARR = (".zip",), (".ome.zarr", ".zarr")
 
 
@@ -141,7 +141,7 @@ class _Search:
             self._all(leaf.where, tar_members_of(file, stem, self._spool))
         elif lower.endswith(_ZIP):
             self._all(leaf.where, zip_members_of(file, stem))
-        elif leaf.searched and not lower.endswith(_IMAGES):
+        elif leaf.searched and not _is_image(lower):
             self.leave(leaf.name, unread(leaf.name) or _NO_IMAGE)
         else:
             self._add(Span(leaf.name, file, 0, file.size))
@@ -167,7 +167,7 @@ class _Search:
             return
         if lower.endswith((*TARS, *_ZIP)):
             self.leave(item.name, "an archive in an archive is not opened")
-        elif lower.endswith(_IMAGES):
+        elif _is_image(lower):
             self._add(item)
         else:
             self.leave(item.name, unread(item.name) or _NO_IMAGE)
@@ -182,6 +182,10 @@ class _Search:
             return self.refuse(item.name, both)
         self.found.items.append(item)
         return None
+
+
+def _is_image(name: str) -> bool:
+    return name.endswith(_IMAGES) or by_plug_in(name)
 
 
 def _without(name: str, ends: tuple[str, ...]) -> str:

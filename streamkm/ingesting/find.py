@@ -9,7 +9,7 @@ from typing import Any
 
 from streamkm.errors import DataError, LeftOutWarning
 from streamkm.files.find import File, entries, other_kind
-from streamkm.files.unread import unread
+from streamkm.files.unread import by_plug_in, unread
 from streamkm.ingesting.registry import KINDS, kind_of
 from streamkm.warn import warn
 
@@ -66,7 +66,7 @@ def _files(source: str, kind: str | None) -> tuple[File, ...]:
     fs, found, searched = entries(source)
     paths = sorted(path for path, info in found.items() if info["type"] == "file")
     suffixes = _suffixes(kind)
-    wanted = [path for path in paths if not searched or _is_wanted(path, suffixes)]
+    wanted = [path for path in paths if not searched or _is_wanted(path, suffixes, kind)]
     files = tuple(File.from_info(fs, path, found[path]) for path in wanted)
     # A single file with a given kind may have a name of another kind.
     looked = kind is None or (kind == "images" and searched)
@@ -90,7 +90,8 @@ def _suffixes(kind: str | None) -> tuple[str, ...]:
     return KINDS[kind].suffixes + KINDS[kind].named_suffixes
 
 
-def _is_wanted(path: str, suffixes: tuple[str, ...]) -> bool:
+def _is_wanted(path: str, suffixes: tuple[str, ...], kind: str | None) -> bool:
     """Return whether a file that a search found belongs to the sources."""
-    hidden = path.rpartition("/")[2].startswith(".")
-    return not hidden and path.lower().endswith(suffixes)
+    if path.rpartition("/")[2].startswith("."):
+        return False
+    return path.lower().endswith(suffixes) or (kind in (None, "images") and by_plug_in(path))

@@ -17,7 +17,7 @@ from streamkm.decoding.notices import Notice, together
 from streamkm.errors import DamagedError, DamagedImagesError, DataError
 from streamkm.files.find import File
 from streamkm.files.items import Held, Item, Span
-from streamkm.files.names import IMAGES, TIFFS, shown
+from streamkm.files.names import IMAGES, JP2S, TIFFS, shown
 from streamkm.ingesting.registry import SourceRequest, register
 from streamkm.ingesting.source import TEXT, Form, Piece, Stream
 from streamkm.ingesting.survey import Survey, in_form
@@ -31,7 +31,7 @@ Load = Callable[[], Item]
 @register(
     "images",
     suffixes=IMAGES,
-    named_suffixes=TIFFS,
+    named_suffixes=(*TIFFS, *JP2S),
     summary="(image, y, x, channel), uint8 or uint16, upright; read by the decoder of "
     "[archives](images.md#what-is-read)",
     options=("skip_bad", "srgb", "frames"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from streamkm.errors import DataError
 from streamkm.files.find import File
+from streamkm.files.unread import by_plug_in
 from streamkm.ingesting.source import Source
 
 
@@ -172,4 +173,5 @@ def kind_of(path: str) -> str | None:
     ('csv', 'tar', None)
     """
     name = path.lower()
-    return next((kind for kind, each in KINDS.items() if name.endswith(each.suffixes)), None)
+    found = (kind for kind, each in KINDS.items() if name.endswith(each.suffixes))
+    return next(found, "images" if by_plug_in(name) else None)

@@ -13,13 +13,13 @@ from streamkm.decoding.notices import together
 from streamkm.files.damage import damage
 from streamkm.files.find import File
 from streamkm.files.items import Held, Span
-from streamkm.files.names import IMAGES, TARS, TIFFS
+from streamkm.files.names import IMAGES, JP2S, TARS, TIFFS
 from streamkm.files.packed import tar_members
-from streamkm.files.unread import unread
+from streamkm.files.unread import by_plug_in, unread
 from streamkm.ingesting.images import Images, Load
 from streamkm.ingesting.registry import register
 
-_ENDS = (*IMAGES, *TIFFS)
+_ENDS = (*IMAGES, *TIFFS, *JP2S)
 _MARK = 257  # byte of a tar at which "ustar" begins
 
 
@@ -51,7 +51,8 @@ class Tars(Images):
         with closing(tar_members(stream, "r:" if seek else "r|*")) as members:
             for tar, member in members:
                 base = member.name.rpartition("/")[2]
-                if member.isfile() and base.lower().endswith(_ENDS) and base[0] != ".":
+                is_image = base.lower().endswith(_ENDS) or by_plug_in(base)
+                if member.isfile() and is_image and base[0] != ".":
                     name = f"{file.name}/{member.name}"
                     if seek and member.sparse is None:
                         yield partial(Span, name, file, member.offset_data, member.size)
