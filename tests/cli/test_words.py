@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import numpy as np
@@ -24,10 +27,22 @@ PYTHON = re.compile(
 GRID = ("y", "x")
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A folder of stores and images that some commands cannot use."""
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path_factory.mktemp("made")
+    with contextlib.chdir(folder):
+        make()
+    return folder
+
+
+@pytest.fixture
+def here(made, tmp_path, monkeypatch):
+    """A copy of the folder, which is the current folder."""
+    monkeypatch.chdir(shutil.copytree(made, tmp_path / "here"))
+
+
+def make():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 3))
     zarr.create_array("embeddings.zarr", data=x, dimension_names=("row", "band"))
@@ -53,14 +68,13 @@ def here(tmp_path, monkeypatch):
     }
     for name, (values, dims) in arrays.items():
         group.create_array(name, data=values, dimension_names=dims)
-    (tmp_path / "text.txt").write_text("text")
-    (tmp_path / "page.html").write_text("text")
+    Path("text.txt").write_text("text")
+    Path("page.html").write_text("text")
     Image.fromarray(rng.integers(0, 255, (9, 9)).astype("u1")).save("grey.png")
     run("fit", "embeddings.zarr", "-k", 2, "-o", "model.zarr")
     run("fit", "cube.zarr", *of("a", "b"), "-k", 2, "-o", "ab.zarr")
     run("compress", "grey.png", "-k", 2, "-o", "archive.zarr")
     run("decompress", "archive.zarr", "-o", "files")
-    return tmp_path
 
 
 def run(*arguments, code=0):
