@@ -9,6 +9,7 @@ os.environ["SCIPY_ARRAY_API"] = (
 )
 
 os.environ.setdefault("STREAMKM_FSYNC", "0")  # which takes most of the time of small outputs
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # scikit-learn's idle threads do not spin
 
 import subprocess
 import sys
