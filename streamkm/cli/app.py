@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 import streamkm
-from streamkm.cli.common import plain_errors, terminated
+from streamkm.cli.common import Terminated, plain_errors, run_again, terminated
 from streamkm.errors import StreamkmWarning
 from streamkm.files.near import similar_name
 from streamkm.heap import one_heap
@@ -105,7 +105,7 @@ class _Lazy(click.Group):
 def _run(name: str, **options: Any) -> None:
     # Requests that an error has interrupted would print warnings when the interpreter ends.
     atexit.register(setattr, sys, "unraisablehook", lambda _: None)
-    with plain_errors(), terminated():
+    with plain_errors(), run_again(options, Terminated), terminated():
         warnings.simplefilter("always", StreamkmWarning)
         warnings.formatwarning = _one_line
         import_module(f"streamkm.cli.commands.{name}").run(**options)

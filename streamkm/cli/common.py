@@ -6,9 +6,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -75,6 +76,26 @@ class Terminated(KeyboardInterrupt):
 def stopped_by(error: KeyboardInterrupt) -> str:
     """Return the beginning of the message of a run that a signal stopped."""
     return f"stopped ({error if isinstance(error, Terminated) else 'SIGINT'})"
+
+
+@contextmanager
+def run_again(
+    options: Mapping[str, Any], signals: type[KeyboardInterrupt] = KeyboardInterrupt
+) -> Iterator[None]:
+    """Report a signal by the exit code of a run to be repeated, if the run has a checkpoint.
+
+    Raises
+    ------
+    RunAgain
+    """
+    try:
+        yield
+    except signals as stopped:
+        if options.get("checkpoint") is None or "again_code" not in options:
+            raise
+        raise RunAgain(
+            f"{stopped_by(stopped)}; run the same command to resume.", options["again_code"]
+        ) from stopped
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -46,7 +47,8 @@ def paths(tmp_path_factory):
 def whole(paths, tmp_path_factory):
     """The model of a run without a stop."""
     target = tmp_path_factory.mktemp("model") / "m"
-    facts = json.loads(run(*paths, *ASKED, "-o", target, "--json"))
+    said = run(*paths, *ASKED, "-o", target, "--json")
+    facts = json.loads(said[said.index("{") :])  # kernels may be compiled first
     assert facts["rows"] == len(X)
     assert facts["rows_of_the_summary"] <= 1000
     return streamkm.load(target)
@@ -137,6 +139,17 @@ def test_a_run_that_is_stopped_in_its_last_search_is_run_again(paths, tmp_path, 
         assert "stopped (SIGINT), all data read; run the same command" in run(*words, code=75)
     assert "all data read" in run(*words)
     assert streamkm.load(tmp_path / "m").n_rows_seen_ == 1000
+
+
+@pytest.mark.parametrize("command", ["fit", "stream"])
+def test_a_run_that_is_stopped_while_it_begins_is_run_again(command, paths, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "streamkm.cli.signals.Generations", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    words = [paths[0], "-k", 5, "-o", tmp_path / "m", "--checkpoint", tmp_path / "c"]
+    said = CliRunner().invoke(main, [command, *map(str, words), "--again-code", "99"])
+    assert said.exit_code == 99
+    assert said.output == "stopped (SIGTERM); run the same command to resume.\n"
 
 
 def test_data_that_change_during_the_read_are_refused(tmp_path, monkeypatch):

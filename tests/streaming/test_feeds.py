@@ -345,7 +345,7 @@ def test_a_signal_before_the_first_rows_is_resumed_with_a_checkpoint(tmp_path):
         ending.start()
         said = run(*words, data=pipe, code=75)
         ending.join()
-    assert said == "stopped (SIGTERM) before the first rows; run the same command to resume.\n"
+    assert said == "stopped (SIGTERM); run the same command to resume.\n"
     run(*words, data=npy(X))
     assert streamkm.load(tmp_path / "m").n_rows_seen_ == len(X)
 

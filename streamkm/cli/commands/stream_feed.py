@@ -19,7 +19,6 @@ from streamkm.cli.commands.stream_writing import (
     parameters_of,
     refuse_unsaved,
     show_result,
-    stopping_early,
 )
 from streamkm.cli.common import stopped_by
 from streamkm.cli.parse.stream import ONLY
@@ -129,15 +128,14 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str,
     stored = {**parameters_of([], options, given), "feed": source.name}
     folding = Folding(options, data_options("", given), given["batch"])
     with ExitStack() as stack:
-        with stopping_early(given):
-            stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
-            stack.enter_context(alone(local(output)))
-            record = feed_record(source.name, options, source.asked, given["nodata"])
-            saves = stack.enter_context(saving(checkpoint_of(given), record))
-            before: FeedState | None = saves.last
-            if before is not None:
-                say_aside(f"resuming from {given['checkpoint']}, after {before.n_rows:,} rows")
-            feeding = Feeding(source.feed(before, stack), folding, before)
+        stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
+        stack.enter_context(alone(local(output)))
+        record = feed_record(source.name, options, source.asked, given["nodata"])
+        saves = stack.enter_context(saving(checkpoint_of(given), record))
+        before: FeedState | None = saves.last
+        if before is not None:
+            say_aside(f"resuming from {given['checkpoint']}, after {before.n_rows:,} rows")
+        feeding = Feeding(source.feed(before, stack), folding, before)
 
         def model_of(summary: Summary) -> Model:
             features = () if feeding.state is None else feeding.state.features
@@ -159,9 +157,8 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str,
             save()
             model = writing.write(summary)
         except KeyboardInterrupt as stopped:
-            with stopping_early(given):
-                _stop(stopped, feeding, save, writing, given)
-                raise
+            _stop(stopped, feeding, save, writing, given)
+            raise
         except StreamkmError:
             # Rows of the next batch may have caused it, and would do so again.
             if feeding.saved is not None and feeding.state is not before:

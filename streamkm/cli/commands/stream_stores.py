@@ -16,7 +16,6 @@ from streamkm.cli.commands.stream_writing import (
     parameters_of,
     refuse_unsaved,
     show_result,
-    stopping_early,
 )
 from streamkm.cli.common import stopped_by
 from streamkm.cli.files import refuse_repeated
@@ -49,11 +48,10 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: dict[str, An
     stored = parameters_of(data, options, given)
     saved = checkpoint_of(given)
     with ExitStack() as stack:
-        with stopping_early(given):
-            stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
-            stores = Stores.open(sources, options)
-            stack.enter_context(alone(local(output)))
-            saves = stack.enter_context(saving(saved, stores.record(options), stores.rows))
+        stack.enter_context(scheduled(*(given[name] for name in CLUSTER)))
+        stores = Stores.open(sources, options)
+        stack.enter_context(alone(local(output)))
+        saves = stack.enter_context(saving(saved, stores.record(options), stores.rows))
         if saves.last is not None:
             say_aside(f"resuming from {checkpoint}, {_place(saves.last, stores)}")
 
@@ -75,9 +73,8 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: dict[str, An
                 model = refined_with_bar(model, sources[0], refine)
                 save_model(local(output), model, overwrite=True)
         except KeyboardInterrupt as stopped:
-            with stopping_early(given):
-                _stop(stopped, saves, stores, given)
-                raise
+            _stop(stopped, saves, stores, given)
+            raise
     show_result(state.summary, model, output, given["as_json"])
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from streamkm.cli.files import may_replace
 from streamkm.cli.signals import fit_in
 from streamkm.cli.translate import stored_paths
 from streamkm.cli.ui.facts import show
-from streamkm.errors import CheckpointError, RunAgain
+from streamkm.errors import CheckpointError
 from streamkm.models.model import Model
 from streamkm.models.storage import save_model
 from streamkm.outputs import MODEL, CheckpointOutput, Store, check_outputs
@@ -62,26 +61,6 @@ def checkpoint_of(given: Mapping[str, Any]) -> CheckpointOptions | None:
     """Return where and how often to save, if at all."""
     checkpoint, seconds = given["checkpoint"], given["checkpoint_every"]
     return None if checkpoint is None else CheckpointOptions(checkpoint, seconds)
-
-
-@contextmanager
-def stopping_early(given: Mapping[str, Any]) -> Iterator[None]:
-    """Report a signal before there is a state to save.
-
-    Raises
-    ------
-    RunAgain
-        If the run has a checkpoint.
-    """
-    try:
-        yield
-    except KeyboardInterrupt as stopped:
-        if given["checkpoint"] is None:
-            raise
-        raise RunAgain(
-            f"{stopped_by(stopped)} before the first rows; run the same command to resume.",
-            given["again_code"],
-        ) from stopped
 
 
 def refuse_unsaved(stopped: KeyboardInterrupt, given: Mapping[str, Any]) -> None:
