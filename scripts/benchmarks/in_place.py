@@ -23,7 +23,6 @@ KINDS = ("npy", "parquet", "netcdf", "cog")
 _ROWS = 2**17  # written together; a row group
 WIDTH = 2048  # pixels of the raster
 FEATURES = {"netcdf": ["--feature-dim", "f"], "cog": ["--feature-dim", "band"]}
-SHARDS = ("--chunk", "1MiB", "--shard", "8MiB")  # the default needs more than the limit
 TO_ZARR = (
     "import sys, xarray as xr; "
     "xr.open_dataset(sys.argv[1], engine='h5netcdf', chunks={}).drop_encoding()"
@@ -150,7 +149,7 @@ def compare(kind: str, folder: Path, n: int, asked: argparse.Namespace) -> None:
         if way == "converted":
             convert = ("-c", TO_ZARR, str(path), str(store))
             if kind != "netcdf":
-                convert = ("-m", "streamkm", "ingest", str(path), "-o", str(store), *SHARDS)
+                convert = ("-m", "streamkm", "ingest", str(path), "-o", str(store))
             seconds, converting, peak, _ = measured(*convert)
             written = size_of(store)
         fit = ["-m", "streamkm", "fit", str(path if way == "in place" else store)]

@@ -44,7 +44,7 @@ def ingest(
     id: str | None = None,
     dtype: Any = None,
     chunk: str | int = "4MiB",
-    shard: str | int | None = "32MiB",
+    shard: str | int | None = "8MiB",
     overwrite: bool = False,
     watch: Sequence[PhaseCallback] = (),
 ) -> zarr.Array[Any]:

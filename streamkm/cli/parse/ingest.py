@@ -55,7 +55,7 @@ class Shard(Bytes):
     "--shard",
     type=Shard(),
     metavar="SIZE|none",
-    default="32MiB",
+    default="8MiB",
     show_default=True,
     help="Decoded bytes of a shard, the unit of reading and of resuming.",
 )
