@@ -18,7 +18,6 @@ from streamkm.rows.kinds import is_a
 from streamkm.rows.lost import refuse_unwritten
 from streamkm.rows.ome_images import images_in
 
-_METADATA = ("zarr.json", ".zarray", ".zgroup")
 _MOST_GROUPS = 1000  # that are searched for arrays
 
 
@@ -107,7 +106,7 @@ def _node(path: str | os.PathLike[str]) -> Any:
         raise
     except Exception as error:  # object stores have errors of their own
         if isinstance(error, ValueError) and not any(
-            os.path.lexists(os.path.join(where, name)) for name in _METADATA
+            os.path.lexists(os.path.join(where, name)) for name in ZARR
         ):
             raise _absent(where) from error
         reason = f"{type(error).__name__}: {error}".rstrip(": ")

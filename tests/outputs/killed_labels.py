@@ -1,10 +1,11 @@
-"""Kill the labelling of files into files at some events, in a process that forks.
+"""Kill the labelling of files into files, and fits of files, at some events; processes fork.
 
 python -m tests.outputs.killed_labels FOLDER
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,10 +16,13 @@ import pyarrow.parquet as pq
 import rasterio.shutil  # loaded here, once for all children
 
 import streamkm
+import streamkm.cli.commands.fit
 import streamkm.cli.commands.predict
 import streamkm.rows.opened
 from streamkm.outputs import label_files, label_geotiff, label_netcdf, label_parquet, whole_labels
+from streamkm.rows import memory
 from streamkm.rows.formats.placeless import placeless
+from tests import killing
 from tests.killed_output import KilledOutput
 from tests.killing import load_kernels
 
@@ -91,6 +95,26 @@ def writing(events):
     return call
 
 
+def fit_killed(top, files, data):
+    """Kill a fit of a file that is read in every iteration; its centroids have the same bits."""
+    shutil.copytree(files, top / "start")
+
+    def bits(folder):
+        return streamkm.load(folder / "fitted").cluster_centers_.tobytes()
+
+    def reading(events, patch):
+        patch.setattr(memory, "TABLE_NBYTES", 0)
+        patch.setattr(memory, "KEPT_SHARE", 0)
+        patch.setattr(killing, "SIGNALLED_AFTER", -1)  # no signal but the kill
+        patches(events, patch)
+        events.phase = "seeding"  # from the start on
+
+    command = ["fit", *data, "-k", "2", "--init", "random", "--max-iter", "2", "--tol", "0"]
+    command += ["-o", "fitted", "--checkpoint", "saved", "--checkpoint-every", "0"]
+    right = lambda folder: bits(folder) == bits(top / "whole")  # noqa: E731
+    KilledOutput(top, command, "fitted", reading, right).kill_and_run_again(1)
+
+
 if __name__ == "__main__":
     load_kernels(X.reshape(-1, 2))
     features = {".npy": ["--feature-dim", "2"], ".nc": ["--feature-dim", "f"]}
@@ -106,3 +130,4 @@ if __name__ == "__main__":
 
         command = ["predict", "m", f"x{suffix}", *more, "-o", name]
         KilledOutput(top, command, name, patches, right).kill_and_run_again(3)
+        fit_killed(Path(sys.argv[1], f"fit{suffix}"), top / "start", [f"x{suffix}", *more])

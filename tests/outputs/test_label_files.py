@@ -267,12 +267,13 @@ def test_a_full_disk_leaves_no_file_and_the_next_run_reads_nothing_again(home, s
     assert not hidden(home)
 
 
-def test_a_run_of_files_into_files_that_is_killed_at_any_time_resumes(tmp_path):
+def test_fits_of_files_and_labels_into_files_that_are_killed_at_any_time_resume(tmp_path):
     said = run_module("tests.outputs.killed_labels", tmp_path)
     killed = [line.split()[1] for line in said.stdout.splitlines() if line.startswith("killed")]
-    assert Counter(killed) == {"store": 4, "file": 4, "outputs": 4}
+    assert Counter(killed) == {"store": 4, "file": 4, "outputs": 4, "seeding": 4}
     for suffix in (".npy", ".nc", ".tif", ".parquet"):
         assert f"/l{suffix}, block " in said.stderr  # resumed
+    assert said.stderr.count("resuming from saved") == 4
     assert "Warning" not in said.stderr
 
 
