@@ -13,20 +13,15 @@ import numpy as np
 
 from streamkm.arrays import AnyArray, Float64Array, Int32Array
 from streamkm.checkpointable import Checkpointable
-from streamkm.in_memory.prices import (
-    COARSE,
-    LEAST,
-    SizeBounds,
-    exchanged,
-    labels_of,
-    least_prices,
-    loss_of,
-)
+from streamkm.in_memory.prices import exchanged, labels_of, least_prices, loss_of
+from streamkm.in_memory.size_bounds import SizeBounds
 from streamkm.kernels import distances_to
 from streamkm.passes import Assigned
 from streamkm.passes.priced import Totals
 from streamkm.rows import Block, read_only
 
+COARSE = 4  # one row of so many finds first prices and centroids, which saves work
+LEAST = 64  # rows for each cluster of such a part
 Means = Callable[[Assigned, Float64Array], Float64Array]
 _STEPS = 40  # of k-means on the same rows with other candidates, at most
 _SAME = 8  # iterations with the same candidates, at most
@@ -112,7 +107,7 @@ class BoundedSteps(Checkpointable):
         return BoundedSolution(self.start, np.zeros(len(self.start)))
 
     def step(
-        self, values: AnyArray, bounds: SizeBounds, shift: float, means: Means
+        self, values: AnyArray, bounds: SizeBounds, shift: float, means: Means, most: int
     ) -> BoundedSteps:
         """Return the state after a step, or before the first one on a quarter of the rows.
 
@@ -125,6 +120,8 @@ class BoundedSteps(Checkpointable):
             loss hardly falls.
         means : callable
             Returns centroids from the statistic of a step and its centroids.
+        most : int
+            For how many rows there is memory, with the usual number of candidates.
         """
         *outer, descent = self.descents
         for inner in self.descents[1:]:
@@ -136,26 +133,31 @@ class BoundedSteps(Checkpointable):
         if large and n_starts < COARSE:
             return replace(self, descents=(*self.descents, BoundedDescent(at=n_starts)))
         before = descent.current or replace(self.solution, loss=np.inf)  # no step before
-        after, done = _step(values, before, bounds, shift, means)
+        after, done = _step(values, before, bounds, shift, means, most)
         descent = replace(descent, current=after, steps=descent.steps + 1)
         if not done and descent.steps < _STEPS:
             return replace(self, descents=(*outer, descent))
         if not outer:
             return replace(self, descents=(descent,), done=True)
         whole, within = outside
-        loss = loss_of(*least_prices(whole, after.centroids, after.prices, within))
+        loss = loss_of(*least_prices(whole, after.centroids, after.prices, within, most))
         starts = (*outer[-1].starts, replace(after, loss=loss))
         return replace(self, descents=(*outer[:-1], replace(outer[-1], starts=starts)))
 
 
 def _step(
-    values: AnyArray, before: BoundedSolution, bounds: SizeBounds, shift: float, means: Means
+    values: AnyArray,
+    before: BoundedSolution,
+    bounds: SizeBounds,
+    shift: float,
+    means: Means,
+    most: int,
 ) -> tuple[BoundedSolution, bool]:
     """Return the centroids after steps with the same candidates, and whether they have converged.
 
     Finding candidates takes longer than a step. Only a step with new candidates shows convergence.
     """
-    found, solved = least_prices(values, before.centroids, before.prices, bounds)
+    found, solved = least_prices(values, before.centroids, before.prices, bounds, most)
     x = read_only(values[found.numbers])
     block = Block.from_values(x)
     converged = False

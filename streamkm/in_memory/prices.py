@@ -2,99 +2,35 @@
 
 With the right prices, assigning every row to the centroid of the least sum of squared distance and
 price gives clusters within their bounds, at the least loss. The prices are the dual variables of a
-transport problem. They are found exactly for a sample of the rows, whose bounds are those of all
-rows in proportion; the sizes that a read of all rows measures correct these bounds.
+transport problem. They are found for a sample of the rows, whose bounds are those of all rows in
+proportion: roughly by clusters that share the rows, then exactly by exchanges. The sizes that a
+read of all rows measures correct these bounds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array, Int32Array
-from streamkm.checkpointable import Checkpointable
 from streamkm.engine import map_reduce
 from streamkm.in_memory.monitor import current_monitor
+from streamkm.in_memory.size_bounds import Int64Array, SizeBounds
+from streamkm.in_memory.soft_prices import soft_prices
 from streamkm.kernels import Exchanged, exchange, one_blas_thread
 from streamkm.passes import Candidates, KeepCandidates, PricedLloyd
 from streamkm.rows import rows_in_memory
 
-Int64Array = npt.NDArray[np.int64]
 WIDTH = 16  # candidates of a row; rows hardly ever go farther than a few
-_ENTRIES = 2**20  # candidates of all rows together, where more are needed
-COARSE = 4  # one row of so many finds first prices and centroids, which saves work
-LEAST = 64  # rows for each cluster of such a part
-_ROUNDS = 8  # of exchanges with new candidates, at most
-
-
-@dataclass(frozen=True)
-class SizeBounds(Checkpointable):
-    """The least and the most rows of each cluster.
-
-    Parameters
-    ----------
-    low, high : ndarray of shape (k,), int64
-    """
-
-    low: Int64Array
-    high: Int64Array
-
-    def hold(self, sizes: Int64Array) -> bool:
-        """Whether all clusters have allowed sizes (k,)."""
-        return bool(((sizes >= self.low) & (sizes <= self.high)).all())
-
-    def without(self, counts: Int64Array) -> SizeBounds:
-        """Return the bounds of further rows beside `counts` (k,) rows of each cluster."""
-        return SizeBounds(np.maximum(self.low - counts, 0), np.maximum(self.high - counts, 0))
-
-    def scaled(self, m: int, n: int) -> SizeBounds:
-        """Return the bounds of m rows in the place of n rows."""
-        return SizeBounds(self.low * m // n, -(-self.high * m // n))
-
-    def corrected(self, sampled: Int64Array, sizes: Int64Array) -> SizeBounds:
-        """Return the bounds of a sample whose clusters of `sampled` rows stand for `sizes` rows.
-
-        A cluster with too many rows then has to give up the same share of all rows in the sample.
-        """
-        m, n = int(sampled.sum()), int(sizes.sum())
-        low = np.maximum(0, sampled + (self.low - sizes) * m // n)
-        high = np.maximum(0, sampled - (sizes - self.high) * m // n)
-        return SizeBounds(low, high) if low.sum() <= m else SizeBounds(self.scaled(m, n).low, high)
-
-    def surplus(self, sizes: Int64Array) -> int:
-        """Return the number of rows that clusters of these sizes (k,) have too many or too few."""
-        above = np.maximum(sizes - self.high, 0).sum()
-        return int(max(above, np.maximum(self.low - sizes, 0).sum()))
-
-    def levelled(self, prices: Float64Array, n: int) -> Float64Array:
-        """Return the prices (k,) shifted such that the dual value for n rows is largest.
-
-        A shift changes no cluster. One of the prices is then zero.
-        """
-        order = np.argsort(-prices, kind="stable")
-        # Rows that the clusters of the highest prices, full, and the others, least full, hold.
-        held = np.cumsum(self.high[order]) + self.low.sum() - np.cumsum(self.low[order])
-        level = order[min(int(np.searchsorted(held, n)), len(order) - 1)]
-        shifted: Float64Array = prices - prices[level]
-        return shifted
-
-    def dual_value(self, loss: float, sizes: Int64Array, prices: Float64Array) -> float:
-        """Return a lower bound of the loss of every assignment within the bounds.
-
-        Parameters
-        ----------
-        loss : sum of squared distances, where every row has the least sum with the price
-        sizes : ndarray of shape (k,), number of rows in each cluster then
-        prices : ndarray of shape (k,)
-        """
-        most = np.where(prices > 0, self.high, self.low)
-        return loss + float((prices * (sizes - most)).sum())
 
 
 def least_prices(
-    values: AnyArray, centroids: Float64Array, prices: Float64Array, bounds: SizeBounds
+    values: AnyArray,
+    centroids: Float64Array,
+    prices: Float64Array,
+    bounds: SizeBounds,
+    most: int,
 ) -> tuple[Candidates, Exchanged]:
     """Assign rows in memory within bounds, at the least loss.
 
@@ -104,26 +40,31 @@ def least_prices(
     centroids : ndarray of shape (k, d), float64
     prices : ndarray of shape (k,), from which the search starts
     bounds : SizeBounds of these rows
+    most : int, for how many rows there is memory, with the usual number of candidates
 
     Returns
     -------
     Candidates, all rows in the order of their margins, and Exchanged with the prices and the
-    assignment.
+    assignment. If the bounds cannot be held with the candidates for which there is memory, some
+    rows are missing, and the prices are those with which nearly all clusters have allowed sizes.
     """
     k, m = len(centroids), len(values)
-    if not prices.any() and m // COARSE >= LEAST + 8 * k:
-        # A part of the rows finds the prices to start from in a fraction of the work.
-        coarse = values[::COARSE]
-        part = bounds.scaled(len(coarse), m)
-        prices = least_prices(coarse, centroids, prices, part)[1].prices
-    rows, width = rows_in_memory(values, None), min(k, WIDTH)
-    for _ in range(_ROUNDS):
+    rows, width, soft = rows_in_memory(values, None), min(k, WIDTH), None
+    widest = max(width, min(k, WIDTH * most // m))
+    if not prices.any():
+        prices = soft = soft_prices(rows, centroids, bounds)
+    while True:
         found = map_reduce(KeepCandidates(centroids, prices, m, width, False), rows)
         solved = exchanged(found, bounds, prices)
         if solved.missing == 0:
-            break
-        prices, width = solved.prices, min(k, 2 * width, max(width, _ENTRIES // m))
-    return found, solved
+            return found, solved
+        if width < widest:  # the nearest clusters of some rows are full
+            width = min(2 * width, widest)
+        elif soft is None:  # the prices are too far from the right ones
+            prices = soft = soft_prices(rows, centroids, bounds)
+            width = min(k, WIDTH)
+        else:
+            return found, replace(solved, prices=soft)
 
 
 def exchanged(found: Candidates, bounds: SizeBounds, prices: Float64Array) -> Exchanged:
@@ -152,6 +93,7 @@ def corrected_prices(
     after: Float64Array,
     sizes: Int64Array,
     bounds: SizeBounds,
+    most: int,
 ) -> Float64Array:
     """Return the prices of centroids from a sample and the sizes of a read.
 
@@ -162,10 +104,11 @@ def corrected_prices(
     after : ndarray of shape (k, d), the centroids whose prices are sought
     sizes : ndarray of shape (k,), int64, number of all rows in each cluster of the read
     bounds : SizeBounds of all rows
+    most : as for `least_prices`
     """
     sampled = map_reduce(PricedLloyd(*before), rows_in_memory(values, None)).counts
     part = bounds.corrected(sampled.astype(np.int64), sizes)
-    return least_prices(values, after, before[1], part)[1].prices
+    return least_prices(values, after, before[1], part, most)[1].prices
 
 
 def nearby_prices(

@@ -38,6 +38,7 @@ from streamkm.passes.ranked import Nearest, Ranked
 from streamkm.passes.routes import Reached, RoutedLabels, Routes
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.passes.scatter import Scatter, Scattered
+from streamkm.passes.soft_sizes import Shares, SoftSizes
 from streamkm.passes.tree import Tree, TreeLabels, TreePath
 
 __all__ = [
@@ -99,7 +100,9 @@ __all__ = [
     "Sampled",
     "Scatter",
     "Scattered",
+    "Shares",
     "Sizes",
+    "SoftSizes",
     "Spread",
     "Statistic",
     "Table",

@@ -12,7 +12,6 @@ from streamkm.in_memory.bounded_steps import BoundedSteps
 from streamkm.in_memory.descent import for_a_while
 from streamkm.in_memory.prices import (
     WIDTH,
-    SizeBounds,
     corrected_prices,
     exchanged,
     labels_of,
@@ -20,6 +19,7 @@ from streamkm.in_memory.prices import (
     loss_of,
     nearby_prices,
 )
+from streamkm.in_memory.size_bounds import SizeBounds
 from streamkm.passes import (
     Assigned,
     Candidates,
@@ -101,11 +101,7 @@ class BoundedUpdate(Update[BoundedState]):
         if state.stop_reason is None:
             return PricedLloyd(state.centroids, state.prices)
         prices = state.prices if state.trial is None else state.trial
-        k = len(prices)
-        most = max(self.most, _FEW * k)
-        # Rows that are all in memory get more candidates each time, until they can be assigned.
-        width = min(WIDTH << state.n_roundings, WIDTH * most // max(1, round(state.weight)))
-        return KeepCandidates(state.centroids, prices, most, min(k, max(WIDTH, width)))
+        return KeepCandidates(state.centroids, prices, self._kept(state), self._width(state))
 
     def tell(self, state: BoundedState, statistic: Any) -> BoundedState:
         if isinstance(statistic, Products):
@@ -119,7 +115,8 @@ class BoundedUpdate(Update[BoundedState]):
         if steps is None:
             return None
         bounds, shift = self._bounds_of_sample(state), self.rules.tol * state.variance
-        steps = for_a_while(steps, lambda each: each.step(sample, bounds, shift, self._means))
+        most = self._kept(state)
+        steps = for_a_while(steps, lambda each: each.step(sample, bounds, shift, self._means, most))
         if not steps.done:
             return replace(state, steps=steps)
         found = steps.solution
@@ -131,7 +128,8 @@ class BoundedUpdate(Update[BoundedState]):
         if state.steps is not None:  # the prices of a step are those of the centroids before it
             found = state.steps.solution
             start = (found.centroids, found.prices)
-            prices = least_prices(state.sample, *start, self._bounds_of_sample(state))[1].prices
+            within = self._bounds_of_sample(state)
+            prices = least_prices(state.sample, *start, within, self._kept(state))[1].prices
             state = replace(state, centroids=found.centroids, prices=prices, steps=None)
         return super().stop(state, reason)
 
@@ -156,6 +154,16 @@ class BoundedUpdate(Update[BoundedState]):
     def labels(self, state: BoundedState, dtype: np.dtype[Any]) -> PerRow[Any]:
         prices = state.prices if state.trial is None else state.trial
         return PricedLabels(state.centroids, prices, state.numbers, state.labels, dtype)
+
+    def _kept(self, state: BoundedState) -> int:
+        """The maximum number of rows of a rounding read that are kept."""
+        return max(self.most, _FEW * len(state.prices))
+
+    def _width(self, state: BoundedState) -> int:
+        """The number of candidates of each row of the next rounding read."""
+        # Rows that are all in memory get more candidates each time, until they can be assigned.
+        allowed = WIDTH * self._kept(state) // max(1, round(state.weight))
+        return min(len(state.prices), max(WIDTH, min(WIDTH << state.n_roundings, allowed)))
 
     def _sampling(self, state: BoundedState) -> SampleUniform:
         """The pass that draws the sample, or all rows if they are few."""
@@ -189,8 +197,9 @@ class BoundedUpdate(Update[BoundedState]):
         state = replace(state, variance=variance, weight=assigned.weight, sample=sample)
         bounds = self._bounds_of_sample(state)
         if state.stop_reason is not None:
-            prices = least_prices(sample, state.centroids, state.prices, bounds)[1].prices
-            return replace(state, prices=prices)
+            start = (state.centroids, state.prices)
+            found = least_prices(sample, *start, bounds, self._kept(state))[1]
+            return replace(state, prices=found.prices)
         return replace(state, steps=BoundedSteps(state.centroids))
 
     def _iterated(self, state: BoundedState, assigned: Assigned) -> BoundedState:
@@ -204,7 +213,7 @@ class BoundedUpdate(Update[BoundedState]):
         shift = float(np.square(centroids - state.centroids).sum())
         step = Step(inertia, shift, int(np.count_nonzero(sizes == 0)))
         before = (state.centroids, state.prices)
-        prices = corrected_prices(state.sample, before, centroids, sizes, bounds)
+        prices = corrected_prices(state.sample, before, centroids, sizes, bounds, self._kept(state))
         history = (*state.history, step)
         state = replace(state, centroids=centroids, prices=prices, history=history)
         return replace(state, stop_reason=self.reason(state))
@@ -234,13 +243,20 @@ class BoundedUpdate(Update[BoundedState]):
                 unbounded_inertia=found.nearest_loss,
                 statistic=Assigned(np.zeros((len(sizes), 0)), sizes.astype(np.float64), inertia),
             )
-        if not found.reach > 0 or state.n_roundings >= _ROUNDINGS:
-            width = found.clusters.shape[1]
+        width = found.clusters.shape[1]
+        # All rows are in memory, but their candidates do not suffice.
+        narrow = solved.missing > 0 and not np.isfinite(found.reach)
+        stuck = not found.reach > 0 or (narrow and self._width(state) == width)
+        if stuck or state.n_roundings >= _ROUNDINGS:
             raise not_bounded(state.n_roundings, len(labels), width, found.reach)
+        if narrow:  # the prices of an exchange with missing rows are no better
+            return replace(state, trial=prices)
         surplus = bounds.surplus(found.sizes)
         if surplus > len(labels) // 4 and state.n_roundings <= _ENOUGH:
             before = (state.centroids, prices)
-            trial = corrected_prices(state.sample, before, before[0], found.sizes, bounds)
+            trial = corrected_prices(
+                state.sample, before, before[0], found.sizes, bounds, self._kept(state)
+            )
         else:
             growth = state.growth * 2 if surplus < state.surplus else max(1.0, state.growth / 4)
             trial = nearby_prices(found, solved, prices, bounds, growth)

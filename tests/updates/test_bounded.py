@@ -17,7 +17,8 @@ from streamkm.errors import DataError, MemoryLimitError
 from streamkm.fitting import first_state, iterate, label
 from streamkm.fitting.fit import fit
 from streamkm.in_memory import bounded_steps, descent
-from streamkm.in_memory.prices import SizeBounds, exchanged, nearby_prices
+from streamkm.in_memory.prices import exchanged, nearby_prices
+from streamkm.in_memory.size_bounds import SizeBounds
 from streamkm.passes import Candidates
 from streamkm.reasons import TIME_LIMIT
 from streamkm.rows import Room, open_rows
