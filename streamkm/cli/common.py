@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def plain_errors() -> Iterator[None]:
     try:
         with recording() as written:
             yield
+        _name_leftovers(written)
     except RunAgain as stopped:
         say_aside(str(stopped))
         sys.exit(stopped.code)
@@ -67,6 +69,19 @@ def plain_errors() -> Iterator[None]:
             "any, stay valid: the same command resumes from them."
         )
         sys.exit(143 if isinstance(stopped, Terminated) else 130)
+
+
+def _name_leftovers(written: Sequence[Path]) -> None:
+    """Name what other runs have left beside the outputs of a run that has succeeded."""
+    from streamkm.outputs.leftovers import beside  # for commands that have written something
+
+    for target in dict.fromkeys(written):
+        with suppress(OSError, StreamkmError):
+            for left in beside(target):
+                say_aside(
+                    f"left by another run: {left.path}, {left.what}; "
+                    f"streamkm clean {shlex.quote(str(target))} --remove removes it"
+                )
 
 
 class Terminated(KeyboardInterrupt):

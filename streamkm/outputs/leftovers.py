@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamkm.checkpoint import FileLock
+from streamkm.checkpoint.generations import KIND as CHECKPOINT
 from streamkm.errors import CheckpointError, DataError
 
 _KINDS = {
@@ -18,6 +19,7 @@ _KINDS = {
     "progress": "the progress of an unfinished output",
     "growing": "the steps of an unfinished hierarchy, from which the same command may resume",
     "lock": "a lock",
+    "empty": "a checkpoint of a run that ended before it saved a state",
     "old": "the old output, which is restored, because no new one has its name",
 }
 _FOLDERS = re.compile(
@@ -68,23 +70,47 @@ def leftovers(path: Path) -> list[Leftover]:
     DataError
         If the folder does not exist.
     """
-    folder = path if path.is_dir() and not (path / "zarr.json").exists() else path.parent
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder.")
+    if path.is_dir() and not (path / "zarr.json").exists():
+        return _found(path, None)
+    return beside(path)
+
+
+def beside(target: Path) -> list[Leftover]:
+    """Return what runs have left beside an output, as `leftovers` does."""
+    if not target.parent.is_dir():
+        raise DataError(f"{target.parent} is not a folder.")
+    return _found(target.parent, {target.name, target.stem})
+
+
+def _found(folder: Path, names: set[str] | None) -> list[Leftover]:
+    """Return the left-overs of outputs with these names in a folder, or of all."""
     found: dict[Path, list[Leftover]] = {}
     for each in sorted(folder.iterdir()):
         match = _FOLDERS.fullmatch(each.name) or _FILES.fullmatch(each.name)
-        if match is None or not _is_ours(each):
+        if match is None:
+            name, kind = each.name, "empty" if _is_empty_checkpoint(each) else ""
+        else:
+            name, kind = match["name"], match["kind"] or match["other"]
+            kind = kind if _is_ours(each) else ""
+        if not kind or (names is not None and name not in names):
             continue
-        if folder != path and match["name"] not in (path.name, path.stem):
-            continue
-        target = folder / match["name"]
-        kind = match["kind"] or match["other"]
+        target = folder / name
         if kind == "replaced" and not target.exists():
             kind = "old"
         found.setdefault(target, []).append(Leftover(each, target, kind))
     dead = [own for target, own in found.items() if _is_dead(target)]
     return [one for own in dead for one in own if one.path.exists()]
+
+
+def _is_empty_checkpoint(path: Path) -> bool:
+    """Return whether a folder is a checkpoint in which no state is listed or half written."""
+    try:
+        if set(os.listdir(path)) != {"zarr.json"}:
+            return False
+        marks = json.loads((path / "zarr.json").read_text())["attributes"]
+        return marks.get("kind") == CHECKPOINT and not marks.get("states")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _is_ours(path: Path) -> bool:

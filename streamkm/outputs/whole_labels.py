@@ -10,6 +10,7 @@ import numpy as np
 
 from streamkm.arrays import AnyArray
 from streamkm.rows.coordinates import Coordinate
+from streamkm.rows.damaged import damage
 from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.plan import plan_blocks
 
@@ -94,11 +95,17 @@ def pieces(array: Any) -> Iterator[tuple[Region, AnyArray]]:
     """Yield all values of a Zarr array with their regions.
 
     Every chunk is decoded once. Memory holds one chunk, or a few small ones, and one piece.
+
+    Raises
+    ------
+    DataError, ReadError
+        If a chunk is damaged or cannot be read.
     """
     plan = plan_blocks(array.shape, array.chunks or (1,) * array.ndim, 1, _PART)
     for number in range(plan.n_blocks):
         region = plan.region(number)
-        values = np.asarray(array[region])
+        with damage(str(array.store_path)):
+            values = np.asarray(array[region])
         inner = plan_blocks(values.shape, (1,) * values.ndim, 1, _PART)
         for part in map(inner.region, range(inner.n_blocks)):
             pairs = zip(region, part, strict=True)

@@ -8,6 +8,7 @@ import zarr
 from click.testing import CliRunner
 
 import streamkm
+from streamkm.checkpoint import Generations
 from streamkm.cli import main
 from streamkm.outputs import MODEL, alone, whole
 
@@ -49,6 +50,27 @@ def test_left_overs_are_listed_and_removed_on_request(left):
     ]
     assert "nothing is left over" in run(left)
     assert streamkm.load(left / "m").n_clusters == 2
+
+
+def test_the_next_run_names_what_it_did_not_use(left):
+    words = ["export", str(left / "m"), "-o", str(left / "a.npy")]
+    (left / ".a.npy.partial-0123abcd").mkdir()
+    said = CliRunner().invoke(main, words).stderr
+    assert f"{left}/.a.npy.partial-0123abcd, an unfinished output" in said
+    assert f"streamkm clean {left}/a.npy --remove" in said
+    assert ".l." not in said
+    run(left / "a.npy", "--remove")
+    assert "left by" not in CliRunner().invoke(main, [*words, "--overwrite"]).stderr
+
+
+def test_checkpoints_without_a_state_are_listed(tmp_path):
+    Generations(tmp_path / "empty")
+    Generations(tmp_path / "used").save({"number": 1}, [])
+    assert f"{tmp_path}/empty: a checkpoint of a run that ended before" in run(tmp_path)
+    with alone(tmp_path / "empty"):
+        assert "nothing is left over" in run(tmp_path)
+    run(tmp_path, "--remove")
+    assert [path.name for path in tmp_path.iterdir()] == ["used"]
 
 
 def test_only_those_of_one_output_are_listed(left):

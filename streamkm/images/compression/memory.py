@@ -73,11 +73,18 @@ class ImageMemory:
         return cells
 
     def check(self, archive: str, largest: int) -> None:
-        """Raise a MemoryLimitError if the largest image of an archive is over the limit."""
-        if self.limit is not None and largest > self.image_nbytes:
+        """Raise a MemoryLimitError if the largest image of an archive is over the limit.
+
+        Without a limit, one image may take the memory of the machine.
+        """
+        most, advice = self.image_nbytes, "raise the memory limit"
+        if self.limit is None:
+            most, advice = int(memory_here() / _DECODED), "use a machine with more memory"
+            most = most or largest  # unknown
+        if largest > most:
             raise MemoryLimitError(
                 f"an image of {archive} has {show_bytes(largest)} when decoded, over the limit of "
-                f"{show_bytes(self.image_nbytes)} for one image: raise the memory limit."
+                f"{show_bytes(most)} for one image: {advice}."
             )
 
     @property
