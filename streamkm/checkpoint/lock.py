@@ -8,6 +8,8 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,38 +44,52 @@ class FileLock:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder.with_name(f".{folder.name}.lock")
-        while True:
-            self._file = self._path.open("a+")
+        while not self._held(folder):
+            self._file.close()  # released and deleted between opening and locking
+        with self._closing():
+            self._file.truncate(0)
+            self._file.write(json.dumps(_who()))
+            self._file.flush()
+
+    def _held(self, folder: Path) -> bool:
+        """Open and lock the file; return whether it still has its name."""
+        self._file = self._path.open("a+")
+        with self._closing():
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._file.seek(0)
                 said = self._file.read() or "{}"  # it may just have been locked
-                self._file.close()
                 raise LockedError(str(folder), _named(json.loads(said))) from None
             except OSError as error:
-                self._file.close()
                 raise CheckpointError(
                     f"{folder} is on a file system without locks ({error}), so two runs could "
                     "write to it at once. Put the checkpoint on a file system with locks (mount "
                     "Lustre with the option flock)."
                 ) from error
             try:
-                if self._path.stat().st_ino == os.fstat(self._file.fileno()).st_ino:
-                    break
+                return self._path.stat().st_ino == os.fstat(self._file.fileno()).st_ino
             except FileNotFoundError:
-                pass
-            self._file.close()  # released and deleted between opening and locking
-        self._file.truncate(0)
-        self._file.write(json.dumps(_who()))
-        self._file.flush()
+                return False
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        """Close the file, and with it the lock, after an error."""
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):  # of what is still to be written, on a full disk
+                self._file.close()
+            raise
 
     def renew(self) -> None:
         """Do nothing: the lock lasts as long as the process."""
 
     def release(self) -> None:
-        self._path.unlink(missing_ok=True)
-        self._file.close()
+        try:
+            self._path.unlink(missing_ok=True)
+        finally:
+            self._file.close()
 
 
 class LeaseLock:

@@ -49,12 +49,18 @@ def sync_tree(path: Path, since: float = 0.0) -> None:
 def _written(path: Path, since: float) -> Iterator[Path]:
     """Yield files and folders, the content of a folder before itself."""
     if path.is_dir():
-        for folder, _, names in os.walk(path, topdown=False):
+        for folder, _, names in os.walk(path, topdown=False, onerror=_unlisted):
             for each in (*(os.path.join(folder, name) for name in names), folder):
                 if os.lstat(each).st_mtime >= since and not os.path.islink(each):
                     yield Path(each)
     elif path.is_file():
         yield path
+
+
+def _unlisted(error: OSError) -> None:
+    """Raise the error of a folder whose files would not be synced; it may have been removed."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def write_durably(path: Path, content: bytes | memoryview) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.errors import ReadError
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.formats.decoded import Decoded
@@ -148,13 +149,19 @@ def entries(store: Any, path: str) -> Iterator[Entry]:
 
 
 def _files(root: str) -> Iterator[Entry]:
-    for folder, _, names in os.walk(root):
+    for folder, _, names in os.walk(root, onerror=_unlisted):
         for name in names:
             path = os.path.join(folder, name)
             # A file that was deleted since it was listed makes the next digest differ.
             with suppress(FileNotFoundError):
                 there = os.stat(path)
                 yield from _entry(os.path.relpath(path, root), there.st_size, there.st_mtime_ns)
+
+
+def _unlisted(error: OSError) -> None:
+    """Raise an error for a folder that cannot be listed, whose chunks would seem to be absent."""
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise ReadError(f"{error.filename} cannot be listed: {error.strerror}") from error
 
 
 def _remote(store: Any, path: str) -> Iterator[Entry]:

@@ -121,8 +121,8 @@ def _read_model(path):
     import streamkm
 
     found = dict(vars(streamkm.load_model(path)))
-    # Times; and what the run read, which is less if labels failed or were written already.
-    for name in ("cost", "parameters", "versions", "n_passes", "bytes_read", "reads"):
+    # Times and a random identity; and what the run read, which is less after labels that failed.
+    for name in ("fit", "cost", "parameters", "versions", "n_passes", "bytes_read", "reads"):
         found.pop(name)
     return found
 

@@ -64,7 +64,7 @@ class Call:
 
 
 class Layer:
-    """Replaces the file functions of Python in this process, for good.
+    """Replaces the file functions of Python in this process.
 
     Parameters
     ----------
@@ -81,17 +81,18 @@ class Layer:
         self._full = False
         self._log = None if log is None else open(log, "w", buffering=1)  # noqa: SIM115
 
-    def put(self) -> None:
-        """Replace the functions."""
+    def put(self, replace: Callable[[Any, str, Any], None] = setattr) -> None:
+        """Replace the functions, for good or by the `setattr` of a test."""
         real = {name: getattr(os, name) for name in (*_OF_ONE, "rename", "replace", "link")}
-        self._open, self._real_open = real["open"], io.open
+        self._real_open = io.open
         for name, what in _OF_ONE.items():
-            setattr(os, name, self._of_one(real[name], what))
+            replace(os, name, self._of_one(real[name], what))
         for name in ("rename", "replace", "link"):
-            setattr(os, name, self._of_two(real[name], "link" if name == "link" else "rename"))
-        io.open = builtins.open = self._opened  # type: ignore[assignment]
-        # These were looked up when their module was imported.
-        shutil._use_fd_functions = False  # type: ignore[attr-defined]
+            replace(os, name, self._of_two(real[name], "link" if name == "link" else "rename"))
+        for module in (io, builtins):
+            replace(module, "open", self._opened)
+        # Removal by paths, which a layer sees, not relative to opened folders.
+        replace(shutil, "_use_fd_functions", False)
 
     def end(self) -> None:
         """Let all further calls succeed."""

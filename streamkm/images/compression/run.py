@@ -37,7 +37,7 @@ from streamkm.images.sources import search_items
 from streamkm.outputs import ARCHIVE, marks_of
 from streamkm.outputs.sealing import seal
 from streamkm.progress import PhaseCallback, tracked
-from streamkm.rows import EVERY_CHUNK, MARK
+from streamkm.rows import EVERY_CHUNK, MARK, damage
 from streamkm.versions import versions
 
 _FORMAT = 2  # format of a partial archive; from 2 on, pixels are weighted by opacity
@@ -197,11 +197,12 @@ class Run:
             for stack in self._stacks:
                 create_stack(self._partial, stack, self._options.n_colors)
             self._mark("laid_out")
-        shared = SharedCoders(coders_in(self._partial, self._options.space))
+        with damage(str(self._partial)):
+            shared = SharedCoders(coders_in(self._partial, self._options.space))
+            missing = {stack.name: unfinished(self._partial, stack.name) for stack in self._stacks}
         own = OwnCoders(self._options.search, self._memory.cells, shared)
         coders = own if self._options.per == "image" else shared
         encode = Encode(self._partial, coders, self._options.dither, self._memory.image_nbytes)
-        missing = {stack.name: unfinished(self._partial, stack.name) for stack in self._stacks}
         batches = batches_of(self._stacks)
         left = [batch for batch in batches if missing[batch.stack][batch.region].any()]
         if left:
@@ -222,8 +223,9 @@ class Run:
 
     def finish(self) -> None:
         """Delete files that only resuming needs, then write the marks of a complete archive."""
-        for stack in self._stacks:
-            finish_stack(self._partial, stack.name)
+        with damage(str(self._partial)):
+            for stack in self._stacks:
+                finish_stack(self._partial, stack.name)
         for gone in ("spool", "patches"):
             shutil.rmtree(self._partial / gone, ignore_errors=True)
         for torn in self._partial.rglob("*.partial"):
