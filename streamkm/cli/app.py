@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import sys
 import warnings
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -74,6 +75,16 @@ class _Lazy(click.Group):
         if unknown and not ctx.resilient_parsing:  # which is set for shell completion
             ctx.fail(f"there is no command {args[0]!r}.{similar_name(args[0], _COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().main(*args, **options)
+        except OSError as error:  # of printing help, for example to a full disk
+            if not options.get("standalone_mode", True):
+                raise
+            with suppress(OSError):
+                click.echo(f"Error: {safe(str(error))}", err=True)
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

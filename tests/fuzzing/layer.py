@@ -32,7 +32,9 @@ FAULTS = {
     "slow": (*READS, *WRITES),
 }
 SECONDS = 0.3  # by which a slow call is slower
-_TAG = re.compile(r"[0-9a-f]{32}|-[0-9a-f]{8}(?![0-9a-f])|(?<=[^a-z0-9])[0-9]+(?![a-z0-9])")
+_TAG = re.compile(
+    r"[0-9a-f]{32}|(?<=\.)[0-9a-f]{8}(?=\.)|-[0-9a-f]{8}(?![0-9a-f])|(?<=[^a-z0-9])[0-9]+(?![a-z0-9])"
+)
 
 
 @dataclass(frozen=True)

@@ -86,3 +86,20 @@ def test_labels_that_are_damaged_before_they_are_copied_to_a_file_are_an_error(
     assert found.exit_code == 1
     assert "is damaged" in found.output
     assert not (tmp_path / "l.npy").exists()
+
+
+@pytest.mark.parametrize("name", ["c.safetensors", "c.onnx", "c.faiss"])
+def test_exports_to_a_full_disk_are_one_error(name, tmp_path, monkeypatch):
+    pytest.importorskip({"c.faiss": "faiss", "c.safetensors": "safetensors"}.get(name, "numpy"))
+    streamkm.KMeans.from_centroids(CENTRES).save(tmp_path / "m")
+    at = Call("write", f".c.#.partial{name[1:]}")
+    with monkeypatch.context() as here:
+        layer = Layer(tmp_path, "disk full", at)
+        layer.put(here.setattr)
+        found = CliRunner().invoke(
+            main, ["export", str(tmp_path / "m"), "-o", str(tmp_path / name)]
+        )
+    assert found.exit_code == 1
+    assert "No space left on device" in found.output
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+    assert layer.counts[at.what, at.path] == 1

@@ -27,7 +27,7 @@ def write_safetensors(model: Model, path: Path) -> None:
     `scaled_centroids` (k, d) and the arrays (d,) of the scaling, for a tree `tree_pairs` and
     `tree_children`, and for a hierarchy those of its Zarr group, such as `levels/1/centroids`.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     tensors: dict[str, AnyArray] = {"centroids": model.centroids, **scaling_arrays(model.scaling)}
     if model.counts is not None:
@@ -47,10 +47,8 @@ def write_safetensors(model: Model, path: Path) -> None:
     facts = {name: json.dumps(value) for name, value in known.items()}
     # The library writes the bytes of an array whatever its strides.
     ready = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
-    path.touch()
-    mode = path.stat().st_mode  # that of a new file; the library makes it private
-    save_file(ready, path, {"kind": "streamkm model", "format": _FORMAT, **facts})
-    path.chmod(mode)
+    # Written here, so that a full disk is an OSError.
+    path.write_bytes(save(ready, {"kind": "streamkm model", "format": _FORMAT, **facts}))
 
 
 def _levels(model: Model) -> dict[str, AnyArray]:

@@ -39,7 +39,8 @@ def write_faiss(model: Model, path: Path) -> None:
     index = faiss_index(model)
     import faiss
 
-    faiss.write_index(index, str(path))
+    # Written here, so that a full disk is an OSError.
+    path.write_bytes(faiss.serialize_index(index).tobytes())
 
 
 def product_index(found: Codebooks) -> Any:
