@@ -100,10 +100,9 @@ def signalled(tmp_path_factory):
     """A folder with rows and the model of an undisturbed run, and the command of that run."""
     folder = tmp_path_factory.mktemp("signalled")
     zarr.create_array(folder / "x", data=mixture(60_000, 16, 40), chunks=(2048, 16))
-    command = [sys.executable, "-m", "streamkm", "fit", str(folder / "x"), "-k", "40"]
-    command += ["--init", "random", "--tol", "0", "--max-iter", "30"]
-    command += ["--memory-limit", "290MiB", "--algorithm", "lloyd"]
-    subprocess.run([*command, "-o", str(folder / "whole.zarr")], capture_output=True, check=True)
+    command = ["fit", str(folder / "x"), "-k", "40", "--init", "random", "--tol", "0"]
+    command += ["--max-iter", "30", "--memory-limit", "290MiB", "--algorithm", "lloyd"]
+    run(*command, "-o", folder / "whole.zarr")
     return folder, command
 
 
@@ -112,7 +111,7 @@ def test_a_signal_ends_the_wave_and_saves(signalled, tmp_path, name):
     folder, command = signalled
     command = [*command, "-o", str(folder / f"{name}.zarr"), "--checkpoint", str(tmp_path / "ckpt")]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **quiet) as child:
+    with subprocess.Popen([sys.executable, "-m", "streamkm", *command], **quiet) as child:
         for line in child.stderr:
             if "iteration 3" in line:
                 child.send_signal(signal.Signals[f"SIG{name}"])
@@ -124,8 +123,7 @@ def test_a_signal_ends_the_wave_and_saves(signalled, tmp_path, name):
     assert not (folder / f"{name}.zarr").exists()
     shown = run("info", tmp_path / "ckpt").output
     assert re.search("phase +iterations", shown)
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "resuming from" in done.stderr
+    assert "resuming from" in run(*command).stderr
     same(folder / "x", "whole", name)
 
 

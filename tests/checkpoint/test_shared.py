@@ -13,7 +13,7 @@ from streamkm.errors import CheckpointError
 from streamkm.fitting import Checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:stopped after max_iter")
-OPTIONS = {"init": "random", "n_init": 2, "tol": 0.0, "max_iter": 4, "random_state": 3}
+OPTIONS = {"init": "random", "n_init": 2, "tol": 0.0, "max_iter": 2, "random_state": 3}
 
 
 class Killed(BaseException):
@@ -23,7 +23,7 @@ class Killed(BaseException):
 @pytest.fixture
 def store(tmp_path, blobs, monkeypatch, no_table):
     """Rows in small blocks, so that a step takes a read of several waves."""
-    zarr.create_array(tmp_path / "x", data=blobs, chunks=(150, 6))
+    zarr.create_array(tmp_path / "x", data=blobs, chunks=(200, 6))
     monkeypatch.setattr("streamkm.rows.opened._SMALLEST_NBYTES", 1)
     monkeypatch.setattr("streamkm.rows.memory.SAMPLE_NBYTES", 0)
     monkeypatch.setattr("streamkm.engine.schedule._ENOUGH", 3)
@@ -34,7 +34,7 @@ def command(store, name, *more):
     """Fit from the command line, with a checkpoint, a model and labels of this name."""
     where = store.parent
     arguments = ["fit", store, "-k", 5, "-o", where / f"{name}.zarr", "--seed", 3, "--tol", 0]
-    arguments += ["--init", "random", "--n-init", OPTIONS["n_init"], "--max-iter", 4]
+    arguments += ["--init", "random", "--n-init", OPTIONS["n_init"], "--max-iter", 2]
     arguments += ["--checkpoint", where / f"{name}.ckpt", "--checkpoint-every", "0"]
     arguments += ["--labels", where / f"{name}.labels"]
     runner = CliRunner()

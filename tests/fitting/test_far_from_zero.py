@@ -6,10 +6,6 @@ integers.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from functools import partial
-
 import dask.array as da
 import numpy as np
 import pytest
@@ -18,6 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import streamkm
 from streamkm.checkpoint import Generations, load_saved
+from streamkm.cli import main
 from streamkm.errors import DataError
 from streamkm.passes import Extent, Extents
 from streamkm.rows import Block
@@ -178,10 +175,9 @@ class TestExchange:
 
     def test_a_stored_sweep_labels_as_its_fit(self, tmp_path):
         zarr.create_array(tmp_path / "x", data=self.X, chunks=(400, 3))
-        run = partial(subprocess.run, check=True, cwd=tmp_path, capture_output=True)
-        command = [sys.executable, "-m", "streamkm"]
-        run([*command, "sweep", "x", "-k", "2:3", "-o", "s"])
-        run([*command, "predict", "s", "x", "-k", "3", "-o", "labels"])
+        x, sweep, labels = (str(tmp_path / name) for name in ("x", "s", "labels"))
+        main(["sweep", x, "-k", "2:3", "-o", sweep], standalone_mode=False)
+        main(["predict", sweep, x, "-k", "3", "-o", labels], standalone_mode=False)
         labels = zarr.open_array(tmp_path / "labels", mode="r")[:]
         km = streamkm.KMeans(3, random_state=0).fit(self.X)
         assert adjusted_rand_score(labels, km.labels_) == 1

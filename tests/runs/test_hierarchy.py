@@ -53,7 +53,7 @@ OTHERS = {"groups": "auto", "resampling": 0, "resampled_rows": 10, "level_weight
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("x")
-    zarr.create_array(folder / "x.zarr", data=X, chunks=(200, 4))
+    zarr.create_array(folder / "x.zarr", data=X, chunks=(300, 4))
     return str(folder / "x.zarr")
 
 
