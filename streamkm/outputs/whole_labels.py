@@ -92,7 +92,7 @@ class WholeLabels:
 
 
 def pieces(array: Any) -> Iterator[tuple[Region, AnyArray]]:
-    """Yield all values of a Zarr array with their regions.
+    """Yield all values of an array of a store, or of files, with their regions.
 
     Every chunk is decoded once. Memory holds one chunk, or a few small ones, and one piece.
 
@@ -104,7 +104,7 @@ def pieces(array: Any) -> Iterator[tuple[Region, AnyArray]]:
     plan = plan_blocks(array.shape, array.chunks or (1,) * array.ndim, 1, _PART)
     for number in range(plan.n_blocks):
         region = plan.region(number)
-        with damage(str(array.store_path)):
+        with damage(str(getattr(array, "store_path", array))):
             values = np.asarray(array[region])
         inner = plan_blocks(values.shape, (1,) * values.ndim, 1, _PART)
         for part in map(inner.region, range(inner.n_blocks)):
