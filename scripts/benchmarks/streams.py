@@ -2,18 +2,20 @@
 
     scripts/bench streams [--sets pixels,landsat] [-k 10,50] [--seeds 3] [--size 4096,16384]
         [--order stored,shuffled,sorted,length,last]
-        [--peers streamkm,refined,grown,grown1,grown3,merged,scikit-learn,dask-ml,bico,chunks,river]
+        [--peers streamkm,consumed,refined,grown,grown1,grown3,merged]
+        [--peers scikit-learn,dask-ml,bico,chunks,river]
 
 Rows come in batches of 10,000. A cell gives the loss of all rows relative to `streamkm.KMeans`
 (median and largest of the seeds), and CPU microseconds a row, with the search at the end. `bico`,
 `dask-ml` and `river` are compared if they are installed. `--size` gives the numbers of rows or
 points that streamkm and bico keep, each in a column. `sorted` is the order of the clusters of the
 full fit, `length` that of the lengths of the rows, and `last` has one cluster at the end.
-`refined` is streamkm with one further read, and `grown` that of a Zarr array that grows in ten
-steps; the last update of `grown1` and `grown3` refines by up to one and three reads of all rows.
-`merged` is that of 1,000 summaries, which are merged in a random order for each seed.
-`chunks` is a reference for streaming k-means in Lance: every chunk of rows is replaced by weighted
-means, all of which are clustered at the end.
+`consumed` is streamkm by `consume`, which joins batches to larger ones, and `refined` streamkm with
+one further read. `grown` is that of a Zarr array that grows in ten steps; the last update of
+`grown1` and `grown3` refines by up to one and three reads of all rows. `merged` is that of 1,000
+summaries, which are merged in a random order for each seed. `chunks` is a reference for streaming
+k-means in Lance: every chunk of rows is replaced by weighted means, all of which are clustered at
+the end.
 """
 
 from __future__ import annotations
@@ -67,6 +69,12 @@ def of_streamkm(x: np.ndarray, k: int, seed: int) -> np.ndarray:
     for batch in batches(x):
         model.partial_fit(batch)
     return model.cluster_centers_
+
+
+def consumed(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """The same rows as a feed, which is folded in larger batches."""
+    model = streamkm.StreamingKMeans(k, summary_size=summary_rows(k, x.shape[1]), random_state=seed)
+    return model.consume(batches(x)).cluster_centers_
 
 
 def refined(x: np.ndarray, k: int, seed: int) -> np.ndarray:
@@ -181,6 +189,7 @@ def river(x: np.ndarray, k: int, seed: int) -> np.ndarray:
 
 PEERS: dict[str, Stream] = {
     "streamkm": of_streamkm,
+    "consumed": consumed,
     "refined": refined,
     "grown": grown,
     "grown1": grown_refined,

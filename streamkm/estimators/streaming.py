@@ -39,7 +39,7 @@ class StreamingKMeans(Consumer, Summarised):
     summary_size : int or 'auto', default='auto'
         Number of rows to which the summary is reduced; it has up to twice as many between two
         reductions. The loss is higher than that of a fit of all rows by a share of about
-        ``2 * n_clusters / summary_size``. 'auto' is ``max(32768, 256 * n_clusters)``, or fewer
+        ``2 * n_clusters / summary_size``. 'auto' is ``max(65536, 256 * n_clusters)``, or fewer
         rows of 32 MiB, but at least ``max(4096, 64 * n_clusters)``. Used when a stream begins.
     half_life : float or None, default=None
         Number of rows after which a row counts half: the weight of a row that is followed by `n`

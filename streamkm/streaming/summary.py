@@ -36,8 +36,9 @@ from streamkm.passes import Counted, Sampled, Statistic
 from streamkm.seeding.coreset import least_sample, nearest_rows, rates_about, rough_centroids
 from streamkm.streaming.forgetting import Forgetting
 
-_ROWS, _ROWS_PER_CLUSTER = 32768, 256  # [docs/streams.md]
+_ROWS, _ROWS_PER_CLUSTER = 65536, 256  # [docs/streams.md]
 _NBYTES = 32 * 2**20  # of the values of `most` rows, unless the rows become too few
+_COLUMNS = "values", "weights", "bounds", "numbers", "draws"
 PILOT_STREAM = 2**62 + 2**60  # stream of the draws of pilots
 
 
@@ -115,12 +116,7 @@ class Summary(Statistic):
             length=sum(p.length for p in parts),
         )
         if len(known) > 1:
-            columns: dict[str, Any] = {
-                name: np.concatenate([getattr(p, name) for p in known])
-                for name in ("values", "weights", "bounds", "numbers", "draws")
-            }
-            order = _by_draw(**columns)
-            joined = replace(joined, **{name: column[order] for name, column in columns.items()})
+            joined = replace(joined, **_joined(known))
         if len(joined.draws) > 2 * joined.most:
             joined = joined.remembered()
         return joined.reduced() if len(joined.draws) > 2 * joined.most else joined
@@ -224,22 +220,23 @@ def total_of(weights: Iterable[float]) -> float:
         ) from error
 
 
-def _by_draw(
-    values: AnyArray,
-    weights: Float64Array,
-    bounds: Float64Array,
-    numbers: npt.NDArray[np.int64],
-    draws: Float64Array,
-) -> npt.NDArray[np.intp]:
-    """Return the order by draw; sorted parts are merged in linear time.
+def _joined(parts: Sequence[Summary]) -> dict[str, Any]:
+    """Return the columns of summaries together, sorted by draw.
 
     Rows of equal draws, as of two summaries of the same data, are ordered by all that is known of
     them, so that the order of the parts does not matter.
     """
-    order = np.argsort(draws, kind="stable")
+
+    def column(name: str) -> AnyArray:
+        return np.concatenate([getattr(p, name) for p in parts])
+
+    draws = column("draws")
+    order = np.argsort(draws, kind="stable")  # sorted parts are merged in linear time
     if (draws[order[1:]] == draws[order[:-1]]).any():
-        order = np.lexsort((*values.T, weights, bounds, numbers, draws))
-    return order
+        values, *others = map(column, _COLUMNS)
+        order = np.lexsort((*values.T, *others))
+    # One column after the other, so that only one is in memory twice.
+    return {name: column(name)[order] for name in _COLUMNS}
 
 
 def sample_of(values: AnyArray, weights: Float64Array, keys: Float64Array) -> Sampled:

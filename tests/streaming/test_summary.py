@@ -222,6 +222,6 @@ def test_the_memory_of_the_summaries_is_part_of_the_projection():
     small, large = (StreamBudget(None, 2, K, size=s).of(rows.layout) for s in (1000, 100_000))
     more = large.projected(2**20, 8) - small.projected(2**20, 8)
     assert more >= 99_000 * 2 * (8 + 2) * 2 * 8
-    assert summary_rows(10, 3) == 32768
+    assert summary_rows(10, 3) == 65536
     assert summary_rows(10, 10_000) == 4096
     assert summary_rows(1000, 3) == 256_000

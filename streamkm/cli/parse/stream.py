@@ -82,7 +82,7 @@ feed_options = together(
     "--summary-size",
     type=click.IntRange(2),
     metavar="ROWS",
-    help="Rows to which the summary is reduced (default: 32768, or 256 for each cluster).",
+    help="Rows to which the summary is reduced (default: 65536, or 256 for each cluster).",
 )
 @click.option(
     "--half-life",
