@@ -1,0 +1,108 @@
+"""States of updates after single steps: averages, counts, thresholds and notes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from streamkm.passes import KeepBoundary, Lloyd
+from streamkm.reasons import MAX_ITER, NO_IMPROVEMENT, SHIFT
+from streamkm.seeding import Task, method_of
+from streamkm.updates import AcceleratedUpdate, Batches, BoundedUpdate, MiniBatchUpdate, StopRules
+from streamkm.updates.batches import PartialSeeding
+from tests.checkpoint.test_states import alike
+from tests.updates.test_minibatch import FIRST, X, rows_of, stepped
+
+
+def test_averages_and_their_lowest_are_those_of_scikit_learn():
+    """Its moving average has a share of 2 b / (n + 1) and starts after the first batch."""
+    states = [state for state, _ in stepped(rows_of(X, 100), 100, 60)]
+    assert states[0].average is None
+    average, lowest, since, before = None, np.inf, 0, FIRST
+    for number, state in enumerate(states):
+        assert state.shift == pytest.approx(np.square(state.centroids - before).sum())
+        assert state.weight == pytest.approx(3000)
+        before = state.centroids
+        if number == 0:
+            continue
+        share = 2 * 100 / 3001
+        last = state.mean_loss
+        average = last if average is None else average * (1 - share) + last * share
+        since = 0 if average < lowest else since + 1
+        lowest = min(lowest, average)
+        assert state.average == pytest.approx(average, rel=1e-12)
+        assert state.lowest == pytest.approx(lowest, rel=1e-12)
+        assert state.no_improvement == since
+    assert {0, 1, 2} <= {state.no_improvement for state in states}
+
+
+def test_mini_batches_stop_at_their_thresholds():
+    update = MiniBatchUpdate(
+        StopRules(2, 0.5, max_no_improvement=3), batches=Batches(10, 0, 7, 70, 10)
+    )
+    assert update.batches.per_epoch == 7
+    state = replace(update.init(FIRST), variance=2.0, average=1.0, n_steps=3)
+    assert update.reason(replace(state, shift=1.0)) == SHIFT
+    moving = replace(state, shift=1.1)
+    assert update.reason(moving) is None
+    assert update.reason(replace(moving, no_improvement=2)) is None
+    assert update.reason(replace(moving, no_improvement=3)) == NO_IMPROVEMENT
+    assert update.reason(replace(moving, n_steps=13)) is None
+    assert update.reason(replace(moving, n_steps=14)) == MAX_ITER
+    assert update.reason(replace(state, shift=0.0, average=None)) is None  # the first batch
+    off = replace(update, rules=StopRules(2, 0.0))
+    assert off.reason(replace(state, shift=0.0, no_improvement=99)) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "blocks", "rows", "batches"),
+    [
+        (None, 7, 65, 1),
+        (65, 7, 65, 1),
+        (64, 6, 60, 2),
+        (30, 3, 30, 3),
+        (29, 2, 20, 4),
+        (1, 1, 10, 7),
+    ],
+)
+def test_a_batch_is_whole_blocks_and_at_least_one(size, blocks, rows, batches):
+    """Of 65 rows in seven blocks of 10, the last one shorter."""
+    found = Batches(size, 0, 7, 65, 10)
+    assert (found.blocks_each, found.rows_each, found.per_epoch) == (blocks, rows, batches)
+
+
+@pytest.mark.parametrize(("n", "n_rows"), [(1, 10), (2, 20), (6, 60), (7, 65), (9, 65)])
+def test_a_seeding_on_blocks_is_that_of_data_that_consist_of_them(n, n_rows):
+    task = Task(3, 5, 65, 40)
+    found = PartialSeeding.on_blocks("coreset", task, 20, Batches(10, 1, 7, 65, 10), n)
+    assert len(found.blocks) == len(set(found.blocks)) == min(n, 7)
+    assert alike(found.inner, method_of("coreset").start(Task(3, 5, n_rows, 40)))
+
+
+def test_notes_of_mini_batches_name_the_batch_and_its_loss():
+    (first, _), (second, _) = stepped(rows_of(X, 300), 300, 2)
+    assert MiniBatchUpdate().init(FIRST).note == ""
+    assert first.note == f"batch 1, mean loss {first.mean_loss:.6g}"
+    assert second.note == f"batch 2, mean loss {second.mean_loss:.6g}, average {second.average:.6g}"
+
+
+def test_notes_of_bounded_sizes_name_the_work_that_is_next():
+    state = BoundedUpdate().init(FIRST)
+    assert state.note == ""
+    sampled = replace(state, sample=X[:50])
+    assert sampled.note == "prices of the size bounds from a sample"
+    iterated = replace(sampled, history=(object(),))
+    assert iterated.note == ""
+    assert replace(iterated, n_roundings=1).note == "prices of the size bounds corrected"
+    assert replace(iterated, n_roundings=1, inertia=1.0).note == ""
+
+
+def test_an_update_reads_for_every_step_unless_rows_are_worth_caching():
+    plain = AcceleratedUpdate(StopRules())
+    assert type(plain.ask(plain.init(FIRST))) is Lloyd
+    caching = replace(plain, most=10)
+    assert type(caching.ask(caching.init(FIRST))) is KeepBoundary
+    assert type(caching.ask(caching.init(FIRST[:1]))) is Lloyd
+    assert type(caching.on_table().ask(caching.init(FIRST))) is Lloyd
