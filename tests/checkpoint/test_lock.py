@@ -57,6 +57,13 @@ def test_a_local_lock_is_held_until_it_is_released(tmp_path):
     other.release()
 
 
+def test_a_local_lock_whose_file_was_deleted_is_released(tmp_path):
+    lock = FileLock(tmp_path / "c")
+    (tmp_path / ".c.lock").unlink()
+    lock.release()
+    FileLock(tmp_path / "c").release()
+
+
 def test_a_local_lock_names_the_slurm_job_that_holds_it(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "77")
     lock = FileLock(tmp_path / "c")

@@ -39,6 +39,7 @@ DIFFERENCES = [
     ({"asked": {**RECORD.asked, "n_clusters": 6}}, "asked", "n_clusters was 5, is now 6"),
     ({"asked": {**RECORD.asked, "nodata": 0}}, "asked", "nodata was None, is now 0"),
     ({"asked": {"n_clusters": 5}}, "asked", "init was random, is now None"),
+    ({"asked": {**RECORD.asked, "init": {}}}, "asked", "init was random, is now {}"),
     ({"asked": {**RECORD.asked, "space": "oklab"}}, "asked", "space was None, is now oklab"),
     ({"data": {**RECORD.data, "shape": [9, 6]}}, "data", "shape was [100, 6], is now [9, 6]"),
     ({"versions": {"numpy": "2.2"}}, "versions", "numpy was 2.1, is now 2.2"),

@@ -11,11 +11,13 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zarr.storage import MemoryStore
 
-from streamkm.checkpoint import flatten, restore
+from streamkm.checkpoint import Generations, flatten, is_local, restore
 from streamkm.checkpoint.content import checksum, packed, refuse_misplaced, unpacked
 from streamkm.checkpoint.kinds import refuse_misfits
 from streamkm.checkpointable import Checkpointable
+from streamkm.errors import CheckpointError
 from tests.checkpoint.test_states import alike
 
 ARRAYS = [
@@ -62,6 +64,34 @@ def test_a_changed_byte_or_place_changes_the_checksum(at, change):
     assert checksum({"a": 1}, [places[0] | {"shape": [3, 2]}], content) != before
     content[at] ^= change
     assert checksum({"a": 1}, places, content) != before
+
+
+@pytest.mark.parametrize("kind", ["path", "text", "store"])
+def test_a_checkpoint_is_a_path_its_text_or_a_store(kind, tmp_path):
+    where = {"path": tmp_path / "c", "text": str(tmp_path / "c"), "store": MemoryStore()}[kind]
+    assert Generations(where).load() is None
+    for number in range(1, 4):
+        Generations(where).save({"a": number}, [np.full(2, number)])
+    tree, (values,) = Generations(where, "r").load()
+    assert (tree, values.tolist()) == ({"a": 3}, [3, 3])
+    assert sorted(Generations(where, "r").group.group_keys()) == [
+        "state-00000002",
+        "state-00000003",
+    ]
+    assert is_local(where) == (kind != "store")
+    if kind != "store":
+        (tmp_path / "mine").write_text("a thesis")
+        with pytest.raises(CheckpointError, match="mine is not a checkpoint; name another"):
+            Generations(type(where)(tmp_path / "mine"))
+
+
+def test_a_list_of_states_that_is_none_is_damage():
+    store = MemoryStore()
+    generations = Generations(store)
+    for states in ("state-00000001", ["../x"], [1], {"a": 1}):
+        generations.group.attrs["states"] = states
+        with pytest.raises(CheckpointError, match="'states' of .* is no list of states"):
+            Generations(store).load()
 
 
 class Content:

@@ -31,3 +31,12 @@ def test_the_label_comes_first_and_equal_centroids_are_in_their_order():
     clusters, costs = cheapest(np.ones((2, 1), np.float32), centroids, np.zeros(5), labels, 4)
     assert clusters.tolist() == [[2, 1, 3, 0], [1, 2, 3, 0]]
     assert costs.tolist() == [[0, 0, 0, 1]] * 2
+
+
+def test_equal_sums_are_in_the_order_of_the_clusters():
+    centroids, prices = np.array([[4.0], [1.0], [3.0], [1.0], [2.0]]), np.array([0.0, 8, 1, 8, 4])
+    clusters, costs = cheapest(
+        np.zeros((1, 1), np.float32), centroids, prices, np.zeros(1, "i4"), 5
+    )
+    assert clusters.tolist() == [[0, 4, 1, 3, 2]]
+    assert costs.tolist() == [[16, 4, 1, 1, 9]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamkm.kernels import Centroids
+from streamkm.kernels import Centroids, add
 from tests import reference
 from tests.conftest import mixture, tile
 
@@ -41,3 +41,15 @@ def test_a_gap_is_never_more_than_it_is(d, k):
     true = apart[:, 1] - apart[:, 0]
     assert (gaps <= true + 1e-9 * apart[:, 1]).all()
     assert np.median(gaps / true) > 0.9
+
+
+def test_rows_with_known_labels_are_added_and_those_without_are_left_out():
+    x, weights = tile(mixture(40, 3, 2)), tile(np.random.default_rng(1).random(40))
+    labels, d2 = tile(np.arange(40, dtype=np.int32) % 5 - 1), tile(np.arange(40.0))
+    sums, counts = np.ones((4, 3)), np.ones(4)
+    loss = add(x, weights, labels, d2, sums, counts)
+    assert loss == pytest.approx(weights[labels >= 0] @ d2[labels >= 0])
+    for c in range(4):
+        mine = labels == c
+        np.testing.assert_allclose(sums[c] - 1, weights[mine] @ x[mine].astype(np.float64))
+        np.testing.assert_allclose(counts[c] - 1, weights[mine].sum())

@@ -71,6 +71,19 @@ def test_bounds_that_under_or_overflow_are_not_trusted(scale):
     check(x, centroids, Centroids(centroids, np.float32).nearest(x)[0])
 
 
+@pytest.mark.parametrize("scale", [2.0**-9, 2.0**9])
+def test_a_power_of_two_scales_distances_and_gaps_and_no_label(scale):
+    """Bounds that mix squares with numbers of another unit would hold at one scale only."""
+    x = correlated()
+    centroids = x[:K].astype(np.float64) + 0.01
+    labels, d2, gaps = prepared(x, centroids).nearest_and_gaps(x)
+    scaled = tile(x * np.float32(scale))
+    found, found_d2, found_gaps = prepared(scaled, centroids * scale).nearest_and_gaps(scaled)
+    assert np.array_equal(found, labels)
+    assert np.array_equal(found_d2, d2 * scale**2)
+    assert np.array_equal(found_gaps, gaps * scale**2)
+
+
 @pytest.mark.parametrize("far", [1e6, 1e18, 3e38])
 def test_single_rows_far_from_all_centroids(far):
     x = correlated().copy()

@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from streamkm.errors import DataError
 from streamkm.passes import KeepBoundary, Lloyd
 from streamkm.reasons import MAX_ITER, NO_IMPROVEMENT, SHIFT
 from streamkm.seeding import Task, method_of
 from streamkm.updates import AcceleratedUpdate, Batches, BoundedUpdate, MiniBatchUpdate, StopRules
 from streamkm.updates.batches import PartialSeeding
+from streamkm.updates.bounded_state import check_sizes
 from tests.checkpoint.test_states import alike
 from tests.updates.test_minibatch import FIRST, X, rows_of, stepped
 
@@ -106,3 +108,32 @@ def test_an_update_reads_for_every_step_unless_rows_are_worth_caching():
     assert type(caching.ask(caching.init(FIRST))) is KeepBoundary
     assert type(caching.ask(caching.init(FIRST[:1]))) is Lloyd
     assert type(caching.on_table().ask(caching.init(FIRST))) is Lloyd
+
+
+def test_the_largest_cluster_is_never_moved_and_others_by_their_share():
+    """The counts of moved clusters become the least of the others, as in scikit-learn."""
+    update = MiniBatchUpdate(reassignment_ratio=2.0)
+    state = replace(update.init(np.zeros((4, 1))), counts=np.array([8.0, 3.0, 8.0, 5.0]))
+    rows = np.array([[1.0], [2.0], [3.0]])
+    moved = update._reassigned(state, rows, 100)
+    assert moved.centroids.ravel().tolist() == [0, 1, 0, 2]
+    assert moved.counts.tolist() == [8, 8, 8, 8]
+    some = replace(update, reassignment_ratio=0.5)._reassigned(state, rows, 100)
+    assert some.centroids.ravel().tolist() == [0, 1, 0, 0]
+    assert some.counts.tolist() == [8, 5, 8, 5]
+    one = update._reassigned(state, rows, 3)  # half of three rows
+    assert one.centroids.ravel().tolist() == [0, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ((30, None), "5 clusters of at least 30 rows need 150 rows, .* are 102. .* at most 20,"),
+        ((None, 20), "5 clusters of at most 20 rows hold 100 rows, .* are 102. .* at least 21,"),
+    ],
+)
+def test_sizes_that_cannot_hold_are_refused_with_those_that_can(bounds, message):
+    with pytest.raises(DataError, match=message):
+        check_sizes(5, 102, *bounds)
+    check_sizes(5, 102, 20, 21)
+    check_sizes(5, 100, 20, 20)

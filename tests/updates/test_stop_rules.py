@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from streamkm.reasons import DISTORTION, MAX_ITER, NOTHING_MOVED, RELATIVE_LOSS, SHIFT
-from streamkm.updates import LloydUpdate, Step, StopRules
+from streamkm.updates import (
+    AcceleratedUpdate,
+    BoundedUpdate,
+    LloydUpdate,
+    ObservedUpdate,
+    Step,
+    StopRules,
+)
 from streamkm.updates.lloyd import _rounding
 
 VARIANCE, WEIGHT = 2.0, 4.0
@@ -81,13 +88,28 @@ def test_without_auto_the_seeding_changes_no_rule():
         assert (found.loss_tol, found.reading_tol) == (None, None)
 
 
-def test_the_loss_of_the_read_before_counts_only_if_steps_cost_reads():
-    rules = StopRules(tol=0.0, reading_tol=0.25)
-    update = LloydUpdate(rules)
-    steps = (Step(11.0, 9.0), Step(9.0, 9.0))
-    state = replace(update.init(np.zeros((2, 1))), history=steps, weight=WEIGHT)
-    assert update.reason(state) == RELATIVE_LOSS
-    assert replace(update, costs_reads=False).reason(state) is None
+@pytest.mark.parametrize(
+    "update",
+    [
+        LloydUpdate(),
+        AcceleratedUpdate(),
+        AcceleratedUpdate(settles=False),
+        BoundedUpdate(),
+        ObservedUpdate(),
+    ],
+    ids=lambda update: type(update).__name__,
+)
+def test_the_loss_of_the_read_before_counts_only_if_steps_cost_reads(update):
+    update = replace(update, rules=StopRules(tol=0.0, reading_tol=0.25))
+    state = replace(update.init(np.zeros((2, 1))), weight=WEIGHT)
+
+    def ended(update, *losses):
+        return update.reason(replace(state, history=tuple(Step(each, 9.0) for each in losses)))
+
+    assert ended(update, 9.0) is None
+    assert ended(update, 11.25, 9.0) is None
+    assert ended(update, 11.0, 9.0) == RELATIVE_LOSS
+    assert ended(replace(update, costs_reads=False), 11.0, 9.0) is None
 
 
 def test_the_rounding_of_a_loss_has_its_unit_and_grows_with_the_distance_from_zero():
