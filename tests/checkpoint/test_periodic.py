@@ -17,6 +17,20 @@ def test_a_save_is_due_after_the_interval(tmp_path):
     assert not Periodic.in_folder(tmp_path / "c", RECORD).due
 
 
+def test_a_save_is_due_a_minute_after_the_last_or_after_the_interval(tmp_path, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    for seconds, asked in ((60, None), (7, 7.0)):
+        saving = Periodic.in_folder(tmp_path / f"{seconds}", RECORD, asked)
+        for _ in range(2):
+            clock[0] += seconds - 0.5
+            assert not saving.due
+            clock[0] += 0.5
+            assert saving.due
+            assert saving.save(1)
+        assert load_progress(tmp_path / f"{seconds}").record.seconds == 2 * seconds
+
+
 def test_a_failed_save_is_a_warning_and_a_later_one_succeeds(tmp_path):
     failures = [OSError(errno.ENOSPC, "No space left on device")]
 

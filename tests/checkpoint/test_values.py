@@ -18,6 +18,7 @@ from streamkm.checkpoint.content import checksum, packed, refuse_misplaced, unpa
 from streamkm.checkpoint.kinds import refuse_misfits
 from streamkm.checkpointable import Checkpointable
 from streamkm.errors import CheckpointError
+from streamkm.rows.guarded import DurableFiles
 from tests.checkpoint.test_states import alike
 
 ARRAYS = [
@@ -79,6 +80,7 @@ def test_a_checkpoint_is_a_path_its_text_or_a_store(kind, tmp_path):
         "state-00000003",
     ]
     assert is_local(where) == (kind != "store")
+    assert isinstance(Generations(where).group.store, DurableFiles) == (kind != "store")
     if kind != "store":
         (tmp_path / "mine").write_text("a thesis")
         with pytest.raises(CheckpointError, match="mine is not a checkpoint; name another"):

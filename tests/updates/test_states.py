@@ -10,6 +10,7 @@ import pytest
 from streamkm.errors import DataError
 from streamkm.passes import KeepBoundary, Lloyd
 from streamkm.reasons import MAX_ITER, NO_IMPROVEMENT, SHIFT
+from streamkm.rows import Block
 from streamkm.seeding import Task, method_of
 from streamkm.updates import AcceleratedUpdate, Batches, BoundedUpdate, MiniBatchUpdate, StopRules
 from streamkm.updates.batches import PartialSeeding
@@ -137,3 +138,38 @@ def test_sizes_that_cannot_hold_are_refused_with_those_that_can(bounds, message)
         check_sizes(5, 102, *bounds)
     check_sizes(5, 102, 20, 21)
     check_sizes(5, 100, 20, 20)
+
+
+def test_clusters_are_reassigned_after_ten_rows_for_each_or_while_one_is_empty():
+    update = MiniBatchUpdate(batches=Batches(30, 0, 9, 270, 30))
+    state = replace(update.init(np.zeros((10, 1))), counts=np.ones(10))
+    assert not update._reassigns(replace(state, rows_since=69))
+    assert update._reassigns(replace(state, rows_since=70))
+    assert update._reassigns(replace(state, counts=np.arange(10.0)))
+
+
+def test_an_equal_average_is_no_improvement():
+    update, block = (
+        MiniBatchUpdate(batches=Batches(1, 0, 9, 9, 1)),
+        Block.from_values(np.array([[2.0]])),
+    )
+    state = replace(update.init(np.zeros((1, 1))), counts=np.ones(1), average=4.0, lowest=4.0)
+    after = update._averaged(state, Lloyd(state.centroids)(block))
+    assert (after.average, after.lowest, after.no_improvement) == (4.0, 4.0, 1)
+    better = update._averaged(
+        replace(state, lowest=4.5, no_improvement=3), Lloyd(state.centroids)(block)
+    )
+    assert (better.lowest, better.no_improvement) == (4.0, 0)
+
+
+@pytest.mark.parametrize("began", [False, True])
+def test_a_restarted_fit_of_bounded_sizes_rounds_like_a_new_one(began):
+    update = BoundedUpdate()
+    new = update.init(FIRST)
+    ended = replace(
+        new, prices=np.arange(6.0), sample=X[:50], began=began, trial=np.ones(6), n_roundings=3,
+        growth=8.0, surplus=4, numbers=np.arange(2), labels=np.arange(2, dtype=np.int32),
+        stop_reason=SHIFT, inertia=1.0,
+    )  # fmt: skip
+    kept = {"prices": ended.prices, "sample": ended.sample, "began": True} if began else {}
+    assert alike(update.restart(ended), replace(new, **kept))
