@@ -12,7 +12,14 @@ from streamkm.passes import KeepBoundary, Lloyd
 from streamkm.reasons import MAX_ITER, NO_IMPROVEMENT, SHIFT
 from streamkm.rows import Block
 from streamkm.seeding import Task, method_of
-from streamkm.updates import AcceleratedUpdate, Batches, BoundedUpdate, MiniBatchUpdate, StopRules
+from streamkm.updates import (
+    AcceleratedUpdate,
+    Batches,
+    BoundedUpdate,
+    MiniBatchUpdate,
+    Step,
+    StopRules,
+)
 from streamkm.updates.batches import PartialSeeding
 from streamkm.updates.bounded_state import check_sizes
 from tests.checkpoint.test_states import alike
@@ -173,3 +180,13 @@ def test_a_restarted_fit_of_bounded_sizes_rounds_like_a_new_one(began):
     )  # fmt: skip
     kept = {"prices": ended.prices, "sample": ended.sample, "began": True} if began else {}
     assert alike(update.restart(ended), replace(new, **kept))
+
+
+def test_caching_that_saved_no_read_is_left_out_for_more_and_more_reads():
+    update, step = AcceleratedUpdate(StopRules(), most=10), Step(1.0, 1.0)
+    state = replace(update.init(FIRST), history=(step,) * 5, last_plain_reads=3)
+    after = update._without_cached(replace(state, read_at=4), useful=False)
+    assert (after.plain_reads, after.last_plain_reads) == (7, 7)
+    for changed, useful in ((replace(state, read_at=3), False), (replace(state, read_at=4), True)):
+        after = update._without_cached(changed, useful)
+        assert (after.plain_reads, after.last_plain_reads) == (0, 0)
