@@ -20,7 +20,7 @@ from streamkm.updates import (
     Step,
     StopRules,
 )
-from streamkm.updates.batches import PartialSeeding
+from streamkm.updates.batches import DRAWS, ORDERS, PartialSeeding
 from streamkm.updates.bounded_state import check_sizes
 from tests.checkpoint.test_states import alike
 from tests.updates.test_minibatch import FIRST, X, rows_of, stepped
@@ -89,6 +89,23 @@ def test_a_seeding_on_blocks_is_that_of_data_that_consist_of_them(n, n_rows):
     found = PartialSeeding.on_blocks("coreset", task, 20, Batches(10, 1, 7, 65, 10), n)
     assert len(found.blocks) == len(set(found.blocks)) == min(n, 7)
     assert alike(found.inner, method_of("coreset").start(Task(3, 5, n_rows, 40)))
+
+
+@pytest.mark.parametrize(("n", "whole"), [(2, False), (3, True)])
+def test_a_seeding_without_rows_reads_more_blocks_and_ends_with_the_data(n, whole):
+    batches = Batches(10, 1, 3, 30, 10)
+    state = PartialSeeding.on_blocks("random", Task(2, 5, 30, 40), 20, batches, n)
+    nothing = state.ask()(Block.from_values(np.empty((0, 2))))
+    if whole:
+        with pytest.raises(DataError):
+            state.tell(nothing)
+    else:
+        more = state.tell(nothing)
+        assert (more.n_blocks, more.inner.k) == (3, 2)
+
+
+def test_random_streams_of_mini_batches_are_far_from_those_of_seedings():
+    assert 2**62 <= ORDERS < ORDERS + 2**50 < DRAWS < 2**63
 
 
 def test_notes_of_mini_batches_name_the_batch_and_its_loss():
@@ -190,3 +207,22 @@ def test_caching_that_saved_no_read_is_left_out_for_more_and_more_reads():
     for changed, useful in ((replace(state, read_at=3), False), (replace(state, read_at=4), True)):
         after = update._without_cached(changed, useful)
         assert (after.plain_reads, after.last_plain_reads) == (0, 0)
+
+
+def test_the_loss_that_is_not_read_is_estimated_by_the_average_if_there_is_one():
+    update = MiniBatchUpdate(StopRules(evaluates=False))
+    state = replace(update.init(FIRST), mean_loss=9.0, weight=10.0)
+    assert update.stop(state, MAX_ITER).inertia == 90.0
+    assert update.stop(replace(state, average=4.0), MAX_ITER).inertia == 40.0
+    assert MiniBatchUpdate(StopRules()).stop(state, MAX_ITER).inertia is None
+
+
+@pytest.mark.parametrize(("n_roundings", "width"), [(0, 16), (1, 32), (9, 32)])
+def test_candidates_of_all_rows_never_exceed_the_memory_for_sixteen_of_the_most_rows(
+    n_roundings, width
+):
+    update = BoundedUpdate(most=9000)
+    state = replace(update.init(np.zeros((100, 1))), sample=X[:1], weight=4500.0)
+    state = replace(state, stop_reason=SHIFT, n_roundings=n_roundings)
+    question = update.ask(state)
+    assert (question.most, question.width) == (9000, width)
