@@ -15,7 +15,7 @@ import pytest
 import zarr
 
 from streamkm.arrays import LARGE_NBYTES
-from streamkm.engine import Listed, folding, in_threads
+from streamkm.engine import Listed, folding, in_threads, wave_size
 from streamkm.rows import BlockPlan, StoredRows, open_rows
 
 N = 21  # blocks
@@ -98,3 +98,9 @@ def test_blocks_are_computed_at_the_same_time_and_given_in_order():
     with dask.config.set(num_workers=1):  # in this thread
         here = threading.get_ident()
         assert set(in_threads(lambda _: threading.get_ident(), 6)) == {here}
+
+
+@pytest.mark.parametrize(("cores", "blocks"), [(1, 64), (2, 64), (3, 512), (21, 512), (22, 4096)])
+def test_a_wave_is_a_power_of_eight_with_24_blocks_for_each_core(cores, blocks):
+    with dask.config.set(num_workers=cores):
+        assert wave_size() == blocks

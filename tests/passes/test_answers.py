@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamkm.kernels import Centroids
-from streamkm.passes import FeatureMoments, Labels, Lloyd
+from streamkm.passes import DrawUniform, FeatureMoments, Labels, Lloyd, Product
 from streamkm.passes.counting import CountedLabels
 from streamkm.passes.features import Codes, Residuals
 from streamkm.passes.grouping import NearestLabels
@@ -20,7 +20,6 @@ from tests import reference
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4)).astype(np.float32)
-WEIGHTS = RNG.random(90)
 BLOCK = Block.from_values(X)
 
 
@@ -119,3 +118,12 @@ def test_sums_of_the_clusters_that_occur_are_those_of_all():
     assert np.array_equal(few[:n], sums[clusters])
     assert np.array_equal(numbers[:n], counts[clusters])
     assert Lloyd(centroids)(BLOCK).counts.sum() == 90
+
+
+def test_rows_of_weight_zero_are_never_drawn():
+    weights = np.zeros(90)
+    weights[[7, 40]] = 1.0, 3.0
+    found = DrawUniform(5, 1, 0)(Block.from_values(X, weights))
+    assert sorted(found.numbers.tolist()) == [7, 40]
+    assert np.isfinite(found.keys).all()
+    assert Product(()).statistic_nbytes(4) == 0
