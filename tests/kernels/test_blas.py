@@ -7,7 +7,7 @@ import threading
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from streamkm.kernels import one_blas_thread
+from streamkm.kernels import blas, one_blas_thread
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +57,12 @@ def test_callers_in_many_threads_leave_the_numbers_as_they_were():
         thread.join()
     assert seen == {1}
     assert numbers() == {3}
+
+
+def test_a_forked_process_has_none_of_the_callers_of_its_parent(monkeypatch):
+    held = blas._LOCK
+    for name, value in (("_LOCK", held), ("_callers", 2), ("_limits", [(None, None)])):
+        monkeypatch.setattr(blas, name, value)
+    blas._forget()
+    assert (blas._callers, blas._limits) == (0, [])
+    assert blas._LOCK is not held

@@ -127,3 +127,11 @@ def test_rows_of_weight_zero_are_never_drawn():
     assert sorted(found.numbers.tolist()) == [7, 40]
     assert np.isfinite(found.keys).all()
     assert Product(()).statistic_nbytes(4) == 0
+
+
+def test_the_loss_of_large_whole_numbers_is_exact():
+    """The squares of the sums of these rows do not fit in 64 bits."""
+    x = np.full((2**16, 4), 2**15 - 1, np.int16)
+    found = Lloyd(x[:1].astype(float))(Block.from_values(x))
+    assert found.sums.dtype.kind == "i"
+    assert found.inertia(x[:1].astype(float)) == 0.0
