@@ -60,7 +60,7 @@ def test_the_bits_are_those_of_one_graph_for_any_wave(many, wave):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(1, 700), st.lists(st.sampled_from([8, 64, 512]), min_size=1))
+@given(st.integers(1, 700), st.lists(st.sampled_from([1, 8, 64, 512]), min_size=1))
 def test_waves_fold_as_one_tree_for_any_number_of_blocks(n, waves):
     """A statistic that records its own brackets shows the shape of the tree.
 

@@ -8,8 +8,18 @@ import numpy as np
 import pytest
 
 from streamkm.kernels import Centroids
-from streamkm.passes import DrawUniform, FeatureMoments, Labels, Lloyd, Product
+from streamkm.passes import (
+    CountObserved,
+    DrawUniform,
+    FeatureMoments,
+    KeepCandidates,
+    Labels,
+    Lloyd,
+    LloydObserved,
+    Product,
+)
 from streamkm.passes.counting import CountedLabels
+from streamkm.passes.extents import _middle
 from streamkm.passes.features import Codes, Residuals
 from streamkm.passes.grouping import NearestLabels
 from streamkm.passes.routes import RoutedLabels, Routes
@@ -135,3 +145,24 @@ def test_the_loss_of_large_whole_numbers_is_exact():
     found = Lloyd(x[:1].astype(float))(Block.from_values(x))
     assert found.sums.dtype.kind == "i"
     assert found.inertia(x[:1].astype(float)) == 0.0
+
+
+def test_candidates_are_in_the_order_of_their_sums():
+    centroids, prices = RNG.normal(size=(6, 4)), RNG.normal(size=6)
+    found = KeepCandidates(centroids, prices, 90, 3)(BLOCK)
+    sums = reference.squared_distances(X[found.numbers], centroids) + prices
+    assert np.array_equal(found.clusters, np.argsort(sums, axis=1)[:, :3])
+
+
+def test_variances_and_means_of_observed_values_are_those_of_complete_rows():
+    centroids = RNG.normal(size=(3, 4))
+    found = LloydObserved(centroids)(BLOCK).variance(centroids)
+    assert found == pytest.approx(X.astype(float).var(axis=0).mean())
+    seen = CountObserved()(BLOCK)
+    np.testing.assert_allclose(seen.means, X.astype(float).mean(axis=0))
+
+
+def test_the_middle_of_whole_numbers_is_whole_and_not_above_it():
+    assert _middle(1.0, 4.0) == 2.5
+    assert _middle(1, 4) == 2.0
+    assert _middle(2**62 + 1, 2**62 + 5) <= 2**62 + 3
