@@ -44,13 +44,14 @@ _KILLED = """
     import os, signal, sys
     from pathlib import Path
     import numpy as np
+    import zarr  # loaded here, once for all children
     import streamkm.outputs.atomic as whole
     from streamkm.outputs import MODEL
     from streamkm.models.model import Model
     from streamkm.models.storage import save_model
 
     atomic, mark = sys.argv[2] == "atomic", sys.argv[3]
-    new = Path(sys.argv[1], "new")
+    old, new = Path(sys.argv[1], "old"), Path(sys.argv[1], "new")
 
     def child(work):
         pid = os.fork()
@@ -79,11 +80,12 @@ _KILLED = """
         whole.exchange = around(whole.exchange) if atomic else lambda *_: False
         whole.shutil.rmtree = around(whole.shutil.rmtree)
 
+    child(lambda: save_model(old, Model(np.zeros((2, 2)), 1.0)))
     child(lambda: save_model(new, Model(np.ones((2, 2)), 2.0)))
     for last in range(1, 40):
         folder = Path(sys.argv[1], str(last))
         folder.mkdir()
-        child(lambda: save_model(folder / "m", Model(np.zeros((2, 2)), 1.0)))
+        whole.shutil.copytree(old, folder / "m")
         def replace():
             killing(last)
             with whole.whole(folder / "m", MODEL, True, mark) as partial:
