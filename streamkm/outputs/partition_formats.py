@@ -147,7 +147,9 @@ class ZarrPartition:
                 dimension_names=("row", "feature")[: len(shape)],
                 attributes=names,
             )
-        if OFFSETS not in group:
+        if OFFSETS in group:  # a run that was stopped may not have written its values
+            group[OFFSETS][...] = layout.offsets
+        else:
             write_array(group, OFFSETS, layout.offsets, ("edge",))
         record_whole(group, kinds)
         return _ZarrWriter({name: storing_all(group[name]) for name in kinds})

@@ -88,6 +88,18 @@ def test_labels_that_are_damaged_before_they_are_copied_to_a_file_are_an_error(
     assert not (tmp_path / "l.npy").exists()
 
 
+def test_a_partition_that_resumes_writes_the_offsets_that_failed(tmp_path, monkeypatch):
+    zarr.create_array(tmp_path / "x", data=CENTRES)
+    streamkm.KMeans.from_centroids(CENTRES).save(tmp_path / "m")
+    words = ["partition", *(str(tmp_path / name) for name in "mx"), "-o", str(tmp_path / "p")]
+    at = Call("rename", ".p.partial#/offsets/c/#")
+    with monkeypatch.context() as here:
+        Layer(tmp_path, "fails once", at).put(here.setattr)
+        assert "Input/output error" in CliRunner().invoke(main, words).output
+    assert CliRunner().invoke(main, words).exit_code == 0
+    assert streamkm.open_partition(tmp_path / "p").offsets.tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize("name", ["c.safetensors", "c.onnx", "c.faiss"])
 def test_exports_to_a_full_disk_are_one_error(name, tmp_path, monkeypatch):
     pytest.importorskip({"c.faiss": "faiss", "c.safetensors": "safetensors"}.get(name, "numpy"))
