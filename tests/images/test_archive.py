@@ -24,7 +24,7 @@ from streamkm.errors import DataError, MemoryLimitError, OutputExistsError
 from streamkm.images import Archive, compress, decompress
 from streamkm.images.archive.summary import summary
 from streamkm.images.compression import run
-from streamkm.images.export import decompress as export
+from streamkm.images.export import portions
 from streamkm.images.export.as_file import as_file
 from streamkm.kernels.compiling import compiler_lock
 from tests import reference
@@ -330,7 +330,7 @@ def test_stopped_while_files_are_written(command, error, code, folder, tmp_path,
         arguments = ["compress", folder, "-k", "12", "-o", tmp_path / "o.zarr", "--overwrite"]
         arguments += ["--png", tmp_path / "out"]
     with monkeypatch.context() as patched, dask.config.set(scheduler="sync"):
-        patched.setattr(export, "as_file", write)
+        patched.setattr(portions, "as_file", write)
         said = CliRunner().invoke(main, list(map(str, arguments)))
     assert said.exit_code == code
     assert "--missing" in said.output
@@ -353,7 +353,7 @@ def test_interrupted_while_files_of_another_archive_are_replaced(
         arguments = ["compress", folder, "-k", "12", "-o", tmp_path / "o.zarr", "--overwrite"]
         arguments += ["--png", tmp_path / "out"]
     with monkeypatch.context() as patched, dask.config.set(scheduler="sync"):
-        patched.setattr(export, "as_file", interrupted)
+        patched.setattr(portions, "as_file", interrupted)
         said = CliRunner().invoke(main, list(map(str, arguments)))
     assert said.exit_code == 130
     assert "--missing" not in said.output
