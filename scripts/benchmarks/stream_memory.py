@@ -19,7 +19,7 @@ import numpy as np
 
 FEATURES, BLOCK = 4, 2**18
 SIZES = (10**6, 10**7, 10**8)
-WITHIN = 0.1
+WITHIN = 0.05
 
 
 def block(number: int, rows: int, all_rows: int) -> np.ndarray:
