@@ -32,6 +32,7 @@ LAZY = {
     "images/__init__.py",
     "checkpoint/generations.py",  # this and the others of guarded stores: they import Zarr
     "cli/app.py",
+    "cli/common.py",  # what other runs have left is looked for after a run
     "cli/commands/info.py",
     "cli/commands/info_outputs.py",
     "outputs/marks.py",

@@ -50,7 +50,7 @@ def ingest_images(folder):
     source = folder / "images"
     source.mkdir()
     Image.fromarray(np.zeros((4, 4, 3), "u1")).save(source / "a.png")
-    (source / "b.heic").write_bytes(b"")
+    (source / "b.psd").write_bytes(b"8BPS")
     streamkm.ingest(source, folder / "o.zarr")
 
 
