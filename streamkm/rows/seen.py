@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray
+from streamkm.errors import ReadError
 from streamkm.rows.dask_rows import DaskRows
 from streamkm.rows.fingerprint import digest, entries, stored_keys
 from streamkm.rows.formats.decoded import stored_in
@@ -155,7 +156,13 @@ class Seen:
 
 
 def seen_of(rows: StoredRows | DaskRows, place: str) -> Seen | None:
-    """Return what a read of all rows sees, without reading them; None if they are not in Zarr."""
+    """Return what a read of all rows sees, without reading them; None if they are not in Zarr.
+
+    Raises
+    ------
+    ReadError
+        If a folder of chunks on a disk cannot be listed.
+    """
     arrays = [a for a in map(stored_in, rows.sources) if is_a(a, "zarr.Array")]
     stored = rows.array.arrays[0] if isinstance(rows.array, Variables) else rows.array
     if not is_a(stored_in(stored), "zarr.Array"):
@@ -173,6 +180,8 @@ def seen_of(rows: StoredRows | DaskRows, place: str) -> Seen | None:
                     own = digest(f"{number} {at} {mark}")[:16]
                     marks[row // unit] ^= np.uint64(int(own, 16))
                     chunks[row // unit] += 1
+    except ReadError:
+        raise
     except Exception:  # the store cannot be listed; object stores have errors of their own
         marks, chunks = marks[:0], chunks[:0]
     described = [rows.layout.row_shape[1:], rows.layout.n_features, *map(_metadata, arrays)]

@@ -17,7 +17,7 @@ from streamkm.checkpoint import Record
 from streamkm.engine import Folded, folding, same_processes, wave_size
 from streamkm.engine.folded import Blocks
 from streamkm.outputs import alone, whole, whole_file_of_store
-from streamkm.rows import Rows
+from streamkm.rows import Rows, damage
 from streamkm.runs.output_progress import OutputProgress, Written
 
 RUNS = "_runs"  # folder of the sorted runs, which readers of Parquet skip
@@ -98,8 +98,11 @@ class StagedOutput:
                 try:
                     (partial / RUNS).mkdir(parents=True, exist_ok=True)
                     while len(progress.done) < len(stages):
-                        stage = stages[len(progress.done)]
-                        self._run(stage(partial, progress.done), progress)
+                        make = stages[len(progress.done)]
+                        # What was written before may be damaged; an error of writing stays one.
+                        with damage(str(partial), OSError):
+                            stage = make(partial, progress.done)
+                        self._run(stage, progress)
                     shutil.rmtree(partial / RUNS)
                     if finish is not None:
                         finish(partial)

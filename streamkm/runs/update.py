@@ -173,6 +173,13 @@ class Update:
                 "detected",
                 StreamkmWarning,
             )
+        listed = now.is_listed and all(each.is_listed for each in self.seen.stores)
+        if before is None and self.seen.stores and not listed:
+            warn(
+                f"all rows of {name} count as new: without lists of chunks, data that were read "
+                "from another place are not recognised",
+                StreamkmWarning,
+            )
         if found.lost and keep:
             warn(f"{found.lost}. The model keeps these rows as they were read.", StreamkmWarning)
         elif found.lost:

@@ -337,8 +337,8 @@ def cases(calls, fault, each, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--commands", nargs="*", default=list(COMMANDS))
-    parser.add_argument("--faults", nargs="*", default=list(FAULTS))
+    parser.add_argument("--commands", nargs="*", choices=COMMANDS, default=list(COMMANDS))
+    parser.add_argument("--faults", nargs="*", choices=FAULTS, default=list(FAULTS))
     parser.add_argument("--each", type=int, default=1)
     parser.add_argument("--most", type=int, help="cases of a command and fault")
     parser.add_argument("--seed", type=int, default=0)

@@ -115,3 +115,16 @@ def test_exports_to_a_full_disk_are_one_error(name, tmp_path, monkeypatch):
     assert "No space left on device" in found.output
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
     assert layer.counts[at.what, at.path] == 1
+
+
+def test_a_mask_that_is_damaged_between_two_stages_is_one_error(tmp_path, monkeypatch):
+    zarr.create_array(tmp_path / "x", data=CENTRES)
+    streamkm.KMeans.from_centroids(CENTRES).save(tmp_path / "m")
+    m, x, p, k = (str(tmp_path / name) for name in "mxpk")
+    assert CliRunner().invoke(main, ["partition", m, x, "-o", p]).exit_code == 0
+    with monkeypatch.context() as here:
+        at = Call("write", ".k.partial#/zarr.#.partial", 2)
+        Layer(tmp_path, "wrong byte", at).put(here.setattr)
+        found = CliRunner().invoke(main, ["dedup", p, "-o", k])
+    assert found.exit_code == 1
+    assert "is damaged (JSONDecodeError" in found.output

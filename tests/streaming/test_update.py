@@ -20,11 +20,12 @@ from zarr.storage import LocalStore
 import streamkm
 from streamkm import StreamingKMeans
 from streamkm.cli import main
-from streamkm.errors import DataChangedError, DataError, StreamkmWarning
+from streamkm.errors import DataChangedError, DataError, ReadError, StreamkmWarning
 from streamkm.models.storage import load_model
 from streamkm.streaming import Summary
 from tests import reference
 from tests.conftest import mixture
+from tests.fuzzing.layer import Call, Layer
 
 DAYS, SIDE, BANDS = 6, 20, 3
 CUBE = mixture(DAYS * SIDE * SIDE, BANDS, 4, seed=5).reshape(DAYS, SIDE, SIDE, BANDS)
@@ -313,6 +314,26 @@ def test_a_store_without_a_list_of_chunks_is_read_with_a_warning(tmp_path):
             km = StreamingKMeans(3, random_state=0).fit(tmp_path / "x.zip")
     with pytest.warns(StreamkmWarning, match="cannot be listed; changes of its earlier rows"):
         assert km.update(tmp_path / "x.zip").changes_["appended"] == ((200, 300),)
+
+
+def test_a_moved_store_without_a_list_of_chunks_is_new_with_a_warning(tmp_path):
+    with zarr.storage.ZipStore(tmp_path / "x.zip", mode="w") as store:
+        zarr.create_array(store, data=mixture(200, 2, 3), chunks=(100, 2))
+    km = StreamingKMeans(3, random_state=0).fit(tmp_path / "x.zip")
+    (tmp_path / "x.zip").rename(tmp_path / "y.zip")
+    with pytest.warns(StreamkmWarning, match=r"all rows of .*y\.zip count as new"):
+        assert km.update(tmp_path / "y.zip").changes_["appended"] == ((0, 200),)
+
+
+def test_a_moved_store_of_which_a_folder_cannot_be_listed_is_refused(tmp_path, monkeypatch):
+    zarr.create_array(tmp_path / "x", data=mixture(200, 2, 3), chunks=(100, 2))
+    km = StreamingKMeans(3, random_state=0).fit(tmp_path / "x")
+    shutil.copytree(tmp_path / "x", tmp_path / "y")
+    with monkeypatch.context() as here:
+        Layer(tmp_path, "fails once", Call("list", "y/c/#", 2)).put(here.setattr)
+        with pytest.raises(ReadError, match=r"y/c/. cannot be listed"):
+            km.update(tmp_path / "y")
+    assert km.update(tmp_path / "y").changes_["appended"] == ()
 
 
 def test_models_that_are_not_complete_or_old_are_refused(tmp_path):
