@@ -73,6 +73,7 @@ class Generations:
 
         self.where = str(where)
         self._damaged: set[str] = set()
+        self._begun: list[str] = []  # states whose save has begun and not ended
         target = Path(where) if is_local(where) else where
         store = DurableFiles(target) if isinstance(target, Path) else target
         if isinstance(target, Path) and not target.is_dir():
@@ -128,11 +129,14 @@ class Generations:
     def save(self, tree: Any, arrays: Arrays) -> None:
         """Write the next state, add it to the list, then delete all but the last two."""
         states = self._listed("states")
-        name = f"state-{1 + max((int(old[6:]) for old in states), default=0):08d}"
+        # After a signal, Zarr may still be writing a state: the next one has another name.
+        begun = list(self._begun)
+        name = f"state-{1 + max((int(old[6:]) for old in (*states, *begun)), default=0):08d}"
+        self._begun.append(name)
         content, places = packed(arrays)
         facts = {"tree": tree, "arrays": places, "saved": time.time()}
         facts["checksum"] = checksum(tree, places, content)
-        # An existing state of this name is incomplete.
+        # An existing state of this name is one that a killed run has not completed.
         group = self._root.create_group(name, overwrite=True, attributes=facts)
         chunks = (max(1, min(len(content), _CHUNK_NBYTES)),)
         group.create_array("content", data=content, chunks=chunks, compressors=None)
@@ -140,10 +144,11 @@ class Generations:
         for old in self._listed("removed"):  # a run may be killed before it deletes them
             self._remove(old)
         gone = [old for old in states if old not in current]
-        self._root.update_attributes({"states": current, "removed": gone})
+        self._root.update_attributes({"states": current, "removed": [*gone, *begun]})
         for old in gone:
             self._remove(old)
         self._damaged.clear()
+        self._begun.clear()
 
     def _remove(self, name: str) -> None:
         try:

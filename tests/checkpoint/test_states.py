@@ -133,6 +133,28 @@ def test_only_the_last_two_states_are_kept(rows, tmp_path):
     assert group.attrs["removed"] == ["state-00000003"]  # a save does not look for older ones
 
 
+def test_a_save_that_a_signal_interrupts_is_not_written_over(tmp_path, monkeypatch):
+    """Because Zarr's thread may still be writing it."""
+    saves, arrays = Generations(tmp_path / "c"), [np.arange(3.0)]
+    saves.save({"n": 1}, arrays)
+    with monkeypatch.context() as here:
+
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        here.setattr(zarr.Group, "create_array", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            saves.save({"n": 2}, arrays)
+    late = zarr.open_group(tmp_path / "c" / "state-00000002")
+    late.create_array("content", data=np.zeros(3))
+    saves.save({"n": 3}, arrays)
+    assert Generations(tmp_path / "c").load()[0] == {"n": 3}
+    assert np.array_equal(late["content"][...], np.zeros(3))
+    saves.save({"n": 4}, arrays)
+    names = sorted(zarr.open_group(tmp_path / "c").group_keys())
+    assert names == ["state-00000003", "state-00000004"]
+
+
 def flip(path):
     data = bytearray(path.read_bytes())
     at = len(data) // 2
