@@ -57,6 +57,12 @@ def names(texts):
     return found
 
 
+def test_tests_of_versions_are_there():
+    named = re.findall(r"tests/[\w/.]+", (ROOT / "scripts/versions").read_text())
+    assert named
+    assert all((ROOT / path).exists() for path in named)
+
+
 def test_all_has_the_packages_of_every_extra():
     everything = names(extras()["all"])
     for texts in extras().values():
@@ -87,6 +93,7 @@ def test_an_example_names_the_extras_that_it_needs(path):
 def test_the_workflow_runs_scripts_of_the_repository():
     jobs = read(".github/workflows/ci.yml")["jobs"]
     ran = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
-    assert sorted(ran) == [".ci/run", "scripts/docs"]
-    assert all(os.access(ROOT / script, os.X_OK) for script in ran)
+    scripts = sorted(line.split()[0] for line in ran)
+    assert scripts == [".ci/run", "scripts/docs", "scripts/versions"]
+    assert all(os.access(ROOT / script, os.X_OK) for script in scripts)
     assert all(job["timeout-minutes"] <= 90 for job in jobs.values())

@@ -18,7 +18,7 @@ from typing import Any
 import zarr
 from numcodecs.abc import Codec as OldCodec  # type: ignore[import-untyped]
 from zarr.codecs import BloscCodec, GzipCodec, ShardingCodec, ZstdCodec
-from zarr.storage import LocalStore
+from zarr.storage import FsspecStore, LocalStore
 
 from streamkm.files.durable import write_durably
 from streamkm.rows.machine import memory_here
@@ -59,8 +59,15 @@ class DurableFiles(RegularFiles):
 
 
 def store_at(path: str | os.PathLike[str]) -> Any:
-    """Return a folder as a store of regular files, to read; other paths and URLs as they are."""
+    """Return a folder as a store of regular files, and a zip file at a URL as a store, to read.
+
+    Other paths and URLs are returned as they are.
+    """
     where = os.fspath(path)
+    if where.startswith("zip::"):
+        # fsspec before 2026.9 raises KeyError for a file that a zip file lacks.
+        absent = (FileNotFoundError, IsADirectoryError, NotADirectoryError, KeyError)
+        return FsspecStore.from_url(where, read_only=True, allowed_exceptions=absent)
     return RegularFiles(Path(where), read_only=True) if os.path.isdir(where) else where
 
 

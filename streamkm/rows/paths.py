@@ -99,7 +99,7 @@ def _node(path: str | os.PathLike[str]) -> Any:
     where = os.fspath(path)
     try:
         store, inner = _store_of(where)
-        node = zarr.open(store_at(store) if store is where else store, path=inner, mode="r")
+        node = zarr.open(store_at(store) if isinstance(store, str) else store, path=inner, mode="r")
     except (FileNotFoundError, BadZipFile, zarr.errors.NodeNotFoundError) as error:
         raise _absent(where) from error
     except StreamkmError:

@@ -64,7 +64,8 @@ class ProgressBar:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._bars.stop()
+        if self._on_terminal:  # rich 13 prints an empty line elsewhere
+            self._bars.stop()
         if self._notebook:
             self._notebook.close()
 
