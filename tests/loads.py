@@ -48,7 +48,10 @@ def held():
 
 
 def repeated(call, count):
-    """Call a function many times; return what is held after a tenth of the calls, and after all."""
+    """Call a function many times; return its memory after a tenth of the calls and after all.
+
+    Memory, open files and threads must not grow between these.
+    """
     for number in range(count):
         call(number)
         if number == count // 10:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import BinaryIO
@@ -132,6 +132,27 @@ def decode(
         if header.alpha != (pixels.alpha is not None):
             raise ValueError("the header and the pixels disagree about alpha")
     return pixels
+
+
+def decode_each(
+    headers: Iterable[Header], most_nbytes: int | None, bad: list[tuple[str, str]]
+) -> Iterator[tuple[int, Pixels]]:
+    """Yield the place and the pixels of each image that can be decoded.
+
+    Parameters
+    ----------
+    headers : from `headers`; frames of an animation in their order
+    most_nbytes : maximum decoded bytes of an image, or None
+    bad : receives the name of each damaged image and the reason
+    """
+    with Animation() as animation:
+        for place, header in enumerate(headers):
+            try:
+                pixels = decode(header, most_nbytes, animation)
+            except DamagedError as error:
+                bad.append((header.name, error.reason))
+                continue
+            yield place, pixels
 
 
 def _decoded(header: Header, item: Span | Zipped | Held) -> Pixels:

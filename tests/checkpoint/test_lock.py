@@ -1,4 +1,4 @@
-"""Locks of checkpoints: who may take one, who may keep it, and what a refused run is told."""
+"""Locks of checkpoints: when one is taken, kept and released, and the error of a second run."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_a_list_of_states_that_is_none_is_damage():
 
 
 class Content:
-    """What is known of a stored content before it is read."""
+    """Metadata of a stored array: its dtype, shape, size and number of stored chunks."""
 
     def __init__(self, nbytes, initialized=1, nchunks=1, dtype=np.uint8):
         self.dtype, self.shape, self.nbytes = np.dtype(dtype), (nbytes,), nbytes

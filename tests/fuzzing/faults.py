@@ -228,7 +228,7 @@ class Faulty:
         return folder
 
     def _run(self, folder, fault="", at=None, log=None):
-        """Return how the command ended, what it said, and digests of the outputs."""
+        """Run the command; return its verdict, its output and the digests of its files."""
         given = [self.words, fault, at, log, self.outputs]
         ended = confined(given, folder, SECONDS, NBYTES, faulty)
         said, _, found = ended.said.partition(f"{_MARK}\n")

@@ -13,8 +13,7 @@ import numpy as np
 import zarr
 
 from streamkm.arrays import AnyArray
-from streamkm.decoding.animation import Animation
-from streamkm.decoding.decode import decode, headers
+from streamkm.decoding.decode import decode_each, headers
 from streamkm.decoding.header import Header, Pixels
 from streamkm.errors import DamagedError
 from streamkm.images.coding.coder import Coder, Coders, PaletteCoder
@@ -75,19 +74,13 @@ class Encode:
         bad: list[tuple[str, str]] = []
         palettes: list[tuple[int, Palette]] = []
         metadata = _metadata(batch)
-        with Animation() as animation:
-            for place, header in enumerate(batch.headers):
-                try:
-                    pixels = decode(header, self.most_nbytes, animation)
-                except DamagedError as error:
-                    bad.append((header.name, error.reason))
-                    continue
-                coder = self.coders.for_image(batch, place, pixels)
-                quality[place] = self._encoded(pixels, coder, codes[place])
-                if isinstance(coder, PaletteCoder) and "palettes" in group:
-                    palettes.append((place, coder.palette))
-                if alpha is not None:
-                    alpha[place] = pixels.alpha
+        for place, pixels in decode_each(batch.headers, self.most_nbytes, bad):
+            coder = self.coders.for_image(batch, place, pixels)
+            quality[place] = self._encoded(pixels, coder, codes[place])
+            if isinstance(coder, PaletteCoder) and "palettes" in group:
+                palettes.append((place, coder.palette))
+            if alpha is not None:
+                alpha[place] = pixels.alpha
         if "palettes" in group:
             storing_all(group["palettes"])[batch.region] = _together(palettes, group["palettes"], n)
         if alpha is not None:

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from streamkm.decoding.animation import Animation
-from streamkm.decoding.decode import decode
-from streamkm.errors import DamagedError
+from streamkm.decoding.decode import decode_each
 from streamkm.images.codebook.patches import visible_patches
 from streamkm.images.coding.encode import Written
 from streamkm.images.coding.stack import Batch, Stack
@@ -77,15 +75,9 @@ class WritePatches:
         out = np.zeros((len(batch.headers), *array.shape[1:]), array.dtype)
         weights = np.zeros(out.shape[:-1], np.int64)
         bad: list[tuple[str, str]] = []
-        with Animation() as animation:
-            for place, header in enumerate(batch.headers):
-                try:
-                    pixels = decode(header, self.most_nbytes, animation)
-                except DamagedError as error:
-                    bad.append((header.name, error.reason))
-                    continue
-                opacity = opacity_of(pixels.alpha)
-                out[place], weights[place] = visible_patches(pixels.colour, opacity, self.patch)
+        for place, pixels in decode_each(batch.headers, self.most_nbytes, bad):
+            opacity = opacity_of(pixels.alpha)
+            out[place], weights[place] = visible_patches(pixels.colour, opacity, self.patch)
         array[batch.region] = out
         if (self.folder / _OPACITY).exists():
             opacities: Any = zarr.open_array(self.folder / _OPACITY / batch.stack, mode="r+")

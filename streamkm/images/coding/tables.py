@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from streamkm.decoding.animation import Animation
-from streamkm.decoding.decode import decode
+from streamkm.decoding.decode import decode_each
 from streamkm.decoding.header import Pixels
-from streamkm.errors import DamagedError
 from streamkm.images.coding.stack import Batch
 from streamkm.images.colour.opacity import opacity_of
 from streamkm.passes import Colours, Statistic
@@ -54,15 +52,11 @@ class Count:
 
     def __call__(self, batch: Batch) -> Tables:
         tables = Tables()
-        with Animation() as animation:
-            for header, number in zip(batch.headers, batch.palettes, strict=True):
-                try:
-                    colours = colours_of(decode(header, self.most_nbytes, animation), self.most)
-                    image = Tables(((batch.kind, number, colours),))
-                except DamagedError as error:
-                    image = Tables(bad=((header.name, error.reason),))
-                tables = Tables.combine([tables, image])
-        return tables
+        bad: list[tuple[str, str]] = []
+        for place, pixels in decode_each(batch.headers, self.most_nbytes, bad):
+            image = Tables(((batch.kind, batch.palettes[place], colours_of(pixels, self.most)),))
+            tables = Tables.combine([tables, image])
+        return replace(tables, bad=tuple(bad))
 
 
 def colours_of(pixels: Pixels, most: int) -> Colours:
