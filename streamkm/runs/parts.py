@@ -20,6 +20,7 @@ from streamkm.rows import (
     Scaling,
     Sliced,
     StoredRows,
+    memory_here,
     open_rows,
     rows_in_memory,
 )
@@ -28,7 +29,8 @@ from streamkm.runs.steps_on_disk import Arrays, StepsOnDisk
 
 _TASK_NBYTES = 4 * 2**20  # rows of a task, unless a single part has more
 _TASK_PARTS = 64  # maximum number of parts of a task
-_IN_MEMORY_NBYTES = 2**30  # rows of a part that is fitted in memory, without a memory limit
+_IN_MEMORY_NBYTES = 2**30  # maximum bytes of rows that a task reads into memory
+_MACHINE_SHARE = 4  # of the memory of the machine, a quarter is used without a memory limit
 # Of the rows of a part: as they are read, of positive weight, sorted, as a table, scaled.
 _COPIES = 8
 _NAMES = ("part", "centroids", "counts", "losses")
@@ -152,9 +154,13 @@ class FitParts:
 
 
 def most_in_memory(limit: int | None) -> int:
-    """Return the maximum bytes of rows that a task reads into memory."""
+    """Return the maximum bytes of rows that a task reads into memory.
+
+    Without a limit, the tasks of all threads take at most a share of the machine's memory.
+    """
     if limit is None:
-        return _IN_MEMORY_NBYTES
+        share = memory_here() // _MACHINE_SHARE // (_COPIES * threads())
+        return min(share, _IN_MEMORY_NBYTES) or _IN_MEMORY_NBYTES
     return max(0, limit - PROCESS_NBYTES) // (_COPIES * (threads() + 1))
 
 

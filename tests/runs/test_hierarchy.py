@@ -37,6 +37,7 @@ from streamkm.runs.hierarchy import prepare_hierarchy
 from streamkm.runs.hierarchy_options import HierarchyOptions
 from streamkm.runs.levels import LevelFit, cluster_centroids
 from streamkm.runs.options import DataOptions
+from streamkm.runs.parts import most_in_memory
 from streamkm.runs.running import ProgressCallbacks
 from streamkm.runs.steps_on_disk import StepsOnDisk
 from tests import reference
@@ -303,6 +304,16 @@ def test_parts_larger_than_memory_are_read_block_by_block(store, monkeypatch):
     np.testing.assert_array_equal(found.counts_, want.counts_)
     np.testing.assert_allclose(found.cluster_centers_, want.cluster_centers_, rtol=1e-9)
     assert found.routing_ == want.routing_
+
+
+@pytest.mark.parametrize("memory", [2**28, 2**36, 0])
+def test_without_a_limit_the_parts_of_all_threads_take_a_share_of_the_machine(monkeypatch, memory):
+    monkeypatch.setattr("streamkm.runs.parts.memory_here", lambda: memory)
+    with dask.config.set(num_workers=16):
+        most = most_in_memory(None)
+    assert 0 < most <= 2**30
+    if memory:
+        assert 16 * 8 * most <= memory / 4  # eight copies of the rows in each of 16 threads
 
 
 def to(folder):
