@@ -102,6 +102,9 @@ def test_checkpoints_of_another_version_are_refused_with_a_fix(tmp_path):
     Generations(tmp_path / "old").save({"record": {"versions": {"streamkm": "0.3"}}}, [])
     with pytest.raises(CheckpointError, match=r"which streamkm 0\.3.* wrote .*Use that version"):
         load_saved(Generations(tmp_path / "old", "r"))
+    Generations(tmp_path / "other").save({"record": {}}, [])
+    with pytest.raises(CheckpointError, match=r"which streamkm of another version wrote \("):
+        load_saved(Generations(tmp_path / "other", "r"))
     zarr.open_group(tmp_path / "old").attrs["format"] = 1
     with pytest.raises(CheckpointError, match="format 1, .* name another checkpoint"):
         Generations(tmp_path / "old")

@@ -59,7 +59,18 @@ def test_reports_divide_a_search_and_may_end_it(monkeypatch):
 @settings(deadline=None, max_examples=150)
 @given(problems())
 def test_the_cost_is_the_least_and_the_prices_prove_it(problem):
-    costs, low, high, start = problem
+    check_least(*problem)
+
+
+def test_the_cost_is_the_least_from_prices_that_are_far_off():
+    """Then most paths lead over the ground, whose price changes."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        low = rng.integers(0, 5, 10)
+        check_least(rng.random((40, 10)), low, low + rng.integers(0, 41, 10), rng.normal(size=10))
+
+
+def check_least(costs, low, high, start):
     m, k = costs.shape
     clusters = np.tile(np.arange(k, dtype=np.int32), (m, 1))
     found = exchange(clusters, costs, low, high, start)

@@ -84,6 +84,33 @@ def test_a_power_of_two_scales_distances_and_gaps_and_no_label(scale):
     assert np.array_equal(found_gaps, gaps * scale**2)
 
 
+@pytest.mark.parametrize("scale", [2.0**-30, 1.0, 2.0**30])
+@pytest.mark.parametrize("noise", [0.05, 2.0])
+def test_a_few_rows_at_any_scale_and_with_ties(scale, noise, monkeypatch):
+    """Each centroid is there twice, and some have a neighbour closer than the rounding errors."""
+    monkeypatch.setattr("streamkm.kernels.centroids._ROWS", 0)
+    x = tile(correlated(40, 25, noise=noise) * np.float32(scale))
+    centroids = np.concatenate([1.01 * x[:13].astype(np.float64)] * 2)
+    check_gaps(x, centroids[:13])
+    centroids[20:] *= 1 + 1e-9
+    labels = check_gaps(x, centroids)
+    assert labels.max() >= 20
+    assert not np.isin(labels, range(13, 20)).any()
+
+
+def check_gaps(x, centroids):
+    """Compare labels and gaps with the reference; return the labels."""
+    labels, d2, gaps = prepared(x, centroids).nearest_and_gaps(x)
+    exact = reference.squared_distances(x, centroids)
+    assert np.array_equal(labels, exact.argmin(axis=1))
+    ordered = np.sort(exact, axis=1)
+    found = ordered[:, 1] - ordered[:, 0]
+    assert d2 == pytest.approx(ordered[:, 0], rel=1e-12, abs=0)
+    assert (gaps <= found * (1 + 1e-9)).all()
+    assert (gaps >= found - 2e-3 * ordered[:, 1]).all()
+    return labels
+
+
 @pytest.mark.parametrize("far", [1e6, 1e18, 3e38])
 def test_single_rows_far_from_all_centroids(far):
     x = correlated().copy()

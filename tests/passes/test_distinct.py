@@ -45,6 +45,14 @@ def test_rows_of_one_hash_have_an_order_of_their_own():
     assert np.array_equal(table.values[table.canonical()], shuffled.values[shuffled.canonical()])
 
 
+def test_a_table_that_grows_finds_every_row_where_it_was():
+    x = np.arange(200, dtype=np.float32).reshape(100, 2)
+    table = distinct.RowTable(2, np.float32, 100)
+    for n in range(1, 101):
+        assert table.add(x[n - 1 : n], np.ones(1))
+        assert np.array_equal(table.find(x[:n]), np.arange(n))
+
+
 def test_minus_zero_is_zero_and_rows_without_weight_are_not_there():
     x = np.array([[0.0], [-0.0], [1.0], [2.0]])
     table = Distinct(9)(Block.from_values(x, np.array([1.0, 2, 0, 4])))

@@ -226,3 +226,15 @@ def test_candidates_of_all_rows_never_exceed_the_memory_for_sixteen_of_the_most_
     state = replace(state, stop_reason=SHIFT, n_roundings=n_roundings)
     question = update.ask(state)
     assert (question.most, question.width) == (9000, width)
+
+
+@pytest.mark.parametrize(("price", "accepted"), [(0.0, False), (39.0, False), (50.0, True)])
+def test_a_rounding_is_accepted_at_prices_that_prove_it_nearly_the_least(price, accepted):
+    """Prices between 40 and 60 divide four rows by two."""
+    x = np.array([[1.0], [2.0], [3.0], [4.0]])
+    update = BoundedUpdate(max_size=2, most=4)
+    state = replace(update.init(np.array([[0.0], [10.0]])), prices=np.array([price, 0.0]))
+    state = replace(state, sample=x, weight=4.0, stop_reason=SHIFT)
+    rounded = update.tell(state, update.ask(state)(Block.from_values(x)))
+    assert rounded.inertia == (1 + 4 + 49 + 36 if accepted else None)
+    assert rounded.n_roundings == 1
