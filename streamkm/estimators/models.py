@@ -19,6 +19,8 @@ from streamkm.updates import history_array
 from streamkm.versions import versions
 
 _SCALARS = ("init", "random_state")  # parameters that may be objects
+# A checkpoint belongs to a single run, and frozen centroids are stored with the summary.
+_NOT_STORED = ("checkpoint", "frozen")
 
 
 def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
@@ -33,8 +35,7 @@ def stored_model(estimator: Any) -> Model:
     parameters = {
         name: value
         for name, value in estimator.get_params(deep=False).items()
-        # A checkpoint belongs to a single run.
-        if name != "checkpoint" and (name not in _SCALARS or value is None or np.isscalar(value))
+        if name not in _NOT_STORED and (name not in _SCALARS or value is None or np.isscalar(value))
     }
     counts, batches = getattr(estimator, "counts_", None), {}
     if hasattr(estimator, "_stored_batches"):

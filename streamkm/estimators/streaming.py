@@ -10,6 +10,7 @@ import numpy as np
 from streamkm.errors import DataError
 from streamkm.estimators.data import InputData
 from streamkm.estimators.feeds import Consumer
+from streamkm.estimators.frozen import frozen_model
 from streamkm.estimators.opening import all_or_nothing, data_options, names_of
 from streamkm.estimators.parameters import checked_random_state
 from streamkm.estimators.summarised import Summarised
@@ -17,7 +18,7 @@ from streamkm.fitting.first import check_enough
 from streamkm.heap import one_heap
 from streamkm.rows import Budget, Rows, is_a, refuse_other_units
 from streamkm.runs.options import memory_bytes
-from streamkm.runs.refine import prepare_refining, refined, refuse_part
+from streamkm.runs.refine import prepare_refining, refined, refuse_part, refuse_unequal
 from streamkm.runs.stream import StreamOptions, absorb, continued
 from streamkm.runs.stream_merging import Part, merge
 from streamkm.runs.stream_seen import merged_seen
@@ -60,27 +61,39 @@ class StreamingKMeans(Consumer, Summarised):
         Maximum number of iterations of `KMeans` with which `fit` and `update` continue from the
         centroids of the stream. Each takes at most one read of all rows; one more read gives the
         exact `counts_` and `inertia_`. `partial_fit` only sees rows once, so its centroids are
-        those of the summary again. It excludes `half_life` and `window`.
+        those of the summary again. It excludes `half_life`, `window` and `frozen`.
+    frozen : fitted estimator, path of a model, or array-like of shape (f, n_features), default=None
+        Centroids that stay as they are. They are the first of the `n_clusters` clusters. Rows that
+        are farther than `radius` from all of them make up to ``n_clusters - f`` new clusters, which
+        are as many as their distinct rows at most. Used when a stream begins.
+    radius : float or 'auto', default='auto'
+        Distance from the frozen centroids, in units of the data. 'auto' is four times the root mean
+        square distance of the rows of `frozen`, a model with `inertia_` and `counts_`. Used when a
+        stream begins.
 
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features), float64
         Centroids of all rows seen so far, in units of the data. The first access after new rows
         searches the summary, in about a second. Clusters keep their numbers between searches; a
-        cluster that appears takes the number of one that dies.
+        cluster that appears takes the number of one that dies. With `frozen`, its centroids and
+        those of the new clusters that were found.
     counts_ : ndarray of shape (n_clusters,), float64
         Weight of the rows of each cluster, estimated from the summary; the sum is exact, unless
-        rows are forgotten.
+        rows are forgotten. Of a frozen centroid, the exact weight of the rows within `radius` to
+        which it is the nearest frozen one.
     inertia_ : float
         Weighted sum of squared distances of all rows to their centroids, in squared data units,
         estimated from the summary. It is slightly too low, because the centroids fit the summary
         best. `score` gives the exact loss of rows.
     summary_ : named tuple of `rows`, ndarray of shape (m, n_features), and `weights`, \
 ndarray of shape (m,)
-        The summary. Sums over its weighted rows estimate sums over all rows.
+        The summary. Sums over its weighted rows estimate sums over all rows; with `frozen`, over
+        the rows that are far from its centroids.
     drift_ : Drift or None
         Changes from the clusters of the search before, as of `streamkm.drift`; None if there was
-        only one search, and for merged models.
+        only one search, and for merged models. With `frozen`, the first one has the changes from
+        its centroids.
     n_rows_seen_ : int
         Number of rows seen so far, without those that were left out.
     changes_ : dict of str to tuple
@@ -135,6 +148,8 @@ ndarray of shape (m,)
         nodata: Any = "auto",
         memory_limit: str | int | None = None,
         refine: int = 0,
+        frozen: Any = None,
+        radius: float | str = "auto",
     ) -> None:
         self.n_clusters = n_clusters
         self.summary_size = summary_size
@@ -145,6 +160,8 @@ ndarray of shape (m,)
         self.nodata = nodata
         self.memory_limit = memory_limit
         self.refine = refine
+        self.frozen = frozen
+        self.radius = radius
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Self:
         """Forget all rows seen so far, and summarise the data in one read.
@@ -175,7 +192,7 @@ ndarray of shape (m,)
             given, rows = self._absorb(X, sample_weight, mask)
             assert self._summary is not None
             self._summary.counted.check()
-            check_enough(rows.layout.n_rows, self._summary.n_clusters)
+            check_enough(rows.layout.n_rows, self._summary.least_rows)
             self._refine(X, sample_weight, mask, rows)
             labels = given.empty_labels(self._summary.n_clusters, rows)
             if labels is not None:
@@ -278,7 +295,6 @@ ndarray of shape (m,)
             summary, self._seen = update.absorbed()
             if summary is not known:
                 self._summary, self._is_solved = summary, False
-                self._n_features_out = known.n_clusters
                 self._remove("labels_", "cluster_names_")
                 self._refine(X, sample_weight, mask, rows)
             self.changes_ = dict(vars(update.news[0].changes))
@@ -303,8 +319,8 @@ ndarray of shape (m,)
         Raises
         ------
         DataError
-            If one is not a StreamingKMeans or forgets rows, or the numbers of clusters or the
-            features differ.
+            If one is not a StreamingKMeans or forgets rows, or the numbers of clusters, the
+            features or the frozen centroids differ.
 
         Examples
         --------
@@ -338,6 +354,8 @@ ndarray of shape (m,)
         """The checked options."""
         parameters = self.get_params(deep=False)
         parameters["random_state"] = checked_random_state(self.random_state)
+        begins = self._summary is None
+        parameters["frozen"] = frozen_model(self.frozen, self.radius) if begins else None
         return StreamOptions.from_parameters(parameters)
 
     def _budget(self) -> Budget:
@@ -347,7 +365,6 @@ ndarray of shape (m,)
         given, rows, known = self._next_rows(X, sample_weight, mask)
         self._seen = self._seen.with_read(rows, X, known.length)
         self._summary, self._is_solved = absorb(known, rows), False
-        self._n_features_out = known.n_clusters
         self._remove("changes_")
         return given, rows
 
@@ -356,7 +373,8 @@ ndarray of shape (m,)
         options = self._options
         if self._summary is None:
             given, rows = self._first_rows(X, sample_weight, mask)
-            return given, rows, options.first_summary(rows.layout.n_features)
+            own = rows.layout
+            return given, rows, options.first_summary(own.n_features, own.names, own.units)
         given, rows = self._rows(X, sample_weight, mask, count=True)
         units = getattr(self, "feature_units_", None)
         refuse_other_units(rows.layout.units, units, rows.layout.names, "X has")
@@ -366,6 +384,7 @@ ndarray of shape (m,)
         """Continue from the centroids of the summary by reads of all rows, if requested."""
         refine = self._options.refine
         if refine:
+            refuse_unequal(self._known)
             refuse_part(self._known.length, rows)
             names = names_of(self)
             _, data = data_options(self, X, sample_weight, mask, names)

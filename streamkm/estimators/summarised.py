@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.estimators.centroids import CentroidEstimator
+from streamkm.estimators.frozen import as_parameter
 from streamkm.models.model import Model
 from streamkm.runs.stream import solution_of
 from streamkm.runs.stream_seen import SeenData
@@ -18,6 +19,8 @@ from streamkm.streaming import Drift, Solution, Summary, WeightedRows, solve
 class Summarised(CentroidEstimator):
     """The centroids of a summary, which is searched when they are requested after new rows."""
 
+    frozen: Any
+    radius: Any
     _seen = SeenData()
     _summary: Summary | None = None
     _solution: Solution | None = None  # of the last search
@@ -86,7 +89,6 @@ class Summarised(CentroidEstimator):
         """Set the state of a stored model, so that `partial_fit` continues with its bits."""
         self._summary = Summary.from_stored(model.summary)
         self.n_features_in_ = model.centroids.shape[1]
-        self._n_features_out = len(model.centroids)
         if model.features:
             self.feature_names_in_ = np.array(model.features, dtype=object)
         if model.names:
@@ -94,7 +96,14 @@ class Summarised(CentroidEstimator):
         self._set_units(model.units)
         self._solution, self._is_solved = solution_of(model), True
         self._seen = SeenData.of_model(model)
+        if frozen := model.summary.get("frozen"):
+            self.frozen = as_parameter(frozen["centroids"], model.features)
+            self.radius = frozen["radius"]
         return self
+
+    @property
+    def _n_features_out(self) -> int:  # type: ignore[override]
+        return len(self.cluster_centers_)
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._summary is not None

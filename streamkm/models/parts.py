@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.models.checks import finite, impossible, not_negative
+from streamkm.models.checks import finite, impossible, not_negative, refuse_empty
 from streamkm.outputs import plain
 from streamkm.outputs.reading import StoredGroup
 from streamkm.outputs.sealing import write_array
@@ -77,9 +78,15 @@ def write_summary(group: Any, summary: dict[str, Any]) -> None:
     if not summary:
         return
     own = group.create_group("summary")
-    own.attrs.put(plain({n: value for n, value in summary.items() if n not in _SUMMARY}))
+    numbers = {n: value for n, value in summary.items() if n not in (*_SUMMARY, "frozen")}
+    own.attrs.put(plain(numbers))
     for name in _SUMMARY:
         write_array(own, name, summary[name], ("row", "feature")[: summary[name].ndim])
+    if frozen := summary.get("frozen"):
+        apart = own.create_group("frozen")
+        apart.attrs.put(plain({n: frozen[n] for n in ("radius", "inertia")}))
+        write_array(apart, "centroids", frozen["centroids"], ("cluster", "feature"))
+        write_array(apart, "counts", frozen["counts"], ("cluster",))
 
 
 def read_summary(group: StoredGroup, n_features: int) -> dict[str, Any]:
@@ -99,12 +106,28 @@ def read_summary(group: StoredGroup, n_features: int) -> dict[str, Any]:
     if not (bounds > 0).all():
         impossible(own, "'bounds' has values that are not above zero")
     return found | {
+        "frozen": _read_frozen(own, found["n_clusters"], n_features),
         "draws": draws,
         "bounds": bounds,
         "weights": not_negative(own, "weights", len(draws)),
         "numbers": own.read("numbers", 1, "i", draws.shape),
         "values": finite(own, "values", 2, (len(draws), n_features)),
     }
+
+
+def _read_frozen(summary: StoredGroup, n_clusters: int, n_features: int) -> dict[str, Any]:
+    own = summary.group_in("frozen")
+    if own is None:
+        return {}
+    centroids = finite(own, "centroids", 2, (None, n_features))
+    refuse_empty(own, "centroids", centroids)
+    radius, inertia = (float(own.attribute(name, (int, float))) for name in ("radius", "inertia"))
+    if not (0 < radius < math.inf and 0 <= inertia < math.inf):
+        impossible(own, "its attribute 'radius' or 'inertia' is no such number")
+    if len(centroids) >= n_clusters:
+        impossible(own, f"'centroids' has no place for others among {n_clusters} clusters")
+    counts = not_negative(own, "counts", len(centroids))
+    return {"centroids": centroids, "radius": radius, "counts": counts, "inertia": inertia}
 
 
 def write_drift(group: Any, drift: dict[str, AnyArray]) -> None:

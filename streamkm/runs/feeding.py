@@ -85,7 +85,8 @@ class Folding:
 
     def begin(self, first: Arrived) -> FeedState:
         """Return the state before the first rows of a feed."""
-        return FeedState(self.options.first_summary(first.rows.shape[1]), features=first.features)
+        summary = self.options.first_summary(first.rows.shape[1], first.features)
+        return FeedState(summary, features=first.features)
 
     def after(self, state: FeedState, arrived: Arrived) -> Iterator[FeedState]:
         """Yield the state with more rows, as far as they fill batches, and then with all.
@@ -215,7 +216,7 @@ def feed_record(
     asked : mapping, other options that determine the result
     nodata : values of rows that are left out, which a run that resumes may change
     """
-    asked, free = plain({**vars(options), **asked}), plain({"nodata": nodata})
+    asked, free = plain({**options.recorded, **asked}), plain({"nodata": nodata})
     return Record("feed", asked, {"feed": name}, free, versions())
 
 

@@ -14,7 +14,7 @@ from streamkm.runs.fit_options import FitOptions
 from streamkm.runs.options import DataOptions
 from streamkm.runs.running import ProgressCallbacks
 from streamkm.runs.stream import solution_of
-from streamkm.streaming import Solution
+from streamkm.streaming import Solution, Summary
 
 
 def refuse_part(length: int, rows: Rows) -> None:
@@ -29,6 +29,22 @@ def refuse_part(length: int, rows: Rows) -> None:
         raise DataError(
             f"refining reads all rows of the stream again, but these are {rows.layout.n_rows:,} of "
             f"{length:,}.",
+            python="Set refine=0.",
+            command="Give --refine 0.",
+        )
+
+
+def refuse_unequal(summary: Summary) -> None:
+    """Refuse a stream in which rows do not count alike, as they do in a fit.
+
+    Raises
+    ------
+    DataError
+    """
+    if summary.forgetting.is_active or summary.frozen.is_active:
+        raise DataError(
+            "refining gives all rows the same weight and moves all centroids, but the stream "
+            "forgets rows, or has frozen centroids.",
             python="Set refine=0.",
             command="Give --refine 0.",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from streamkm.models.model import Model
 from streamkm.numbers import real_number, whole_number
 from streamkm.rows import Budget, Rows
 from streamkm.runs.options import draw_seed
+from streamkm.runs.stream_frozen import FrozenModel, refuse_few
 from streamkm.streaming import Drift, Forgetting, Solution, Summarise, Summary, solve, summary_rows
 from streamkm.versions import versions
 
@@ -36,6 +37,8 @@ class StreamOptions:
     window : int or None
     refine : int
         Iterations that read all rows again.
+    frozen : FrozenModel or None
+        Used only when a stream begins.
     """
 
     n_clusters: int = 8
@@ -44,6 +47,7 @@ class StreamOptions:
     half_life: float | None = None
     window: int | None = None
     refine: int = 0
+    frozen: FrozenModel | None = None
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -71,7 +75,20 @@ class StreamOptions:
                 f"refine={refine} gives all rows the same weight, so it excludes half_life and "
                 "window: leave it out."
             )
-        return cls(k, size, parameters["random_state"], half_life, window, refine)
+        frozen = parameters.get("frozen")
+        options = cls(k, size, parameters["random_state"], half_life, window, refine, frozen)
+        if frozen is not None:
+            options._check_frozen(frozen)
+        return options
+
+    def _check_frozen(self, frozen: FrozenModel) -> None:
+        for name in ("half_life", "window", "refine"):
+            if getattr(self, name):
+                raise ParameterError(
+                    f"frozen excludes {name}={getattr(self, name)!r}: the rows near frozen "
+                    "centroids are only counted, all with their full weight. Leave one out."
+                )
+        refuse_few(self.n_clusters, len(frozen.centroids))
 
     @classmethod
     def of_summary(cls, summary: Summary) -> Self:
@@ -79,15 +96,29 @@ class StreamOptions:
         return cls(summary.n_clusters, summary.most, summary.seed, **vars(summary.forgetting))
 
     @property
+    def recorded(self) -> dict[str, Any]:
+        """The options as a checkpoint compares them."""
+        own = {name: value for name, value in vars(self).items() if name != "frozen"}
+        return own if self.frozen is None else own | self.frozen.recorded
+
+    @property
     def forgetting(self) -> Forgetting:
         """How rows lose weight."""
         return Forgetting(self.half_life, self.window)
 
-    def first_summary(self, n_features: int) -> Summary:
-        """Return the summary of no rows of this number of features."""
+    def first_summary(
+        self,
+        n_features: int,
+        names: Sequence[str] | None = None,
+        units: Sequence[str] | None = None,
+    ) -> Summary:
+        """Return the summary of no rows of these features."""
         most = self.summary_size or summary_rows(self.n_clusters, n_features)
         none = Summary.none(most, self.n_clusters, draw_seed(self.random_state))
-        return replace(none, values=np.empty((0, n_features)), forgetting=self.forgetting)
+        none = replace(none, values=np.empty((0, n_features)), forgetting=self.forgetting)
+        if self.frozen is None:
+            return none
+        return replace(none, frozen=self.frozen.for_data(n_features, names, units))
 
     def budget(self, memory_limit: int | None) -> StreamBudget:
         """The memory that a read needs."""
@@ -180,4 +211,6 @@ def continued(summary: Summary, options: StreamOptions) -> Summary:
                 f"{name}={getattr(options, name)!r}, but the stream began with {name}={before!r}: "
                 f"keep it, or begin a new stream by `fit`."
             )
+    if summary.frozen.is_active:
+        refuse_few(options.n_clusters, len(summary.frozen.centroids))
     return replace(summary, n_clusters=options.n_clusters)

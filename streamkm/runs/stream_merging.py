@@ -60,7 +60,8 @@ def merge(parts: Sequence[Part]) -> Summary:
     Raises
     ------
     DataError
-        If the numbers of clusters, the features or their units differ, or a stream forgets rows.
+        If the numbers of clusters, the features, their units or the frozen centroids differ, or a
+        stream forgets rows.
     """
     first, most = parts[0], max(part.summary.most for part in parts)
     summaries = []
@@ -83,8 +84,13 @@ def merge(parts: Sequence[Part]) -> Summary:
         places = range(n) if order is None else order
         units = [part.units[at] for at in places] if part.units else None
         refuse_other_units(units, first.units, first.features, f"{part.name} has")
-        values = summary.values if order is None else summary.values[:, list(order)]
-        summaries.append(replace(summary, most=most, values=values))
+        summary = summary if order is None else summary.with_features(order)
+        if not summary.frozen.is_same(first.summary.frozen):
+            raise DataError(
+                f"{part.name} has other frozen centroids, or another radius, than {first.name}: "
+                "summarise both with the same."
+            )
+        summaries.append(replace(summary, most=most))
     return Summary.combine(summaries)
 
 

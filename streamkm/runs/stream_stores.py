@@ -95,7 +95,7 @@ class Stores:
 
     def record(self, options: StreamOptions) -> Record:
         """The record of a stream, by which a checkpoint knows it."""
-        known = {n: v for n, v in vars(options).items() if n != "refine"}  # after the stream
+        known = {n: v for n, v in options.recorded.items() if n != "refine"}  # after the stream
         asked = plain(known) | {"blocks": digest_of(tuple(r.plan for r in self.rows))}
         return Record("stream", asked, self.fingerprints, versions=versions())
 
@@ -116,7 +116,8 @@ class Stores:
 
     def first_state(self, options: StreamOptions) -> StreamState:
         """The state before the first read."""
-        return StreamState(options.first_summary(self.rows[0].layout.n_features))
+        own = self.rows[0].layout
+        return StreamState(options.first_summary(own.n_features, own.names, own.units))
 
 
 def streaming(stores: Stores, state: StreamState) -> Iterator[StreamState]:

@@ -9,7 +9,7 @@ from streamkm.errors import DataError
 from streamkm.models.model import Model
 from streamkm.rows import refuse_other_units
 from streamkm.runs.options import DataOptions
-from streamkm.runs.refine import refuse_part
+from streamkm.runs.refine import refuse_part, refuse_unequal
 from streamkm.runs.stream import StreamOptions, solution_of, solved
 from streamkm.runs.stream_merging import Part
 from streamkm.runs.stream_seen import SeenData, refuse_repeated_files
@@ -41,12 +41,13 @@ def open_update(model: Model, name: str, data: Sequence[DataOptions], keep: bool
 
 
 def refuse_refining(update: Update) -> None:
-    """Refuse further reads if the stores of an update have not all rows of the model.
+    """Refuse further reads of a stream whose rows do not count alike, or of a part of its rows.
 
     Raises
     ------
     DataError
     """
+    refuse_unequal(update.summary)
     if len(update.news) > 1:
         raise DataError("--refine reads all rows as one array, so it needs a single store.")
     news = update.news[0]

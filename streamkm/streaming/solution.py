@@ -44,13 +44,15 @@ class Solution:
     def after(self, before: Solution) -> Solution:
         """Return the solution with the drift from another one, and with its cluster numbers.
 
-        If the numbers of clusters differ, the clusters keep their present numbers.
+        If there are more clusters than before, those without a pair get the last numbers. If there
+        are fewer, the clusters keep their present numbers.
         """
         drift = compare(before.centroids, before.counts, self.centroids, self.counts)
-        if len(before.centroids) != len(self.centroids):
+        if len(before.centroids) > len(self.centroids):
             return replace(self, drift=drift)
         old, new = pairs(before.centroids, self.centroids)
-        order = new[np.argsort(old)]
+        others = np.setdiff1d(np.arange(len(self.centroids)), new)
+        order = np.concatenate([new[np.argsort(old)], others])
         return Solution(
             self.centroids[order], self.counts[order], self.inertia, drift.reordered(order)
         )
@@ -60,7 +62,8 @@ def solve(summary: Summary, before: Solution | None = None) -> Solution:
     """Search a summary for the centroids of the lowest loss.
 
     The result depends on the distinct rows and their estimated weights only, not on their order.
-    The clusters have the numbers of those of `before` with which they are paired.
+    The clusters have the numbers of those of `before` with which they are paired. Frozen centroids
+    are the first ones, and the drift of the first solution is that from them alone.
 
     Raises
     ------
@@ -68,23 +71,41 @@ def solve(summary: Summary, before: Solution | None = None) -> Solution:
         If no row has weight.
     """
     summary.counted.check()
-    forgets, summary = summary.forgetting.is_active, summary.remembered()
-    if not len(summary.draws):
-        raise DataError(
-            f"no row of positive weight is among the last ones of {summary.length:,}, and all "
-            "earlier ones are forgotten: give a longer half_life or window, or more rows."
+    found, frozen = _searched(summary.remembered()), summary.frozen
+    if frozen.is_active:
+        found = Solution(
+            np.concatenate([frozen.centroids, found.centroids]),
+            np.concatenate([frozen.counts, found.counts]),
+            frozen.inertia + found.inertia,
         )
-    k, estimates = summary.n_clusters, summary.estimates
+        before = before or Solution(frozen.centroids, frozen.identity.counts, 0.0)
+    return found if before is None else found.after(before)
+
+
+def _searched(summary: Summary) -> Solution:
+    """Return the solution of the rows of a summary, beside the frozen centroids if there are any.
+
+    New clusters are at most as many as the distinct rows that are not near frozen centroids.
+    """
+    k, estimates, frozen = summary.n_new, summary.estimates, summary.frozen
+    if not len(estimates):
+        if not frozen.is_active:
+            raise DataError(
+                f"no row of positive weight is among the last ones of {summary.length:,}, and all "
+                "earlier ones are forgotten: give a longer half_life or window, or more rows."
+            )
+        return Solution(frozen.centroids[:0], np.empty(0), 0.0)
     table = Distinct(len(estimates))(Block.from_values(summary.values, estimates))
+    if frozen.is_active:
+        k = min(k, len(table.values))
     found = (
         _assigned(table, best_centroids(_sample(table, seed), k, seed, 0))
         for seed in (summary.seed ^ number for number in range(searches(table.values, k)))
     )
     best = min(found, key=lambda solution: solution.inertia)
     # The exact total weight is known, unless rows lose weight with age.
-    unit = 1.0 if forgets else summary.total / float(table.weights.sum())
-    scaled = replace(best, counts=best.counts * unit, inertia=best.inertia * unit)
-    return scaled if before is None else scaled.after(before)
+    unit = 1.0 if summary.forgetting.is_active else summary.total / float(table.weights.sum())
+    return replace(best, counts=best.counts * unit, inertia=best.inertia * unit)
 
 
 def searches(values: AnyArray, k: int) -> int:

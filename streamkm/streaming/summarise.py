@@ -20,7 +20,9 @@ from streamkm.passes import (
 from streamkm.rows import Block
 from streamkm.seeding.coreset import corrected_scale, least_sample, solve_pilot
 from streamkm.streaming.forgetting import Forgetting
-from streamkm.streaming.summary import PILOT_STREAM, Summary, total_of
+from streamkm.streaming.frozen import Frozen
+from streamkm.streaming.summary import PILOT_STREAM, Summary
+from streamkm.streaming.totals import total_of
 
 _OVERFULL, _DRAWS = 4, 3  # as for the coreset of a seeding
 _PART = 65536  # rows whose positions are computed at once
@@ -32,11 +34,13 @@ class Summarise(Pass[Summary]):
     """Summarise the rows of a block.
 
     A block of more than 2 * `most` rows is sampled by sensitivity about a rough solution of its
-    own; other blocks are kept. A block with invalid rows is only counted.
+    own; other blocks are kept. A block with invalid rows is only counted, and so are rows that are
+    near frozen centroids.
 
     Parameters
     ----------
     most, n_clusters, seed, forgetting : as for `Summary`
+    frozen : Frozen without rows
     first : int
         Position of the first row of the data in the stream.
     """
@@ -46,28 +50,35 @@ class Summarise(Pass[Summary]):
     seed: int
     first: int = 0
     forgetting: Forgetting = field(default_factory=Forgetting)
+    frozen: Frozen = field(default_factory=Frozen)
 
     @classmethod
     def after(cls, summary: Summary) -> Summarise:
         """Return the pass over the rows that follow those of a summary."""
         most, k, seed = summary.most, summary.n_clusters, summary.seed
-        return cls(most, k, seed, summary.length, summary.forgetting)
+        own = summary.forgetting, summary.frozen.identity
+        return cls(most, k, seed, summary.length, *own)
 
     def identity(self) -> Summary:
         none = Summary.none(self.most, self.n_clusters, self.seed)
-        return replace(none, forgetting=self.forgetting)
+        return replace(none, forgetting=self.forgetting, frozen=self.frozen)
 
     def __call__(self, block: Block) -> Summary:
         counted, length = Census()(block), math.prod(block.shape)
         none = replace(self.identity(), counted=counted, length=length)
         if counted.bad or counted.negative or not counted.weighted:
             return none
-        stream = _stream_of(block, self.first)
         with one_blas_thread():
-            if counted.weighted > 2 * self.most and self.forgetting.is_active:
+            near, block = self.frozen.divided(block)
+            none = replace(none, frozen=near)
+            n = block.n_rows if block.weights is None else int(np.count_nonzero(block.weights))
+            if not n:
+                return none
+            stream = _stream_of(block, self.first)
+            if n > 2 * self.most and self.forgetting.is_active:
                 sample = self._present_sample(block, stream)
             else:
-                sample = self._sample(block, counted.weighted, stream)
+                sample = self._sample(block, n, stream)
         draws = exponentials(sample.numbers, self.seed, stream)
         order = np.lexsort((sample.numbers, draws))
         weights = block.weights

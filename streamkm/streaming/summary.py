@@ -21,8 +21,7 @@ Rows whose share is zero are dropped before a reduction.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -30,22 +29,15 @@ import numpy as np
 import numpy.typing as npt
 
 from streamkm.arrays import AnyArray, Float64Array
-from streamkm.errors import DataError
 from streamkm.kernels import exponentials
 from streamkm.passes import Counted, Sampled, Statistic
 from streamkm.seeding.coreset import least_sample, nearest_rows, rates_about, rough_centroids
 from streamkm.streaming.forgetting import Forgetting
+from streamkm.streaming.frozen import Frozen
+from streamkm.streaming.totals import total_of
 
-_ROWS, _ROWS_PER_CLUSTER = 65536, 256  # [docs/streams.md]
-_NBYTES = 32 * 2**20  # of the values of `most` rows, unless the rows become too few
 _COLUMNS = "values", "weights", "bounds", "numbers", "draws"
 PILOT_STREAM = 2**62 + 2**60  # stream of the draws of pilots
-
-
-def summary_rows(n_clusters: int, n_features: int) -> int:
-    """Return the default size of a summary, in rows."""
-    most = max(_ROWS, _ROWS_PER_CLUSTER * n_clusters)
-    return max(least_sample(n_clusters), min(most, _NBYTES // (4 * n_features)))
 
 
 class WeightedRows(NamedTuple):
@@ -65,12 +57,13 @@ class Summary(Statistic):
     n_clusters : int, centroids of the rough solution of a reduction
     seed : int, unsigned 64-bit key of all draws
     counted : Counted, counts of all rows of the stream
-    total : float, weight of all rows of the stream
+    total : float, weight of the rows of which the summary is a sample
     length : int, rows of the stream including those that are left out
     draws, bounds, weights : ndarray of shape (m,), float64
     numbers : ndarray of shape (m,), int64, positions of the rows in the stream
     values : ndarray of shape (m, d), float32 or float64
     forgetting : Forgetting
+    frozen : Frozen, whose near rows are not in the summary
     """
 
     most: int
@@ -85,6 +78,7 @@ class Summary(Statistic):
     numbers: npt.NDArray[np.int64]
     values: AnyArray
     forgetting: Forgetting = field(default_factory=Forgetting)
+    frozen: Frozen = field(default_factory=Frozen)
 
     @classmethod
     def none(cls, most: int, n_clusters: int, seed: int) -> Summary:
@@ -114,6 +108,7 @@ class Summary(Statistic):
             counted=Counted.combine([p.counted for p in parts]),
             total=total_of(p.total for p in parts),
             length=sum(p.length for p in parts),
+            frozen=Frozen.combine([p.frozen for p in parts]),
         )
         if len(known) > 1:
             joined = replace(joined, **_joined(known))
@@ -128,15 +123,17 @@ class Summary(Statistic):
         own = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
         forgetting = Forgetting(stored.get("half_life"), stored.get("window"))
         own |= {"counted": counted, "seed": int(stored["seed"]), "forgetting": forgetting}
+        own["frozen"] = Frozen(**stored.get("frozen", {}))
         return cls(**own)
 
     @property
     def stored(self) -> dict[str, Any]:
         """The arrays and numbers of the summary; JSON has no integers of 64 bits."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}
-        counted, forgetting = own.pop("counted"), own.pop("forgetting")
+        counted, forgetting, frozen = (own.pop(n) for n in ("counted", "forgetting", "frozen"))
         return own | {
             **vars(forgetting),
+            "frozen": vars(frozen) if frozen.is_active else {},
             "rows": counted.rows,
             "weighted": counted.weighted,
             "seed": str(self.seed),
@@ -165,6 +162,23 @@ class Summary(Statistic):
         return self._rows(np.flatnonzero(self._shares))
 
     @property
+    def n_new(self) -> int:
+        """Number of clusters that are searched beside the frozen ones, at most."""
+        return self.n_clusters - len(self.frozen.centroids)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there are rows of weight from which centroids follow."""
+        if self.frozen.is_active:
+            return self.counted.weighted > 0
+        return len(self.remembered().draws) > 0
+
+    @property
+    def least_rows(self) -> int:
+        """Number of rows that a model of all clusters needs."""
+        return 1 if self.frozen.is_active else self.n_clusters
+
+    @property
     def is_complete(self) -> bool:
         """Whether every row of positive weight is in the summary."""
         return bool(np.isinf(self.bounds).all())
@@ -180,6 +194,11 @@ class Summary(Statistic):
         threshold, kept = scores[order[self.most]], np.sort(order[: self.most])
         bounds = np.minimum(self.bounds, rate * threshold)
         return replace(self, bounds=bounds)._rows(kept)
+
+    def with_features(self, order: Sequence[int]) -> Summary:
+        """Return the summary with the features in another order."""
+        values, frozen = self.values[:, list(order)], self.frozen.with_features(order)
+        return replace(self, values=values, frozen=frozen)
 
     def _rows(self, which: npt.NDArray[np.intp]) -> Summary:
         """Return the summary with only some of its rows."""
@@ -202,22 +221,6 @@ class Summary(Statistic):
         return rough_centroids(
             sample_of(self.values[some], estimates[some], keys[some]), self.n_clusters
         )
-
-
-def total_of(weights: Iterable[float]) -> float:
-    """Return the sum of weights, rounded once.
-
-    Raises
-    ------
-    DataError
-        If it is too large for float64.
-    """
-    try:
-        return math.fsum(weights)
-    except OverflowError as error:
-        raise DataError(
-            "the sum of the weights is too large for float64; divide all weights by a number."
-        ) from error
 
 
 def _joined(parts: Sequence[Summary]) -> dict[str, Any]:

@@ -112,22 +112,3 @@ def test_models_and_paths_are_compared(tmp_path):
         streamkm.drift(KMeans.from_centroids([[0.0, 1]]), b)
     with pytest.raises(DataError, match="1 and 2 features"):
         streamkm.drift(KMeans(1).fit(x[:, :1]), b)
-
-
-def test_rows_far_from_frozen_centroids_make_new_clusters():
-    """The example of docs/streams.md."""
-    rng = np.random.default_rng(0)
-    places = np.array([[0, 0], [10, 0], [0, 10], [30, 30], [40, 0]])
-    true = rng.integers(5, size=3000)
-    rows = places[true] + rng.normal(size=(3000, 2))
-    km = streamkm.StreamingKMeans(3, random_state=0).partial_fit(rows[true < 3])
-    frozen = km.cluster_centers_.copy()
-    far = 4 * np.sqrt(km.inertia_ / km.counts_.sum())
-    new = streamkm.StreamingKMeans(2, random_state=0)
-    for part in np.array_split(rows, 4):
-        new.partial_fit(part[km.transform(part).min(axis=1) > far])
-    assert new.n_rows_seen_ == (true > 2).sum()
-    centroids = np.concatenate([km.cluster_centers_, new.cluster_centers_])
-    labels = streamkm.KMeans.from_centroids(centroids).predict(rows)
-    assert np.array_equal(km.cluster_centers_, frozen)
-    assert np.array_equal(labels > 2, true > 2)

@@ -14,7 +14,7 @@ from streamkm.errors import DataError, NonFiniteError
 from streamkm.passes import Counted
 from streamkm.rows import Block, BlockPlan, StoredRows, open_rows
 from streamkm.runs.stream import StreamBudget, absorb
-from streamkm.streaming import Summarise, Summary, solve, summary_rows
+from streamkm.streaming import Frozen, Summarise, Summary, solve, summary_rows
 from streamkm.streaming.solution import searches
 from tests import reference
 from tests.conftest import mixture
@@ -199,8 +199,9 @@ def test_weights_whose_sum_is_too_large_are_refused():
         summarised([X[:10]], weights=[np.full(10, 1e308)])
 
 
-def test_the_same_bits_on_every_scheduler_and_with_any_size_of_waves(cluster):
-    rows, question = in_blocks(X, range(0, 12_001, 1000)), Summarise(MOST, K, 5)
+@pytest.mark.parametrize("frozen", [Frozen(), Frozen.beginning(CENTROIDS[:2], 2.0)])
+def test_the_same_bits_on_every_scheduler_and_with_any_size_of_waves(frozen, cluster):
+    rows, question = in_blocks(X, range(0, 12_001, 1000)), Summarise(MOST, K, 5, frozen=frozen)
     want = map_reduce(question, rows)
     assert not want.is_complete
     for scheduler in ("synchronous", "threads"):

@@ -124,7 +124,7 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str,
     """Read the feed, write the model, and print the result."""
     source, options = _Source.from_options(data, given), options_of(given)
     watched = [] if source.watched is None else [source.watched]
-    replaces = check_output(output, given["checkpoint"], watched, overwrite)
+    replaces = check_output(output, watched, overwrite, given)
     stored = {**parameters_of([], options, given), "feed": source.name}
     folding = Folding(options, data_options("", given), given["batch"])
     with ExitStack() as stack:
@@ -153,7 +153,7 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: Mapping[str,
             if summary is None:
                 raise DataError(f"{source.name} has no rows.")
             summary.counted.check()
-            check_enough(summary.counted.rows, options.n_clusters)
+            check_enough(summary.counted.rows, summary.least_rows)
             save()
             model = writing.write(summary)
         except KeyboardInterrupt as stopped:
@@ -175,7 +175,7 @@ def _follow(feeding: Feeding, saves: Saves, writing: Writing, bar: ProgressBar, 
         if saves.due:
             saves.last = feeding.saved
             saves.save()
-        if state.n_rows >= feeding.folding.options.n_clusters:
+        if state.n_rows >= state.summary.least_rows:
             writing.on_state(feeding)
         if time.monotonic() - shown > 0.2:
             shown = time.monotonic()
@@ -202,7 +202,7 @@ def _stop(
     if state is None:
         return
     summary, its_model = feeding.folding.flushed(state).summary, ""
-    if summary.counted.weighted >= summary.n_clusters:
+    if summary.counted.weighted >= summary.least_rows:
         writing.write(summary)
         its_model = f", and {writing.target} is the model of these"
     if not is_saved:

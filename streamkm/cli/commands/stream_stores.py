@@ -39,12 +39,12 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: dict[str, An
     """Read the stores, write the model, and print the result."""
     given = store_options(data, given)
     refuse_repeated(data)
-    options, checkpoint, refine = options_of(given), given["checkpoint"], given["refine"] or 0
+    options, refine = options_of(given), given["refine"] or 0
     if refine and len(data) > 1:
         raise DataError("--refine reads all rows as one array, so it needs a single store.")
     sources = [opening(path, given) for path in data]
     beside = [array for s in sources for array in (s.sample_weight, s.mask)]
-    replaces = check_output(output, checkpoint, [*data, *beside], overwrite)
+    replaces = check_output(output, [*data, *beside], overwrite, given)
     stored = parameters_of(data, options, given)
     saved = checkpoint_of(given)
     with ExitStack() as stack:
@@ -53,7 +53,7 @@ def run(data: tuple[str, ...], output: str, overwrite: bool, given: dict[str, An
         stack.enter_context(alone(local(output)))
         saves = stack.enter_context(saving(saved, stores.record(options), stores.rows))
         if saves.last is not None:
-            say_aside(f"resuming from {checkpoint}, {_place(saves.last, stores)}")
+            say_aside(f"resuming from {given['checkpoint']}, {_place(saves.last, stores)}")
 
         def model_of(summary: Summary) -> Model:
             return stream_model(stores, summary, stored, saves.identity)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import click
+
 from streamkm.cli.common import dimensions, stopped_by
 from streamkm.cli.files import may_replace
 from streamkm.cli.signals import fit_in
@@ -15,10 +17,11 @@ from streamkm.cli.translate import stored_paths
 from streamkm.cli.ui.facts import show
 from streamkm.errors import CheckpointError
 from streamkm.models.model import Model
-from streamkm.models.storage import save_model
+from streamkm.models.storage import load_model, save_model
 from streamkm.outputs import MODEL, CheckpointOutput, Store, check_outputs
 from streamkm.runs.options import CheckpointOptions
 from streamkm.runs.stream import StreamOptions
+from streamkm.runs.stream_frozen import FrozenModel
 from streamkm.runs.stream_seen import SeenData
 from streamkm.safe_text import without_password
 from streamkm.streaming import Summary
@@ -26,15 +29,25 @@ from streamkm.streaming import Summary
 
 def options_of(given: Mapping[str, Any]) -> StreamOptions:
     """Return the options of the stream."""
-    size = given["summary_size"] or "auto"
-    refine = given["refine"] or 0
-    return StreamOptions.from_parameters({**given, "summary_size": size, "refine": refine})
+    known = {"summary_size": given["summary_size"] or "auto", "refine": given["refine"] or 0}
+    return StreamOptions.from_parameters({**given, **known, "frozen": _frozen(given)})
+
+
+def _frozen(given: Mapping[str, Any]) -> FrozenModel | None:
+    path, radius = given["frozen"], given["radius"]
+    if path is None:
+        if radius is not None:
+            raise click.UsageError("--radius is for --frozen.")
+        return None
+    return FrozenModel.from_model(load_model(path), "auto" if radius is None else radius)
 
 
 def check_output(
-    output: str, checkpoint: str | None, inputs: Sequence[Any], overwrite: bool
+    output: str, inputs: Sequence[Any], overwrite: bool, given: Mapping[str, Any]
 ) -> bool:
     """Check the outputs; return whether the model may replace an existing one."""
+    checkpoint = given["checkpoint"]
+    inputs = inputs if given["frozen"] is None else [*inputs, given["frozen"]]
     replaces = may_replace(output, fit_in(checkpoint), overwrite)
     beside = [] if checkpoint is None else [CheckpointOutput(checkpoint)]
     check_outputs([Store(output, MODEL, replaces), *beside], inputs)
@@ -48,7 +61,8 @@ def parameters_of(
     size = given["summary_size"] or "auto"
     stored = {"n_clusters": options.n_clusters, "summary_size": size, "nodata": given["nodata"]}
     stored |= {name: given[name] for name in ("random_state", "variable")}
-    stored |= stored_paths({name: given[name] for name in ("weights", "mask")})
+    stored |= stored_paths({name: given[name] for name in ("weights", "mask", "frozen")})
+    stored |= {} if options.frozen is None else {"radius": options.frozen.radius}
     stored |= {"half_life": options.half_life, "window": options.window}
     stored |= {
         "data": [without_password(each) for each in data],
@@ -84,7 +98,9 @@ def show_result(summary: Summary, model: Model, output: str, as_json: bool) -> N
         "inertia": model.inertia,
         "model": output,
     }
-    show(facts, as_json)
+    frozen = summary.frozen.centroids
+    new = {"new_clusters": len(model.centroids) - len(frozen)} if len(frozen) else {}
+    show(facts | new, as_json)
 
 
 @dataclass
@@ -116,7 +132,7 @@ class Writing:
         if self.every is None or time.monotonic() - self.last < self.every:
             return
         summary = state.so_far
-        if summary is not self._written and len(summary.remembered().draws):
+        if summary is not self._written and summary.has_model:
             if not self.overwrite:
                 self.save()
             self.write(summary)

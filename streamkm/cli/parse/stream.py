@@ -97,6 +97,19 @@ feed_options = together(
     help="Only the last rows count.",
 )
 @click.option(
+    "--frozen",
+    metavar="MODEL",
+    help="Keep the centroids of this model as the first clusters of -k; rows that are far from "
+    "all of them make the others.",
+)
+@click.option(
+    "--radius",
+    type=click.FloatRange(0, min_open=True),
+    metavar="DISTANCE",
+    help="Distance in units of the data beyond which a row is far (default: four times the root "
+    "mean square distance of the rows of the model).",
+)
+@click.option(
     "--every",
     type=Seconds(),
     metavar="TIME",
