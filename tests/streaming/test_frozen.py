@@ -52,6 +52,7 @@ def test_near_rows_are_counted_and_far_rows_make_new_clusters_after_the_frozen_o
     model = StreamingKMeans(5, **ASKED)
     for part in np.array_split(np.arange(len(X)), 7):
         model.partial_fit(X[part], sample_weight=weights[part])
+        model.partial_fit(X[:3], sample_weight=np.zeros(3))
     found = model.cluster_centers_
     assert np.array_equal(found[:3], FROZEN)
     assert np.linalg.norm(found[3:, None] - PLACES[3:], axis=2).min(axis=0) == pytest.approx(
@@ -63,7 +64,7 @@ def test_near_rows_are_counted_and_far_rows_make_new_clusters_after_the_frozen_o
     near = (weights * D2.min(axis=1))[NEAR].sum()
     far = reference.inertia(X[~NEAR], found[3:], weights[~NEAR])
     assert model.inertia_ == pytest.approx(near + far)
-    assert model.n_rows_seen_ == len(X)
+    assert model.n_rows_seen_ == len(X) + 7 * 3
     assert model.summary_.weights.sum() == pytest.approx(weights[~NEAR].sum())
 
 
@@ -143,7 +144,10 @@ def test_stored_and_pickled_models_continue_with_the_same_bits(tmp_path):
 
 
 def test_models_of_the_same_frozen_centroids_are_merged_in_any_order():
-    a, b, c = (StreamingKMeans(5, **ASKED).partial_fit(part) for part in np.array_split(X, 3))
+    frozen = {**ASKED, "frozen": pd.DataFrame(FROZEN, columns=["a", "b"])}
+    tables = [pd.DataFrame(part, columns=["a", "b"]) for part in np.array_split(X, 3)]
+    tables[1] = tables[1][["b", "a"]]
+    a, b, c = (StreamingKMeans(5, **frozen).partial_fit(table) for table in tables)
     merged = [a.merge(b, c), c.merge(a, b)]
     assert merged[0].counts_.sum() == len(X)
     for name in ("cluster_centers_", "counts_"):
