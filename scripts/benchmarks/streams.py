@@ -6,8 +6,8 @@
         [--peers scikit-learn,dask-ml,bico,chunks,river]
 
 Rows come in batches of 10,000. A cell gives the loss of all rows relative to `streamkm.KMeans`
-(median and largest of the seeds), and CPU microseconds a row, with the search at the end. `bico`,
-`dask-ml` and `river` are compared if they are installed. `--size` gives the numbers of rows or
+(median and largest of the seeds), and CPU microseconds a row, with the search at the end. Of data
+that are compared with `river`, only the first rows are used. `--size` gives the numbers of rows or
 points that streamkm and bico keep, each in a column. `sorted` is the order of the clusters of the
 full fit, `length` that of the lengths of the rows, and `last` has one cluster at the end.
 `consumed` is streamkm by `consume`, which joins batches to larger ones, and `refined` streamkm with
