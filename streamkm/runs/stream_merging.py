@@ -42,8 +42,9 @@ class Part:
         if not model.summary:
             raise DataError(
                 f"{name} is not the model of a stream, so it has no summary of its rows.",
-                python="Use models of StreamingKMeans.",
-                command="Use models of `streamkm stream` or of StreamingKMeans.",
+                python="Use models of StreamingKMeans; refine=1 gives them the loss of a fit.",
+                command="Use models of `streamkm stream` or of StreamingKMeans; --refine 1 gives "
+                "them the loss of a fit.",
             )
         return cls(
             Summary.from_stored(model.summary), name, tuple(model.features), tuple(model.units)
