@@ -20,7 +20,7 @@ from scripts.mutation.sampling import Mutant, mutants
 ROOT = Path(__file__).parents[2]
 KNOWN = Path(__file__).with_name("equivalent.tsv")
 # Kernels that are compiled before any test sees them: instructions for LLVM, and compilation.
-COMPILED = ["_jit.py", "_vectors.py", "_wide.py", "compiling.py"]
+COMPILED = ["_jit.py", "_products.py", "_vectors.py", "_wide.py", "compiling.py"]
 # The tests of each package, without those that take a minute or compare files with what they were.
 _ITERATIONS = """
     tests/updates tests/fitting/test_stopping.py tests/fitting/test_boundary.py

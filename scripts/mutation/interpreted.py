@@ -1,8 +1,8 @@
 """A plugin of pytest that runs the kernels in Python, for NUMBA_DISABLE_JIT=1.
 
-Numba emits the vector instructions of `_vectors` and `_wide`; these stand-ins do the same to NumPy
-arrays, so that the loops that use them can be measured and changed without compiling them. Tests
-that would take long fail, and are not used.
+Numba emits the vector instructions of `_vectors`, `_wide` and `_products`; these stand-ins do the
+same to NumPy arrays, so that the loops that use them can be measured and changed without compiling
+them. Tests that would take long fail, and are not used.
 """
 
 from __future__ import annotations
@@ -86,10 +86,29 @@ def add_row(
     sums[c] += weight * x[row].astype(float)
 
 
+def products(
+    rows: Any, which: Array, at: int, ready: Any, first: int, scores: Array, shape: Any
+) -> None:
+    (x, start, moved, use), (packed, norms), (group, panel) = rows, ready, shape
+    lanes, d = _NBYTES // x.itemsize, x.shape[1]
+    width = lanes * len(panel)
+    places = which[at : at + len(group)]
+    own = packed[first * d * lanes :][: d * width].reshape(d, width)
+    products = (moved[places] if use else x[start + places]) @ own
+    scores[:, :width] = norms[first * lanes :][:width] + products
+
+
+def lowest_of(best: Array, second: Array, label: Array, at: int) -> tuple[Any, Any, Any]:
+    lanes = slice(at, at + _NBYTES // best.itemsize)
+    lane = int(best[lanes].argmin())
+    others = np.concatenate([np.delete(best[lanes], lane), second[lanes]])
+    return best[at + lane], others.min(), label[at + lane] + lane
+
+
 def _replace(module: ModuleType) -> None:
     for stand_in in (
         load, load_like, store, fill, plus_times, where_less, columns_of_four, columns_of_few,
-        add_squares, add_columns, summed, row_distance, add_row,
+        add_squares, add_columns, summed, row_distance, add_row, products, lowest_of,
     ):  # fmt: skip
         if hasattr(module, stand_in.__name__):
             setattr(module, stand_in.__name__, stand_in)

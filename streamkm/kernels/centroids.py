@@ -2,15 +2,17 @@
 
 Scores are computed in the precision of the data. A row whose two best scores differ by less than
 their rounding bound is decided again by float64 direct differences. A label is therefore always the
-float64 arg-min, for any BLAS, CPU, strip and chunk; ties go to the lowest index. Squared distances
+float64 arg-min, for any CPU, strip and chunk; ties go to the lowest index. Squared distances
 are always direct. Sums are float64, in row order.
 
 There are two implementations, chosen by measurement [docs/benchmarks.md]: vectors of rows for up to
-`_FEW` features, compiled for each number of features, and BLAS for more features.
+`_FEW` features, compiled for each number of features, and products of groups of rows and panels of
+centroids in registers for more features.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from functools import partial
 from typing import Any
@@ -21,6 +23,7 @@ import numpy.typing as npt
 from streamkm.arrays import Float64Array, FloatArray, Int32Array
 from streamkm.kernels import many as _loops
 from streamkm.kernels._once import Once
+from streamkm.kernels._products import CHUNK, packed_panels
 from streamkm.kernels.few import few_features
 from streamkm.kernels.leading import Leading
 from streamkm.kernels.many import many_features
@@ -29,6 +32,7 @@ from streamkm.kernels.pruned import pruned_features
 Answer = tuple[Int32Array, Float64Array]  # labels and squared distances
 
 _FEW = 24  # features
+_NEAR = 4.0  # squared length of the origin up to which rows are not moved to it, in |c - o|^2
 _ROWS = 512  # minimum number of rows of a tile for which leading directions are tried
 
 
@@ -46,28 +50,45 @@ class Centroids:
         self.values = np.ascontiguousarray(values, dtype=np.float64)
         d = self.values.shape[1]
         limits = np.finfo(precision)
-        # |score error| <= (d + 8) u (|c|^2 + 2 |x||c|) for a sum in any order (Higham 2002,
-        # section 3.1) with u = eps / 2; twice that, because two scores are compared; and increased
-        # by the rounding error of the computed |x|.
-        factor = (d + 8) * float(limits.eps) * (1.0 + d * float(limits.eps))
+        # |score error| <= m u (|c|^2 + 2 |x||c|), with u = eps / 2, where m is the number of
+        # features of a chunk plus the number of chunks (Higham 2002, sections 3.1 and 4.2), plus 8
+        # for the other roundings. Twice that, because two scores are compared; and increased by the
+        # rounding error of the computed |x|.
+        m = (d if d <= _FEW else min(d, CHUNK) + math.ceil(d / CHUNK)) + 8
+        factor = m * float(limits.eps) * (1.0 + d * float(limits.eps))
         # Error bound of direct float64 distances far from all centroids:
         # 2 (d + 4) u64 (|x| + |c|)^2 each, and (a + b)^2 <= 2 (a^2 + b^2).
         direct = 8.0 * (d + 4) * float(np.finfo(np.float64).eps)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             # The mean; `ndarray.mean` takes a tenth of a step of few rows in memory.
             origin = (np.add.reduce(self.values, axis=0) / len(self.values)).astype(precision)
             centred = self.values - origin
             lengths = np.einsum("kd,kd->k", centred, centred)
             longest = float(lengths.max())
             scaled = (-2.0 * centred).astype(precision)
-            norms = lengths.astype(precision)
-            bound = [longest * (factor + direct), 2.0 * np.sqrt(longest) * factor, direct]
-            slack = np.array(bound).astype(precision)
+            away = float(np.square(origin, dtype=np.float64).sum())
+            # |x - c|^2 - |x - o|^2 = |c - o|^2 + 2 o'(c - o) - 2 x'(c - o): rows far from zero are
+            # moved to the origin o, because |x| is then much larger than |x - o|.
+            moved = d <= _FEW or not away <= _NEAR * longest
+            bound = [longest * (factor + direct), 2.0 * math.sqrt(longest) * factor, direct]
+            if not moved:
+                lengths += 2.0 * (centred @ origin)
+                # (|x| + |o| + |c|)^2 <= 3 (|x|^2 + |o|^2 + |c|^2).
+                bound[0] += 2.0 * math.sqrt(longest * away) * factor + (longest + 3 * away) * direct
+                bound[2] *= 1.5
+            norms, slack = lengths.astype(precision), np.array(bound).astype(precision)
         # The bound holds without underflow and overflow; otherwise every row is decided directly.
         trusted = float(limits.tiny) / float(limits.eps) ** 2 < longest < float(limits.max) / 64
         if not trusted:
             slack[:] = np.inf
-        self._ready = (origin, scaled, norms, slack)
+        if d <= _FEW:
+            self._ready: Any = (origin, scaled, norms, slack)
+        else:
+            padded = np.full(
+                len(scaled) + -len(scaled) % (64 // scaled.itemsize), np.inf, precision
+            )
+            padded[: len(norms)] = norms
+            self._ready = (origin, moved, packed_panels(scaled), padded, slack)
         self._features = (0,) * d if d <= _FEW else ()
         self._answers = threading.local()
         # Computed for the first tile of enough rows; None if bounds are useless or not trusted.

@@ -123,7 +123,7 @@ def test_no_kernel_is_compiled_twice_for_arrays_that_differ_only_in_layout(tmp_p
 @pytest.mark.parametrize("kernels", [few, many, pruned])
 def test_a_change_of_an_included_file_changes_the_file_that_numba_looks_at(kernels):
     found = hashlib.sha256()
-    for included in ("_jit", "_settling", "_vectors", "_wide"):
+    for included in ("_jit", "_products", "_settling", "_vectors", "_wide"):
         found.update(Path(few.__file__).with_name(f"{included}.py").read_bytes())
     assert found.hexdigest()[:16] == kernels.INCLUDED
 

@@ -114,3 +114,34 @@ def test_many_rows_in_doubt_of_many_centroids_are_decided_by_distance():
     labels, _ = Centroids(centroids, np.float32).nearest(x)
     exact = reference.squared_distances(x, centroids)
     assert (exact[np.arange(len(x)), labels] <= exact.min(axis=1) * (1 + 1e-13)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("d", [33, 300])
+@pytest.mark.parametrize("offset", [0.0, 0.5, 1.0, 3.0, 30.0])  # in units of the noise
+def test_gaps_hold_for_rows_that_are_moved_and_for_rows_that_are_not(d, offset, dtype):
+    """Rows near zero are compared where they are, others about the mean of the centroids."""
+    rng = np.random.default_rng(0)
+    x = tile((rng.normal(size=(500, d)) + offset).astype(dtype))
+    centroids = x[:50].astype(np.float64) + 0.1
+    ready = Centroids(centroids, dtype)
+    assert ready._ready[1] == (offset > 2)
+    labels, _, gaps = ready.nearest_and_gaps(x)
+    apart = np.sort(reference.squared_distances(x, centroids), axis=1)
+    found = apart[:, 1] - apart[:, 0]
+    assert (gaps <= found + 1e-13 * apart[:, 1]).all()
+    lost = 200 * (d + 5) * np.finfo(dtype).eps * (1 if ready._ready[1] else 1 + offset)
+    assert (gaps >= found - lost * apart[:, 1]).all()
+    assert np.array_equal(labels, reference.squared_distances(x, centroids).argmin(axis=1))
+
+
+@pytest.mark.parametrize("k", [1, 15, 16, 17, 32, 33, 49, 100])
+@pytest.mark.parametrize("n", [1, 5, 12, 13, 241, 500])
+def test_groups_and_panels_that_are_not_full(k, n):
+    rng = np.random.default_rng(k)
+    x, centroids = rng.normal(size=(n, 130)), rng.normal(size=(k, 130))
+    for dtype in (np.float32, np.float64):
+        labels, d2 = Centroids(centroids, dtype).nearest(tile(x.astype(dtype)))
+        exact = reference.squared_distances(x.astype(dtype), centroids)
+        assert np.array_equal(labels, exact.argmin(axis=1))
+        np.testing.assert_allclose(d2, exact.min(axis=1), rtol=1e-12)
