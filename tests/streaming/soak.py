@@ -1,8 +1,8 @@
 """Kill `streamkm stream` at random moments until it completes; the model always has the same bits.
 
-    scripts/soak streams [--moments 50] [--kinds stores,pipe,watch]
+    scripts/soak streams [--moments 50] [--kinds stores,pipe,watch,frozen]
 
-Stores, standard input and a watched folder are streamed with a checkpoint and models at intervals.
+Stores, standard input (also beside frozen centroids) and a watched folder are streamed with a checkpoint and models at intervals.
 Every second kill is SIGTERM, after which the state is saved; the others are SIGKILL.
 """
 
@@ -34,6 +34,7 @@ FEED = ["--batch", "3000"]  # does not divide the rows
 KINDS = {
     "stores": [],
     "pipe": ["-", *FEED, "--skip-rows", "seen"],
+    "frozen": ["-", *FEED, "--skip-rows", "seen", "--frozen", "known", "--radius", "2"],
     "watch": ["--watch", "watch", *FEED, "--watch-every", "0.1s", "--idle", "1s"],
 }
 AGAIN = 75
@@ -42,6 +43,7 @@ AGAIN = 75
 def make(folder: Path) -> None:
     """Write the same rows as stores, as the bytes of a pipe, and as files."""
     x = mixture(PARTS * ROWS, 3, 5, seed=8)
+    streamkm.KMeans.from_centroids(x[:2]).save(folder / "known")
     for name in ("stores", "watch"):
         (folder / name).mkdir()
     with (folder / "pipe").open("wb") as pipe:
