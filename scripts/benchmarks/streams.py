@@ -11,11 +11,11 @@ that are compared with `river`, only the first rows are used. `--size` gives the
 points that streamkm and bico keep, each in a column. `sorted` is the order of the clusters of the
 full fit, `length` that of the lengths of the rows, and `last` has one cluster at the end.
 `consumed` is streamkm by `consume`, which joins batches to larger ones, and `refined` streamkm with
-one further read. `grown` is that of a Zarr array that grows in ten steps; the last update of
-`grown1` and `grown3` refines by up to one and three reads of all rows. `merged` is that of 1,000
-summaries, which are merged in a random order for each seed. `chunks` is a reference for streaming
-k-means in Lance: every chunk of rows is replaced by weighted means, all of which are clustered at
-the end.
+one further read. `grown` is that of a Zarr array that grows in ten steps, such as the ten scenes of
+the set `days`; the last update of `grown1` and `grown3` refines by up to one and three reads of all
+rows. `merged` is that of 1,000 summaries, which are merged in a random order for each seed.
+`chunks` is a reference for streaming k-means in Lance: every chunk of rows is replaced by weighted
+means, all of which are clustered at the end.
 """
 
 from __future__ import annotations
@@ -52,6 +52,16 @@ def album() -> np.ndarray:
             for path in photographs()
         ]
     )
+
+
+def days() -> np.ndarray:
+    """Ten days of the Landsat scene, each brighter than the one before, with noise."""
+    rng, scene = np.random.default_rng(0), SETS["landsat"]().astype(np.float64)
+    each = [
+        scene * (1 + 0.03 * day) + 4 * np.sin(day) + rng.normal(0, 1.5, scene.shape)
+        for day in range(10)
+    ]
+    return np.concatenate(each).astype(np.float32)
 
 
 def batches(x: np.ndarray) -> Iterator[np.ndarray]:
@@ -248,7 +258,7 @@ def table(x: np.ndarray, name: str, k: int, seeds: int, columns: list[tuple[str,
 
 
 def main() -> None:
-    sets = SETS | {"album": album}
+    sets = SETS | {"album": album, "days": days}
     parser = argparse.ArgumentParser()
     parser.add_argument("--sets", default="pixels,landsat,words,patches,album")
     parser.add_argument("-k", default="10,50")

@@ -2,8 +2,9 @@
 
     scripts/soak streams [--moments 50] [--kinds stores,pipe,watch,frozen]
 
-Stores, standard input (also beside frozen centroids) and a watched folder are streamed with a checkpoint and models at intervals.
-Every second kill is SIGTERM, after which the state is saved; the others are SIGKILL.
+Stores, standard input, the same beside frozen centroids, and a watched folder are streamed with a
+checkpoint and models at intervals. Every second kill is SIGTERM, after which the state is saved;
+the others are SIGKILL.
 """
 
 from __future__ import annotations
