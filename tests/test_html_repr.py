@@ -108,7 +108,7 @@ def test_a_large_model_is_shown_in_part():
 
 def test_an_archive_has_its_palette_and_images(archive):
     found = cells(archive)
-    for text in ("2 in 1 sizes and kinds", "<b>.png", "x & y.png", "9 x 8", "PSNR [dB]", "rgb"):
+    for text in ("2 in 1 size and kind", "<b>.png", "x & y.png", "9 x 8", "PSNR [dB]", "rgb"):
         assert text in found
     for colour in archive.palette("<b>.png"):
         assert f"background:#{bytes(colour).hex()}" in archive._repr_html_()

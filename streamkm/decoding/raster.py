@@ -22,6 +22,7 @@ from streamkm.files.find import need
 from streamkm.files.items import Item, Plane, Span
 from streamkm.files.names import shown
 from streamkm.rows.formats.placeless import placeless
+from streamkm.rows.formats.scenes import GDAL_CACHE
 
 _DRIVERS = {"TIFF": "GTiff", "PNG": "PNG", "JPEG2000": "JP2OpenJPEG"}
 _UNREAD = {
@@ -174,7 +175,7 @@ def _opened(item: Item, found: str, stream: BinaryIO, page: int, name: str) -> I
     assert not isinstance(item, Plane)
     rasterio = need("rasterio", "images of many bands, or of 16 bits in colour,")
     with ExitStack() as closing, damage(name, rasterio.errors.RasterioError):
-        closing.enter_context(rasterio.Env(GDAL_CACHEMAX=64, **_SETTINGS))
+        closing.enter_context(rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE, **_SETTINGS))
         path, opener = item.local_path, {}
         if isinstance(item, Span) and item.far and page == 1:
             path, opener = item.file.path, {"opener": item.file.fs}

@@ -16,11 +16,11 @@ from streamkm.outputs.georeference import crs_of, map_axes, transform_of
 from streamkm.outputs.label_colours import colour_table
 from streamkm.outputs.whole_labels import LabelOutline, Region, WholeLabels, pieces
 from streamkm.rows.formats.placeless import placeless
+from streamkm.rows.formats.scenes import GDAL_CACHE
 from streamkm.warn import warn
 
 _TILE = 512  # pixels of a side
 _MOST = 64 * 2**20  # bytes of a tile of all bands, which are compressed together
-_CACHE = 64  # MiB; GDAL's default is 5 % of the machine's memory
 
 
 def refuse(labels: LabelOutline) -> None:
@@ -60,7 +60,11 @@ def write(labels: WholeLabels, path: Path) -> None:
     plain = path.with_name(f"tiles-{path.name}")
     plain.unlink(missing_ok=True)  # by a run that was killed here
     options = {"compress": "deflate", "blocksize": _TILE, "bigtiff": "if_safer"}
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_PAM_ENABLED="NO"), placeless(), _failures(path):
+    with (
+        rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE, GDAL_PAM_ENABLED="NO"),
+        placeless(),
+        _failures(path),
+    ):
         with rasterio.open(plain, "w", **_profile(labels.outline)) as file:
             _describe(file, labels.outline)
             for bands, window, values in _tiles(labels):

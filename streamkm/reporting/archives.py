@@ -11,6 +11,7 @@ from typing import Any
 from streamkm.arrays import AnyArray
 from streamkm.files.find import need
 from streamkm.images.archive.archive import Archive
+from streamkm.images.archive.html import in_stacks
 from streamkm.images.archive.summary import ImageSummary, Summary, summary
 from streamkm.images.colour.spaces import in_8_bits
 from streamkm.images.export.sheet import evenly, swatches, thumbnail
@@ -30,8 +31,7 @@ def facts_of(archive: Archive, total: Summary) -> dict[str, str]:
     """The size and the quality of an archive."""
     stacks = {image.stack for image in total.images}
     return {
-        "images": f"{total.n_images:,} in {len(stacks):,} sizes and kinds, "
-        f"{total.n_pixels / 1e6:,.1f} Mpixel",
+        "images": f"{in_stacks(total.n_images, len(stacks))}, {total.n_pixels / 1e6:,.1f} Mpixel",
         "stored": f"{show_bytes(total.nbytes)}, {show_bytes(total.codes_nbytes)} of it codes",
         "bits per pixel": f"{total.bits_per_pixel:.3f}",
         "ratio": f"{total.ratio:.1f} to decoded pixels ({show_bytes(total.decoded_nbytes)}), "

@@ -8,10 +8,13 @@ import rasterio
 import xarray as xr
 from rasterio import Affine
 from rasterio.enums import ColorInterp
+from rasterio.env import get_gdal_config
 
 import streamkm
 from streamkm import KMeans
 from streamkm.errors import DataError
+from streamkm.files.find import File, entries
+from streamkm.rows.formats.scenes import opened_scene
 
 RGB = np.arange(3 * 40 * 30, dtype="u2").reshape(3, 40, 30)
 BGR = [2, 1, 0]
@@ -109,3 +112,12 @@ def test_scales_and_offsets_that_differ_by_scene_are_coordinates(by_band, tmp_pa
         assert np.allclose(meant, want)
     model = KMeans(1, feature_dim="band").fit(tmp_path / "o.zarr")
     assert np.allclose(model.cluster_centers_[0], np.mean(want, axis=(0, 2, 3)))
+
+
+def test_gdal_caches_the_blocks_of_a_read(tmp_path):
+    """rasterio takes numbers as bytes; tiles that the cache does not hold are decoded again."""
+    write(tmp_path / "s", "0.tif", RGB)
+    fs, found, _ = entries(str(tmp_path / "s" / "0.tif"))
+    (path,) = found
+    with opened_scene(File.from_info(fs, path, found[path])):
+        assert get_gdal_config("GDAL_CACHEMAX") == 64 * 2**20

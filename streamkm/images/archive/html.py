@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 _IMAGES = 10  # images that are shown
 
 
+def in_stacks(images: int, stacks: int) -> str:
+    """Return the number of images and of their sizes and kinds as text.
+
+    Examples
+    --------
+    >>> in_stacks(1_200, 2), in_stacks(2, 1)
+    ('1,200 in 2 sizes and kinds', '2 in 1 size and kind')
+    """
+    s = "s" * (stacks != 1)
+    return f"{images:,} in {stacks:,} size{s} and kind{s}"
+
+
 def archive_html(archive: Archive) -> str:
     """Return the HTML of an archive: its names, qualities and palettes; no pixel is decoded."""
     quality = {stack: np.asarray(arrays["psnr"][...]) for stack, arrays in archive.stacks.items()}
@@ -25,7 +37,7 @@ def archive_html(archive: Archive) -> str:
     asked = ", ".join(f"{n}={v}" for n, v in archive.parameters.items() if v is not None)
     facts = {
         "path": archive.path,
-        "images": f"{len(archive):,} in {len(archive.stacks):,} sizes and kinds",
+        "images": in_stacks(len(archive), len(archive.stacks)),
         "sources": show_bytes(archive.source_nbytes),
         "skipped": f"{len(archive.skipped):,}",
         "codes": coded,

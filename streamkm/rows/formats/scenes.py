@@ -25,7 +25,7 @@ from streamkm.rows.formats.scene import (
     packed,
 )
 
-_CACHE = 64  # MiB; GDAL's default is 5 % of the machine's memory
+GDAL_CACHE = 64 * 2**20  # bytes; GDAL's default is 5 % of the machine's memory
 Window = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -118,7 +118,7 @@ def opened_scene(file: File) -> Iterator[Any]:
     """
     rasterio = need("rasterio", "GeoTIFF files")
     opener = {} if file.local else {"opener": file.fs}
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE):
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE):
         with placeless():
             try:
                 scene = rasterio.open(file.path, **opener)
