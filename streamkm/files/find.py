@@ -10,11 +10,11 @@ from typing import Any
 from streamkm.errors import DataError, ReadError
 from streamkm.files.near import did_you_mean
 
-IN_PLACE = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".netcdf")
+HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".netcdf")
+GRIB = (".grib", ".grib2", ".grb", ".grb2")
 ZARR = ("zarr.json", ".zgroup", ".zarray")  # the root of a Zarr store has one of these files
-_XARRAY = (".grib", ".grib2", ".grb", ".grb2")
 _PACKAGES = {"PIL": "pillow", "lance": "pylance"}
-_EXTRAS = {"h5py": "netcdf", "lance": "lance", "matplotlib": "plot"}
+_EXTRAS = {"cfgrib": "grib", "h5py": "netcdf", "lance": "lance", "matplotlib": "plot"}
 _OTHERS = 20_000  # entries of other kinds after which the search of a local folder ends
 # The first of these keys that a file system reports shows whether a file has been written.
 _STAMPS = ("mtime", "ETag", "etag", "LastModified", "last_modified", "updated", "created")
@@ -93,14 +93,8 @@ def other_kind(path: str) -> str:
     name = path.lower()
     if name.endswith((".zarr", ".zarr.zip")):
         return "is a Zarr store already: pass its path to streamkm fit or KMeans."
-    if name.endswith(IN_PLACE):
+    if name.endswith(HDF5 + GRIB):
         return "is read in place: pass its path to streamkm fit or KMeans."
-    if name.endswith(_XARRAY):
-        return (
-            "is a file for xarray: in Python, pass xarray.open_dataset(path, chunks={}) to KMeans. "
-            "For the command line, convert it once: xarray.open_dataset(path, chunks={})"
-            ".to_zarr('x.zarr')."
-        )
     return ""
 
 

@@ -20,9 +20,10 @@ def open_array(path: PathLike, variable: str | Sequence[str] | None = None) -> A
     Parameters
     ----------
     path : str or path-like
-        A Zarr store (a folder, a URL or a .zip file), or a netCDF, HDF5, npy, Parquet, Arrow or
-        GeoTIFF file, a folder of such files, or a pattern of their names, or a data set of Lance or
-        Hugging Face. docs/interoperability.md describes them.
+        A Zarr store (a folder, a URL or a .zip file), or a netCDF, HDF5, GRIB, npy, Parquet, Arrow
+        or GeoTIFF file, a folder of such files, or a pattern of their names, a data set of Lance
+        or Hugging Face, or a file that an installed engine of xarray opens.
+        docs/interoperability.md describes them.
     variable : str, sequence of str, or None
         Name of the array in a group or file, 'a/b' in a nested group. Several arrays, or columns
         of a table, are the features of the rows.

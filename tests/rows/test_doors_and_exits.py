@@ -3,6 +3,7 @@ libraries and labels by NumPy."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -25,6 +26,7 @@ import streamkm
 from streamkm.errors import DataError
 from streamkm.images import Archive, compress
 from streamkm.rows.formats.placeless import placeless
+from tests.rows.test_engines import write_grib
 
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = ("fit, predict", "ingest", "compress")
@@ -81,6 +83,19 @@ def save_netcdf(folder, engine="h5netcdf"):
 
 def save_netcdf3(folder):
     return save_netcdf(folder, "scipy")
+
+
+def save_gzip(folder):
+    """A file that only an engine of xarray reads."""
+    content = save_netcdf(folder, "scipy").read_bytes()
+    (folder / "x.nc.gz").write_bytes(gzip.compress(content))
+    return folder / "x.nc.gz"
+
+
+def save_grib(folder):
+    pytest.importorskip("cfgrib")
+    maps = np.moveaxis(MAP, -1, 0)[:, None].astype(float)
+    return write_grib(folder / "x.grib", maps, ("u",), (0, 6, 12))
 
 
 def save_many(folder):
@@ -186,6 +201,7 @@ DATA = {
     "Zarr store, OME-Zarr image": (save_zarr, save_ome),
     "Zarr store in a .zip file": (save_zip,),
     "netCDF, HDF5, folders of them": (save_netcdf, save_netcdf3, save_hdf5, save_many),
+    "GRIB, files of other engines of xarray": (save_gzip, save_grib),
     "npy, folders of them": (save_npy, save_shards),
     "Parquet": (save_parquet,),
     "Arrow, Hugging Face, Lance": (save_feather, save_hugging_face, save_lance),
@@ -216,8 +232,10 @@ def labels_in(path):
 
 def feature_dim(data):
     if isinstance(data, Path):
-        rasters, cubes = (".tif", ".vrt"), (".nc", ".npy", ".h5", ".zarr", ".zip")
+        rasters, cubes = (".tif", ".vrt"), (".nc", ".gz", ".npy", ".h5", ".zarr", ".zip")
         wide = data.suffix in cubes or data.name in ("m", "s")
+        if data.suffix == ".grib":
+            return "time"
         return "band" if data.suffix in rasters else -1 if wide else None
     return -1
 

@@ -77,6 +77,6 @@ from streamkm.cli.parse.types import Seconds
 def command() -> None:
     """Cluster the rows of DATA.
 
-    DATA is the path or URL of a Zarr store, or of npy, netCDF, HDF5, Parquet, Arrow or GeoTIFF
-    files: one file, a folder, or a pattern of names.
+    DATA is the path or URL of a Zarr store, or of npy, netCDF, HDF5, GRIB, Parquet, Arrow or
+    GeoTIFF files: one file, a folder, or a pattern of names.
     """

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from streamkm.errors import DataError
-from streamkm.files.find import IN_PLACE, ZARR, File, entries
+from streamkm.files.find import GRIB, HDF5, ZARR, File, entries
 from streamkm.files.names import TIFFS, order_notice
 from streamkm.rows.formats.arrow_ipc import MAGIC, ArrowIpc
 from streamkm.rows.formats.base import FileArray
+from streamkm.rows.formats.engines import engine_of, find_by_engine, open_by_engine
 from streamkm.rows.formats.geotiff import find_geotiff, open_geotiff
 from streamkm.rows.formats.hdf5 import find_hdf5, open_hdf5
 from streamkm.rows.formats.hugging_face import shards_in
@@ -56,13 +57,20 @@ def _of_tables(
     return Format(name, suffixes, magic, open_one, partial(find_column, table), table)
 
 
+def _by_engine(
+    name: str, engine: str, suffixes: tuple[str, ...] = (), magic: tuple[bytes, ...] = ()
+) -> Format:
+    opens, finds = partial(open_by_engine, engine), partial(find_by_engine, engine)
+    return Format(name, suffixes, magic, opens, finds)
+
+
 _ARROW = _of_tables("Arrow", (".arrow", ".feather", ".ipc"), (MAGIC,), ArrowIpc())
 _LANCE = _of_tables("Lance", (), (), Lance())
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"<VRTDataset")
 FORMATS = (
     Format(
         "HDF5",
-        IN_PLACE,
+        HDF5,
         (b"\x89HDF\r\n\x1a\n",),
         open_hdf5,
         find_hdf5,
@@ -72,6 +80,7 @@ FORMATS = (
     _of_tables("Parquet", (".parquet", ".pq"), (b"PAR1",), Parquet()),
     Format("GeoTIFF", TIFFS, _TIFF_MAGIC, open_geotiff, find_geotiff),
     _ARROW,
+    _by_engine("GRIB", "cfgrib", GRIB, (b"GRIB",)),
 )
 _SUFFIXES = tuple(suffix for format in FORMATS for suffix in format.suffixes)
 
@@ -137,7 +146,7 @@ def located(path: str | os.PathLike[str]) -> Located | None:
     names = [name for name in sorted(found) if found[name]["type"] == "file"]
     files = [File.from_info(fs, name, found[name]) for name in names if not _is_hidden(name)]
     if not searched:
-        format = _of_content(files[0]) or _of_name(where)
+        format = _of_content(files[0]) or _of_name(where) or _of_engine(files)
         return None if format is None else Located(format, tuple(files))
     by_format: dict[str, list[File]] = {}
     for file in files:
@@ -152,7 +161,8 @@ def located(path: str | os.PathLike[str]) -> Located | None:
     for name, own in by_format.items():
         format = _of_content(own[0]) or next(f for f in FORMATS if f.name == name)
         return Located(format, tuple(own))
-    return None
+    other = _of_engine(files)
+    return None if other is None else Located(other, tuple(files))
 
 
 def _dataset_in(folder: Path) -> Located | None:
@@ -188,6 +198,14 @@ def _of_content(file: File) -> Format | None:
     with file.open() as stream:
         head = stream.read(_HEAD)
     return next((f for f in FORMATS if any(head.startswith(m) for m in f.magic)), None)
+
+
+def _of_engine(files: Sequence[File]) -> Format | None:
+    """Return the format of files of one suffix that an engine of xarray claims, or None."""
+    if len({os.path.splitext(file.name)[1] for file in files}) != 1:
+        return None
+    engine = engine_of(files[0])
+    return None if engine is None else _by_engine(engine, engine)
 
 
 def _is_hidden(name: str) -> bool:
