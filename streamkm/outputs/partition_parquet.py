@@ -51,7 +51,7 @@ def open_parquet(
     if not parts:
         raise DataError(f"{where} is a partition without rows.")
     files = [File.from_info(fs, path, found[path]) for _, _, path in parts]
-    schema = Parquet().schema(files[0])
+    schema = Parquet().head(files[0]).schema
     features = [name for name in schema.names if name not in (_ROW, _WEIGHT)]
     rows = open_table(Parquet(), files, features)
     if n_rows not in (None, rows.shape[0]):

@@ -23,6 +23,9 @@ from streamkm import KMeans, open_array
 from streamkm.cli import main
 from streamkm.errors import DataError, MemoryLimitError, ReadError
 from streamkm.rows import Budget, fingerprint, is_conclusive, open_rows
+from streamkm.rows.formats.parquet import Parquet
+from streamkm.rows.formats.registry import located
+from streamkm.rows.formats.tables import find_column, open_table
 from tests.in_place import WRITERS, D, N, X, in_shards, table_of
 
 RNG = np.random.default_rng(1)
@@ -369,6 +372,25 @@ def test_numeric_columns_of_a_table_are_features(tables, file):
         open_array(tables / file, ["a", "z"])
     with pytest.raises(DataError, match="column 'id' holds string, not numbers"):
         open_array(tables / file, ["a", "id"])
+
+
+def test_the_metadata_of_each_file_are_read_once(tmp_path):
+    for number in range(3):
+        pq.write_table(pa.table({"a": [1, 2], "b": [3, None]}), tmp_path / f"{number}.parquet")
+    read = []
+
+    class Counted(Parquet):
+        def head(self, file):
+            read.append(file.name)
+            return super().head(file)
+
+    names = [f"{number}.parquet" for number in range(3)]
+    files = located(tmp_path).files
+    assert open_table(Counted(), files, None).dtype == np.float64
+    assert read == names
+    read.clear()
+    assert find_column(Counted(), files, "a").shape == (6,)
+    assert read == names
 
 
 @pytest.mark.parametrize("kind", ["fixed", "list", "large"])

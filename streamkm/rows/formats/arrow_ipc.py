@@ -10,7 +10,7 @@ from typing import Any
 
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
-from streamkm.rows.formats.tables import TableFormat
+from streamkm.rows.formats.tables import TableFormat, TableHead
 
 MAGIC = b"ARROW1\0\0"
 
@@ -23,16 +23,11 @@ class ArrowIpc(TableFormat):
     of files are found by their list, and those of streams by the positions of the messages.
     """
 
-    def schema(self, file: File) -> Any:
+    def head(self, file: File) -> TableHead:
         with _mapped(file) as (source, is_file):
-            return _open(source, is_file).schema
-
-    def lengths(self, file: File) -> list[int]:
-        with _mapped(file) as (source, is_file):
-            return [length for _, length in _record_batches(source, is_file)]
-
-    def lacks(self, file: File, columns: Sequence[str]) -> bool:
-        return False  # known only when values are read
+            schema = _open(source, is_file).schema
+            lengths = [length for _, length in _record_batches(source, is_file)]
+        return TableHead(schema, lengths)  # missing values are known only when they are read
 
     def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
         import pyarrow as pa

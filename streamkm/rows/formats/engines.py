@@ -15,6 +15,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File, need
+from streamkm.files.names import IMAGES
 from streamkm.rows.choosing import chosen
 from streamkm.rows.formats.base import FileArray, Region, check_unchanged
 from streamkm.rows.formats.held import HeldArray
@@ -27,7 +28,7 @@ _GRIB = "cfgrib"
 # Engines of formats that are read without xarray, and of stores.
 _OWN = {"store", "zarr", "h5netcdf", "netcdf4"}
 # Zarr stores, and files that are read by ingest; rioxarray's engine claims images.
-_OTHERS = (".zip", ".csv", ".tsv", ".npz", ".png", ".jpg", ".jpeg")
+_OTHERS = (".zip", ".csv", ".tsv", ".npz", *IMAGES)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

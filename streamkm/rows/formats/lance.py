@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from streamkm.files.find import File, need
-from streamkm.rows.formats.tables import TableFormat
+from streamkm.rows.formats.tables import TableFormat, TableHead
 
 _VERSIONS = "_versions"
 _ROWS = 8192  # of a part
@@ -19,15 +19,11 @@ _LAST = 2**64 - 1  # newer names of manifests count down from it
 class Lance(TableFormat):
     """Lance, whose file is the manifest of a version; a later version is another dataset."""
 
-    def schema(self, file: File) -> Any:
-        return _opened(file).schema
-
-    def lengths(self, file: File) -> list[int]:
-        n = _opened(file).count_rows()
-        return [min(_ROWS, n - first) for first in range(0, n, _ROWS)]
-
-    def lacks(self, file: File, columns: Sequence[str]) -> bool:
-        return False  # known only when values are read
+    def head(self, file: File) -> TableHead:
+        opened = _opened(file)
+        n = opened.count_rows()
+        lengths = [min(_ROWS, n - first) for first in range(0, n, _ROWS)]
+        return TableHead(opened.schema, lengths)  # missing values are known only when they are read
 
     def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
         size, first = min(rows, _ROWS), group * _ROWS

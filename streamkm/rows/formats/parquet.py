@@ -5,40 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
-from streamkm.rows.formats.tables import TableFormat
+from streamkm.rows.formats.tables import TableFormat, TableHead
 
 
 @dataclass(frozen=True)
 class Parquet(TableFormat):
     """Parquet, whose row groups are the units of blocks."""
 
-    def schema(self, file: File) -> Any:
+    def head(self, file: File) -> TableHead:
         with opened_parquet(file) as opened:
-            return opened.schema_arrow
-
-    def lengths(self, file: File) -> list[int]:
-        with opened_parquet(file) as opened:
-            groups = range(opened.num_row_groups)
-            return [opened.metadata.row_group(group).num_rows for group in groups]
-
-    def lacks(self, file: File, columns: Sequence[str]) -> bool:
-        with opened_parquet(file) as opened:
-            for number in range(opened.num_row_groups):
-                group = opened.metadata.row_group(number)
-                for place in range(group.num_columns):
-                    column = group.column(place)
-                    known = column.path_in_schema in columns and column.statistics
-                    if known and column.statistics.null_count:
-                        return True
-        return False
+            schema, about = opened.schema_arrow, opened.metadata
+        lengths = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
+        return TableHead(schema, lengths, partial(_lacks, about))
 
     def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
         with opened_parquet(file) as opened:
             yield from opened.iter_batches(rows, [group], columns=list(columns))
+
+
+def _lacks(metadata: Any, columns: Sequence[str]) -> bool:
+    """Return whether the statistics of some columns report missing values."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for place in range(group.num_columns):
+            column = group.column(place)
+            known = column.path_in_schema in columns and column.statistics
+            if known and column.statistics.null_count:
+                return True
+    return False
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -20,20 +20,28 @@ from streamkm.rows.formats.columns import Columns
 _BATCH = 8 * 2**20  # decoded bytes of a batch
 
 
+@dataclass(frozen=True)
+class TableHead:
+    """What the metadata of a file of a table say.
+
+    Parameters
+    ----------
+    schema : schema, as of pyarrow
+    lengths : number of rows of each row group or record batch
+    lacks : returns whether the file is known to have missing values in some columns
+    """
+
+    schema: Any
+    lengths: list[int]
+    lacks: Callable[[Sequence[str]], bool] = lambda columns: False
+
+
 class TableFormat(ABC):
     """How the tables of a format are read. It has no state, so that it can be sent to processes."""
 
     @abstractmethod
-    def schema(self, file: File) -> Any:
-        """Return the schema of a file, as of pyarrow."""
-
-    @abstractmethod
-    def lengths(self, file: File) -> list[int]:
-        """Return the number of rows of each row group or record batch."""
-
-    @abstractmethod
-    def lacks(self, file: File, columns: Sequence[str]) -> bool:
-        """Return whether a file is known to have missing values in these columns."""
+    def head(self, file: File) -> TableHead:
+        """Read the metadata of a file."""
 
     @abstractmethod
     def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
@@ -117,23 +125,31 @@ def open_table(
     DataError
         If a column is missing or holds no numbers, or the files differ in their columns.
     """
-    first = files[0]
-    schema, named = format.schema(first), names is not None
-    columns = Columns.from_schema(schema, first, names, in_place=True)
-    names = columns.names
-    for file in files[1:]:
-        if Columns.from_schema(format.schema(file), file, names, in_place=True) != columns:
+    return _table(format, files, names, format.head(files[0]))
+
+
+def _table(
+    format: TableFormat, files: Sequence[File], names: Sequence[str] | None, first: TableHead
+) -> TableArray:
+    """Open the columns of these names; the metadata of the first file are known."""
+    columns = Columns.from_schema(first.schema, files[0], names, in_place=True)
+    lengths, lacking, integers = [], False, columns.dtype.kind != "f"
+    for number, file in enumerate(files):
+        head = format.head(file) if number else first
+        own = Columns.from_schema(head.schema, file, columns.names, in_place=True)
+        if own != columns:
             raise DataError(
-                f"{file.path} has other column types than {first.path}: name the files of one "
+                f"{file.path} has other column types than {files[0].path}: name the files of one "
                 "table by a pattern, or convert the columns."
             )
-    if columns.dtype.kind != "f" and any(format.lacks(file, names) for file in files):
+        lacking = lacking or (integers and head.lacks(columns.names))
+        lengths.append(head.lengths)
+    if lacking:
         columns = replace(columns, dtype=np.result_type(columns.dtype, np.float32))
-    lengths = [format.lengths(file) for file in files]
     groups = [(at, group) for at, own in enumerate(lengths) for group in range(len(own))]
     edges = (0, *itertools.accumulate(itertools.chain(*lengths)))
-    width = _width(format, files, lengths, columns) if columns.vectors else len(names)
-    others = [] if named else [name for name in schema.names if name not in columns.names]
+    width = _width(format, files, lengths, columns) if columns.vectors else len(columns.names)
+    others = [name for name in first.schema.names if names is None and name not in columns.names]
     largest = max(itertools.chain(*lengths), default=0)
     return TableArray(
         files=tuple(files),
@@ -151,9 +167,10 @@ def open_table(
 
 def find_column(format: TableFormat, files: Sequence[File], name: str) -> FileArray | None:
     """Return a column of numbers as an array of one dimension, or None if there is none."""
-    if not has_columns(format, files, [name]):
+    first = format.head(files[0])
+    if name not in first.schema.names:
         return None
-    found = open_table(format, files, [name])
+    found = _table(format, files, [name], first)
     if found.columns.vectors:
         return found
     return replace(found, shape=found.shape[:1], chunks=(found.chunks or (1,))[:1], flat=True)
@@ -161,7 +178,7 @@ def find_column(format: TableFormat, files: Sequence[File], name: str) -> FileAr
 
 def has_columns(format: TableFormat, files: Sequence[File], names: Sequence[str]) -> bool:
     """Return whether the first file has columns of these names."""
-    return set(names) <= set(format.schema(files[0]).names)
+    return set(names) <= set(format.head(files[0]).schema.names)
 
 
 def _width(
