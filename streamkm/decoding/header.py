@@ -17,7 +17,7 @@ DTYPES = ("uint8", "uint16")  # of pixels
 # Notices of parts that are left out. There are few texts, because images are counted by text.
 FRAMES = "only the first frame of an animation is read; the option frames reads all"
 MAIN = "only the main image of a HEIC file is read"
-EIGHT_BITS = "samples of more than 8 bits of HEIC and JPEG XL are read with 8 bits"
+EIGHT_BITS = "colours of more than 8 bits in JPEG XL are read with 8 bits"
 TIMES = "the times of the frames of an animation are left out"
 COPIES = "reduced copies and masks among the pages of a TIFF are left out"
 GAMMA = "the gamma of a PNG is ignored; its pixels are read as stored"

@@ -21,6 +21,7 @@ from streamkm.decoding.header import (
     check,
     page_name,
 )
+from streamkm.decoding.heif import decode_deep, is_deep
 from streamkm.decoding.jxl import jxl_of
 from streamkm.decoding.png import Png, png_of
 from streamkm.decoding.profiles import colours_in_srgb, image_in_srgb
@@ -62,6 +63,7 @@ def header_of(
         channels, alpha, dtype = 1, False, "uint16"
     else:
         (channels, alpha), dtype = _KINDS[_mode(image, name)], "uint8"
+        dtype = "uint16" if is_deep(image) else dtype
     if dtype == "uint16":
         metadata["bits"] = 16
     if png and png.key:
@@ -69,7 +71,7 @@ def header_of(
     icc = _profile(image)
     size = (height, width)
     lost = _lost(image, metadata) + ((GAMMA,) if _gamma(png) else ())
-    if dtype == "uint8" and (deep_jxl or image.info.get("bit_depth", 8) > 8):
+    if dtype == "uint8" and deep_jxl:
         lost += (EIGHT_BITS,)
     header = Header(
         item, page, name, *size, channels, dtype, alpha, metadata, icc, bool(deep), 0, lost
@@ -100,6 +102,8 @@ def _lost(image: Any, metadata: dict[str, Any]) -> tuple[str, ...]:
 
 def decode(header: Header, found: str, stream: BinaryIO) -> Pixels:
     """Decode the pixels, upright."""
+    if found == "HEIF" and header.dtype == "uint16":
+        return decode_deep(stream)
     key = png_of(stream).key if found == "PNG" else None
     image = open_with_pillow(found, stream)
     if key:

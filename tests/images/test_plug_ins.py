@@ -14,7 +14,8 @@ from PIL import Image, ImageOps
 
 import streamkm
 from streamkm.decoding.decode import decode, headers
-from streamkm.decoding.header import EIGHT_BITS, MAIN
+from streamkm.decoding.header import MAIN
+from streamkm.decoding.jxl import jxl_of
 from streamkm.errors import DamagedError
 from streamkm.images import Archive, compress, find_palettes
 from streamkm.images.sources import find_items
@@ -91,15 +92,31 @@ def heic(values, **options):
     return out.getvalue()
 
 
-@pytest.mark.parametrize("name", ["rgb", "rgba", "grey", "deep"])
+@pytest.mark.parametrize("name", ["rgb", "rgba", "grey"])
 def test_heic_has_the_pixels_of_its_library(name, tmp_path):
     pillow_heif = pytest.importorskip("pillow_heif")
-    values = np.repeat(DEEP, 3, -1) if name == "deep" else KINDS[name]
-    content = heic(values)
+    content = heic(KINDS[name])
     header, pixels = read(put(tmp_path, "x.heic", content))
     wanted = np.asarray(pillow_heif.open_heif(io.BytesIO(content)))
     assert np.array_equal(joined(pixels), wanted.reshape(*SHAPE, -1))
-    assert header.lost == ((EIGHT_BITS,) if values.itemsize > 1 else ())
+    assert header.lost == ()
+
+
+TEN = noise(*SHAPE, 4, dtype="u2") % 1024
+TEN[..., 3] |= 512  # hidden pixels have no colour in some versions
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_heic_of_10_bits_has_its_values_in_the_full_range(channels, tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    content = heic(TEN[..., :channels] << 6)
+    header, pixels = read(put(tmp_path, "x.heic", content))
+    stored = np.asarray(pillow_heif.open_heif(io.BytesIO(content), convert_hdr_to_8bit=False)) >> 6
+    if channels == 1:  # without loss; colours are stored as YCbCr
+        assert np.array_equal(stored, TEN[..., 0])
+    wanted = np.floor(stored * 65535.0 / 1023 + 0.5).reshape(*SHAPE, -1)
+    assert np.array_equal(joined(pixels), wanted)
+    assert (header.dtype, header.lost) == ("uint16", ())
 
 
 def test_the_main_image_of_a_heic_file_is_read_upright(tmp_path):
@@ -126,6 +143,7 @@ def test_jpeg_xl_has_the_pixels_that_were_written(name, tmp_path):
     header, pixels = read(put(tmp_path, "x.jxl", content))
     assert np.array_equal(joined(pixels), values)
     assert (header.lost, header.metadata["format"]) == ((), "JXL")
+    assert jxl_of(io.BytesIO(content)).bits == 8 * values.itemsize
 
 
 def test_a_jpeg_in_jpeg_xl_is_turned_by_its_exif(tmp_path):
