@@ -127,6 +127,7 @@ def _add(
     if array.ndim and array.size:
         options["chunks"] = _chunks(array.shape, array.chunks or array.shape)
         options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+        options["fletcher32"] = np.dtype(dtype).kind != "O"  # texts have no place for checksums
     if isinstance(dtype, np.dtype):
         fill = _fill(attributes.get("_FillValue"))
         options["fillvalue"] = None if fill is None else dtype.type(fill)

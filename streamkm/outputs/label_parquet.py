@@ -48,7 +48,7 @@ def write(labels: WholeLabels, path: Path) -> None:
             columns[outline.column] = pa.array(values.ravel(), mask=missing)
             table = pa.table(columns)
             if writer is None:
-                writer = pq.ParquetWriter(path, table.schema)
+                writer = pq.ParquetWriter(path, table.schema, write_page_checksum=True)
             writer.write_table(table)
     finally:
         if writer is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, StreamkmWarning
 from streamkm.rows.checked import checked_sizes
+from streamkm.rows.damaged import damage
 from streamkm.rows.dimensions import dimension_names
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.kinds import is_a
@@ -80,7 +81,8 @@ def array_beside(data: Any, name: str) -> Any:
     As in arrays that are opened by path, the sizes of the chunks of Zarr are checked.
     """
     if isinstance(data, FileArray):
-        return data.beside(name)
+        with damage(data.files[0].path):
+            return data.beside(name)
     if not is_a(data, "zarr.Array") or not data.path:
         return None
     import zarr  # already imported by the caller

@@ -24,7 +24,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from streamkm.cli import main as streamkm
 from tests import killing
 from tests.fuzzing.confined import SECONDS, confined, load
 from tests.fuzzing.layer import FAULTS, Call, Layer
+from tests.fuzzing.outputs import digest
 
 NBYTES = 4 * 2**30
 _MARK = "--- outputs"  # precedes the digests in what a run has printed
@@ -92,94 +93,8 @@ def make(folder):
     return 0
 
 
-def digest(outputs):
-    """Print a digest of the outputs of a run in this folder; those that are not there are absent.
-
-    A reader that refuses an output prints so.
-    """
-    for name, kind in outputs.items():
-        path = Path(name)
-        print(name, _digest(path, kind) if path.exists() else "absent")
-    return 0
-
-
-def _digest(path, kind):
-    import hashlib
-    import warnings
-
-    from tests import flips
-
-    warnings.simplefilter("ignore")
-    try:
-        found = flips.bits(_READERS[kind](path))
-    except Exception as error:
-        return f"refused by {type(error).__name__}"
-    return hashlib.sha256(repr(found).encode()).hexdigest()
-
-
-def _read_model(path):
-    import streamkm
-
-    found = dict(vars(streamkm.load_model(path)))
-    # Times and a random identity; and what the run read, which is less after labels that failed.
-    for name in ("fit", "cost", "parameters", "versions", "n_passes", "bytes_read", "reads"):
-        found.pop(name)
-    return found
-
-
-def _read_zarr(path):
-    import zarr
-
-    found = zarr.open(zarr.storage.LocalStore(path, read_only=True), mode="r")
-    if isinstance(found, zarr.Array):
-        return found[...]
-    return {name: found[name][...] for name in sorted(found.array_keys())}
-
-
-def _read_sweep(path):
-    import streamkm
-
-    found = streamkm.open_sweep(path)
-    values = {str(name): found[name].values for name in sorted(map(str, found.variables))}
-    return values, [streamkm.centroids_of(path, k) for k in (1, 2, 3)]
-
-
-def _read_archive(path):
-    from tests.flips import _read_archive
-
-    return _read_archive(path)
-
-
-def _read_quantizer(path):
-    import streamkm
-
-    found = vars(streamkm.load(path)._known)
-    return {name: found[name] for name in ("codewords", "coarse", "inertia")}
-
-
-def _read_partition(path):
-    from tests.flips import _read_partition
-
-    return _read_partition(path)
-
-
-def _read_files(path):
-    from PIL import Image
-
-    return {str(file): np.asarray(Image.open(file)) for file in sorted(path.rglob("*.png"))}
-
-
-_READERS = {
-    "model": _read_model,
-    "labels": _read_zarr,
-    "rows": _read_zarr,
-    "npy": lambda path: np.load(path),
-    "sweep": _read_sweep,
-    "archive": _read_archive,
-    "quantizer": _read_quantizer,
-    "partition": _read_partition,
-    "files": _read_files,
-}
+def _run(words):
+    streamkm(words, prog_name="streamkm")
 
 
 def faulty(words, fault, at, log, outputs):
@@ -204,22 +119,35 @@ class Faulty:
     ----------
     home : folder for the copies
     start : folder with the data
-    name : key of `COMMANDS`
+    name : name of the command
+    command : its words, and its outputs with the function that reads each
     """
 
-    def __init__(self, home, start, name):
+    run, seconds = staticmethod(faulty), SECONDS
+
+    def __init__(self, home, start, name, command):
         self.name, self.start, self.home = name, start, Path(home)
-        command, self.outputs = COMMANDS[name]
-        self.words = command.split()
+        words, self.outputs = command
+        self.words = words.split()
         folder = self._copy()
         log = self.home / f"{name}.log"
         verdict, said, self.wanted = self._run(folder, "", None, log)
         assert verdict == "done", said
         assert "refused" not in self.wanted, self.wanted
         assert "absent" not in self.wanted, self.wanted
-        self.calls = [Call(a, b, int(n)) for a, b, n in map(str.split, _lines(log))]
+        self.calls = self._calls(log)
         self.hidden = _hidden(folder)
         self.before = confined([self.outputs], self._copy(), SECONDS, NBYTES, digest).said
+
+    def _calls(self, log):
+        return [Call(a, b, int(n)) for a, b, n in map(str.split, _lines(log))]
+
+    def _bare(self, fault, at):
+        """Whether nobody can tell the fault, as there is no checksum to compare."""
+        if fault != "wrong byte":
+            return False
+        read = at.what == "read" and at.path in _BARE
+        return read or (at.what == "write" and at.path.endswith(".npy"))
 
     def _copy(self):
         folder = self.home / "case"
@@ -230,7 +158,7 @@ class Faulty:
     def _run(self, folder, fault="", at=None, log=None):
         """Run the command; return its verdict, its output and the digests of its files."""
         given = [self.words, fault, at, log, self.outputs]
-        ended = confined(given, folder, SECONDS, NBYTES, faulty)
+        ended = confined(given, folder, self.seconds, NBYTES, self.run)
         said, _, found = ended.said.partition(f"{_MARK}\n")
         return ended.verdict, said, found
 
@@ -254,10 +182,7 @@ class Faulty:
             return ("warned" if "Warning:" in said else "same"), said
         if fault == "wrong byte" and "refused by" in found and "Zarr" not in found:
             return "reported", f"{said}\n{found}"
-        read = at.what == "read" and at.path in _BARE
-        written = at.what == "write" and at.path.endswith(".npy")
-        bare = fault == "wrong byte" and (read or written)
-        return ("unknown" if bare else "silent"), f"{said}\n{found}\n{self.wanted}"
+        return ("unknown" if self._bare(fault, at) else "silent"), f"{said}\n{found}\n{self.wanted}"
 
     def _whole(self, found):
         """Whether each output is absent, the old one or the new one.
@@ -294,22 +219,23 @@ class Faulty:
         return ("left" if known else "unlisted"), f"{sorted(left)}\n{listed}"
 
 
-def prepare(start):
+def prepare(start, commands, run=_run):
     """Import what the commands import, and load kernels, once for all children."""
     listed = start.with_name("modules")
-    confined([start.with_name("prepared"), start, listed], start, 300.0, NBYTES, _modules)
+    given = [start.with_name("prepared"), start, listed, commands, run]
+    confined(given, start, 300.0, NBYTES, _modules)
     for name in _lines(listed):
         with suppress(Exception):
             import_module(name)
     killing.load_kernels(np.random.default_rng(0).normal(size=(60, 3)).astype("f4"))
 
 
-def _modules(folder, start, listed):
+def _modules(folder, start, listed, commands, run):
     shutil.copytree(start, folder)
     os.chdir(folder)
-    for words, _ in COMMANDS.values():
+    for words, *_ in commands.values():
         with suppress(SystemExit):
-            streamkm(words.split(), prog_name="streamkm")
+            run(words.split())
     listed.write_text("\n".join(sorted(set(sys.modules) - {"__main__"})))
     return 0
 
@@ -322,11 +248,11 @@ def _hidden(folder):
     return {path.name for path in folder.iterdir() if path.name.startswith(".")}
 
 
-def cases(calls, fault, each, seed):
+def cases(calls, fault, each, seed, applies=FAULTS):
     """Return calls that a fault applies to, up to a number of each kind; all of them for None."""
     kinds: dict[tuple[str, str, str], list[Call]] = {}
     for call in calls:
-        if call.what in FAULTS[fault]:
+        if call.what in applies[fault]:
             kinds.setdefault(call.kind, []).append(call)
     chosen = []
     for kind, own in sorted(kinds.items()):
@@ -335,39 +261,58 @@ def cases(calls, fault, each, seed):
     return chosen
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--commands", nargs="*", choices=COMMANDS, default=list(COMMANDS))
-    parser.add_argument("--faults", nargs="*", choices=FAULTS, default=list(FAULTS))
+def options(commands, applies, description):
+    """Parse the options of a run of faults."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--commands", nargs="*", choices=commands, default=list(commands))
+    parser.add_argument("--faults", nargs="*", choices=applies, default=list(applies))
     parser.add_argument("--each", type=int, default=1)
     parser.add_argument("--most", type=int, help="cases of a command and fault")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--all", action="store_true")
-    asked = parser.parse_args()
-    load()
+    return parser.parse_args()
+
+
+def inject(faulted, asked, applies=FAULTS):
+    """Run a command with the faults that were asked; print and count how the runs end."""
+    print(f"{faulted.name}: {len(faulted.calls)} calls", flush=True)
     everything: Counter[str] = Counter()
+    for fault in asked.faults:
+        each = None if asked.all else asked.each
+        chosen = cases(faulted.calls, fault, each, asked.seed, applies)
+        if asked.most and len(chosen) > asked.most:
+            chosen = random.Random(f"{asked.seed} {faulted.name}").sample(chosen, asked.most)
+        counts: Counter[str] = Counter()
+        for call in chosen:
+            verdict, said = faulted.tried(fault, call)
+            counts[verdict] += 1
+            if verdict not in (*RIGHT, "missed"):
+                print(f"   {verdict}: {fault}, {call}\n{_indented(said)}", flush=True)
+        everything += counts
+        print(f"   {fault:22} {len(chosen):4}  {dict(counts)}", flush=True)
+    return everything
+
+
+@contextmanager
+def prepared(make, commands, run=_run):
+    """Yield folders for copies and with the data, of which the commands have been run once."""
+    load()
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as home:
         start = Path(home, "start")
         start.mkdir()
         made = confined([start], start, 300, NBYTES, make)
         assert made.code == 0, made.said
-        prepare(start)
+        prepare(start, commands, run)
+        yield home, start
+
+
+def main():
+    asked = options(COMMANDS, FAULTS, __doc__)
+    everything: Counter[str] = Counter()
+    with prepared(make, COMMANDS) as (home, start):
         for name in asked.commands:
-            faulted = Faulty(home, start, name)
-            print(f"{name}: {len(faulted.calls)} calls", flush=True)
-            for fault in asked.faults:
-                chosen = cases(faulted.calls, fault, None if asked.all else asked.each, asked.seed)
-                if asked.most and len(chosen) > asked.most:
-                    chosen = random.Random(f"{asked.seed} {name}").sample(chosen, asked.most)
-                counts: Counter[str] = Counter()
-                for call in chosen:
-                    verdict, said = faulted.tried(fault, call)
-                    counts[verdict] += 1
-                    if verdict not in RIGHT:
-                        print(f"   {verdict}: {fault}, {call}\n{_indented(said)}", flush=True)
-                everything += counts
-                print(f"   {fault:22} {len(chosen):4}  {dict(counts)}", flush=True)
+            everything += inject(Faulty(home, start, name, COMMANDS[name]), asked)
     print(dict(everything))
     raise SystemExit(any(name not in RIGHT for name in everything))
 

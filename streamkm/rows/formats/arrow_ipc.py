@@ -10,7 +10,7 @@ from typing import Any
 
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
-from streamkm.rows.formats.tables import TableFormat, TableHead
+from streamkm.rows.formats.tables import Batches, TableFormat, TableHead
 
 MAGIC = b"ARROW1\0\0"
 
@@ -29,7 +29,7 @@ class ArrowIpc(TableFormat):
             lengths = [length for _, length in _record_batches(source, is_file)]
         return TableHead(schema, lengths)  # missing values are known only when they are read
 
-    def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
+    def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Batches:
         import pyarrow as pa
 
         with _mapped(file) as (source, is_file):

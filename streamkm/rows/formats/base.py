@@ -6,7 +6,8 @@ import hashlib
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -131,14 +132,23 @@ def stamp_of_files(files: Sequence[File]) -> dict[str, Any]:
     return {"files": len(files), "bytes": nbytes, "written": digest.hexdigest()[:32]}
 
 
-def check_unchanged(file: File) -> None:
-    """Raise an error if a local file is not the one that was opened.
+@contextmanager
+def unchanged(file: File) -> Iterator[None]:
+    """Raise an error if a local file is not the one that was opened, before and after a read.
+
+    HDF5 and GDAL may read the bytes beyond the end of a file that is cut meanwhile as zeros.
 
     Raises
     ------
     ReadError
         If its size or its time of writing differs.
     """
+    _check_unchanged(file)
+    yield
+    _check_unchanged(file)
+
+
+def _check_unchanged(file: File) -> None:
     if not file.local:
         return
     try:

@@ -13,7 +13,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File
-from streamkm.rows.formats.base import FileArray, Region, check_unchanged, stamp_of_files
+from streamkm.rows.formats.base import FileArray, Region, stamp_of_files, unchanged
 from streamkm.rows.formats.decoded import decoded_file
 from streamkm.rows.formats.held import HeldArray
 from streamkm.rows.formats.scenes import Scenes, opened_scene, scenes_of
@@ -44,8 +44,8 @@ class RasterArray(FileArray):
         values = np.empty(lengths, self.dtype)
         window = ((ys.start, ys.stop), (xs.start, xs.stop))
         for place, number in enumerate(range(which.start, which.stop)):
-            check_unchanged(self.files[number])
-            with opened_scene(self.files[number]) as scene:
+            file = self.files[number]
+            with unchanged(file), opened_scene(file) as scene:
                 self.scenes.read(number, scene, window, values[place] if scenes else values)
         return values[..., bands, :, :]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -10,15 +12,16 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.errors import DataError, ReadError
+from streamkm.errors import DataError, ReadError, StreamkmError
 from streamkm.files.find import File, need
 from streamkm.rows.choosing import chosen
-from streamkm.rows.formats.base import FileArray, Region, check_unchanged
+from streamkm.rows.formats.base import FileArray, Region, unchanged
 from streamkm.rows.formats.decoded import decoded_file
 from streamkm.rows.formats.many import open_many
 from streamkm.rows.formats.unwritten import unwritten
 
 _NUMBERS = "biuf"
+_ERRNO = re.compile(r"errno = (\d+)")  # in messages of the HDF5 library
 # Attributes by which HDF5 and netCDF store dimensions.
 _OF_DIMENSIONS = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS"}
 
@@ -46,8 +49,7 @@ class Hdf5Array(FileArray):
 
     def read(self, region: Region) -> AnyArray:
         (file,) = self.files
-        check_unchanged(file)
-        with _opened(file) as opened:
+        with unchanged(file), _opened(file) as opened:
             return np.asarray(opened[self.name][region])
 
     def beside(self, name: str) -> FileArray | None:
@@ -98,8 +100,28 @@ def find_hdf5(files: Sequence[File], name: str) -> FileArray | None:
 def _opened(file: File) -> Iterator[Any]:
     h5py = need("h5py", "HDF5 and netCDF-4 files")
     own = nullcontext(file.path) if file.local else file.open()
-    with own as source, _as_hdf5(h5py, source, file) as opened:
+    with _system_errors(file), own as source, _as_hdf5(h5py, source, file) as opened:
         yield opened
+
+
+@contextmanager
+def _system_errors(file: File) -> Iterator[None]:
+    """Convert errors of the system, of which h5py makes exceptions of many types.
+
+    Raises
+    ------
+    ReadError
+    """
+    try:
+        yield
+    except StreamkmError:
+        raise
+    except Exception as error:
+        number = _ERRNO.search(str(error))
+        if number is None:
+            raise
+        reason = os.strerror(int(number[1]))
+        raise ReadError(f"{file.path} cannot be read: {reason}.") from error
 
 
 def _as_hdf5(h5py: Any, source: Any, file: File) -> Any:
@@ -117,11 +139,16 @@ def _dataset(group: Any, name: str) -> Any:
     """Return the dataset of a name in a group, or None."""
     import h5py
 
-    try:
-        found = group.get(name)
-    except (KeyError, ValueError):  # such as a name below a dataset
-        return None
+    found = group[name] if _is_name_in(group, name) else None
     return found if isinstance(found, h5py.Dataset) else None
+
+
+def _is_name_in(group: Any, name: str) -> bool:
+    """Return whether there is an object of a name; a failed read is an error."""
+    try:
+        return name in group
+    except ValueError:  # such as an empty name
+        return False
 
 
 def _datasets(opened: Any) -> Iterator[tuple[str, Any]]:

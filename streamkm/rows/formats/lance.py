@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from streamkm.files.find import File, need
-from streamkm.rows.formats.tables import TableFormat, TableHead
+from streamkm.rows.formats.tables import Batches, TableFormat, TableHead
 
 _VERSIONS = "_versions"
 _ROWS = 8192  # of a part
@@ -25,7 +25,7 @@ class Lance(TableFormat):
         lengths = [min(_ROWS, n - first) for first in range(0, n, _ROWS)]
         return TableHead(opened.schema, lengths)  # missing values are known only when they are read
 
-    def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
+    def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Batches:
         size, first = min(rows, _ROWS), group * _ROWS
         part = _opened(file).scanner(list(columns), offset=first, limit=_ROWS, batch_size=size)
         yield from part.to_batches()

@@ -12,7 +12,7 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File
 from streamkm.rows.choosing import chosen
-from streamkm.rows.formats.base import FileArray, Region, check_unchanged
+from streamkm.rows.formats.base import FileArray, Region, unchanged
 from streamkm.rows.formats.decoded import decoded_file
 from streamkm.rows.formats.many import open_many
 from streamkm.rows.formats.unwritten import unwritten
@@ -41,8 +41,8 @@ class NetCdf3Array(FileArray):
         return {**super().stamp, "name": self.name}
 
     def read(self, region: Region) -> AnyArray:
-        check_unchanged(self.files[0])
-        return _using(self.files[0], lambda found: np.array(found[self.name].data[region]))
+        with unchanged(self.files[0]):
+            return _using(self.files[0], lambda found: np.array(found[self.name].data[region]))
 
     def beside(self, name: str) -> FileArray | None:
         return _arrays(self.files[0]).get(name)

@@ -13,7 +13,7 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File
 from streamkm.files.npy import NpyHeader, npy_header, refuse_unlike
-from streamkm.rows.formats.base import FileArray, Region, check_unchanged
+from streamkm.rows.formats.base import FileArray, Region, unchanged
 from streamkm.rows.formats.joined import joined
 
 
@@ -35,12 +35,12 @@ class NpyArray(FileArray):
     def read(self, region: Region) -> AnyArray:
         (file,), header = self.files, self.header
         if file.local:
-            check_unchanged(file)
             order: Any = "F" if header.fortran else "C"
-            view = np.memmap(
-                file.path, header.dtype, "r", header.offset, shape=self.shape, order=order
-            )
-            return np.array(view[region])  # a copy, so that the file is unmapped
+            with unchanged(file):
+                view = np.memmap(
+                    file.path, header.dtype, "r", header.offset, shape=self.shape, order=order
+                )
+                return np.array(view[region])  # a copy, so that the file is unmapped
         rows, *inner = region
         width = math.prod(self.shape[1:]) * header.dtype.itemsize
         nbytes = (rows.stop - rows.start) * width

@@ -10,7 +10,7 @@ from typing import Any
 
 from streamkm.errors import DataError
 from streamkm.files.find import File, need
-from streamkm.rows.formats.tables import TableFormat, TableHead
+from streamkm.rows.formats.tables import Batches, TableFormat, TableHead
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Parquet(TableFormat):
         lengths = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
         return TableHead(schema, lengths, partial(_lacks, about))
 
-    def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
+    def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Batches:
         with opened_parquet(file) as opened:
             yield from opened.iter_batches(rows, [group], columns=list(columns))
 
@@ -53,7 +53,7 @@ def opened_parquet(file: File) -> Iterator[Any]:
     parquet = need("pyarrow.parquet", "Parquet files")
     with file.open() as stream:
         try:
-            opened = parquet.ParquetFile(stream, pre_buffer=False)
+            opened = parquet.ParquetFile(stream, pre_buffer=False, page_checksum_verification=True)
         except arrow.ArrowInvalid as error:
             raise DataError(f"{file.path} cannot be read as Parquet: {error}") from error
         yield opened

@@ -11,6 +11,7 @@ from pathlib import Path
 from streamkm.errors import DataError
 from streamkm.files.find import GRIB, HDF5, ZARR, File, entries
 from streamkm.files.names import TIFFS, order_notice
+from streamkm.rows.damaged import damage
 from streamkm.rows.formats.arrow_ipc import MAGIC, ArrowIpc
 from streamkm.rows.formats.base import FileArray
 from streamkm.rows.formats.engines import engine_of, find_by_engine, open_by_engine
@@ -100,16 +101,19 @@ class Located:
 
     def open(self, name: str | None) -> FileArray:
         """Open the array of a name, or the only one."""
-        return noticed(self.format.open(self.files, name))
+        with damage(self.files[0].path):
+            return noticed(self.format.open(self.files, name))
 
     def find(self, name: str) -> FileArray | None:
         """Return the array of a name, or None."""
-        return self.format.find(self.files, name)
+        with damage(self.files[0].path):
+            return self.format.find(self.files, name)
 
     def has(self, names: Sequence[str]) -> bool:
         """Return whether there are arrays or columns of all these names."""
         if self.format.table is not None:
-            return has_columns(self.format.table, self.files, names)
+            with damage(self.files[0].path):
+                return has_columns(self.format.table, self.files, names)
         return all(self.find(name) is not None for name in names)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import bisect
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -14,9 +15,10 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import DataError
 from streamkm.files.find import File
-from streamkm.rows.formats.base import FileArray, Region, check_unchanged
+from streamkm.rows.formats.base import FileArray, Region, unchanged
 from streamkm.rows.formats.columns import Columns
 
+Batches = Generator[Any, None, None]  # of pyarrow
 _BATCH = 8 * 2**20  # decoded bytes of a batch
 
 
@@ -44,7 +46,7 @@ class TableFormat(ABC):
         """Read the metadata of a file."""
 
     @abstractmethod
-    def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Iterator[Any]:
+    def batches(self, file: File, group: int, columns: Sequence[str], rows: int) -> Batches:
         """Yield the rows of a row group in record batches of about `rows` rows."""
 
 
@@ -102,17 +104,18 @@ class TableArray(FileArray):
         assert self.edges is not None
         which, group = self.groups[number]
         file, first = self.files[which], self.edges[number]
-        check_unchanged(file)
         most = max(1, _BATCH // max(1, values.itemsize * values.shape[1]))
-        for batch in self.format.batches(file, group, self.columns.names, most):
-            start, stop = max(first, rows.start), min(first + batch.num_rows, rows.stop)
-            if start < stop:
-                part = batch.slice(start - first, stop - start)
-                made = self.columns.values(part, self.dtype, file, values.shape[1])
-                values[start - rows.start : stop - rows.start] = made
-            first += batch.num_rows
-            if first >= rows.stop:
-                break
+        batches = self.format.batches(file, group, self.columns.names, most)
+        with unchanged(file), closing(batches):  # which closes the file after a part of it, too
+            for batch in batches:
+                start, stop = max(first, rows.start), min(first + batch.num_rows, rows.stop)
+                if start < stop:
+                    part = batch.slice(start - first, stop - start)
+                    made = self.columns.values(part, self.dtype, file, values.shape[1])
+                    values[start - rows.start : stop - rows.start] = made
+                first += batch.num_rows
+                if first >= rows.stop:
+                    break
 
 
 def open_table(
@@ -188,6 +191,6 @@ def _width(
     for file, own in zip(files, lengths, strict=True):
         group = next((number for number, n in enumerate(own) if n), None)
         if group is not None:
-            batch = next(format.batches(file, group, columns.names, 1))
-            return columns.width(batch)
+            with closing(format.batches(file, group, columns.names, 1)) as batches:
+                return columns.width(next(batches))
     raise DataError(f"{files[0].path} has no rows.")
