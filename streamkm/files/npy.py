@@ -53,10 +53,14 @@ def npy_header(stream: Any, file: File) -> NpyHeader:
         if version != (1, 0):
             read = np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
-    except ValueError as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # NumPy parses the header as Python, with the errors of that
         raise DataError(f"{file.path} is not an npy file: {error}") from error
     if dtype.kind not in "buif":
         raise DataError(f"{file.path} holds {dtype}; only real numbers can be clustered.")
+    if min(shape, default=0) < 0:
+        raise DataError(f"{file.path} is not an npy file: its shape is {shape}.")
     if not shape:
         raise DataError(f"{file.path} holds a single number, not rows.")
     return NpyHeader(shape, dtype, fortran, stream.tell())

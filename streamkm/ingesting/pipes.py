@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.arrays import AnyArray
-from streamkm.errors import DataError, LeftOutWarning
+from streamkm.errors import DataError, LeftOutWarning, StreamkmError
 from streamkm.files.find import File, need
 from streamkm.files.npy import npy_header
 from streamkm.ingesting.csv import Csv
@@ -186,7 +186,6 @@ def _at_row(error: DataError, n: int) -> DataError:
 
 def _arrow(stream: io.BufferedReader, options: PipeOptions) -> Iterator[Arrived]:
     """Yield the rows of record batches."""
-    arrow = need("pyarrow", "Arrow streams")
     ipc, file = need("pyarrow.ipc", "Arrow streams"), _text(b"")
     n = 0
     try:
@@ -200,7 +199,9 @@ def _arrow(stream: io.BufferedReader, options: PipeOptions) -> Iterator[Arrived]
                 d = d or columns.width(batch)
                 yield Arrived(columns.values(batch, dtype, file, d), NAME, features)
                 n += batch.num_rows
-    except (arrow.ArrowException, OSError) as error:
+    except StreamkmError:
+        raise
+    except Exception as error:  # invalid content has errors of many types, such as of Unicode
         raise DataError(f"{NAME} is no Arrow stream after {n:,} rows: {error}.") from error
 
 

@@ -69,6 +69,7 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
     _opened: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
+        self._refuse_other_types()
         shared = [path for path in (self.palettes, self.codebook) if path is not None]
         own = [path for path in (self.codes, self.palette, self.alpha) if path is not None]
         for path in (*shared, *own):
@@ -79,12 +80,27 @@ class CodebookCodec(ArrayBytesCodec, PartialDecode):
                     "it is not read."
                 )
 
+    def _refuse_other_types(self) -> None:
+        own = (self.palettes, self.palette, self.alpha, self.codebook)
+        texts = isinstance(self.codes, str) and all(isinstance(p, str | None) for p in own)
+        sides = self.patch is None or (
+            len(self.patch) == 2 and all(type(side) is int and side > 0 for side in self.patch)
+        )
+        if not texts or not sides or (self.codebook is None) != (self.patch is None):
+            raise DataError(f"the configuration of the codec {NAME!r} is damaged: {RESTORE}.")
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        given = dict(data.get("configuration", {}))
-        if "patch" in given:
-            given["patch"] = tuple(given["patch"])
-        return cls(**given)
+        try:
+            given = dict(data.get("configuration", {}))
+            if given.get("patch") is not None:
+                given["patch"] = tuple(given["patch"])
+            return cls(**given)
+        except DataError:
+            raise
+        except (TypeError, ValueError, AttributeError) as error:
+            reason = f"the configuration of the codec {NAME!r} is damaged ({error}): {RESTORE}."
+            raise DataError(reason) from error
 
     def to_dict(self) -> dict[str, Any]:
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
