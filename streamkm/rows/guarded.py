@@ -20,7 +20,9 @@ from numcodecs.abc import Codec as OldCodec  # type: ignore[import-untyped]
 from zarr.codecs import BloscCodec, GzipCodec, ShardingCodec, ZstdCodec
 from zarr.storage import FsspecStore, LocalStore
 
+from streamkm.errors import DataError
 from streamkm.files.durable import write_durably
+from streamkm.rows.damaged import RESTORE
 from streamkm.rows.machine import memory_here
 from streamkm.sizes import show_bytes
 
@@ -125,7 +127,17 @@ def guarded(array: Any) -> Any:
     """Return a Zarr array whose chunks are refused if they decode to more than their values.
 
     Chunks of zstd, gzip and blosc are checked, within shards, too. Other codecs are as they are.
+
+    Raises
+    ------
+    DataError
+        If chunks have no length.
     """
+    sides = zip((array.shards or array.chunks) + array.chunks, 2 * array.shape, strict=True)
+    if any(side < 1 <= length for side, length in sides):
+        raise DataError(
+            f"{array.store_path} is damaged (its chunks have the shape {array.chunks}): {RESTORE}."
+        )
     metadata = array.metadata
     if metadata.zarr_format == 3:
         metadata = replace(metadata, codecs=tuple(map(_guard, metadata.codecs)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import pickle
 
@@ -148,3 +149,15 @@ def test_large_arrays_without_chunks_and_many_missing_values_are_refused(tmp_pat
 def test_hostile_stores_end_in_one_message_in_bounded_memory():
     kinds = ["zstd", "large chunk", "many chunks", "pipe", "metadata pipe", "loop", "huge"]
     run_module("tests.fuzzing.stores", "--kinds", *kinds)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_chunks_without_a_length_are_one_error(zarr_format, tmp_path):
+    zarr.create_array(tmp_path / "x", data=np.eye(4), chunks=(2, 4), zarr_format=zarr_format)
+    path = tmp_path / "x" / (".zarray" if zarr_format == 2 else "zarr.json")
+    found = json.loads(path.read_text())
+    place = found if zarr_format == 2 else found["chunk_grid"]["configuration"]
+    place["chunks" if zarr_format == 2 else "chunk_shape"] = [0, 4]
+    path.write_text(json.dumps(found))
+    with pytest.raises(DataError, match="is damaged"):
+        open_rows(tmp_path / "x")

@@ -17,7 +17,7 @@ from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File, need
 from streamkm.files.names import IMAGES
 from streamkm.rows.choosing import chosen
-from streamkm.rows.formats.base import FileArray, Region, check_unchanged
+from streamkm.rows.formats.base import FileArray, Region, unchanged
 from streamkm.rows.formats.held import HeldArray
 from streamkm.rows.formats.many import open_many
 
@@ -54,11 +54,11 @@ class EngineArray(FileArray):
 
     def read(self, region: Region) -> AnyArray:
         (file,) = self.files
-        check_unchanged(file)
-        try:
-            return np.asarray(_opened(file, self.engine)[self.name][region].values)
-        except Exception as error:  # engines have errors of their own
-            raise _unread(file, self.engine, error) from error
+        with unchanged(file):
+            try:
+                return np.asarray(_opened(file, self.engine)[self.name][region].values)
+            except Exception as error:  # engines have errors of their own
+                raise _unread(file, self.engine, error) from error
 
     def beside(self, name: str) -> FileArray | None:
         data = _opened(self.files[0], self.engine)
