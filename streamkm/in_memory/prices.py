@@ -52,7 +52,7 @@ def least_prices(
     rows, width, soft = rows_in_memory(values, None), min(k, WIDTH), None
     widest = max(width, min(k, WIDTH * most // m))
     if not prices.any():
-        prices = soft = soft_prices(rows, centroids, bounds)
+        prices = soft = soft_prices(values, centroids, bounds)
     while True:
         found = map_reduce(KeepCandidates(centroids, prices, m, width, False), rows)
         solved = exchanged(found, bounds, prices)
@@ -61,7 +61,7 @@ def least_prices(
         if width < widest:  # the nearest clusters of some rows are full
             width = min(2 * width, widest)
         elif soft is None:  # the prices are too far from the right ones
-            prices = soft = soft_prices(rows, centroids, bounds)
+            prices = soft = soft_prices(values, centroids, bounds)
             width = min(k, WIDTH)
         else:
             return found, replace(solved, prices=soft)

@@ -38,7 +38,6 @@ from streamkm.passes.ranked import Nearest, Ranked
 from streamkm.passes.routes import Reached, RoutedLabels, Routes
 from streamkm.passes.sample import Sampled, SampleSensitive, SampleUniform, threshold_of
 from streamkm.passes.scatter import Scatter, Scattered
-from streamkm.passes.soft_sizes import Shares, SoftSizes
 from streamkm.passes.tree import Tree, TreeLabels, TreePath
 
 __all__ = [
@@ -102,7 +101,6 @@ __all__ = [
     "Scattered",
     "Shares",
     "Sizes",
-    "SoftSizes",
     "Spread",
     "Statistic",
     "Table",

@@ -41,7 +41,7 @@ from streamkm.updates.step import Step
 
 _STREAM = 2**62 + 2**60  # of the random sample, distinct from those of seedings and mini-batches
 # The sample has so many rows for each cluster, if the work in memory allows.
-_EACH, _LEAST, _MULTIPLICATIONS = 256, 2**14, 2**31
+_EACH, _LEAST, _MULTIPLICATIONS = 256, 2**14, 2**33
 _WHOLE = 2**29  # multiplications of an iteration below which all rows are the sample
 _TOO_FEW = 4  # a sample of less than 1/4 of the rows is drawn again
 # Bytes of a row of a rounding read, which an exchange copies and links by candidate.

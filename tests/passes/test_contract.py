@@ -38,7 +38,6 @@ from streamkm.passes import (
     SampleSensitive,
     SampleUniform,
     Scatter,
-    SoftSizes,
     Tree,
 )
 from tests.passes.contract import PassContract
@@ -77,7 +76,6 @@ PASSES = (
     OfFeatures(Lloyd(_CENTROIDS[:, :2]), 1, 3),
     PricedLloyd(_CENTROIDS, np.array([0.0, 9.0, -7.0, 4.0])),
     KeepCandidates(_CENTROIDS, np.array([0.0, 9.0, 4.0, 1.0]), 120, 3),
-    SoftSizes(_CENTROIDS, np.array([0.0, 9.0, -7.0, 4.0]), 3.0),
     Product((Census(), Lloyd(_CENTROIDS), DrawUniform(3, 2, 0))),
 )
 
