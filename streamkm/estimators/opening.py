@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_array
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from streamkm.arrays import Float64Array
 from streamkm.errors import DataError
@@ -30,9 +31,16 @@ def given_centroids(what: Any) -> tuple[Float64Array, tuple[str, ...] | None]:
     Parameters
     ----------
     what : array-like, table or DataArray of shape (k, d), or a fitted estimator
+
+    Raises
+    ------
+    NotFittedError
+        For an estimator without centroids.
     """
     if hasattr(what, "cluster_centers_"):
         return np.array(what.cluster_centers_, np.float64, ndmin=2), names_of(what)
+    if isinstance(what, BaseEstimator):
+        check_is_fitted(what, "cluster_centers_")
     given = InputData.from_data(what, None)
     names = given.names
     if is_a(given.array, "xarray.DataArray") and given.array.ndim == 2:

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 import zarr
 from click.testing import CliRunner
+from sklearn.exceptions import NotFittedError
 
 import streamkm
 from streamkm import KMeans, StreamingKMeans
@@ -213,6 +214,7 @@ def test_mistakes(known, store, tmp_path):
     refused("give finite numbers", frozen=np.full((3, 2), np.nan))
     refused("frozen excludes half_life=5", half_life=5)
     refused("frozen excludes refine=1", refine=1)
+    refused("not fitted yet", NotFittedError, frozen=KMeans(3))
     refused("scaled rows", frozen=KMeans(3, scale="standard", random_state=0).fit(X))
     kelvin = xr.DataArray(X, dims=("t", "f"), attrs={"units": "K"})
     model = StreamingKMeans(4, frozen=KMeans(3, random_state=0).fit(kelvin), random_state=0)
