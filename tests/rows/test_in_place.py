@@ -7,6 +7,7 @@ import pickle
 import sys
 
 import fsspec
+import h5netcdf
 import h5py
 import numpy as np
 import pyarrow as pa
@@ -274,6 +275,13 @@ def test_runs_of_an_ensemble_are_not_one_array(tmp_path):
         data.to_netcdf(tmp_path / f"{number}.nc", engine="h5netcdf")
     with pytest.raises(DataError, match=r"1.nc: 'v' has the coordinates .* but other values"):
         open_array(tmp_path)
+
+
+def test_a_variable_may_have_the_name_of_a_dimension(tmp_path):
+    with h5netcdf.File(tmp_path / "x.nc", "w") as file:
+        file.dimensions = {"y": 3, "x": 3}
+        file.create_variable("x", ("y", "x"), data=np.eye(3))
+    assert np.array_equal(open_array(tmp_path / "x.nc", "x")[...], np.eye(3))
 
 
 def test_datasets_without_a_shape_are_no_data(tmp_path):

@@ -25,6 +25,8 @@ _ERRNO = re.compile(r"errno = (\d+)")  # in messages of the HDF5 library
 # Attributes by which HDF5 and netCDF store dimensions.
 _OF_DIMENSIONS = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS"}
 
+# netCDF's prefix of a variable that has the name of a dimension, but is not its coordinate.
+_NOT_A_COORDINATE = "_nc4_non_coord_"
 _LENGTH_ONLY = "This is a netCDF dimension but not a netCDF variable"
 
 
@@ -74,7 +76,7 @@ def open_hdf5(files: Sequence[File], name: str | None) -> FileArray:
 
 def _open_one(file: File, name: str | None) -> FileArray:
     with _opened(file) as opened:
-        found = None if name is None else _dataset(opened, name)
+        found = None if name is None else _variable(opened, name)
         if found is None:
             arrays = {key: _described(file, each) for key, each in _datasets(opened)}
             inside = {key: array for key, array in arrays.items() if "/" not in key}
@@ -92,7 +94,7 @@ def _open_one(file: File, name: str | None) -> FileArray:
 def find_hdf5(files: Sequence[File], name: str) -> FileArray | None:
     """Return the dataset of a name in a file, or None."""
     with _opened(files[0]) as opened:
-        there = _dataset(opened, name) is not None
+        there = _variable(opened, name) is not None
     return open_hdf5(files, name) if there else None
 
 
@@ -141,6 +143,13 @@ def _dataset(group: Any, name: str) -> Any:
 
     found = group[name] if _is_name_in(group, name) else None
     return found if isinstance(found, h5py.Dataset) else None
+
+
+def _variable(opened: Any, name: str) -> Any:
+    """Return the dataset of a name; one that netCDF stores under another name has priority."""
+    above, _, own = name.rpartition("/")
+    hidden = _dataset(opened, f"{above}/{_NOT_A_COORDINATE}{own}".lstrip("/"))
+    return _dataset(opened, name) if hidden is None else hidden
 
 
 def _is_name_in(group: Any, name: str) -> bool:
