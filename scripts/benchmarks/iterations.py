@@ -85,25 +85,25 @@ def measured(
     }
 
 
-def run(quick: bool) -> Iterator[dict[str, Any]]:
+def run(quick: bool, rounds: int) -> Iterator[dict[str, Any]]:
     workers = {name: process() for name in (*PEERS, "machine")}
     try:
         for full, small, names in SHAPES:
             shape = small if quick else full
             fit = tuple(p for p in names if p != "dask-ml" or shape[0] * shape[2] <= DISTANCES)
-            yield measured(shape, fit, steps_of(shape, quick), 3 if quick else 4, workers)
+            yield measured(shape, fit, steps_of(shape, quick), rounds, workers)
     finally:
         for worker in workers.values():
             worker.shutdown(cancel_futures=True)
 
 
-def run_real(quick: bool) -> Iterator[dict[str, Any]]:
+def run_real(quick: bool, rounds: int) -> Iterator[dict[str, Any]]:
     """Measure steps on real data sets, also of a library whose labels are approximate."""
     names = tuple(name for name in (*PEERS, *APPROXIMATE) if name != "dask-ml")
     workers = {name: process() for name in (*names, "machine")}
     try:
         for shape in REAL[:QUICK] if quick else REAL:
-            yield measured(shape, names, 5, 3 if quick else 4, workers)
+            yield measured(shape, names, 3 if shape[1] > 4096 else 5, rounds, workers)
     finally:
         for worker in workers.values():
             worker.shutdown(cancel_futures=True)

@@ -27,7 +27,7 @@ _SAMPLE = 1024  # centroids from which the directions are computed
 _BOUND = 8  # of a comparison of a bound or a score
 _FEATURE = 6  # of a feature of a pair that is measured
 _ROW = 40  # of a feature of a row, beyond those of a plain product
-_WORTH = 0.7  # share of the cost of a plain product up to which bounds are used
+_WORTH = 0.49  # share of the cost of a plain product up to which bounds are used
 _PART = 64  # approximate number of features of a part of a row
 
 

@@ -27,6 +27,7 @@ PANEL = 512  # most centroids of a matrix product, so that the bounds of a strip
 STRIP = 128  # rows of one matrix product
 BLOCK = 16  # bounds whose minimum is compared first
 TRIED = 16  # rows of a tile on which bounds are tried
+FEW_TRIED = 4  # of these rows, on which the most directions are tried first
 
 
 @kernel
@@ -239,16 +240,40 @@ def pruned_features(x, centroids, leading, answer, gaps, total):  # type: ignore
 
 
 @kernel
+def _n_left(row, n, trial, g):  # type: ignore[no-untyped-def]
+    """Return the number of pairs of the first n rows that the bounds of a choice leave."""
+    (parts, lengths, centred, projected), (choices, known, margins, _) = row, trial
+    columns, residuals, norms = known
+    p, k, n_left = choices[g], len(norms), 0
+    bounds = np.dot(np.ascontiguousarray(projected[:n, :p]), columns[:p])
+    for i in range(n):
+        squares = parts.dtype.type(0)
+        for j in range(p):
+            squares += projected[i, j] * projected[i, j]
+        rest = max(lengths[i] - squares, parts.dtype.type(0))
+        above = np.sqrt(rest + margins[g, 0] * lengths[i])
+        for c in range(k):
+            bounds[i, c] += norms[c] + above * residuals[g, c]
+        reach = np.sqrt(lengths[i]) + margins[g, 2]
+        limit = _distance(parts, i, centred, bounds[i].argmin()) - lengths[i]
+        limit += margins[g, 1] * reach * reach
+        for c in range(k):
+            n_left += bounds[i, c] <= limit
+    return n_left
+
+
+@kernel
 def choose_directions(x, origin, centred, basis, trial):  # type: ignore[no-untyped-def]
     """Return the position of the cheapest number of directions, its cost, and a share of pairs.
 
     The position is -1 for a plain product. The share is that of the pairs that the most directions
-    would leave to be measured, counted on a few rows of the tile. `trial` is (choices, (columns,
+    would leave to be measured, counted on a few rows of the tile; 1 if more than half are left on
+    the first of them. `trial` is (choices, (columns,
     residuals, norms), margins, costs): the numbers of directions; -2 c' of the most directions
     (p, k), -2 s of each choice (choices, k) and |c|^2 (k,); the factors of the rounding errors of
     each choice; and the costs of a row of each choice without its pairs, of a pair, and at most.
     """
-    choices, (columns, residuals, norms), margins, costs = trial
+    choices, (_, _, norms), _, costs = trial
     d, k = x.shape[1], len(norms)
     every = max(1, len(x) // TRIED)
     parts = np.zeros((centred.shape[1], TRIED, centred.shape[2]), x.dtype)
@@ -258,24 +283,14 @@ def choose_directions(x, origin, centred, basis, trial):  # type: ignore[no-unty
     _load(rows, 0, TRIED, origin, parts, lengths)
     rows -= origin[:d]
     projected = np.dot(rows, basis)
+    row = (parts, lengths, centred, projected)
+    most = len(choices) - 1
+    n_left = _n_left(row, FEW_TRIED, trial, most)
+    if 2 * n_left > FEW_TRIED * k and costs[-2] * n_left > FEW_TRIED * costs[-1]:
+        return -1, costs[-1], 1.0
     chosen, cost, n_left = -1, costs[-1], 0
     for g in range(len(choices)):
-        p = choices[g]
-        bounds = np.dot(np.ascontiguousarray(projected[:, :p]), columns[:p])
-        n_left = 0
-        for i in range(TRIED):
-            squares = x.dtype.type(0)
-            for j in range(p):
-                squares += projected[i, j] * projected[i, j]
-            rest = max(lengths[i] - squares, x.dtype.type(0))
-            above = np.sqrt(rest + margins[g, 0] * lengths[i])
-            for c in range(k):
-                bounds[i, c] += norms[c] + above * residuals[g, c]
-            reach = np.sqrt(lengths[i]) + margins[g, 2]
-            limit = _distance(parts, i, centred, bounds[i].argmin()) - lengths[i]
-            limit += margins[g, 1] * reach * reach
-            for c in range(k):
-                n_left += bounds[i, c] <= limit
+        n_left = _n_left(row, TRIED, trial, g)
         tried = costs[g] + costs[-2] * n_left / TRIED
         if tried < cost:
             cost, chosen = tried, g
