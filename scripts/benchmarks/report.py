@@ -112,10 +112,11 @@ def real(results: dict[str, Any]) -> Iterator[str]:
         fastest = min(exact, key=lambda peer: min(row["seconds"][peer]))
         times = min(row["seconds"][fastest]) / min(row["seconds"]["streamkm"])
         cells = [
-            f"{1e3 * min(s):.0f} ({1e3 * median(s):.0f})"
+            f"{1e3 * min(s):.0f} ({1e3 * median(s):.0f})" if s else "-"
             for s in map(row["seconds"].get, libraries)
         ]
-        loss = f"{row['approximate losses']['SuperKmeans']:+.2%}"
+        lost = row["approximate losses"].get("SuperKmeans")
+        loss = "-" if lost is None else f"{lost:+.2%}"
         rows.append((f"{name}, k={k:,}", *cells, f"{times:.2f} ({fastest})", loss))
     head = ("data", *libraries, "speed ratio (library)", "loss of SuperKmeans")
     yield from table(head, rows)
