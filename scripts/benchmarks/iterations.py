@@ -40,10 +40,10 @@ REAL = [
     ("words", 1000),
     ("mnist", 100),
     ("patches 8 x 8", 1024),
-    ("patches 8 x 8", 10_000),
     ("words", 4096),
     ("landsat", 64),
     ("pixels", 256),
+    ("patches 8 x 8", 10_000),
 ]
 SHORT_ROWS = ("landsat", "pixels")  # SuperKmeans refuses so few features
 QUICK = 4  # data sets of a quick run
@@ -105,7 +105,8 @@ def run_real(quick: bool, rounds: int) -> Iterator[dict[str, Any]]:
     try:
         for shape in REAL[:QUICK] if quick else REAL:
             these = tuple(n for n in names if n not in APPROXIMATE or shape[0] not in SHORT_ROWS)
-            yield measured(shape, these, 3 if shape[1] > 4096 else 5, rounds, workers)
+            steps = 20 if shape[0] in SHORT_ROWS else 3 if shape[1] > 4096 else 5
+            yield measured(shape, these, steps, rounds, workers)
     finally:
         for worker in workers.values():
             worker.shutdown(cancel_futures=True)
