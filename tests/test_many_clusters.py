@@ -116,6 +116,12 @@ def test_scheduler_and_wave_change_no_bit(full, processes, scheduler, wave):
     assert bits(found) == bits(expected)
 
 
+def received(dask_worker):
+    """Keys and bytes that a worker received from others."""
+    logs = dask_worker.transfer_incoming_log
+    return [(str(key), nbytes) for log in logs for key, nbytes in log["keys"].items()]
+
+
 def test_a_dask_array_and_a_cluster_give_the_same_bits(full, cluster):
     question = Lloyd(FULL[:K].astype(np.float64) + 0.01)
     expected = bits(map_reduce(question, full))
@@ -123,6 +129,10 @@ def test_a_dask_array_and_a_cluster_give_the_same_bits(full, cluster):
     assert bits(map_reduce(question, lazy)) == expected
     with cluster.as_current():
         assert bits(map_reduce(question, full, 8)) == expected
+    # Workers send each other statistics of the rows of a block; the sums of all clusters stay.
+    sent = [item for items in cluster.run(received).values() for item in items]
+    assert all(nbytes < K * D * 8 for key, nbytes in sent if "-pass" not in key)
+    assert not [key for key, _ in sent if "-sum" in key]
 
 
 def test_a_read_resumes_after_any_wave(rows):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cached_property
+from sys import getsizeof
 from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
 
 from streamkm.arrays import Float64Array
 from streamkm.checkpointable import Checkpointable
@@ -14,7 +17,22 @@ from streamkm.kernels import Prepared
 from streamkm.rows import Block
 
 
-class Statistic(Checkpointable, ABC):
+class _Measured(Checkpointable):
+    """A value whose size includes its arrays, by which a cluster decides where to send what."""
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + sum(map(_nbytes, vars(self).values()))
+
+
+def _nbytes(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, tuple):
+        return sum(map(_nbytes, value))
+    return sum(map(_nbytes, vars(value).values())) if is_dataclass(value) else getsizeof(value)
+
+
+class Statistic(_Measured, ABC):
     """A commutative monoid: `combine` is associative and independent of the order of parts."""
 
     @classmethod
@@ -26,7 +44,7 @@ class Statistic(Checkpointable, ABC):
 S = TypeVar("S", bound=Statistic)
 
 
-class Pass(Checkpointable, ABC, Generic[S]):
+class Pass(_Measured, ABC, Generic[S]):
     """A question that is asked of every block; small, frozen and picklable."""
 
     @abstractmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import sys
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +32,14 @@ def same(a, b):
     if hasattr(a, "__dataclass_fields__"):
         return all(same(getattr(a, f), getattr(b, f)) for f in a.__dataclass_fields__)
     return a == b
+
+
+def nbytes_of(value):
+    """Bytes of the arrays of a value."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    parts = value if isinstance(value, tuple) else getattr(value, "__dataclass_fields__", ())
+    return sum(nbytes_of(p if parts is value else getattr(value, p)) for p in parts)
 
 
 @settings(deadline=None, max_examples=25)
@@ -66,6 +75,10 @@ class PassContract:
 
     def test_any_cut_any_order_and_any_grouping_mean_the_same(self, question):
         check_merging(question)
+
+    def test_its_size_is_that_of_its_arrays(self, question):
+        for value in (question, question(block(3, 90))):
+            assert sys.getsizeof(value) >= nbytes_of(value)
 
     def test_it_travels_by_plain_pickle(self, question):
         sent = pickle.loads(pickle.dumps(question))
