@@ -21,6 +21,7 @@ from zarr.storage import MemoryStore
 from streamkm import KMeans, sweep
 from streamkm.engine import caching, can_cache, map_reduce
 from streamkm.engine.cached import CachedRows
+from streamkm.engine.schedule import client, on_threads
 from streamkm.errors import ReadError
 from streamkm.fitting import describe, first_state, fit, label
 from streamkm.passes import Census
@@ -177,7 +178,9 @@ def test_a_fit_that_is_broken_off_leaves_nothing_behind(error, where, path, clus
 
 def test_a_task_that_ends_after_the_fit_was_broken_off_keeps_nothing(path):
     with on("threads", None), caching(rows_of(path)) as rows:
+        assert not rows.cached
         map_reduce(Census(), rows)
+        assert rows.cached
         first = rows.block(0)
     assert not rows.blocks
     again = rows.block(0)  # like a thread whose read had started
@@ -252,3 +255,18 @@ def test_only_stored_rows_are_kept(data, cluster):
 def test_blocks_at_the_ends_of_an_array_count_the_whole_chunks_they_may_hold():
     ragged = zarr.create_array(MemoryStore(), shape=(101, 11, 3), chunks=(100, 10, 3), dtype="f4")
     assert open_rows(ragged, feature_dim=2).cached_nbytes == 200 * 20 * 3 * 4
+
+
+def test_a_scheduler_of_the_configuration_is_used_beside_a_client(cluster):
+    assert on_threads(here=False)
+    with cluster.as_current():
+        for name in (None, "distributed"):
+            with dask.config.set(scheduler=name):
+                assert client() is cluster
+                assert not on_threads(here=False)
+                assert on_threads(here=True)
+        with dask.config.set(scheduler="threads"):
+            assert client() is None
+            assert on_threads(here=False)
+        with dask.config.set(scheduler="processes"):
+            assert not on_threads(here=False)

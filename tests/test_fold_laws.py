@@ -15,7 +15,7 @@ import pytest
 import zarr
 
 from streamkm.arrays import LARGE_NBYTES
-from streamkm.engine import Listed, folding, in_threads, wave_size
+from streamkm.engine import Folded, Listed, folding, in_threads, wave_size
 from streamkm.rows import BlockPlan, StoredRows, open_rows
 
 N = 21  # blocks
@@ -104,3 +104,12 @@ def test_blocks_are_computed_at_the_same_time_and_given_in_order():
 def test_a_wave_is_a_power_of_eight_with_24_blocks_for_each_core(cores, blocks):
     with dask.config.set(num_workers=cores):
         assert wave_size() == blocks
+
+
+def test_a_partial_result_holds_the_nodes_of_each_level_and_no_level_above():
+    folded = Folded()
+    for n in range(8):
+        assert folded.levels == (() if n == 0 else (tuple("abcdefg"[:n]),))
+        folded = folded.plus(Brackets("abcdefgh"[n]), 0, n + 1)
+    assert folded.levels == ((), ("(a b c d e f g h)",))
+    assert Folded().plus(Brackets("a"), 2, 64).levels == ((), (), ("a",))

@@ -35,10 +35,11 @@ class Reached:
                 contexts[line] |= set(found)
         return contexts
 
-    def tests(self, path: str, line: int) -> list[str]:
+    def tests(self, path: str, line: int, heavy: bool = False) -> list[str]:
         """Return the tests that reach a line: one of each function first, the fastest first.
 
         For a line that is executed by the import, these are the tests that reach the file.
+        `heavy` selects the tests that start processes, otherwise the others.
         """
         contexts = self._contexts(path)
         first, last = statement(ast.parse((self.tree / path).read_text()), line)
@@ -46,7 +47,7 @@ class Reached:
         if "" in found:
             found |= {test for each in contexts.values() for test in each}
         found &= set(self.seconds)
-        found = found - self._heavy or found
+        found = found & self._heavy if heavy else found - self._heavy
         functions: Counter[str] = Counter()
         order = []
         for test in sorted(found, key=lambda t: (self.seconds[t], t)):
