@@ -16,6 +16,14 @@ def test_draws_are_those_of_numpys_philox_stream(seed, stream):
     )
 
 
+def test_large_draws_are_exact_to_the_last_digits():
+    """A change of the half that keeps a draw finite shows in draws of small numbers only."""
+    row = np.array([864020])
+    found = exponentials(row, 5, 7)
+    assert found > 15
+    np.testing.assert_allclose(found, reference.draws(row, 5, 7), rtol=1e-14)
+
+
 def test_draws_are_exponential_and_streams_are_independent():
     rows = np.arange(200_000)
     first, second = exponentials(rows, 3, 0), exponentials(rows, 3, 1)

@@ -48,6 +48,7 @@ def test_rows_of_one_hash_have_an_order_of_their_own():
 def test_a_table_that_grows_finds_every_row_where_it_was():
     x = np.arange(200, dtype=np.float32).reshape(100, 2)
     table = distinct.RowTable(2, np.float32, 100)
+    assert (table.find(x) == -1).all()
     for n in range(1, 101):
         assert table.add(x[n - 1 : n], np.ones(1))
         assert np.array_equal(table.find(x[:n]), np.arange(n))
