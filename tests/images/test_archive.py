@@ -137,7 +137,7 @@ def test_rasters_are_not_packed_one_after_another(tmp_path, monkeypatch):
         held.append(compiler_lock.is_locked())
         return np.moveaxis(*arguments)
 
-    numpy = SimpleNamespace(moveaxis=moved, asarray=np.asarray, uint8=np.uint8)
+    numpy = SimpleNamespace(moveaxis=moved, asarray=np.asarray, uint8=np.uint8, iinfo=np.iinfo)
     monkeypatch.setattr("streamkm.images.export.as_file.np", numpy)
     decompress(archive, tmp_path / "out")
     assert held == [False]

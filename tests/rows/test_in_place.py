@@ -567,6 +567,46 @@ def test_a_file_in_place_has_the_bits_of_the_same_array_in_a_store(kind, tmp_pat
         assert np.array_equal(one, other)
 
 
+def write_cog(folder):
+    cube = np.moveaxis(X.reshape(30, 30, D), -1, 0)
+    about = {"width": 30, "height": 30, "count": D, "dtype": "float32", "crs": "EPSG:32633"}
+    with rasterio.open(folder / "x.tif", "w", driver="COG", **about) as file:
+        file.write(cube)
+    return folder / "x.tif", X, None
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+@pytest.mark.parametrize("write", [*map(WRITERS.get, ("npy", "parquet", "netcdf")), write_cog])
+def test_a_stopped_run_on_files_resumes_with_the_same_bits(write, tmp_path, small_blocks):
+    path = write(tmp_path)[0]
+    dim = ("--feature-dim", "band") if path.suffix == ".tif" else ()
+    for name in ("whole", "parts"):
+        outputs = ("-o", tmp_path / name, "--checkpoint", tmp_path / f"{name}.ckpt")
+        command = (
+            "fit",
+            path,
+            *dim,
+            "-k",
+            5,
+            "--seed",
+            1,
+            "--init",
+            "random",
+            "--max-iter",
+            2,
+            *outputs,
+        )
+        command += ("--memory-limit", "1GiB", "--labels", tmp_path / f"{name}.npy")
+        if name == "parts":
+            assert "run the same command" in run(*command, "--time-limit", "0.001", code=75).output
+            assert not (tmp_path / name).exists()
+        run(*command)
+    whole, parts = (streamkm.load(tmp_path / name) for name in ("whole", "parts"))
+    assert whole.cluster_centers_.tobytes() == parts.cluster_centers_.tobytes()
+    labels = [(tmp_path / f"{name}.npy").read_bytes() for name in ("whole", "parts")]
+    assert labels[0] == labels[1]
+
+
 def test_the_commands_take_files_and_labels_keep_their_coordinates(files, tmp_path):
     cube = (files / "x.nc", "--variable", "short", "--feature-dim", "time")
     run("fit", *cube, "-k", 3, "-o", tmp_path / "m", "--labels", tmp_path / "fit.nc")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.files.find import need
 from streamkm.images.archive.archive import Archive
+from streamkm.images.export.place import place_of
 from streamkm.images.export.window import Window
 from streamkm.rows.formats.placeless import placeless
 
@@ -54,9 +56,9 @@ def as_file(
             return indexed_png(*found, **beside)
     pixels = np.asarray(arrays["pixels"][region])
     if suffix_of(archive, name) == ".tif":
-        return _by_gdal(pixels, "GTiff", profile)
+        return _by_gdal(pixels, "GTiff", profile, place_of(metadata, window))
     if pixels.dtype.itemsize > 1 and pixels.shape[-1] > 1:
-        return _by_gdal(pixels, "PNG", profile)
+        return _by_gdal(pixels, "PNG", profile, {})
     plain = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     return _png(need("PIL.Image", "images").fromarray(plain), **beside)
 
@@ -115,17 +117,36 @@ def _png(image: Any, **beside: Any) -> bytes:
     return out.getvalue()
 
 
-def _by_gdal(pixels: AnyArray, driver: str, profile: bytes | None) -> bytes:
+def _by_gdal(pixels: AnyArray, driver: str, profile: bytes | None, place: dict[str, Any]) -> bytes:
     """Return a TIFF of bands, or a PNG of 16 bits in colour, which Pillow cannot write."""
     memory = need("rasterio.io", "images of 16 bits").MemoryFile
     height, width, count = pixels.shape
     options: dict[str, Any] = {"compress": "deflate"} if driver == "GTiff" else {}
     if profile:
         options["SOURCE_ICC_PROFILE"] = base64.b64encode(profile).decode()
-    options |= {"height": height, "width": width, "count": count, "dtype": pixels.dtype}
+    options |= _as_of_rasterio(place, np.iinfo(pixels.dtype).max) | {
+        "height": height,
+        "width": width,
+        "count": count,
+        "dtype": pixels.dtype,
+    }
     with memory() as file:
         with placeless():  # not during compression, because other threads would wait
             opened = file.open(driver=driver, **options)
         with opened as out:
             out.write(np.moveaxis(pixels, -1, 0))
         return bytes(file.read())
+
+
+def _as_of_rasterio(place: dict[str, Any], most: int) -> dict[str, Any]:
+    """Return the place of a raster as rasterio takes it, without what it does not take."""
+    rasterio = need("rasterio", "GeoTIFF files")
+    found: dict[str, Any] = {}
+    if "transform" in place:
+        found["transform"] = rasterio.Affine(*place["transform"])
+    if 0 <= place.get("nodata", -1) <= most:
+        found["nodata"] = place["nodata"]
+    if "crs" in place:
+        with suppress(rasterio.errors.CRSError):
+            found["crs"] = rasterio.CRS.from_wkt(place["crs"])
+    return found

@@ -33,7 +33,8 @@ def decompress(
     A file has exactly the pixels of the archive and the ICC profile of the original. Images with up
     to 256 colours become indexed PNGs, others PNGs in true colour; images with more than 3 channels
     become TIFFs. A PNG of 8 bits also has the EXIF data and the resolution; for others they are in
-    `Archive.metadata`.
+    `Archive.metadata`. The place on earth and the nodata value of a raster are in its TIFF or, for
+    GDAL, in a file ``.aux.xml`` beside its PNG.
 
     Parameters
     ----------

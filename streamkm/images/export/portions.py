@@ -11,6 +11,7 @@ from streamkm.images.archive.archive import Archive
 from streamkm.images.archive.metadata import parsed
 from streamkm.images.coding.encode import Written
 from streamkm.images.export.as_file import as_file
+from streamkm.images.export.place import beside_png
 from streamkm.images.export.window import Window
 
 
@@ -107,11 +108,18 @@ class WriteFiles:
             metadata = parsed(str(lines[number - first]), self.archive.path)
             content = as_file(self.archive, name, metadata, self.window)
             file.parent.mkdir(parents=True, exist_ok=True)
-            # Unique to this task, because Dask repeats a task if it loses contact with a worker.
-            partial = file.with_name(f".{uuid.uuid4().hex}.partial")
-            try:
-                partial.write_bytes(content)
-                partial.rename(file)
-            finally:
-                partial.unlink(missing_ok=True)
+            if file.suffix == ".png" and (place := beside_png(content, metadata, self.window)):
+                _write(file.with_name(f"{file.name}.aux.xml"), place.encode())
+            _write(file, content)
         return Written()
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file, which appears when it is complete."""
+    # Unique to this task, because Dask repeats a task if it loses contact with a worker.
+    partial = file.with_name(f".{uuid.uuid4().hex}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.rename(file)
+    finally:
+        partial.unlink(missing_ok=True)
