@@ -91,7 +91,7 @@ class Generations:
             self._root = self._created(target)
             return
         except Exception as error:  # object stores have errors of their own
-            raise self._unreachable(error) from error
+            raise self.unreachable(error) from error
         if self._root.attrs.get("kind") != KIND:
             raise NotACheckpointError(f"{where} is a Zarr group, but not a streamkm checkpoint.")
         found = self._root.attrs.get("format")
@@ -101,7 +101,15 @@ class Generations:
                 f"{FORMAT}. Continue with the version that wrote it, or name another checkpoint."
             )
         if mode == "a":
-            self._root = zarr.open_group(store, mode="r+")
+            self._root = self._writable(store)
+
+    def _writable(self, store: Any) -> Any:
+        import zarr
+
+        try:
+            return zarr.open_group(store, mode="r+")
+        except Exception as error:
+            raise self.unreachable(error) from error
 
     def _created(self, target: Any) -> Any:
         import zarr
@@ -114,9 +122,10 @@ class Generations:
         except OSError:
             raise
         except Exception as error:
-            raise self._unreachable(error) from error
+            raise self.unreachable(error) from error
 
-    def _unreachable(self, error: Exception) -> CheckpointError:
+    def unreachable(self, error: Exception) -> CheckpointError:
+        """Return the error for a store that fails."""
         return CheckpointError(
             f"{self.where} cannot be opened ({type(error).__name__}: {error}). Check the "
             "address, the credentials and the network."

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from streamkm.errors import CheckpointError, LockedError
+from streamkm.errors import CheckpointError, CheckpointWarning, LockedError
+from streamkm.warn import warn
 
 LEASE = 600.0  # seconds for which a lock in an object store is valid
 _RENEW = LEASE / 10
@@ -142,8 +143,23 @@ class LeaseLock:
         return dict(self._group["lock"].attrs)
 
     def release(self) -> None:
-        if self._holder().get("token") == self._token:  # it may belong to another run now
-            self._write(0.0)
+        """End the lease; if the store fails, it expires.
+
+        Warns
+        -----
+        CheckpointWarning
+            If the store fails.
+        """
+        try:
+            if self._holder().get("token") == self._token:  # it may belong to another run now
+                self._write(0.0)
+        except Exception as error:  # object stores have errors of their own
+            warn(
+                f"the lock of {self._group.store_path} could not be released ({error}); another "
+                f"run can use the checkpoint in {LEASE / 60:.0f} min, on this host once this "
+                "process has ended",
+                CheckpointWarning,
+            )
 
 
 def _gone(holder: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from streamkm.checkpoint.generations import Generations, is_local
 from streamkm.checkpoint.lock import FileLock, LeaseLock
-from streamkm.errors import CheckpointError
+from streamkm.errors import CheckpointError, LockedError
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def locked(where: Any) -> Iterator[tuple[Generations, FileLock | LeaseLock]]:
     try:
         generations = Generations(where)
         if not is_local(where):
-            lock = LeaseLock(generations.group)
+            lock = _lease(generations)
     except BaseException:
         if is_local(where):
             lock.release()
@@ -39,3 +39,12 @@ def locked(where: Any) -> Iterator[tuple[Generations, FileLock | LeaseLock]]:
         yield generations, lock
     finally:
         lock.release()
+
+
+def _lease(generations: Generations) -> LeaseLock:
+    try:
+        return LeaseLock(generations.group)
+    except LockedError:
+        raise
+    except Exception as error:  # object stores have errors of their own
+        raise generations.unreachable(error) from error
