@@ -62,7 +62,7 @@ class File:
         """
         try:
             return self.fs.open(self.path, "rb", compression=compression)
-        except OSError as error:
+        except Exception as error:  # file systems of networks have errors of their own
             raise ReadError(f"{self.path} cannot be opened: {error}") from error
 
 

@@ -75,7 +75,7 @@ class Span:
                 return io.BytesIO(file.fs.cat_file(file.path, start=self.start, end=stop))
             else:
                 opened = file.fs.open(file.path, "rb", block_size=_HEAD)
-        except OSError as error:
+        except Exception as error:  # file systems of networks have errors of their own
             raise ReadError(f"{self.where} cannot be opened: {error}") from error
         if self._all:
             return cast(BinaryIO, opened)

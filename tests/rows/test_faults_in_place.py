@@ -48,6 +48,10 @@ class Failing(io.BytesIO):
             raise OSError(5, "Input/output error")
 
 
+class StoreError(Exception):
+    """An error of a network, which is no OSError."""
+
+
 class FailingFiles(MemoryFileSystem):
     """Files in memory that are opened as `Failing`."""
 
@@ -60,7 +64,16 @@ class FailingFiles(MemoryFileSystem):
     def _strip_protocol(cls, path):
         return super()._strip_protocol(path.removeprefix("failing:/"))
 
+    broken = ()
+
+    def info(self, path, **options):
+        if "info" in FailingFiles.broken:
+            raise StoreError("connection closed")
+        return super().info(path, **options)
+
     def _open(self, path, mode="rb", **options):
+        if "open" in FailingFiles.broken:
+            raise StoreError("connection closed")
         opened = super()._open(path, mode, **options)
         return Failing(opened.getvalue()) if mode == "rb" else opened
 
@@ -70,6 +83,7 @@ def failing(monkeypatch):
     fsspec.register_implementation("failing", FailingFiles, clobber=True)
     monkeypatch.setattr(Failing, "left", None)
     monkeypatch.setattr(Failing, "closes", True)
+    monkeypatch.setattr(FailingFiles, "broken", ())
     return FailingFiles()
 
 
@@ -146,3 +160,15 @@ def test_a_file_that_is_cut_while_it_is_read_is_an_error(tmp_path):
     file = File.from_info(fs, str(path), fs.info(str(path)))
     with pytest.raises(ReadError, match="changed after it was opened"), unchanged(file):
         path.write_bytes(path.read_bytes()[:-8])
+
+
+@pytest.mark.parametrize("what", ["open", "info"])
+def test_errors_of_a_network_are_one_error_with_the_path(what, failing, tmp_path):
+    netcdf(tmp_path / "x.nc")
+    failing.pipe_file("/x.nc", (tmp_path / "x.nc").read_bytes())
+    array = streamkm.open_array("failing://x.nc", "x")
+    FailingFiles.broken = (what,)
+    with pytest.raises(StreamkmError, match=r"x\.nc.*connection closed"):
+        streamkm.open_array("failing://x.nc", "x")
+    with pytest.raises(StreamkmError, match=r"x\.nc.*connection closed"):
+        array.stamp if what == "info" else array[...]

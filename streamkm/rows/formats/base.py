@@ -16,6 +16,7 @@ import numpy as np
 from streamkm.arrays import AnyArray
 from streamkm.errors import ReadError
 from streamkm.files.find import File
+from streamkm.rows.damaged import damage
 from streamkm.rows.formats.html import array_html, regular_chunks
 
 Region = tuple[slice, ...]
@@ -126,7 +127,8 @@ def stamp_of_files(files: Sequence[File]) -> dict[str, Any]:
     """Return the sizes of files, and a digest of their order, names, sizes and times."""
     digest, nbytes = hashlib.sha256(), 0
     for file in files:
-        now = File.from_info(file.fs, file.path, file.fs.info(file.path))
+        with damage(file.path, OSError):
+            now = File.from_info(file.fs, file.path, file.fs.info(file.path))
         digest.update(f"{file.name}\0{now.size}\0{now.stamp}\n".encode())
         nbytes += now.size
     return {"files": len(files), "bytes": nbytes, "written": digest.hexdigest()[:32]}

@@ -199,7 +199,7 @@ def _of_name(name: str) -> Format | None:
 
 
 def _of_content(file: File) -> Format | None:
-    with file.open() as stream:
+    with damage(file.path, OSError), file.open() as stream:
         head = stream.read(_HEAD)
     return next((f for f in FORMATS if any(head.startswith(m) for m in f.magic)), None)
 
