@@ -22,6 +22,13 @@ _ALSO = (
 )
 # OSErrors of decoders have no errno; those of the system do, also for a damaged offset.
 _OF_DECODERS = (None, errno.EINVAL, errno.EOVERFLOW)
+# Packages whose errors are those of a connection, not of damaged content.
+_NETWORK = {"aiohttp", "aiobotocore", "botocore", "fsspec", "gcsfs", "obstore", "requests", "s3fs"}
+
+
+def is_of_the_network(error: Exception) -> bool:
+    """Return whether an error is that of a client of a network, which is no OSError."""
+    return type(error).__module__.partition(".")[0] in _NETWORK
 
 
 @contextmanager
@@ -45,7 +52,11 @@ def damage(name: str, *more: type[Exception]) -> Iterator[None]:
         yield
     except StreamkmError:
         raise
-    except caught as error:
+    except Exception as error:
+        if is_of_the_network(error):
+            raise ReadError(f"{shown(name)} cannot be read: {error}") from error
+        if not isinstance(error, caught):
+            raise
         if isinstance(error, OSError) and error.errno not in _OF_DECODERS:
             raise ReadError(f"{shown(name)} cannot be read: {error}") from error
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -137,7 +137,8 @@ def ingest(
         if not resumes or "done" in left:
             files = [file for each in found for file in each.files]
             request = SourceRequest(files, wanted, options, left["skipped"] if resumes else [])
-            reader = KINDS[kind].reader(request)
+            with _remote_errors(names):
+                reader = KINDS[kind].reader(request)
             _notice_order(reader.form, found)
             with _remote_errors(names), closing(reader) as source:
                 _fill(partial, source, wanted, record, resumes, watch)

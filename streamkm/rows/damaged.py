@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from streamkm.errors import DataError, ReadError, StreamkmError
+from streamkm.files.damage import is_of_the_network
 
 RESTORE = "restore it from a copy, or write it again"
-# Packages whose errors are those of a connection, not of damaged content.
-_NETWORK = {"aiohttp", "aiobotocore", "botocore", "fsspec", "gcsfs", "obstore", "requests", "s3fs"}
 
 
 @contextmanager
@@ -46,4 +45,4 @@ def _is_of_the_system(error: Exception) -> bool:
         return False
     if isinstance(error, OSError):  # those of decoders have no number
         return error.errno is not None or isinstance(error, (TimeoutError, ConnectionError))
-    return type(error).__module__.partition(".")[0] in _NETWORK
+    return is_of_the_network(error)

@@ -11,10 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from fsspec.implementations.memory import MemoryFileSystem
 
 import streamkm
+from streamkm.cli import main
 from streamkm.errors import ReadError, StreamkmError
+from streamkm.files.damage import damage
 from streamkm.files.find import File
 from streamkm.rows.coordinates import array_beside
 from streamkm.rows.formats.base import unchanged
@@ -25,7 +28,7 @@ X = np.arange(48.0, dtype="f4").reshape(16, 3)
 class Failing(io.BytesIO):
     """A file of which a read of some number, or the closing, fails."""
 
-    left, closes = None, True
+    left, closes, error = None, True, OSError(5, "Input/output error")
 
     def readinto(self, buffer):
         self._count()
@@ -40,7 +43,7 @@ class Failing(io.BytesIO):
             Failing.left -= 1
             if Failing.left < 0:
                 Failing.left = None
-                raise OSError(5, "Input/output error")
+                raise Failing.error
 
     def close(self):
         super().close()
@@ -83,6 +86,7 @@ def failing(monkeypatch):
     fsspec.register_implementation("failing", FailingFiles, clobber=True)
     monkeypatch.setattr(Failing, "left", None)
     monkeypatch.setattr(Failing, "closes", True)
+    monkeypatch.setattr(Failing, "error", Failing.error)
     monkeypatch.setattr(FailingFiles, "broken", ())
     return FailingFiles()
 
@@ -172,3 +176,20 @@ def test_errors_of_a_network_are_one_error_with_the_path(what, failing, tmp_path
         streamkm.open_array("failing://x.nc", "x")
     with pytest.raises(StreamkmError, match=r"x\.nc.*connection closed"):
         array.stamp if what == "info" else array[...]
+
+
+def test_an_error_of_a_network_in_the_first_read_of_ingest_is_one_error(failing, tmp_path):
+    failing.pipe_file("/x.csv", b"a,b\n1,2\n3,4\n")
+    Failing.error, number, said = StoreError("connection closed"), 0, "connection closed"
+    while "connection closed" in said:
+        Failing.left, number = number, number + 1
+        words = ["ingest", "failing://x.csv", "-o", str(tmp_path / f"{number}.zarr")]
+        said = CliRunner().invoke(main, words, catch_exceptions=False).output
+    assert number > 1
+
+
+def test_an_error_of_a_network_while_an_image_is_read_is_no_damage():
+    botocore = pytest.importorskip("botocore.exceptions")
+    closed = botocore.EndpointConnectionError(endpoint_url="http://a", error="closed")
+    with pytest.raises(ReadError, match="x cannot be read"), damage("x"):
+        raise closed
