@@ -75,9 +75,9 @@ class StreamingKMeans(Consumer, Summarised):
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features), float64
         Centroids of all rows seen so far, in units of the data. The first access after new rows
-        searches the summary, in about a second. Clusters keep their numbers between searches; a
-        cluster that appears takes the number of one that dies. With `frozen`, its centroids and
-        those of the new clusters that were found.
+        searches the summary, in a few seconds at most. Clusters keep their numbers between
+        searches; a cluster that appears takes the number of one that dies. With `frozen`, its
+        centroids and those of the new clusters that were found.
     counts_ : ndarray of shape (n_clusters,), float64
         Weight of the rows of each cluster, estimated from the summary; the sum is exact, unless
         rows are forgotten. Of a frozen centroid, the exact weight of the rows within `radius` to

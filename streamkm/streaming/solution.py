@@ -17,7 +17,7 @@ from streamkm.seeding.sample_search import SEARCHED, best_centroids
 from streamkm.streaming.drift import Drift, compare, pairs
 from streamkm.streaming.summary import Summary
 
-_SEARCHES, _FEW_CLUSTERS = 4, 32
+_SEARCHES, _FEW_CLUSTERS = 8, 32
 _CHEAP = 1e8  # multiplications of a comparison of all rows with all centroids
 
 

@@ -153,8 +153,8 @@ def test_merging_has_the_same_bits_in_both_orders_and_the_same_guarantee_in_any(
 def test_the_solution_is_the_best_of_several_searches():
     rng = np.random.default_rng(1)
     summary = absorb(Summary.none(2000, 36, 7), open_rows(rng.normal(size=(600, 2))))
-    assert [searches(np.empty((600, 2)), k) for k in (32, 36)] == [1, 4]
-    assert searches(np.empty((20_000, 2)), 3) == 4  # a search sees a part of them
+    assert [searches(np.empty((600, 2)), k) for k in (32, 36)] == [1, 8]
+    assert searches(np.empty((20_000, 2)), 3) == 8  # a search sees a part of them
     assert searches(np.empty((200_000, 8)), 100) == 1  # each would take seconds
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("streamkm.streaming.solution._SEARCHES", 1)
