@@ -32,7 +32,9 @@ _STARTS, _STARTS_PER_CLUSTER = 8192, 128  # rows on which starts are compared
 # Bounds of Lloyd's steps on the sample: multiplications, or the work of iterations over all rows.
 _SETTLING, _ITERATIONS = 4e11, 2
 # Relative decrease of the loss at which they end: the first number, or the product of the cost of a
-# step in reads and the second number, because much of a gain is that of the sample alone.
+# step in reads and the share of the loss by which the means of a sample differ from those of all
+# rows, the clusters for each row, because a smaller gain is that of the sample alone; at most the
+# second number [docs/seeding.md].
 _SETTLED, _WORTH = 1e-5, 1e-2
 
 
@@ -141,7 +143,7 @@ class SampleSearch(MemorySearch):
         work = _ITERATIONS * float(self.n_rows) * k * start.shape[1]
         n_sampled = len(drawn.sample.keys)
         cost = cost_of_step(n_sampled / self.n_rows, k) if self.n_rows else 0.0
-        drop = max(_SETTLED, _WORTH * cost)
+        drop = max(_SETTLED, min(_WORTH, k / n_sampled) * cost)
         settling = Descent(drawn.whole.scaled(start), drop, max(_SETTLING, work))
         return replace(self, drawn=drawn, search=None, settling=settling)
 
