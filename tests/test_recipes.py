@@ -49,7 +49,7 @@ def test_a_file_in_the_package_adds_a_pass_and_its_test_file_holds_it_to_the_con
     (copy / "tests/passes/test_histogram.py").write_text(test)
     every = "tests/passes/test_contract.py::test_every_pass_is_put_through_the_contract"
     ran = python(copy, "-m", "pytest", "-q", every, "tests/passes/test_histogram.py")
-    assert "6 passed" in ran
+    assert "7 passed" in ran
 
 
 def test_a_file_in_the_package_adds_an_update_and_its_test_file_holds_it_to_the_contract(copy):
@@ -61,7 +61,7 @@ def test_a_file_in_the_package_adds_an_update_and_its_test_file_holds_it_to_the_
     (copy / "tests/updates/test_medians.py").write_text(test)
     every = "tests/updates/test_laws.py::test_every_update_is_put_through_the_contract"
     ran = python(copy, "-m", "pytest", "-q", every, "tests/updates/test_medians.py")
-    assert "13 passed" in ran
+    assert "14 passed" in ran
 
 
 def test_a_file_in_the_package_adds_a_kind_of_file_for_ingest(copy):
