@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -57,6 +58,8 @@ def read(array: Any, region: tuple[slice, ...]) -> AnyArray:
     """Read a region of a zarr.Array, or return a view of a NumPy array."""
     if not is_a(array, "zarr.Array"):
         return in_numpy(array[region])
+    if _pids and is_a(array.store, "zarr.storage.LocalStore"):
+        _refuse_irregular(array, region)
     shape = tuple(len(range(*s.indices(n))) for s, n in zip(region, array.shape, strict=True))
     out = _parts()(np.empty(shape, array.dtype, array.order))
     array.get_basic_selection(region, out=out)
@@ -99,16 +102,31 @@ def fastest(array: Any) -> Any:
 def unreadable(array: Any, region: tuple[slice, ...]) -> str:
     """Return the key of the first chunk of a Zarr array that cannot be read, or nothing."""
     steps = array.shards or array.chunks
-    spans = [
-        range(0, n, step) if s == slice(None) else range(s.start - s.start % step, s.stop, step)
-        for s, step, n in zip(region, steps, array.shape, strict=True)
-    ]
-    for corner in itertools.product(*spans):
+    for number in _chunks(array, region):
         try:
-            array[tuple(slice(c, c + s) for c, s in zip(corner, steps, strict=True))]
+            read(array, tuple(slice(i * s, i * s + s) for i, s in zip(number, steps, strict=True)))
         except Exception:
-            key: str = array.metadata.encode_chunk_key(
-                tuple(c // s for c, s in zip(corner, steps, strict=True))
-            )
-            return key
+            return _key(array, number)
     return ""
+
+
+def _refuse_irregular(array: Any, region: tuple[slice, ...]) -> None:
+    """Refuse chunks that are no files: zarrs opens them by itself, and a pipe would block it."""
+    from streamkm.rows.guarded import refuse_irregular
+
+    for number in _chunks(array, region):
+        key = f"{array.path}/{_key(array, number)}".lstrip("/")
+        refuse_irregular(array.store.root, key, whole=array.shards is None)
+
+
+def _chunks(array: Any, region: tuple[slice, ...]) -> Iterator[tuple[int, ...]]:
+    """Yield the numbers of the chunks, or shards, of a region along each axis."""
+    steps = array.shards or array.chunks
+    bounds = [s.indices(n)[:2] for s, n in zip(region, array.shape, strict=True)]
+    spans = zip(bounds, steps, strict=True)
+    return itertools.product(*(range(a // step, -(-b // step)) for (a, b), step in spans))
+
+
+def _key(array: Any, number: tuple[int, ...]) -> str:
+    """Return the key of a chunk in its array."""
+    return str(array.metadata.encode_chunk_key(number))

@@ -38,19 +38,26 @@ class RegularFiles(LocalStore):
     """A folder as a Zarr store that reads regular files only, not devices or pipes."""
 
     async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
-        self._refuse(key, whole=byte_range is None)
+        refuse_irregular(self.root, key, whole=byte_range is None)
         return await super().get(key, prototype, byte_range)
 
-    def _refuse(self, key: str, whole: bool) -> None:
-        try:
-            found = os.stat(self.root / key)
-        except (OSError, ValueError):
-            return  # reading it reports the reason
-        most = memory_here() // 2
-        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-            raise ValueError(f"{key} is a device or a pipe, not a file")
-        if whole and most and found.st_size > most:  # of a shard, only parts are read
-            raise ValueError(f"{key} has {show_bytes(found.st_size)}, more than half of the memory")
+
+def refuse_irregular(root: Path, key: str, whole: bool) -> None:
+    """Refuse a device or a pipe in a folder, and a file that is read whole and is too large.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        found = os.stat(root / key)
+    except (OSError, ValueError):
+        return  # reading it reports the reason
+    most = memory_here() // 2
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise ValueError(f"{key} is a device or a pipe, not a file")
+    if whole and most and found.st_size > most:  # of a shard, only parts are read
+        raise ValueError(f"{key} has {show_bytes(found.st_size)}, more than half of the memory")
 
 
 class DurableFiles(RegularFiles):

@@ -65,7 +65,8 @@ class FrozenModel:
             radius = _FAR * distance
         elif radius == "auto":
             raise ParameterError(
-                "frozen has no loss and sizes of its clusters, from which a radius would follow:",
+                "frozen has no positive loss and sizes of its clusters, from which a radius would "
+                "follow:",
                 python="give radius, a distance in units of the data.",
                 command="give --radius, a distance in units of the data.",
             )

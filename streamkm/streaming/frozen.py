@@ -79,6 +79,6 @@ class Frozen(Statistic):
             away = d2 > self.radius**2
             weights = np.where(away, 0.0, tile.weights)
             counts += np.bincount(labels, weights, minlength=k)
-            losses += np.bincount(labels, weights * d2, minlength=k)
+            losses += np.bincount(labels, weights * np.where(away, 0.0, d2), minlength=k)
             far[tile.start : tile.start + len(away)] = away
         return replace(self, counts=counts, inertia=float(losses.sum())), block.where(far)

@@ -13,7 +13,7 @@ from zarr.codecs import BytesCodec, TransposeCodec
 from zarr.storage import MemoryStore, WrapperStore
 
 from streamkm.engine import map_reduce
-from streamkm.errors import ReadError
+from streamkm.errors import DataError, ReadError
 from streamkm.passes import Census
 from streamkm.rows import BlockPlan, Budget, open_rows
 
@@ -110,6 +110,16 @@ def test_zarrs_decodes_blocks_of_several_local_chunks_unless_the_user_chose(tmp_
     swapped = {"shape": (9, 2), "dtype": ">f4", "chunks": (3, 2), "zarr_format": 2}
     assert decoder(zarr.create_array(tmp_path / "swapped", **swapped)) == "zarr"
     assert decoder(zarr.create_array(MemoryStore(), chunks=(1000, 2), **made)) == "zarr"
+
+
+def test_zarrs_is_given_regular_files_only(tmp_path):
+    array = zarr.create_array(tmp_path / "a/x", shape=(2_000_000, 2), chunks=(1000, 2), dtype="f4")
+    array[:4000] = 1
+    chunk = tmp_path / "a/x/c/3/0"
+    chunk.unlink()
+    chunk.symlink_to("/dev/null")  # a pipe would block a read without the check
+    with pytest.raises((DataError, ReadError), match="c/3/0 is a device or a pipe, not a file"):
+        map_reduce(Census(), open_rows(tmp_path / "a/x"))
 
 
 def test_an_unreadable_chunk_is_named():

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 from streamkm.files.find import need
 from streamkm.images.export.window import Window
 
-_BANDS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the colour type of a PNG
+_BANDS = {0: 1, 2: 3, 3: 1, 4: 1, 6: 3}  # bands without alpha, by the colour type of a PNG
 _COLOUR_TYPE, _INDEXED = 25, 3  # its position in a PNG, and that of a PNG with a palette
 
 
@@ -41,8 +41,6 @@ def beside_png(png: bytes, metadata: Mapping[str, Any], window: Window | None) -
     The nodata value of an indexed PNG is the number of a colour, if all its values are nodata.
     """
     place = place_of(metadata, window)
-    if not {"crs", "transform"} & place.keys():
-        return None
     parts = [f"<SRS>{escape(place['crs'])}</SRS>"] if "crs" in place else []
     if "transform" in place:
         a, b, c, d, e, f = place["transform"]
@@ -55,7 +53,7 @@ def beside_png(png: bytes, metadata: Mapping[str, Any], window: Window | None) -
         value = f"<NoDataValue>{nodata!r}</NoDataValue>"
         bands = range(1, _BANDS[kind] + 1)
         parts += [f'<PAMRasterBand band="{band}">{value}</PAMRasterBand>' for band in bands]
-    return f"<PAMDataset>{''.join(parts)}</PAMDataset>\n"
+    return f"<PAMDataset>{''.join(parts)}</PAMDataset>\n" if parts else None
 
 
 def _code_of(png: bytes, nodata: float) -> float | None:

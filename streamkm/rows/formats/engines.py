@@ -55,14 +55,21 @@ class EngineArray(FileArray):
     def read(self, region: Region) -> AnyArray:
         (file,) = self.files
         with unchanged(file):
+            part = _opened(file, self.engine)[self.name][region]
             try:
-                return np.asarray(_opened(file, self.engine)[self.name][region].values)
+                return np.asarray(part.values)
+            except MemoryError:
+                raise
             except Exception as error:  # engines have errors of their own
                 raise _unread(file, self.engine, error) from error
 
     def beside(self, name: str) -> FileArray | None:
         data = _opened(self.files[0], self.engine)
-        return _held(self.files, data[name]) if name in data.variables else None
+        if name not in data.variables:
+            return None
+        if data[name].ndim > 1 and data[name].dtype.kind in _NUMBERS:  # may be as large as the rows
+            return _described(self.files[0], self.engine, name, data[name])
+        return _held(self.files, data[name])
 
 
 def engine_of(file: File) -> str | None:
@@ -133,6 +140,8 @@ def _opened(file: File, engine: str) -> Any:
         raise DataError(f"{file.path} is read by {engine} on this machine only: copy it.")
     try:
         return _dataset(file.path, file.size, file.stamp, engine)
+    except MemoryError:
+        raise
     except Exception as error:  # engines have errors of their own
         raise _unread(file, engine, error) from error
 
