@@ -47,11 +47,3 @@ def test_other_images_have_no_file_beside_them(tmp_path):
     archive = compress(write_raster(tmp_path / "x.tif", FEW, photometric="rgb"), tmp_path / "a", 8)
     decompress(archive, tmp_path / "out")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["x.png"]
-
-
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_a_nodata_value_without_a_place_is_kept_beside_a_png(tmp_path):
-    path = write_raster(tmp_path / "x.tif", noise(1, 12, 10), nodata=0)
-    (file,) = decompress(compress(path, tmp_path / "x.zarr", 4096), tmp_path / "out")
-    with rasterio.open(file) as made:
-        assert made.nodatavals == (0.0,)
