@@ -25,7 +25,7 @@ SAID = {
     "songs_from_the_same_cluster": "of the songs have the name of their kind",
     "land_cover_of_a_cube": "7.5% of these pixels are nodata",
     "one_palette_for_an_album": "14.7 times less than their pixels",
-    "embeddings_land_cover": "94.5% of the pixels have their class",
+    "embeddings_land_cover": "94.6% of the pixels have their class",
     "weather_states": "shares of the area in 2024: 10.4% 47.7%",
     "climate_zones": "shares of the land by area: 17.1% 16.7%",
     "stream_of_sensors": "half-life of a day: the warmest cluster is at 27.9",
