@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
 import tarfile
@@ -129,6 +131,19 @@ def test_public_names_load_on_first_use():
         assert getattr(streamkm, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'KMedians'"):
         _ = streamkm.KMedians
+
+
+def test_every_listed_name_is_there():
+    found = pkgutil.walk_packages(streamkm.__path__, "streamkm.")
+    packages = [importlib.import_module(each.name) for each in found if each.ispkg]
+    missing = [
+        f"{package.__name__}.{name}"
+        for package in packages
+        for name in getattr(package, "__all__", ())
+        if not hasattr(package, name)
+    ]
+    assert len(packages) > 20
+    assert missing == []
 
 
 def late_imports(path):

@@ -12,7 +12,7 @@ import dask
 
 from streamkm.engine.schedule import PROCESSES, client
 from streamkm.rows import Block, BlockPlan, Rows, Scaling, StoredRows
-from streamkm.rows.stored import Beside, Call, Graph
+from streamkm.rows.stored import Beside, Call, Graph, in_graph
 
 # A cluster's memory must hold the data this many times, because its workers also compute.
 _SPARE = 2
@@ -118,9 +118,10 @@ class WorkerCachedRows(CachedRows):
                 _read, wanted, beside, source=source, key=f"{name}-cached", pure=False
             )
             self.blocks.update(zip(wanted, reads, strict=True))
-        question, scaling = f"{name}-pass", f"{name}-scaling"
+        scaling = f"{name}-scaling"
+        question, graph = in_graph(call, name)
         keys = [(f"{name}-block", number) for number in numbers]
-        graph: Graph = {question: call, scaling: self.layout.scaling}
+        graph[scaling] = self.layout.scaling
         for key in keys:
             graph[key] = (_call, question, self.blocks[key[1]], scaling)
         return graph, keys

@@ -67,10 +67,6 @@ def _chain(call: Any, rows: Blocks, numbers: Sequence[int], start: Any) -> Delay
     """Return the graph that adds the blocks of one wave in order to the statistic `start`."""
     name = f"streamkm-{uuid.uuid4().hex}"
     graph, keys = rows.graph(call, name, numbers)
-    if hasattr(call, "key"):  # a future; a key of this wave would be sent to each worker again
-        alias = f"{name}-pass"
-        del graph[alias]
-        graph |= {key: tuple(call if x == alias else x for x in graph[key]) for key in keys}
     total: Any = (f"{name}-start", 0)
     graph[total] = shared(start)
     for at, key in enumerate(keys):

@@ -267,11 +267,11 @@ def choose_directions(x, origin, centred, basis, trial):  # type: ignore[no-unty
     """Return the position of the cheapest number of directions, its cost, and a share of pairs.
 
     The position is -1 for a plain product. The share is that of the pairs that the most directions
-    would leave to be measured, counted on a few rows of the tile; 1 if more than half are left on
-    the first of them. `trial` is (choices, (columns,
-    residuals, norms), margins, costs): the numbers of directions; -2 c' of the most directions
-    (p, k), -2 s of each choice (choices, k) and |c|^2 (k,); the factors of the rounding errors of
-    each choice; and the costs of a row of each choice without its pairs, of a pair, and at most.
+    would leave to be measured, counted on a few rows of the tile. It is 1 if more than half of the
+    pairs of the first of these rows are left. `trial` is (choices, (columns, residuals, norms),
+    margins, costs): the numbers of directions; -2 c' of the most directions (p, k), -2 s of each
+    choice (choices, k) and |c|^2 (k,); the factors of the rounding errors of each choice; and the
+    costs of a row of each choice without its pairs, of a pair, and at most.
     """
     choices, (_, _, norms), _, costs = trial
     d, k = x.shape[1], len(norms)

@@ -99,7 +99,6 @@ __all__ = [
     "Sampled",
     "Scatter",
     "Scattered",
-    "Shares",
     "Sizes",
     "Spread",
     "Statistic",

@@ -81,9 +81,7 @@ def array_beside(data: Any, name: str) -> Any:
     As in arrays that are opened by path, the sizes of the chunks of Zarr are checked.
     """
     if isinstance(data, FileArray):
-        if not data.files:  # decoded values of a Zarr array
-            return data.beside(name)
-        with damage(data.files[0].path):
+        with damage(data.origin["path"]):
             return data.beside(name)
     if not is_a(data, "zarr.Array") or not data.path:
         return None

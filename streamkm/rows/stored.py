@@ -147,8 +147,8 @@ class StoredRows(ArrayRows):
 
     def graph(self, call: Call, name: str, numbers: Sequence[int]) -> tuple[Graph, list[Any]]:
         """Return tasks that read these blocks and call `call` on each, and their keys."""
-        question, source = f"{name}-pass", f"{name}-rows"
-        graph: Graph = {question: call}
+        source = f"{name}-rows"
+        question, graph = in_graph(call, name)
         keys: list[Any] = [(f"{name}-block", number) for number in numbers]
         if self.in_memory:  # views in this process; other processes receive only their rows
             for key in keys:
@@ -159,6 +159,17 @@ class StoredRows(ArrayRows):
             beside = self.beside_of(key[1])
             graph[key] = (_read_and_call, question, source, key[1], *beside)
         return graph, keys
+
+
+def in_graph(call: Call, name: str) -> tuple[Any, Graph]:
+    """Return what the tasks of a graph refer to for a call, and the part of the graph that has it.
+
+    A future needs no key: the value of a key is sent to each worker again in every graph.
+    """
+    if hasattr(call, "key"):
+        return call, {}
+    question = f"{name}-pass"
+    return question, {question: call}
 
 
 def _patiently(array: Any, region: tuple[slice, ...]) -> AnyArray:

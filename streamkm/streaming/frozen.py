@@ -68,11 +68,12 @@ class Frozen(Statistic):
         """Return the centroids with their features in another order."""
         return replace(self, centroids=self.centroids[:, list(order)]) if self.is_active else self
 
-    def divided(self, block: Block) -> tuple[Frozen, Block]:
-        """Return the near rows of a block, counted, and the block of its other rows."""
-        if not self.is_active:
-            return self, block
-        k, centroids = len(self.centroids), Prepared(self.centroids)(block.dtype)
+    def divided(self, block: Block, prepared: Prepared) -> tuple[Frozen, Block]:
+        """Return the near rows of a block, counted, and the block of its other rows.
+
+        `prepared` are the centroids, which are prepared once for all blocks.
+        """
+        k, centroids = len(self.centroids), prepared(block.dtype)
         counts, losses, far = np.zeros(k), np.zeros(k), np.empty(block.n_rows, bool)
         for tile in block.tiles():
             labels, d2 = centroids.nearest(tile.x)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
-from streamkm.kernels import exponentials, one_blas_thread
+from streamkm.kernels import Prepared, exponentials, one_blas_thread
 from streamkm.passes import (
     Census,
     Pass,
@@ -59,6 +60,10 @@ class Summarise(Pass[Summary]):
         own = summary.forgetting, summary.frozen.identity
         return cls(most, k, seed, summary.length, *own)
 
+    @cached_property
+    def _prepared(self) -> Prepared:
+        return Prepared(self.frozen.centroids)
+
     def identity(self) -> Summary:
         none = Summary.none(self.most, self.n_clusters, self.seed)
         return replace(none, forgetting=self.forgetting, frozen=self.frozen)
@@ -69,8 +74,9 @@ class Summarise(Pass[Summary]):
         if counted.bad or counted.negative or not counted.weighted:
             return none
         with one_blas_thread():
-            near, block = self.frozen.divided(block)
-            none = replace(none, frozen=near)
+            if self.frozen.is_active:
+                near, block = self.frozen.divided(block, self._prepared)
+                none = replace(none, frozen=near)
             n = block.n_rows if block.weights is None else int(np.count_nonzero(block.weights))
             if not n:
                 return none

@@ -61,7 +61,7 @@ COMMANDS = {
     "compress": ("compress images -k 4 -o a", {"a": "archive"}, r"case/images/"),
     "compress -p": ("compress images -k 4 --patch 2x2 -o a", {"a": "archive"}, r"case/images/"),
 }
-# Calls, and the operation of each; those that create a file are told by their flags.
+# System calls and their operations; the flags of an open call show whether it creates a file.
 _OPERATIONS = {
     **dict.fromkeys(("openat", "open"), "open"),
     **dict.fromkeys(("read", "pread64", "readv", "preadv"), "read"),

@@ -123,6 +123,26 @@ class FileArray(ABC):
         return array_html(self, dims, self.names, self.origin, self.n_chunks)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class NamedArray(FileArray):
+    """An array that has a name in its file.
+
+    Parameters
+    ----------
+    name : name of the array
+    """
+
+    name: str
+
+    @property
+    def label(self) -> str | None:
+        return self.name.lstrip("/")
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        return {**super().stamp, "name": self.name}
+
+
 def stamp_of_files(files: Sequence[File]) -> dict[str, Any]:
     """Return the sizes of files, and a digest of their order, names, sizes and times."""
     digest, nbytes = hashlib.sha256(), 0

@@ -17,7 +17,7 @@ from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File, need
 from streamkm.files.names import IMAGES
 from streamkm.rows.choosing import chosen
-from streamkm.rows.formats.base import FileArray, Region, unchanged
+from streamkm.rows.formats.base import FileArray, NamedArray, Region, unchanged
 from streamkm.rows.formats.held import HeldArray
 from streamkm.rows.formats.many import open_many
 
@@ -32,25 +32,15 @@ _OTHERS = (".zip", ".csv", ".tsv", ".npz", *IMAGES)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class EngineArray(FileArray):
+class EngineArray(NamedArray):
     """A variable with the values that xarray decodes.
 
     Parameters
     ----------
-    name : name of the variable
     engine : name of the engine
     """
 
-    name: str
     engine: str
-
-    @property
-    def label(self) -> str | None:
-        return self.name
-
-    @property
-    def stamp(self) -> dict[str, Any]:
-        return {**super().stamp, "name": self.name}
 
     def read(self, region: Region) -> AnyArray:
         (file,) = self.files
@@ -78,8 +68,9 @@ def engine_of(file: File) -> str | None:
     if not file.local or "." not in name or name.endswith(_OTHERS):
         return None
     for engine, backend in _xarray().backends.list_engines().items():
-        if engine not in _OWN and backend.guess_can_open(file.path):
-            return str(engine)
+        with suppress(Exception):  # engines have errors of their own
+            if engine not in _OWN and backend.guess_can_open(file.path):
+                return str(engine)
     return None
 
 

@@ -15,7 +15,7 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, ReadError, StreamkmError
 from streamkm.files.find import File, need
 from streamkm.rows.choosing import chosen
-from streamkm.rows.formats.base import FileArray, Region, unchanged
+from streamkm.rows.formats.base import FileArray, NamedArray, Region, unchanged
 from streamkm.rows.formats.decoded import decoded_file
 from streamkm.rows.formats.many import open_many
 from streamkm.rows.formats.unwritten import unwritten
@@ -24,30 +24,14 @@ _NUMBERS = "biuf"
 _ERRNO = re.compile(r"errno = (\d+)")  # in messages of the HDF5 library
 # Attributes by which HDF5 and netCDF store dimensions.
 _OF_DIMENSIONS = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS"}
-
 # netCDF's prefix of a variable that has the name of a dimension, but is not its coordinate.
 _NOT_A_COORDINATE = "_nc4_non_coord_"
 _LENGTH_ONLY = "This is a netCDF dimension but not a netCDF variable"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Hdf5Array(FileArray):
-    """A dataset as it is stored.
-
-    Parameters
-    ----------
-    name : path of the dataset in the file
-    """
-
-    name: str
-
-    @property
-    def label(self) -> str | None:
-        return self.name.lstrip("/")
-
-    @property
-    def stamp(self) -> dict[str, Any]:
-        return {**super().stamp, "name": self.name}
+class Hdf5Array(NamedArray):
+    """A dataset as it is stored, whose name is its path in the file."""
 
     def read(self, region: Region) -> AnyArray:
         (file,) = self.files

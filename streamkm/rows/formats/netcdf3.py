@@ -12,7 +12,7 @@ from streamkm.arrays import AnyArray
 from streamkm.errors import DataError, ReadError
 from streamkm.files.find import File
 from streamkm.rows.choosing import chosen
-from streamkm.rows.formats.base import FileArray, Region, unchanged
+from streamkm.rows.formats.base import FileArray, NamedArray, Region, unchanged
 from streamkm.rows.formats.decoded import decoded_file
 from streamkm.rows.formats.many import open_many
 from streamkm.rows.formats.unwritten import unwritten
@@ -22,23 +22,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class NetCdf3Array(FileArray):
-    """A variable as it is stored.
-
-    Parameters
-    ----------
-    name : name of the variable
-    """
-
-    name: str
-
-    @property
-    def label(self) -> str | None:
-        return self.name
-
-    @property
-    def stamp(self) -> dict[str, Any]:
-        return {**super().stamp, "name": self.name}
+class NetCdf3Array(NamedArray):
+    """A variable as it is stored."""
 
     def read(self, region: Region) -> AnyArray:
         with unchanged(self.files[0]):
