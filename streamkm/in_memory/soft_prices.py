@@ -139,7 +139,8 @@ def _strips(
     # The squared length of a row has no influence on its shares.
     constants = (np.square(centroids - origin).sum(axis=1) + prices) / temperature
     constants = (constants - constants.min()).astype(np.float32)
-    step = max(1, _ENTRIES // max(centroids.shape))
+    # Not fewer rows than clusters, because each strip is added to k x k overlaps in memory.
+    step = max(len(centroids), _ENTRIES // max(centroids.shape))
     for start in range(0, len(values), step):
         x = ((values[start : start + step] - origin) / unit).astype(np.float32)
         shares = x @ moved.T
